@@ -1,0 +1,1 @@
+"""Stepwell: durable functions triggered by events."""

@@ -1,0 +1,36 @@
+"""What holds for all tests: with CI=true nothing is skipped; without it, skips are told loudly."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+FORBIDDEN = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def refuse(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if FORBIDDEN and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and CI=true forbids it: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    refuse(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section(f"{len(skipped)} NOT RUN", sep="!", yellow=True, bold=True)
+        for reason in sorted({str(report.longrepr) for report in skipped}):
+            terminalreporter.line(reason)

@@ -1,0 +1,138 @@
+"""Whatever the README and the pages show, runs.
+
+A fenced block marked `python` is a program: it is run alone in a process and must end well.
+`python continued` goes on from the blocks before it on its page. A block marked `output` right after
+one is what it must print. In a `console` block each `$ stepwell …` names a verb and flags that exist.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+SECONDS_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A program of one page: everything it consists of, and what it must print (None: anything)."""
+
+    page: str
+    line: int
+    code: str
+    output: str | None
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text: str) -> list[tuple[int, str, str]]:
+    return [
+        (text.count("\n", 0, m.start()) + 1, m.group(1).strip(), m.group(2))
+        for m in FENCE.finditer(text)
+    ]
+
+
+def programs(page: str, text: str) -> list[Snippet]:
+    found: list[Snippet] = []
+    before = ""
+    listed = blocks(text)
+    for index, (line, label, code) in enumerate(listed):
+        if label not in {"python", "python continued"}:
+            continue
+        before = f"{before}\n{code}" if label == "python continued" else code
+        following = listed[index + 1] if index + 1 < len(listed) else None
+        output = following[2] if following and following[1] == "output" else None
+        found.append(Snippet(page, line, before, output))
+    return found
+
+
+def all_programs() -> list[Snippet]:
+    return [
+        snippet
+        for page in pages()
+        for snippet in programs(str(page.relative_to(ROOT)), page.read_text(encoding="utf-8"))
+    ]
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every `$ …` line of a console block, with its page."""
+    return [
+        (f"{page.relative_to(ROOT)}:{line}", shown[2:].strip())
+        for page in pages()
+        for line, label, code in blocks(page.read_text(encoding="utf-8"))
+        if label == "console"
+        for shown in code.splitlines()
+        if shown.startswith("$ ")
+    ]
+
+
+@pytest.mark.parametrize("snippet", all_programs(), ids=lambda s: f"{s.page}:{s.line}")
+def test_the_program_runs(snippet: Snippet, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(snippet.code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning"},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_MAX,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if snippet.output is not None:
+        assert done.stdout.strip() == snippet.output.strip()
+
+
+@pytest.mark.parametrize(("where", "command"), commands())
+def test_the_command_exists(where: str, command: str) -> None:
+    words = [w for w in shlex.split(command, comments=True) if "=" not in w or w.startswith("-")]
+    if words[0].startswith("scripts/"):
+        assert os.access(ROOT / words[0], os.X_OK), where
+    elif words[0] == "stepwell":
+        shown = subprocess.run(
+            [sys.executable, "-m", "stepwell", words[1], "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+        assert shown.returncode == 0, f"{where}: {shown.stderr}"
+        flags = [w.split("=")[0] for w in words[2:] if w.startswith("-")]
+        assert [f for f in flags if f not in shown.stdout] == [], where
+    else:
+        assert words[0] in {"pip", "curl", "git", "cd", "export", "python"}, f"{where}: {command}"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    bad = [
+        f"{page.relative_to(ROOT)} → {target}"
+        for page in pages()
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert bad == []
+
+
+def test_every_decision_is_listed() -> None:
+    index = (ROOT / "docs/decisions/README.md").read_text(encoding="utf-8")
+    names = [p.name for p in (ROOT / "docs/decisions").glob("[0-9]*.md")]
+    assert names
+    assert [n for n in names if n not in index] == []
+
+
+def test_blocks_are_found_and_continued() -> None:
+    text = "```python\na = 1\n```\n\n```python continued\nprint(a)\n```\n\n```output\n1\n```\n"
+    first, second = programs("page", text)
+    assert (first.code, first.output) == ("a = 1\n", None)
+    assert (second.code, second.output) == ("a = 1\n\nprint(a)\n", "1\n")

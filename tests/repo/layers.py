@@ -1,0 +1,148 @@
+"""The law of dependency as data: who may import what, and which modules are pure.
+
+A module is judged by the longest prefix that covers it. Its own prefix and the standard library are
+always allowed; `inside` names our modules, `outside` the third-party packages it may import.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    inside: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    notes: str = field(default="", compare=False)
+
+
+IMPURE_SERVER = ("server.config", "server.telemetry")
+# Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
+EVERYWHERE = ("msgspec", "typing_extensions")
+
+LAYERS: dict[str, Layer] = {
+    "wire": Layer((), ("google.protobuf",)),
+    "expr": Layer((), ("cel_expr_python",)),
+    "cron": Layer((), ("cronsim",)),
+    "sdk": Layer(("wire",), ("aiohttp", "pydantic")),
+    "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
+    "server.flow": Layer(("wire", "expr")),
+    "server.engine": Layer(("wire", "expr", "cron", "server.flow")),
+    "server.store": Layer(
+        (
+            "server.engine.need",
+            "server.engine.view",
+            "server.engine.record",
+            *IMPURE_SERVER,
+        ),
+    ),
+    "server.store.port": Layer(
+        ("server.engine.need", "server.engine.view", "server.engine.record"),
+    ),
+    "server.store.row": Layer(
+        ("wire", "server.engine.need", "server.engine.view", "server.engine.record"),
+    ),
+    "server.store.postgres": Layer(
+        (
+            "server.store",
+            "server.engine.need",
+            "server.engine.view",
+            "server.engine.record",
+            *IMPURE_SERVER,
+        ),
+        ("psycopg", "asyncpg"),
+    ),
+    "server.ledger": Layer(("server.engine", "server.store.port", *IMPURE_SERVER)),
+    "server.drivers": Layer(
+        ("wire", "server.engine.input", "server.engine.view", *IMPURE_SERVER),
+        ("aiohttp",),
+    ),
+    "server.runtime": Layer(
+        (
+            "server.ledger",
+            "server.drivers.port",
+            "server.drivers.request",
+            "server.engine.input",
+            "server.engine.action",
+            "server.store.port",
+            "cron",
+            *IMPURE_SERVER,
+        ),
+    ),
+    "server.gateway": Layer(
+        ("wire", "server.ledger", "server.drivers", "server.engine.input", *IMPURE_SERVER),
+        ("websockets", "starlette", "google.protobuf"),
+    ),
+    "server.query": Layer(("server.store.port", "server.engine.record", *IMPURE_SERVER)),
+    "server.api": Layer(
+        (
+            "wire",
+            "server.ledger",
+            "server.engine.input",
+            "server.query",
+            "server.drivers.reply",
+            *IMPURE_SERVER,
+        ),
+        ("starlette",),
+    ),
+    "server.dashboard": Layer(
+        ("server.query", "server.ledger", "server.engine.input", *IMPURE_SERVER),
+        ("starlette", "jinja2"),
+    ),
+    "server.config": Layer(),
+    "server.telemetry": Layer((), ("opentelemetry", "prometheus_client")),
+    "server.node": Layer(
+        ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
+    ),
+    "server": Layer(),
+    "embedded": Layer(("sdk", "server.node", "server.config", "wire"), ("uvicorn", "starlette")),
+    "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),
+    "cli": Layer(
+        (
+            "sdk.settings",
+            "sdk.client",
+            "wire",
+            "embedded",
+            "server.config",
+            "server.node",
+            "server.store",
+            "server.query",
+        ),
+        ("click", "rich", "aiohttp", "uvicorn"),
+    ),
+    "__main__": Layer(("cli",)),
+    # Doors: one file per framework, above the SDK and nothing else.
+    "": Layer(("sdk", "wire")),
+    "connect": Layer(("sdk", "wire")),
+    "fast_api": Layer(("sdk", "wire", "asgi"), ("fastapi", "starlette")),
+    "starlette": Layer(("sdk", "wire", "asgi"), ("starlette",)),
+    "flask": Layer(("sdk", "wire", "wsgi"), ("flask", "werkzeug")),
+    "asgi": Layer(("sdk", "wire")),
+    "wsgi": Layer(("sdk", "wire")),
+    "django": Layer(("sdk", "wire", "wsgi", "asgi"), ("django", "asgiref")),
+    "tornado": Layer(("sdk", "wire"), ("tornado",)),
+    "digital_ocean": Layer(("sdk", "wire")),
+}
+
+PURE = (
+    "wire",
+    "expr",
+    "cron",
+    "sdk.execution.memo",
+    "sdk.execution.identity",
+    "sdk.execution.replay",
+    "sdk.execution.outcome",
+    "sdk.step.option",
+    "sdk.connect.protocol",
+    "server.flow",
+    "server.engine",
+    "server.store.port",
+    "server.store.row",
+    "server.drivers.request",
+    "server.drivers.reply",
+    "server.gateway.protocol",
+)
+
+# Third-party packages that wait for nothing and read no clock.
+PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_python", "cronsim")
+
+# Imports inside functions: (module, imported), each with the optional dependency that explains it.
+LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset()

@@ -1,8 +1,9 @@
 """Whatever the README and the pages show, runs.
 
 A fenced block marked `python` is a program: it is run alone in a process and must end well.
-`python continued` goes on from the blocks before it on its page. A block marked `output` right after
-one is what it must print. In a `console` block each `$ stepwell …` names a verb and flags that exist.
+`python continued` goes on from the blocks before it on its page. A block marked `output` right
+after one is what it must print. In a `console` block each `$ stepwell …` names a verb and flags
+that exist.
 """
 
 import os

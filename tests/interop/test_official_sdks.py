@@ -1,0 +1,135 @@
+"""The official SDKs, as real processes, run unchanged against our server.
+
+Our own SDK runs the same Python program with nothing but its import changed. All scenarios of an
+app are started at once and then judged one by one.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.catalogue import SCENARIOS, Outcome, Scenario
+from tests.interop.harness import (
+    App,
+    Server,
+    free_port,
+    missing,
+    new_token,
+    running_app,
+    running_server,
+    sync,
+    until,
+)
+
+APPS: dict[str, dict[str, str]] = {
+    "py": {"SDK": "inngest"},
+    "ours": {"SDK": "stepwell"},
+    "js3": {"SDK": "inngest3"},
+    "js4": {"SDK": "inngest4", "CHECKPOINT": "on"},
+    "js4-plain": {"SDK": "inngest4", "CHECKPOINT": "off"},
+}
+NOTES_SETTLE_SECONDS = 20
+
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
+
+
+class Stage:
+    """One server, one app, and every scenario's event already sent."""
+
+    def __init__(self, server: Server, app: App) -> None:
+        self.server, self.app = server, app
+        self.sent: dict[str, tuple[str, str]] = {}
+
+    def begin(self) -> None:
+        for scenario in SCENARIOS.values():
+            if scenario.only(self.app):
+                token = new_token()
+                data = {"token": token, **scenario.data}
+                event = self.server.send(f"{self.app.name}/{scenario.name}", data)
+                self.sent[scenario.name] = (event, token)
+
+    def finish(self, scenario: Scenario) -> Outcome:
+        event, token = self.sent[scenario.name]
+        last_follow = 0.0
+
+        def ended() -> dict[str, Any] | None:
+            nonlocal last_follow
+            runs = self.server.ended(event)
+            if runs is None and time.monotonic() - last_follow > 0.5:
+                last_follow = time.monotonic()
+                for name, data in scenario.follow:
+                    self.server.send(f"{self.app.name}/{name}", {"token": token, **data})
+            return runs[0] if runs else None
+
+        run = until(f"the run of {scenario.name}", ended)
+        return Outcome(
+            self.app, run["status"], run["output"], self.app.log(token), str(run["run_id"])
+        )
+
+
+@pytest.fixture(scope="module", params=APPS)
+def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    name = str(request.param)
+    env = APPS[name]
+    if reason := missing(env):
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp(name)
+    with ExitStack() as stack:
+        server = stack.enter_context(running_server(folder))
+        app = stack.enter_context(running_app(name, env, server.url, folder))
+        sync(app)
+        made = Stage(server, app)
+        made.begin()
+        yield made
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(stage: Stage, name: str) -> None:
+    scenario = SCENARIOS[name]
+    if name not in stage.sent:
+        assert not scenario.only(stage.app)
+        return
+    outcome = stage.finish(scenario)
+
+    def holds() -> bool | None:
+        """Listeners and failure handlers are runs of their own and may note a little later."""
+        again = Outcome(
+            outcome.app,
+            outcome.status,
+            outcome.output,
+            stage.app.log(stage.sent[name][1]),
+            outcome.run_id,
+        )
+        try:
+            scenario.check(again)
+        except AssertionError:
+            return None
+        return True
+
+    if name in {"send-event", "function-fails"}:
+        until(f"what {name} causes", holds, NOTES_SETTLE_SECONDS)
+    else:
+        scenario.check(outcome)
+
+
+def test_an_app_named_by_u_is_synced_without_being_asked(tmp_path: Path) -> None:
+    port = free_port()
+    server_url = f"http://127.0.0.1:{port}"
+    with ExitStack() as stack:
+        app = stack.enter_context(running_app("py", {"SDK": "inngest"}, server_url, tmp_path))
+        arguments = ("-u", app.endpoint, "--poll-interval", "1")
+        server = stack.enter_context(running_server(tmp_path, *arguments, port=port))
+
+        def done() -> list[dict[str, Any]] | None:
+            event = server.send("py/no-steps", {"token": "t", "n": 1})
+            time.sleep(0.3)
+            return server.ended(event)
+
+        runs = until("a run of the synced app", done, 30)
+        assert runs[0]["output"] == {"n": 1}

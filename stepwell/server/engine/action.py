@@ -1,0 +1,31 @@
+"""What would be nice to do after a commit. Every action may be lost; then things are only later."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Topic(StrEnum):
+    """What listeners can hear about."""
+
+    RUN_STARTED = "run.started"
+    RUN_MOVED = "run.moved"
+    RUN_ENDED = "run.ended"
+    RUN_CANCELLED = "run.cancelled"
+    EVENT_STORED = "event.stored"
+
+
+class Wake(msgspec.Struct, frozen=True, gc=False):
+    """Something is due at `due_ms`: ask for work then."""
+
+    due_ms: int
+
+
+class Announce(msgspec.Struct, frozen=True, gc=False):
+    """Tell whoever watches that `subject` (a run's or event's id) changed."""
+
+    topic: Topic
+    subject: str
+
+
+type Action = Wake | Announce

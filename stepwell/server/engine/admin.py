@@ -1,0 +1,73 @@
+"""What people ask for from outside: a run again, a function at once, old things gone."""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.input import (
+    Done,
+    InvokeAsked,
+    Pruned,
+    PruneAsked,
+    RerunAsked,
+    Verdict,
+)
+from stepwell.server.engine.row import Run
+from stepwell.server.engine.start import begin, run_id_for
+from stepwell.wire.identifier import derived_ulid
+
+
+def rerun(draft: Draft, given: RerunAsked) -> Done:
+    """A new run with the events of an old one, of the function as it is today."""
+    old = draft.run(given.run_id)
+    if old is None:
+        return Done(Verdict.GONE, given.run_id, "no such run")
+    listing = draft.view.catalog.listing(old.function)
+    event = draft.body(old.event_ids[0])
+    if listing is None or event is None:
+        missing = "its function" if listing is None else "its event"
+        return Done(Verdict.REFUSED, given.run_id, f"{missing} is gone")
+    run = Run(
+        id=derived_ulid(draft.now.ms, old.id, str(draft.now.tick)),
+        function=old.function,
+        app=listing.app,
+        event_ids=old.event_ids,
+        queued_ms=draft.now.ms,
+        original=old.original or old.id,
+        cron=old.cron,
+        quiet=old.quiet,
+    )
+    begin(draft, listing, run, msgspec.structs.replace(event, ts=draft.now.ms))
+    return Done(Verdict.APPLIED, run.id)
+
+
+def invoke(draft: Draft, given: InvokeAsked) -> Done:
+    """Start a function by its id, whatever its triggers."""
+    listing = draft.view.catalog.listing(given.function)
+    if listing is None:
+        return Done(Verdict.GONE, given.event.id, f"could not find function with ID: {given.function}")
+    run_id = run_id_for(listing.slug, given.event)
+    if draft.run(run_id) is not None:
+        return Done(Verdict.ALREADY, run_id)
+    draft.add(fact.EventStored(given.event))
+    run = Run(
+        id=run_id,
+        function=listing.slug,
+        app=listing.app,
+        event_ids=(given.event.id,),
+        queued_ms=draft.now.ms,
+    )
+    begin(draft, listing, run, given.event)
+    return Done(Verdict.APPLIED, run_id)
+
+
+def prune(draft: Draft, given: PruneAsked) -> Pruned:
+    """Remove ended runs and events older than the retention period. The store names only events
+    no kept run refers to."""
+    for run_id in draft.view.old_runs:
+        draft.add(fact.RunForgotten(run_id))
+    for event_id in draft.view.old_events:
+        draft.add(fact.EventForgotten(event_id))
+    return Pruned(len(draft.view.old_runs), len(draft.view.old_events))
+
+

@@ -1,0 +1,173 @@
+"""Who listens to what: every registered function, looked up by id, by event name and by app.
+
+A catalog is a value: registering makes a new one. Trigger conditions are compiled once, when the
+function is registered or loaded. Source: server.md 2.1.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from stepwell.expr.dialect import ExpressionError, Program, compile_expression
+from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.wire.function_config import CancelOn, FunctionConfig, decode_function
+
+RETRIES_DEFAULT = 4
+RETRIES_MAX = 20
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """One reason for a function to start: an event pattern with a condition, or a schedule."""
+
+    event: str = ""
+    condition: Program | None = None
+    cron: str = ""
+    jitter: str = ""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A function as the engine uses it."""
+
+    slug: str
+    app: str
+    name: str
+    version: int
+    attempts_max: int
+    triggers: tuple[Trigger, ...]
+    cancels: tuple[CancelOn, ...]
+    config: FunctionConfig
+
+    @property
+    def crons(self) -> tuple[Trigger, ...]:
+        """Its schedules."""
+        return tuple(trigger for trigger in self.triggers if trigger.cron)
+
+
+class Listener(msgspec.Struct, frozen=True):
+    """A function, and the triggers of it that an event of some name may satisfy, in order."""
+
+    listing: Listing
+    triggers: tuple[Trigger, ...]
+
+
+class Catalog:
+    """All apps and functions. Immutable; `with_*` and `without_*` return another one."""
+
+    def __init__(self, apps: Mapping[str, AppRow], listings: Mapping[str, Listing]) -> None:
+        self.apps = apps
+        self.listings = listings
+        self._by_pattern: dict[str, list[tuple[Listing, Trigger]]] = {}
+        self._heard: dict[str, tuple[Listener, ...]] = {}
+        for listing in listings.values():
+            for trigger in listing.triggers:
+                if trigger.event:
+                    self._by_pattern.setdefault(trigger.event, []).append((listing, trigger))
+
+    @classmethod
+    def of(cls, apps: Iterable[AppRow], functions: Iterable[FunctionRow]) -> "Catalog":
+        """The catalog a store starts with."""
+        listings = (listing_of(function) for function in functions)
+        return cls({app.name: app for app in apps}, {entry.slug: entry for entry in listings})
+
+    def listing(self, slug: str) -> Listing | None:
+        """A function by its composite id."""
+        return self.listings.get(slug)
+
+    def listeners(self, event_name: str) -> tuple[Listener, ...]:
+        """Functions with a trigger whose pattern the name matches, each with those triggers."""
+        known = self._heard.get(event_name)
+        if known is None:
+            known = self._find_listeners(event_name)
+            if len(self._heard) < _NAMES_REMEMBERED_MAX:
+                self._heard[event_name] = known
+        return known
+
+    def _find_listeners(self, event_name: str) -> tuple[Listener, ...]:
+        wanted = set(patterns_of(event_name))
+        slugs = dict.fromkeys(
+            listing.slug for pattern in wanted for listing, _ in self._by_pattern.get(pattern, ())
+        )
+        return tuple(
+            Listener(
+                self.listings[slug],
+                tuple(t for t in self.listings[slug].triggers if t.event in wanted),
+            )
+            for slug in sorted(slugs)
+        )
+
+    def of_app(self, app: str) -> tuple[Listing, ...]:
+        """The functions of one app."""
+        return tuple(entry for entry in self.listings.values() if entry.app == app)
+
+    def with_app(self, app: AppRow) -> "Catalog":
+        """This catalog, with an app added or replaced."""
+        return Catalog({**self.apps, app.name: app}, self.listings)
+
+    def without_app(self, name: str) -> "Catalog":
+        """This catalog without an app and its functions."""
+        apps = {key: app for key, app in self.apps.items() if key != name}
+        return Catalog(apps, {k: e for k, e in self.listings.items() if e.app != name})
+
+    def with_function(self, function: FunctionRow) -> "Catalog":
+        """This catalog, with a function added or replaced."""
+        return Catalog(self.apps, {**self.listings, function.slug: listing_of(function)})
+
+    def without_function(self, slug: str) -> "Catalog":
+        """This catalog without a function."""
+        return Catalog(self.apps, {k: e for k, e in self.listings.items() if k != slug})
+
+
+_NAMES_REMEMBERED_MAX = 10_000
+
+
+def patterns_of(event_name: str) -> list[str]:
+    """Every trigger pattern an event name satisfies: itself, and each prefix before `/` or `.`
+    with a `*` (server.md 2.1)."""
+    patterns = [event_name]
+    for index, letter in enumerate(event_name):
+        if letter in "/.":
+            patterns.append(event_name[: index + 1] + "*")
+    return patterns
+
+
+def attempts_max(config: FunctionConfig) -> int:
+    """How often a call is tried in all: retries (default 4, at most 20) and the first."""
+    retries = RETRIES_DEFAULT if config.retries is None else config.retries
+    return min(max(retries, 0), RETRIES_MAX) + 1
+
+
+def listing_of(function: FunctionRow) -> Listing:
+    """A stored function, ready for use. Its configuration was checked when it was registered."""
+    config = decode_function(function.config)
+    triggers = tuple(
+        Trigger(
+            event=trigger.event or "",
+            condition=_program(trigger.expression),
+            cron=trigger.cron or "",
+            jitter=trigger.jitter or "",
+        )
+        for trigger in config.triggers
+    )
+    return Listing(
+        slug=function.slug,
+        app=function.app,
+        name=function.name,
+        version=function.version,
+        attempts_max=attempts_max(config),
+        triggers=triggers,
+        cancels=tuple(config.cancel or ()),
+        config=config,
+    )
+
+
+def _program(source: str | None) -> Program | None:
+    if not source:
+        return None
+    try:
+        return compile_expression(source)
+    except ExpressionError:
+        # Refused at registration; one stored by an older version must not stop the server.
+        return compile_expression("false")
+
+
+EMPTY = Catalog({}, {})

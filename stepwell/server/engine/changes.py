@@ -1,0 +1,56 @@
+"""What a batch of decisions changed, as rows a store can write. Each row stands here once, final."""
+
+from dataclasses import dataclass, field
+
+from stepwell.server.engine.row import (
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    Lease,
+    Note,
+    Run,
+    Step,
+    Wait,
+)
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to write in one transaction. In the mappings, `None` means: remove the row.
+
+    `ended` names runs that ended: all their items, leases and waits go, whether or not they were
+    loaded. `leases` may be kept in memory by a store whose process is the only one: when such a
+    process dies, every lease it granted is over.
+    """
+
+    events: list[EventRow] = field(default_factory=list)
+    started: dict[str, Run] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    items: dict[tuple[str, str], Item | None] = field(default_factory=dict)
+    waits: dict[tuple[str, str], Wait | None] = field(default_factory=dict)
+    leases: dict[tuple[str, str], Lease | None] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    apps: dict[str, AppRow | None] = field(default_factory=dict)
+    functions: dict[str, FunctionRow | None] = field(default_factory=dict)
+    forgotten_runs: list[str] = field(default_factory=list)
+    forgotten_events: list[str] = field(default_factory=list)
+
+    @property
+    def durable(self) -> bool:
+        """Whether anything but leases changed."""
+        return bool(
+            self.events
+            or self.started
+            or self.runs
+            or self.items
+            or self.waits
+            or self.steps
+            or self.notes
+            or self.apps
+            or self.functions
+            or self.forgotten_runs
+            or self.forgotten_events
+        )

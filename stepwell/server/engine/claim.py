@@ -1,0 +1,144 @@
+"""Due items become leases, or are done at once where only the engine is concerned.
+
+Law: an item is given to one holder at a time, and what nobody can do now is put off, never lost.
+"""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.action import Topic
+from stepwell.server.engine.cron_due import fire
+from stepwell.server.engine.draft import Draft, LookAgain
+from stepwell.server.engine.expire import lose
+from stepwell.server.engine.fanout import meet, meet_waits
+from stepwell.server.engine.finish import cancelled
+from stepwell.server.engine.input import Job, Work, WorkAsked
+from stepwell.server.engine.need import Need
+from stepwell.server.engine.resume import finish_step, resume
+from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
+from stepwell.wire.failure import Failure, error_memo
+
+UNKNOWN_FUNCTION_DELAY_MS = 30_000
+INVOKE_TIMEOUT = Failure(
+    name="InngestInvokeTimeoutError",
+    message="Timed out waiting for invoked function to complete",
+)
+
+
+def claim(draft: Draft, given: WorkAsked) -> Work:
+    """Hand out what is due, up to the capacity asked for, and take back what was lost."""
+    _see_all(draft)
+    for lease in draft.view.overdue():
+        lose(draft, lease)
+    jobs: list[Job] = []
+    for item in draft.view.due():
+        if item.kind in (ItemKind.CALL, ItemKind.GATEWAY):
+            job = _lease(draft, given, item, len(jobs))
+            if job is not None:
+                jobs.append(job)
+        else:
+            _do(draft, item)
+    return Work(tuple(jobs), draft.view.next_due_ms)
+
+
+def _see_all(draft: Draft) -> None:
+    """Ask once for everything the due items and lost leases hang on."""
+    view = draft.view
+    items, leases = view.due(), view.overdue()
+    runs = {item.run_id for item in items} | {lease.run_id for lease in leases}
+    missing = frozenset(run_id for run_id in runs if not view.sees_run(run_id))
+    bodies = frozenset(
+        item.target
+        for item in items
+        if item.kind is ItemKind.FANOUT and not view.sees_body(item.target)
+    )
+    if missing or bodies:
+        steps = frozenset((i.run_id, i.key) for i in items if i.kind is ItemKind.SLEEP)
+        raise LookAgain(Need(runs=missing, bodies=bodies, steps=steps))
+
+
+def _lease(draft: Draft, given: WorkAsked, item: Item, index: int) -> Job | None:
+    run = draft.run(item.run_id)
+    if run is None or run.ended or draft.has_ended(item.run_id):
+        draft.add(fact.ItemDone(item.run_id, item.key))
+        return None
+    if draft.view.catalog.listing(run.function) is None:
+        later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
+        draft.add(fact.ItemMoved(msgspec.structs.replace(item, due_ms=later)))
+        return None
+    lease = Lease(
+        id=f"{given.seed}{index:04X}",
+        run_id=item.run_id,
+        key=item.key,
+        granted_ms=draft.now.ms,
+        until_ms=draft.now.ms + given.lease_ms,
+        generation=item.losses + 1,
+    )
+    draft.add(fact.ItemLeased(lease))
+    return Job(lease, item, run)
+
+
+def _do(draft: Draft, item: Item) -> None:
+    """What the engine does itself, inside the decision that found it due."""
+    match item.kind:
+        case ItemKind.FANOUT:
+            _fan_out(draft, item)
+        case ItemKind.CRON:
+            fire(draft, item)
+        case ItemKind.SLEEP | ItemKind.TIMEOUT | ItemKind.DEADLINE:
+            _time_is_up(draft, item)
+        case ItemKind.CALL | ItemKind.GATEWAY:
+            raise AssertionError("calls are leased, not done")
+
+
+def _fan_out(draft: Draft, item: Item) -> None:
+    draft.add(fact.ItemDone(item.run_id, item.key))
+    event = draft.body(item.target)
+    if event is None:
+        return
+    if item.detail:
+        meet_waits(draft, event, item.detail.decode())
+    else:
+        meet(draft, event)
+
+
+def _time_is_up(draft: Draft, item: Item) -> None:
+    run = draft.run(item.run_id)
+    if run is None or run.ended or draft.has_ended(item.run_id):
+        draft.add(fact.ItemDone(item.run_id, item.key))
+        return
+    if item.kind is ItemKind.DEADLINE:
+        cancelled(draft, run)
+        draft.announce(Topic.RUN_CANCELLED, run.id)
+        return
+    if item.kind is ItemKind.SLEEP:
+        _wake_sleeper(draft, run, item)
+        return
+    wait = draft.view.wait(run.id, item.key)
+    if wait is None:
+        draft.add(fact.ItemDone(item.run_id, item.key))
+    else:
+        resume(draft, run, wait, _timed_out_memo(item))
+
+
+def _wake_sleeper(draft: Draft, run: Run, item: Item) -> None:
+    draft.add(fact.ItemDone(item.run_id, item.key))
+    if draft.view.is_saved(run.id, item.key):
+        return
+    step = Step(
+        run_id=run.id,
+        id=item.key,
+        place=draft.place(),
+        op="Sleep",
+        name=item.detail.decode(),
+        memo=b"null",
+        began_ms=int(item.target),
+        ended_ms=draft.now.ms,
+    )
+    finish_step(draft, run, step)
+
+
+def _timed_out_memo(item: Item) -> bytes:
+    if item.target == "InvokeFunction":
+        return error_memo(INVOKE_TIMEOUT, told=f"{INVOKE_TIMEOUT.name}: {INVOKE_TIMEOUT.message}")
+    return b"null"

@@ -1,0 +1,140 @@
+"""The engine: one function from what is and what happened to what becomes true.
+
+    decide(view, input, now, rules) -> Decision, or the Need to look again with more
+
+Its laws, each a test: it never raises for anything a peer can cause; the same view, input and
+moment give the same decision; deciding an input twice changes nothing the second time (only
+`WorkAsked` asks for more); a saved step never changes and an ended run never reopens; a late
+holder of a lease is told so and harms nothing; no decision is larger than the limits in `Rules`.
+"""
+
+from typing import assert_never
+
+from stepwell.server.engine import input as given_
+from stepwell.server.engine.admin import invoke, prune, rerun
+from stepwell.server.engine.advance import advance, checkpoint
+from stepwell.server.engine.cancel import cancel_by_hand
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.claim import claim
+from stepwell.server.engine.draft import Decision, Draft, LookAgain
+from stepwell.server.engine.expire import extend, lose_named
+from stepwell.server.engine.fanout import meet, postpone
+from stepwell.server.engine.input import Answer, Input
+from stepwell.server.engine.moment import Moment
+from stepwell.server.engine.need import NOTHING, Due, Need, Old
+from stepwell.server.engine.receive import receive
+from stepwell.server.engine.register import fail_app, register, remove
+from stepwell.server.engine.rules import Rules
+from stepwell.server.engine.signal_sent import deliver
+from stepwell.server.engine.view import View
+
+EMITTED_MET_MAX = 1_000
+
+
+def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
+    """The rows an input will certainly want. What else it wants, `decide` asks for."""
+    match given:
+        case given_.EventsReceived():
+            return _needs_of_events(given, catalog)
+        case given_.ReplyReceived() | given_.StepsCheckpointed():
+            return _needs_of_reply(given)
+        case given_.WorkAsked():
+            return Need(due=Due(now.ms, given.capacity, given.limit))
+        case given_.LeaseExtended() | given_.LeaseLost():
+            return Need(runs=frozenset({given.run_id}))
+        case given_.CancelAsked() | given_.RerunAsked():
+            return Need(runs=frozenset({given.run_id}))
+        case given_.SignalSent():
+            return Need(signals=frozenset({given.name}))
+        case given_.PruneAsked():
+            return Need(old=Old(given.before_ms, given.limit))
+        case (
+            given_.InvokeAsked()
+            | given_.AppRegistered()
+            | given_.AppFailed()
+            | given_.AppRemoved()
+        ):
+            return NOTHING
+        case _:
+            assert_never(given)
+
+
+def _needs_of_events(given: given_.EventsReceived, catalog: Catalog) -> Need:
+    known = frozenset() if given.fresh else frozenset(event.id for event in given.events)
+    dedups = frozenset(
+        (listener.listing.slug, event.key)
+        for event in given.events
+        if event.key
+        for listener in catalog.listeners(event.name)
+    )
+    return Need(events=known, dedups=dedups) if known or dedups else NOTHING
+
+
+def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> Need:
+    run_id = given.run_id
+    operations: tuple[given_.Operation, ...]
+    if isinstance(given, given_.StepsCheckpointed):
+        operations = given.operations
+    elif isinstance(given.outcome, given_.Progressed):
+        operations = given.outcome.operations
+    else:
+        operations = ()
+    steps = frozenset((run_id, operation.id) for operation in operations)
+    return Need(runs=frozenset({run_id}), steps=steps)
+
+
+def decide(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
+    """Decide one input, or say what more it must see."""
+    draft = Draft(view, now, rules)
+    try:
+        answer = _answer(draft, given)
+        _meet_emitted(draft)
+    except LookAgain as again:
+        return again.need
+    return draft.decision(answer)
+
+
+def _answer(draft: Draft, given: Input) -> Answer:
+    match given:
+        case given_.StepsCheckpointed():
+            return checkpoint(draft, given)
+        case given_.ReplyReceived():
+            return advance(draft, given)
+        case given_.EventsReceived():
+            return receive(draft, given)
+        case given_.WorkAsked():
+            return claim(draft, given)
+        case given_.LeaseExtended():
+            return extend(draft, given)
+        case given_.LeaseLost():
+            return lose_named(draft, given)
+        case given_.SignalSent():
+            return deliver(draft, given)
+        case given_.CancelAsked():
+            return cancel_by_hand(draft, given)
+        case given_.RerunAsked():
+            return rerun(draft, given)
+        case given_.InvokeAsked():
+            return invoke(draft, given)
+        case given_.AppRegistered():
+            return register(draft, given)
+        case given_.AppFailed():
+            return fail_app(draft, given)
+        case given_.AppRemoved():
+            return remove(draft, given)
+        case given_.PruneAsked():
+            return prune(draft, given)
+        case _:
+            assert_never(given)
+
+
+def _meet_emitted(draft: Draft) -> None:
+    """Events the engine itself sent meet their listeners in the same commit."""
+    met = 0
+    while draft.emitted:
+        event = draft.emitted.pop(0)
+        if met < EMITTED_MET_MAX:
+            meet(draft, event)
+            met += 1
+        else:
+            postpone(draft, event)

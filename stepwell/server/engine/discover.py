@@ -1,0 +1,45 @@
+"""When is a function called again from the top?
+
+One discovery item per run: whoever finds a reason while one is waiting has nothing to do; whoever
+finds one while a discovery is under way leaves word to discover once more. Source: http.md 8.3.
+"""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.row import MAIN, Item, ItemKind, Run
+
+
+def discover(draft: Draft, run: Run, *, own: bool = False, due_ms: int | None = None) -> Run:
+    """Have the function called again. `own` says that the discovery under way just ended.
+
+    Returns the run as it should be stored; the caller records it if it differs.
+    """
+    due = draft.now.ms if due_ms is None else due_ms
+    item = Item(run.id, MAIN, ItemKind.CALL, due, run.app)
+    known = draft.view.item(run.id, MAIN)
+    if own:
+        draft.add(fact.ItemMoved(item))
+    elif known is None:
+        draft.add(fact.ItemAdded(item))
+    elif draft.view.lease(run.id, MAIN) is not None:
+        return msgspec.structs.replace(run, again=True)
+    else:
+        return run
+    draft.wake(due)
+    return run
+
+
+def settle(run: Run, step_id: str) -> tuple[Run, bool]:
+    """A step is over: what remains pending, and whether that calls for a discovery.
+
+    While parallel steps are pending, only the last of them to end calls for it, and that call may
+    run steps at once again. A step that is not among them (race mode) calls for one by itself.
+    """
+    if step_id not in run.pending:
+        return run, True
+    left = tuple(other for other in run.pending if other != step_id)
+    if left:
+        return msgspec.structs.replace(run, pending=left), False
+    return msgspec.structs.replace(run, pending=(), force_plan=False), True

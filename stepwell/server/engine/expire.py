@@ -1,0 +1,56 @@
+"""A lease whose holder is gone: its item is free again.
+
+A lost holder does not use up an attempt, because the function did not fail; but a call that is
+lost again and again (it may be what kills its workers) counts as failed after a while.
+"""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.advance import call_failed
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.input import Broke, Done, LeaseExtended, LeaseLost, Verdict
+from stepwell.server.engine.row import Lease
+from stepwell.wire.failure import Failure, encode_failure
+
+LOST = Failure(name="WorkerLost", message="The worker that ran this call stopped responding.")
+
+
+def lose(draft: Draft, lease: Lease, *, begun: bool = True) -> None:
+    """Free the item of a lease that ran out or was given back."""
+    item = draft.view.item(lease.run_id, lease.key)
+    run = draft.run(lease.run_id)
+    if item is None or run is None or run.ended:
+        draft.add(fact.ItemDone(lease.run_id, lease.key))
+        return
+    if item.losses + 1 >= draft.rules.losses_max:
+        call_failed(draft, run, item, Broke(LOST, encode_failure(LOST)))
+        return
+    freed = msgspec.structs.replace(
+        item, due_ms=draft.now.ms, losses=item.losses + (1 if begun else 0)
+    )
+    draft.add(fact.ItemMoved(freed))
+    draft.wake(draft.now.ms)
+
+
+def lose_named(draft: Draft, given: LeaseLost) -> Done:
+    """Somebody saw the holder of a lease go."""
+    draft.run(given.run_id)
+    lease = draft.view.lease(given.run_id, given.key)
+    if lease is None or lease.id != given.lease_id:
+        return Done(Verdict.FENCED, given.run_id)
+    lose(draft, lease, begun=given.begun)
+    return Done(Verdict.APPLIED, given.run_id)
+
+
+def extend(draft: Draft, given: LeaseExtended) -> Done:
+    """The holder is still at work: the lease runs from now again."""
+    run = draft.run(given.run_id)
+    lease = draft.view.lease(given.run_id, given.key)
+    if run is None or run.ended:
+        return Done(Verdict.GONE, given.run_id)
+    if lease is None or lease.id != given.lease_id:
+        return Done(Verdict.FENCED, given.run_id)
+    until = draft.now.ms + given.lease_ms
+    draft.add(fact.ItemLeased(msgspec.structs.replace(lease, until_ms=until)))
+    return Done(Verdict.APPLIED, given.run_id)

@@ -1,0 +1,219 @@
+"""The closed set of inputs, and the answers they get. Past participles: each says what happened.
+
+Everything that changes durable state is one of these, handed to the ledger. Fresh randomness and
+fresh ids enter here, inside an input, and nowhere later.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run
+from stepwell.wire.failure import Failure
+from stepwell.wire.operation import Operation
+
+
+class EventsReceived(msgspec.Struct, frozen=True):
+    """Events were sent. `fresh` says their ids were drawn for them, so none can be known yet."""
+
+    events: tuple[EventRow, ...]
+    fresh: bool = True
+
+
+class InvokeAsked(msgspec.Struct, frozen=True):
+    """Somebody outside any run invoked a function by its id."""
+
+    event: EventRow
+    function: str
+
+
+class WorkAsked(msgspec.Struct, frozen=True):
+    """A pump asks for due work.
+
+    `capacity` lists the queues it can reach and how many items of each it can take; `seed` makes
+    the ids of the leases it is given.
+    """
+
+    seed: str
+    capacity: tuple[tuple[str, int], ...]
+    limit: int
+    lease_ms: int
+
+
+class Returned(msgspec.Struct, frozen=True):
+    """The function returned. `output` is JSON."""
+
+    output: bytes
+    version: int = 2
+
+
+class Progressed(msgspec.Struct, frozen=True):
+    """The function reported steps."""
+
+    operations: tuple[Operation, ...]
+    version: int = 2
+    delay_ms: int | None = None
+    no_retry: bool = False
+
+
+class Broke(msgspec.Struct, frozen=True):
+    """The function, or the way to it, failed. `output` is the error as the SDK sent it, JSON."""
+
+    failure: Failure
+    output: bytes
+    delay_ms: int | None = None
+    no_retry: bool = False
+
+
+type Outcome = Returned | Progressed | Broke
+
+
+class ReplyReceived(msgspec.Struct, frozen=True):
+    """A call was answered, by whoever held this lease."""
+
+    lease_id: str
+    run_id: str
+    key: str
+    outcome: Outcome
+
+
+class StepsCheckpointed(msgspec.Struct, frozen=True):
+    """A function that goes on running reports steps it finished."""
+
+    lease_id: str
+    run_id: str
+    key: str
+    operations: tuple[Operation, ...]
+    generation: int = 0
+
+
+class LeaseExtended(msgspec.Struct, frozen=True):
+    """The holder of a lease is still at work."""
+
+    lease_id: str
+    run_id: str
+    key: str
+    lease_ms: int
+
+
+class LeaseLost(msgspec.Struct, frozen=True):
+    """The holder of a lease is gone, or gave the work back without having begun it."""
+
+    lease_id: str
+    run_id: str
+    key: str
+    begun: bool = True
+
+
+class SignalSent(msgspec.Struct, frozen=True):
+    """A signal was sent to whoever waits for its name. `data` is JSON."""
+
+    name: str
+    data: bytes
+
+
+class CancelAsked(msgspec.Struct, frozen=True):
+    """Somebody wants a run to stop."""
+
+    run_id: str
+
+
+class RerunAsked(msgspec.Struct, frozen=True):
+    """Somebody wants a run again, as a new run with the same events."""
+
+    run_id: str
+
+
+class AppRegistered(msgspec.Struct, frozen=True):
+    """An app said which functions it has. Functions it no longer names are forgotten."""
+
+    app: AppRow
+    functions: tuple[FunctionRow, ...]
+
+
+class AppFailed(msgspec.Struct, frozen=True):
+    """An app could not be reached or synced; `error` empty means it is back."""
+
+    name: str
+    url: str
+    error: str
+
+
+class AppRemoved(msgspec.Struct, frozen=True):
+    """An app is to be forgotten, by its URL or name."""
+
+    url_or_name: str
+
+
+class PruneAsked(msgspec.Struct, frozen=True):
+    """The janitor asks to remove what ended before a time, at most `limit` of each."""
+
+    before_ms: int
+    limit: int
+
+
+type Input = (
+    EventsReceived
+    | InvokeAsked
+    | WorkAsked
+    | ReplyReceived
+    | StepsCheckpointed
+    | LeaseExtended
+    | LeaseLost
+    | SignalSent
+    | CancelAsked
+    | RerunAsked
+    | AppRegistered
+    | AppFailed
+    | AppRemoved
+    | PruneAsked
+)
+
+
+class Verdict(StrEnum):
+    """What became of an input that can come too late."""
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    FENCED = "fenced"
+    GONE = "gone"
+    REFUSED = "refused"
+
+
+class Done(msgspec.Struct, frozen=True, gc=False):
+    """The answer to most inputs: what became of it, the id it concerns, and why if refused."""
+
+    verdict: Verdict
+    subject: str = ""
+    reason: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to received events: their ids, in order."""
+
+    ids: tuple[str, ...]
+
+
+class Job(msgspec.Struct, frozen=True, gc=False):
+    """One leased item, ready to be done. `run` is absent for the engine's own work."""
+
+    lease: Lease
+    item: Item
+    run: Run
+
+
+class Work(msgspec.Struct, frozen=True):
+    """The answer to a pump: its jobs, and when it should ask again (`None`: when woken)."""
+
+    jobs: tuple[Job, ...]
+    next_due_ms: int | None = None
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """The answer to the janitor: how much went."""
+
+    runs: int
+    events: int
+
+
+type Answer = Done | Accepted | Work | Pruned

@@ -1,0 +1,20 @@
+"""How a wait is bound to the run that waits: the run's own event is put into the expression, and
+one equality is pulled out to look the wait up by. Source: server.md 4.3, 7.6."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from stepwell.expr.dialect import compile_expression
+from stepwell.expr.equality import first_equality
+from stepwell.server.engine.row import Wait
+
+
+def bind(wait: Wait, source: str, event: Mapping[str, object]) -> Wait:
+    """The wait with its condition over `async` alone, and the equality that indexes it, if any.
+
+    The condition must compile; whoever accepts it from a peer has checked that.
+    """
+    condition = compile_expression(source).interpolate(event)
+    path, value = first_equality(condition) or ("", "")
+    return msgspec.structs.replace(wait, condition=condition, path=path, value=value)

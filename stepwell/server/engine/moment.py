@@ -1,0 +1,21 @@
+"""When an input is decided. The only clock the engine ever sees."""
+
+import msgspec
+
+PLACES = 4096
+"""How many facts of one input can be put in order: more than any answer may carry."""
+
+
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """Wall time in milliseconds, and a tick that grows with every input, whatever the clock does.
+
+    The tick orders what was saved within one millisecond, so that a replay meets results in the
+    order in which they came.
+    """
+
+    ms: int
+    tick: int
+
+    def place(self, index: int) -> int:
+        """Position of the input's `index`-th fact among all facts ever saved."""
+        return self.tick * PLACES + min(index, PLACES - 1)

@@ -1,0 +1,84 @@
+"""Which rows an input must see before it can be decided.
+
+A `Need` is asked for before a decision, and may be asked for again by one (`decide` returns it
+instead of a decision). Stores load needs in the order of the fields below: that is the one order
+in which rows are locked.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Due(msgspec.Struct, frozen=True):
+    """Items due now in these queues (at most so many of each), and leases that ran out."""
+
+    now_ms: int
+    capacity: tuple[tuple[str, int], ...]
+    limit: int
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """An event that may end waits: its name, and its body for the equalities that index them.
+
+    Waits come in the order of `place_of`, those after `after` only, at most `limit`.
+    """
+
+    event_id: str
+    name: str
+    body: bytes
+    after: str = ""
+    limit: int = 1_000
+
+
+class LookBack(msgspec.Struct, frozen=True):
+    """Events of a name received since a time, oldest first, at most `limit`."""
+
+    name: str
+    since_ms: int
+    limit: int
+
+
+class Old(msgspec.Struct, frozen=True):
+    """Runs that ended, and events received, before a time; at most `limit` of each."""
+
+    before_ms: int
+    limit: int
+
+
+class Need(msgspec.Struct, frozen=True):
+    """Rows to load. `runs` bring their items, leases and waits; `steps` say whether one is saved;
+    `bodies` bring events whole, `events` only whether they are known."""
+
+    runs: frozenset[str] = frozenset()
+    steps: frozenset[tuple[str, str]] = frozenset()
+    events: frozenset[str] = frozenset()
+    bodies: frozenset[str] = frozenset()
+    dedups: frozenset[tuple[str, str]] = frozenset()
+    meetings: tuple[Meeting, ...] = ()
+    signals: frozenset[str] = frozenset()
+    look_back: tuple[LookBack, ...] = ()
+    due: Due | None = None
+    old: Old | None = None
+
+
+NOTHING = Need()
+
+
+def merged(needs: Iterable[Need]) -> Need:
+    """Everything any of them asks for. At most one of them may ask for due or old rows."""
+    wanted = [need for need in needs if need is not NOTHING]
+    if len(wanted) < 2:
+        return wanted[0] if wanted else NOTHING
+    return Need(
+        runs=frozenset().union(*(need.runs for need in wanted)),
+        steps=frozenset().union(*(need.steps for need in wanted)),
+        events=frozenset().union(*(need.events for need in wanted)),
+        bodies=frozenset().union(*(need.bodies for need in wanted)),
+        dedups=frozenset().union(*(need.dedups for need in wanted)),
+        meetings=tuple(meeting for need in wanted for meeting in need.meetings),
+        signals=frozenset().union(*(need.signals for need in wanted)),
+        look_back=tuple(look for need in wanted for look in need.look_back),
+        due=next((need.due for need in wanted if need.due), None),
+        old=next((need.old for need in wanted if need.old), None),
+    )

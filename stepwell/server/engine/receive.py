@@ -1,0 +1,23 @@
+"""Events arrive: each is stored once, and meets its listeners in the same commit.
+
+A request may carry thousands of events; what would make the decision too large is left to a
+fan-out item, which the pump takes up at once.
+"""
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.fanout import meet, postpone
+from stepwell.server.engine.input import Accepted, EventsReceived
+
+
+def receive(draft: Draft, given: EventsReceived) -> Accepted:
+    """Store and fan out. An id that is known already is answered and otherwise ignored."""
+    for event in given.events:
+        if not given.fresh and draft.view.knows_event(event.id):
+            continue
+        draft.add(fact.EventStored(event))
+        if draft.starts >= draft.rules.starts_per_decision_max:
+            postpone(draft, event)
+        else:
+            meet(draft, event)
+    return Accepted(tuple(event.id for event in given.events))

@@ -1,0 +1,91 @@
+"""An app says which functions it has. Schedules follow their functions.
+
+The configuration was validated before (`server/api/register.py`); here it only becomes true.
+Source: http.md 4.2, server.md 2.7.
+"""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.catalog import listing_of
+from stepwell.server.engine.cron_due import schedule_id, scheduled_item
+from stepwell.server.engine.draft import Draft, LookAgain
+from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, Done, Verdict
+from stepwell.server.engine.need import Need
+from stepwell.server.engine.row import AppRow, FunctionRow
+
+
+def register(draft: Draft, given: AppRegistered) -> Done:
+    """Store the app and what changed of its functions; forget those it no longer names."""
+    catalog = draft.view.catalog
+    known = {entry.slug: entry for entry in catalog.of_app(given.app.name)}
+    named = {function.slug for function in given.functions}
+    _see_schedules(draft, frozenset(known) | named)
+    before = catalog.apps.get(given.app.name)
+    changed = before is None or before.checksum != given.app.checksum
+    draft.add(fact.AppStored(given.app))
+    if changed:
+        for slug in known.keys() - named:
+            _forget(draft, slug)
+        for function in given.functions:
+            old = known.get(function.slug)
+            version = 1 if old is None else old.version + 1
+            _store(draft, msgspec.structs.replace(function, version=version))
+    draft.wake(draft.now.ms)
+    return Done(Verdict.APPLIED if changed else Verdict.ALREADY, given.app.name)
+
+
+def _see_schedules(draft: Draft, slugs: frozenset[str]) -> None:
+    ids = frozenset(schedule_id(slug) for slug in slugs)
+    missing = frozenset(run_id for run_id in ids if not draft.view.sees_run(run_id))
+    if missing:
+        raise LookAgain(Need(runs=missing))
+
+
+def _store(draft: Draft, function: FunctionRow) -> None:
+    draft.add(fact.FunctionVersioned(function))
+    listing = listing_of(function)
+    wanted = {trigger.cron: trigger for trigger in listing.crons}
+    present = {item.key for item in draft.view.items_of(schedule_id(function.slug))}
+    for key in present - wanted.keys():
+        draft.add(fact.ItemDone(schedule_id(function.slug), key))
+    for cron in wanted.keys() - present:
+        item = scheduled_item(listing.slug, wanted[cron], after_ms=draft.now.ms)
+        if item is not None:
+            draft.add(fact.ItemAdded(item))
+            draft.wake(item.due_ms)
+
+
+def _forget(draft: Draft, slug: str) -> None:
+    draft.add(fact.FunctionForgotten(slug))
+    for item in draft.view.items_of(schedule_id(slug)):
+        draft.add(fact.ItemDone(item.run_id, item.key))
+
+
+def fail_app(draft: Draft, given: AppFailed) -> Done:
+    """An app could not be reached, or can be again."""
+    apps = draft.view.catalog.apps
+    known = next((app for app in apps.values() if given.name == app.name), None) or next(
+        (app for app in apps.values() if given.url and given.url == app.url), None
+    )
+    if known is None:
+        return Done(Verdict.GONE, given.name or given.url)
+    if known.error != given.error:
+        draft.add(fact.AppStored(msgspec.structs.replace(known, error=given.error)))
+    return Done(Verdict.APPLIED, known.name)
+
+
+def remove(draft: Draft, given: AppRemoved) -> Done:
+    """Forget an app, its functions and their schedules. Its runs stay as they are."""
+    wanted = given.url_or_name
+    known: AppRow | None = next(
+        (a for a in draft.view.catalog.apps.values() if wanted in (a.name, a.url)), None
+    )
+    if known is None:
+        return Done(Verdict.GONE, wanted, f"App not found: {wanted}")
+    slugs = frozenset(entry.slug for entry in draft.view.catalog.of_app(known.name))
+    _see_schedules(draft, slugs)
+    for slug in slugs:
+        _forget(draft, slug)
+    draft.add(fact.AppForgotten(known.name))
+    return Done(Verdict.APPLIED, known.name)

@@ -1,0 +1,198 @@
+"""The rows of durable state, as frozen values. The only place that says what a run, an item, a
+lease, a wait and a saved step consist of.
+
+A store keeps these rows; the engine reads them through a `View` and changes them only through
+records. Times are Unix milliseconds; JSON stays bytes, because the engine never looks inside a
+user's payload except through an expression.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+MAIN = ""
+"""Key of a run's one discovery item. Every other item is keyed by the step it serves."""
+
+
+class RunStatus(IntEnum):
+    """Where a run stands. The codes are those of the protocol page (server.md 3.1)."""
+
+    SCHEDULED = 100
+    RUNNING = 200
+    COMPLETED = 300
+    FAILED = 400
+    CANCELLED = 500
+
+    @property
+    def ended(self) -> bool:
+        """A run that ended never reopens; a rerun is a new run."""
+        return self >= RunStatus.COMPLETED
+
+    @property
+    def word(self) -> str:
+        """The word REST and lifecycle events use, such as `Completed`."""
+        return self.name.capitalize()
+
+
+class ItemKind(IntEnum):
+    """What an item asks for when it falls due."""
+
+    CALL = 1  # call the function: discovery, or one targeted step
+    SLEEP = 2  # save the sleep as over, then discover
+    TIMEOUT = 3  # a wait gives up
+    FANOUT = 4  # an event still has listeners or waits to meet
+    CRON = 5  # a schedule fires
+    GATEWAY = 6  # the server itself performs an HTTP request for a step
+    DEADLINE = 7  # a run exceeded its start or finish time-out
+
+
+class WaitKind(IntEnum):
+    """What a wait is waiting for."""
+
+    EVENT = 1
+    SIGNAL = 2
+    INVOKE = 3
+    CANCEL = 4
+
+
+class EventRow(msgspec.Struct, frozen=True, gc=False):
+    """An accepted event. `id` is ours and unique; `key` is the sender's own id, or empty."""
+
+    id: str
+    name: str
+    ts: int
+    received_ms: int
+    body: bytes
+    key: str = ""
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One execution of one function."""
+
+    id: str
+    function: str
+    app: str
+    event_ids: tuple[str, ...]
+    queued_ms: int
+    status: RunStatus = RunStatus.SCHEDULED
+    started_ms: int = 0
+    ended_ms: int = 0
+    output: bytes | None = None
+    version: int = -1
+    force_plan: bool = False
+    again: bool = False
+    pending: tuple[str, ...] = ()
+    parts: int = 0
+    parent: str = ""
+    dedup: str = ""
+    cron: str = ""
+    original: str = ""
+    quiet: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """True once the run has completed, failed or was cancelled."""
+        return self.status >= RunStatus.COMPLETED
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """Something to do at a time. `queue` names the app that must do it; empty means the engine."""
+
+    run_id: str
+    key: str
+    kind: ItemKind
+    due_ms: int
+    queue: str = ""
+    attempt: int = 0
+    target: str = "step"
+    losses: int = 0
+    detail: bytes = b""
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """Who is doing an item, and until when nobody else may. A row, never a counter."""
+
+    id: str
+    run_id: str
+    key: str
+    granted_ms: int
+    until_ms: int
+    generation: int = 1
+    steps: int = 0
+
+
+class Wait(msgspec.Struct, frozen=True, gc=False):
+    """A run waiting for something outside it. One event may end many; each ends once.
+
+    `name` is the event name, the signal, or the invoked function. `path` and `value` are one
+    equality every match must satisfy (so that a thousand waits cost one look-up); `condition` is
+    the whole expression, already bound to the run's own event.
+    """
+
+    run_id: str
+    step_id: str
+    kind: WaitKind
+    name: str
+    opened_ms: int
+    until_ms: int
+    condition: str = ""
+    path: str = ""
+    value: str = ""
+    label: str = ""
+
+
+def place_of(wait: Wait) -> str:
+    """Where a wait stands among the waits an event may end."""
+    return f"{wait.run_id}/{wait.step_id}"
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """A step's saved result: what every later call of the run is told. Saved once."""
+
+    run_id: str
+    id: str
+    place: int
+    op: str
+    name: str
+    memo: bytes
+    began_ms: int
+    ended_ms: int
+    attempt: int = 0
+
+
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """Something the timeline should tell that changed no state: an attempt that failed."""
+
+    run_id: str
+    place: int
+    at_ms: int
+    kind: str
+    step_id: str
+    name: str
+    attempt: int
+    body: bytes
+
+
+class FunctionRow(msgspec.Struct, frozen=True):
+    """A registered function: its composite id, its app, and its configuration as JSON."""
+
+    slug: str
+    app: str
+    name: str
+    config: bytes
+    version: int
+    created_ms: int
+
+
+class AppRow(msgspec.Struct, frozen=True):
+    """A registered app. `method` is `serve`, `connect` or `local`; `error` says why it is away."""
+
+    name: str
+    url: str
+    method: str
+    sdk: str
+    framework: str
+    app_version: str
+    checksum: str
+    synced_ms: int
+    error: str = ""

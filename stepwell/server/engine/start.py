@@ -1,0 +1,80 @@
+"""A trigger becomes a run, or is dropped because it started one already.
+
+Run ids are derived from function and event, so deciding twice names the same run.
+Source: server.md 1.7 (future events), 3.2, 3.3 (one run per function and event id in 24 hours).
+"""
+
+import msgspec
+
+from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.match import bind
+from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, Wait, WaitKind
+from stepwell.wire.duration import parse_when
+from stepwell.wire.event import FUNCTION_FAILED, FUNCTION_FINISHED
+from stepwell.wire.identifier import derived_ulid
+
+CANCEL_VALID_MS = 366 * 86_400_000
+
+
+def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
+    """Start a run of a function for an event it listens to, unless it has one for the event id."""
+    if event.key and draft.dedup(listing.slug, event.key) is not None:
+        return
+    run = Run(
+        id=run_id_for(listing.slug, event),
+        function=listing.slug,
+        app=listing.app,
+        event_ids=(event.id,),
+        queued_ms=draft.now.ms,
+        dedup=event.key,
+        quiet=event.name in (FUNCTION_FAILED, FUNCTION_FINISHED),
+    )
+    begin(draft, listing, run, event)
+
+
+def run_id_for(slug: str, event: EventRow) -> str:
+    """The id of the run that a function has for an event."""
+    return derived_ulid(event.received_ms, slug, event.id)
+
+
+def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
+    """Make the run, its first item, and the waits that may cancel it."""
+    item = Item(
+        run_id=run.id,
+        key=MAIN,
+        kind=ItemKind.CALL,
+        due_ms=max(draft.now.ms, event.ts),
+        queue=listing.app,
+    )
+    draft.start(run, item)
+    for index, cancel in enumerate(listing.cancels):
+        wait = Wait(
+            run_id=run.id,
+            step_id=f"cancel:{index}",
+            kind=WaitKind.CANCEL,
+            name=cancel.event,
+            opened_ms=draft.now.ms,
+            until_ms=_armed_until(draft, cancel.timeout),
+        )
+        draft.open(_bound(draft, wait, cancel.if_, event))
+
+
+def _bound(draft: Draft, wait: Wait, source: str | None, event: EventRow) -> Wait:
+    if not source:
+        return wait
+    try:
+        compile_expression(source)
+    except ExpressionError:
+        return msgspec.structs.replace(wait, condition="false")
+    return bind(wait, source, draft.decoded(event))
+
+
+def _armed_until(draft: Draft, timeout: str | None) -> int:
+    if timeout:
+        try:
+            return parse_when(timeout, draft.now.ms)
+        except ValueError:
+            pass
+    return draft.now.ms + CANCEL_VALID_MS

@@ -1,0 +1,668 @@
+"""The rows a decision can see, and how each record changes them.
+
+A store fills a view with the rows that were needed; the ledger applies each decision's records to
+it, so that the next input of the batch sees them. `apply` is the one statement of what a record
+does to the rows; stores only write down the result (`changes`).
+
+Law: a decision reads a view and never writes it.
+"""
+
+from collections.abc import Container, Iterable
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.row import (
+    MAIN,
+    EventRow,
+    Item,
+    Lease,
+    Run,
+    Wait,
+    WaitKind,
+)
+
+type Slot = tuple[str, str]
+
+
+class NotLoaded(LookupError):
+    """A decision read a row nobody had asked for: an error of ours, never of a peer."""
+
+
+class View:
+    """Rows by what they are looked up by. Filled by `see_*`, changed by `apply`."""
+
+    def __init__(self, catalog: Catalog, waited: Container[str]) -> None:
+        """`waited` holds every event name somebody waits for; a store that cannot know says all."""
+        self.catalog = catalog
+        self.waited = waited
+        self.changes = Changes()
+        self._runs: dict[str, Run | None] = {}
+        self._items: dict[str, dict[str, Item]] = {}
+        self._waits: dict[str, dict[str, Wait]] = {}
+        self._leases: dict[Slot, Lease] = {}
+        self._steps: dict[Slot, bool] = {}
+        self._events: dict[str, bool] = {}
+        self._bodies: dict[str, EventRow | None] = {}
+        self._dedups: dict[Slot, str | None] = {}
+        self._meetings: dict[Slot, tuple[Wait, ...]] = {}
+        self._signals: dict[str, Wait | None] = {}
+        self._look_back: dict[tuple[str, int], tuple[EventRow, ...]] = {}
+        self._due: dict[Slot, Item] = {}
+        self._overdue: dict[Slot, Lease] = {}
+        self._opened: list[Wait] = []
+        self._closed: set[Slot] = set()
+        self.old_runs: tuple[str, ...] = ()
+        self.old_events: tuple[str, ...] = ()
+        self.next_due_ms: int | None = None
+
+    # -- what a decision reads ------------------------------------------------------------------
+
+    def sees_run(self, run_id: str) -> bool:
+        """Whether the run was asked for, be it there or not."""
+        return run_id in self._runs
+
+    def run(self, run_id: str) -> Run | None:
+        """The run, or None if there is none."""
+        try:
+            return self._runs[run_id]
+        except KeyError:
+            raise NotLoaded(f"run {run_id}") from None
+
+    def item(self, run_id: str, key: str) -> Item | None:
+        """An item of a run, or one of the engine's own."""
+        return self._items.get(run_id, {}).get(key) or self._due.get((run_id, key))
+
+    def items_of(self, run_id: str) -> tuple[Item, ...]:
+        """Everything a run still has to do."""
+        return tuple(self._items.get(run_id, {}).values())
+
+    def waits_of(self, run_id: str) -> tuple[Wait, ...]:
+        """Everything a run waits for."""
+        return tuple(self._waits.get(run_id, {}).values())
+
+    def wait(self, run_id: str, step_id: str) -> Wait | None:
+        """The wait of one step."""
+        return self._waits.get(run_id, {}).get(step_id)
+
+    def lease(self, run_id: str, key: str) -> Lease | None:
+        """Who has an item."""
+        return self._leases.get((run_id, key))
+
+    def is_saved(self, run_id: str, step_id: str) -> bool:
+        """Whether a step has its result."""
+        try:
+            return self._steps[run_id, step_id]
+        except KeyError:
+            raise NotLoaded(f"step {step_id} of run {run_id}") from None
+
+    def knows_event(self, event_id: str) -> bool:
+        """Whether an event was accepted before."""
+        return self._events.get(event_id, False)
+
+    def body(self, event_id: str) -> EventRow | None:
+        """An event, whole."""
+        try:
+            return self._bodies[event_id]
+        except KeyError:
+            raise NotLoaded(f"event {event_id}") from None
+
+    def sees_body(self, event_id: str) -> bool:
+        """Whether an event was asked for, whole."""
+        return event_id in self._bodies
+
+    def sees_dedup(self, function: str, key: str) -> bool:
+        """Whether the event key was asked for."""
+        return (function, key) in self._dedups
+
+    def dedup(self, function: str, key: str) -> str | None:
+        """The run a function already started for an event key, within the window."""
+        return self._dedups[function, key]
+
+    def sees_meeting(self, event_id: str, after: str) -> bool:
+        """Whether the waits an event may end were asked for."""
+        return (event_id, after) in self._meetings
+
+    def meeting(self, event_id: str, name: str, after: str) -> list[Wait]:
+        """Waits that an event of this name may end: those loaded, then those just opened."""
+        known = self._meetings.get((event_id, after), ())
+        fresh = [w for w in self._opened if w.name == name and w.kind in _MEETABLE]
+        if not fresh and not self._closed:
+            return list(known)
+        return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
+
+    def signal(self, name: str) -> Wait | None:
+        """Who waits for a signal."""
+        return self._signals.get(name)
+
+    def sees_look_back(self, name: str, since_ms: int) -> bool:
+        """Whether past events of this name were asked for."""
+        return (name, since_ms) in self._look_back
+
+    def look_back(self, name: str, since_ms: int) -> tuple[EventRow, ...]:
+        """Past events of this name, oldest first."""
+        return self._look_back[name, since_ms]
+
+    def due(self) -> list[Item]:
+        """Items that are due and nobody has."""
+        return list(self._due.values())
+
+    def overdue(self) -> list[Lease]:
+        """Leases that ran out."""
+        return list(self._overdue.values())
+
+    # -- what a store fills in ------------------------------------------------------------------
+
+    def see_run(
+        self,
+        run_id: str,
+        run: Run | None,
+        items: Iterable[Item] = (),
+        waits: Iterable[Wait] = (),
+        leases: Iterable[Lease] = (),
+    ) -> None:
+        """A run with everything that hangs on it. What the batch already changed stays changed."""
+        if run_id in self._runs:
+            return
+        self._runs[run_id] = run
+        self._items[run_id] = {item.key: item for item in items}
+        self._waits[run_id] = {wait.step_id: wait for wait in waits}
+        for lease in leases:
+            self._leases[lease.run_id, lease.key] = lease
+
+    def see_step(self, run_id: str, step_id: str, saved: bool) -> None:
+        """Whether a step has its result."""
+        self._steps.setdefault((run_id, step_id), saved)
+
+    def see_event(self, event_id: str, known: bool) -> None:
+        """Whether an event was accepted before."""
+        self._events.setdefault(event_id, known)
+
+    def see_body(self, event_id: str, event: EventRow | None) -> None:
+        """An event, whole."""
+        self._bodies.setdefault(event_id, event)
+
+    def see_dedup(self, function: str, key: str, run_id: str | None) -> None:
+        """The run a function already started for an event key."""
+        self._dedups.setdefault((function, key), run_id)
+
+    def see_meeting(self, event_id: str, after: str, waits: Iterable[Wait]) -> None:
+        """The waits an event may end."""
+        self._meetings.setdefault((event_id, after), tuple(waits))
+
+    def see_signal(self, name: str, wait: Wait | None) -> None:
+        """Who waits for a signal."""
+        self._signals.setdefault(name, wait)
+
+    def see_look_back(self, name: str, since_ms: int, events: Iterable[EventRow]) -> None:
+        """Past events of a name, oldest first."""
+        self._look_back.setdefault((name, since_ms), tuple(events))
+
+    def see_due(
+        self, items: Iterable[Item], overdue: Iterable[Lease], next_due_ms: int | None
+    ) -> None:
+        """What can be done now, and when the next item falls due."""
+        for item in items:
+            if (item.run_id, item.key) not in self._leases:
+                self._due[item.run_id, item.key] = item
+        for lease in overdue:
+            self._overdue[lease.run_id, lease.key] = lease
+        self.next_due_ms = next_due_ms
+
+    # -- what a record does ---------------------------------------------------------------------
+
+    def apply(self, record: fact.Record) -> None:
+        """Make a record true in this view, and remember the rows it changed."""
+        match record:
+            case fact.StepSaved():
+                self._step_saved(record)
+            case fact.ItemLeased():
+                self._item_leased(record)
+            case fact.ItemMoved():
+                self._item_moved(record)
+            case fact.EventStored():
+                self._event_stored(record)
+            case fact.RunStarted():
+                self._run_started(record)
+            case fact.RunFinished():
+                self._run_finished(record)
+            case fact.RunChanged():
+                self._run_changed(record)
+            case fact.ItemAdded():
+                self._item_added(record)
+            case fact.ItemDone():
+                self._item_done(record)
+            case fact.WaitOpened():
+                self._wait_opened(record)
+            case fact.WaitClosed():
+                self._wait_closed(record)
+            case fact.Noted():
+                self.changes.notes.append(record.note)
+            case _:
+                self._apply_rare(record)
+
+    def _apply_rare(self, record: fact.Record) -> None:
+        match record:
+            case fact.AppStored():
+                self.catalog = self.catalog.with_app(record.app)
+                self.changes.apps[record.app.name] = record.app
+            case fact.AppForgotten():
+                self.catalog = self.catalog.without_app(record.name)
+                self.changes.apps[record.name] = None
+            case fact.FunctionVersioned():
+                self.catalog = self.catalog.with_function(record.function)
+                self.changes.functions[record.function.slug] = record.function
+            case fact.FunctionForgotten():
+                self.catalog = self.catalog.without_function(record.slug)
+                self.changes.functions[record.slug] = None
+            case fact.RunForgotten():
+                self.changes.forgotten_runs.append(record.run_id)
+            case fact.EventForgotten():
+                self.changes.forgotten_events.append(record.event_id)
+            case _:
+                raise AssertionError(f"{type(record).__name__} is applied above")
+
+    def _event_stored(self, record: fact.EventStored) -> None:
+        event = record.event
+        self._events[event.id] = True
+        self._bodies[event.id] = event
+        self.changes.events.append(event)
+
+    def _run_started(self, record: fact.RunStarted) -> None:
+        run = record.run
+        self._runs[run.id] = run
+        self._items[run.id] = {record.item.key: record.item}
+        self._waits[run.id] = {}
+        self.changes.started[run.id] = run
+        self.changes.items[run.id, record.item.key] = record.item
+        if run.dedup:
+            self._dedups[run.function, run.dedup] = run.id
+
+    def _run_changed(self, record: fact.RunChanged) -> None:
+        """Whoever decides may have read the run before its parts changed: the count is ours."""
+        known = self._runs.get(record.run.id)
+        parts = 0 if known is None else known.parts
+        self._put_run(msgspec.structs.replace(record.run, parts=parts))
+
+    def _put_run(self, run: Run) -> None:
+        self._runs[run.id] = run
+        if run.id in self.changes.started:
+            self.changes.started[run.id] = run
+        else:
+            self.changes.runs[run.id] = run
+
+    def _run_finished(self, record: fact.RunFinished) -> None:
+        run = record.run
+        for key in self._items.pop(run.id, {}):
+            self.changes.items.pop((run.id, key), None)
+            self._drop_lease((run.id, key))
+        for step_id, wait in self._waits.pop(run.id, {}).items():
+            self.changes.waits.pop((run.id, step_id), None)
+            self._close(wait)
+        for slot in [slot for slot in self._due if slot[0] == run.id]:
+            del self._due[slot]
+        self.changes.ended.add(run.id)
+        self._put_run(run)
+
+    def _step_saved(self, record: fact.StepSaved) -> None:
+        step = record.step
+        self._steps[step.run_id, step.id] = True
+        self.changes.steps.append(step)
+        lease = self._leases.get((step.run_id, MAIN))
+        if lease is not None:
+            grown = msgspec.structs.replace(lease, steps=lease.steps + 1)
+            self._leases[step.run_id, MAIN] = grown
+            self.changes.leases[step.run_id, MAIN] = grown
+
+    def _wait_opened(self, record: fact.WaitOpened) -> None:
+        wait = record.wait
+        self._waits.setdefault(wait.run_id, {})[wait.step_id] = wait
+        self._opened.append(wait)
+        self._closed.discard((wait.run_id, wait.step_id))
+        if wait.kind is WaitKind.SIGNAL:
+            self._signals[wait.name] = wait
+        self.changes.waits[wait.run_id, wait.step_id] = wait
+        self._count_parts(wait.run_id, 1)
+
+    def _wait_closed(self, record: fact.WaitClosed) -> None:
+        wait = record.wait
+        self._waits.get(wait.run_id, {}).pop(wait.step_id, None)
+        self.changes.waits[wait.run_id, wait.step_id] = None
+        self._close(wait)
+        self._count_parts(wait.run_id, -1)
+
+    def _close(self, wait: Wait) -> None:
+        self._closed.add((wait.run_id, wait.step_id))
+        known = self._signals.get(wait.name)
+        if wait.kind is WaitKind.SIGNAL and known is not None and known.run_id == wait.run_id:
+            self._signals[wait.name] = None
+
+    def _item_added(self, record: fact.ItemAdded) -> None:
+        item = record.item
+        fresh = item.key not in self._items.setdefault(item.run_id, {})
+        self._items[item.run_id][item.key] = item
+        self.changes.items[item.run_id, item.key] = item
+        if fresh and item.key != MAIN:
+            self._count_parts(item.run_id, 1)
+
+    def _item_moved(self, record: fact.ItemMoved) -> None:
+        item = record.item
+        slot = (item.run_id, item.key)
+        self._items.setdefault(item.run_id, {})[item.key] = item
+        self.changes.items[slot] = item
+        self._due.pop(slot, None)
+        self._drop_lease(slot)
+
+    def _item_leased(self, record: fact.ItemLeased) -> None:
+        lease = record.lease
+        slot = (lease.run_id, lease.key)
+        self._due.pop(slot, None)
+        self._overdue.pop(slot, None)
+        self._leases[slot] = lease
+        self.changes.leases[slot] = lease
+
+    def _item_done(self, record: fact.ItemDone) -> None:
+        slot = (record.run_id, record.key)
+        known = self._items.get(record.run_id, {}).pop(record.key, None)
+        self.changes.items[slot] = None
+        self._due.pop(slot, None)
+        self._drop_lease(slot)
+        if known is not None and record.key != MAIN:
+            self._count_parts(record.run_id, -1)
+
+    def _drop_lease(self, slot: Slot) -> None:
+        self._overdue.pop(slot, None)
+        self._leases.pop(slot, None)
+        self.changes.leases[slot] = None
+
+    def _count_parts(self, run_id: str, by: int) -> None:
+        """A run says how many rows hang on it, so that most loads can skip looking for them."""
+        run = self._runs.get(run_id)
+        if run is not None and not run.ended:
+            self._put_run(msgspec.structs.replace(run, parts=run.parts + by))
+
+
+_MEETABLE]
+        if not fresh and not self._closed:
+            return list(known)
+        return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
+
+    def signal(self, name: str) -> Wait | None:
+        """Who waits for a signal."""
+        return self._signals.get(name)
+
+    def sees_look_back(self, name: str, since_ms: int) -> bool:
+        """Whether past events of this name were asked for."""
+        return (name, since_ms) in self._look_back
+
+    def look_back(self, name: str, since_ms: int) -> tuple[EventRow, ...]:
+        """Past events of this name, oldest first."""
+        return self._look_back[name, since_ms]
+
+    def due(self) -> list[Item]:
+        """Items that are due and nobody has."""
+        return list(self._due.values())
+
+    def overdue(self) -> list[Lease]:
+        """Leases that ran out."""
+        return list(self._overdue.values())
+
+    # -- what a store fills in ------------------------------------------------------------------
+
+    def see_run(
+        self,
+        run_id: str,
+        run: Run | None,
+        items: Iterable[Item] = (),
+        waits: Iterable[Wait] = (),
+        leases: Iterable[Lease] = (),
+    ) -> None:
+        """A run with everything that hangs on it. What the batch already changed stays changed."""
+        if run_id in self._runs:
+            return
+        self._runs[run_id] = run
+        self._items[run_id] = {item.key: item for item in items}
+        self._waits[run_id] = {wait.step_id: wait for wait in waits}
+        for lease in leases:
+            self._leases[lease.run_id, lease.key] = lease
+
+    def see_step(self, run_id: str, step_id: str, saved: bool) -> None:
+        """Whether a step has its result."""
+        self._steps.setdefault((run_id, step_id), saved)
+
+    def see_event(self, event_id: str, known: bool) -> None:
+        """Whether an event was accepted before."""
+        self._events.setdefault(event_id, known)
+
+    def see_body(self, event_id: str, event: EventRow | None) -> None:
+        """An event, whole."""
+        self._bodies.setdefault(event_id, event)
+
+    def see_dedup(self, function: str, key: str, run_id: str | None) -> None:
+        """The run a function already started for an event key."""
+        self._dedups.setdefault((function, key), run_id)
+
+    def see_meeting(self, event_id: str, after: str, waits: Iterable[Wait]) -> None:
+        """The waits an event may end."""
+        self._meetings.setdefault((event_id, after), tuple(waits))
+
+    def see_signal(self, name: str, wait: Wait | None) -> None:
+        """Who waits for a signal."""
+        self._signals.setdefault(name, wait)
+
+    def see_look_back(self, name: str, since_ms: int, events: Iterable[EventRow]) -> None:
+        """Past events of a name, oldest first."""
+        self._look_back.setdefault((name, since_ms), tuple(events))
+
+    def see_due(
+        self, items: Iterable[Item], overdue: Iterable[Lease], next_due_ms: int | None
+    ) -> None:
+        """What can be done now, and when the next item falls due."""
+        for item in items:
+            if (item.run_id, item.key) not in self._leases:
+                self._due[item.run_id, item.key] = item
+        for lease in overdue:
+            self._overdue[lease.run_id, lease.key] = lease
+        self.next_due_ms = next_due_ms
+
+    # -- what a record does ---------------------------------------------------------------------
+
+    def apply(self, record: fact.Record) -> None:
+        """Make a record true in this view, and remember the rows it changed."""
+        match record:
+            case fact.StepSaved():
+                self._step_saved(record)
+            case fact.ItemLeased():
+                self._item_leased(record)
+            case fact.ItemMoved():
+                self._item_moved(record)
+            case fact.EventStored():
+                self._event_stored(record)
+            case fact.RunStarted():
+                self._run_started(record)
+            case fact.RunFinished():
+                self._run_finished(record)
+            case fact.RunChanged():
+                self._run_changed(record)
+            case fact.ItemAdded():
+                self._item_added(record)
+            case fact.ItemDone():
+                self._item_done(record)
+            case fact.WaitOpened():
+                self._wait_opened(record)
+            case fact.WaitClosed():
+                self._wait_closed(record)
+            case fact.Noted():
+                self.changes.notes.append(record.note)
+            case _:
+                self._apply_rare(record)
+
+    def _apply_rare(self, record: fact.Record) -> None:
+        match record:
+            case fact.AppStored():
+                self.catalog = self.catalog.with_app(record.app)
+                self.changes.apps[record.app.name] = record.app
+            case fact.AppForgotten():
+                self.catalog = self.catalog.without_app(record.name)
+                self.changes.apps[record.name] = None
+            case fact.FunctionVersioned():
+                self.catalog = self.catalog.with_function(record.function)
+                self.changes.functions[record.function.slug] = record.function
+            case fact.FunctionForgotten():
+                self.catalog = self.catalog.without_function(record.slug)
+                self.changes.functions[record.slug] = None
+            case fact.RunForgotten():
+                self.changes.forgotten_runs.append(record.run_id)
+            case fact.EventForgotten():
+                self.changes.forgotten_events.append(record.event_id)
+            case _:
+                raise AssertionError(f"{type(record).__name__} is applied above")
+
+    def _event_stored(self, record: fact.EventStored) -> None:
+        event = record.event
+        self._events[event.id] = True
+        self._bodies[event.id] = event
+        self.changes.events.append(event)
+
+    def _run_started(self, record: fact.RunStarted) -> None:
+        run = record.run
+        self._runs[run.id] = run
+        self._items[run.id] = {record.item.key: record.item}
+        self._waits[run.id] = {}
+        self.changes.started[run.id] = run
+        self.changes.items[run.id, record.item.key] = record.item
+        if run.dedup:
+            self._dedups[run.function, run.dedup] = run.id
+
+    def _run_changed(self, record: fact.RunChanged) -> None:
+        """Whoever decides may have read the run before its parts changed: the count is ours."""
+        known = self._runs.get(record.run.id)
+        parts = 0 if known is None else known.parts
+        self._put_run(msgspec.structs.replace(record.run, parts=parts))
+
+    def _put_run(self, run: Run) -> None:
+        self._runs[run.id] = run
+        if run.id in self.changes.started:
+            self.changes.started[run.id] = run
+        else:
+            self.changes.runs[run.id] = run
+
+    def _run_finished(self, record: fact.RunFinished) -> None:
+        run = record.run
+        for key in self._items.pop(run.id, {}):
+            self.changes.items.pop((run.id, key), None)
+            self._drop_lease((run.id, key))
+        for step_id, wait in self._waits.pop(run.id, {}).items():
+            self.changes.waits.pop((run.id, step_id), None)
+            self._close(wait)
+        for slot in [slot for slot in self._due if slot[0] == run.id]:
+            del self._due[slot]
+        self.changes.ended.add(run.id)
+        self._put_run(run)
+
+    def _step_saved(self, record: fact.StepSaved) -> None:
+        step = record.step
+        self._steps[step.run_id, step.id] = True
+        self.changes.steps.append(step)
+        lease = self._leases.get((step.run_id, MAIN))
+        if lease is not None:
+            grown = msgspec.structs.replace(lease, steps=lease.steps + 1)
+            self._leases[step.run_id, MAIN] = grown
+            self.changes.leases[step.run_id, MAIN] = grown
+
+    def _wait_opened(self, record: fact.WaitOpened) -> None:
+        wait = record.wait
+        self._waits.setdefault(wait.run_id, {})[wait.step_id] = wait
+        self._opened.append(wait)
+        self._closed.discard((wait.run_id, wait.step_id))
+        if wait.kind is WaitKind.SIGNAL:
+            self._signals[wait.name] = wait
+        self.changes.waits[wait.run_id, wait.step_id] = wait
+        self._count_parts(wait.run_id, 1)
+
+    def _wait_closed(self, record: fact.WaitClosed) -> None:
+        wait = record.wait
+        self._waits.get(wait.run_id, {}).pop(wait.step_id, None)
+        self.changes.waits[wait.run_id, wait.step_id] = None
+        self._close(wait)
+        self._count_parts(wait.run_id, -1)
+
+    def _close(self, wait: Wait) -> None:
+        self._closed.add((wait.run_id, wait.step_id))
+        known = self._signals.get(wait.name)
+        if wait.kind is WaitKind.SIGNAL and known is not None and known.run_id == wait.run_id:
+            self._signals[wait.name] = None
+
+    def _item_added(self, record: fact.ItemAdded) -> None:
+        item = record.item
+        fresh = item.key not in self._items.setdefault(item.run_id, {})
+        self._items[item.run_id][item.key] = item
+        self.changes.items[item.run_id, item.key] = item
+        if fresh and item.key != MAIN:
+            self._count_parts(item.run_id, 1)
+
+    def _item_moved(self, record: fact.ItemMoved) -> None:
+        item = record.item
+        slot = (item.run_id, item.key)
+        self._items.setdefault(item.run_id, {})[item.key] = item
+        self.changes.items[slot] = item
+        self._due.pop(slot, None)
+        self._drop_lease(slot)
+
+    def _item_leased(self, record: fact.ItemLeased) -> None:
+        lease = record.lease
+        slot = (lease.run_id, lease.key)
+        self._due.pop(slot, None)
+        self._overdue.pop(slot, None)
+        self._leases[slot] = lease
+        self.changes.leases[slot] = lease
+
+    def _item_done(self, record: fact.ItemDone) -> None:
+        slot = (record.run_id, record.key)
+        known = self._items.get(record.run_id, {}).pop(record.key, None)
+        self.changes.items[slot] = None
+        self._due.pop(slot, None)
+        self._drop_lease(slot)
+        if known is not None and record.key != MAIN:
+            self._count_parts(record.run_id, -1)
+
+    def _drop_lease(self, slot: Slot) -> None:
+        self._overdue.pop(slot, None)
+        self._leases.pop(slot, None)
+        self.changes.leases[slot] = None
+
+    def _count_parts(self, run_id: str, by: int) -> None:
+        """A run says how many rows hang on it, so that most loads can skip looking for them."""
+        run = self._runs.get(run_id)
+        if run is not None and not run.ended:
+            self._put_run(msgspec.structs.replace(run, parts=run.parts + by))
+
+    def _noted(self, record: fact.Noted) -> None:
+        self.changes.notes.append(record.note)
+
+    def _app_stored(self, record: fact.AppStored) -> None:
+        self.catalog = self.catalog.with_app(record.app)
+        self.changes.apps[record.app.name] = record.app
+
+    def _app_forgotten(self, record: fact.AppForgotten) -> None:
+        self.catalog = self.catalog.without_app(record.name)
+        self.changes.apps[record.name] = None
+
+    def _function_versioned(self, record: fact.FunctionVersioned) -> None:
+        self.catalog = self.catalog.with_function(record.function)
+        self.changes.functions[record.function.slug] = record.function
+
+    def _function_forgotten(self, record: fact.FunctionForgotten) -> None:
+        self.catalog = self.catalog.without_function(record.slug)
+        self.changes.functions[record.slug] = None
+
+    def _run_forgotten(self, record: fact.RunForgotten) -> None:
+        self.changes.forgotten_runs.append(record.run_id)
+
+    def _event_forgotten(self, record: fact.EventForgotten) -> None:
+        self.changes.forgotten_events.append(record.event_id)
+
+
+_MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})

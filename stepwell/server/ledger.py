@@ -1,0 +1,223 @@
+"""The one door to durable state: load, decide, write, commit, answer, act.
+
+Inputs that wait together share one transaction; an input that comes alone waits for nobody.
+Whoever submitted is answered after the commit, and actions follow the answers.
+
+The decisions run on the event loop, because they are short and the loop is where submitters are;
+only a commit that blocks (a disk flush) runs on the ledger's own thread, and while it does the
+next batch gathers (docs/decisions/003).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from stepwell.server.engine.action import Action
+from stepwell.server.engine.decide import decide, needs
+from stepwell.server.engine.draft import Decision
+from stepwell.server.engine.input import Answer, Input
+from stepwell.server.engine.moment import Moment
+from stepwell.server.engine.need import Need, merged
+from stepwell.server.engine.rules import Rules
+from stepwell.server.engine.view import View
+from stepwell.server.runtime.clock import Clock
+from stepwell.server.store.port import Conflict, Store, StoreError
+
+BATCH_INPUTS_MAX = 256
+LOOKS_MAX = 8
+"""How often one decision may ask for more rows. A chain of invoked parents needs one each."""
+
+log = logging.getLogger("stepwell.ledger")
+
+type Perform = Callable[[Sequence[Action]], None]
+type _Waiting = tuple[Input, asyncio.Future[Answer]]
+
+
+class EngineFault(Exception):
+    """A decision raised: a fault of ours. The input was refused and changed nothing."""
+
+
+class LedgerClosed(Exception):
+    """The ledger takes no more inputs: the server is stopping."""
+
+
+class Ledger:
+    """Decides inputs in order, in batches, over one store."""
+
+    def __init__(self, store: Store, clock: Clock, rules: Rules, perform: Perform) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._perform = perform
+        self._waiting: deque[_Waiting] = deque()
+        self._busy = False
+        self._closed = False
+        self._tick = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
+        self._idle: asyncio.Future[None] | None = None
+        self.catalog = store.catalog()
+        self.commits = 0
+        self.inputs = 0
+
+    def submit(self, given: Input) -> asyncio.Future[Answer]:
+        """Have an input decided. The future resolves after its commit.
+
+        Raises (through the future) `StoreError` when the store refused, `EngineFault` when the
+        engine has a fault, and `LedgerClosed` after `close`.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        if self._closed:
+            answer.set_exception(LedgerClosed("the server is stopping; send this again later"))
+            return answer
+        self._waiting.append((given, answer))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin)
+        return answer
+
+    async def close(self) -> None:
+        """Decide what still waits, then take no more."""
+        self._closed = True
+        if self._busy:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+        self._thread.shutdown(wait=True)
+
+    # -- one batch ------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        count = min(len(self._waiting), BATCH_INPUTS_MAX)
+        self._attempt([self._waiting.popleft() for _ in range(count)], retried=False)
+
+    def _attempt(self, batch: list[_Waiting], *, retried: bool) -> None:
+        try:
+            view, decisions = self._decide_all(batch)
+            if view.changes.durable:
+                self._store.write(view.changes)
+        except StoreError as error:
+            self._store.rollback()
+            self._recover(batch, error, retried=retried)
+            return
+        if view.changes.durable and self._store.commit_blocks:
+            loop = asyncio.get_running_loop()
+            commit = loop.run_in_executor(self._thread, self._store.commit)
+            commit.add_done_callback(
+                lambda done: self._committed(batch, view, decisions, done.exception(), retried)
+            )
+            return
+        error = self._commit_here(view)
+        self._committed(batch, view, decisions, error, retried)
+
+    def _commit_here(self, view: View) -> BaseException | None:
+        if not view.changes.durable:
+            return None
+        try:
+            self._store.commit()
+        except StoreError as error:
+            return error
+        return None
+
+    def _decide_all(
+        self, batch: list[_Waiting]
+    ) -> tuple[View, list[Decision | EngineFault]]:
+        view = View(self.catalog, self._store.waited)
+        moments = [self._moment() for _ in batch]
+        wanted = merged(
+            needs(given, moment, self.catalog)
+            for (given, _), moment in zip(batch, moments, strict=True)
+        )
+        self._store.load(wanted, view)
+        decisions: list[Decision | EngineFault] = []
+        for (given, _), moment in zip(batch, moments, strict=True):
+            decisions.append(self._decide_one(view, given, moment))
+        return view, decisions
+
+    def _decide_one(self, view: View, given: Input, moment: Moment) -> Decision | EngineFault:
+        try:
+            decided = decide(view, given, moment, self._rules)
+            looks = 1
+            while isinstance(decided, Need):
+                if looks >= LOOKS_MAX:
+                    raise EngineFault(f"{type(given).__name__} asked for rows without end")
+                self._store.load(decided, view)
+                decided = decide(view, given, moment, self._rules)
+                looks += 1
+        except StoreError:
+            raise
+        except Exception as error:
+            log.exception("the engine could not decide %s", type(given).__name__)
+            return error if isinstance(error, EngineFault) else _fault(given, error)
+        for record in decided.records:
+            view.apply(record)
+        return decided
+
+    def _moment(self) -> Moment:
+        now_ms = self._clock.now_ms()
+        self._tick = max(self._tick + 1, now_ms * 1_000)
+        return Moment(now_ms, self._tick)
+
+    def _committed(
+        self,
+        batch: list[_Waiting],
+        view: View,
+        decisions: list[Decision | EngineFault],
+        error: BaseException | None,
+        retried: bool,
+    ) -> None:
+        if error is not None:
+            self._store.rollback()
+            if not isinstance(error, StoreError):
+                error = StoreError(f"the commit failed: {error}")
+            self._recover(batch, error, retried=retried)
+            return
+        self._store.keep(view.changes)
+        self.catalog = view.catalog
+        self.inputs += len(batch)
+        self.commits += view.changes.durable
+        actions: list[Action] = []
+        for (_, answer), decision in zip(batch, decisions, strict=True):
+            if isinstance(decision, EngineFault):
+                _refuse(answer, decision)
+                continue
+            actions += decision.actions
+            if not answer.done():
+                answer.set_result(decision.answer)
+        self._next()
+        if actions:
+            self._perform(actions)
+
+    def _recover(self, batch: list[_Waiting], error: StoreError, *, retried: bool) -> None:
+        """Nothing was said yet: try once more, then one by one, so that one bad input is alone."""
+        if isinstance(error, Conflict) and not retried:
+            self._attempt(batch, retried=True)
+            return
+        if len(batch) > 1:
+            self._waiting.extendleft(reversed(batch[1:]))
+            self._attempt(batch[:1], retried=True)
+            return
+        log.error("the store refused %s: %s", type(batch[0][0]).__name__, error)
+        _refuse(batch[0][1], error)
+        self._next()
+
+    def _next(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._waiting:
+            loop.call_soon(self._begin)
+            return
+        self._busy = False
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+
+def _refuse(answer: asyncio.Future[Answer], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _fault(given: Input, error: Exception) -> EngineFault:
+    fault = EngineFault(f"the engine could not decide {type(given).__name__}: {error}")
+    fault.__cause__ = error
+    return fault

@@ -1,0 +1,191 @@
+"""What a store is: the one door's other side. It loads needs, writes changes, and knows no rule.
+
+The ledger drives a store from one place, one batch at a time:
+
+    load(need, view)*   ->   write(changes)   ->   commit()   ->   keep(changes)
+
+`commit` returns only when the rows are as durable as the store promises, and may block; it is the
+only verb that may be called from another thread (never at the same time as another verb).
+`tests/contract/store_contract.py` is this port's definition; every store runs it.
+"""
+
+from collections.abc import Container
+from typing import Protocol
+
+import msgspec
+
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.need import Need
+from stepwell.server.engine.row import (
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    Lease,
+    Note,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+)
+from stepwell.server.engine.view import View
+
+
+class StoreError(Exception):
+    """The store could not do what was asked. The driver's own exception is the cause."""
+
+
+class Conflict(StoreError):
+    """Somebody else changed the same rows; the same batch may be tried again."""
+
+
+class Unavailable(StoreError):
+    """The database cannot be reached, is full, or refuses to write."""
+
+
+class Corrupt(StoreError):
+    """What the database holds is not what this version can read."""
+
+
+class CallState(msgspec.Struct, frozen=True):
+    """What a call of a run is told: its events, and its steps in the order they were saved."""
+
+    events: tuple[bytes, ...]
+    steps: tuple[tuple[str, bytes], ...]
+
+
+class RunFilter(msgspec.Struct, frozen=True):
+    """Which runs to list, newest first. `before` is a run id; older ones follow it."""
+
+    statuses: tuple[RunStatus, ...] = ()
+    functions: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    since_ms: int = 0
+    until_ms: int | None = None
+    before: str = ""
+    limit: int = 40
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events to list, newest first. `before` is an event id; older ones follow it."""
+
+    name: str = ""
+    internal: bool = False
+    since_ms: int = 0
+    until_ms: int | None = None
+    before: str = ""
+    limit: int = 20
+
+
+class Reader(Protocol):
+    """The read side: what was committed, for calls, APIs and pages. Safe from any thread."""
+
+    def call_state(self, run: Run) -> CallState:
+        """What a call of this run is told."""
+        ...
+
+    def run(self, run_id: str) -> Run | None:
+        """One run. A run whose first call is under way reads as running."""
+        ...
+
+    def runs(self, wanted: RunFilter) -> list[Run]:
+        """Runs, newest first."""
+        ...
+
+    def runs_of_event(self, event_id: str) -> list[Run]:
+        """The runs an event started."""
+        ...
+
+    def steps(self, run_id: str) -> list[Step]:
+        """Saved steps, in the order they were saved."""
+        ...
+
+    def notes(self, run_id: str) -> list[Note]:
+        """What the timeline tells besides, in order."""
+        ...
+
+    def items(self, run_id: str) -> list[Item]:
+        """What the run still has to do."""
+        ...
+
+    def leases(self, run_id: str) -> list[Lease]:
+        """Who is at work on the run."""
+        ...
+
+    def waits(self, run_id: str) -> list[Wait]:
+        """What the run waits for."""
+        ...
+
+    def event(self, event_id: str) -> EventRow | None:
+        """One event, by our id."""
+        ...
+
+    def events(self, wanted: EventFilter) -> list[EventRow]:
+        """Events, newest first."""
+        ...
+
+    def apps(self) -> list[AppRow]:
+        """Registered apps."""
+        ...
+
+    def functions(self) -> list[FunctionRow]:
+        """Registered functions."""
+        ...
+
+    def stranded(self, limit: int) -> list[Run]:
+        """Runs that have not ended and have no item, lease or wait that could ever move them.
+        The invariant says there are none."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the reader holds."""
+        ...
+
+
+class Store(Protocol):
+    """The write side. One writer; see the module's docstring for the order of the verbs."""
+
+    commit_blocks: bool
+    """Whether `commit` waits for a disk or a network, so that it belongs on another thread."""
+
+    @property
+    def waited(self) -> Container[str]:
+        """Every event name somebody waits for. A store that cannot know answers for all names."""
+        ...
+
+    def migrate(self) -> None:
+        """Bring the database to the schema of this version, or raise `Corrupt` if it is newer."""
+        ...
+
+    def catalog(self) -> Catalog:
+        """Every registered app and function."""
+        ...
+
+    def load(self, need: Need, view: View) -> None:
+        """Fill the view with the rows of the need (`View.see_*`), found or not."""
+        ...
+
+    def write(self, changes: Changes) -> None:
+        """Put the rows into the open transaction. Leases may stay out of it."""
+        ...
+
+    def commit(self) -> None:
+        """Make the written rows durable. Blocks; may run on another thread."""
+        ...
+
+    def rollback(self) -> None:
+        """Forget what was written since the last commit."""
+        ...
+
+    def keep(self, changes: Changes) -> None:
+        """Remember what the store holds in memory (what is due, leases), after the commit."""
+        ...
+
+    def reader(self) -> Reader:
+        """A read side of this store."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...

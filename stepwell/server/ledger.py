@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs
@@ -31,8 +32,8 @@ LOOKS_MAX = 8
 
 log = logging.getLogger("stepwell.ledger")
 
-type Perform = Callable[[Sequence[Action]], None]
-type _Waiting = tuple[Input, asyncio.Future[Answer]]
+Perform: TypeAlias = Callable[[Sequence[Action]], None]
+_Waiting: TypeAlias = tuple[Input, asyncio.Future[Answer]]
 
 
 class EngineFault(Exception):

@@ -1,6 +1,7 @@
 """What would be nice to do after a commit. Every action may be lost; then things are only later."""
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -28,4 +29,4 @@ class Announce(msgspec.Struct, frozen=True, gc=False):
     subject: str
 
 
-type Action = Wake | Announce
+Action: TypeAlias = Wake | Announce

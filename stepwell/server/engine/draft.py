@@ -5,6 +5,7 @@ decision see through the draft.
 """
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import msgspec
 
@@ -17,7 +18,7 @@ from stepwell.server.engine.row import EventRow, Item, Run, Wait, WaitKind
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 
-type Decoded = Mapping[str, object]
+Decoded: TypeAlias = Mapping[str, object]
 
 
 class Decision(msgspec.Struct, frozen=True):

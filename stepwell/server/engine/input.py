@@ -5,6 +5,7 @@ fresh ids enter here, inside an input, and nowhere later.
 """
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
@@ -65,7 +66,7 @@ class Broke(msgspec.Struct, frozen=True):
     no_retry: bool = False
 
 
-type Outcome = Returned | Progressed | Broke
+Outcome: TypeAlias = Returned | Progressed | Broke
 
 
 class ReplyReceived(msgspec.Struct, frozen=True):
@@ -152,7 +153,7 @@ class PruneAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
-type Input = (
+Input: TypeAlias = (
     EventsReceived
     | InvokeAsked
     | WorkAsked
@@ -216,4 +217,4 @@ class Pruned(msgspec.Struct, frozen=True):
     events: int
 
 
-type Answer = Done | Accepted | Work | Pruned
+Answer: TypeAlias = Done | Accepted | Work | Pruned

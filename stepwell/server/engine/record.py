@@ -1,5 +1,7 @@
 """The closed set of facts. What a decision makes true is a list of these, all or nothing."""
 
+from typing import TypeAlias
+
 import msgspec
 
 from stepwell.server.engine.row import (
@@ -125,7 +127,7 @@ class EventForgotten(msgspec.Struct, frozen=True, gc=False):
     event_id: str
 
 
-type Record = (
+Record: TypeAlias = (
     EventStored
     | RunStarted
     | RunChanged

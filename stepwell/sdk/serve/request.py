@@ -1,0 +1,89 @@
+"""What a framework adapter hands to the serve handler, and the one rule for the endpoint's URL.
+
+Sources: http.md 1.6; features F-40, F-41 and E.1 rules 1 to 3.
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+import msgspec
+
+from stepwell.sdk.settings import ServeSettings
+
+SERVE_PATH_DEFAULT = "/api/inngest"
+
+
+class ServeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One HTTP request to an endpoint, free of any framework.
+
+    `url` is absolute; `headers` have lower-case names; `body` holds the bytes as they came, since
+    signatures are made over them; `raw` is the framework's own request, for middleware.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes = b""
+    raw: object = None
+
+
+def read_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header names in lower case; of a header that came several times the first value counts."""
+    read: dict[str, str] = {}
+    for name, value in pairs:
+        read.setdefault(name.lower(), value)
+    return read
+
+
+def read_query(text: str) -> dict[str, str]:
+    """The query's parameters, decoded; of one that came several times the first value counts."""
+    read: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        read.setdefault(name, value)
+    return read
+
+
+def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) -> str:
+    """The endpoint's URL as the server must call it, without query and fragment.
+
+    Begins with the request's URL; a trusted proxy's headers say what the client saw; `serve_origin`
+    replaces scheme and host, `public_path` or else `serve_path` the path.
+    """
+    parts = urlsplit(url)
+    scheme, host, path = parts.scheme or "http", parts.netloc, parts.path
+    if settings.trust_proxy:
+        scheme, host, path = _as_the_proxy_saw(headers, scheme, host, path)
+    if settings.serve_origin is not None:
+        origin = urlsplit(settings.serve_origin)
+        scheme, host = origin.scheme, origin.netloc
+        # An origin may carry the prefix under which a proxy shows the application.
+        path = origin.path.rstrip("/") + (path or SERVE_PATH_DEFAULT)
+    path = settings.public_path or settings.serve_path or path or SERVE_PATH_DEFAULT
+    return urlunsplit((scheme, host, path, "", ""))
+
+
+def _as_the_proxy_saw(
+    headers: Mapping[str, str], scheme: str, host: str, path: str
+) -> tuple[str, str, str]:
+    """Scheme, host and path from `Forwarded` (RFC 7239) or the `X-Forwarded-*` headers."""
+    seen: dict[str, str] = {}
+    first = headers.get("forwarded", "").split(",")[0]
+    for part in first.split(";"):
+        name, _, value = part.partition("=")
+        seen[name.strip().lower()] = value.strip().strip('"')
+    for name in ("proto", "host", "port", "prefix"):
+        value = headers.get(f"x-forwarded-{name}", "").split(",")[0].strip()
+        if value:
+            seen.setdefault(name, value)
+    if seen.get("proto") in {"http", "https"}:
+        scheme = seen["proto"]
+    host = seen.get("host") or host
+    port = seen.get("port", "")
+    usual = {"http": "80", "https": "443"}.get(scheme)
+    if port.isdecimal() and port != usual and ":" not in host.rpartition("]")[2]:
+        host = f"{host}:{port}"
+    prefix = seen.get("prefix", "").rstrip("/")
+    if prefix and not path.startswith(f"{prefix}/"):
+        path = f"{prefix}{path}"
+    return scheme, host, path

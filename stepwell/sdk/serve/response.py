@@ -1,0 +1,38 @@
+"""What the serve handler hands back to a framework adapter.
+
+Sources: http.md 6.5 and 6.10; features E.1.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+
+import msgspec
+
+CONTENT_TYPE_JSON = "application/json"
+
+
+class ServeResponse(msgspec.Struct, frozen=True):
+    """One whole HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamingResponse(msgspec.Struct, frozen=True):
+    """An answer that has begun: status 201, then keep-alive bytes, then one JSON document.
+
+    `chunks` is asynchronous when it comes from `handle` and an ordinary iterator when it comes from
+    `handle_sync`. Closing it gives up the call.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class StreamingResponseSync(msgspec.Struct, frozen=True):
+    """The same for blocking frameworks. The adapter must call `chunks.close()` or exhaust it."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]

@@ -1,0 +1,174 @@
+"""The HTTP port on aiohttp: both colours, reuse of connections, errors in words, clean ends."""
+
+import asyncio
+import gc
+import os
+import socket
+import threading
+import warnings
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from stepwell.sdk.net import AiohttpPort, HttpPort, HttpReply, NetworkError, shared_port
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    seen: list[tuple[str, str, dict[str, str], bytes, int]]
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        self.seen.append((self.command, self.path, headers, body, self.client_address[1]))
+        if self.path == "/slow":
+            threading.Event().wait(0.3)
+        if self.path == "/drop":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        self.send_response(404 if self.path == "/missing" else 200)
+        self.send_header("X-Odd-Case", "Yes")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET = do_PUT = answer
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[Any]]]:
+    handler = type("H", (Handler,), {"seen": []})
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{made.server_port}", handler.seen
+    made.shutdown()
+    made.server_close()
+
+
+async def post(port: HttpPort, url: str, body: bytes = b"x", timeout: float = 5) -> HttpReply:
+    return await port.request("POST", url, headers={"x-a": "1"}, body=body, timeout_seconds=timeout)
+
+
+async def test_one_request(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    port = AiohttpPort()
+    reply = await post(port, f"{url}/e/k%2F?a=%20b", b"hello")
+    assert (reply.status, reply.body, reply.headers["x-odd-case"]) == (200, b"hello", "Yes")
+    method, path, headers, body, _ = seen[0]
+    assert (method, path, body) == ("POST", "/e/k%2F?a=%20b", b"hello")
+    assert headers["x-a"] == "1"
+    assert "user-agent" not in headers
+    await port.close()
+
+
+async def test_every_status_is_an_answer(server: tuple[str, list[Any]]) -> None:
+    port = AiohttpPort()
+    assert (await post(port, f"{server[0]}/missing")).status == 404
+    await port.close()
+
+
+async def test_connections_are_kept(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    port = AiohttpPort()
+    for _ in range(3):
+        await post(port, url)
+    assert len({client_port for *_, client_port in seen}) == 1
+    await port.close()
+
+
+def test_blocking_code_keeps_its_connection_too(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    for _ in range(3):
+        reply = shared_port().request_sync("PUT", url, headers={}, body=b"y", timeout_seconds=5)
+        assert (reply.status, reply.body) == (200, b"y")
+    assert len({client_port for *_, client_port in seen}) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout", "trouble"),
+    [("/slow", 0.05, "timeout"), ("/drop", 5, "lost")],
+)
+async def test_troubles_have_names(
+    server: tuple[str, list[Any]], path: str, timeout: float, trouble: str
+) -> None:
+    port = AiohttpPort()
+    with pytest.raises(NetworkError, match=path) as caught:
+        await post(port, server[0] + path, timeout=timeout)
+    assert caught.value.trouble == trouble
+    assert caught.value.__cause__ is not None
+    await port.close()
+
+
+async def test_nobody_listens() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
+        port = AiohttpPort()
+        with pytest.raises(NetworkError, match="POST http://127") as caught:
+            await post(port, url)
+    assert caught.value.trouble == "refused"
+
+
+@pytest.mark.parametrize("url", ["http://", "nonsense", "http://h:x/"])
+async def test_what_is_no_url_is_a_network_error_too(url: str) -> None:
+    with pytest.raises(NetworkError):
+        await post(AiohttpPort(), url)
+
+
+def test_a_loop_that_ends_closes_its_pool(server: tuple[str, list[Any]]) -> None:
+    """asyncio.run again and again, never closing anything: no warning, no word in the log."""
+    port = AiohttpPort()
+    complaints: list[dict[str, Any]] = []
+
+    async def once() -> HttpReply:
+        asyncio.get_running_loop().set_exception_handler(lambda _, c: complaints.append(c))
+        return await post(port, server[0])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(3):
+            assert asyncio.run(once()).status == 200
+        gc.collect()
+    assert complaints == []
+
+
+def test_a_loop_closed_rudely_is_swept(server: tuple[str, list[Any]]) -> None:
+    port = AiohttpPort()
+    complaints: list[dict[str, Any]] = []
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda _, c: complaints.append(c))
+        assert loop.run_until_complete(post(port, server[0])).status == 200
+        loop.close()
+    gc.collect()
+    assert complaints == []
+    assert len(port._pools) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_opens_its_own_connections(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    port = AiohttpPort()
+
+    def once() -> int:
+        return port.request_sync("POST", url, headers={}, body=b"", timeout_seconds=5).status
+
+    assert once() == 200
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(0 if once() == 200 else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert once() == 200
+    ports = [client_port for *_, client_port in seen]
+    assert ports[0] == ports[2] != ports[1]

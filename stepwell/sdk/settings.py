@@ -31,7 +31,6 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _HOST = re.compile(
     r"^(localhost|\[[0-9a-f:.]+\]|[\w-]+(\.[\w-]+)+|[\w-]+(?=:\d))(:\d{1,5})?(/.*)?$",
     re.IGNORECASE,
-    GNORECASE,
 )
 
 # The first that is set names the branch environment (E-190).

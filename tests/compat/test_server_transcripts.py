@@ -1,0 +1,70 @@
+"""Our server against the SDK's half of the recordings.
+
+It must make the calls the official one made, with the same bodies, in the same order within a run,
+and give the same answers.
+"""
+
+import asyncio
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.compat.player import Play, Player
+from tests.compat.recording import load, names
+from tests.interop.harness import free_port, running_server
+
+pytestmark = pytest.mark.slow
+
+FOLDERS = ("python-http", "js-http", "js-http-checkpoint")
+
+# Where the official server is not to be copied: recording, beginning of the difference, reason.
+DIFFERENT: tuple[tuple[str, str, str], ...] = ()
+
+# Recordings that hold nothing for a server to do.
+SDK_ONLY = frozenset({"python-http/introspection"})
+
+
+@cache
+def played(folder: str) -> Player:
+    """The player of a folder, after everything has been played once, all at the same time."""
+
+    async def play() -> Player:
+        player = Player([load(name) for name in names(folder)])
+        runner = await player.serve()
+        port = free_port()
+        player.server = f"127.0.0.1:{port}"
+        arguments = ("-u", f"http://{player.address}/api/inngest", "--poll-interval", "1")
+        with TemporaryDirectory() as scratch, ExitStack() as stack:
+            server = running_server(Path(scratch), *arguments, port=port)
+            await asyncio.to_thread(stack.enter_context, server)
+            try:
+                await player.run()
+            finally:
+                await asyncio.to_thread(stack.close)
+                await runner.cleanup()
+        return player
+
+    return asyncio.run(play())
+
+
+def unexpected(play: Play) -> list[str]:
+    name = play.recording.name
+    forgiven = [begin for recording, begin, _ in DIFFERENT if recording == name]
+    return [p for p in play.problems if not any(p.startswith(begin) for begin in forgiven)]
+
+
+@pytest.mark.parametrize("name", [n for f in FOLDERS for n in names(f) if n not in SDK_ONLY])
+def test_the_server_says_what_the_official_one_said(name: str) -> None:
+    player = played(name.split("/", maxsplit=1)[0])
+    play = next(p for p in player.plays if p.recording.name == name)
+    assert unexpected(play) == []
+    calls = play.recording.between("server", "sdk")
+    assert [str(call) for call in calls if call.index not in play.taken] == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_call_was_made_that_was_not_recorded(folder: str) -> None:
+    assert played(folder).strangers == []

@@ -71,7 +71,7 @@ def reach(start: str) -> dict[str, list[str]]:
     while open_ends:
         name = open_ends.pop()
         for target in internal(modules()[name]):
-            if target not in ways:
+            if target in modules() and target not in ways:
                 ways[target] = [*ways[name], target]
                 open_ends.append(target)
     return ways

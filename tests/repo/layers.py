@@ -15,6 +15,10 @@ class Layer:
 
 
 IMPURE_SERVER = ("server.config", "server.telemetry")
+# What a store must know: which rows are wanted, what they look like, which facts change them.
+STORED = tuple(
+    f"server.engine.{name}" for name in ("need", "view", "record", "row", "catalog", "moment")
+)
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
 EVERYWHERE = ("msgspec", "typing_extensions")
 
@@ -22,41 +26,27 @@ LAYERS: dict[str, Layer] = {
     "wire": Layer((), ("google.protobuf",)),
     "expr": Layer((), ("cel_expr_python",)),
     "cron": Layer((), ("cronsim",)),
-    "sdk": Layer(("wire",), ("aiohttp", "pydantic")),
+    "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic")),
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
     "server.flow": Layer(("wire", "expr")),
     "server.engine": Layer(("wire", "expr", "cron", "server.flow")),
-    "server.store": Layer(
-        (
-            "server.engine.need",
-            "server.engine.view",
-            "server.engine.record",
-            *IMPURE_SERVER,
-        ),
-    ),
-    "server.store.port": Layer(
-        ("server.engine.need", "server.engine.view", "server.engine.record"),
-    ),
-    "server.store.row": Layer(
-        ("wire", "server.engine.need", "server.engine.view", "server.engine.record"),
-    ),
+    "server.store": Layer((*STORED, "wire", *IMPURE_SERVER)),
+    "server.store.port": Layer(STORED),
+    "server.store.row": Layer(("wire", *STORED)),
     "server.store.postgres": Layer(
-        (
-            "server.store",
-            "server.engine.need",
-            "server.engine.view",
-            "server.engine.record",
-            *IMPURE_SERVER,
-        ),
-        ("psycopg", "asyncpg"),
+        ("server.store", "wire", *STORED, *IMPURE_SERVER), ("psycopg", "asyncpg")
     ),
-    "server.ledger": Layer(("server.engine", "server.store.port", *IMPURE_SERVER)),
+    # The clock is a port like the store's; the rest of the runtime stands above the ledger.
+    "server.ledger": Layer(
+        ("server.engine", "server.store.port", "server.runtime.clock", *IMPURE_SERVER)
+    ),
     "server.drivers": Layer(
         ("wire", "server.engine.input", "server.engine.view", *IMPURE_SERVER),
         ("aiohttp",),
     ),
     "server.runtime": Layer(
         (
+            "wire",
             "server.ledger",
             "server.drivers.port",
             "server.drivers.request",

@@ -17,7 +17,8 @@ class Layer:
 IMPURE_SERVER = ("server.config", "server.telemetry")
 # What a store must know: which rows are wanted, what they look like, which facts change them.
 STORED = tuple(
-    f"server.engine.{name}" for name in ("need", "view", "record", "row", "catalog", "moment")
+    f"server.engine.{name}"
+    for name in ("need", "view", "record", "row", "catalog", "changes", "moment")
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
 EVERYWHERE = ("msgspec", "typing_extensions")
@@ -41,7 +42,7 @@ LAYERS: dict[str, Layer] = {
         ("server.engine", "server.store.port", "server.runtime.clock", *IMPURE_SERVER)
     ),
     "server.drivers": Layer(
-        ("wire", "server.engine.input", "server.engine.view", *IMPURE_SERVER),
+        ("wire", "server.engine.input", "server.store.port", *STORED, *IMPURE_SERVER),
         ("aiohttp",),
     ),
     "server.runtime": Layer(

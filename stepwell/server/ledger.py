@@ -121,9 +121,7 @@ class Ledger:
             return error
         return None
 
-    def _decide_all(
-        self, batch: list[_Waiting]
-    ) -> tuple[View, list[Decision | EngineFault]]:
+    def _decide_all(self, batch: list[_Waiting]) -> tuple[View, list[Decision | EngineFault]]:
         view = View(self.catalog, self._store.waited)
         moments = [self._moment() for _ in batch]
         wanted = merged(

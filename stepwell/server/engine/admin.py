@@ -7,8 +7,8 @@ from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import (
     Done,
     InvokeAsked,
-    Pruned,
     PruneAsked,
+    Pruned,
     RerunAsked,
     Verdict,
 )
@@ -45,7 +45,9 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
     """Start a function by its id, whatever its triggers."""
     listing = draft.view.catalog.listing(given.function)
     if listing is None:
-        return Done(Verdict.GONE, given.event.id, f"could not find function with ID: {given.function}")
+        return Done(
+            Verdict.GONE, given.event.id, f"could not find function with ID: {given.function}"
+        )
     run_id = run_id_for(listing.slug, given.event)
     if draft.run(run_id) is not None:
         return Done(Verdict.ALREADY, run_id)
@@ -69,5 +71,3 @@ def prune(draft: Draft, given: PruneAsked) -> Pruned:
     for event_id in draft.view.old_events:
         draft.add(fact.EventForgotten(event_id))
     return Pruned(len(draft.view.old_runs), len(draft.view.old_events))
-
-

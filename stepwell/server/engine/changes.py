@@ -1,4 +1,4 @@
-"""What a batch of decisions changed, as rows a store can write. Each row stands here once, final."""
+"""What a batch of decisions changed, as rows a store can write: each once, as it ends up."""
 
 from dataclasses import dataclass, field
 

@@ -53,7 +53,9 @@ def _see_all(draft: Draft) -> None:
         if item.kind is ItemKind.FANOUT and not view.sees_body(item.target)
     )
     if missing or bodies:
-        steps = frozenset((i.run_id, i.key) for i in items if i.kind is ItemKind.SLEEP)
+        steps = frozenset(
+            (i.run_id, i.key) for i in items if i.kind in (ItemKind.SLEEP, ItemKind.TIMEOUT)
+        )
         raise LookAgain(Need(runs=missing, bodies=bodies, steps=steps))
 
 
@@ -111,31 +113,28 @@ def _time_is_up(draft: Draft, item: Item) -> None:
         cancelled(draft, run)
         draft.announce(Topic.RUN_CANCELLED, run.id)
         return
-    if item.kind is ItemKind.SLEEP:
-        _wake_sleeper(draft, run, item)
-        return
     wait = draft.view.wait(run.id, item.key)
-    if wait is None:
-        draft.add(fact.ItemDone(item.run_id, item.key))
-    else:
+    if wait is not None:
         resume(draft, run, wait, _timed_out_memo(item))
-
-
-def _wake_sleeper(draft: Draft, run: Run, item: Item) -> None:
-    draft.add(fact.ItemDone(item.run_id, item.key))
-    if draft.view.is_saved(run.id, item.key):
         return
-    step = Step(
+    draft.add(fact.ItemDone(item.run_id, item.key))
+    if not draft.view.is_saved(run.id, item.key):
+        finish_step(draft, run, _step_over(draft, run, item))
+
+
+def _step_over(draft: Draft, run: Run, item: Item) -> Step:
+    """A sleep that is over, or a wait that somebody else took over before its time was up."""
+    slept = item.kind is ItemKind.SLEEP
+    return Step(
         run_id=run.id,
         id=item.key,
         place=draft.place(),
-        op="Sleep",
+        op="Sleep" if slept else item.target,
         name=item.detail.decode(),
         memo=b"null",
-        began_ms=int(item.target),
+        began_ms=int(item.target) if slept else draft.now.ms,
         ended_ms=draft.now.ms,
     )
-    finish_step(draft, run, step)
 
 
 def _timed_out_memo(item: Item) -> bytes:

@@ -7,7 +7,6 @@ Source: server.md 2.7, http.md 6.12.
 
 from datetime import UTC, datetime
 
-
 from stepwell.cron import Schedule, jitter_ms, next_after, parse
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Listing, Trigger

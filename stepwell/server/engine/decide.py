@@ -49,10 +49,7 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
         case given_.PruneAsked():
             return Need(old=Old(given.before_ms, given.limit))
         case (
-            given_.InvokeAsked()
-            | given_.AppRegistered()
-            | given_.AppFailed()
-            | given_.AppRemoved()
+            given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
         ):
             return NOTHING
         case _:

@@ -157,6 +157,18 @@ class Draft:
             if (wait.run_id, wait.step_id) not in self._touched and wait.run_id not in self._ended
         ]
 
+    def signal(self, name: str) -> Wait | None:
+        """Who waits for a signal."""
+        mine = [w for w in self._opened if w.name == name and w.kind is WaitKind.SIGNAL]
+        if mine:
+            return mine[-1]
+        if not self.view.sees_signal(name):
+            raise LookAgain(Need(signals=frozenset({name})))
+        known = self.view.signal(name)
+        if known is not None and (known.run_id, known.step_id) in self._touched:
+            return None
+        return known
+
     def decoded(self, event: EventRow) -> Decoded:
         """An event as expressions see it, decoded once."""
         known = self._decoded.get(event.id)

@@ -14,9 +14,7 @@ DELAY_MIN_MS = SECOND_MS
 DELAY_MAX_MS = 86_400 * SECOND_MS
 
 
-def delay_ms(
-    attempt: int, seed: str, *, asked_ms: int | None, constant_ms: int | None
-) -> int:
+def delay_ms(attempt: int, seed: str, *, asked_ms: int | None, constant_ms: int | None) -> int:
     """Milliseconds until the next try after the zero-based `attempt` failed.
 
     `asked_ms` is what the function asked for (Retry-After), kept within one second and 24 hours;

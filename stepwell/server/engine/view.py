@@ -134,6 +134,10 @@ class View:
             return list(known)
         return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
 
+    def sees_signal(self, name: str) -> bool:
+        """Whether the signal was asked for."""
+        return name in self._signals
+
     def signal(self, name: str) -> Wait | None:
         """Who waits for a signal."""
         return self._signals.get(name)

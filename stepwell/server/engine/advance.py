@@ -1,0 +1,186 @@
+"""A reply becomes saved steps and next items.
+
+Whoever reports must hold the lease of the item it reports on, or report on an item nobody holds
+(its holder's lease ended with a restart, and nobody began again). Source: http.md 6.5 to 6.9, 8.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.action import Topic
+from stepwell.server.engine.again import try_again
+from stepwell.server.engine.discover import discover
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.finish import complete, fail, fail_with
+from stepwell.server.engine.input import (
+    Broke,
+    Done,
+    Progressed,
+    ReplyReceived,
+    Returned,
+    StepsCheckpointed,
+    Verdict,
+)
+from stepwell.server.engine.op.apply import apply_operation, ends_run, is_lazy
+from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.op.step_run import result_memo, save_memo
+from stepwell.server.engine.row import MAIN, Item, Lease, Run, RunStatus
+from stepwell.wire.operation import Operation, StepPlanned, StepRun
+
+EMPTY_REPLY_DELAY_MS = 1_000
+"""A function that reports nothing is asked again, but not in a tight loop."""
+
+
+def advance(draft: Draft, given: ReplyReceived) -> Done:
+    """What a call answered."""
+    held = _held(draft, given.run_id, given.key, given.lease_id)
+    if isinstance(held, Done):
+        return held
+    run, item, lease = held
+    run = _begun(draft, run, lease)
+    match given.outcome:
+        case Returned():
+            complete(draft, run, given.outcome.output)
+        case Broke():
+            call_failed(draft, run, item, given.outcome)
+        case Progressed():
+            _progress(draft, run, item, lease, given.outcome)
+        case _:
+            assert_never(given.outcome)
+    return Done(Verdict.APPLIED, run.id)
+
+
+def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
+    """Steps a function finished while it goes on. The lease stays with it."""
+    held = _held(draft, given.run_id, given.key, given.lease_id)
+    if isinstance(held, Done):
+        return held
+    run, item, lease = held
+    refused = [op for op in given.operations if not isinstance(op, CHECKPOINTABLE)]
+    if refused:
+        reason = f"cannot checkpoint opcode: {type(refused[0]).__name__}"
+        return Done(Verdict.REFUSED, run.id, reason)
+    begun = _begun(draft, run, lease)
+    if begun is not run:
+        draft.change(begun)
+    report = Report(begun, item, lease, given.operations)
+    for operation in given.operations:
+        if isinstance(operation, StepRun):
+            save_memo(draft, report, operation, result_memo(operation))
+    if item.attempt:
+        # What failed before the saved step is behind the function now: it has its tries again.
+        fresh = msgspec.structs.replace(item, attempt=0)
+        draft.add(fact.ItemAdded(fresh))
+    draft.announce(Topic.RUN_MOVED, run.id)
+    return Done(Verdict.APPLIED, run.id)
+
+
+CHECKPOINTABLE = (StepRun, StepPlanned)
+
+
+def _held(
+    draft: Draft, run_id: str, key: str, lease_id: str
+) -> Done | tuple[Run, Item, Lease | None]:
+    """The run and item a report is about, or why it comes too late."""
+    run = draft.run(run_id)
+    if run is None:
+        return Done(Verdict.GONE, run_id, "run not found in state store")
+    if run.ended:
+        return Done(Verdict.ALREADY, run_id, "run not found in state store")
+    item = draft.view.item(run_id, key)
+    if item is None:
+        return Done(Verdict.ALREADY, run_id, "this call was answered before")
+    lease = draft.view.lease(run_id, key)
+    if lease is not None and lease.id != lease_id:
+        return Done(Verdict.FENCED, run_id, "a newer call of this run is under way")
+    return run, item, lease
+
+
+def _begun(draft: Draft, run: Run, lease: Lease | None) -> Run:
+    if run.started_ms:
+        return run
+    started = draft.now.ms if lease is None else lease.granted_ms
+    return msgspec.structs.replace(run, status=RunStatus.RUNNING, started_ms=started)
+
+
+def call_failed(draft: Draft, run: Run, item: Item, broke: Broke) -> None:
+    """A call failed as a whole: try it again, or end the run."""
+    listing = draft.view.catalog.listing(run.function)
+    attempts = 1 if listing is None else listing.attempts_max
+    if broke.no_retry or item.attempt + 1 >= attempts:
+        fail(draft, run, broke)
+        return
+    draft.change(run)
+    try_again(draft, run, item, broke.delay_ms, broke.output, "")
+
+
+def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: Progressed) -> None:
+    operations = _first_of_each(outcome.operations)
+    counted = [operation for operation in operations if not is_lazy(operation)]
+    if len(operations) > draft.rules.steps_max:
+        overflow(draft, run)
+        return
+    ending = next((operation for operation in counted if ends_run(operation)), None)
+    run = msgspec.structs.replace(run, version=outcome.version)
+    alone = len(counted) == 1 and not isinstance(counted[0], StepPlanned)
+    if counted and not alone and ending is None:
+        run = _plan_parallel(run, counted, outcome.version)
+    report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
+    for operation in sorted(operations, key=_urgency):
+        apply_operation(draft, report, operation)
+        if draft.has_ended(run.id):
+            return
+    _conclude(draft, report, empty=not counted)
+
+
+def _conclude(draft: Draft, report: Report, *, empty: bool) -> None:
+    """What becomes of the item that was reported on, once every operation has had its effect."""
+    run, item = report.run, report.item
+    own = item.key == MAIN
+    if report.retried:
+        draft.change(run)
+        return
+    if report.discover or empty or (own and run.again):
+        later = draft.now.ms + EMPTY_REPLY_DELAY_MS if empty else None
+        if not own:
+            draft.add(fact.ItemDone(run.id, item.key))
+        run = discover(draft, msgspec.structs.replace(run, again=False), own=own, due_ms=later)
+    else:
+        draft.add(fact.ItemDone(run.id, item.key))
+    draft.change(run)
+    draft.announce(Topic.RUN_MOVED, run.id)
+
+
+def overflow(draft: Draft, run: Run) -> None:
+    """The run has more steps than it may have (server.md 3.9)."""
+    limit = draft.rules.steps_max
+    fail_with(
+        draft,
+        run,
+        "InngestErrFunctionOverflowed",
+        f"The function run exceeded the step limit of {limit} steps.",
+    )
+
+
+def _first_of_each(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
+    """A step reported twice in one answer counts once: the first write wins."""
+    return tuple({operation.id: operation for operation in reversed(operations)}.values())[::-1]
+
+
+def _plan_parallel(run: Run, counted: list[Operation], version: int) -> Run:
+    """Several steps at once: later calls only plan, and one discovery follows the last of them,
+    unless the SDK speaks an older version or asked for a race."""
+    planned = any(isinstance(operation, StepPlanned) for operation in counted)
+    force = run.force_plan or len(counted) > 1
+    if not planned or version < 2:
+        return msgspec.structs.replace(run, force_plan=force)
+    waiting = tuple(op.id for op in counted if op.parallel_mode != "race")
+    pending = (*run.pending, *(step for step in waiting if step not in run.pending))
+    return msgspec.structs.replace(run, force_plan=force, pending=pending)
+
+
+def _urgency(operation: Operation) -> int:
+    """Waits before everything else, so that no event sent by a step beside them is missed."""
+    return 0 if type(operation).__name__ == "WaitForEvent" else 1

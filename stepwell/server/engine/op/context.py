@@ -1,0 +1,28 @@
+"""What one report is about, while its operations take effect one after another."""
+
+from dataclasses import dataclass
+
+from stepwell.server.engine.row import Item, Lease, Run
+from stepwell.wire.operation import Operation
+
+
+@dataclass(slots=True)
+class Report:
+    """The run and item a call reported on, and what its operations have asked for so far.
+
+    `discover` says that the function is to be called again; `retried`, that the item already was
+    put off for another attempt.
+    """
+
+    run: Run
+    item: Item
+    lease: Lease | None
+    operations: tuple[Operation, ...]
+    delay_ms: int | None = None
+    no_retry: bool = False
+    discover: bool = False
+    retried: bool = False
+
+    def began_ms(self, now_ms: int) -> int:
+        """When the call began that reports."""
+        return now_ms if self.lease is None else self.lease.granted_ms

@@ -1,0 +1,34 @@
+"""An HTTP request (fetch, or inference) that the server makes for a step.
+
+The request is an item like any other: leased, tried again with the function's retries, and its
+result is the step's. Source: http.md 6.11, server.md 4.6, 4.7.
+"""
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.row import Item, ItemKind
+from stepwell.wire.operation import AIGateway, Gateway, encode_operation
+
+GATEWAY_QUEUE = "@gateway"
+"""The queue of the server's own outgoing requests; no app may have this name."""
+
+
+def gateway_call(draft: Draft, report: Report, operation: Gateway | AIGateway) -> None:
+    """Have the server make the request."""
+    run = report.run
+    if draft.view.is_saved(run.id, operation.id):
+        return
+    if draft.view.item(run.id, operation.id) is not None:
+        return
+    item = Item(
+        run_id=run.id,
+        key=operation.id,
+        kind=ItemKind.GATEWAY,
+        due_ms=draft.now.ms,
+        queue=GATEWAY_QUEUE,
+        target=operation.id,
+        detail=encode_operation(operation),
+    )
+    draft.add(fact.ItemAdded(item))
+    draft.wake(item.due_ms)

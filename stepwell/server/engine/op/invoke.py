@@ -1,0 +1,77 @@
+"""Another function's run as a step.
+
+The child, its event and the parent's wait are one commit. The parent hears of every end of the
+child; a child that cannot start ends the step at once. Source: http.md 6.11, server.md 4.4.
+"""
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.op.step_run import step_ended
+from stepwell.server.engine.op.time_limit import Limit, until_ms
+from stepwell.server.engine.op.wait_event import add_timeout
+from stepwell.server.engine.op.wait_signal import YEAR_MS
+from stepwell.server.engine.row import EventRow, Run, Wait, WaitKind
+from stepwell.server.engine.start import begin, run_id_for
+from stepwell.wire.event import FUNCTION_INVOKED, invoked_event
+from stepwell.wire.failure import Failure, error_memo
+from stepwell.wire.identifier import derived_ulid
+from stepwell.wire.operation import InvokeFunction, title_of
+
+
+def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> None:
+    """Start the child and wait for it."""
+    run = report.run
+    if draft.view.is_saved(run.id, operation.id):
+        return
+    if draft.view.wait(run.id, operation.id) is not None:
+        return
+    until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
+    if isinstance(until, Limit):
+        fail_with(draft, run, until.name, f'step "{title_of(operation)}": {until.message}')
+        return
+    listing = draft.view.catalog.listing(operation.function_id)
+    if listing is None:
+        missing = f"could not find function with ID: {operation.function_id}"
+        step_ended(draft, report, operation, error_memo(Failure(name="Error", message=missing)))
+        return
+    event = _event(draft, report, operation, until)
+    child = Run(
+        id=run_id_for(listing.slug, event),
+        function=listing.slug,
+        app=listing.app,
+        event_ids=(event.id,),
+        queued_ms=draft.now.ms,
+        parent=f"{run.id}.{operation.id}",
+    )
+    wait = Wait(
+        run_id=run.id,
+        step_id=operation.id,
+        kind=WaitKind.INVOKE,
+        name=child.id,
+        opened_ms=draft.now.ms,
+        until_ms=until,
+        label=title_of(operation),
+    )
+    draft.open(wait)
+    add_timeout(draft, wait, operation.op)
+    draft.add(fact.EventStored(event))
+    begin(draft, listing, child, event)
+
+
+def _event(draft: Draft, report: Report, operation: InvokeFunction, until: int) -> EventRow:
+    correlation = f"{report.run.id}.{operation.id}"
+    event_id = derived_ulid(draft.now.ms, correlation, FUNCTION_INVOKED)
+    body = invoked_event(
+        operation.payload,
+        id=event_id,
+        ts=draft.now.ms,
+        function_id=operation.function_id,
+        correlation_id=correlation,
+        expire_ms=until,
+        step_name=title_of(operation),
+    )
+    return EventRow(
+        id=event_id, name=FUNCTION_INVOKED, ts=draft.now.ms, received_ms=draft.now.ms, body=body
+    )

@@ -1,0 +1,46 @@
+"""A step ended, well or for good: its result is kept, once."""
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.discover import settle
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.row import Step
+from stepwell.wire.operation import Operation, StepRun, title_of
+
+OUTPUT_BYTES_MAX = 4 * 1024 * 1024
+
+
+def result_memo(operation: StepRun) -> bytes:
+    """What a step that went well will be told: wrapped, except for the legacy opcode."""
+    return bytes(operation.data) if operation.legacy else b'{"data":' + operation.data + b"}"
+
+
+def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -> None:
+    """Keep what a step will be told on every later call."""
+    if draft.view.is_saved(report.run.id, operation.id):
+        return
+    now_ms = draft.now.ms
+    timing = operation.timing
+    began, ended = (report.began_ms(now_ms), now_ms) if timing is None else timing.span_ms()
+    draft.add(
+        fact.StepSaved(
+            Step(
+                run_id=report.run.id,
+                id=operation.id,
+                place=draft.place(),
+                op=operation.op,
+                name=title_of(operation),
+                memo=memo,
+                began_ms=began,
+                ended_ms=ended,
+                attempt=report.item.attempt,
+            )
+        )
+    )
+
+
+def step_ended(draft: Draft, report: Report, operation: Operation, memo: bytes) -> None:
+    """Keep a result, and find out whether the function is to be called again because of it."""
+    save_memo(draft, report, operation, memo)
+    report.run, wanted = settle(report.run, operation.id)
+    report.discover = report.discover or wanted

@@ -1,0 +1,44 @@
+"""Until a named signal. One run waits for a name at a time. Source: server.md 4.5."""
+
+from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.op.time_limit import Limit, until_ms
+from stepwell.server.engine.op.wait_event import add_timeout
+from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.server.engine.rules import DAY_MS
+from stepwell.wire.operation import WaitForSignal, title_of
+
+YEAR_MS = 365 * DAY_MS
+
+
+def wait_for_signal(draft: Draft, report: Report, operation: WaitForSignal) -> None:
+    """Open the wait, or settle the conflict with whoever waits for the name already."""
+    run = report.run
+    if draft.view.is_saved(run.id, operation.id):
+        return
+    if draft.view.wait(run.id, operation.id) is not None:
+        return
+    until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
+    if isinstance(until, Limit):
+        fail_with(draft, run, until.name, f'step "{title_of(operation)}": {until.message}')
+        return
+    other = draft.signal(operation.signal)
+    if other is not None and other.run_id != run.id and operation.conflict != "replace":
+        message = "Signal conflict; signal wait already exists for another run"
+        fail_with(draft, run, "Error", message)
+        return
+    if other is not None:
+        # Whoever is replaced hears nothing until its own time-out.
+        draft.close(other)
+    wait = Wait(
+        run_id=run.id,
+        step_id=operation.id,
+        kind=WaitKind.SIGNAL,
+        name=operation.signal,
+        opened_ms=draft.now.ms,
+        until_ms=until,
+        label=title_of(operation),
+    )
+    draft.open(wait)
+    add_timeout(draft, wait, operation.op)

@@ -1,0 +1,101 @@
+"""Builds one node: the only place that knows all the parts of the engine.
+
+A node without doors is complete: it takes inputs through its ledger and calls functions through
+the drivers it was given. The HTTP API and the worker gateway are doors added from outside.
+"""
+
+import asyncio
+import contextlib
+
+from stepwell.server.drivers.port import Driver
+from stepwell.server.engine.action import Announce, Topic
+from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
+from stepwell.server.engine.row import Run
+from stepwell.server.engine.rules import DEFAULT, Rules
+from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.clock import Clock, SystemClock
+from stepwell.server.runtime.dispatcher import Dispatcher
+from stepwell.server.runtime.janitor import Janitor
+from stepwell.server.runtime.perform import Performer
+from stepwell.server.runtime.pump import Pump
+from stepwell.server.store.port import Store
+
+GRACE_S = 10.0
+RETENTION_MS = 30 * 86_400_000
+
+
+class Node:
+    """One engine over one store. Use as an async context manager, or `start` and `stop`."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock | None = None,
+        rules: Rules = DEFAULT,
+        retention_ms: int = RETENTION_MS,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Takes the store as its own: `stop` closes it.
+
+        `retention_ms` is how long ended runs and their events are kept (0: for ever); `grace_s`,
+        how long `stop` waits for calls under way, in seconds.
+        """
+        store.migrate()
+        self.store = store
+        self.clock = clock or SystemClock()
+        self.reader = store.reader()
+        self.performer = Performer()
+        self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
+        self.dispatcher = Dispatcher(self.ledger, self.reader)
+        self.pump = Pump(self.ledger, self.dispatcher, self.clock)
+        self.janitor = Janitor(self.ledger, self.clock, retention_ms, store)
+        self._grace_s = grace_s
+        self.performer.wake = self.pump.wake
+        self.performer.subscribe(Topic.RUN_CANCELLED, self.dispatcher.cancel_run)
+
+    def reach(self, queue: str, driver: Driver, limit: int) -> None:
+        """Functions of this app are reached through this driver, at most so many calls at once."""
+        self.dispatcher.set_lane(queue, driver, limit)
+
+    def reach_gateway(self, driver: Driver, limit: int) -> None:
+        """The server's own outgoing requests go through this driver."""
+        self.dispatcher.set_lane(GATEWAY_QUEUE, driver, limit)
+
+    async def start(self) -> None:
+        """Begin to do what is due."""
+        self.pump.start()
+        self.janitor.start()
+
+    async def stop(self) -> None:
+        """Take nothing new, let calls under way end, then close the store."""
+        self.pump.stop()
+        await self.janitor.stop()
+        await self.dispatcher.close(self._grace_s)
+        await self.ledger.close()
+        self.reader.close()
+        self.store.close()
+
+    async def __aenter__(self) -> "Node":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def run_ended(self, run_id: str, timeout_s: float | None = None) -> Run:
+        """The run, once it has ended. Raises `TimeoutError` when it takes longer."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def hear(announced: Announce) -> None:
+            if announced.subject == run_id and not ended.done():
+                ended.set_result(None)
+
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.performer.subscribe(Topic.RUN_ENDED, hear))
+            run = self.reader.run(run_id)
+            if run is None or not run.ended:
+                await asyncio.wait_for(ended, timeout_s)
+                run = self.reader.run(run_id)
+        assert run is not None
+        return run

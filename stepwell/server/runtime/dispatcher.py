@@ -1,0 +1,187 @@
+"""Leased items go to drivers, and their outcomes back to the ledger.
+
+A call that is under way keeps its lease; a run that is cancelled has its calls abandoned, so that
+running code hears of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stepwell.server.drivers.port import Driver
+from stepwell.server.engine.action import Announce
+from stepwell.server.engine.input import (
+    Broke,
+    Done,
+    Job,
+    LeaseExtended,
+    LeaseLost,
+    Outcome,
+    ReplyReceived,
+    StepsCheckpointed,
+)
+from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.store.port import CallState, Reader, StoreError
+from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.operation import Operation
+
+EXTEND_EVERY_S = 20.0
+EXTEND_BY_MS = 60_000
+REPLY_RETRY_S = 0.5
+
+log = logging.getLogger("stepwell.dispatcher")
+
+
+@dataclass(slots=True)
+class Lane:
+    """How many calls of one queue may be under way, and how many are."""
+
+    driver: Driver
+    limit: int
+    busy: int = 0
+
+
+class Dispatcher:
+    """Runs calls. One per node."""
+
+    def __init__(self, ledger: Ledger, reader: Reader) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._by_run: dict[str, set[str]] = {}
+        self._extender: asyncio.Task[None] | None = None
+        self._waiting_for_room = False
+        self.when_free: Callable[[], None] = _nobody
+
+    def set_lane(self, queue: str, driver: Driver, limit: int) -> None:
+        """From now on this queue can be reached."""
+        known = self._lanes.get(queue)
+        busy = 0 if known is None else known.busy
+        self._lanes[queue] = Lane(driver, limit, busy)
+        self.when_free()
+
+    def drop_lane(self, queue: str) -> None:
+        """This queue cannot be reached any more; its items wait until it can."""
+        self._lanes.pop(queue, None)
+
+    def capacity(self) -> tuple[tuple[str, int], ...]:
+        """Queues with room, and how much."""
+        room = tuple(
+            (queue, lane.limit - lane.busy)
+            for queue, lane in self._lanes.items()
+            if lane.busy < lane.limit
+        )
+        self._waiting_for_room = len(room) < len(self._lanes)
+        return room
+
+    def begin(self, job: Job) -> None:
+        """Start a call. Its outcome reaches the ledger whatever happens here."""
+        lane = self._lanes.get(job.item.queue)
+        if lane is None:
+            given = LeaseLost(job.lease.id, job.lease.run_id, job.lease.key, begun=False)
+            self._ledger.submit(given).add_done_callback(_look_away)
+            return
+        lane.busy += 1
+        lease_id = job.lease.id
+        self._jobs[lease_id] = job
+        self._by_run.setdefault(job.run.id, set()).add(lease_id)
+        if self._extender is None:
+            self._extender = asyncio.get_running_loop().create_task(self._extend_leases())
+        task = asyncio.get_running_loop().create_task(self._run(lane.driver, job))
+        self._tasks[lease_id] = task
+        task.add_done_callback(lambda _: self._ended(job, lane))
+
+    def cancel_run(self, announced: Announce) -> None:
+        """A run was cancelled: abandon its calls."""
+        for lease_id in tuple(self._by_run.get(announced.subject, ())):
+            self._tasks[lease_id].cancel()
+
+    async def close(self, grace_s: float) -> None:
+        """Let calls under way end, for a while; then abandon them. Their items are free again."""
+        tasks = tuple(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace_s)
+        for task in self._tasks.values():
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks.values()))
+        if self._extender is not None:
+            self._extender.cancel()
+
+    async def _run(self, driver: Driver, job: Job) -> None:
+        outcome = await self._call(driver, job)
+        lease = job.lease
+        reply = ReplyReceived(lease.id, lease.run_id, lease.key, outcome)
+        while True:
+            try:
+                await self._ledger.submit(reply)
+                return
+            except LedgerClosed:
+                return
+            except StoreError:
+                # The lease is ours still; the outcome must not be lost with a full disk.
+                await asyncio.sleep(REPLY_RETRY_S)
+
+    async def _call(self, driver: Driver, job: Job) -> Outcome:
+        listing = self._ledger.catalog.listing(job.run.function)
+        if listing is None:
+            return _broke("FunctionNotFound", f'function "{job.run.function}" is not registered')
+        lease = job.lease
+
+        async def save(operations: tuple[Operation, ...]) -> Done:
+            given = StepsCheckpointed(lease.id, lease.run_id, lease.key, operations)
+            answer = await self._ledger.submit(given)
+            assert isinstance(answer, Done)
+            return answer
+
+        try:
+            state = self._state(job)
+            return await driver.call(job, state, listing, save)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("the driver of %s failed", job.run.app)
+            return _broke("DriverFault", f"the server could not make the call: {error}")
+
+    def _state(self, job: Job) -> CallState:
+        return self._reader.call_state(job.run)
+
+    def _ended(self, job: Job, lane: Lane) -> None:
+        lease_id = job.lease.id
+        lane.busy -= 1
+        current = self._lanes.get(job.item.queue)
+        if current is not None and current is not lane:
+            current.busy = max(current.busy - 1, 0)
+        del self._tasks[lease_id], self._jobs[lease_id]
+        mine = self._by_run[job.run.id]
+        mine.discard(lease_id)
+        if not mine:
+            del self._by_run[job.run.id]
+        if self._waiting_for_room:
+            self.when_free()
+
+    async def _extend_leases(self) -> None:
+        while True:
+            await asyncio.sleep(EXTEND_EVERY_S)
+            for job in tuple(self._jobs.values()):
+                lease = job.lease
+                given = LeaseExtended(lease.id, lease.run_id, lease.key, EXTEND_BY_MS)
+                self._ledger.submit(given).add_done_callback(_look_away)
+
+
+def _broke(name: str, message: str) -> Broke:
+    failure = Failure(name=name, message=message)
+    return Broke(failure, encode_failure(failure))
+
+
+def _look_away(answer: "asyncio.Future[object]") -> None:
+    """The answer changes nothing; an exception must not be reported as never retrieved."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _nobody() -> None:
+    """Before a pump exists, nobody asks."""

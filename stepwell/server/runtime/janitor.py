@@ -1,0 +1,73 @@
+"""Removes what is older than the retention period, in small batches, and gives the space back."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from stepwell.server.engine.input import Pruned, PruneAsked
+from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.runtime.clock import Clock
+from stepwell.server.store.port import StoreError
+
+PRUNE_BATCH = 200
+PRUNE_EVERY_S = 60.0
+BETWEEN_BATCHES_S = 0.05
+
+log = logging.getLogger("stepwell.janitor")
+
+
+class Tidy(Protocol):
+    """What a store may offer to give space back to the system, a little at a time."""
+
+    def tidy(self) -> None:
+        """Do a bounded amount of clean-up."""
+        ...
+
+
+class Janitor:
+    """One per database."""
+
+    def __init__(
+        self, ledger: Ledger, clock: Clock, retention_ms: int, tidy: Tidy | None = None
+    ) -> None:
+        """`retention_ms` 0 keeps everything for ever."""
+        self._ledger = ledger
+        self._clock = clock
+        self._retention_ms = retention_ms
+        self._tidy = tidy
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to clean."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Clean no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def run_once(self) -> Pruned:
+        """Remove everything that is old by now."""
+        runs = events = 0
+        while self._retention_ms > 0:
+            before_ms = self._clock.now_ms() - self._retention_ms
+            pruned = await self._ledger.submit(PruneAsked(before_ms, PRUNE_BATCH))
+            assert isinstance(pruned, Pruned)
+            runs, events = runs + pruned.runs, events + pruned.events
+            if pruned.runs < PRUNE_BATCH and pruned.events < PRUNE_BATCH:
+                break
+            await asyncio.sleep(BETWEEN_BATCHES_S)
+        if self._tidy is not None:
+            self._tidy.tidy()
+        return Pruned(runs, events)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S)
+            try:
+                await self.run_once()
+            except LedgerClosed:
+                return
+            except StoreError as error:
+                log.warning("clean-up was put off: %s", error)

@@ -1,0 +1,38 @@
+"""Actions after the commit, to whoever listens. All of this may be lost without harm."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from stepwell.server.engine.action import Action, Announce, Topic, Wake
+
+Listener: TypeAlias = Callable[[Announce], None]
+
+
+class Performer:
+    """Hands wakes to the pump and announcements to subscribers."""
+
+    def __init__(self) -> None:
+        self.wake: Callable[[int], None] = _nobody
+        self._listeners: dict[Topic, list[Listener]] = {topic: [] for topic in Topic}
+
+    def subscribe(self, topic: Topic, listener: Listener) -> Callable[[], None]:
+        """Hear about a topic until the returned function is called. Listeners must not block."""
+        self._listeners[topic].append(listener)
+        return lambda: self._listeners[topic].remove(listener)
+
+    def perform(self, actions: Sequence[Action]) -> None:
+        """One wake for the earliest time, and every announcement in order."""
+        earliest: int | None = None
+        for action in actions:
+            if isinstance(action, Wake):
+                if earliest is None or action.due_ms < earliest:
+                    earliest = action.due_ms
+            else:
+                for listener in tuple(self._listeners[action.topic]):
+                    listener(action)
+        if earliest is not None:
+            self.wake(earliest)
+
+
+def _nobody(due_ms: int) -> None:
+    """Before a pump exists, nobody is to be woken."""

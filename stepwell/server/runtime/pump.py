@@ -1,0 +1,106 @@
+"""Asks for due work, at our own pace: when woken, when the next item falls due, when a slot frees,
+and now and then in any case, because a wake may be lost."""
+
+import asyncio
+import logging
+
+from stepwell.server.engine.input import Work, WorkAsked
+from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.runtime.clock import Clock
+from stepwell.server.runtime.dispatcher import Dispatcher
+from stepwell.server.store.port import StoreError
+from stepwell.wire.identifier import fresh_ulid
+
+ASK_ITEMS_MAX = 256
+LEASE_MS = 60_000
+POLL_MS = 5_000
+REFUSED_DELAY_MS = 1_000
+
+log = logging.getLogger("stepwell.pump")
+
+
+class Pump:
+    """One per node."""
+
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, clock: Clock) -> None:
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_ms = 0
+        self._asking = False
+        self._again = False
+        self._stopped = True
+        dispatcher.when_free = self.ask
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._stopped = False
+        self.ask()
+
+    def stop(self) -> None:
+        """Ask no more. What was handed out goes on."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def wake(self, due_ms: int) -> None:
+        """Something falls due then."""
+        if self._stopped:
+            return
+        now_ms = self._clock.now_ms()
+        if due_ms <= now_ms:
+            self.ask()
+        elif self._timer is None or due_ms < self._due_ms:
+            self._set_timer(due_ms, now_ms)
+
+    def ask(self) -> None:
+        """Ask now, once; if an answer is on its way, ask again after it."""
+        if self._asking:
+            self._again = True
+            return
+        if self._stopped:
+            return
+        self._asking = True
+        self._again = False
+        now_ms = self._clock.now_ms()
+        asked = WorkAsked(
+            seed=fresh_ulid(now_ms)[:22],
+            capacity=self._dispatcher.capacity(),
+            limit=ASK_ITEMS_MAX,
+            lease_ms=LEASE_MS,
+        )
+        self._ledger.submit(asked).add_done_callback(self._answered)
+
+    def _answered(self, answer: "asyncio.Future[object]") -> None:
+        self._asking = False
+        if answer.cancelled():
+            return
+        error = answer.exception()
+        now_ms = self._clock.now_ms()
+        if error is not None:
+            if not isinstance(error, LedgerClosed | StoreError):
+                log.error("asking for work failed: %s", error)
+            if not self._stopped:
+                self._set_timer(now_ms + REFUSED_DELAY_MS, now_ms)
+            return
+        work = answer.result()
+        assert isinstance(work, Work)
+        for job in work.jobs:
+            self._dispatcher.begin(job)
+        if self._again or len(work.jobs) >= ASK_ITEMS_MAX:
+            self.ask()
+        elif not self._stopped:
+            due = now_ms + POLL_MS if work.next_due_ms is None else work.next_due_ms
+            self._set_timer(min(due, now_ms + POLL_MS), now_ms)
+
+    def _set_timer(self, due_ms: int, now_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_ms = due_ms
+        delay = max(due_ms - now_ms, 0) / 1000
+        self._timer = asyncio.get_running_loop().call_later(delay, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self.ask()

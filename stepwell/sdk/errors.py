@@ -1,0 +1,350 @@
+"""The public tree of exceptions and warnings, and the only place that knows their codes.
+
+    Error                          everything the SDK raises on purpose
+    ├── NonRetriableError          raised by user code: do not try again
+    ├── RetryAfterError            raised by user code: try again, but not before
+    ├── StepError                  caught by user code: a step failed for good
+    ├── ConfigurationError         something was declared or set wrongly
+    │   ├── FunctionConfigInvalidError, URLInvalidError, AsyncUnsupportedError
+    │   └── EventKeyUnspecifiedError, SigningKeyMissingError
+    ├── SendEventsError            events could not be sent
+    ├── OutputUnserializableError  a result that JSON cannot carry, or that does not fit its type
+    ├── StepNestedError            a step inside a step
+    ├── StepUnexpectedError        the server asked for a step the function does not have
+    ├── CodedError                 any other failure with a code
+    └── ProtocolError              a request or an answer that breaks the protocol
+        └── BodyInvalidError, HeaderMissingError, QueryParamMissingError, FunctionNotFoundError,
+            SigVerificationFailedError, ServerKindMismatchError, RegistrationFailedError
+
+    InngestWarning                 what is probably a mistake; filter them through `warnings`
+
+Law: an exception here is an ordinary exception. What unwinds a suspended handler derives from
+BaseException and is in `sdk/execution/suspension.py`.
+Source: features C.6, E-156 to E-161; http.md 6.7.
+"""
+
+import datetime as dt
+import enum
+import traceback
+from collections.abc import Sequence
+from pathlib import PurePath
+from types import TracebackType
+
+from stepwell.wire.duration import DurationError, parse_duration_ms
+
+RetryAfter = int | dt.timedelta | dt.datetime | str
+
+_OWN_FOLDER = str(PurePath(__file__).parent)
+_FRAMES_MAX = 50
+
+
+class ErrorCode(enum.Enum):
+    """Stable names of failures, as they travel in error bodies (features C.6)."""
+
+    ASYNC_UNSUPPORTED = "async_unsupported"
+    BODY_INVALID = "body_invalid"
+    EVENT_KEY_UNSPECIFIED = "event_key_unspecified"
+    FUNCTION_CONFIG_INVALID = "function_config_invalid"
+    FUNCTION_NOT_FOUND = "function_not_found"
+    HEADER_MISSING = "header_missing"
+    NON_RETRIABLE_ERROR = "non_retriable_error"
+    OUTPUT_UNSERIALIZABLE = "output_unserializable"
+    QUERY_PARAM_MISSING = "query_param_missing"
+    REGISTRATION_FAILED = "registration_failed"
+    RETRY_AFTER_ERROR = "retry_after_error"
+    SEND_EVENT_FAILED = "send_event_failed"
+    SERVER_KIND_MISMATCH = "server_kind_mismatch"
+    SIG_VERIFICATION_FAILED = "sig_verification_failed"
+    SIGNING_KEY_UNSPECIFIED = "signing_key_unspecified"
+    STEP_ERRORED = "step_errored"
+    STEP_NESTED = "step_nested"
+    STEP_UNEXPECTED = "step_unexpected"
+    UNKNOWN = "unknown"
+    URL_INVALID = "url_invalid"
+
+
+def _user_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Where user code begins: our own frames on the way there say nothing to its author."""
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        first = first.tb_next
+    return first if first is not None else trace
+
+
+def stack_of(error: BaseException) -> str:
+    """The formatted traceback of `error`, without its causes and our frames on the way to it."""
+    lines = traceback.format_exception(
+        type(error), error, _user_frames(error.__traceback__), limit=-_FRAMES_MAX, chain=False
+    )
+    return "".join(lines)
+
+
+class Error(Exception):
+    """Whatever the SDK raises on purpose.
+
+    `code` is stable, `is_retriable` decides what the server is told, `quiet` keeps it from the log.
+    """
+
+    code: ErrorCode = ErrorCode.UNKNOWN
+    include_stack: bool = True
+    is_retriable: bool = True
+    quiet: bool = False
+
+    @property
+    def message(self) -> str:
+        """The sentence it was raised with."""
+        return str(self)
+
+    @property
+    def name(self) -> str:
+        """What the server shows as the error's name: the name of the class."""
+        return type(self).__name__
+
+    @property
+    def stack(self) -> str | None:
+        """Where it was raised, as text; None if that would say nothing."""
+        return stack_of(self) if self.include_stack else None
+
+
+class CodedError(Error):
+    """A failure that has a code and no class of its own."""
+
+    def __init__(self, code: ErrorCode, message: str, *, is_retriable: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_retriable = is_retriable
+
+
+class NonRetriableError(Error):
+    """Raise it where trying again is pointless: the step or the function fails at once (E-156)."""
+
+    code = ErrorCode.NON_RETRIABLE_ERROR
+    is_retriable = False
+
+    def __init__(self, message: str | None = None, quiet: bool = False) -> None:
+        super().__init__(message or "")
+        self.quiet = quiet
+
+
+class RetryAfterError(Error):
+    """Raise it to be tried again, but not before `retry_after` (E-157).
+
+    `retry_after` is a number of milliseconds, a timedelta, text such as "30s", or an instant. The
+    server waits between one second and 24 hours.
+    """
+
+    code = ErrorCode.RETRY_AFTER_ERROR
+
+    def __init__(self, message: str | None, retry_after: RetryAfter, quiet: bool = False) -> None:
+        super().__init__(message or "")
+        self.quiet = quiet
+        self.retry_after = _delay(retry_after)
+
+
+def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:
+    if isinstance(given, dt.datetime):
+        return given if given.tzinfo is not None else given.astimezone()
+    if isinstance(given, dt.timedelta):
+        return given
+    if isinstance(given, str):
+        try:
+            return dt.timedelta(milliseconds=parse_duration_ms(given))
+        except DurationError as error:
+            raise ValueError(f"retry_after: {error}") from None
+    return dt.timedelta(milliseconds=given)
+
+
+class StepError(Error):
+    """A step failed for good: its retries are used up, or it must not be retried (E-158).
+
+    Catch it around the step. `name`, `message` and `stack` are those of the original exception, its
+    cause is `__cause__`. Left uncaught, it fails the function without further tries.
+    """
+
+    code = ErrorCode.STEP_ERRORED
+    is_retriable = False
+
+    def __init__(
+        self, message: str, name: str, stack: str | None, *, step_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self._name = name
+        self._stack = stack
+        self.step_id = step_id
+
+    @property
+    def name(self) -> str:
+        """The name of the exception the step raised."""
+        return self._name
+
+    @property
+    def stack(self) -> str | None:
+        """Where the step raised it, as text, if the server kept that."""
+        return self._stack
+
+    @property
+    def cause(self) -> BaseException | None:
+        """What caused the original exception, with its own causes chained."""
+        return self.__cause__
+
+
+class ConfigurationError(Error):
+    """Something was declared or set wrongly; the message names it and says how to mend it."""
+
+    is_retriable = False
+
+
+class FunctionConfigInvalidError(ConfigurationError):
+    """A function, trigger or option is declared wrongly."""
+
+    code = ErrorCode.FUNCTION_CONFIG_INVALID
+
+
+class URLInvalidError(CodedError, ConfigurationError):
+    """A URL cannot be used."""
+
+    code = ErrorCode.URL_INVALID
+
+    def __init__(
+        self,
+        code: ErrorCode = ErrorCode.URL_INVALID,
+        message: str = "invalid URL",
+        *,
+        is_retriable: bool = True,
+    ) -> None:
+        super().__init__(code, message, is_retriable=is_retriable)
+
+
+class AsyncUnsupportedError(ConfigurationError):
+    """Asynchronous code was given where only blocking code can run."""
+
+    code = ErrorCode.ASYNC_UNSUPPORTED
+
+
+class EventKeyUnspecifiedError(ConfigurationError):
+    """Sending to the cloud needs an event key."""
+
+    code = ErrorCode.EVENT_KEY_UNSPECIFIED
+
+
+class SigningKeyMissingError(ConfigurationError):
+    """Serving in the cloud needs a signing key."""
+
+    code = ErrorCode.SIGNING_KEY_UNSPECIFIED
+
+
+class SendEventsError(Error):
+    """Events could not be sent. `ids` are those of the events that were accepted before."""
+
+    code = ErrorCode.SEND_EVENT_FAILED
+
+    def __init__(self, message: str, ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.ids = list(ids)
+
+
+class OutputUnserializableError(Error):
+    """A result cannot travel as JSON, or does not fit the type it was declared with."""
+
+    code = ErrorCode.OUTPUT_UNSERIALIZABLE
+    is_retriable = False
+
+
+class StepNestedError(Error):
+    """A step was called inside another step (http.md 8.1, 5)."""
+
+    code = ErrorCode.STEP_NESTED
+    is_retriable = False
+
+
+class StepUnexpectedError(Error):
+    """The server asked for a step that the function, as it is now, does not reach (E-162)."""
+
+    code = ErrorCode.STEP_UNEXPECTED
+    include_stack = False
+
+
+class ProtocolError(Error):
+    """A request or an answer breaks the protocol."""
+
+
+class BodyInvalidError(ProtocolError):
+    """A body is not what the protocol says."""
+
+    code = ErrorCode.BODY_INVALID
+
+
+class FunctionNotFoundError(ProtocolError):
+    """The server asked for a function this app does not have (E-100)."""
+
+    code = ErrorCode.FUNCTION_NOT_FOUND
+
+
+class HeaderMissingError(ProtocolError):
+    """A request lacks a header."""
+
+    code = ErrorCode.HEADER_MISSING
+
+
+class QueryParamMissingError(ProtocolError):
+    """A request lacks a query parameter."""
+
+    code = ErrorCode.QUERY_PARAM_MISSING
+
+
+class RegistrationFailedError(ProtocolError):
+    """The server refused to register the app."""
+
+    code = ErrorCode.REGISTRATION_FAILED
+
+
+class ServerKindMismatchError(ProtocolError):
+    """A development server called an app in cloud mode, or the other way round."""
+
+    code = ErrorCode.SERVER_KIND_MISMATCH
+
+
+class SigVerificationFailedError(ProtocolError):
+    """A request is not signed by whom it should be."""
+
+    code = ErrorCode.SIG_VERIFICATION_FAILED
+
+
+class UnknownError(Error):
+    """Something failed in a way nobody foresaw."""
+
+
+class InngestWarning(UserWarning):
+    """What is probably a mistake in a function. `code` is stable (E-161)."""
+
+    code = "WARNING"
+
+
+class ParallelIndexingWarning(InngestWarning):
+    """One step id is used by several branches that run at the same time."""
+
+    code = "AUTOMATIC_PARALLEL_INDEXING"
+
+
+class IndeterminateFunctionWarning(InngestWarning):
+    """New steps appeared although steps of earlier calls were not met: were they renamed?"""
+
+    code = "NONDETERMINISTIC_FUNCTION"
+
+
+class AbandonedStepWarning(InngestWarning):
+    """The function returned while steps it had started were waited for by nobody."""
+
+    code = "STEPS_ABANDONED"
+
+
+class NaiveDatetimeWarning(InngestWarning):
+    """A datetime without a time zone was taken as local time."""
+
+    code = "NAIVE_DATETIME"
+
+
+class OutputTypeWarning(InngestWarning):
+    """The annotated type of a step's result cannot be used to decode it."""
+
+    code = "OUTPUT_TYPE_UNUSABLE"

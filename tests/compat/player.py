@@ -8,13 +8,14 @@ entries have ended, and a client speaks only after everything that had ended bef
 """
 
 import asyncio
+import hashlib
+import hmac
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -32,9 +33,32 @@ ECHOED_HEADERS = {
     "x-inngest-job-id": "job_id",
     "x-inngest-generation-id": "generation_id",
 }
-NOT_FORWARDED = frozenset({"host", "content-type", "traceparent", "tracestate", "server"})
+SIGNATURE = "x-inngest-signature"
+NOT_FORWARDED = frozenset(
+    {"host", "content-type", "traceparent", "tracestate", "server", SIGNATURE}
+)
 
-Judge = Callable[[Entry, aiohttp.web.Request, bytes], list[str]]
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What both sides sign with when the recordings are signed."""
+
+    signing: str
+
+    def sign(self, text: bytes) -> str:
+        """A signature of now, as the SDK gives one."""
+        stamp = str(int(time.time()))
+        digest = hmac.new(self.signing.encode(), text + stamp.encode(), hashlib.sha256)
+        return f"t={stamp}&s={digest.hexdigest()}"
+
+    def problems(self, signature: str | None, text: bytes) -> list[str]:
+        """Is it a signature over these bytes, of now?"""
+        given = dict(parse_qsl(signature or ""))
+        stamp = given.get("t", "")
+        digest = hmac.new(self.signing.encode(), text + stamp.encode(), hashlib.sha256)
+        if given.get("s") != digest.hexdigest():
+            return [f"signature {signature!r} does not fit the body"]
+        return [] if abs(time.time() - int(stamp)) < 60 else [f"signature of {stamp}, not of now"]
 
 
 @dataclass(slots=True)
@@ -77,11 +101,12 @@ def app_side(recording: Recording) -> bool:
 class Player:
     """The fake app and the fake client of a folder of recordings."""
 
-    def __init__(self, recordings: list[Recording], judge: Judge | None = None) -> None:
+    def __init__(self, recordings: list[Recording]) -> None:
         self.plays = [Play(recording) for recording in recordings if app_side(recording)]
         self.sync = next(p for p in self.plays if p.recording.name.endswith("/sync"))
         self.strangers: list[str] = []
-        self.judge = judge
+        keys = recordings[0].raw.get("keys")
+        self.keys = Keys(keys["server_signing_key"]) if keys else None
         self.server = ""
         self.address = ""
         self.synced = asyncio.Event()
@@ -137,8 +162,8 @@ class Player:
         body = json.loads(raw)
         play.blame(entry, differences(self.placed(entry.body), body, play.bindings))
         play.blame(entry, header_problems(entry, request, body))
-        if self.judge is not None:
-            play.blame(entry, self.judge(entry, request, raw))
+        if self.keys is not None:
+            play.blame(entry, self.keys.problems(request.headers.get(SIGNATURE), raw))
         early = [
             str(before)
             for before in play.ended_before(entry.begins, entry.run)
@@ -164,9 +189,11 @@ class Player:
             if name not in NOT_FORWARDED
         }
         answer = in_time(play.bindings.translate(self.placed(entry.answer)), shift)
-        text = answer if isinstance(answer, str) and not is_json(entry) else json.dumps(answer)
+        text = json.dumps(answer, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if self.keys is not None:
+            headers[SIGNATURE] = self.keys.sign(text.encode())
         return web.Response(
-            text="" if entry.answer is None and entry.raw.get("response_body_raw") == "" else text,
+            text=text,
             status=int(entry.raw["status"]),
             headers=headers,
             content_type="application/json",
@@ -230,6 +257,8 @@ class Player:
             found.append(f"header {kind} is {response.headers.get(kind)!r}")
         if entry.answer is None:
             return found + ([f"body {text!r:.200}, recorded none"] if text else [])
+        if isinstance(entry.answer, str):
+            return found + ([f"body {text!r:.200}"] if text != entry.answer else [])
         try:
             actual = json.loads(text)
         except ValueError:
@@ -303,10 +332,6 @@ def in_time(value: Any, shift: timedelta) -> Any:
     if isinstance(value, dict) and "op" in value and isinstance(value.get("name"), str):
         return {**value, "name": moved(value["name"], shift)}
     return value
-
-
-def is_json(entry: Entry) -> bool:
-    return "json" in entry.raw["response_headers"].get("content-type", "")
 
 
 def same_target(entry: Entry, request: web.Request) -> bool:

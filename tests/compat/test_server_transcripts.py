@@ -18,13 +18,33 @@ from tests.interop.harness import free_port, running_server
 
 pytestmark = pytest.mark.slow
 
-FOLDERS = ("python-http", "js-http", "js-http-checkpoint")
+FOLDERS = (
+    "python-http",
+    "js-http",
+    "js-http-checkpoint",
+    "python-http-signed",
+    "js-http-signed",
+)
 
 # Where the official server is not to be copied: recording, beginning of the difference, reason.
 DIFFERENT: tuple[tuple[str, str, str], ...] = ()
 
 # Recordings that hold nothing for a server to do.
-SDK_ONLY = frozenset({"python-http/introspection"})
+SDK_ONLY = frozenset(
+    f"{folder}-http{scenario}"
+    for folder in ("python", "js")
+    for scenario in (
+        "/introspection",
+        "-signed/in-band-sync",
+        "-signed/introspection",
+        "-signed/trust-probe",
+        "-signed/wrong-signature",  # its checkpoints belong to a run of another recording
+    )
+)
+
+
+def scenarios(folder: str) -> list[str]:
+    return [name for name in names(folder) if name not in SDK_ONLY]
 
 
 @cache
@@ -32,13 +52,19 @@ def played(folder: str) -> Player:
     """The player of a folder, after everything has been played once, all at the same time."""
 
     async def play() -> Player:
-        player = Player([load(name) for name in names(folder)])
+        recordings = [load(name) for name in scenarios(folder)]
+        player = Player(recordings)
         runner = await player.serve()
         port = free_port()
         player.server = f"127.0.0.1:{port}"
-        arguments = ("-u", f"http://{player.address}/api/inngest", "--poll-interval", "1")
+        arguments = ["-u", f"http://{player.address}/api/inngest", "--poll-interval", "1"]
+        verb = "dev"
+        if keys := recordings[0].raw.get("keys"):
+            verb = "start"
+            arguments += ["--signing-key", keys["server_signing_key"]]
+            arguments += ["--event-key", keys["event_key"]]
         with TemporaryDirectory() as scratch, ExitStack() as stack:
-            server = running_server(Path(scratch), *arguments, port=port)
+            server = running_server(Path(scratch), *arguments, port=port, verb=verb)
             await asyncio.to_thread(stack.enter_context, server)
             try:
                 await player.run()
@@ -56,7 +82,7 @@ def unexpected(play: Play) -> list[str]:
     return [p for p in play.problems if not any(p.startswith(begin) for begin in forgiven)]
 
 
-@pytest.mark.parametrize("name", [n for f in FOLDERS for n in names(f) if n not in SDK_ONLY])
+@pytest.mark.parametrize("name", [name for folder in FOLDERS for name in scenarios(folder)])
 def test_the_server_says_what_the_official_one_said(name: str) -> None:
     player = played(name.split("/", maxsplit=1)[0])
     play = next(p for p in player.plays if p.recording.name == name)

@@ -151,10 +151,13 @@ def running_app(name: str, env: dict[str, str], server: str, folder: Path) -> It
 
 
 @contextmanager
-def running_server(folder: Path, *arguments: str, port: int | None = None) -> Iterator[Server]:
-    """`stepwell dev` on a free port, with a constant retry interval of one second."""
+def running_server(
+    folder: Path, *arguments: str, port: int | None = None, verb: str = "dev"
+) -> Iterator[Server]:
+    """`stepwell dev` (or `start`) on a free port; retries come after a constant second."""
     port = port or free_port()
-    command = [sys.executable, "-m", "stepwell", "dev", "--no-discovery", "--no-poll"]
+    command = [sys.executable, "-m", "stepwell", verb]
+    command += ["--no-discovery", "--no-poll"] if verb == "dev" else []
     command += ["--host", "127.0.0.1", "--port", str(port), "--retry-interval", "1", *arguments]
     with process(command, {"PYTHONPATH": str(ROOT)}, folder / "server.log", folder) as child:
         server = Server(f"http://127.0.0.1:{port}")

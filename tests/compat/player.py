@@ -93,7 +93,7 @@ class Play:
         ]
 
 
-def app_side(recording: Recording) -> bool:
+def server_takes_part(recording: Recording) -> bool:
     """Does the recording hold anything the server says or is told?"""
     return any("server" in (entry.sender, entry.receiver) for entry in recording.entries)
 
@@ -102,7 +102,7 @@ class Player:
     """The fake app and the fake client of a folder of recordings."""
 
     def __init__(self, recordings: list[Recording]) -> None:
-        self.plays = [Play(recording) for recording in recordings if app_side(recording)]
+        self.plays = [Play(recording) for recording in recordings]
         self.sync = next(p for p in self.plays if p.recording.name.endswith("/sync"))
         self.strangers: list[str] = []
         keys = recordings[0].raw.get("keys")

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.compat.player import Play, Player
+from tests.compat.player import Play, Player, server_takes_part
 from tests.compat.recording import load, names
 from tests.interop.harness import free_port, running_server
 
@@ -29,22 +29,13 @@ FOLDERS = (
 # Where the official server is not to be copied: recording, beginning of the difference, reason.
 DIFFERENT: tuple[tuple[str, str, str], ...] = ()
 
-# Recordings that hold nothing for a server to do.
-SDK_ONLY = frozenset(
-    f"{folder}-http{scenario}"
-    for folder in ("python", "js")
-    for scenario in (
-        "/introspection",
-        "-signed/in-band-sync",
-        "-signed/introspection",
-        "-signed/trust-probe",
-        "-signed/wrong-signature",  # its checkpoints belong to a run of another recording
-    )
-)
+# The checkpoints of this one belong to a run of another recording.
+ELSEWHERE = frozenset({"js-http-signed/wrong-signature"})
 
 
 def scenarios(folder: str) -> list[str]:
-    return [name for name in names(folder) if name not in SDK_ONLY]
+    """The recordings of a folder in which the server has a part."""
+    return [n for n in names(folder) if n not in ELSEWHERE and server_takes_part(load(n))]
 
 
 @cache

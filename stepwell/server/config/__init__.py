@@ -1,0 +1,24 @@
+"""How a server is set: the list of settings, and the one place that decides their values."""
+
+from stepwell.server.config.node_config import (
+    ConfigError,
+    ServerConfig,
+    Shown,
+    Surroundings,
+    fingerprint,
+    server_config,
+)
+from stepwell.server.config.setting import Command, Kind, Setting, settings_of
+
+__all__ = [
+    "Command",
+    "ConfigError",
+    "Kind",
+    "ServerConfig",
+    "Setting",
+    "Shown",
+    "Surroundings",
+    "fingerprint",
+    "server_config",
+    "settings_of",
+]

@@ -23,11 +23,22 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
     Verdict,
 )
-from stepwell.server.engine.op.apply import apply_operation, ends_run, is_lazy
+from stepwell.server.engine.op.apply import apply_operation, ends_run
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import result_memo, save_memo
 from stepwell.server.engine.row import MAIN, Item, Lease, Run, RunStatus
-from stepwell.wire.operation import Operation, StepPlanned, StepRun
+from stepwell.wire.failure import STEPS_OVERFLOWED
+from stepwell.wire.operation import (
+    PARALLEL_RACE,
+    DeferAbort,
+    DeferAdd,
+    LegacyStep,
+    Operation,
+    StepPlanned,
+    StepRun,
+    WaitForEvent,
+    is_lazy,
+)
 
 EMPTY_REPLY_DELAY_MS = 1_000
 """A function that reports nothing is asked again, but not in a tight loop."""
@@ -67,8 +78,10 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
         draft.change(begun)
     report = Report(begun, item, lease, given.operations)
     for operation in given.operations:
-        if isinstance(operation, StepRun):
+        if isinstance(operation, StepRun | LegacyStep):
             save_memo(draft, report, operation, result_memo(operation))
+        elif is_lazy(operation):
+            apply_operation(draft, report, operation)
     if item.attempt:
         # What failed before the saved step is behind the function now: it has its tries again.
         fresh = msgspec.structs.replace(item, attempt=0)
@@ -77,7 +90,7 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
     return Done(Verdict.APPLIED, run.id)
 
 
-CHECKPOINTABLE = (StepRun, StepPlanned)
+CHECKPOINTABLE = (StepRun, LegacyStep, StepPlanned, DeferAdd, DeferAbort)
 
 
 def _held(
@@ -159,7 +172,7 @@ def overflow(draft: Draft, run: Run) -> None:
     fail_with(
         draft,
         run,
-        "InngestErrFunctionOverflowed",
+        STEPS_OVERFLOWED,
         f"The function run exceeded the step limit of {limit} steps.",
     )
 
@@ -176,11 +189,11 @@ def _plan_parallel(run: Run, counted: list[Operation], version: int) -> Run:
     force = run.force_plan or len(counted) > 1
     if not planned or version < 2:
         return msgspec.structs.replace(run, force_plan=force)
-    waiting = tuple(op.id for op in counted if op.parallel_mode != "race")
+    waiting = tuple(op.id for op in counted if op.parallel_mode != PARALLEL_RACE)
     pending = (*run.pending, *(step for step in waiting if step not in run.pending))
     return msgspec.structs.replace(run, force_plan=force, pending=pending)
 
 
 def _urgency(operation: Operation) -> int:
     """Waits before everything else, so that no event sent by a step beside them is missed."""
-    return 0 if type(operation).__name__ == "WaitForEvent" else 1
+    return 0 if isinstance(operation, WaitForEvent) else 1

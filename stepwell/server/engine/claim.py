@@ -16,13 +16,9 @@ from stepwell.server.engine.input import Job, Work, WorkAsked
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.resume import finish_step, resume
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
-from stepwell.wire.failure import Failure, error_memo
+from stepwell.wire.failure import invoke_timeout_memo
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
-INVOKE_TIMEOUT = Failure(
-    name="InngestInvokeTimeoutError",
-    message="Timed out waiting for invoked function to complete",
-)
 
 
 def claim(draft: Draft, given: WorkAsked) -> Work:
@@ -139,5 +135,5 @@ def _step_over(draft: Draft, run: Run, item: Item) -> Step:
 
 def _timed_out_memo(item: Item) -> bytes:
     if item.target == "InvokeFunction":
-        return error_memo(INVOKE_TIMEOUT, told=f"{INVOKE_TIMEOUT.name}: {INVOKE_TIMEOUT.message}")
+        return bytes(invoke_timeout_memo())
     return b"null"

@@ -11,11 +11,13 @@ from stepwell.cron import Schedule, jitter_ms, next_after, parse
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Listing, Trigger
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
+from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.engine.start import begin, run_id_for
 from stepwell.wire.duration import parse_duration_ms
-from stepwell.wire.event import SCHEDULED_TIMER, scheduled_timer_event
+from stepwell.wire.event import SCHEDULED_TIMER
 from stepwell.wire.identifier import derived_ulid
+from stepwell.wire.lifecycle import scheduled_timer
 
 CATCH_UP_MAX = 100
 """Occurrences started by one decision when all are caught up; the rest follow at once."""
@@ -86,10 +88,8 @@ def _next_ms(schedule: Schedule, after_ms: int) -> int | None:
 
 def _start(draft: Draft, listing: Listing, trigger: Trigger, at_ms: int) -> None:
     event_id = derived_ulid(at_ms, listing.slug, SCHEDULED_TIMER)
-    body = scheduled_timer_event(trigger.cron, scheduled_ms=at_ms, fire_ms=draft.now.ms)
-    event = EventRow(
-        id=event_id, name=SCHEDULED_TIMER, ts=draft.now.ms, received_ms=at_ms, body=body
-    )
+    fired = scheduled_timer(trigger.cron, at_ms, draft.now.ms)
+    event = event_row(event_id, fired, at_ms)
     run_id = run_id_for(listing.slug, event)
     if draft.run(run_id) is not None:
         return

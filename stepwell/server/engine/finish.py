@@ -7,18 +7,26 @@ them; for everyone else the run itself tells the same.
 import msgspec
 
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Broke
 from stepwell.server.engine.resume import resume
-from stepwell.server.engine.row import EventRow, Run, RunStatus
+from stepwell.server.engine.row import Run, RunStatus, Wait, WaitKind
 from stepwell.wire.event import (
     FUNCTION_CANCELLED,
     FUNCTION_FAILED,
     FUNCTION_FINISHED,
-    Lifecycle,
-    lifecycle_event,
+    Event,
 )
-from stepwell.wire.failure import Failure, encode_failure, error_memo
+from stepwell.wire.failure import Failure, encode_failure, encode_failure_memo
 from stepwell.wire.identifier import derived_ulid
+from stepwell.wire.lifecycle import (
+    Deferral,
+    Ended,
+    deferred_schedule,
+    function_cancelled,
+    function_failed,
+    function_finished,
+)
 
 NULL = b"null"
 
@@ -56,10 +64,28 @@ def _end(
         pending=(),
         again=False,
     )
+    deferred = [w for w in draft.view.waits_of(run.id) if w.kind is WaitKind.DEFER]
     draft.end(ended)
+    if status is RunStatus.COMPLETED:
+        for wait in deferred:
+            _emit_deferred(draft, ended, wait)
     _resume_parent(draft, ended, broke)
     if not run.quiet:
         _emit_lifecycle(draft, ended, broke)
+
+
+def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
+    """A deferral that survived to the end of its run becomes an event (server.md 4.10)."""
+    event_id = derived_ulid(draft.now.ms, run.id, wait.step_id)
+    deferral = Deferral(
+        fn_slug=wait.name,
+        parent_app_id=run.app,
+        parent_fn_slug=run.function,
+        parent_run_id=run.id,
+    )
+    data = msgspec.Raw(wait.condition.encode())
+    event = deferred_schedule(event_id, draft.now.ms, deferral, data=data)
+    draft.emit(event_row(event_id, event, draft.now.ms))
 
 
 def _resume_parent(draft: Draft, run: Run, broke: Broke | None) -> None:
@@ -77,23 +103,46 @@ def _child_memo(run: Run, broke: Broke | None) -> bytes:
     if run.status is RunStatus.COMPLETED:
         return b'{"data":' + (run.output or NULL) + b"}"
     if broke is not None:
-        return error_memo(broke.failure)
-    return error_memo(Failure(name="Error", message="function cancelled"))
+        return bytes(encode_failure_memo(broke.failure))
+    return bytes(encode_failure_memo(Failure(name="Error", message="function cancelled")))
 
 
 def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
-    names = {
-        RunStatus.COMPLETED: (FUNCTION_FINISHED,),
-        RunStatus.FAILED: (FUNCTION_FAILED, FUNCTION_FINISHED),
-        RunStatus.CANCELLED: (FUNCTION_CANCELLED, FUNCTION_FINISHED),
-    }[run.status]
-    heard = [name for name in names if is_heard(draft, name)]
+    heard = [name for name in _NAMES[run.status] if is_heard(draft, name)]
     if not heard:
         return
     bodies = [draft.body(event_id) for event_id in run.event_ids]
-    triggers = tuple(event.body for event in bodies if event is not None)
+    triggers = tuple(msgspec.Raw(event.body) for event in bodies if event is not None)
+    if not triggers:
+        return
+    ended = Ended(
+        function_id=run.function,
+        run_id=run.id,
+        trigger=triggers[0],
+        triggers=triggers,
+        status=run.status.word,
+        result=None if run.output is None else msgspec.Raw(run.output),
+        failure=None if broke is None else broke.failure,
+        failure_cause=_cause(broke),
+        correlation_id=run.parent,
+    )
     for name in heard:
-        draft.emit(_lifecycle_row(draft, run, broke, name, triggers))
+        event_id = derived_ulid(draft.now.ms, run.id, name)
+        draft.emit(event_row(event_id, _told(draft, name, event_id, ended), draft.now.ms))
+
+
+def _told(draft: Draft, name: str, event_id: str, ended: Ended) -> Event:
+    if name == FUNCTION_FINISHED:
+        return function_finished(event_id, draft.now.ms, ended)
+    if name == FUNCTION_FAILED:
+        return function_failed(draft.now.ms, ended)
+    return function_cancelled(draft.now.ms, ended)
+
+
+def _cause(broke: Broke | None) -> str:
+    if broke is None:
+        return ""
+    return "NonRetriableError" if broke.no_retry else broke.reason
 
 
 def is_heard(draft: Draft, event_name: str) -> bool:
@@ -101,29 +150,8 @@ def is_heard(draft: Draft, event_name: str) -> bool:
     return bool(draft.view.catalog.listeners(event_name)) or event_name in draft.view.waited
 
 
-def _lifecycle_row(
-    draft: Draft, run: Run, broke: Broke | None, name: str, triggers: tuple[bytes, ...]
-) -> EventRow:
-    is_finished = name == FUNCTION_FINISHED
-    event_id = derived_ulid(draft.now.ms, run.id, name) if is_finished else run.id
-    told = Lifecycle(
-        name=name,
-        id=event_id,
-        ts=draft.now.ms,
-        function_id=run.function,
-        run_id=run.id,
-        status=run.status.word,
-        events=triggers,
-        result=run.output,
-        failure=None if broke is None else broke.failure,
-        no_retry=broke is not None and broke.no_retry,
-        correlation_id=run.parent,
-    )
-    stored_id = event_id if is_finished else derived_ulid(draft.now.ms, run.id, name)
-    return EventRow(
-        id=stored_id,
-        name=name,
-        ts=draft.now.ms,
-        received_ms=draft.now.ms,
-        body=lifecycle_event(told),
-    )
+_NAMES = {
+    RunStatus.COMPLETED: (FUNCTION_FINISHED,),
+    RunStatus.FAILED: (FUNCTION_FAILED, FUNCTION_FINISHED),
+    RunStatus.CANCELLED: (FUNCTION_CANCELLED, FUNCTION_FINISHED),
+}

@@ -58,12 +58,14 @@ class Progressed(msgspec.Struct, frozen=True):
 
 
 class Broke(msgspec.Struct, frozen=True):
-    """The function, or the way to it, failed. `output` is the error as the SDK sent it, JSON."""
+    """The function, or the way to it, failed. `output` is the error as the SDK sent it, JSON;
+    `reason` is what the server itself saw, such as `invalid status code: 500`."""
 
     failure: Failure
     output: bytes
     delay_ms: int | None = None
     no_retry: bool = False
+    reason: str = ""
 
 
 Outcome: TypeAlias = Returned | Progressed | Broke

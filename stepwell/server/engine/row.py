@@ -53,6 +53,7 @@ class WaitKind(IntEnum):
     SIGNAL = 2
     INVOKE = 3
     CANCEL = 4
+    DEFER = 5  # not waited for: what the run leaves to be started when it ends
 
 
 class EventRow(msgspec.Struct, frozen=True, gc=False):

@@ -1,9 +1,10 @@
 """A signal reaches the one run that waits for its name. Source: server.md 4.5."""
 
+import msgspec
+
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import Done, SignalSent, Verdict
 from stepwell.server.engine.resume import resume
-from stepwell.wire.jsontext import quoted
 
 
 def deliver(draft: Draft, given: SignalSent) -> Done:
@@ -12,6 +13,7 @@ def deliver(draft: Draft, given: SignalSent) -> Done:
     run = None if wait is None else draft.run(wait.run_id)
     if wait is None or run is None or run.ended:
         return Done(Verdict.GONE, reason="No signal found")
-    memo = b'{"data":{"data":' + given.data + b',"signal":' + quoted(given.name) + b"}}"
+    name = msgspec.json.encode(given.name)
+    memo = b'{"data":{"data":' + given.data + b',"signal":' + name + b"}}"
     resume(draft, run, wait, memo)
     return Done(Verdict.APPLIED, run.id)

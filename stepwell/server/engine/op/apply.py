@@ -5,6 +5,7 @@ from typing import assert_never
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import complete
 from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.op.defer import defer_abort, defer_add
 from stepwell.server.engine.op.gateway_call import gateway_call
 from stepwell.server.engine.op.invoke import invoke_function
 from stepwell.server.engine.op.planned import planned
@@ -16,11 +17,6 @@ from stepwell.server.engine.op.wait_signal import wait_for_signal
 from stepwell.wire import operation as op
 
 
-def is_lazy(operation: op.Operation) -> bool:
-    """Whether the operation only accompanies others, and counts for nothing in planning."""
-    return isinstance(operation, op.DeferAdd | op.DeferAbort)
-
-
 def ends_run(operation: op.Operation) -> bool:
     """Whether the operation is the function's return."""
     return isinstance(operation, op.RunComplete | op.SyncRunComplete)
@@ -29,7 +25,7 @@ def ends_run(operation: op.Operation) -> bool:
 def apply_operation(draft: Draft, report: Report, operation: op.Operation) -> None:
     """Let one operation have its effect."""
     match operation:
-        case op.StepRun():
+        case op.StepRun() | op.LegacyStep():
             step_ended(draft, report, operation, result_memo(operation))
         case op.StepError():
             step_error(draft, report, operation)
@@ -45,13 +41,15 @@ def apply_operation(draft: Draft, report: Report, operation: op.Operation) -> No
             wait_for_signal(draft, report, operation)
         case op.InvokeFunction():
             invoke_function(draft, report, operation)
-        case op.Gateway() | op.AIGateway():
+        case op.GatewayCall() | op.AiGatewayCall():
             gateway_call(draft, report, operation)
         case op.RunComplete() | op.SyncRunComplete():
             complete(draft, report.run, bytes(operation.data))
         case op.Nothing() | op.DiscoveryRequest():
             report.discover = True
-        case op.DeferAdd() | op.DeferAbort():
-            pass
+        case op.DeferAdd():
+            defer_add(draft, report, operation)
+        case op.DeferAbort():
+            defer_abort(draft, report, operation)
         case _:
             assert_never(operation)

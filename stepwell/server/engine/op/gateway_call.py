@@ -8,13 +8,14 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
-from stepwell.wire.operation import AIGateway, Gateway, encode_operation
+from stepwell.wire.operation import AiGatewayCall, GatewayCall
+from stepwell.wire.operation_encode import encode_operations
 
 GATEWAY_QUEUE = "@gateway"
 """The queue of the server's own outgoing requests; no app may have this name."""
 
 
-def gateway_call(draft: Draft, report: Report, operation: Gateway | AIGateway) -> None:
+def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewayCall) -> None:
     """Have the server make the request."""
     run = report.run
     if draft.view.is_saved(run.id, operation.id):
@@ -28,7 +29,7 @@ def gateway_call(draft: Draft, report: Report, operation: Gateway | AIGateway) -
         due_ms=draft.now.ms,
         queue=GATEWAY_QUEUE,
         target=operation.id,
-        detail=encode_operation(operation),
+        detail=encode_operations((operation,)),
     )
     draft.add(fact.ItemAdded(item))
     draft.wake(item.due_ms)

@@ -6,6 +6,7 @@ child; a child that cannot start ends the step at once. Source: http.md 6.11, se
 
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.finish import fail_with
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
@@ -14,10 +15,11 @@ from stepwell.server.engine.op.wait_event import add_timeout
 from stepwell.server.engine.op.wait_signal import YEAR_MS
 from stepwell.server.engine.row import EventRow, Run, Wait, WaitKind
 from stepwell.server.engine.start import begin, run_id_for
-from stepwell.wire.event import FUNCTION_INVOKED, invoked_event
-from stepwell.wire.failure import Failure, error_memo
-from stepwell.wire.identifier import derived_ulid
-from stepwell.wire.operation import InvokeFunction, title_of
+from stepwell.wire.event import FUNCTION_INVOKED
+from stepwell.wire.failure import encode_failure_memo, unknown_function
+from stepwell.wire.identifier import app_uuid, derived_ulid, function_uuid
+from stepwell.wire.lifecycle import Invocation, function_invoked
+from stepwell.wire.operation import InvokeFunction, label
 
 
 def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> None:
@@ -29,12 +31,12 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
         return
     until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
     if isinstance(until, Limit):
-        fail_with(draft, run, until.name, f'step "{title_of(operation)}": {until.message}')
+        fail_with(draft, run, until.name, f'step "{label(operation)}": {until.message}')
         return
     listing = draft.view.catalog.listing(operation.function_id)
     if listing is None:
-        missing = f"could not find function with ID: {operation.function_id}"
-        step_ended(draft, report, operation, error_memo(Failure(name="Error", message=missing)))
+        failure = unknown_function(operation.function_id)
+        step_ended(draft, report, operation, bytes(encode_failure_memo(failure)))
         return
     event = _event(draft, report, operation, until)
     child = Run(
@@ -52,7 +54,7 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
         name=child.id,
         opened_ms=draft.now.ms,
         until_ms=until,
-        label=title_of(operation),
+        label=label(operation),
     )
     draft.open(wait)
     add_timeout(draft, wait, operation.op)
@@ -63,15 +65,23 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
 def _event(draft: Draft, report: Report, operation: InvokeFunction, until: int) -> EventRow:
     correlation = f"{report.run.id}.{operation.id}"
     event_id = derived_ulid(draft.now.ms, correlation, FUNCTION_INVOKED)
-    body = invoked_event(
-        operation.payload,
-        id=event_id,
-        ts=draft.now.ms,
+    parent = draft.view.catalog.listing(report.run.function)
+    invocation = Invocation(
         function_id=operation.function_id,
         correlation_id=correlation,
         expire_ms=until,
-        step_name=title_of(operation),
+        name=label(operation),
+        source_app_id=app_uuid(report.run.app),
+        source_function_id=function_uuid(report.run.function),
+        source_function_version=1 if parent is None else parent.version,
     )
-    return EventRow(
-        id=event_id, name=FUNCTION_INVOKED, ts=draft.now.ms, received_ms=draft.now.ms, body=body
+    event = function_invoked(
+        event_id,
+        draft.now.ms,
+        invocation,
+        data=operation.data,
+        user=operation.user,
+        v=operation.v,
+        meta=operation.meta,
     )
+    return event_row(event_id, event, draft.now.ms)

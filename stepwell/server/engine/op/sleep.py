@@ -6,7 +6,8 @@ from stepwell.server.engine.finish import fail_with
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
 from stepwell.wire.duration import parse_when
-from stepwell.wire.operation import Sleep, title_of
+from stepwell.wire.failure import TIMEOUT_TOO_LONG
+from stepwell.wire.operation import Sleep, label
 
 
 def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
@@ -17,14 +18,14 @@ def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
     if draft.view.item(run.id, operation.id) is not None:
         return
     try:
-        until = parse_when(operation.duration, draft.now.ms)
+        until = parse_when(operation.until, draft.now.ms) if operation.until else draft.now.ms
     except ValueError as error:
-        fail_with(draft, run, "InvalidDuration", f'step "{title_of(operation)}": {error}')
+        fail_with(draft, run, "InvalidDuration", f'step "{label(operation)}": {error}')
         return
     if until > draft.now.ms + draft.rules.wait_max_ms:
-        title = title_of(operation)
-        message = f'The sleep "{operation.duration}" of step "{title}" ends more than one year on.'
-        fail_with(draft, run, "InngestErrTimeoutTooLong", message)
+        title = label(operation)
+        message = f'The sleep "{operation.until}" of step "{title}" ends more than one year on.'
+        fail_with(draft, run, TIMEOUT_TOO_LONG, message)
         return
     item = Item(
         run_id=run.id,
@@ -32,7 +33,7 @@ def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
         kind=ItemKind.SLEEP,
         due_ms=max(until, draft.now.ms),
         target=str(draft.now.ms),
-        detail=title_of(operation).encode(),
+        detail=label(operation).encode(),
     )
     draft.add(fact.ItemAdded(item))
     draft.wake(item.due_ms)

@@ -8,8 +8,8 @@ from stepwell.server.engine.again import try_again
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
-from stepwell.wire.failure import encode_failure, error_memo
-from stepwell.wire.operation import StepError, StepFailed, title_of
+from stepwell.wire.failure import encode_failure, encode_failure_memo
+from stepwell.wire.operation import StepError, StepFailed, label
 
 
 def step_error(draft: Draft, report: Report, operation: StepError) -> None:
@@ -17,13 +17,13 @@ def step_error(draft: Draft, report: Report, operation: StepError) -> None:
     listing = draft.view.catalog.listing(report.run.function)
     attempts = 1 if listing is None else listing.attempts_max
     if report.no_retry or report.item.attempt + 1 >= attempts:
-        step_ended(draft, report, operation, error_memo(operation.error))
+        step_ended(draft, report, operation, bytes(encode_failure_memo(operation.failure)))
         return
-    error = encode_failure(operation.error)
-    try_again(draft, report.run, report.item, report.delay_ms, error, title_of(operation))
+    error = encode_failure(operation.failure)
+    try_again(draft, report.run, report.item, report.delay_ms, error, label(operation))
     report.retried = True
 
 
 def step_failed(draft: Draft, report: Report, operation: StepFailed) -> None:
     """A step failed for good."""
-    step_ended(draft, report, operation, error_memo(operation.error))
+    step_ended(draft, report, operation, bytes(encode_failure_memo(operation.failure)))

@@ -5,14 +5,15 @@ from stepwell.server.engine.discover import settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Step
-from stepwell.wire.operation import Operation, StepRun, title_of
+from stepwell.wire.operation import LegacyStep, Operation, StepRun, label
 
 OUTPUT_BYTES_MAX = 4 * 1024 * 1024
 
 
-def result_memo(operation: StepRun) -> bytes:
+def result_memo(operation: StepRun | LegacyStep) -> bytes:
     """What a step that went well will be told: wrapped, except for the legacy opcode."""
-    return bytes(operation.data) if operation.legacy else b'{"data":' + operation.data + b"}"
+    data = bytes(operation.data)
+    return data if isinstance(operation, LegacyStep) else b'{"data":' + data + b"}"
 
 
 def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -> None:
@@ -20,8 +21,7 @@ def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -
     if draft.view.is_saved(report.run.id, operation.id):
         return
     now_ms = draft.now.ms
-    timing = operation.timing
-    began, ended = (report.began_ms(now_ms), now_ms) if timing is None else timing.span_ms()
+    began, ended = _span_ms(operation, report.began_ms(now_ms), now_ms)
     draft.add(
         fact.StepSaved(
             Step(
@@ -29,7 +29,7 @@ def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -
                 id=operation.id,
                 place=draft.place(),
                 op=operation.op,
-                name=title_of(operation),
+                name=label(operation),
                 memo=memo,
                 began_ms=began,
                 ended_ms=ended,
@@ -37,6 +37,15 @@ def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -
             )
         )
     )
+
+
+def _span_ms(operation: Operation, began_ms: int, now_ms: int) -> tuple[int, int]:
+    """When the step ran: as the SDK measured it, or at most as long as its call."""
+    timing = operation.timing
+    if timing is None:
+        return began_ms, now_ms
+    began = timing.start_ns // 1_000_000
+    return began, began + timing.duration_ns // 1_000_000
 
 
 def step_ended(draft: Draft, report: Report, operation: Operation, memo: bytes) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from stepwell.server.engine.draft import Draft
 from stepwell.wire.duration import parse_when
+from stepwell.wire.failure import TIMEOUT_TOO_LONG
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -13,7 +14,7 @@ class Limit(msgspec.Struct, frozen=True):
     message: str
 
 
-def until_ms(draft: Draft, timeout: str | None, *, absent_ms: int = 0) -> int | Limit:
+def until_ms(draft: Draft, timeout: str, *, absent_ms: int = 0) -> int | Limit:
     """When the wait gives up. Without a time-out it does after `absent_ms`."""
     if not timeout:
         return draft.now.ms + absent_ms
@@ -22,5 +23,5 @@ def until_ms(draft: Draft, timeout: str | None, *, absent_ms: int = 0) -> int | 
     except ValueError as error:
         return Limit("InvalidDuration", str(error))
     if until > draft.now.ms + draft.rules.wait_max_ms:
-        return Limit("InngestErrTimeoutTooLong", f'the timeout "{timeout}" is more than one year')
+        return Limit(TIMEOUT_TOO_LONG, f'the timeout "{timeout}" is more than one year')
     return until

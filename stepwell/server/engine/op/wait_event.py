@@ -14,7 +14,8 @@ from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
 from stepwell.server.engine.op.time_limit import Limit, until_ms
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind
-from stepwell.wire.operation import WaitForEvent, title_of
+from stepwell.wire.failure import INVALID_EXPRESSION
+from stepwell.wire.operation import WaitForEvent, label
 
 LOOK_BACK_EVENTS_MAX = 1_000
 
@@ -28,12 +29,12 @@ def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> Non
         return
     until = until_ms(draft, operation.timeout)
     if isinstance(until, Limit):
-        fail_with(draft, run, until.name, f'step "{title_of(operation)}": {until.message}')
+        fail_with(draft, run, until.name, f'step "{label(operation)}": {until.message}')
         return
     wait = _wait(draft, report, operation, until)
     if wait is None:
         message = "Wait for Event If expression failed to compile"
-        fail_with(draft, run, "InvalidExpression", f'{message}: step "{title_of(operation)}"')
+        fail_with(draft, run, INVALID_EXPRESSION, f'{message}: step "{label(operation)}"')
         return
     past = _past_match(draft, report, operation, wait)
     if past is not None:
@@ -67,16 +68,16 @@ def _wait(draft: Draft, report: Report, operation: WaitForEvent, until: int) -> 
         name=operation.event,
         opened_ms=draft.now.ms,
         until_ms=until,
-        label=title_of(operation),
+        label=label(operation),
     )
-    if not operation.if_:
+    if not operation.condition:
         return wait
     try:
-        compile_expression(operation.if_)
+        compile_expression(operation.condition)
     except ExpressionError:
         return None
     trigger = draft.body(report.run.event_ids[0])
-    return bind(wait, operation.if_, {} if trigger is None else draft.decoded(trigger))
+    return bind(wait, operation.condition, {} if trigger is None else draft.decoded(trigger))
 
 
 def _past_match(

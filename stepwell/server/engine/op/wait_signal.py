@@ -7,7 +7,8 @@ from stepwell.server.engine.op.time_limit import Limit, until_ms
 from stepwell.server.engine.op.wait_event import add_timeout
 from stepwell.server.engine.row import Wait, WaitKind
 from stepwell.server.engine.rules import DAY_MS
-from stepwell.wire.operation import WaitForSignal, title_of
+from stepwell.wire.failure import SIGNAL_CONFLICT_MESSAGE
+from stepwell.wire.operation import CONFLICT_REPLACE, WaitForSignal, label
 
 YEAR_MS = 365 * DAY_MS
 
@@ -21,12 +22,11 @@ def wait_for_signal(draft: Draft, report: Report, operation: WaitForSignal) -> N
         return
     until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
     if isinstance(until, Limit):
-        fail_with(draft, run, until.name, f'step "{title_of(operation)}": {until.message}')
+        fail_with(draft, run, until.name, f'step "{label(operation)}": {until.message}')
         return
     other = draft.signal(operation.signal)
-    if other is not None and other.run_id != run.id and operation.conflict != "replace":
-        message = "Signal conflict; signal wait already exists for another run"
-        fail_with(draft, run, "Error", message)
+    if other is not None and other.run_id != run.id and operation.conflict != CONFLICT_REPLACE:
+        fail_with(draft, run, "Error", SIGNAL_CONFLICT_MESSAGE)
         return
     if other is not None:
         # Whoever is replaced hears nothing until its own time-out.
@@ -38,7 +38,7 @@ def wait_for_signal(draft: Draft, report: Report, operation: WaitForSignal) -> N
         name=operation.signal,
         opened_ms=draft.now.ms,
         until_ms=until,
-        label=title_of(operation),
+        label=label(operation),
     )
     draft.open(wait)
     add_timeout(draft, wait, operation.op)

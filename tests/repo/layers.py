@@ -31,7 +31,7 @@ LAYERS: dict[str, Layer] = {
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
     "server.flow": Layer(("wire", "expr")),
     "server.engine": Layer(("wire", "expr", "cron", "server.flow")),
-    "server.store": Layer((*STORED, "wire", *IMPURE_SERVER)),
+    "server.store": Layer((*STORED, "wire", "expr.equality", *IMPURE_SERVER)),
     "server.store.port": Layer(STORED),
     "server.store.row": Layer(("wire", *STORED)),
     "server.store.postgres": Layer(
@@ -127,6 +127,8 @@ PURE = (
     "server.engine",
     "server.store.port",
     "server.store.row",
+    "server.store.meeting",
+    "server.store.reading",
     "server.drivers.request",
     "server.drivers.reply",
     "server.gateway.protocol",

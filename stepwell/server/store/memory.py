@@ -1,0 +1,382 @@
+"""The reference store: plain dictionaries, obviously right. The only place that says in Python
+what each verb of the port means; every other store is compared with this one.
+
+A `Disk` is what outlives a crash: a new `MemoryStore` over an old disk is a restart.
+"""
+
+import threading
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import (
+    MAIN,
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    Lease,
+    Note,
+    Run,
+    Step,
+    Wait,
+    WaitKind,
+    place_of,
+)
+from stepwell.server.engine.view import View
+from stepwell.server.store.meeting import MEETABLE, values_at
+from stepwell.server.store.port import CallState, EventFilter, RunFilter
+from stepwell.server.store.reading import as_seen, order_of, wants_event, wants_run
+
+Slot: TypeAlias = tuple[str, str]
+Row = TypeVar("Row")
+
+
+class Hanging(Generic[Row]):
+    """Rows that hang on runs, each under a key of its own."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, Row]] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        for rows in self._rows.values():
+            yield from rows.values()
+
+    def get(self, slot: Slot) -> Row | None:
+        """The row at a place."""
+        return self._rows.get(slot[0], {}).get(slot[1])
+
+    def of(self, run_id: str) -> list[Row]:
+        """Everything that hangs on a run."""
+        return list(self._rows.get(run_id, {}).values())
+
+    def put(self, slot: Slot, row: Row | None) -> None:
+        """Set a row, or remove it."""
+        run_id, key = slot
+        if row is not None:
+            self._rows.setdefault(run_id, {})[key] = row
+            return
+        rows = self._rows.get(run_id, {})
+        rows.pop(key, None)
+        if not rows:
+            self._rows.pop(run_id, None)
+
+    def drop(self, run_id: str) -> None:
+        """Remove everything that hangs on a run."""
+        self._rows.pop(run_id, None)
+
+
+@dataclass(slots=True)
+class Disk:
+    """The committed rows. `lock` keeps readers on other threads from half a commit."""
+
+    events: dict[str, EventRow] = field(default_factory=dict[str, EventRow])
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    items: Hanging[Item] = field(default_factory=Hanging[Item])
+    waits: Hanging[Wait] = field(default_factory=Hanging[Wait])
+    steps: Hanging[Step] = field(default_factory=Hanging[Step])
+    notes: dict[str, list[Note]] = field(default_factory=dict[str, list[Note]])
+    apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
+    functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class MemoryStore:
+    """A store for tests and the simulator. Nothing survives the process."""
+
+    commit_blocks = False
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self.disk = Disk() if disk is None else disk
+        self._leases = Hanging[Lease]()
+        self._written: list[Changes] = []
+
+    @property
+    def waited(self) -> Container[str]:
+        """Every event name somebody waits for."""
+        return {wait.name for wait in self.disk.waits if wait.kind in MEETABLE}
+
+    def migrate(self) -> None:
+        """Nothing to do: there is no older shape of memory."""
+
+    def catalog(self) -> Catalog:
+        """Every registered app and function."""
+        return Catalog.of(self.disk.apps.values(), self.disk.functions.values())
+
+    # -- load -----------------------------------------------------------------------------------
+
+    def load(self, need: Need, view: View) -> None:
+        """Fill the view with the rows of the need."""
+        for run_id in need.runs:
+            self._see_run(run_id, view)
+        for run_id, step_id in need.steps:
+            view.see_step(run_id, step_id, self.disk.steps.get((run_id, step_id)) is not None)
+        for event_id in need.events:
+            view.see_event(event_id, event_id in self.disk.events)
+        for event_id in need.bodies:
+            view.see_body(event_id, self.disk.events.get(event_id))
+        for function, key in need.dedups:
+            view.see_dedup(function, key, self._newest(function, key))
+        for meeting in need.meetings:
+            view.see_meeting(meeting.event_id, meeting.after, self._candidates(meeting))
+        for name in need.signals:
+            view.see_signal(name, self._signal(name))
+        for look in need.look_back:
+            view.see_look_back(look.name, look.since_ms, self._past(look))
+        if need.due is not None:
+            self._see_due(need.due, view)
+        if need.old is not None:
+            self._see_old(need.old, view)
+
+    def _see_run(self, run_id: str, view: View) -> None:
+        disk = self.disk
+        view.see_run(
+            run_id,
+            disk.runs.get(run_id),
+            disk.items.of(run_id),
+            disk.waits.of(run_id),
+            self._leases.of(run_id),
+        )
+
+    def _newest(self, function: str, key: str) -> str | None:
+        known = (r.id for r in self.disk.runs.values() if (r.function, r.dedup) == (function, key))
+        return max(known, default=None) if key else None
+
+    def _candidates(self, meeting: Meeting) -> list[Wait]:
+        named = [
+            wait
+            for wait in self.disk.waits
+            if wait.name == meeting.name
+            and wait.kind in MEETABLE
+            and place_of(wait) > meeting.after
+        ]
+        values = values_at(meeting.body, frozenset(wait.path for wait in named if wait.path))
+        matching = [w for w in named if not w.path or values.get(w.path) == w.value]
+        return sorted(matching, key=place_of)[: meeting.limit]
+
+    def _signal(self, name: str) -> Wait | None:
+        known = (
+            wait for wait in self.disk.waits if wait.kind is WaitKind.SIGNAL and wait.name == name
+        )
+        return min(known, key=place_of, default=None)
+
+    def _past(self, look: LookBack) -> list[EventRow]:
+        named = (event for event in self.disk.events.values() if event.name == look.name)
+        past = (event for event in named if event.received_ms >= look.since_ms)
+        return sorted(past, key=lambda event: event.received_ms)[: look.limit]
+
+    def _see_due(self, due: Due, view: View) -> None:
+        left = {queue: count for queue, count in due.capacity if count > 0}
+        left[""] = due.limit
+        given: list[Item] = []
+        waiting: list[int] = []
+        for item in sorted(self.disk.items, key=order_of):
+            if item.queue not in left or self._leases.get((item.run_id, item.key)) is not None:
+                continue
+            if item.due_ms <= due.now_ms and left[item.queue] > 0 and len(given) < due.limit:
+                left[item.queue] -= 1
+                given.append(item)
+            else:
+                waiting.append(item.due_ms)
+        leases = sorted(self._leases, key=lambda lease: lease.until_ms)
+        over = [lease for lease in leases if lease.until_ms <= due.now_ms][: due.limit]
+        waiting += [lease.until_ms for lease in leases[len(over) :]]
+        view.see_due(given, over, min(waiting, default=None))
+
+    def _see_old(self, old: Old, view: View) -> None:
+        runs = [r for r in self.disk.runs.values() if r.ended and r.ended_ms < old.before_ms]
+        runs.sort(key=lambda run: (run.ended_ms, run.id))
+        used = {event_id for run in self.disk.runs.values() for event_id in run.event_ids}
+        events = [
+            event.id
+            for event in self.disk.events.values()
+            if event.received_ms < old.before_ms and event.id not in used
+        ]
+        view.old_runs = tuple(run.id for run in runs[: old.limit])
+        view.old_events = tuple(events[: old.limit])
+
+    # -- write ----------------------------------------------------------------------------------
+
+    def write(self, changes: Changes) -> None:
+        """Put the rows into the open transaction."""
+        self._written.append(changes)
+
+    def commit(self) -> None:
+        """Make the written rows part of the disk."""
+        with self.disk.lock:
+            for changes in self._written:
+                put(self.disk, changes)
+        self._written.clear()
+
+    def rollback(self) -> None:
+        """Forget what was written since the last commit."""
+        self._written.clear()
+
+    def keep(self, changes: Changes) -> None:
+        """Remember leases."""
+        with self.disk.lock:
+            for slot, lease in changes.leases.items():
+                self._leases.put(slot, lease)
+            for run_id in changes.ended.union(changes.forgotten_runs):
+                self._leases.drop(run_id)
+
+    def reader(self) -> "MemoryReader":
+        """A read side of this store."""
+        return MemoryReader(self.disk, self._leases)
+
+    def close(self) -> None:
+        """Let go of everything but the disk."""
+        self._written.clear()
+
+
+class MemoryReader:
+    """What was committed, read under the disk's lock."""
+
+    def __init__(self, disk: Disk, leases: Hanging[Lease]) -> None:
+        self._disk = disk
+        self._leases = leases
+
+    def call_state(self, run: Run) -> CallState:
+        """What a call of this run is told."""
+        with self._disk.lock:
+            events = [self._disk.events.get(event_id) for event_id in run.event_ids]
+            steps = self.steps(run.id)
+        return CallState(
+            tuple(event.body for event in events if event is not None),
+            tuple((step.id, step.memo) for step in steps),
+        )
+
+    def run(self, run_id: str) -> Run | None:
+        """One run. A run whose first call is under way reads as running."""
+        with self._disk.lock:
+            run = self._disk.runs.get(run_id)
+            return None if run is None else as_seen(run, self._leases.get((run_id, MAIN)))
+
+    def runs(self, wanted: RunFilter) -> list[Run]:
+        """Runs, newest first."""
+        with self._disk.lock:
+            seen = (
+                as_seen(run, self._leases.get((run_id, MAIN)))
+                for run_id, run in sorted(self._disk.runs.items(), reverse=True)
+            )
+            return [run for run in seen if wants_run(wanted, run)][: wanted.limit]
+
+    def runs_of_event(self, event_id: str) -> list[Run]:
+        """The runs an event started."""
+        with self._disk.lock:
+            return [
+                as_seen(run, self._leases.get((run_id, MAIN)))
+                for run_id, run in sorted(self._disk.runs.items())
+                if event_id in run.event_ids
+            ]
+
+    def steps(self, run_id: str) -> list[Step]:
+        """Saved steps, in the order they were saved."""
+        with self._disk.lock:
+            return sorted(self._disk.steps.of(run_id), key=lambda step: step.place)
+
+    def notes(self, run_id: str) -> list[Note]:
+        """What the timeline tells besides, in order."""
+        with self._disk.lock:
+            return sorted(self._disk.notes.get(run_id, []), key=lambda note: note.place)
+
+    def items(self, run_id: str) -> list[Item]:
+        """What the run still has to do."""
+        with self._disk.lock:
+            return sorted(self._disk.items.of(run_id), key=order_of)
+
+    def leases(self, run_id: str) -> list[Lease]:
+        """Who is at work on the run."""
+        with self._disk.lock:
+            return sorted(self._leases.of(run_id), key=lambda lease: lease.key)
+
+    def waits(self, run_id: str) -> list[Wait]:
+        """What the run waits for."""
+        with self._disk.lock:
+            return sorted(self._disk.waits.of(run_id), key=place_of)
+
+    def event(self, event_id: str) -> EventRow | None:
+        """One event, by our id."""
+        return self._disk.events.get(event_id)
+
+    def events(self, wanted: EventFilter) -> list[EventRow]:
+        """Events, newest first."""
+        with self._disk.lock:
+            newest = sorted(self._disk.events.values(), key=lambda e: e.id, reverse=True)
+            return [event for event in newest if wants_event(wanted, event)][: wanted.limit]
+
+    def apps(self) -> list[AppRow]:
+        """Registered apps."""
+        with self._disk.lock:
+            return sorted(self._disk.apps.values(), key=lambda app: app.name)
+
+    def functions(self) -> list[FunctionRow]:
+        """Registered functions."""
+        with self._disk.lock:
+            return sorted(self._disk.functions.values(), key=lambda function: function.slug)
+
+    def stranded(self, limit: int) -> list[Run]:
+        """Runs that have not ended and that nothing could ever move."""
+        with self._disk.lock:
+            moved = {item.run_id for item in self._disk.items}
+            moved |= {lease.run_id for lease in self._leases}
+            moved |= {wait.run_id for wait in self._disk.waits if wait.kind is not WaitKind.CANCEL}
+            runs = (run for _, run in sorted(self._disk.runs.items()))
+            return [run for run in runs if not run.ended and run.id not in moved][:limit]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+# -- what a batch of changes does to the rows -----------------------------------------------------
+
+
+def put(disk: Disk, changes: Changes) -> None:
+    """Make the changes true. Whatever hangs on a run that ended goes last, so that it is gone."""
+    for event in changes.events:
+        disk.events[event.id] = event
+    disk.runs.update(changes.started)
+    disk.runs.update(changes.runs)
+    for slot, item in changes.items.items():
+        disk.items.put(slot, item)
+    for slot, wait in changes.waits.items():
+        disk.waits.put(slot, wait)
+    for step in changes.steps:
+        disk.steps.put((step.run_id, step.id), step)
+    for note in changes.notes:
+        disk.notes.setdefault(note.run_id, []).append(note)
+    for run_id in changes.ended:
+        disk.items.drop(run_id)
+        disk.waits.drop(run_id)
+    put_catalog(disk, changes)
+    forget(disk, changes)
+
+
+def put_catalog(disk: Disk, changes: Changes) -> None:
+    """Apps before functions: a forgotten app takes its functions with it."""
+    for name, app in changes.apps.items():
+        if app is not None:
+            disk.apps[name] = app
+            continue
+        disk.apps.pop(name, None)
+        for slug in [slug for slug, row in disk.functions.items() if row.app == name]:
+            del disk.functions[slug]
+    for slug, function in changes.functions.items():
+        if function is None:
+            disk.functions.pop(slug, None)
+        else:
+            disk.functions[slug] = function
+
+
+def forget(disk: Disk, changes: Changes) -> None:
+    """Remove runs with all that hangs on them, and events."""
+    for run_id in changes.forgotten_runs:
+        disk.runs.pop(run_id, None)
+        disk.notes.pop(run_id, None)
+        for rows in (disk.items, disk.waits, disk.steps):
+            rows.drop(run_id)
+    for event_id in changes.forgotten_events:
+        disk.events.pop(event_id, None)

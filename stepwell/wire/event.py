@@ -1,0 +1,329 @@
+"""The only place that knows what an event is, how it travels, and which ones are refused.
+
+What leaves `decode_events` holds canonical JSON in `data`, `user` and `meta`, so that later stages
+embed these bytes without looking inside.
+"""
+
+import json
+import re
+
+import msgspec
+
+from stepwell.wire import limit
+from stepwell.wire.canonical import canonical, repaired
+from stepwell.wire.event_session import normal_meta
+
+FUNCTION_FAILED = "inngest/function.failed"
+FUNCTION_FINISHED = "inngest/function.finished"
+FUNCTION_CANCELLED = "inngest/function.cancelled"
+FUNCTION_INVOKED = "inngest/function.invoked"
+SCHEDULED_TIMER = "inngest/scheduled.timer"
+DEFERRED_SCHEDULE = "inngest/deferred.schedule"
+HTTP_REQUEST = "inngest/http.request"
+INTERNAL_PREFIX = "inngest/"
+
+EMPTY_OBJECT = msgspec.Raw(b"{}")
+NULL = msgspec.Raw(b"null")
+
+_NULL = b"null"
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened. `ts` is milliseconds since 1970; `id` is the sender's, or empty."""
+
+    name: str
+    data: msgspec.Raw = EMPTY_OBJECT
+    id: str = ""
+    ts: int = 0
+    v: str | None = None
+    user: msgspec.Raw | None = None
+    meta: msgspec.Raw | None = None
+
+
+class EventProblem(msgspec.Struct, frozen=True):
+    """Why the event at `index` (from 0) was refused, in the words the sender is told."""
+
+    message: str
+    index: int = 0
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """The events before the first bad one, and what was wrong with that one, if any.
+
+    Both are empty for an empty body or list, which is no error.
+    """
+
+    events: tuple[Event, ...] = ()
+    problem: EventProblem | None = None
+
+
+class _Refused(ValueError):
+    """Carries the reason an event is refused to the one place that reports it."""
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no JSON: send null or a string")
+
+
+class _Incoming(msgspec.Struct, gc=False):
+    """An event as it comes: null counts as absent, types are strict, unknown fields are dropped."""
+
+    name: str | None = None
+    data: msgspec.Raw = NULL
+    id: str | None = None
+    ts: int | None = None
+    v: str | None = None
+    user: msgspec.Raw = NULL
+    meta: msgspec.Raw = NULL
+
+
+_SCANNER = json.JSONDecoder(parse_constant=_refuse)
+_LIST = msgspec.json.Decoder(list[_Incoming])
+_ONE = msgspec.json.Decoder(_Incoming)
+_ENCODER = msgspec.json.Encoder()
+
+
+def is_internal_event(name: str) -> bool:
+    """Whether a name is reserved for the server's own events, whatever its case."""
+    return name[:8].lower() == INTERNAL_PREFIX
+
+
+def encode_event(event: Event, *, with_user: bool = True) -> bytes:
+    """An event as JSON, canonical if its pieces are (http.md 6.2).
+
+    With `with_user` an absent `user` is written as `{}`, as functions expect it.
+    """
+    parts: list[bytes] = [b'{"data":', bytes(event.data)]
+    if event.id:
+        parts += (b',"id":', _ENCODER.encode(event.id))
+    if event.meta is not None:
+        parts += (b',"meta":', bytes(event.meta))
+    parts += (b',"name":', _ENCODER.encode(event.name), b',"ts":%d' % event.ts)
+    if event.user is not None:
+        parts += (b',"user":', bytes(event.user))
+    elif with_user:
+        parts.append(b',"user":{}')
+    if event.v is not None:
+        parts += (b',"v":', _ENCODER.encode(event.v))
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def decode_event(raw: bytes | msgspec.Raw) -> Event:
+    """An event from a trusted peer: a call, an API answer, the store. Nothing is judged but types.
+
+    Raises ValueError if it is no event.
+    """
+    try:
+        incoming = _ONE.decode(raw)
+    except msgspec.DecodeError as problem:
+        raise ValueError(f"not an event: {problem}") from None
+    if incoming.name is None:
+        raise ValueError('not an event: the field "name" is missing')
+    return Event(
+        incoming.name,
+        _detached(incoming.data) or EMPTY_OBJECT,
+        incoming.id or "",
+        incoming.ts or 0,
+        incoming.v,
+        _detached(incoming.user),
+        _detached(incoming.meta),
+    )
+
+
+def _detached(raw: msgspec.Raw) -> msgspec.Raw | None:
+    """A copy that does not keep the whole message alive; None for null."""
+    value = bytes(raw)
+    return None if value == _NULL else msgspec.Raw(value)
+
+
+def _without_internal(data: bytes) -> bytes:
+    """Object `data` without the key the server alone may set; `data` is canonical."""
+    fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    fields.pop("_inngest", None)
+    return msgspec.json.encode(fields)
+
+
+def _object(field: str, raw: msgspec.Raw) -> bytes:
+    form = canonical(raw)
+    if form[:1] != b"{":
+        got = form[:40].decode(errors="replace")
+        raise _Refused(
+            f'event field "{field}" must be a JSON object, got {got}:'
+            f' wrap it, such as {{"{field}": {{"value": …}}}}'
+        )
+    return form
+
+
+def _timestamp(ts: int | None, now_ms: int) -> int:
+    if not ts:
+        return now_ms
+    if ts < limit.EVENT_TS_MS_MIN:
+        raise _Refused("timestamp is before Jan 1, 1980")
+    if ts > limit.EVENT_TS_MS_MAX:
+        raise _Refused("timestamp is after Jan 1, 2100")
+    return ts
+
+
+def _accept(incoming: _Incoming, now_ms: int) -> Event:
+    """One event within the rules of intake (server.md 1.3 and 1.4), or _Refused."""
+    name = incoming.name
+    if not name:
+        raise _Refused("event name is empty")
+    if name[:8].lower() == INTERNAL_PREFIX:
+        raise _Refused(f"event name is reserved for internal use: {name}")
+    ts = _timestamp(incoming.ts, now_ms)
+    data = EMPTY_OBJECT
+    if incoming.data is not NULL and bytes(incoming.data) != _NULL:
+        form = _object("data", incoming.data)
+        data = msgspec.Raw(_without_internal(form) if b'"_inngest":' in form else form)
+    if incoming.user is NULL and incoming.meta is NULL:
+        return Event(name, data, incoming.id or "", ts, incoming.v)
+    user = None if bytes(incoming.user) == _NULL else _object("user", incoming.user)
+    meta = None if bytes(incoming.meta) == _NULL else normal_meta(incoming.meta)
+    return Event(
+        name,
+        data,
+        incoming.id or "",
+        ts,
+        incoming.v,
+        None if user is None else msgspec.Raw(user),
+        None if meta is None else msgspec.Raw(meta),
+    )
+
+
+def _check_size(event: Event, bytes_max: int) -> None:
+    size = len(encode_event(event, with_user=False))
+    if size > bytes_max:
+        raise _Refused(f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes")
+
+
+def decode_events(
+    body: bytes,
+    content_type: str | None,
+    now_ms: int,
+    *,
+    event_bytes_max: int = limit.EVENT_BYTES_MAX,
+) -> Decoded:
+    """The events of one request to `/e/{key}`: an object or a list of objects (server.md 1.2).
+
+    Not atomic: the events before the first bad one are returned beside its problem. An absent or
+    zero `ts` becomes `now_ms`. Ids are the caller's business: an event without one has `id == ""`.
+    """
+    try:
+        first = body.lstrip(b" \t\r\n")[:1]
+        if first == b"[":
+            incoming = _LIST.decode(body)
+        elif first == b"{":
+            incoming = [_ONE.decode(body)]
+        else:
+            return _no_events(body, content_type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_one_by_one(body, now_ms, event_bytes_max)
+    events: list[Event] = []
+    may_be_large = len(body) > event_bytes_max
+    try:
+        for item in incoming[: limit.EVENTS_PER_REQUEST_MAX]:
+            event = _accept(item, now_ms)
+            if may_be_large:
+                _check_size(event, event_bytes_max)
+            events.append(event)
+    except ValueError as problem:
+        return Decoded(tuple(events), EventProblem(str(problem), len(events)))
+    if len(incoming) > limit.EVENTS_PER_REQUEST_MAX:
+        return Decoded(tuple(events), _too_many())
+    return Decoded(tuple(events))
+
+
+def _too_many() -> EventProblem:
+    most = limit.EVENTS_PER_REQUEST_MAX
+    return EventProblem(f"Cannot have more than {most} events in a batch", most)
+
+
+def _no_events(body: bytes, content_type: str | None) -> Decoded:
+    """A body that begins with neither an object nor a list."""
+    if not body.strip():
+        return Decoded()
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        message = (
+            f"Request body must contain an event object or an array of event objects, got {kind}:"
+            " send JSON"
+        )
+    else:
+        message = "Request body must contain an event object or an array of event objects"
+    return Decoded((), EventProblem(message))
+
+
+def _decode_one_by_one(body: bytes, now_ms: int, event_bytes_max: int) -> Decoded:
+    """The slow way, for bodies with something wrong: everything before it still counts."""
+    events: list[Event] = []
+    try:
+        text = body.decode()
+        position = _skip(text, 0)
+        if text[position] == "[":
+            end = _list_pieces(text, position + 1, events, now_ms, event_bytes_max)
+        else:
+            end = _one_piece(text, position, events, now_ms, event_bytes_max)
+        if _skip(text, end) != len(text):
+            raise _Refused("invalid JSON: there is more behind the events, send them as one array")
+    except UnicodeDecodeError:
+        return Decoded((), EventProblem("the request body is not UTF-8: encode it so"))
+    except RecursionError:
+        message = "the event is nested too deeply: flatten it"
+        return Decoded(tuple(events), EventProblem(message, len(events)))
+    except ValueError as problem:
+        return Decoded(tuple(events), EventProblem(str(problem), len(events)))
+    return Decoded(tuple(events))
+
+
+def _skip(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def _list_pieces(
+    text: str, position: int, events: list[Event], now_ms: int, event_bytes_max: int
+) -> int:
+    position = _skip(text, position)
+    while True:
+        if len(events) == limit.EVENTS_PER_REQUEST_MAX:
+            raise _Refused(_too_many().message)
+        position = _skip(text, _one_piece(text, position, events, now_ms, event_bytes_max))
+        if text[position : position + 1] == "]":
+            return position + 1
+        if text[position : position + 1] != ",":
+            raise _Refused(f"invalid JSON after event {len(events)}: expected a comma or ]")
+        position = _skip(text, position + 1)
+
+
+def _one_piece(
+    text: str, position: int, events: list[Event], now_ms: int, event_bytes_max: int
+) -> int:
+    """Read one event at `position`, append it, and give the position behind it."""
+    try:
+        _, end = _SCANNER.raw_decode(text, position)
+    except json.JSONDecodeError as problem:
+        raise _Refused(f"invalid JSON in event {len(events) + 1}: {problem}") from None
+    piece = text[position:end]
+    if "\\ud" in piece.lower():
+        piece = repaired(piece)
+    try:
+        event = _accept(_ONE.decode(piece), now_ms)
+    except msgspec.DecodeError as problem:
+        raise _Refused(_type_problem(piece, str(problem))) from None
+    _check_size(event, event_bytes_max)
+    events.append(event)
+    return end
+
+
+def _type_problem(piece: str, problem: str) -> str:
+    """What to tell about a field of the wrong type: its name, its value and the fix."""
+    found = re.search(r"- at `\$\.(\w+)`", problem)
+    if found is None:
+        return "Request body must contain an event object or an array of event objects"
+    field = found.group(1)
+    fix = "an integer, milliseconds since 1970" if field == "ts" else "a string"
+    value = json.dumps(json.loads(piece).get(field), ensure_ascii=False)[:80]
+    return f'event field "{field}" must be {fix}, got {value}'

@@ -1,0 +1,73 @@
+"""The only place that judges and merges the sessions of an event: its `meta.sessions`."""
+
+import msgspec
+
+from stepwell.wire import limit
+from stepwell.wire.canonical import Loose
+
+
+class SessionError(ValueError):
+    """A `meta` that breaks a rule; the text is what the sender is told."""
+
+
+class _Meta(msgspec.Struct):
+    sessions: dict[str, Loose] | msgspec.UnsetType | None = msgspec.UNSET
+    propagated_sessions: dict[str, Loose] | None = None
+
+
+def _session_id(key: str, value: Loose) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SessionError(f'event session "{key}" must be a string, number, or null')
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value)
+
+
+def _checked(sessions: dict[str, Loose]) -> dict[str, str | None]:
+    named: dict[str, str | None] = {}
+    for key, value in sessions.items():
+        session_id = _session_id(key, value)
+        if not key or len(key.encode()) > limit.SESSION_KEY_BYTES_MAX:
+            raise SessionError(
+                f'event session key "{key[:40]}" must have 1 to'
+                f" {limit.SESSION_KEY_BYTES_MAX} bytes: shorten it"
+            )
+        if session_id is not None and len(session_id.encode()) > limit.SESSION_ID_BYTES_MAX:
+            raise SessionError(
+                f'event session "{key}" is over {limit.SESSION_ID_BYTES_MAX} bytes: shorten it'
+            )
+        named[key] = session_id
+    return named
+
+
+def normal_meta(raw: msgspec.Raw) -> bytes | None:
+    """`meta` of an incoming event with its sessions merged, canonical; None if none remain.
+
+    Own sessions win, a null removes an inherited one, inherited ones fill the slots that are left
+    in the order of their keys (server.md 1.6). Raises SessionError.
+    """
+    if len(raw) > limit.EVENT_META_BYTES_MAX:
+        raise SessionError(
+            f"event meta is over the max size: Max {limit.EVENT_META_BYTES_MAX} bytes"
+            f" / Size {len(raw)} bytes"
+        )
+    try:
+        meta = msgspec.json.decode(raw, type=_Meta)
+    except msgspec.DecodeError as problem:
+        raise SessionError(
+            f'event field "meta" must be {{"sessions": {{"<key>": "<id>"}}}}: {problem}'
+        ) from None
+    own = _checked(meta.sessions or {}) if meta.sessions is not msgspec.UNSET else {}
+    manual = {key: value for key, value in own.items() if value is not None}
+    if len(manual) > limit.SESSIONS_PER_EVENT_MAX:
+        raise SessionError(
+            f"event has {len(manual)} sessions: at most {limit.SESSIONS_PER_EVENT_MAX} are allowed"
+        )
+    inherited = {} if meta.sessions is None else _checked(meta.propagated_sessions or {})
+    for key, value in sorted(inherited.items()):
+        if len(manual) < limit.SESSIONS_PER_EVENT_MAX and value is not None and key not in own:
+            manual[key] = value
+    if not manual:
+        return None
+    return msgspec.json.encode({"sessions": manual}, order="sorted")

@@ -1,0 +1,146 @@
+"""The only place that knows an error as it travels: name, message, stack, cause (http.md 6.7).
+
+Decoding is lenient, because nothing may be lost when something has already gone wrong: whatever
+comes becomes a failure, and no input raises.
+"""
+
+import msgspec
+
+from stepwell.wire.canonical import Loose, canonical
+
+NAME_UNKNOWN = "Error"
+MESSAGE_UNKNOWN = "Unknown error"
+
+# Names the server itself gives (server.md Appendix B).
+STEPS_OVERFLOWED = "InngestErrFunctionOverflowed"
+STATE_OVERFLOWED = "InngestErrStateOverflowed"
+TIMEOUT_TOO_LONG = "InngestErrTimeoutTooLong"
+INVOKE_TIMEOUT = "InngestInvokeTimeoutError"
+INVALID_EXPRESSION = "InvalidExpression"
+GATEWAY_ERROR = "GatewayError"
+AI_GATEWAY_ERROR = "AIGatewayError"
+
+SIGNAL_CONFLICT_MESSAGE = "Signal conflict; signal wait already exists for another run"
+INVOKE_TIMEOUT_MESSAGE = "Timed out waiting for invoked function to complete"
+INVOKE_RATE_LIMITED_MESSAGE = "invoked function is rate limited"
+
+
+_NULL = msgspec.Raw(b"null")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain."""
+
+    name: str = NAME_UNKNOWN
+    message: str = MESSAGE_UNKNOWN
+    stack: str = ""
+    cause: msgspec.Raw | None = None
+    data: msgspec.Raw | None = None
+    no_retry: bool = False
+
+
+class _Incoming(msgspec.Struct):
+    name: Loose = None
+    message: Loose = None
+    error: Loose = None
+    stack: Loose = None
+    cause: msgspec.Raw = _NULL
+    data: msgspec.Raw = _NULL
+    no_retry: Loose = msgspec.field(name="noRetry", default=None)
+
+
+class _Outgoing(msgspec.Struct, omit_defaults=True):
+    """Fields in canonical order; those that are empty are left out."""
+
+    serialized: bool = msgspec.field(name="__serialized", default=False)
+    cause: msgspec.Raw | None = None
+    data: msgspec.Raw | None = None
+    error: str = ""
+    message: str | None = None
+    name: str | None = None
+    no_retry: bool = msgspec.field(name="noRetry", default=False)
+    stack: str = ""
+
+
+def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
+    if bytes(raw) == b"null":
+        return None
+    return msgspec.Raw(canonical(raw))
+
+
+def _text(value: Loose) -> str:
+    """A value where text should be: text as it is, numbers and objects as their JSON."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None else msgspec.json.encode(value).decode()
+
+
+def _from_object(body: bytes) -> Failure:
+    incoming = msgspec.json.decode(body, type=_Incoming)
+    name = incoming.name if isinstance(incoming.name, str) else ""
+    message = _text(incoming.message) or _text(incoming.error)
+    return Failure(
+        name or NAME_UNKNOWN,
+        message or MESSAGE_UNKNOWN,
+        _text(incoming.stack),
+        _kept(incoming.cause),
+        _kept(incoming.data),
+        incoming.no_retry is True,
+    )
+
+
+def decode_failure(body: bytes | msgspec.Raw) -> Failure:
+    """Any bytes as a failure: an error object, the JSON text of one, or plain text. Never raises.
+
+    A missing name becomes `Error`; a missing message falls back to `error`, then `Unknown error`.
+    """
+    raw = bytes(body)
+    try:
+        form = canonical(raw)
+        if form[:1] == b'"':
+            text = msgspec.json.decode(form, type=str)
+            inner = text.lstrip()[:1] == "{"
+            return decode_failure(text.encode()) if inner else _from_text(text)
+        return _from_object(form) if form[:1] == b"{" else _from_text(form.decode())
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _from_text(raw.decode(errors="replace"))
+
+
+def _from_text(text: str) -> Failure:
+    return Failure(message=MESSAGE_UNKNOWN if text in ("", "null") else text)
+
+
+def encode_failure(failure: Failure, *, error: str = "", serialized: bool = False) -> bytes:
+    """A failure as canonical JSON.
+
+    `error` is the server's own words (`invalid status code: 500`), told beside the SDK's; with
+    `serialized` the mark that SDKs put on errors is added.
+    """
+    return msgspec.json.encode(
+        _Outgoing(
+            serialized,
+            failure.cause,
+            failure.data,
+            error,
+            failure.message,
+            failure.name,
+            failure.no_retry,
+            failure.stack,
+        )
+    )
+
+
+def encode_failure_memo(failure: Failure, *, error: str = "") -> msgspec.Raw:
+    """A failed step as it is memoised: `{"error":{…}}` with the keys that survive (http.md 6.4)."""
+    return msgspec.Raw(b'{"error":' + encode_failure(failure, error=error) + b"}")
+
+
+def invoke_timeout_memo() -> msgspec.Raw:
+    """What an invocation that was not answered in time is memoised as."""
+    failure = Failure(INVOKE_TIMEOUT, INVOKE_TIMEOUT_MESSAGE)
+    return encode_failure_memo(failure, error=f"{INVOKE_TIMEOUT}: {INVOKE_TIMEOUT_MESSAGE}")
+
+
+def unknown_function(function_id: str) -> Failure:
+    """The failure of an invocation whose target nobody has registered (server.md 2.6)."""
+    return Failure(message=f"could not find function with ID: {function_id}")

@@ -1,0 +1,228 @@
+"""The only place that knows the operations an SDK can report, one frozen class per opcode.
+
+Reading is strict where the server acts upon a field and lenient elsewhere; unknown fields are
+ignored (http.md 6.11). `data`, `payload` and errors come out in canonical form, ready to be kept.
+"""
+
+from typing import ClassVar, TypeAlias
+
+import msgspec
+
+from stepwell.wire.failure import Failure
+
+NULL = msgspec.Raw(b"null")
+EMPTY_OBJECT = msgspec.Raw(b"{}")
+
+PARALLEL_WAIT = "wait"
+PARALLEL_RACE = "race"
+CONFLICT_FAIL = "fail"
+CONFLICT_REPLACE = "replace"
+
+
+class Userland(msgspec.Struct, frozen=True):
+    """What the user called a step; `index` counts repetitions, 0 is the first occurrence."""
+
+    id: str = ""
+    index: int = 0
+
+
+NO_USERLAND = Userland()
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """When a step ran, as some SDKs report it: nanoseconds since 1970, and how long it took."""
+
+    start_ns: int
+    duration_ns: int
+
+
+class _Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What all operations have. `id` is the hashed step id, `parallel_mode` empty, wait or race."""
+
+    op: ClassVar[str] = ""
+
+    id: str = ""
+    name: str = ""
+    display_name: str = ""
+    userland: Userland = NO_USERLAND
+    parallel_mode: str = ""
+    timing: Timing | None = None
+    metadata: msgspec.Raw | None = None
+
+
+class Nothing(_Operation, frozen=True, kw_only=True):
+    """`None`: discover again at once."""
+
+    op = "None"
+
+
+class LegacyStep(_Operation, frozen=True, kw_only=True):
+    """`Step`: a result that is stored without its wrapper."""
+
+    op = "Step"
+    data: msgspec.Raw = NULL
+
+
+class StepRun(_Operation, frozen=True, kw_only=True):
+    """A step that ran well. `input` is the array of its arguments, `type` its kind for display."""
+
+    op = "StepRun"
+    data: msgspec.Raw = NULL
+    input: msgspec.Raw | None = None
+    type: str = ""
+
+
+class StepError(_Operation, frozen=True, kw_only=True):
+    """A step that failed and wants another try."""
+
+    op = "StepError"
+    failure: Failure
+    input: msgspec.Raw | None = None
+    type: str = ""
+
+
+class StepFailed(_Operation, frozen=True, kw_only=True):
+    """A step that failed for good; user code may still catch it."""
+
+    op = "StepFailed"
+    failure: Failure
+    input: msgspec.Raw | None = None
+    type: str = ""
+
+
+class StepPlanned(_Operation, frozen=True, kw_only=True):
+    """A step that was found and wants a call of its own."""
+
+    op = "StepPlanned"
+    input: msgspec.Raw | None = None
+    type: str = ""
+
+
+class Sleep(_Operation, frozen=True, kw_only=True):
+    """`until` is a duration or a date as text; empty is at once."""
+
+    op = "Sleep"
+    until: str = ""
+
+
+class WaitForEvent(_Operation, frozen=True, kw_only=True):
+    """`timeout` is a duration or a date, empty is at once; `condition` an expression or empty."""
+
+    op = "WaitForEvent"
+    event: str
+    timeout: str = ""
+    condition: str = ""
+
+
+class WaitForSignal(_Operation, frozen=True, kw_only=True):
+    """`timeout` empty is one year; `conflict` is `fail` or `replace`."""
+
+    op = "WaitForSignal"
+    signal: str
+    timeout: str = ""
+    conflict: str = CONFLICT_FAIL
+
+
+class InvokeFunction(_Operation, frozen=True, kw_only=True):
+    """Run another function. `data` is an object; `timeout` empty is one year."""
+
+    op = "InvokeFunction"
+    function_id: str
+    data: msgspec.Raw = EMPTY_OBJECT
+    user: msgspec.Raw | None = None
+    v: str | None = None
+    meta: msgspec.Raw | None = None
+    timeout: str = ""
+
+
+class GatewayCall(_Operation, frozen=True, kw_only=True):
+    """`Gateway`: an HTTP request the server makes."""
+
+    op = "Gateway"
+    url: str
+    method: str = "POST"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
+class AiGatewayCall(_Operation, frozen=True, kw_only=True):
+    """`AIGateway`: an inference the server asks a provider for; `body` is the provider's JSON."""
+
+    op = "AIGateway"
+    url: str
+    format: str = ""
+    auth_key: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: msgspec.Raw = EMPTY_OBJECT
+    type: str = ""
+
+
+class RunComplete(_Operation, frozen=True, kw_only=True):
+    """The handler returned `data`."""
+
+    op = "RunComplete"
+    data: msgspec.Raw = NULL
+
+
+class SyncRunComplete(_Operation, frozen=True, kw_only=True):
+    """An API endpoint's run has ended; `data` describes its HTTP answer."""
+
+    op = "SyncRunComplete"
+    data: msgspec.Raw = NULL
+
+
+class DiscoveryRequest(_Operation, frozen=True, kw_only=True):
+    """Ask for one more discovery; `id` differs each time."""
+
+    op = "DiscoveryRequest"
+
+
+class DeferAdd(_Operation, frozen=True, kw_only=True):
+    """Start `function_slug` with `input` (an object) when this run ends."""
+
+    op = "DeferAdd"
+    function_slug: str
+    input: msgspec.Raw = EMPTY_OBJECT
+    meta: msgspec.Raw | None = None
+
+
+class DeferAbort(_Operation, frozen=True, kw_only=True):
+    """Take back the deferral with this hashed id."""
+
+    op = "DeferAbort"
+    target_id: str
+
+
+Operation: TypeAlias = (
+    Nothing
+    | LegacyStep
+    | StepRun
+    | StepError
+    | StepFailed
+    | StepPlanned
+    | Sleep
+    | WaitForEvent
+    | WaitForSignal
+    | InvokeFunction
+    | GatewayCall
+    | AiGatewayCall
+    | RunComplete
+    | SyncRunComplete
+    | DiscoveryRequest
+    | DeferAdd
+    | DeferAbort
+)
+
+
+class MalformedOperation(ValueError):
+    """An operation the server cannot act upon; the text names the operation, field and value."""
+
+
+def label(operation: Operation) -> str:
+    """What to show to people for a step: its display name, else its name, else its id."""
+    return operation.display_name or operation.name or operation.id
+
+
+def is_lazy(operation: Operation) -> bool:
+    """Whether it only accompanies others and does not count when looking for parallel steps."""
+    return isinstance(operation, DeferAdd | DeferAbort)

@@ -1,0 +1,314 @@
+"""The only place that reads the operations of a reply, as the server does."""
+
+from collections.abc import Callable
+from typing import TypeAlias, TypedDict, get_args
+
+import msgspec
+
+from stepwell.wire import operation as ops
+from stepwell.wire.canonical import Loose, canonical
+from stepwell.wire.failure import decode_failure
+from stepwell.wire.operation import MalformedOperation, Operation
+
+_NULL = b"null"
+
+
+class _Incoming(msgspec.Struct):
+    """The fields all operations share; only `op` must have its type, the rest is read later."""
+
+    op: str = ""
+    id: Loose = None
+    name: Loose = None
+    display_name: Loose = msgspec.field(name="displayName", default=None)
+    opts: msgspec.Raw = ops.NULL
+    data: msgspec.Raw = ops.NULL
+    error: msgspec.Raw = ops.NULL
+    userland: Loose = None
+    timing: Loose = None
+    metadata: msgspec.Raw = ops.NULL
+
+
+class _Head(TypedDict):
+    """The shared fields, read."""
+
+    id: str
+    name: str
+    display_name: str
+    userland: ops.Userland
+    parallel_mode: str
+    timing: ops.Timing | None
+    metadata: msgspec.Raw | None
+
+
+def _malformed(op: str, where: str, value: bytes | None, wanted: str) -> MalformedOperation:
+    got = "nothing" if value is None else value[:80].decode(errors="replace")
+    return MalformedOperation(f"operation {op}: {where} must be {wanted}, got {got}")
+
+
+class _Options:
+    """`opts` of one operation, read field by field with errors that name op, field and value."""
+
+    def __init__(self, op: str, raw: msgspec.Raw) -> None:
+        self.op = op
+        self.fields: dict[str, msgspec.Raw] = {}
+        if len(raw) <= 4 and bytes(raw) in (_NULL, b"{}"):
+            return
+        try:
+            self.fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        except msgspec.DecodeError:
+            raise _malformed(op, "opts", bytes(raw), "an object") from None
+
+    def malformed(self, field: str, wanted: str) -> MalformedOperation:
+        value = self.fields.get(field)
+        return _malformed(self.op, f"opts.{field}", None if value is None else bytes(value), wanted)
+
+    def raw(self, field: str) -> msgspec.Raw | None:
+        """The canonical value of a field; None if it is absent or null."""
+        value = self.fields.get(field)
+        if value is None or bytes(value) == _NULL:
+            return None
+        return msgspec.Raw(canonical(value))
+
+    def text(self, field: str, fallback: str = "") -> str:
+        value = self.fields.get(field)
+        if value is None or bytes(value) == _NULL:
+            return fallback
+        try:
+            return msgspec.json.decode(value, type=str)
+        except msgspec.DecodeError:
+            raise self.malformed(field, "a string") from None
+
+    def display_text(self, field: str) -> str:
+        """Text that only people read: anything else counts as absent."""
+        value = self.fields.get(field)
+        return self.text(field) if value is not None and bytes(value)[:1] == b'"' else ""
+
+    def required(self, field: str, fallback: str = "") -> str:
+        value = self.text(field) or fallback
+        if not value:
+            raise self.malformed(field, "a string that is not empty")
+        return value
+
+    def object(self, field: str) -> msgspec.Raw:
+        value = self.raw(field)
+        if value is not None and bytes(value)[:1] != b"{":
+            raise self.malformed(field, "an object")
+        return ops.EMPTY_OBJECT if value is None else value
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        try:
+            return tuple(msgspec.json.decode(self.object("headers"), type=dict[str, str]).items())
+        except msgspec.DecodeError:
+            raise self.malformed("headers", "an object of strings") from None
+
+    def array(self, field: str) -> msgspec.Raw | None:
+        value = self.raw(field)
+        if value is not None and bytes(value)[:1] != b"[":
+            raise self.malformed(field, "an array")
+        return value
+
+
+_Reader: TypeAlias = Callable[[_Head, _Options, _Incoming], Operation]
+
+
+def _data(incoming: _Incoming) -> msgspec.Raw:
+    return msgspec.Raw(canonical(incoming.data))
+
+
+def _step_run(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    given, kind = options.array("input"), options.display_text("type")
+    return ops.StepRun(**head, data=_data(incoming), input=given, type=kind)
+
+
+def _step_planned(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.StepPlanned(**head, input=options.array("input"), type=options.display_text("type"))
+
+
+def _step_error(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    if bytes(incoming.error) == _NULL:
+        raise _malformed("StepError", "error", None, "an object")
+    return ops.StepError(
+        **head,
+        failure=decode_failure(incoming.error),
+        input=options.array("input"),
+        type=options.display_text("type"),
+    )
+
+
+def _step_failed(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    if bytes(incoming.error) == _NULL:
+        raise _malformed("StepFailed", "error", None, "an object")
+    return ops.StepFailed(
+        **head,
+        failure=decode_failure(incoming.error),
+        input=options.array("input"),
+        type=options.display_text("type"),
+    )
+
+
+def _sleep(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.Sleep(**head, until=options.text("duration") or head["name"])
+
+
+def _wait_event(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.WaitForEvent(
+        **head,
+        event=options.required("event", head["name"]),
+        timeout=options.text("timeout"),
+        condition=options.text("if"),
+    )
+
+
+def _wait_signal(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    conflict = options.text("conflict") or ops.CONFLICT_FAIL
+    if conflict not in (ops.CONFLICT_FAIL, ops.CONFLICT_REPLACE):
+        raise options.malformed("conflict", "fail or replace")
+    return ops.WaitForSignal(
+        **head,
+        signal=options.required("signal", head["name"]),
+        timeout=options.text("timeout"),
+        conflict=conflict,
+    )
+
+
+def _invoke(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    if options.raw("payload") is None:
+        raise options.malformed("payload", 'an object such as {"data":{}}')
+    payload = _Options("InvokeFunction", options.object("payload"))
+    user = payload.raw("user")
+    return ops.InvokeFunction(
+        **head,
+        function_id=options.required("function_id"),
+        data=payload.object("data"),
+        user=None if user is None else payload.object("user"),
+        v=payload.text("v") or None,
+        meta=payload.raw("meta"),
+        timeout=options.text("timeout"),
+    )
+
+
+def _gateway(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.GatewayCall(
+        **head,
+        url=options.required("url"),
+        method=options.text("method").upper() or "POST",
+        headers=options.headers(),
+        body=options.text("body"),
+    )
+
+
+def _ai_gateway(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.AiGatewayCall(
+        **head,
+        url=options.required("url"),
+        format=options.text("format"),
+        auth_key=options.text("auth_key"),
+        headers=options.headers(),
+        body=options.raw("body") or ops.EMPTY_OBJECT,
+        type=options.display_text("type"),
+    )
+
+
+def _defer_add(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.DeferAdd(
+        **head,
+        function_slug=options.required("fn_slug"),
+        input=options.object("input"),
+        meta=options.raw("meta"),
+    )
+
+
+def _defer_abort(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    return ops.DeferAbort(**head, target_id=options.required("target_hashed_id"))
+
+
+_READERS: dict[str, _Reader] = {
+    "none": lambda head, options, incoming: ops.Nothing(**head),
+    "step": lambda head, options, incoming: ops.LegacyStep(**head, data=_data(incoming)),
+    "steprun": _step_run,
+    "steperror": _step_error,
+    "stepfailed": _step_failed,
+    "stepplanned": _step_planned,
+    "sleep": _sleep,
+    "waitforevent": _wait_event,
+    "waitforsignal": _wait_signal,
+    "invokefunction": _invoke,
+    "gateway": _gateway,
+    "aigateway": _ai_gateway,
+    "runcomplete": lambda head, options, incoming: ops.RunComplete(**head, data=_data(incoming)),
+    "syncruncomplete": lambda head, options, incoming: ops.SyncRunComplete(
+        **head, data=_data(incoming)
+    ),
+    "discoveryrequest": lambda head, options, incoming: ops.DiscoveryRequest(**head),
+    "deferadd": _defer_add,
+    "deferabort": _defer_abort,
+}
+_NEEDS_NO_ID = frozenset({"none", "runcomplete", "syncruncomplete", "discoveryrequest"})
+
+
+def _words(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _userland(value: Loose) -> ops.Userland:
+    if not isinstance(value, dict):
+        return ops.NO_USERLAND
+    index = value.get("index")
+    return ops.Userland(_words(value.get("id")), index if isinstance(index, int) else 0)
+
+
+def _timing(value: Loose) -> ops.Timing | None:
+    if not isinstance(value, dict):
+        return None
+    start, duration = value.get("a"), value.get("b")
+    if isinstance(start, int) and isinstance(duration, int):
+        return ops.Timing(start, duration)
+    return None
+
+
+def _head(incoming: _Incoming, options: _Options) -> _Head:
+    mode = options.display_text("parallelMode") if options.fields else ""
+    listed = bytes(incoming.metadata)[:1] == b"["
+    return {
+        "id": _words(incoming.id),
+        "name": _words(incoming.name),
+        "display_name": _words(incoming.display_name),
+        "userland": _userland(incoming.userland),
+        "parallel_mode": mode if mode in (ops.PARALLEL_WAIT, ops.PARALLEL_RACE) else "",
+        "timing": _timing(incoming.timing),
+        "metadata": msgspec.Raw(canonical(incoming.metadata)) if listed else None,
+    }
+
+
+def _read(incoming: _Incoming) -> Operation:
+    code = incoming.op.lower()
+    reader = _READERS.get(code)
+    if reader is None:
+        known = ", ".join(kind.op for kind in get_args(Operation))
+        raise MalformedOperation(f"operation {incoming.op!r} is unknown: use one of {known}")
+    options = _Options(incoming.op, incoming.opts)
+    head = _head(incoming, options)
+    if not head["id"] and code not in _NEEDS_NO_ID:
+        raise _malformed(incoming.op, "id", None, "the hashed id of the step")
+    return reader(head, options, incoming)
+
+
+_LIST = msgspec.json.Decoder(list[_Incoming])
+_ONE = msgspec.json.Decoder(_Incoming)
+
+
+def decode_operations(body: bytes | msgspec.Raw) -> tuple[Operation, ...]:
+    """The operations of a reply with status 206: a list of them, or a single one.
+
+    An empty list is returned as such. Raises MalformedOperation for anything the server could not
+    act upon: no JSON, an unknown opcode, a missing or wrongly typed field.
+    """
+    raw = bytes(body)
+    try:
+        listed = raw.lstrip(b" \t\r\n")[:1] == b"["
+        incoming = _LIST.decode(raw) if listed else [_ONE.decode(raw)]
+        return tuple([_read(item) for item in incoming])
+    except MalformedOperation:
+        raise
+    except (msgspec.DecodeError, ValueError, RecursionError) as problem:
+        raise MalformedOperation(f"error reading generator opcode response: {problem}") from None

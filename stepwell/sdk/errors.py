@@ -8,6 +8,7 @@
     │   ├── FunctionConfigInvalidError, URLInvalidError, AsyncUnsupportedError
     │   └── EventKeyUnspecifiedError, SigningKeyMissingError
     ├── SendEventsError            events could not be sent
+    │   └── EventValidationError   they are malformed: nothing was sent
     ├── OutputUnserializableError  a result that JSON cannot carry, or that does not fit its type
     ├── StepNestedError            a step inside a step
     ├── StepUnexpectedError        the server asked for a step the function does not have
@@ -237,10 +238,32 @@ class SendEventsError(Error):
     """Events could not be sent. `ids` are those of the events that were accepted before."""
 
     code = ErrorCode.SEND_EVENT_FAILED
+    status_code: int | None = None
+    """The server's HTTP status, if it answered at all."""
+    response_body: str = ""
+    """The beginning of the server's answer as text."""
 
     def __init__(self, message: str, ids: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.ids = list(ids)
+
+
+class EventValidationError(SendEventsError):
+    """Events are malformed, and none of the call was sent (E-106).
+
+    `problems` lists all of them as (index of the event, path of the field, what is wrong).
+    """
+
+    is_retriable = False
+
+    def __init__(self, problems: Sequence[tuple[int, str, str]], names: Sequence[str] = ()) -> None:
+        self.problems = list(problems)
+        lines = [
+            f'Event[{index}]{f" {names[index]!r}" if index < len(names) and names[index] else ""}'
+            f" is invalid: {path}: {text}"
+            for index, path, text in self.problems
+        ]
+        super().__init__("; ".join(lines))
 
 
 class OutputUnserializableError(Error):

@@ -10,10 +10,7 @@ import msgspec
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
 from stepwell.server.engine.row import AppRow, FunctionRow
-from stepwell.wire.function_config import CancelOn, FunctionConfig, decode_function
-
-RETRIES_DEFAULT = 4
-RETRIES_MAX = 20
+from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -34,7 +31,7 @@ class Listing(msgspec.Struct, frozen=True):
     version: int
     attempts_max: int
     triggers: tuple[Trigger, ...]
-    cancels: tuple[CancelOn, ...]
+    cancels: tuple[Cancel, ...]
     config: FunctionConfig
 
     @property
@@ -130,21 +127,15 @@ def patterns_of(event_name: str) -> list[str]:
     return patterns
 
 
-def attempts_max(config: FunctionConfig) -> int:
-    """How often a call is tried in all: retries (default 4, at most 20) and the first."""
-    retries = RETRIES_DEFAULT if config.retries is None else config.retries
-    return min(max(retries, 0), RETRIES_MAX) + 1
-
-
 def listing_of(function: FunctionRow) -> Listing:
     """A stored function, ready for use. Its configuration was checked when it was registered."""
     config = decode_function(function.config)
     triggers = tuple(
         Trigger(
-            event=trigger.event or "",
+            event=trigger.event,
             condition=_program(trigger.expression),
-            cron=trigger.cron or "",
-            jitter=trigger.jitter or "",
+            cron=trigger.cron,
+            jitter=trigger.jitter,
         )
         for trigger in config.triggers
     )
@@ -153,14 +144,14 @@ def listing_of(function: FunctionRow) -> Listing:
         app=function.app,
         name=function.name,
         version=function.version,
-        attempts_max=attempts_max(config),
+        attempts_max=max_attempts(config),
         triggers=triggers,
-        cancels=tuple(config.cancel or ()),
+        cancels=config.cancel,
         config=config,
     )
 
 
-def _program(source: str | None) -> Program | None:
+def _program(source: str) -> Program | None:
     if not source:
         return None
     try:

@@ -58,10 +58,10 @@ def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
             opened_ms=draft.now.ms,
             until_ms=_armed_until(draft, cancel.timeout),
         )
-        draft.open(_bound(draft, wait, cancel.if_, event))
+        draft.open(_bound(draft, wait, cancel.condition, event))
 
 
-def _bound(draft: Draft, wait: Wait, source: str | None, event: EventRow) -> Wait:
+def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait:
     if not source:
         return wait
     try:
@@ -71,7 +71,7 @@ def _bound(draft: Draft, wait: Wait, source: str | None, event: EventRow) -> Wai
     return bind(wait, source, draft.decoded(event))
 
 
-def _armed_until(draft: Draft, timeout: str | None) -> int:
+def _armed_until(draft: Draft, timeout: str) -> int:
     if timeout:
         try:
             return parse_when(timeout, draft.now.ms)

@@ -1,0 +1,300 @@
+"""The only place that knows what is said at a sync and on introspection (http.md 4 and 5)."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from stepwell.wire.function_config import FunctionConfig, decode_function, encode_function
+
+DEPLOY_PING = "ping"
+DEPLOY_CONNECT = "connect"
+PROTOCOL_VERSION = "0.1"
+SCHEMA_VERSION = "2024-05-24"
+REGISTERED_MESSAGE = "Successfully registered"
+
+Mode: TypeAlias = Literal["dev", "cloud"]
+
+CAPABILITIES = {"connect": "v1", "in_band_sync": "v1", "trust_probe": "v1"}
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """What `POST /fn/register` carries. `sdk` is `<language>:v<version>`."""
+
+    url: str
+    app_name: str
+    functions: tuple[FunctionConfig, ...] = ()
+    sdk: str = ""
+    framework: str = ""
+    app_version: str = ""
+    deploy_type: str = DEPLOY_PING
+    v: str = PROTOCOL_VERSION
+    capabilities: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class MalformedRegistration(ValueError):
+    """A sync body that cannot be understood; the text names the field."""
+
+
+class _Outgoing(msgspec.Struct, omit_defaults=True, rename="camel"):
+    url: str
+    deploy_type: str
+    framework: str
+    app_name: str
+    sdk: str
+    v: str
+    functions: list[msgspec.Raw]
+    app_version: str = ""
+    capabilities: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+class _Incoming(msgspec.Struct, rename=lambda name: name.replace("_", "")):
+    """Keys as they are once case and underscores are taken off."""
+
+    url: str = ""
+    app_name: str = ""
+    functions: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
+    sdk: str = ""
+    framework: str = ""
+    app_version: str = ""
+    deploy_type: str = DEPLOY_PING
+    v: str = ""
+    capabilities: dict[str, object] = msgspec.field(default_factory=dict[str, object])
+
+
+def _raw_functions(functions: tuple[FunctionConfig, ...]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(encode_function(config)) for config in functions]
+
+
+def encode_registration(registration: Registration) -> bytes:
+    """The body of `POST /fn/register` (http.md 4.2)."""
+    return msgspec.json.encode(
+        _Outgoing(
+            registration.url,
+            registration.deploy_type,
+            registration.framework,
+            registration.app_name,
+            registration.sdk,
+            registration.v,
+            _raw_functions(registration.functions),
+            registration.app_version,
+            registration.capabilities,
+        )
+    )
+
+
+def decode_registration(body: bytes) -> Registration:
+    """A body of `POST /fn/register`; keys are read whatever their case and underscores.
+
+    Nulls count as absent. Whether the functions are acceptable is not judged. Raises
+    MalformedRegistration or MalformedFunction.
+    """
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        given = {
+            key.replace("_", "").lower(): raw
+            for key, raw in fields.items()
+            if bytes(raw) != b"null"
+        }
+        incoming = msgspec.json.decode(msgspec.json.encode(given), type=_Incoming)
+    except (msgspec.DecodeError, ValueError, RecursionError) as problem:
+        raise MalformedRegistration(f"Invalid request: {problem}") from None
+    return Registration(
+        url=incoming.url,
+        app_name=incoming.app_name,
+        functions=tuple(decode_function(raw) for raw in incoming.functions),
+        sdk=incoming.sdk,
+        framework=incoming.framework,
+        app_version=incoming.app_version,
+        deploy_type=incoming.deploy_type or DEPLOY_PING,
+        v=incoming.v,
+        capabilities={key: str(value) for key, value in incoming.capabilities.items()},
+    )
+
+
+class RegisterAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the server answers to a registration; `modified` tells whether anything changed."""
+
+    ok: bool = True
+    modified: bool = False
+    sync_id: str | None = None
+    app_id: str | None = None
+
+
+class RegisterProblem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The error shape of the public API, beside its HTTP status."""
+
+    error: str = ""
+    code: str = ""
+    status: int = 0
+
+
+def encode_register_answer(answer: RegisterAnswer) -> bytes:
+    """The 200 body of `POST /fn/register`."""
+    fields = {"ok": answer.ok, "sync_id": answer.sync_id, "app_id": answer.app_id}
+    if answer.modified:
+        fields["modified"] = True
+    return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
+
+
+def decode_register_answer(body: bytes) -> RegisterAnswer | RegisterProblem:
+    """What the server answered, good or bad. A body that is no JSON becomes a problem with it."""
+    try:
+        problem = msgspec.json.decode(body, type=RegisterProblem)
+        if problem.error:
+            return problem
+        return msgspec.json.decode(body, type=RegisterAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body[:200].decode(errors="replace").strip()
+        return RegisterProblem(f"the server's answer is not understood: {text or 'it is empty'}")
+
+
+class SyncAnswer(msgspec.Struct, frozen=True):
+    """What an SDK answers to the PUT of an out-of-band sync."""
+
+    message: str
+    modified: bool = False
+
+
+def encode_sync_answer(answer: SyncAnswer) -> bytes:
+    """The body of the answer to an out-of-band PUT."""
+    return msgspec.json.encode(answer)
+
+
+class SyncAsked(msgspec.Struct, frozen=True):
+    """The body of a PUT: where the server reaches the app; empty if an operator asked."""
+
+    url: str = ""
+
+
+def decode_sync_asked(body: bytes) -> SyncAsked:
+    """The body of a PUT; an empty one is fine. Raises MalformedRegistration."""
+    if not body.strip():
+        return SyncAsked()
+    try:
+        return msgspec.json.decode(body, type=SyncAsked)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise MalformedRegistration(
+            f'the body of a sync must be {{"url": "…"}}: {problem}'
+        ) from None
+
+
+def encode_sync_asked(asked: SyncAsked) -> bytes:
+    """The body of the server's PUT."""
+    return msgspec.json.encode(asked)
+
+
+class Introspection(msgspec.Struct, frozen=True, kw_only=True):
+    """What an SDK tells of itself on GET. The part anybody may see comes first (http.md 5.1)."""
+
+    function_count: int
+    has_event_key: bool
+    has_signing_key: bool
+    has_signing_key_fallback: bool
+    mode: Mode
+    authentication_succeeded: bool | None = None
+    schema_version: str = SCHEMA_VERSION
+    extra: dict[str, bool] = msgspec.field(default_factory=dict[str, bool])
+
+
+class TrustedIntrospection(Introspection, frozen=True, kw_only=True):
+    """What it tells the server, once the signature was right."""
+
+    app_id: str
+    sdk_language: str
+    sdk_version: str
+    api_origin: str
+    event_api_origin: str
+    framework: str | None = None
+    env: str | None = None
+    serve_origin: str | None = None
+    serve_path: str | None = None
+    event_key_hash: str | None = None
+    signing_key_hash: str | None = None
+    signing_key_fallback_hash: str | None = None
+    capabilities: dict[str, str] = msgspec.field(default_factory=lambda: dict(CAPABILITIES))
+
+
+def encode_introspection(introspection: Introspection) -> bytes:
+    """The body of the answer to GET."""
+    return msgspec.json.encode(introspection, order="sorted")
+
+
+class InBandAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What an SDK answers to the PUT of an in-band sync; it is signed (http.md 4.3)."""
+
+    app_id: str
+    url: str
+    sdk_language: str
+    sdk_version: str
+    functions: tuple[FunctionConfig, ...]
+    inspection: Introspection
+    framework: str = ""
+    app_version: str | None = None
+    env: str | None = None
+    platform: str | None = None
+    sdk_author: str = "inngest"
+    capabilities: dict[str, str] = msgspec.field(default_factory=lambda: dict(CAPABILITIES))
+
+
+class _InBand(msgspec.Struct, omit_defaults=True):
+    app_id: str
+    url: str
+    sdk_author: str
+    sdk_language: str
+    sdk_version: str
+    framework: str
+    functions: list[msgspec.Raw]
+    inspection: Introspection
+    capabilities: dict[str, str]
+    app_version: str | None = msgspec.field(name="appVersion", default=None)
+    env: str | None = None
+    platform: str | None = None
+
+
+def encode_in_band_answer(answer: InBandAnswer) -> bytes:
+    """The body of the answer to an in-band PUT; what is None is left out."""
+    return msgspec.json.encode(
+        _InBand(
+            answer.app_id,
+            answer.url,
+            answer.sdk_author,
+            answer.sdk_language,
+            answer.sdk_version,
+            answer.framework,
+            _raw_functions(answer.functions),
+            answer.inspection,
+            answer.capabilities,
+            answer.app_version,
+            answer.env,
+            answer.platform,
+        )
+    )
+
+
+class _InBandIncoming(msgspec.Struct):
+    app_id: str
+    url: str = ""
+    sdk_language: str = ""
+    sdk_version: str = ""
+    framework: str | None = None
+    functions: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
+    app_version: str | None = msgspec.field(name="appVersion", default=None)
+
+
+def decode_in_band_answer(body: bytes) -> Registration:
+    """An in-band answer as the registration it stands for.
+
+    Raises MalformedRegistration or MalformedFunction.
+    """
+    try:
+        incoming = msgspec.json.decode(body, type=_InBandIncoming)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise MalformedRegistration(f"the in-band answer is not understood: {problem}") from None
+    return Registration(
+        url=incoming.url,
+        app_name=incoming.app_id,
+        functions=tuple(decode_function(raw) for raw in incoming.functions),
+        sdk=f"{incoming.sdk_language}:v{incoming.sdk_version}",
+        framework=incoming.framework or "",
+        app_version=incoming.app_version or "",
+    )

@@ -21,6 +21,7 @@ Loose: TypeAlias = dict[str, object] | list[object] | str | int | float | bool |
 # What stands in a tree that is about to be encoded: numbers JSON text knows better than a float.
 _Leaf: TypeAlias = "dict[str, _Leaf] | list[_Leaf] | str | int | float | bool | msgspec.Raw | None"
 
+_TOO_LARGE = "a number is beyond the range of a double: send it as a string"
 _SAFE_INTEGER = 2**53
 _DIGITS_SUSPECT = b"0" * 16
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -42,7 +43,7 @@ def _number(value: float) -> int | float | msgspec.Raw:
     if 1e-6 <= size < 1e-5:
         return msgspec.Raw(format(Decimal(repr(value)), "f").encode())
     if size == float("inf"):
-        raise ValueError("a number is beyond the range of a double: send it as a string")
+        raise ValueError(_TOO_LARGE)
     return value
 
 
@@ -112,6 +113,8 @@ def canonical(raw: bytes | msgspec.Raw) -> bytes:
         return atom
     try:
         return _encoded(_decoded(raw))
+    except OverflowError:
+        raise ValueError(_TOO_LARGE) from None
     except RecursionError:
         raise ValueError("JSON is nested too deeply: flatten it") from None
 

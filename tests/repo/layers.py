@@ -43,7 +43,7 @@ LAYERS: dict[str, Layer] = {
     ),
     "server.drivers": Layer(
         ("wire", "server.engine.input", "server.store.port", *STORED, *IMPURE_SERVER),
-        ("aiohttp",),
+        ("aiohttp", "yarl"),
     ),
     "server.runtime": Layer(
         (

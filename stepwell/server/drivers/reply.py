@@ -155,4 +155,3 @@ def _json_of(body: bytes) -> bytes:
 
 def _text(body: bytes) -> str:
     return body[:STACK_CHARS_MAX].decode(errors="replace")
-

@@ -1,0 +1,140 @@
+"""HTTP requests and inferences the server makes for a step. Source: server.md 4.6, 4.7.
+
+The outcome is that of a call that ran the step: a result, or an error the engine tries again. Keys
+of providers are sent and never told: not in an error, not in a log.
+"""
+
+import msgspec
+
+from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
+from stepwell.server.drivers.port import Save
+from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.input import Job, Outcome, Progressed
+from stepwell.server.store.port import CallState
+from stepwell.wire import header, limit
+from stepwell.wire.canonical import canonical
+from stepwell.wire.failure import AI_GATEWAY_ERROR, GATEWAY_ERROR, Failure
+from stepwell.wire.operation import AiGatewayCall, GatewayCall, StepError, StepRun
+from stepwell.wire.operation_decode import decode_operations
+
+_STACK_CHARS_MAX = 10_000
+
+
+class _Fetched(msgspec.Struct):
+    """What a fetch is remembered as, in canonical order (http.md 6.4)."""
+
+    body: str
+    headers: dict[str, str]
+    status_code: int
+    url: str
+
+
+class GatewayDriver:
+    """Makes the requests of the server's own queue."""
+
+    def __init__(self, pool: HttpPool) -> None:
+        """The pool may be shared with calls of apps."""
+        self._pool = pool
+
+    async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
+        """Make the request the item describes; see `Driver.call`."""
+        (operation,) = decode_operations(job.item.detail)
+        assert isinstance(operation, GatewayCall | AiGatewayCall)
+        if isinstance(operation, GatewayCall):
+            found = await self._fetched(operation)
+        else:
+            found = await self._inferred(operation)
+        ended: StepRun | StepError
+        if isinstance(found, Failure):
+            ended = StepError(
+                id=operation.id,
+                name=operation.name,
+                display_name=operation.display_name,
+                parallel_mode=operation.parallel_mode,
+                failure=found,
+            )
+        else:
+            ended = StepRun(
+                id=operation.id,
+                name=operation.name,
+                display_name=operation.display_name,
+                parallel_mode=operation.parallel_mode,
+                data=msgspec.Raw(found),
+            )
+        return Progressed((ended,), job.run.version)
+
+    async def _fetched(self, operation: GatewayCall) -> bytes | Failure:
+        try:
+            answer = await self._pool.request(
+                operation.method.upper() or "POST",
+                operation.url,
+                dict(operation.headers),
+                operation.body.encode(),
+                bytes_max=limit.STEP_OUTPUT_BYTES_MAX,
+            )
+        except NoAnswer as problem:
+            return Failure(GATEWAY_ERROR, problem.message, problem.reason)
+        if too_large := _too_large(GATEWAY_ERROR, answer):
+            return too_large
+        fetched = _Fetched(_text(answer.body), dict(answer.headers), answer.status, operation.url)
+        return canonical(msgspec.json.encode(fetched))
+
+    async def _inferred(self, operation: AiGatewayCall) -> bytes | Failure:
+        url, headers = _authorized(operation)
+        try:
+            answer = await self._pool.request(
+                "POST", url, headers, bytes(operation.body), bytes_max=limit.STEP_OUTPUT_BYTES_MAX
+            )
+        except NoAnswer as problem:
+            told = problem.message.replace(operation.auth_key, "…") if operation.auth_key else ""
+            return Failure(AI_GATEWAY_ERROR, told or problem.message)
+        if too_large := _too_large(AI_GATEWAY_ERROR, answer):
+            return too_large
+        if answer.status > 299:
+            return _refused(f"unsuccessful status code: {answer.status}", answer)
+        try:
+            return canonical(answer.body)
+        except ValueError:
+            return _refused("the provider's answer is no JSON", answer)
+
+
+def _authorized(operation: AiGatewayCall) -> tuple[str, dict[str, str]]:
+    """The URL and headers of an inference: each provider wants its key elsewhere."""
+    headers = {header.CONTENT_TYPE: header.JSON, **dict(operation.headers)}
+    url, key = operation.url, operation.auth_key
+    match operation.format if key else "":
+        case "":
+            pass
+        case "anthropic":
+            headers["x-api-key"] = key
+        case "gemini":
+            url += f"{'&' if '?' in url else '?'}key={key}"
+        case "bedrock":
+            headers[header.AUTHORIZATION] = key
+        case _:
+            headers[header.AUTHORIZATION] = f"Bearer {key}"
+    return url, headers
+
+
+def _too_large(name: str, answer: Answer) -> Failure | None:
+    if len(answer.body) <= limit.STEP_OUTPUT_BYTES_MAX:
+        return None
+    most = limit.STEP_OUTPUT_BYTES_MAX
+    return Failure(
+        name, f"the answer has more than {most} bytes: ask for less, or fetch it in a step"
+    )
+
+
+def _refused(what: str, answer: Answer) -> Failure:
+    text = _text(answer.body)
+    data: msgspec.Raw | None
+    try:
+        data = msgspec.Raw(canonical(answer.body))
+    except ValueError:
+        data = msgspec.Raw(msgspec.json.encode(text[:_STACK_CHARS_MAX]))
+    message = f"Error making AI request: {what}"
+    return Failure(AI_GATEWAY_ERROR, message, text[:_STACK_CHARS_MAX], data=data)
+
+
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace")

@@ -1,0 +1,54 @@
+"""Functions behind a URL: one signed POST for each call. Source: http.md 6.1."""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+from stepwell.server.drivers.http_pool import HttpPool, NoAnswer
+from stepwell.server.drivers.port import Save
+from stepwell.server.drivers.reply import read_reply, unreachable
+from stepwell.server.drivers.request import call_headers, call_request, within_limit
+from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.store.port import CallState
+from stepwell.wire import header
+from stepwell.wire.execution import TARGET_DISCOVERY, encode_call
+from stepwell.wire.signature import sign
+
+_STEP_QUERY = f"{header.QUERY_STEP_ID}="
+
+
+class HttpDriver:
+    """Reaches the functions of apps that serve over HTTP."""
+
+    def __init__(
+        self, pool: HttpPool, now_ms: Callable[[], int], signing_key: str | None = None
+    ) -> None:
+        """Without a key calls are not signed, which only apps in development accept."""
+        self._pool = pool
+        self._now_ms = now_ms
+        self._signing_key = signing_key
+
+    async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
+        """Call the function; see `Driver.call`. Steps saved on the way come through the API."""
+        request = within_limit(call_request(job, state, listing))
+        body = encode_call(request)
+        headers = call_headers(request, job.item.target)
+        if self._signing_key is not None:
+            headers[header.SIGNATURE] = sign(body, self._signing_key, self._now_ms())
+        url = target_url(listing.config.url, job.item.target)
+        try:
+            answer = await self._pool.request("POST", url, headers, body)
+        except NoAnswer as problem:
+            return unreachable(problem.message, problem.reason)
+        return read_reply(answer.status, answer.headers, answer.body, self._now_ms())
+
+
+def target_url(url: str, target: str) -> str:
+    """Where a call goes: the URL as registered, with its `stepId` replaced by the target."""
+    if target == TARGET_DISCOVERY and f"{_STEP_QUERY}{target}" in url:
+        return url
+    address, mark, query = url.partition("?")
+    pairs = [pair for pair in query.split("&") if mark and pair]
+    kept = [pair for pair in pairs if not pair.startswith(_STEP_QUERY)]
+    kept.append(_STEP_QUERY + quote(target, safe=""))
+    return f"{address}?{'&'.join(kept)}"

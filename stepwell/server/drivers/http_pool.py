@@ -1,0 +1,260 @@
+"""The server's one way to make an HTTP request: pooled, redirected with its body, bounded, and
+with words for whatever goes wrong. Source: http.md 6.1, 6.6, server.md 3.5.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from stepwell.wire import limit
+
+KEEP_ALIVE_S: Final = 4.0
+"""Shorter than what common servers allow, so that they seldom close first."""
+CONNECT_TIMEOUT_S: Final = 10.0
+BODY_IN_PLACE_BYTES_MAX: Final = 1 << 20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_URLS_REMEMBERED_MAX = 10_000
+_LOOPBACK: Final = (("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end (or to just beyond the limit). Header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoAnswer(Exception):
+    """No usable HTTP answer came. `message` is for people, `reason` the machine's own words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        """What to tell, and what was seen."""
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+class HttpPool:
+    """Connections to apps, kept open between calls. Belongs to one event loop."""
+
+    def __init__(self, timeout_s: float = limit.CALL_MS_MAX / 1000) -> None:
+        """`timeout_s` bounds one whole request, its redirects included."""
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        self._timeout_s = timeout_s
+        self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        bytes_max: int = limit.REPLY_BODY_BYTES_MAX,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Send a request and read its answer; redirects repeat method, headers and body.
+
+        An answer beyond `bytes_max` is cut off one byte after it. Raises `NoAnswer`.
+        """
+        timeout = self._timeout
+        if timeout_s is not None:
+            timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
+        target = self._parsed(url)
+        for _ in range(limit.CALL_REDIRECTS_MAX + 1):
+            found = await self._once(method, target, headers, body, bytes_max, timeout)
+            if isinstance(found, Answer):
+                return found
+            target = found
+        most = limit.CALL_REDIRECTS_MAX
+        raise NoAnswer(f"{url} redirects more than {most} times: correct the app's URL", "redirect")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def _once(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        bytes_max: int,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Answer | URL:
+        """One request; one more on a fresh connection if a kept one turned out to be closed."""
+        try:
+            return await self._send(method, url, headers, body, bytes_max, timeout)
+        except _Stale:
+            return await self._send(method, url, headers, body, bytes_max, timeout)
+
+    async def _send(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        bytes_max: int,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Answer | URL:
+        trace = SimpleNamespace(reused=False)
+        reading = False
+        try:
+            async with self._opened().request(
+                method,
+                url,
+                headers=headers,
+                data=BytesIO(body) if len(body) > BODY_IN_PLACE_BYTES_MAX else body,
+                allow_redirects=False,
+                timeout=timeout,
+                trace_request_ctx=trace,
+            ) as response:
+                if response.status in _REDIRECTS and (place := response.headers.get("location")):
+                    return _redirected(url, place)
+                reading = True
+                content = await _read(response, bytes_max)
+                named = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, named, content)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            if trace.reused and not reading and _is_reset(error):
+                raise _Stale from error
+            raise self._explained(url, error, reading=reading) from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # An app that closed a kept connection in the moment of a call is asked again; only
+            # the trace tells that the connection was a kept one.
+            trace = aiohttp.TraceConfig()
+            trace.on_connection_reuseconn.append(_note_reuse)
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    keepalive_timeout=KEEP_ALIVE_S,
+                    resolver=_Resolver(),
+                    ttl_dns_cache=30,
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                trace_configs=[trace],
+            )
+        return self._session
+
+    def _parsed(self, url: str) -> URL:
+        known = self._urls.get(url)
+        if known is None:
+            try:
+                known = URL(url, encoded=True)
+            except ValueError as error:
+                raise NoAnswer(f"{url!r} is no URL: correct the app's URL", str(error)) from None
+            if known.scheme not in ("http", "https") or not known.host:
+                raise NoAnswer(f"{url!r} must begin with http:// or https://", "scheme")
+            if len(self._urls) < _URLS_REMEMBERED_MAX:
+                self._urls[url] = known
+        return known
+
+    def _explained(self, url: URL, error: Exception, *, reading: bool) -> NoAnswer:
+        where = url.with_query(None)
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, NoAnswer):
+            return error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
+            return NoAnswer(f"{where} has no certificate this server trusts: {error}", reason)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            wait = f"{CONNECT_TIMEOUT_S:.0f} s"
+            return NoAnswer(f"Unable to reach {where}: no connection within {wait}", reason)
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return NoAnswer(f"Unable to reach {where}: its host name is not known", reason)
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return NoAnswer(f"Unable to reach {where}: connection refused; is it running?", reason)
+        if isinstance(error, TimeoutError):
+            return NoAnswer(f"{where} did not answer within {self._timeout_s:g} s", reason)
+        if _is_reset(error) or isinstance(error, aiohttp.ClientPayloadError):
+            doing = "reading the reply" if reading else "sending the request"
+            return NoAnswer(f"Your server reset the connection while we were {doing}.", reason)
+        return NoAnswer(f"{where} gave an answer that is no HTTP: {error}", reason)
+
+
+class _Stale(Exception):
+    """A kept connection had been closed by the other side before the request reached it."""
+
+
+class _Resolver(AbstractResolver):
+    """`localhost` is both loopback addresses, always; other names are asked of the system."""
+
+    def __init__(self) -> None:
+        self._system = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The addresses of a host, in the order in which they are tried."""
+        if host != "localhost":
+            return await self._system.resolve(host, port, family)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=kind,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address, kind in _LOOPBACK
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+        await self._system.close()
+
+
+async def _note_reuse(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceConnectionReuseconnParams,
+) -> None:
+    context.trace_request_ctx.reused = True
+
+
+def _is_reset(error: Exception) -> bool:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(
+        error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError
+    )
+
+
+def _redirected(url: URL, place: str) -> URL:
+    try:
+        target = url.join(URL(place, encoded=True))
+    except ValueError:
+        raise NoAnswer(f"{url} redirects to {place!r}, which is no URL", "redirect") from None
+    if target.scheme not in ("http", "https"):
+        raise NoAnswer(f"{url} redirects to {place!r}: only http and https are followed", "scheme")
+    return target
+
+
+async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+    chunk = await response.content.readany()
+    if response.content.at_eof():
+        return chunk[: bytes_max + 1]
+    chunks = bytearray(chunk)
+    while chunk and len(chunks) <= bytes_max:
+        chunk = await response.content.readany()
+        chunks += chunk
+    return bytes(chunks[: bytes_max + 1])

@@ -3,13 +3,14 @@ and now and then in any case, because a wake may be lost."""
 
 import asyncio
 import logging
+import secrets
 
 from stepwell.server.engine.input import Work, WorkAsked
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.store.port import StoreError
-from stepwell.wire.identifier import fresh_ulid
+from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 
 ASK_ITEMS_MAX = 256
 LEASE_MS = 60_000
@@ -65,7 +66,7 @@ class Pump:
         self._again = False
         now_ms = self._clock.now_ms()
         asked = WorkAsked(
-            seed=fresh_ulid(now_ms)[:22],
+            seed=ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES))[:22],
             capacity=self._dispatcher.capacity(),
             limit=ASK_ITEMS_MAX,
             lease_ms=LEASE_MS,

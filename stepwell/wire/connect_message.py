@@ -271,6 +271,33 @@ def frame_of(kind: Kind, payload: bytes = b"") -> bytes:
     return pb.ConnectMessage(kind=_PB_KIND[kind], payload=payload).SerializeToString()
 
 
+_KINDS: dict[type[WorkerMessage | GatewayMessage], Kind] = {
+    GatewayHello: Kind.GATEWAY_HELLO,
+    WorkerConnect: Kind.WORKER_CONNECT,
+    ConnectionReady: Kind.GATEWAY_CONNECTION_READY,
+    ExecutorRequest: Kind.GATEWAY_EXECUTOR_REQUEST,
+    WorkerReady: Kind.WORKER_READY,
+    RequestAck: Kind.WORKER_REQUEST_ACK,
+    Reply: Kind.WORKER_REPLY,
+    ReplyAck: Kind.WORKER_REPLY_ACK,
+    WorkerPause: Kind.WORKER_PAUSE,
+    WorkerHeartbeat: Kind.WORKER_HEARTBEAT,
+    GatewayHeartbeat: Kind.GATEWAY_HEARTBEAT,
+    GatewayClosing: Kind.GATEWAY_CLOSING,
+    ExtendLease: Kind.WORKER_REQUEST_EXTEND_LEASE,
+    ExtendLeaseAck: Kind.WORKER_REQUEST_EXTEND_LEASE_ACK,
+    SyncFailed: Kind.SYNC_FAILED,
+    WorkerStatus: Kind.WORKER_STATUS,
+    Checkpoint: Kind.WORKER_CHECKPOINT,
+    CheckpointAck: Kind.GATEWAY_CHECKPOINT_ACK,
+}
+
+
+def kind_of(message: WorkerMessage | GatewayMessage) -> Kind:
+    """The kind under which a message travels."""
+    return _KINDS[type(message)]
+
+
 def encode_frame(message: WorkerMessage | GatewayMessage) -> bytes:
     """A message as the bytes of one binary frame. The hello is the empty frame."""
     match message:

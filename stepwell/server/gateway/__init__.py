@@ -1,0 +1,1 @@
+"""The server's side of the worker connection: rules in `protocol.py`, sockets beside."""

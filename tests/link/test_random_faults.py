@@ -1,0 +1,46 @@
+"""Worker and gateways joined, with random trouble: the laws hold at every instant, and in the end
+all is well. The laws themselves are asserted by `stepwell.testing.link`."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from tests.link.plan import check_all_is_well, suffer, troubled_link
+
+
+SEEDS = range(60)
+seen: Counter[str] = Counter()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_happens_all_is_well_in_the_end(seed: int) -> None:
+    link = troubled_link(seed)
+    chance = Random(seed)
+    link.start()
+    suffer(link, chance, seconds=900, every_s=8)
+    check_all_is_well(link)
+    assert len(link.desk.calls) > 20
+    seen.update(link.worker.counts)
+    seen["seeds"] += 1
+
+
+def test_the_trouble_was_real() -> None:
+    """Random trouble that never reaches a rule proves nothing."""
+    if seen["seeds"] < len(SEEDS):
+        pytest.skip("only a part of the seeds ran")
+    for name in (
+        *("reconnects", "drains", "duplicates", "heartbeats_missed", "leases_refused"),
+        *("leases_extended", "flushed", "flush_failures", "replies_unacknowledged"),
+    ):
+        assert seen[name] > 0, name
+
+
+@pytest.mark.slow
+def test_a_day_of_trouble() -> None:
+    link = troubled_link(20_251_122)
+    chance = Random(1)
+    link.start()
+    suffer(link, chance, seconds=86_400, every_s=90)
+    check_all_is_well(link)
+    assert len(link.starts) > 100

@@ -13,14 +13,14 @@ from stepwell.server.engine.match import bind
 from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, Wait, WaitKind
 from stepwell.wire.duration import parse_when
 from stepwell.wire.event import FUNCTION_FAILED, FUNCTION_FINISHED
-from stepwell.wire.identifier import derived_ulid
+from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 CANCEL_VALID_MS = 366 * 86_400_000
 
 
 def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
     """Start a run of a function for an event it listens to, unless it has one for the event id."""
-    if event.key and draft.dedup(listing.slug, event.key) is not None:
+    if event.key and _started_lately(draft, listing, event):
         return
     run = Run(
         id=run_id_for(listing.slug, event),
@@ -32,6 +32,14 @@ def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
         quiet=event.name in (FUNCTION_FAILED, FUNCTION_FINISHED),
     )
     begin(draft, listing, run, event)
+
+
+def _started_lately(draft: Draft, listing: Listing, event: EventRow) -> bool:
+    """Whether the function had a run for the sender's event id within the window."""
+    known = draft.dedup(listing.slug, event.key)
+    return known is not None and (
+        ulid_time_ms(known) > event.received_ms - draft.rules.dedup_window_ms
+    )
 
 
 def run_id_for(slug: str, event: EventRow) -> str:

@@ -111,6 +111,7 @@ class Link:
         self.checkpoints = checkpoints
         self.api_status: int | None = 200
         """What the start call and the flush answer; None: nobody answers."""
+        self.flush_bytes_max = READ_ALL
         self.worker_stuck = False
         """Pretend the connection's thread is stopped: nothing is heard, nothing is done."""
         self.refuse: tuple[int, str] | None = None
@@ -307,6 +308,9 @@ class Link:
 
     def finish(self, request: ExecutorRequest, body: bytes = b'"done"') -> None:
         """The function of a request returns; the answer is spooled before it is sent."""
+        if self.worker_stuck:
+            self.at(1.0, self._in_life(lambda: self.finish(request, body)))
+            return
         reply = Reply(
             request_id=request.request_id,
             account_id=request.account_id,
@@ -357,7 +361,7 @@ class Link:
         self.call_worker(lambda w, now: w.start_answered(asked.attempt, response, now))
 
     def _answer_flush(self, asked: worker_output.Flush) -> None:
-        status = self._http_status()
+        status = 413 if len(asked.payload) > self.flush_bytes_max else self._http_status()
         if status == 200:
             self.desk.answered(decode_reply(asked.payload))
             if self._chance_of(self.faults.http_failure):

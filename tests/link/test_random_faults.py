@@ -8,7 +8,6 @@ import pytest
 
 from tests.link.plan import check_all_is_well, suffer, troubled_link
 
-
 SEEDS = range(60)
 seen: Counter[str] = Counter()
 

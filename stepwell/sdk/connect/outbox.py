@@ -162,14 +162,16 @@ class Outbox:
 
     def flush_failed(self, request_id: str, now: float) -> float:
         """Nobody took the answer; it waits again. Gives the seconds until the next try."""
-        wait = FLUSH_DELAYS_S[min(self._failures, len(FLUSH_DELAYS_S) - 1)]
-        self._failures += 1
-        self._hold_until = now + wait
+        if self._hold_until <= now:
+            # Several flushes fail together when the server goes away: that is one failure.
+            wait = FLUSH_DELAYS_S[min(self._failures, len(FLUSH_DELAYS_S) - 1)]
+            self._failures += 1
+            self._hold_until = now + wait
         kept = self._all.get(request_id)
         if kept is not None and kept.place is _Place.FLUSHING:
             kept.refused = True
             self._move(kept, _Place.WAITING)
-        return wait
+        return self._hold_until - now
 
     def flush_worked(self) -> None:
         """The server takes flushes again."""

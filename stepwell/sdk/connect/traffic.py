@@ -131,7 +131,8 @@ class Traffic:
         work = self.work.answered(reply.request_id)
         payload = encode_reply(reply)
         if len(payload) > REPLY_BYTES_MAX:
-            payload = self._too_large(reply, len(payload))
+            limit = f"a gateway reads {REPLY_BYTES_MAX} bytes"
+            payload = self._too_large(reply, len(payload), limit)
         if work is not None:
             for sequence in list(work.pending):
                 self.work.end_checkpoint(reply.request_id, sequence)
@@ -181,7 +182,8 @@ class Traffic:
         self.outbox.flush_worked()
         if status == 413 and payload is not None and len(payload) > TOO_BIG_SUSPECT_BYTES:
             reply = decode_reply(payload)
-            self.outbox.add(request_id, self._too_large(reply, len(payload)))
+            smaller = self._too_large(reply, len(payload), "the server refuses it")
+            self.outbox.add(request_id, smaller)
             return
         words = "the server refused an answer for good; it is dropped"
         size = None if payload is None else len(payload)
@@ -194,10 +196,10 @@ class Traffic:
             self._emit(on.transmit_reply(kept.payload))
             self.outbox.sent(kept, on.id, now)
 
-    def _too_large(self, reply: Reply, size: int) -> bytes:
+    def _too_large(self, reply: Reply, size: int, limit: str) -> bytes:
         message = (
-            f"the answer of {size} bytes is larger than the {REPLY_BYTES_MAX} bytes a gateway"
-            " reads; return less, or keep the data elsewhere and return where it is"
+            f"the answer of {size} bytes is too large ({limit}); return less, or keep the data"
+            " elsewhere and return where it is"
         )
         self._note(Level.ERROR, message, request_id=reply.request_id, run_id=reply.run_id)
         body = msgspec.json.encode(

@@ -59,20 +59,34 @@ LAYERS: dict[str, Layer] = {
         ),
     ),
     "server.gateway": Layer(
-        ("wire", "server.ledger", "server.drivers", "server.engine.input", *IMPURE_SERVER),
+        (
+            "wire",
+            "server.ledger",
+            "server.drivers",
+            "server.engine.input",
+            "server.registration",
+            *IMPURE_SERVER,
+        ),
         ("websockets", "starlette", "google.protobuf"),
     ),
-    "server.query": Layer(("server.store.port", "server.engine.record", *IMPURE_SERVER)),
+    # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
+    "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
+    "server.query": Layer(("wire", "server.store.port", *STORED, *IMPURE_SERVER)),
     "server.api": Layer(
         (
             "wire",
             "server.ledger",
             "server.engine.input",
             "server.query",
+            "server.registration",
+            "server.runtime.clock",
+            "server.store.port",
             "server.drivers.reply",
+            "server.drivers.request",
+            *STORED,
             *IMPURE_SERVER,
         ),
-        ("starlette",),
+        ("starlette", "aiohttp"),
     ),
     "server.dashboard": Layer(
         ("server.query", "server.ledger", "server.engine.input", *IMPURE_SERVER),
@@ -129,8 +143,11 @@ PURE = (
     "server.store.row",
     "server.store.meeting",
     "server.store.reading",
+    "server.store.due",
     "server.drivers.request",
     "server.drivers.reply",
+    "server.registration",
+    "server.query",
     "server.gateway.protocol",
 )
 

@@ -28,7 +28,7 @@ from stepwell.server.engine.row import (
 )
 from stepwell.server.engine.view import View
 from stepwell.server.store.meeting import MEETABLE, values_at
-from stepwell.server.store.port import CallState, EventFilter, RunFilter
+from stepwell.server.store.port import CallState, Conflict, EventFilter, RunFilter
 from stepwell.server.store.reading import as_seen, order_of, wants_event, wants_run
 
 Slot: TypeAlias = tuple[str, str]
@@ -181,27 +181,32 @@ class MemoryStore:
                 given.append(item)
             else:
                 waiting.append(item.due_ms)
-        leases = sorted(self._leases, key=lambda lease: lease.until_ms)
+        leases = sorted(self._leases, key=lambda lease: (lease.until_ms, lease.run_id, lease.key))
         over = [lease for lease in leases if lease.until_ms <= due.now_ms][: due.limit]
         waiting += [lease.until_ms for lease in leases[len(over) :]]
         view.see_due(given, over, min(waiting, default=None))
 
     def _see_old(self, old: Old, view: View) -> None:
-        runs = [r for r in self.disk.runs.values() if r.ended and r.ended_ms < old.before_ms]
-        runs.sort(key=lambda run: (run.ended_ms, run.id))
-        used = {event_id for run in self.disk.runs.values() for event_id in run.event_ids}
+        ended = (r for r in self.disk.runs.values() if r.ended and r.ended_ms < old.before_ms)
+        runs = sorted(ended, key=lambda run: run.ended_ms)[: old.limit]
+        going = {run.id for run in runs}
+        kept = (run for run in self.disk.runs.values() if run.id not in going)
+        used = {event_id for run in kept for event_id in run.event_ids}
+        theirs = {event_id for run in runs for event_id in run.event_ids}
         events = [
             event.id
             for event in self.disk.events.values()
             if event.received_ms < old.before_ms and event.id not in used
         ]
-        view.old_runs = tuple(run.id for run in runs[: old.limit])
+        events.sort(key=lambda event_id: event_id not in theirs)
+        view.old_runs = tuple(run.id for run in runs)
         view.old_events = tuple(events[: old.limit])
 
     # -- write ----------------------------------------------------------------------------------
 
     def write(self, changes: Changes) -> None:
         """Put the rows into the open transaction."""
+        refuse_known(self.disk, changes)
         self._written.append(changes)
 
     def commit(self) -> None:
@@ -226,6 +231,9 @@ class MemoryStore:
     def reader(self) -> "MemoryReader":
         """A read side of this store."""
         return MemoryReader(self.disk, self._leases)
+
+    def tidy(self) -> None:
+        """Nothing to do: removed rows leave no space behind."""
 
     def close(self) -> None:
         """Let go of everything but the disk."""
@@ -332,6 +340,19 @@ class MemoryReader:
 
 
 # -- what a batch of changes does to the rows -----------------------------------------------------
+
+
+def refuse_known(disk: Disk, changes: Changes) -> None:
+    """Rows that must be new are."""
+    for event in changes.events:
+        if event.id in disk.events:
+            raise Conflict(f"event {event.id} is stored already")
+    for run_id in changes.started:
+        if run_id in disk.runs:
+            raise Conflict(f"run {run_id} has begun already")
+    for step in changes.steps:
+        if disk.steps.get((step.run_id, step.id)) is not None:
+            raise Conflict(f"step {step.id} of run {step.run_id} is saved already")
 
 
 def put(disk: Disk, changes: Changes) -> None:

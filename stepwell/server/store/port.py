@@ -6,7 +6,21 @@ The ledger drives a store from one place, one batch at a time:
 
 `commit` returns only when the rows are as durable as the store promises, and may block; it is the
 only verb that may be called from another thread (never at the same time as another verb).
-`tests/contract/store_contract.py` is this port's definition; every store runs it.
+`stepwell/testing/store_contract.py` is this port's definition; every store runs it.
+
+What a need means, wherever its own words leave room:
+
+- *due*: items whose time has come, nobody has, and whose queue is in `capacity` with room left;
+  the engine's own (queue "") always. Earlier first, then by run id and key. `next_due_ms` is the
+  earliest time of anything in those queues that was not given, or at which a lease ends.
+- *dedups*: the newest run a function started for a key, however old it is.
+- *meetings*: waits for an event of that name whose one equality, if any, holds.
+- *old*: ended runs by the time of their end; events in the order they were stored, beginning with
+  those of the runs just named, none of them used by any other run. A store may look at some of
+  the events only, and at others the next time.
+
+A row that must be new (an event, a run, a step) and is not is a `Conflict`. Rows of a run hang on
+it under its id; the engine's own items hang on ids that name no run.
 """
 
 from collections.abc import Container
@@ -56,7 +70,8 @@ class CallState(msgspec.Struct, frozen=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs to list, newest first. `before` is a run id; older ones follow it."""
+    """Which runs to list, newest (largest id) first. `before` is a run id; older ones follow it.
+    `since_ms` and `until_ms` (not included) are about the time a run was queued."""
 
     statuses: tuple[RunStatus, ...] = ()
     functions: tuple[str, ...] = ()
@@ -68,7 +83,9 @@ class RunFilter(msgspec.Struct, frozen=True):
 
 
 class EventFilter(msgspec.Struct, frozen=True):
-    """Which events to list, newest first. `before` is an event id; older ones follow it."""
+    """Which events to list, newest (largest id) first. `before` is an event id; older ones follow.
+    `since_ms` and `until_ms` (not included) are about the time of reception. The server's own
+    events (`inngest/…`) are left out unless `internal` is set or `name` is one of them."""
 
     name: str = ""
     internal: bool = False
@@ -184,6 +201,10 @@ class Store(Protocol):
 
     def reader(self) -> Reader:
         """A read side of this store."""
+        ...
+
+    def tidy(self) -> None:
+        """Give a little of the space that removed rows left back to the system. Never blocks."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,84 @@
+"""Opens connections, each set up for its task. The only place that knows SQLite's settings.
+
+The write-ahead log lets readers read while the one writer writes. Copying the log back into the
+database is left to a connection of its own, so that no commit ever waits for it.
+"""
+
+import sqlite3
+from importlib.resources import files
+from typing import Literal, TypeAlias
+
+from stepwell.server.store.named_sql import named_statements
+from stepwell.server.store.port import Unavailable
+from stepwell.server.store.sqlite.failure import in_our_words
+
+Durability: TypeAlias = Literal["full", "relaxed"]
+"""`full`: a commit is on the disk when it is answered. `relaxed`: it survives the end of the
+process, but perhaps not of the machine."""
+
+SQL = named_statements(files(__package__).joinpath("query.sql").read_text("utf-8"))
+
+VERSION_MIN = (3, 35, 0)
+PAGE_BYTES = 4_096
+WRITER_CACHE_KB = 16_384
+READER_CACHE_KB = 2_048
+BUSY_MS = 5_000
+STATEMENTS = 256
+
+
+def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
+    """The one connection that writes. Makes the file if there is none.
+
+    Raises `Unavailable` if the file cannot be opened, or cannot have a write-ahead log.
+    """
+    if sqlite3.sqlite_version_info < VERSION_MIN:
+        raise Unavailable(
+            f"this Python has SQLite {sqlite3.sqlite_version}; Stepwell needs 3.35 or newer"
+        )
+    synchronous = "FULL" if durability == "full" else "NORMAL"
+    with in_our_words(path):
+        connection = _connect(path)
+        # The first two only matter to a file that is still empty, and must come first there.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            connection.close()
+            raise Unavailable(
+                f"{path} cannot have a write-ahead log (got {mode!r}); use a file on a local disk"
+            )
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def open_reader(path: str) -> sqlite3.Connection:
+    """A connection that only reads."""
+    with in_our_words(path):
+        connection = _connect(path)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def open_keeper(path: str) -> sqlite3.Connection:
+    """A connection that copies the log back and gives space back. It never waits for the writer."""
+    with in_our_words(path):
+        connection = _connect(path)
+        connection.execute("PRAGMA busy_timeout = 0")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        timeout=BUSY_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS,
+    )

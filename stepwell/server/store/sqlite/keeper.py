@@ -1,0 +1,107 @@
+"""Keeps the files small: copies the log back into the database, and returns free pages. On a
+thread and a connection of its own, so that no commit waits for it."""
+
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+
+from stepwell.server.store.sqlite.connection import open_keeper
+
+LOG_BYTES = 16 * 1024 * 1024
+"""After about so much was written, the log is copied back."""
+LOG_FILE_BYTES_MAX = 64 * 1024 * 1024
+"""A log that grew beyond this (a reader was slow) is cut when everything in it is copied back."""
+AGAIN_S = 1.0
+"""When something hindered the copying, it is tried again after so long."""
+FREE_PAGES_STEP = 128
+FREE_PAGES_STEPS_MAX = 32
+
+log = logging.getLogger("stepwell.sqlite")
+
+
+class Keeper:
+    """One thread. It sleeps until it is told that there is something to do."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._wanted = threading.Event()
+        self._stopped = False
+        self._tidy = False
+        self._written = 0
+        self._thread = threading.Thread(target=self._run, name="stepwell-keeper", daemon=True)
+        self._thread.start()
+
+    def wrote(self, log_bytes: int) -> None:
+        """The log grew by about so much."""
+        self._written += log_bytes
+        if self._written >= LOG_BYTES:
+            self._written = 0
+            self._wanted.set()
+
+    def tidy(self) -> None:
+        """Return some free pages soon."""
+        self._tidy = True
+        self._wanted.set()
+
+    def stop(self) -> None:
+        """Finish. Returns when the thread has ended."""
+        self._stopped = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = open_keeper(self._path)
+        behind = False
+        while True:
+            self._wanted.wait(AGAIN_S if behind else None)
+            self._wanted.clear()
+            if self._stopped:
+                break
+            try:
+                behind = not copy_back(connection, self._path)
+                if self._tidy:
+                    self._tidy = False
+                    return_pages(connection)
+            except sqlite3.OperationalError as error:
+                log.info("the log of %s was not copied back yet: %s", self._path, error)
+                behind = True
+            except sqlite3.Error:
+                log.exception("cannot copy the log of %s back; stop and check the file", self._path)
+                behind = True
+        connection.close()
+
+
+def copy_back(connection: sqlite3.Connection, path: str) -> bool:
+    """Copy the log into the database without holding anybody up. Whether all of it was copied."""
+    _, frames, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    done = bool(frames == copied)
+    if done and _size(f"{path}-wal") > LOG_FILE_BYTES_MAX:
+        # Nothing is left to copy but what came this instant: quick, or given up at once.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return done
+
+
+def return_pages(connection: sqlite3.Connection) -> int:
+    """Return free pages to the system in small transactions. How many remain free."""
+    free = _free_pages(connection)
+    for _ in range(FREE_PAGES_STEPS_MAX):
+        if not free:
+            break
+        connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES_STEP})").fetchall()
+        left = _free_pages(connection)
+        if left >= free:
+            break
+        free = left
+    return free
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except FileNotFoundError:
+        return 0

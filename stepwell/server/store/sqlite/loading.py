@@ -1,0 +1,162 @@
+"""Answers needs: from memory where it can, from the database where it must."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from stepwell.server.engine.need import LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
+from stepwell.server.engine.view import View
+from stepwell.server.store.meeting import values_at
+from stepwell.server.store.row import event_of, wait_of
+from stepwell.server.store.sqlite.connection import SQL
+from stepwell.server.store.sqlite.memory import Memory
+
+SCAN = 20
+"""To find one old event, at most so many are looked at."""
+
+
+class Loader:
+    """Fills views. Runs on the writer's connection, between transactions."""
+
+    def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
+        self._db = connection
+        self._memory = memory
+        self._scanned = 0
+
+    def load(self, need: Need, view: View) -> None:
+        """Fill the view with the rows of the need, in the order of its fields."""
+        for run_id in need.runs:
+            if not view.sees_run(run_id):
+                self._see_run(run_id, view)
+        for run_id, step_id in need.steps:
+            view.see_step(run_id, step_id, self._is_saved(run_id, step_id))
+        for event_id in need.events:
+            view.see_event(event_id, self._knows(event_id))
+        for event_id in need.bodies:
+            view.see_body(event_id, self._event(event_id))
+        for function, key in need.dedups:
+            view.see_dedup(function, key, self._newest(function, key))
+        for meeting in need.meetings:
+            view.see_meeting(meeting.event_id, meeting.after, self._candidates(meeting))
+        for name in need.signals:
+            view.see_signal(name, self._signal(name))
+        for look in need.look_back:
+            view.see_look_back(look.name, look.since_ms, self._past(look))
+        if need.due is not None:
+            view.see_due(*self._memory.due.ask(need.due))
+        if need.old is not None:
+            self._see_old(need.old, view)
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    def _see_run(self, run_id: str, view: View) -> None:
+        entry = self._memory.entry(run_id)
+        if entry is None:
+            items = self._memory.items_on_disk(run_id)
+            view.see_run(run_id, None, items.values(), (), self._leases(run_id, items))
+            return
+        if not entry.items:
+            lease = self._memory.due.leases.get((run_id, MAIN))
+            main = () if entry.main is None else (entry.main,)
+            held = () if lease is None else (lease,)
+            view.see_run(run_id, entry.run, main, entry.waits.values(), held)
+            return
+        hanging: list[Item] = [*entry.items.values()]
+        if entry.main is not None:
+            hanging.append(entry.main)
+        leases = self._leases(run_id, (item.key for item in hanging))
+        view.see_run(run_id, entry.run, hanging, entry.waits.values(), leases)
+
+    def _leases(self, run_id: str, keys: Iterable[str]) -> tuple[Lease, ...]:
+        leases = self._memory.due.leases
+        return tuple(leases[run_id, key] for key in keys if (run_id, key) in leases)
+
+    def _is_saved(self, run_id: str, step_id: str) -> bool:
+        entry = self._memory.entry(run_id)
+        return entry is not None and step_id in self._memory.saved(entry)
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _knows(self, event_id: str) -> bool:
+        if self._memory.recent.events.peek(event_id) is not None:
+            return True
+        return self._db.execute(SQL["event_known"], (event_id,)).fetchone() is not None
+
+    def _event(self, event_id: str) -> EventRow | None:
+        known = self._memory.recent.events.use(event_id)
+        if known is not None:
+            return known
+        row = self._db.execute(SQL["event"], (event_id,)).fetchone()
+        if row is None:
+            return None
+        event = event_of(row)
+        self._memory.recent.events.put(event_id, event)
+        return event
+
+    def _past(self, look: LookBack) -> list[EventRow]:
+        wanted = (look.name, look.since_ms, look.limit)
+        return [event_of(row) for row in self._db.execute(SQL["look_back"], wanted)]
+
+    # -- look-ups -------------------------------------------------------------------------------
+
+    def _newest(self, function: str, key: str) -> str | None:
+        found: str | None = self._db.execute(SQL["newest_dedup"], (function, key)).fetchone()[0]
+        return found
+
+    def _candidates(self, meeting: Meeting) -> list[Wait]:
+        paths = self._memory.waited.paths(meeting.name)
+        if not paths:
+            return []
+        values = values_at(meeting.body, frozenset(path for path in paths if path))
+        pairs = [(path, values[path]) for path in paths if path in values]
+        if "" in paths:
+            pairs.append(("", ""))
+        run_id, _, step_id = meeting.after.partition("/")
+        found: list[Wait] = []
+        for path, value in pairs:
+            wanted = (meeting.name, path, value, run_id, step_id, meeting.limit)
+            found += [wait_of(row) for row in self._db.execute(SQL["meeting"], wanted)]
+        if len(pairs) > 1:
+            found.sort(key=place_of)
+        return found[: meeting.limit]
+
+    def _signal(self, name: str) -> Wait | None:
+        row = self._db.execute(SQL["signal"], (name,)).fetchone()
+        return None if row is None else wait_of(row)
+
+    # -- what is old ----------------------------------------------------------------------------
+
+    def _see_old(self, old: Old, view: View) -> None:
+        runs = self._db.execute(SQL["old_runs"], (old.before_ms, old.limit)).fetchall()
+        view.old_runs = tuple(run_id for _, run_id, _ in runs)
+        going = {seq for seq, _, _ in runs}
+        theirs = dict.fromkeys(event_id for _, _, event_id in runs if event_id is not None)
+        for seq in going:
+            found = self._db.execute(SQL["more_events_of_run"], (seq,))
+            theirs.update(dict.fromkeys(event_id for (event_id,) in found))
+        events = [e for e in theirs if self._is_free(e, going, old.before_ms)]
+        if len(events) > old.limit:
+            self._scanned = 0  # those left out are found again by looking from the beginning
+        events += self._never_used(old, old.limit - len(events), set(events))
+        view.old_events = tuple(events[: old.limit])
+
+    def _is_free(self, event_id: str, going: set[int], before_ms: int) -> bool:
+        if self._db.execute(SQL["old_event"], (event_id, before_ms)).fetchone() is None:
+            return False
+        using = self._db.execute(SQL["runs_using_event"], {"event_id": event_id})
+        return all(seq in going for (seq,) in using)
+
+    def _never_used(self, old: Old, wanted: int, known: set[str]) -> list[str]:
+        """Old events without a run, from where the last look ended. An event in use is passed
+        over for good: it goes with its run."""
+        found: list[str] = []
+        if wanted <= 0:
+            return found
+        scan = self._db.execute(SQL["events_after"], (self._scanned, SCAN * old.limit))
+        for seq, event_id, received_ms, used in scan:
+            if received_ms >= old.before_ms or len(found) == wanted:
+                break
+            self._scanned = seq
+            if not used and event_id not in known:
+                found.append(event_id)
+        return found

@@ -1,0 +1,139 @@
+-- The tables of a fresh database. A database made by an older version reaches the same shape
+-- through migration/NNN.sql; a test compares the two. Times are Unix milliseconds.
+
+-- Tables that hold users' payloads keep a number as their key: rows of a kilobyte then stay on
+-- their page, and rows are added at the end, in the order of arrival.
+
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    ts INTEGER NOT NULL,
+    received_ms INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX event_by_id ON event (id);
+CREATE INDEX event_by_name ON event (name, received_ms);
+
+-- A run, and in the same row the item that calls it next (due_ms to detail; NULL without one).
+CREATE TABLE run (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    function TEXT NOT NULL,
+    app TEXT NOT NULL,
+    event_id TEXT,
+    more_event_ids TEXT,
+    queued_ms INTEGER NOT NULL,
+    parent TEXT NOT NULL,
+    dedup TEXT NOT NULL,
+    cron TEXT NOT NULL,
+    original TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    started_ms INTEGER NOT NULL,
+    ended_ms INTEGER NOT NULL,
+    output BLOB,
+    version INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    pending TEXT,
+    parts INTEGER NOT NULL,
+    due_ms INTEGER,
+    queue TEXT,
+    kind INTEGER,
+    attempt INTEGER,
+    target TEXT,
+    losses INTEGER,
+    detail BLOB
+);
+CREATE UNIQUE INDEX run_by_id ON run (id);
+CREATE INDEX run_by_event ON run (event_id);
+CREATE INDEX run_by_dedup ON run (function, dedup) WHERE dedup <> '';
+CREATE INDEX run_by_due ON run (queue, due_ms, id) WHERE due_ms IS NOT NULL;
+CREATE INDEX run_by_end ON run (ended_ms) WHERE ended_ms > 0;
+
+-- The events of a run that began with several, the first one aside.
+CREATE TABLE run_event (
+    event_id TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (event_id, run)
+) WITHOUT ROWID;
+
+CREATE TABLE step (
+    run INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    op TEXT NOT NULL,
+    name TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    ended_ms INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    memo BLOB NOT NULL,
+    PRIMARY KEY (run, id)
+);
+
+-- Every item but the main ones. Those of the engine itself hang on ids that name no run.
+CREATE TABLE item (
+    run_id TEXT NOT NULL,
+    key TEXT NOT NULL,
+    due_ms INTEGER NOT NULL,
+    queue TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    losses INTEGER NOT NULL,
+    detail BLOB NOT NULL,
+    PRIMARY KEY (run_id, key)
+) WITHOUT ROWID;
+CREATE INDEX item_by_due ON item (queue, due_ms);
+
+-- Kind 3, the end of an invoked run, is found by run and step alone.
+CREATE TABLE wait (
+    run_id TEXT NOT NULL,
+    step_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    path TEXT NOT NULL,
+    value TEXT NOT NULL,
+    opened_ms INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL,
+    condition TEXT NOT NULL,
+    label TEXT NOT NULL,
+    PRIMARY KEY (run_id, step_id)
+) WITHOUT ROWID;
+CREATE INDEX wait_by_name ON wait (name, path, value) WHERE kind <> 3;
+
+CREATE TABLE note (
+    run_id TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    step_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX note_by_run ON note (run_id, place);
+
+CREATE TABLE app (
+    name TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    method TEXT NOT NULL,
+    sdk TEXT NOT NULL,
+    framework TEXT NOT NULL,
+    app_version TEXT NOT NULL,
+    checksum TEXT NOT NULL,
+    synced_ms INTEGER NOT NULL,
+    error TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE function (
+    slug TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    config BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- One row: the number of the last migration this database has seen.
+CREATE TABLE schema_version (version INTEGER NOT NULL);

@@ -1,0 +1,217 @@
+-- Every statement the SQLite store uses, by name. Columns come in the order of schema.sql.
+
+-- load: one run and what hangs on it
+
+-- run --
+SELECT * FROM run WHERE id = ?;
+
+-- items_of_run --
+SELECT * FROM item WHERE run_id = ?;
+
+-- waits_of_run --
+SELECT * FROM wait WHERE run_id = ?;
+
+-- step_ids --
+SELECT id FROM step WHERE run = ?;
+
+-- load: events
+
+-- event_known --
+SELECT 1 FROM event WHERE id = ?;
+
+-- event --
+SELECT id, name, ts, received_ms, key, body FROM event WHERE id = ?;
+
+-- look_back --
+SELECT id, name, ts, received_ms, key, body FROM event
+WHERE name = ? AND received_ms >= ? ORDER BY received_ms, seq LIMIT ?;
+
+-- load: look-ups
+
+-- newest_dedup --
+SELECT max(id) FROM run WHERE function = ? AND dedup = ? AND dedup <> '';
+
+-- meeting --
+SELECT * FROM wait
+WHERE name = ? AND path = ? AND value = ? AND kind <> 3 AND kind IN (1, 4)
+AND (run_id, step_id) > (?, ?)
+ORDER BY run_id, step_id LIMIT ?;
+
+-- signal --
+SELECT * FROM wait WHERE name = ? AND kind <> 3 AND kind = 2 ORDER BY run_id, step_id LIMIT 1;
+
+-- waited --
+SELECT name, path, count(*) FROM wait WHERE kind <> 3 AND kind IN (1, 4) GROUP BY name, path;
+
+-- load: what is due, what is old
+
+-- due_main --
+SELECT id, '', due_ms, queue, kind, attempt, target, losses, detail FROM run
+WHERE due_ms IS NOT NULL AND queue = ? AND (due_ms, id) > (?, ?)
+ORDER BY due_ms, id LIMIT ?;
+
+-- due_item --
+SELECT * FROM item WHERE queue = ? AND (due_ms, run_id, key) > (?, ?, ?)
+ORDER BY due_ms, run_id, key LIMIT ?;
+
+-- old_runs --
+SELECT seq, id, event_id FROM run WHERE ended_ms > 0 AND ended_ms < ?
+ORDER BY ended_ms, seq LIMIT ?;
+
+-- more_events_of_run --
+SELECT event_id FROM run_event WHERE run = ?;
+
+-- old_event --
+SELECT 1 FROM event WHERE id = ? AND received_ms < ?;
+
+-- runs_using_event --
+SELECT seq FROM run WHERE event_id = :event_id
+UNION SELECT run FROM run_event WHERE event_id = :event_id;
+
+-- events_after --
+SELECT
+    seq,
+    id,
+    received_ms,
+    EXISTS (SELECT 1 FROM run WHERE run.event_id = event.id)
+    OR EXISTS (SELECT 1 FROM run_event WHERE run_event.event_id = event.id)
+FROM event WHERE seq > ? ORDER BY seq LIMIT ?;
+
+-- last_numbers --
+SELECT (SELECT max(seq) FROM event), (SELECT max(seq) FROM run);
+
+-- write
+
+-- insert_event --
+INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- insert_run --
+INSERT INTO run VALUES
+(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- insert_run_event --
+INSERT OR IGNORE INTO run_event VALUES (?, ?);
+
+-- change_run --
+UPDATE run SET
+    status = ?, started_ms = ?, ended_ms = ?, output = ?, version = ?, flags = ?, pending = ?,
+    parts = ?
+WHERE seq = ?;
+
+-- change_run_and_main --
+UPDATE run SET
+    status = ?, started_ms = ?, ended_ms = ?, output = ?, version = ?, flags = ?, pending = ?,
+    parts = ?,
+    due_ms = ?, queue = ?, kind = ?, attempt = ?, target = ?, losses = ?, detail = ?
+WHERE seq = ?;
+
+-- change_main --
+UPDATE run SET
+    due_ms = ?, queue = ?, kind = ?, attempt = ?, target = ?, losses = ?, detail = ?
+WHERE seq = ?;
+
+-- insert_step --
+INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- put_item --
+INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- drop_item --
+DELETE FROM item WHERE run_id = ? AND key = ?;
+
+-- drop_items_of_run --
+DELETE FROM item WHERE run_id = ?;
+
+-- put_wait --
+INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- drop_wait --
+DELETE FROM wait WHERE run_id = ? AND step_id = ?;
+
+-- drop_waits_of_run --
+DELETE FROM wait WHERE run_id = ?;
+
+-- insert_note --
+INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- put_app --
+INSERT OR REPLACE INTO app VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- drop_app --
+DELETE FROM app WHERE name = ?;
+
+-- drop_functions_of_app --
+DELETE FROM function WHERE app = ?;
+
+-- put_function --
+INSERT OR REPLACE INTO function VALUES (?, ?, ?, ?, ?, ?);
+
+-- drop_function --
+DELETE FROM function WHERE slug = ?;
+
+-- forget_steps --
+DELETE FROM step WHERE run = (SELECT seq FROM run WHERE id = ?);
+
+-- forget_run_events --
+DELETE FROM run_event WHERE run = (SELECT seq FROM run WHERE id = ?);
+
+-- forget_notes --
+DELETE FROM note WHERE run_id = ?;
+
+-- forget_run --
+DELETE FROM run WHERE id = ?;
+
+-- forget_event --
+DELETE FROM event WHERE id = ?;
+
+-- read
+
+-- memos --
+SELECT id, memo FROM step WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
+
+-- steps --
+SELECT id, place, op, name, began_ms, ended_ms, attempt, memo FROM step
+WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
+
+-- notes --
+SELECT * FROM note WHERE run_id = ? ORDER BY place, rowid;
+
+-- runs --
+SELECT * FROM run
+WHERE id < :before
+AND queued_ms >= :since_ms AND queued_ms < :until_ms
+AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
+AND (:functions IS NULL OR function IN (SELECT value FROM json_each(:functions)))
+AND (:apps IS NULL OR app IN (SELECT value FROM json_each(:apps)))
+ORDER BY id DESC LIMIT :limit;
+
+-- runs_of_event --
+SELECT * FROM run WHERE seq IN (
+    SELECT seq FROM run WHERE event_id = :event_id
+    UNION SELECT run FROM run_event WHERE event_id = :event_id
+) ORDER BY id;
+
+-- events --
+SELECT id, name, ts, received_ms, key, body FROM event
+WHERE id < :before
+AND received_ms >= :since_ms AND received_ms < :until_ms
+AND (:internal OR name NOT GLOB 'inngest/*')
+ORDER BY id DESC LIMIT :limit;
+
+-- events_of_name --
+SELECT id, name, ts, received_ms, key, body FROM event
+WHERE name = :name AND received_ms >= :since_ms AND received_ms < :until_ms AND id < :before
+ORDER BY id DESC LIMIT :limit;
+
+-- apps --
+SELECT * FROM app ORDER BY name;
+
+-- functions --
+SELECT * FROM function ORDER BY slug;
+
+-- stranded --
+SELECT * FROM run
+WHERE ended_ms = 0 AND status < 300 AND due_ms IS NULL
+AND NOT EXISTS (SELECT 1 FROM item WHERE item.run_id = run.id)
+AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind <> 4)
+ORDER BY id;

@@ -1,0 +1,221 @@
+"""The read side on SQLite: what was committed. Connections of its own, lent to one thread at a
+time, so that any thread may read and none waits for the writer."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from stepwell.server.engine.row import (
+    MAIN,
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    Lease,
+    Note,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+    place_of,
+)
+from stepwell.server.store.port import CallState, EventFilter, RunFilter, Unavailable
+from stepwell.server.store.reading import as_seen, order_of
+from stepwell.server.store.row import (
+    Value,
+    app_of,
+    event_of,
+    function_of,
+    item_of,
+    main_of,
+    note_of,
+    run_of,
+    step_of,
+    wait_of,
+)
+from stepwell.server.store.sqlite.connection import SQL, open_reader
+from stepwell.server.store.sqlite.failure import in_our_words
+from stepwell.server.store.sqlite.memory import Memory
+
+Found = TypeVar("Found")
+
+AFTER_ALL = "\U0010ffff"
+LAST_MS = 2**63 - 1
+PAGE_MIN = 64
+
+
+class SqliteReader:
+    """Reads; never waits for the writer."""
+
+    def __init__(self, path: str, memory: Memory) -> None:
+        self._path = path
+        self._recent = memory.recent
+        self._leases = memory.due.leases
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection for this thread alone."""
+        if self._closed:
+            raise Unavailable(f"the reader of {self._path} is closed")
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = open_reader(self._path)
+        try:
+            with in_our_words(self._path):
+                yield connection
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def _all(
+        self,
+        name: str,
+        wanted: tuple[Value, ...] | Mapping[str, Value],
+        make: Callable[[tuple[object, ...]], Found],
+    ) -> list[Found]:
+        with self._connection() as connection:
+            return [make(row) for row in connection.execute(SQL[name], wanted)]
+
+    # -- calls ----------------------------------------------------------------------------------
+
+    def call_state(self, run: Run) -> CallState:
+        """What a call of this run is told. From memory, as long as the run was in use lately."""
+        return CallState(self._bodies(run), self._memos(run.id))
+
+    def _bodies(self, run: Run) -> tuple[bytes, ...]:
+        found: list[bytes] = []
+        for event_id in run.event_ids:
+            event = self._recent.events.peek(event_id) or self.event(event_id)
+            if event is not None:
+                found.append(event.body)
+        return tuple(found)
+
+    def _memos(self, run_id: str) -> tuple[tuple[str, bytes], ...]:
+        entry = self._recent.runs.peek(run_id)
+        memos = None if entry is None else entry.memos
+        if memos is not None:
+            return tuple(memos)
+        with self._connection() as connection:
+            return tuple(connection.execute(SQL["memos"], (run_id,)).fetchall())
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    def _seen(self, values: tuple[object, ...]) -> Run:
+        run = run_of(values)
+        return as_seen(run, self._leases.get((run.id, MAIN)))
+
+    def run(self, run_id: str) -> Run | None:
+        """One run. A run whose first call is under way reads as running."""
+        found = self._all("run", (run_id,), self._seen)
+        return found[0] if found else None
+
+    def runs(self, wanted: RunFilter) -> list[Run]:
+        """Runs, newest first."""
+        begun = {RunStatus.SCHEDULED, RunStatus.RUNNING}
+        statuses = set(wanted.statuses)
+        if statuses & begun:
+            statuses |= begun  # which of the two a run is, its lease says
+        found: list[Run] = []
+        before = wanted.before or AFTER_ALL
+        page = max(wanted.limit, PAGE_MIN)
+        while len(found) < wanted.limit:
+            asked: dict[str, Value] = {
+                "before": before,
+                "since_ms": wanted.since_ms,
+                "until_ms": LAST_MS if wanted.until_ms is None else wanted.until_ms,
+                "statuses": _any_of([int(status) for status in statuses]),
+                "functions": _any_of(wanted.functions),
+                "apps": _any_of(wanted.apps),
+                "limit": page,
+            }
+            rows = self._all("runs", asked, self._seen)
+            found += [r for r in rows if not wanted.statuses or r.status in wanted.statuses]
+            if len(rows) < page:
+                break
+            before = rows[-1].id
+        return found[: wanted.limit]
+
+    def runs_of_event(self, event_id: str) -> list[Run]:
+        """The runs an event started."""
+        return self._all("runs_of_event", {"event_id": event_id}, self._seen)
+
+    def stranded(self, limit: int) -> list[Run]:
+        """Runs that have not ended and that nothing could ever move."""
+        held = {run_id for run_id, _ in list(self._leases)}
+        runs = self._all("stranded", (), run_of)
+        return [run for run in runs if run.id not in held][:limit]
+
+    # -- what hangs on a run --------------------------------------------------------------------
+
+    def steps(self, run_id: str) -> list[Step]:
+        """Saved steps, in the order they were saved."""
+        return self._all("steps", (run_id,), lambda row: step_of(run_id, row))
+
+    def notes(self, run_id: str) -> list[Note]:
+        """What the timeline tells besides, in order."""
+        return self._all("notes", (run_id,), note_of)
+
+    def items(self, run_id: str) -> list[Item]:
+        """What the run still has to do."""
+        with self._connection() as connection:
+            found = [item_of(row) for row in connection.execute(SQL["items_of_run"], (run_id,))]
+            row = connection.execute(SQL["run"], (run_id,)).fetchone()
+        main = None if row is None else main_of(row)
+        if main is not None:
+            found.append(main)
+        return sorted(found, key=order_of)
+
+    def leases(self, run_id: str) -> list[Lease]:
+        """Who is at work on the run."""
+        held = [lease for lease in list(self._leases.values()) if lease.run_id == run_id]
+        return sorted(held, key=lambda lease: lease.key)
+
+    def waits(self, run_id: str) -> list[Wait]:
+        """What the run waits for."""
+        return sorted(self._all("waits_of_run", (run_id,), wait_of), key=place_of)
+
+    # -- events, apps, functions ----------------------------------------------------------------
+
+    def event(self, event_id: str) -> EventRow | None:
+        """One event, by our id."""
+        found = self._all("event", (event_id,), event_of)
+        return found[0] if found else None
+
+    def events(self, wanted: EventFilter) -> list[EventRow]:
+        """Events, newest first."""
+        asked: dict[str, Value] = {
+            "before": wanted.before or AFTER_ALL,
+            "since_ms": wanted.since_ms,
+            "until_ms": LAST_MS if wanted.until_ms is None else wanted.until_ms,
+            "limit": wanted.limit,
+        }
+        if wanted.name:
+            return self._all("events_of_name", {**asked, "name": wanted.name}, event_of)
+        return self._all("events", {**asked, "internal": int(wanted.internal)}, event_of)
+
+    def apps(self) -> list[AppRow]:
+        """Registered apps."""
+        return self._all("apps", (), app_of)
+
+    def functions(self) -> list[FunctionRow]:
+        """Registered functions."""
+        return self._all("functions", (), function_of)
+
+    def close(self) -> None:
+        """Let go of the connections. What is being read on another thread ends first."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _any_of(values: object) -> str | None:
+    """A list for `json_each`, or nothing where everything is wanted."""
+    return msgspec.json.encode(values).decode() if values else None

@@ -1,0 +1,157 @@
+"""The store on SQLite: one file, one process, one writer. The only place that owns a transaction.
+
+Loading, writing and keeping happen on one thread; a commit that waits for the disk may happen on
+another. Decisions behind this: docs/decisions/003 and 004.
+"""
+
+import sqlite3
+from collections.abc import Container
+from pathlib import Path
+
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.need import NOTHING, Need
+from stepwell.server.engine.view import View
+from stepwell.server.store.port import StoreError
+from stepwell.server.store.row import app_of, function_of
+from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer
+from stepwell.server.store.sqlite.failure import translated
+from stepwell.server.store.sqlite.file_lock import FileLock
+from stepwell.server.store.sqlite.keeper import Keeper
+from stepwell.server.store.sqlite.loading import Loader
+from stepwell.server.store.sqlite.memory import Memory
+from stepwell.server.store.sqlite.migrating import migrate
+from stepwell.server.store.sqlite.reader import SqliteReader
+from stepwell.server.store.sqlite.recent import RunEntry
+from stepwell.server.store.sqlite.writing import Writer
+
+COMMIT_LOG_BYTES = 28_672
+ROW_LOG_BYTES = 512
+"""About what a commit, and each row in it, adds to the log: enough to know when to copy it back."""
+
+
+class SqliteStore:
+    """A store in one file. Takes the file for this process, until `close`."""
+
+    def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
+        """`path` of the database, made if there is none; `durability` as in `connection.py`.
+
+        Raises `Unavailable` if the file is in use by another process or cannot be used, `Corrupt`
+        if it is no database.
+        """
+        self.path = str(path)
+        self.commit_blocks = durability == "full"
+        self._lock = FileLock(self.path)
+        try:
+            self._db = open_writer(self.path, durability)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._touched: dict[str, RunEntry] = {}
+        self._rows = 0
+        self._closed = False
+        self._parts: _Parts | None = None
+
+    @property
+    def waited(self) -> Container[str]:
+        """Every event name somebody waits for."""
+        return self._ready.memory.waited
+
+    @property
+    def _ready(self) -> "_Parts":
+        """What works on a migrated database only, made when it is first asked for."""
+        if self._parts is None:
+            self._parts = _Parts(self._db, self.path)
+        return self._parts
+
+    def migrate(self) -> None:
+        """Bring the database to the schema of this version, or raise `Corrupt` if it is newer."""
+        migrate(self._db, self.path)
+
+    def catalog(self) -> Catalog:
+        """Every registered app and function."""
+        try:
+            apps = [app_of(row) for row in self._db.execute(SQL["apps"])]
+            functions = [function_of(row) for row in self._db.execute(SQL["functions"])]
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+        return Catalog.of(apps, functions)
+
+    def load(self, need: Need, view: View) -> None:
+        """Fill the view with the rows of the need."""
+        if need is NOTHING:
+            return
+        try:
+            self._ready.loader.load(need, view)
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def write(self, changes: Changes) -> None:
+        """Put the rows into a transaction of their own. Leases stay in memory."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._touched, self._rows = self._ready.writer.write(changes)
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def commit(self) -> None:
+        """Make the written rows durable."""
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def rollback(self) -> None:
+        """Forget what was written since the last commit."""
+        self._touched = {}
+        self._rows = 0
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+
+    def keep(self, changes: Changes) -> None:
+        """Remember what is due, who has it, and what was in use."""
+        self._ready.memory.keep(changes, self._touched)
+        if self._rows:
+            self._ready.keeper.wrote(COMMIT_LOG_BYTES + ROW_LOG_BYTES * self._rows)
+        self._touched = {}
+        self._rows = 0
+
+    def reader(self) -> SqliteReader:
+        """A read side of this store, safe from any thread."""
+        return SqliteReader(self.path, self._ready.memory)
+
+    def tidy(self) -> None:
+        """Give some of the space that removed rows left back to the system, on another thread."""
+        self._ready.keeper.tidy()
+
+    def close(self) -> None:
+        """Let go of the database. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._parts is not None:
+            self._parts.keeper.stop()
+        try:
+            self.rollback()
+            self._db.close()
+        except (sqlite3.Error, StoreError):
+            # Everything answered is committed; the log is read again at the next start.
+            pass
+        finally:
+            self._lock.release()
+
+
+class _Parts:
+    """What is made once the schema is there."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        try:
+            self.memory = Memory(connection)
+        except sqlite3.Error as error:
+            raise translated(error, path) from error
+        self.loader = Loader(connection, self.memory)
+        self.writer = Writer(connection, self.memory)
+        self.keeper = Keeper(path)

@@ -1,0 +1,206 @@
+"""Puts a batch's rows into the open transaction: as few statements and rows as will do.
+
+A run and its main item are one row, so what happens to both is one update; leases are not written
+at all; what hangs on a run that ended is removed only if there was something.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.row import MAIN, Run
+from stepwell.server.store.port import Corrupt
+from stepwell.server.store.row import (
+    NO_ITEM,
+    Values,
+    app_values,
+    event_values,
+    function_values,
+    item_values,
+    main_values,
+    note_values,
+    run_values,
+    standing_values,
+    step_values,
+    wait_values,
+)
+from stepwell.server.store.sqlite.connection import SQL
+from stepwell.server.store.sqlite.memory import Memory
+from stepwell.server.store.sqlite.recent import RunEntry
+
+
+class Writer:
+    """Writes one batch at a time."""
+
+    def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
+        self._db = connection
+        self._memory = memory
+
+    def write(self, changes: Changes) -> tuple[dict[str, RunEntry], int]:
+        """Write the rows. Returns the runs touched, as they were, and how many rows it took."""
+        touched = self._touched(changes)
+        rows = self._events(changes) + self._started(changes, touched)
+        rows += self._runs(changes, touched) + self._steps(changes, touched)
+        if changes.items:
+            rows += self._items(changes, touched)
+        if changes.waits:
+            rows += self._waits(changes)
+        if changes.ended:
+            rows += self._ended(changes, touched)
+        if changes.notes:
+            rows += self._many("insert_note", [note_values(note) for note in changes.notes])
+        if changes.apps or changes.functions:
+            rows += self._catalog(changes)
+        if changes.forgotten_runs or changes.forgotten_events:
+            rows += self._forget(changes)
+        return touched, rows
+
+    def _many(self, name: str, rows: list[Values]) -> int:
+        if len(rows) == 1:
+            self._db.execute(SQL[name], rows[0])
+        elif rows:
+            self._db.executemany(SQL[name], rows)
+        return len(rows)
+
+    def _touched(self, changes: Changes) -> dict[str, RunEntry]:
+        """Every run the batch writes, looked up before the first write: what the transaction
+        itself wrote must never be taken for what is committed."""
+        touched: dict[str, RunEntry] = {}
+        number = self._memory.next_run
+        for run_id, run in changes.started.items():
+            begun = RunEntry(number, run, None, {}, {})
+            begun.saved = set()
+            begun.memos = []
+            touched[run_id] = begun
+            number += 1
+        self._memory.next_run = number
+        self._look_up(changes.runs, touched)
+        self._look_up((step.run_id for step in changes.steps), touched)
+        self._look_up((run_id for run_id, _ in changes.waits), touched)
+        for run_id, key in changes.items:
+            if run_id not in touched:
+                entry = self._memory.entry(run_id)
+                if entry is not None:
+                    touched[run_id] = entry
+                elif key == MAIN:
+                    raise Corrupt(f"run {run_id} has an item, and there is no such run")
+        return touched
+
+    def _look_up(self, run_ids: Iterable[str], touched: dict[str, RunEntry]) -> None:
+        for run_id in run_ids:
+            if run_id not in touched:
+                entry = self._memory.entry(run_id)
+                if entry is None:
+                    raise Corrupt(f"run {run_id} is to be changed, and there is no such run")
+                touched[run_id] = entry
+
+    def _events(self, changes: Changes) -> int:
+        if not changes.events:
+            return 0
+        first = self._memory.next_event
+        self._memory.next_event += len(changes.events)
+        rows = [event_values(seq, event) for seq, event in enumerate(changes.events, first)]
+        return self._many("insert_event", rows)
+
+    def _started(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        if not changes.started:
+            return 0
+        items = changes.items
+        rows = [
+            run_values(touched[run_id].seq, run, None if run.ended else items.get((run_id, MAIN)))
+            for run_id, run in changes.started.items()
+        ]
+        more: list[Values] = [
+            (event_id, touched[run.id].seq)
+            for run in changes.started.values()
+            if len(run.event_ids) > 1
+            for event_id in run.event_ids[1:]
+        ]
+        return self._many("insert_run", rows) + self._many("insert_run_event", more)
+
+    def _runs(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        """Runs that go on or ended, each with its main item if that changed too."""
+        plain: list[Values] = []
+        whole: list[Values] = []
+        mains: list[Values] = []
+        for run_id, run in changes.runs.items():
+            entry = touched[run_id]
+            main = self._main(changes, run, entry)
+            if main is not None:
+                whole.append((*standing_values(run), *main, entry.seq))
+            elif run != entry.run:
+                plain.append((*standing_values(run), entry.seq))
+        for (run_id, key), item in changes.items.items():
+            if key == MAIN and run_id not in changes.runs and run_id not in changes.started:
+                mains.append((*main_values(item), touched[run_id].seq))
+        rows = self._many("change_run_and_main", whole)
+        return rows + self._many("change_run", plain) + self._many("change_main", mains)
+
+    def _main(self, changes: Changes, run: Run, entry: RunEntry) -> Values | None:
+        """The columns of the main item, if they changed."""
+        if run.id in changes.ended:
+            return NO_ITEM if entry.main is not None else None
+        slot = (run.id, MAIN)
+        if slot not in changes.items or changes.items[slot] == entry.main:
+            return None
+        return main_values(changes.items[slot])
+
+    def _steps(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        rows = [step_values(touched[step.run_id].seq, step) for step in changes.steps]
+        return self._many("insert_step", rows)
+
+    def _items(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        """Items other than main ones. Those of runs that ended go with them."""
+        put: list[Values] = []
+        drop: list[Values] = []
+        for (run_id, key), item in changes.items.items():
+            if key == MAIN or run_id in changes.ended:
+                continue
+            if item is not None:
+                put.append(item_values(item))
+                continue
+            entry = touched.get(run_id)
+            if entry is None or key in entry.items:
+                drop.append((run_id, key))
+        return self._many("put_item", put) + self._many("drop_item", drop)
+
+    def _waits(self, changes: Changes) -> int:
+        put: list[Values] = []
+        drop: list[Values] = []
+        for (run_id, step_id), wait in changes.waits.items():
+            if run_id in changes.ended:
+                continue
+            if wait is None:
+                drop.append((run_id, step_id))
+            else:
+                put.append(wait_values(wait))
+        return self._many("put_wait", put) + self._many("drop_wait", drop)
+
+    def _ended(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        items: list[Values] = [(run_id,) for run_id in changes.ended if touched[run_id].items]
+        waits: list[Values] = [(run_id,) for run_id in changes.ended if touched[run_id].waits]
+        return self._many("drop_items_of_run", items) + self._many("drop_waits_of_run", waits)
+
+    def _catalog(self, changes: Changes) -> int:
+        gone: list[Values] = [(name,) for name, app in changes.apps.items() if app is None]
+        rows = self._many("drop_app", gone) + self._many("drop_functions_of_app", gone)
+        there = [app_values(app) for app in changes.apps.values() if app is not None]
+        rows += self._many("put_app", there)
+        dropped: list[Values] = [(slug,) for slug, row in changes.functions.items() if row is None]
+        kept = [function_values(row) for row in changes.functions.values() if row is not None]
+        return rows + self._many("drop_function", dropped) + self._many("put_function", kept)
+
+    def _forget(self, changes: Changes) -> int:
+        runs: list[Values] = [(run_id,) for run_id in changes.forgotten_runs]
+        rows = 0
+        for name in (
+            "forget_steps",
+            "forget_run_events",
+            "forget_notes",
+            "drop_items_of_run",
+            "drop_waits_of_run",
+            "forget_run",
+        ):
+            rows += self._many(name, runs)
+        events: list[Values] = [(event_id,) for event_id in changes.forgotten_events]
+        return rows + self._many("forget_event", events)

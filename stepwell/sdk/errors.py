@@ -259,7 +259,7 @@ class EventValidationError(SendEventsError):
     def __init__(self, problems: Sequence[tuple[int, str, str]], names: Sequence[str] = ()) -> None:
         self.problems = list(problems)
         lines = [
-            f'Event[{index}]{f" {names[index]!r}" if index < len(names) and names[index] else ""}'
+            f"Event[{index}]{f' {names[index]!r}' if index < len(names) and names[index] else ''}"
             f" is invalid: {path}: {text}"
             for index, path, text in self.problems
         ]
@@ -355,19 +355,7 @@ class IndeterminateFunctionWarning(InngestWarning):
     code = "NONDETERMINISTIC_FUNCTION"
 
 
-class AbandonedStepWarning(InngestWarning):
-    """The function returned while steps it had started were waited for by nobody."""
-
-    code = "STEPS_ABANDONED"
-
-
 class NaiveDatetimeWarning(InngestWarning):
     """A datetime without a time zone was taken as local time."""
 
     code = "NAIVE_DATETIME"
-
-
-class OutputTypeWarning(InngestWarning):
-    """The annotated type of a step's result cannot be used to decode it."""
-
-    code = "OUTPUT_TYPE_UNUSABLE"

@@ -1,0 +1,319 @@
+"""Results as JSON and back, by their declared type: the only place that decides how they travel.
+
+Three kinds of codec: `PlainCodec` for types JSON knows, `TypedCodec` for what msgspec understands
+(dataclasses, TypedDict, datetime, UUID, Decimal, Enum, bytes, sets, tuples, Pydantic models among
+them), `PydanticCodec` for the rest.
+
+Law: `settle(value)` gives what `decode` will give on every replay, of the same type.
+Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from types import UnionType
+from typing import (
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
+
+import msgspec
+import pydantic
+from typing_extensions import TypeAliasType
+
+from stepwell.sdk.serializer import Serializer
+from stepwell.wire.canonical import canonical
+
+
+class Unspecified:
+    """Stands for an `output_type` that was not given; None is a type too."""
+
+
+UNSPECIFIED = Unspecified
+
+_SAFE_INTEGER = 2**53
+_LONG_NUMBER = re.compile(rb"[0-9]{16}")
+_NULL, _TRUE, _FALSE = (msgspec.Raw(word) for word in (b"null", b"true", b"false"))
+_ENCODER = msgspec.json.Encoder()
+_ANY = msgspec.json.Decoder()
+_PLAIN_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_CACHE_MAX = 4096
+
+
+class CodecError(ValueError):
+    """A value cannot travel as JSON, or JSON does not fit a type. The text says how to mend it."""
+
+
+class Codec(Protocol):
+    """How results of one type travel."""
+
+    def encode(self, value: object) -> msgspec.Raw:
+        """A value as canonical JSON. Raises CodecError."""
+        ...
+
+    def decode(self, raw: msgspec.Raw) -> Any:
+        """The value JSON stands for. Raises CodecError."""
+        ...
+
+
+def settle(codec: Codec, value: object) -> tuple[msgspec.Raw, Any]:
+    """A result as it travels, and as every replay will give it (D-4). Raises CodecError."""
+    if codec is PLAIN:
+        kind = type(value)
+        if value is None:
+            return _NULL, None
+        if kind is bool:
+            return (_TRUE if value else _FALSE), value
+        if kind is str or (kind is int and -_SAFE_INTEGER <= cast(int, value) <= _SAFE_INTEGER):
+            return _plain_scalar(value), value
+    raw = codec.encode(value)
+    return raw, codec.decode(raw)
+
+
+def _plain_scalar(value: object) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(_ENCODER.encode(value))
+    except UnicodeEncodeError:
+        raise CodecError(_SURROGATES) from None
+
+
+_SURROGATES = "text with lone surrogates is no JSON: encode it with errors='replace' first"
+
+
+def _canonical(body: bytes) -> msgspec.Raw:
+    """JSON as servers keep it, if nothing is lost that way."""
+    if _LONG_NUMBER.search(body):
+        _refuse_long_integers(_ANY.decode(body))
+    try:
+        return msgspec.Raw(canonical(body))
+    except ValueError as error:
+        raise CodecError(str(error)) from None
+
+
+def _refuse_long_integers(value: object) -> None:
+    if isinstance(value, int):
+        if not -_SAFE_INTEGER <= value <= _SAFE_INTEGER:
+            raise CodecError(f"{value} is beyond 2**53, where JSON rounds: return it as text")
+    elif isinstance(value, dict):
+        for item in cast(dict[str, object], value).values():
+            _refuse_long_integers(item)
+    elif isinstance(value, list):
+        for item in cast(list[object], value):
+            _refuse_long_integers(item)
+
+
+class PlainCodec:
+    """Values JSON knows: text, numbers, booleans, None, dicts with text keys, lists and tuples."""
+
+    def encode(self, value: object) -> msgspec.Raw:
+        """A value as canonical JSON. Tuples become lists. Raises CodecError."""
+        try:
+            body = _PLAIN_ENCODER.encode(value).encode()
+        except UnicodeEncodeError:
+            raise CodecError(_SURROGATES) from None
+        except TypeError as error:
+            raise CodecError(
+                f"{error}: annotate the return type of the step's handler, or name it with"
+                " output_type="
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise CodecError(f"{error}: return plain finite values") from None
+        return _canonical(body)
+
+    def decode(self, raw: msgspec.Raw) -> Any:
+        """Plain values. Raises CodecError."""
+        try:
+            return _ANY.decode(raw)
+        except msgspec.DecodeError as error:
+            raise CodecError(str(error)) from None
+
+
+PLAIN = PlainCodec()
+
+
+def _encode_model(value: object) -> object:
+    if isinstance(value, pydantic.BaseModel):
+        return value.model_dump(mode="json", by_alias=True, round_trip=True)
+    if isinstance(value, complex) or not hasattr(type(value), "__get_pydantic_core_schema__"):
+        raise CodecError(f"{type(value).__qualname__} is nothing JSON can carry: return plain data")
+    return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+
+
+def _decode_model(kind: type, value: object) -> object:
+    if issubclass(kind, pydantic.BaseModel):
+        return kind.model_validate(value, strict=False)
+    return _adapter(kind).validate_python(value)
+
+
+def _adapter(kind: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(kind)
+
+
+class TypedCodec:
+    """Values of a type msgspec understands; Pydantic models inside it by Pydantic's rules."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self._encoder = msgspec.json.Encoder(enc_hook=_encode_model)
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+            kind, dec_hook=_decode_model
+        )
+
+    def encode(self, value: object) -> msgspec.Raw:
+        """A value as canonical JSON. Raises CodecError."""
+        try:
+            body = self._encoder.encode(value)
+        except CodecError:
+            raise
+        except Exception as error:
+            raise CodecError(f"{type(value).__qualname__} cannot be written: {error}") from error
+        return _canonical(body)
+
+    def decode(self, raw: msgspec.Raw) -> Any:
+        """A value of the type. Raises CodecError."""
+        try:
+            return self._decoder.decode(raw)
+        except Exception as error:
+            raise CodecError(f"{_shown(raw)} is no {name_of(self.kind)}: {error}") from error
+
+
+class PydanticCodec:
+    """Values of a type only Pydantic understands, such as a union of models."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self._adapter = _adapter(kind)
+
+    def encode(self, value: object) -> msgspec.Raw:
+        """A value as canonical JSON. Raises CodecError."""
+        try:
+            body = self._adapter.dump_json(value, by_alias=True, round_trip=True, warnings="error")
+        except Exception as error:
+            raise CodecError(
+                f"{type(value).__qualname__} is no {name_of(self.kind)}: {error}"
+            ) from error
+        return _canonical(body)
+
+    def decode(self, raw: msgspec.Raw) -> Any:
+        """A value of the type. Raises CodecError."""
+        try:
+            return self._adapter.validate_json(bytes(raw))
+        except Exception as error:
+            raise CodecError(f"{_shown(raw)} is no {name_of(self.kind)}: {error}") from error
+
+
+class SerializerCodec:
+    """A user's own serializer, for one type."""
+
+    def __init__(self, serializer: Serializer, kind: object) -> None:
+        self._serializer = serializer
+        self.kind = kind
+
+    def encode(self, value: object) -> msgspec.Raw:
+        """A value as canonical JSON, by the user's rules. Raises CodecError."""
+        try:
+            plain = self._serializer.serialize(value, self.kind)
+        except Exception as error:
+            raise CodecError(f"the serializer failed: {error}") from error
+        return PLAIN.encode(plain)
+
+    def decode(self, raw: msgspec.Raw) -> Any:
+        """A value of the type, by the user's rules. Raises CodecError."""
+        plain = PLAIN.decode(raw)
+        try:
+            return self._serializer.deserialize(plain, self.kind)
+        except Exception as error:
+            raise CodecError(f"the serializer failed: {error}") from error
+
+
+def _shown(raw: msgspec.Raw) -> str:
+    text = bytes(raw).decode(errors="replace")
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def name_of(kind: object) -> str:
+    """A type as people write it."""
+    return kind.__qualname__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+
+
+_ATOMS = frozenset({str, int, bool, type(None), None, object, Any})
+_PLAIN_SEQUENCES = frozenset({list, Sequence})
+_PLAIN_MAPPINGS = frozenset({dict, Mapping})
+
+
+def is_plain(kind: Any) -> bool:
+    """Do values of a type come back from JSON as they went? Floats do not: 5.0 comes back as 5."""
+    if isinstance(kind, TypeAliasType):
+        return is_plain(kind.__value__)
+    try:
+        if kind in _ATOMS or kind in (list, dict):
+            return True
+    except TypeError:
+        return False
+    if isinstance(kind, TypeVar):
+        return True
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return all(map(is_plain, args)) or _is_json(args)
+    if origin is Literal:
+        return all(type(value) in (str, int, bool, type(None)) for value in args)
+    if origin in _PLAIN_SEQUENCES:
+        return all(map(is_plain, args))
+    if origin in _PLAIN_MAPPINGS:
+        return len(args) == 2 and args[0] is str and is_plain(args[1])
+    if is_typeddict(kind):
+        return all(map(is_plain, get_type_hints(kind).values()))
+    return False
+
+
+def _is_json(args: tuple[Any, ...]) -> bool:
+    """Is a union that of all JSON values? Its floats are whatever JSON makes of them."""
+    return {str, int, float, bool, type(None)} <= set(args) and all(
+        is_plain(kind) for kind in args if kind is not float
+    )
+
+
+_codecs: dict[Any, Codec] = {}
+
+
+def codec_of(kind: Any) -> Codec:
+    """The codec of a type. Raises CodecError if no rule fits it."""
+    try:
+        found = _codecs.get(kind)
+    except TypeError:
+        return _new_codec(kind)
+    if found is None:
+        found = _new_codec(kind)
+        if len(_codecs) >= _CACHE_MAX:
+            _codecs.clear()
+        _codecs[kind] = found
+    return found
+
+
+def _new_codec(kind: Any) -> Codec:
+    if is_plain(kind):
+        return PLAIN
+    try:
+        return TypedCodec(kind)
+    except (TypeError, msgspec.ValidationError):
+        pass
+    try:
+        return PydanticCodec(kind)
+    except Exception as error:  # noqa: BLE001 - whatever Pydantic says of a type it cannot use
+        raise CodecError(f"{name_of(kind)} is no type JSON can carry: {error}") from None
+
+
+def encode_any(value: object) -> msgspec.Raw:
+    """A value of unknown type, for a reader who knows it or wants plain JSON. Raises CodecError."""
+    try:
+        return PLAIN.encode(value)
+    except CodecError:
+        return codec_of(type(value)).encode(value)

@@ -1,0 +1,336 @@
+"""Drives a coroutine handler: one call, on whatever event loop it is awaited.
+
+A handler that is a single task never goes through the loop for a step: what to do is known at
+once. With several tasks, a step waits until the handler is idle (see `idle.py`); then one step is
+settled, or the call ends. The handler is left by `Suspended`.
+
+Law: results are given back one at a time, in the order in which the steps ended, and the handler
+goes idle in between; new steps are reported only when it is idle.
+Source: http.md 8.1; features D-14, D-16, D-17.
+"""
+
+import asyncio
+import inspect
+import time
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias
+
+import msgspec
+
+from stepwell.sdk.codec import Codec, CodecError, settle
+from stepwell.sdk.errors import ParallelIndexingWarning
+from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution.call import Call, arguments, overridden
+from stepwell.sdk.execution.idle import IdleWatch
+from stepwell.sdk.execution.pool import in_thread, steps
+from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.strand import Strand, watch
+from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
+from stepwell.sdk.execution.waiting import StepFuture, Survey, survey
+from stepwell.sdk.handler import Colour, Traits, traits_of
+from stepwell.wire.execution import CallResponse
+from stepwell.wire.operation import Operation
+
+CLEANUP_SECONDS = 5.0
+"""How long tasks of a handler that was left may take to close what they hold open."""
+
+Save: TypeAlias = Callable[[tuple[Operation, ...]], Awaitable[object]]
+"""Keeps finished steps: its return means they are committed; if it raises, they are not."""
+
+
+class AsyncCall(Call):
+    """One call of a coroutine handler: `run` it once.
+
+    With `save` the handler goes on after each step that ran well here, once that is saved.
+    """
+
+    def __init__(self, *given: Any, save: Save | None = None, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.watcher = self
+        self.open = True
+        self._save = save
+        self._main: Strand | None = None
+        self._strands: dict[Strand, None] = {}
+        self._waiting: dict[StepFuture, Met] = {}
+        self._executing = 0
+        self._idle = IdleWatch(self._survey, self._settle_one)
+        self._host = asyncio.current_task()
+        self._host_cancelled = False
+        self._left: asyncio.Future[None] | None = None
+        self._indexing_told = False
+
+    # The handler as a whole
+
+    @property
+    def closing(self) -> bool:
+        """The call has its answer; whatever still runs is to be left."""
+        return self.answer is not None
+
+    async def run(self, work: Coroutine[Any, Any, Any]) -> CallResponse:
+        """Run the handler's coroutine until the call ends. Cancelling this cancels the handler."""
+        watch(asyncio.get_running_loop())
+        self._main = Strand(work, self)
+        self._strands[self._main] = None
+        token = HOME.set(self)
+        try:
+            answer = await self._result(self._main)
+            if self.answer is None and self._strands:
+                await self._linger()
+            self.answer = self.answer or answer
+            return self.answer
+        finally:
+            self.open = False
+            HOME.reset(token)
+            self._idle.stop()
+            if self._strands:
+                await self._dismiss()
+
+    async def _result(self, main: Strand) -> CallResponse:
+        try:
+            value = await main
+        except asyncio.CancelledError:
+            if self.answer is None:
+                raise
+            return self.answer
+        except BaseException as error:
+            if self.answer is None and isinstance(error, Exception):
+                return await self._broke(error)
+            if self.answer is None or isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            return self.answer
+        return await self._returned(value) if self.answer is None else self.answer
+
+    async def _returned(self, value: object) -> CallResponse:
+        return self.returned(value)
+
+    async def _broke(self, error: Exception) -> CallResponse:
+        return self.broke(error)
+
+    async def _linger(self) -> None:
+        """The handler returned: run the steps it started that nobody ever waited for."""
+        self._left = asyncio.get_running_loop().create_future()
+        self._idle.soon()
+        await self._left
+
+    async def _dismiss(self) -> None:
+        """Leave what the handler started and did not wait for, and let it close what it holds."""
+        tasks = [strand.task for strand in self._strands if strand.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
+
+    # Steps
+
+    async def run_step(
+        self,
+        ask: Ask,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        output_type: object,
+    ) -> Any:
+        """Meet a step that is a handler: its known result, or what it returns now."""
+        met = self.meet(ask)
+        traits = traits_of(handler)
+        codec = self.codec_of(traits, output_type)
+        verdict = await self._verdict(met)
+        if isinstance(verdict, Run):
+            return await self._execute(verdict, handler, args, traits, codec)
+        return self.decoded(met, self._known(verdict), codec)
+
+    async def perform(self, ask: Ask) -> msgspec.Raw:
+        """Meet a step that the server does: its known result, as JSON."""
+        return self._known(await self._verdict(self.meet(ask)))
+
+    async def _verdict(self, met: Met) -> Verdict:
+        if len(self._strands) > 1:
+            return await self._turn(met)
+        verdict = self.replay.settle((met,))
+        if isinstance(verdict, Run):
+            self._executing += 1
+        return verdict
+
+    def _known(self, verdict: Verdict) -> msgspec.Raw:
+        if isinstance(verdict, Replayed):
+            if not self.fresh and not self.memos.any_unseen and not self._waiting:
+                self.fresh = True
+            return verdict.data
+        if isinstance(verdict, Raise):
+            raise self.raised(verdict.met, verdict.failure)
+        assert not isinstance(verdict, Run)
+        self.end(verdict)
+        self._leave()
+        raise Suspended
+
+    async def _execute(
+        self,
+        verdict: Run,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        traits: Traits,
+        codec: Codec,
+    ) -> Any:
+        met = verdict.met
+        self.doubt()
+        self.fresh = True
+        given = overridden(args, verdict.input)
+        began_ns = time.time_ns()
+        token = INSIDE_STEP.set(met.name)
+        try:
+            value = await _called(handler, given, traits.colour)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is its result
+            INSIDE_STEP.reset(token)
+            self._end_with(met, error, began_ns, given)
+            raise Suspended from None
+        except BaseException:
+            INSIDE_STEP.reset(token)
+            raise
+        finally:
+            self._executing -= 1
+            if self._waiting:
+                self._idle.soon()
+        INSIDE_STEP.reset(token)
+        try:
+            data, value = settle(codec, value)
+        except CodecError as error:
+            problem = self.unserializable(met, value, traits, error)
+            self._end_with(met, problem, began_ns, given)
+            raise Suspended from None
+        await self._keep(self.ran(met, data, began_ns, arguments(given)))
+        return value
+
+    async def _keep(self, operation: Operation) -> None:
+        """Save a finished step and go on; without a way to save, or if it fails, end the call."""
+        if self._save is not None:
+            try:
+                await self._save((operation,))
+            except Exception:  # noqa: BLE001 - the answer still carries the step
+                self._save = None
+            else:
+                self.attempt = 0
+                return
+        self.answer = outcome.reported((operation,))
+        self._leave()
+        raise Suspended
+
+    def _end_with(
+        self, met: Met, error: BaseException, began_ns: int, given: tuple[Any, ...]
+    ) -> None:
+        operation, retry_after = self.failed(met, error, began_ns, arguments(given))
+        self.answer = outcome.reported((operation,), retry_after)
+        self._leave()
+
+    # Several tasks
+
+    async def _turn(self, met: Met) -> Verdict:
+        """Wait until the handler is idle and it is this step's turn."""
+        self._warn_of_indexing(met)
+        future = StepFuture()
+        self._waiting[future] = met
+        self._idle.progressed()
+        try:
+            return await future
+        except BaseException:
+            if future.done() and not future.cancelled() and isinstance(future.result(), Run):
+                self._executing -= 1  # it was to run, and was cancelled before it began
+            raise
+        finally:
+            del self._waiting[future]
+            if self._waiting:
+                self._idle.soon()
+
+    def _warn_of_indexing(self, met: Met) -> None:
+        if met.name.index == 0 or self._indexing_told:
+            return
+        if any(other.name.id == met.name.id for other in self._waiting.values()):
+            self._indexing_told = True
+            warnings.warn(
+                ParallelIndexingWarning(
+                    f'step id "{met.name.id}" is used by parallel branches: which of them is first'
+                    " may differ between calls; give each an id of its own"
+                ),
+                stacklevel=2,
+            )
+
+    def _survey(self) -> Survey | None:
+        """A look at the tasks, if there is something to decide."""
+        if self.closing or self._executing or self._main is None:
+            return None
+        if not self._waiting and self._left is None:
+            return None
+        if self._left is None:
+            return survey((self._main,), self._strands)
+        found = survey((), self._strands)
+        found.world.clear()
+        return found
+
+    def _settle_one(self) -> None:
+        """The handler is idle: settle one step, or end the call."""
+        waiting = self._waiting
+        if self._left is not None:
+            adrift = {strand.waiting_on for strand in self._strands if not strand.joined}
+            waiting = {future: met for future, met in waiting.items() if future in adrift}
+            if not waiting:
+                self._leave()
+                return
+        verdict = self.replay.settle(tuple(waiting.values()))
+        if not isinstance(verdict, Replayed | Raise | Run):
+            self.end(verdict)
+            self._leave()
+            return
+        if isinstance(verdict, Run):
+            self._executing += 1
+        for future, met in waiting.items():
+            if met is verdict.met:
+                future.set_result(verdict)
+                return
+
+    def _leave(self) -> None:
+        """Wake whatever still waits, so that it is unwound."""
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        if not self.closing:
+            return
+        running = asyncio.current_task() if self._strands else None
+        for strand in tuple(self._strands):
+            if strand is self._main:
+                self._wake_main(strand)
+            elif strand.task is not None and strand.task is not running:
+                strand.task.cancel()
+
+    def _wake_main(self, main: Strand) -> None:
+        if main.waiting_on is not None and self._host is not None and not self._host_cancelled:
+            self._host_cancelled = True
+            self._host.cancel()
+
+    # What strands report
+
+    def began(self, strand: Strand) -> None:
+        """A task of the handler was started."""
+        self._strands[strand] = None
+
+    def moved(self) -> None:
+        """A task of the handler was resumed."""
+        self._idle.moved()
+
+    def unwinds(self, strand: Strand) -> None:
+        """A task is about to be left."""
+        if strand is self._main and self._host_cancelled and self._host is not None:
+            self._host.uncancel()
+
+    def ended(self, strand: Strand) -> None:
+        """A task of the handler came to its end."""
+        self._strands.pop(strand, None)
+        if self._waiting or self._left is not None:
+            self._idle.soon()
+
+
+async def _called(handler: Callable[..., Any], args: tuple[Any, ...], colour: Colour) -> Any:
+    if colour is Colour.COROUTINE:
+        return await handler(*args)
+    if colour is Colour.PLAIN:
+        value = await in_thread(steps, handler, *args)
+    else:
+        value = handler(*args)
+    return await value if inspect.isawaitable(value) else value

@@ -1,0 +1,228 @@
+"""One call of one function, whatever its colour: what was met, what it means, what is answered.
+
+The shells `_async.py` and `_sync.py` add waiting. Nothing here waits or blocks.
+Source: http.md 6.5 to 6.8, 8.1.
+"""
+
+import datetime as dt
+import time
+import warnings
+from typing import Any
+
+import msgspec
+
+from stepwell.sdk.codec import (
+    PLAIN,
+    UNSPECIFIED,
+    Codec,
+    CodecError,
+    SerializerCodec,
+    codec_of,
+    encode_any,
+    name_of,
+)
+from stepwell.sdk.errors import (
+    Error,
+    ErrorCode,
+    IndeterminateFunctionWarning,
+    OutputUnserializableError,
+    RetryAfterError,
+    StepError,
+    StepNestedError,
+    StepUnexpectedError,
+)
+from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution.memo import Memos
+from stepwell.sdk.execution.replay import Ask, Met, Missing, Replay, Report
+from stepwell.sdk.execution.suspension import INSIDE_STEP, Suspended
+from stepwell.sdk.failure import failure_of, step_error
+from stepwell.sdk.handler import Traits
+from stepwell.sdk.serializer import Serializer
+from stepwell.wire import limit
+from stepwell.wire.execution import CallRequest, CallResponse
+from stepwell.wire.failure import Failure
+from stepwell.wire.operation import StepError as StepErrorOperation
+from stepwell.wire.operation import StepFailed, StepRun, Timing
+
+_SHOWN_STEPS_MAX = 25
+
+
+class Call:
+    """What both colours know of a call. `answer` is set once, when the call ends."""
+
+    def __init__(
+        self,
+        request: CallRequest,
+        *,
+        target: str,
+        function_id: str,
+        output: Codec | None = None,
+        serializer: Serializer | None = None,
+    ) -> None:
+        ctx = request.ctx
+        stack = ctx.stack.stack if ctx.stack is not None else ()
+        self.memos = Memos(request.steps, stack)
+        self.replay = Replay(
+            self.memos, target=target, immediate=not ctx.disable_immediate_execution
+        )
+        self.run_id = ctx.run_id
+        self.attempt = ctx.attempt
+        self.max_attempts = ctx.max_attempts
+        self.function_id = function_id
+        self.answer: CallResponse | None = None
+        self.step: object = None
+        self.watcher: Any = None
+        self.fresh = not self.memos.any_unseen
+        """New code runs now; before that, everything was seen by an earlier call."""
+        self._output = output
+        self._serializer = serializer
+        self._doubt_told = False
+
+    # Steps that are met
+
+    def meet(self, ask: Ask) -> Met:
+        """Name the step met now. Raises Suspended after the end, StepNestedError inside a step."""
+        outer = INSIDE_STEP.get()
+        if outer is not None:
+            raise StepNestedError(
+                f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
+                " itself, or call its handler directly"
+            )
+        if self.answer is not None:
+            raise Suspended
+        return self.replay.meet(ask)
+
+    def codec_of(self, traits: Traits, output_type: object) -> Codec:
+        """How a step's result travels: by `output_type` if given, else by annotation."""
+        if output_type is UNSPECIFIED:
+            return traits.codec
+        if self._serializer is not None:
+            return SerializerCodec(self._serializer, output_type)
+        return codec_of(output_type)
+
+    def decoded(self, met: Met, data: msgspec.Raw, codec: Codec) -> Any:
+        """A known result as user code gets it."""
+        try:
+            return codec.decode(data)
+        except CodecError as error:
+            raise OutputUnserializableError(
+                f'the stored result of step "{met.title}" does not fit its type: {error}; was the'
+                " type changed while runs were under way?"
+            ) from error
+
+    def raised(self, met: Met, failure: Failure) -> StepError:
+        """A known failure as user code gets it."""
+        return step_error(failure, step_id=met.name.id)
+
+    # Steps that are run
+
+    def unserializable(self, met: Met, value: object, traits: Traits, error: CodecError) -> Error:
+        """What a step fails with whose result cannot travel."""
+        words = f"{error} ({traits.problem})" if traits.problem else str(error)
+        return OutputUnserializableError(
+            f'the result of step "{met.title}", a {name_of(type(value))}, cannot be stored: {words}'
+        )
+
+    def ran(self, met: Met, data: msgspec.Raw, began_ns: int, given: msgspec.Raw | None) -> StepRun:
+        """The operation of a step that ran well."""
+        return outcome.step_ran(met, data, Timing(began_ns, time.time_ns() - began_ns), given)
+
+    def failed(
+        self, met: Met, error: BaseException, began_ns: int, given: msgspec.Raw | None
+    ) -> tuple[StepErrorOperation | StepFailed, outcome.RetryAfter | None]:
+        """The operation of a step that raised, and when to try again if it said so."""
+        retriable = error.is_retriable if isinstance(error, Error) else True
+        final = outcome.is_final(
+            retriable=retriable, attempt=self.attempt, max_attempts=self.max_attempts
+        )
+        timing = Timing(began_ns, time.time_ns() - began_ns)
+        operation = outcome.step_broke(
+            met, failure_of(error), final=final, timing=timing, given=given
+        )
+        return operation, None if final else retry_after(error)
+
+    # Ends
+
+    def end(self, verdict: Report | Missing) -> None:
+        """End the call by what was met; the handler is left."""
+        self.doubt()
+        if isinstance(verdict, Report):
+            self.answer = outcome.reported(verdict.operations)
+            return
+        found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX]) or "none"
+        error = StepUnexpectedError(
+            f'Could not find step "{verdict.wanted}" to run; steps found instead: {found}. Was the'
+            " function changed while runs were under way?"
+        )
+        self.answer = self.broke(error)
+
+    def doubt(self) -> None:
+        """Warn, once a call, if there are new steps although known ones were not met (E-161)."""
+        if self._doubt_told or self.replay.target is not None or not self.memos.any_unseen:
+            return
+        self._doubt_told = True
+        unseen = self.memos.unseen()
+        warnings.warn(
+            IndeterminateFunctionWarning(
+                f'function "{self.function_id}" met new steps before {len(unseen)} known ones'
+                f" ({', '.join(unseen[:_SHOWN_STEPS_MAX])}): steps were renamed, or depend on"
+                " something that differs between calls"
+            ),
+            stacklevel=2,
+        )
+
+    def returned(self, value: object) -> CallResponse:
+        """The answer if the handler returned this."""
+        try:
+            data = encode_any(value) if self._output in (None, PLAIN) else self._encode(value)
+        except CodecError as error:
+            return self.broke(
+                OutputUnserializableError(
+                    f'the result of function "{self.function_id}", a {name_of(type(value))},'
+                    f" cannot be stored: {error}"
+                )
+            )
+        return outcome.returned(data)
+
+    def _encode(self, value: object) -> msgspec.Raw:
+        assert self._output is not None
+        try:
+            return self._output.encode(value)
+        except CodecError:
+            if isinstance(self._output, SerializerCodec):
+                raise
+            return encode_any(value)
+
+    def broke(self, error: BaseException) -> CallResponse:
+        """The answer if the handler raised this."""
+        known = error if isinstance(error, Error) else None
+        return outcome.broke(
+            failure_of(error),
+            code=(known.code if known else ErrorCode.UNKNOWN).value,
+            retriable=known.is_retriable if known else True,
+            retry_after=retry_after(error),
+        )
+
+
+def retry_after(error: BaseException) -> dt.timedelta | dt.datetime | None:
+    """When an error wants to be tried again, if it says so."""
+    return error.retry_after if isinstance(error, RetryAfterError) else None
+
+
+def arguments(given: tuple[object, ...]) -> msgspec.Raw | None:
+    """The arguments of a step as they can be shown and edited; None if they are no plain JSON."""
+    if not given:
+        return None
+    try:
+        shown = PLAIN.encode(list(given))
+    except CodecError:
+        return None
+    return shown if len(shown) <= limit.STEP_INPUT_BYTES_MAX else None
+
+
+def overridden(given: tuple[object, ...], override: msgspec.Raw | None) -> tuple[Any, ...]:
+    """The arguments to run a step with: those the server put in their place, if it did."""
+    if override is None:
+        return given
+    found = PLAIN.decode(override)
+    return tuple(found) if isinstance(found, list) else (found,)

@@ -1,0 +1,65 @@
+"""The bounded pool of threads in which plain (blocking) user code runs beside an event loop.
+
+The only place that decides how many there are. Source: features D-15; C.12 item 7.
+"""
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+T = TypeVar("T")
+
+THREADS_VARIABLE = "STEPWELL_THREADS"
+
+
+def threads_max() -> int:
+    """How many handlers and steps may block at the same time in this process."""
+    given = os.environ.get(THREADS_VARIABLE, "")
+    if not given:
+        return min(64, (os.cpu_count() or 1) * 4 + 12)
+    if not given.isdecimal() or int(given) < 1:
+        raise ValueError(f"{THREADS_VARIABLE}={given!r}: set it to a whole number above 0")
+    return int(given)
+
+
+class Pool:
+    """Threads, started when they are first needed; made anew after a fork."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+
+    def executor(self) -> ThreadPoolExecutor:
+        """The threads."""
+        if self._executor is None:
+            with self._lock:
+                if self._executor is None:
+                    self._executor = ThreadPoolExecutor(threads_max(), "stepwell-sync")
+        return self._executor
+
+    def forget(self) -> None:
+        """Leave the threads to the process they belong to."""
+        self._lock = threading.Lock()
+        self._executor = None
+
+
+handlers = Pool()
+"""For whole handlers: each holds its thread until its call ends."""
+steps = Pool()
+"""For steps of asynchronous handlers; apart, so that waiting handlers cannot starve them."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=handlers.forget)
+    os.register_at_fork(after_in_child=steps.forget)
+
+
+async def in_thread(pool: Pool, work: Callable[..., T], *args: object) -> T:
+    """Run blocking work in a pool, in a copy of the caller's context variables."""
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(pool.executor(), partial(context.run, work, *args))

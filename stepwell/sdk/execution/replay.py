@@ -1,0 +1,173 @@
+"""What becomes of a step the handler has met. Pure: it knows no loop, no thread and no user code.
+
+A shell (`_async.py`, `_sync.py`) tells it which steps were met and, when the handler can go no
+further, asks what to do. The answer is one of
+
+    Replayed   the step is known: give its result to the handler
+    Raise      the step is known to have failed: raise in the handler
+    Run        run the step's handler now
+    Report     end the call: tell the server about new steps
+    Missing    end the call: the step the server asked for was not met
+
+Law: results are given back one at a time, in the order in which the steps ended, so that a race
+has the same winner in every call.
+Source: http.md 8.1.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from stepwell.sdk.execution.identity import Names, StepName
+from stepwell.sdk.execution.memo import Known, KnownFailure, Memos, Override
+from stepwell.wire.execution import TARGET_DISCOVERY
+from stepwell.wire.failure import Failure
+from stepwell.wire.operation import Operation, StepPlanned, Userland
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False):
+    """A step as user code asks for it.
+
+    `title` is its display name; `mode` the parallel mode it is called in, or empty; `grouped` says
+    that it must be planned even if it is alone; `kind` refines what is shown of it. `report` makes
+    the operation of a step that the server does; without it the step is a handler to run here.
+    """
+
+    id: str
+    title: str = ""
+    mode: str = ""
+    grouped: bool = False
+    kind: str = ""
+    report: "Callable[[Met], Operation] | None" = None
+
+
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A step the handler met: what it asked for, its name in this run, and what is known of it."""
+
+    ask: Ask
+    name: StepName
+    memo: Known | KnownFailure | Override | None
+
+    @property
+    def title(self) -> str:
+        """What people are shown."""
+        return self.ask.title or self.name.id
+
+
+class Replayed(msgspec.Struct, frozen=True, gc=False):
+    """The step is known; `data` is its result as JSON."""
+
+    met: Met
+    data: msgspec.Raw
+
+
+class Raise(msgspec.Struct, frozen=True, gc=False):
+    """The step is known to have failed."""
+
+    met: Met
+    failure: Failure
+
+
+class Run(msgspec.Struct, frozen=True, gc=False):
+    """Run the step's handler now; `input`, if given, replaces its arguments: a JSON array."""
+
+    met: Met
+    input: msgspec.Raw | None = None
+
+
+class Report(msgspec.Struct, frozen=True, gc=False):
+    """End the call with these operations."""
+
+    operations: tuple[Operation, ...]
+
+
+class Missing(msgspec.Struct, frozen=True, gc=False):
+    """End the call: the handler went as far as it could and did not meet the step asked for."""
+
+    wanted: str
+    found: tuple[str, ...]
+
+
+Verdict: TypeAlias = Replayed | Raise | Run | Report | Missing
+
+
+def plan(met: Met) -> StepPlanned:
+    """The operation that asks for a call of its own for a step."""
+    return StepPlanned(
+        id=met.name.hashed,
+        name=met.title,
+        display_name=met.title,
+        userland=Userland(met.name.id, met.name.index),
+        parallel_mode=met.ask.mode,
+        type=met.ask.kind,
+    )
+
+
+class Replay:
+    """One call of one function: which steps were met, and what the server wants of it.
+
+    `target` is the hashed id of the one step to run, or `step`; `immediate` allows a step that is
+    alone to be run as soon as it is met.
+    """
+
+    def __init__(
+        self, memos: Memos, *, target: str = TARGET_DISCOVERY, immediate: bool = True
+    ) -> None:
+        self.memos = memos
+        self.target = None if target == TARGET_DISCOVERY else target
+        self.immediate = immediate
+        self._names = Names()
+        self._found: list[str] = []
+
+    def meet(self, ask: Ask) -> Met:
+        """Name the step that is met now, and look up what is known of it."""
+        name = self._names.next(ask.id)
+        return Met(ask, name, self.memos.meet(name.hashed))
+
+    def settle(self, waiting: Sequence[Met]) -> Verdict:
+        """What to do now that the handler can go no further than these steps: at least one.
+
+        The verdict concerns a single step (`verdict.met`), or ends the call.
+        """
+        if len(waiting) == 1:
+            return self._settle_alone(waiting[0])
+        rank = self.memos.rank
+        known = [met for met in waiting if isinstance(met.memo, Known | KnownFailure)]
+        if known:
+            return release(min(known, key=lambda met: rank(met.name.hashed)))
+        if self.target is not None:
+            return self._find_target(waiting)
+        return Report(tuple(map(self._operation, waiting)))
+
+    def _settle_alone(self, met: Met) -> Verdict:
+        if isinstance(met.memo, Known | KnownFailure):
+            return release(met)
+        if self.target is not None:
+            return self._find_target((met,))
+        if met.ask.report is None and self.immediate and not met.ask.grouped:
+            return run(met)
+        return Report((self._operation(met),))
+
+    def _find_target(self, waiting: Sequence[Met]) -> Verdict:
+        for met in waiting:
+            if met.name.hashed == self.target:
+                return run(met) if met.ask.report is None else Report((met.ask.report(met),))
+        assert self.target is not None
+        return Missing(self.target, tuple(met.title for met in waiting))
+
+    def _operation(self, met: Met) -> Operation:
+        return plan(met) if met.ask.report is None else met.ask.report(met)
+
+
+def release(met: Met) -> Replayed | Raise:
+    """Give a known step's result to the handler."""
+    if isinstance(met.memo, KnownFailure):
+        return Raise(met, met.memo.failure)
+    assert isinstance(met.memo, Known)
+    return Replayed(met, met.memo.data)
+
+
+def run(met: Met) -> Run:
+    """Run a step's handler, with the arguments the server wants if it named some."""
+    return Run(met, met.memo.input if isinstance(met.memo, Override) else None)

@@ -1,0 +1,166 @@
+"""Every task of a handler, seen from outside: what it waits for, and when it moves.
+
+A strand stands between a task and its coroutine. It forwards everything, remembers the future the
+coroutine waits for, and, once the call has ended, turns whatever wakes the task into `Suspended`.
+
+Law: a task that a handler starts, by whatever library, is a strand of the call; tasks started
+inside a step's handler are not.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Generator, Iterator
+from types import TracebackType
+from typing import Any, Protocol, cast
+
+from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
+
+
+class Watcher(Protocol):
+    """The call that strands report to."""
+
+    open: bool
+    """Tasks started now belong to the call."""
+    closing: bool
+    """The call has ended; strands are to be left."""
+
+    def began(self, strand: "Strand") -> None:
+        """A task was started."""
+        ...
+
+    def moved(self) -> None:
+        """Some strand was resumed."""
+        ...
+
+    def ended(self, strand: "Strand") -> None:
+        """A strand's coroutine has come to its end."""
+        ...
+
+    def unwinds(self, strand: "Strand") -> None:
+        """A strand is about to be left, the call having ended."""
+        ...
+
+
+class Strand(Coroutine[Any, Any, Any]):
+    """A coroutine of a handler, under observation. Awaitable by the task that runs the handler."""
+
+    __slots__ = ("__weakref__", "_inner", "_watcher", "joined", "task", "unwinding", "waiting_on")
+
+    def __init__(self, inner: Coroutine[Any, Any, Any], watcher: Watcher) -> None:
+        self._inner = inner
+        self._watcher = watcher
+        self.task: asyncio.Task[Any] | None = None
+        self.waiting_on: Any = None
+        self.unwinding = False
+        self.joined = False
+
+    @property
+    def inner(self) -> Coroutine[Any, Any, Any]:
+        """The coroutine itself."""
+        return self._inner
+
+    def send(self, value: Any) -> Any:
+        """Resume the coroutine until it waits again."""
+        if self._watcher.closing and not self.unwinding:
+            return self._unwind()
+        self.waiting_on = None
+        self._watcher.moved()
+        try:
+            self.waiting_on = self._inner.send(value)
+        except BaseException as error:
+            self._ended(error)
+            raise
+        return self.waiting_on
+
+    def throw(
+        self,
+        typ: Any,
+        val: Any = None,
+        tb: TracebackType | None = None,
+        /,
+    ) -> Any:
+        """Resume the coroutine with an exception."""
+        if self._watcher.closing and not self.unwinding:
+            return self._unwind()
+        return self._throw(_exception(typ, val, tb))
+
+    def _throw(self, error: BaseException) -> Any:
+        self.waiting_on = None
+        self._watcher.moved()
+        try:
+            self.waiting_on = self._inner.throw(error)
+        except BaseException as raised:
+            self._ended(raised)
+            raise
+        return self.waiting_on
+
+    def _unwind(self) -> Any:
+        self.unwinding = True
+        self._watcher.unwinds(self)
+        return self._throw(Suspended())
+
+    def _ended(self, error: BaseException) -> None:
+        self._watcher.ended(self)
+        if self.task is not None and isinstance(error, Suspended):
+            # For the loop, and for whoever waited for it, the task was cancelled.
+            raise asyncio.CancelledError from None
+
+    def close(self) -> None:
+        """End the coroutine at once."""
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """The strand itself drives: it has all a generator needs for `await`."""
+        return cast(Generator[Any, Any, Any], self)
+
+    def __iter__(self) -> Iterator[Any]:
+        return cast(Iterator[Any], self)
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def __getattr__(self, name: str) -> Any:
+        """What asyncio and debuggers ask of a coroutine: `cr_frame`, `cr_running` and the like."""
+        return getattr(self._inner, name)
+
+
+def _exception(typ: Any, val: Any, tb: TracebackType | None) -> BaseException:
+    error = typ if isinstance(typ, BaseException) else val
+    if not isinstance(error, BaseException):
+        error = typ() if error is None else typ(error)
+    return cast(BaseException, error if tb is None else error.with_traceback(tb))
+
+
+class _Factory:
+    """The loop's task factory, with ours before it."""
+
+    def __init__(self, before: Any) -> None:
+        self._before = before
+
+    def __call__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coro: Any,
+        **options: Any,
+    ) -> Any:
+        home = HOME.get()
+        watcher: Watcher | None = None if home is None else home.watcher
+        if watcher is None or not watcher.open or INSIDE_STEP.get() is not None:
+            return self._make(loop, coro, options)
+        strand = Strand(coro, watcher)
+        watcher.began(strand)
+        task = strand.task = self._make(loop, strand, options)
+        return task
+
+    def _make(
+        self, loop: asyncio.AbstractEventLoop, coro: Any, options: dict[str, Any]
+    ) -> asyncio.Task[Any]:
+        if self._before is not None:
+            return cast(asyncio.Task[Any], self._before(loop, coro, **options))
+        return asyncio.Task(coro, loop=loop, **options)
+
+
+def watch(loop: asyncio.AbstractEventLoop) -> None:
+    """See to it that tasks started on a loop are seen; a factory the loop has is kept."""
+    before = loop.get_task_factory()
+    if not isinstance(before, _Factory):
+        loop.set_task_factory(_Factory(before))

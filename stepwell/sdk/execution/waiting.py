@@ -1,0 +1,163 @@
+"""What the tasks of a handler wait for: steps, each other, or the world.
+
+A handler is idle when nothing it needs can move unless a step is settled. A future does not say
+who will resolve it, so this reads what asyncio and anyio leave behind: the children of a gather,
+the callbacks on a task, the frame that awaits. What it cannot read it takes for the world, which is
+waited for, with patience (see `_async.py`).
+
+The only place that knows the insides of asyncio and anyio. Source: features D-14; http.md 8.1.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from types import CodeType
+from typing import Any, cast
+
+from stepwell.sdk.execution.strand import Strand
+
+
+class StepFuture(asyncio.Future[Any]):
+    """What a task waits for that called a step."""
+
+
+class Survey:
+    """What was found: can anything move, is the world waited for, how deep are gathers nested."""
+
+    __slots__ = ("depth", "moving", "world")
+
+    def __init__(self) -> None:
+        self.moving = False
+        self.world: list[asyncio.Future[Any]] = []
+        self.depth = 0
+
+
+# Functions whose futures are resolved by other tasks, by the file they are written in.
+_ASYNCIO_PRIMITIVES = {
+    "asyncio/taskgroups.py": None,
+    "asyncio/locks.py": None,
+    "asyncio/queues.py": None,
+    "asyncio/tasks.py": frozenset({"wait", "_wait", "wait_for", "_wait_for_one"}),
+}
+_ANYIO_BACKEND = "anyio/_backends/_asyncio.py"
+_ANYIO_PRIMITIVES = frozenset(
+    {"TaskGroup.__aexit__", "TaskHandle.wait", "Event.wait", "Lock.acquire", "Semaphore.acquire"}
+    | {"CapacityLimiter.acquire", "CapacityLimiter.acquire_on_behalf_of", "TaskGroup.start"}
+)
+
+
+def survey(
+    roots: Iterable[Strand],
+    strands: Collection[Strand],
+) -> Survey:
+    """Look at all live `strands`; the handler needs what `roots` need."""
+    found = Survey()
+    by_task = {strand.task: strand for strand in strands if strand.task is not None}
+    for strand in strands:
+        strand.joined = strand.joined or is_joined(strand)
+        future = strand.waiting_on
+        if future is None or future.done():
+            found.moving = True
+            return found
+    seen: set[Strand] = set()
+    todo = list(roots)
+    while todo:
+        strand = todo.pop()
+        if strand not in seen:
+            seen.add(strand)
+            todo += _needs(strand, strand.waiting_on, strands, by_task, found, 1)
+    return found
+
+
+def _needs(
+    strand: Strand,
+    future: Any,
+    strands: Collection[Strand],
+    by_task: dict[asyncio.Task[Any], Strand],
+    found: Survey,
+    depth: int,
+) -> list[Strand]:
+    """The strands that can resolve a future; notes in `found` what else it may wait for."""
+    if isinstance(future, StepFuture):
+        return []
+    if isinstance(future, asyncio.Task):
+        other = by_task.get(cast(asyncio.Task[Any], future))
+        if other is not None:
+            return [other]
+        found.world.append(future)
+        return []
+    children: list[asyncio.Future[Any]] | None = getattr(future, "_children", None)
+    if children is not None:
+        found.depth = max(found.depth, depth)
+        waiting = [child for child in children if not child.done()]
+        if not waiting:
+            found.moving = True  # its callbacks are on their way
+        return [
+            other
+            for child in waiting
+            for other in _needs(strand, child, strands, by_task, found, depth + 1)
+        ]
+    if _is_primitive(strand.inner):
+        return [other for other in strands if other.joined]
+    shielded = [other for other in strands if _resolves(other, future)]
+    if not shielded:
+        found.world.append(future)
+    return shielded
+
+
+def _callbacks(strand: Strand) -> list[Any]:
+    task = strand.task
+    found = getattr(task, "_callbacks", None) or ()
+    return [callback for callback, *_ in found]
+
+
+def is_joined(strand: Strand) -> bool:
+    """Does anybody wait for the task? Dropping it from a set of background tasks does not count."""
+    return any(
+        getattr(callback, "__name__", "") not in ("discard", "remove")
+        for callback in _callbacks(strand)
+    )
+
+
+def _resolves(strand: Strand, future: Any) -> bool:
+    """Does the end of a task resolve this very future, as in `asyncio.shield`?"""
+    for callback in _callbacks(strand):
+        for cell in getattr(callback, "__closure__", None) or ():
+            if cell.cell_contents is future:
+                return True
+    return False
+
+
+def _is_primitive(coroutine: Any) -> bool:
+    """Is the innermost await one that other tasks answer: a lock, a queue, a group of tasks?"""
+    codes = _await_chain(coroutine)
+    for code in reversed(codes):
+        where = code.co_filename.replace("\\", "/")
+        if where.endswith(_ANYIO_BACKEND):
+            return code.co_qualname in _ANYIO_PRIMITIVES
+        known = [names for end, names in _ASYNCIO_PRIMITIVES.items() if where.endswith(end)]
+        if not known:
+            # The nearest code outside of asyncio; what it called decides.
+            return code is not codes[-1]
+        if known[0] is not None and code.co_name not in known[0]:
+            return False
+    return bool(codes)
+
+
+def _await_chain(coroutine: Any) -> list[CodeType]:
+    """The code of every coroutine between the task and what it waits for, innermost last."""
+    codes: list[CodeType] = []
+    while coroutine is not None:
+        code = (
+            getattr(coroutine, "cr_code", None)
+            or getattr(coroutine, "gi_code", None)
+            or getattr(coroutine, "ag_code", None)
+        )
+        if code is None:
+            break
+        codes.append(code)
+        coroutine = (
+            getattr(coroutine, "cr_await", None)
+            or getattr(coroutine, "gi_yieldfrom", None)
+            or getattr(coroutine, "ag_await", None)
+        )
+    return codes

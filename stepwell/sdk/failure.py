@@ -1,0 +1,139 @@
+"""Exceptions as they travel, and back: the only place that turns one into the other.
+
+Law: nothing here raises for any exception or any text, and chains of causes end.
+Source: features E-153 to E-158; http.md 6.7.
+"""
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from stepwell.sdk.errors import Error, StepError, stack_of
+from stepwell.wire import limit
+from stepwell.wire.failure import Failure, decode_failure
+
+MARK = "__serialized"
+SERIALIZE_FAILED = "Could not serialize source error"
+DESERIALIZE_FAILED = "Unknown error; could not reserialize"
+
+
+def serialize_error(error: object) -> dict[str, object]:
+    """An exception as an object with `name`, `message`, `stack`, `__serialized` and its `cause`.
+
+    The members of an exception group come under `errors`, notes at the end of the message. What is
+    serialised already passes unchanged; what is no exception becomes an error with its text.
+    """
+    if is_serialized_error(error):
+        return _as_object(error)
+    try:
+        return _serialized(error, limit.ERROR_CAUSES_MAX, set())
+    except Exception:  # noqa: BLE001 - an exception may break when looked at; it must still travel
+        return {"name": "Error", "message": SERIALIZE_FAILED, "stack": "", MARK: True}
+
+
+def is_serialized_error(value: object) -> bool:
+    """Is this what `serialize_error` returned, or its JSON text? (E-155)"""
+    try:
+        found = _as_object(value)
+    except (TypeError, ValueError):
+        return False
+    return found.get(MARK) is True and "name" in found and "message" in found
+
+
+def _as_object(value: object) -> dict[str, object]:
+    if isinstance(value, str):
+        return msgspec.json.decode(value, type=dict[str, object])
+    if isinstance(value, Mapping):
+        return dict(cast(Mapping[str, object], value))
+    raise TypeError("no object")
+
+
+def _serialized(error: object, depth: int, seen: set[int]) -> dict[str, object]:
+    if not isinstance(error, BaseException):
+        return {"name": "Error", "message": str(error), "stack": "", MARK: True}
+    seen.add(id(error))
+    out: dict[str, object] = {
+        "name": _name(error),
+        "message": _message(error),
+        "stack": _stack(error),
+        MARK: True,
+    }
+    cause = error.__cause__
+    if cause is None and not error.__suppress_context__:
+        cause = error.__context__
+    if cause is not None and depth > 1 and id(cause) not in seen:
+        out["cause"] = _serialized(cause, depth - 1, seen)
+    if isinstance(error, BaseExceptionGroup) and depth > 1:
+        members = cast(BaseExceptionGroup[BaseException], error).exceptions
+        out["errors"] = [_serialized(e, depth - 1, seen) for e in members if id(e) not in seen]
+    return out
+
+
+def _name(error: BaseException) -> str:
+    return error.name if isinstance(error, Error) else type(error).__name__
+
+
+def _message(error: BaseException) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", ())])
+
+
+def _stack(error: BaseException) -> str:
+    if isinstance(error, Error):
+        return error.stack or ""
+    return stack_of(error)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """An exception as the wire carries it, its causes included."""
+    found = serialize_error(error)
+    cause: object = found.get("cause")
+    if "errors" in found:
+        members = {"name": "errors", "message": "", "errors": found["errors"], MARK: True}
+        cause = cause if cause is not None else members
+    return Failure(
+        name=str(found["name"]),
+        message=str(found["message"]),
+        stack=str(found["stack"]),
+        cause=None if cause is None else msgspec.Raw(_encoded(cause)),
+    )
+
+
+def _encoded(value: object) -> bytes:
+    # Text that is no UTF-8 (lone surrogates) cannot be written; it is shown instead.
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(str(value).encode(errors="replace").decode())
+
+
+def step_error(failure: Failure, *, step_id: str | None = None) -> StepError:
+    """What user code catches for a failed step: the original's name, message and stack, chained."""
+    error = StepError(failure.message, failure.name, failure.stack or None, step_id=step_id)
+    error.__cause__ = _cause(failure.cause, limit.ERROR_CAUSES_MAX)
+    return error
+
+
+def _cause(raw: msgspec.Raw | None, depth: int) -> BaseException | None:
+    if raw is None or depth <= 0:
+        return None
+    if bytes(raw[:1] if isinstance(raw, bytes) else raw)[:1] != b"{":
+        return StepError(bytes(raw).decode(errors="replace").strip('"'), "Error", None)
+    failure = decode_failure(raw)
+    error = StepError(failure.message, failure.name, failure.stack or None)
+    error.__cause__ = _cause(failure.cause, depth - 1)
+    return error
+
+
+def deserialize_error(value: object) -> StepError:
+    """A serialised error (object or JSON text) as an exception with its chain of causes (E-154).
+
+    What lacks `name` or `message` becomes an error that says so, without a stack.
+    """
+    try:
+        found = _as_object(value)
+        if not isinstance(found["name"], str) or "message" not in found:
+            raise TypeError("no error")
+        return step_error(decode_failure(msgspec.json.encode(found)))
+    except (TypeError, ValueError, KeyError):
+        return StepError(DESERIALIZE_FAILED, "Error", None)

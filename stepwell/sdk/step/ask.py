@@ -1,0 +1,254 @@
+"""The arguments of step methods as what they ask for: the only place that judges them.
+
+Both colours use it, so that a step means the same in both. Source: features C.5, B-20 to B-31.
+"""
+
+import datetime as dt
+import enum
+import hashlib
+import warnings
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from stepwell.sdk.codec import CodecError, encode_any
+from stepwell.sdk.declaration import Duration, duration_ms
+from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
+from stepwell.sdk.execution.identity import StepName
+from stepwell.sdk.execution.replay import Ask
+from stepwell.sdk.execution.suspension import INSIDE_STEP
+from stepwell.sdk.schema import Event, event_from_wire
+from stepwell.sdk.step import option
+from stepwell.wire import limit
+from stepwell.wire.duration import format_duration
+from stepwell.wire.event import decode_event
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, ulid_time_ms
+
+_NULL = b"null"
+
+
+class ParallelMode(enum.Enum):
+    """When a function goes on whose parallel steps are under way."""
+
+    WAIT = "wait"
+    """When all of them have ended."""
+    RACE = "race"
+    """After each of them: branches go their own pace, at the price of more calls."""
+
+
+GROUP: ContextVar[ParallelMode | None] = ContextVar("stepwell_group", default=None)
+"""The parallel group the code here belongs to."""
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """A signal that was sent, and what it carried."""
+
+    signal: str
+    data: Any = None
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """The answer to a request the server made for the function. Any status is an answer."""
+
+    url: str = ""
+    status: int = msgspec.field(name="status_code", default=0)
+    headers: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    body: str = ""
+
+
+class InferenceAdapter(Protocol):
+    """How a provider of inference is asked."""
+
+    def auth_key(self) -> str:
+        """The provider's key."""
+        ...
+
+    def format(self) -> str:
+        """The dialect: `openai-chat`, `anthropic`, `gemini` or `bedrock`."""
+        ...
+
+    def headers(self) -> dict[str, str]:
+        """Further headers."""
+        ...
+
+    def on_call(self, body: dict[str, object]) -> None:
+        """Complete the body before it is sent."""
+        ...
+
+    def url_infer(self) -> str:
+        """Where to ask."""
+        ...
+
+
+def _ask(step_id: str, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
+    if not isinstance(step_id, str) or not step_id:
+        raise ConfigurationError(f'step_id = {step_id!r}: give the step an id, such as "charge"')
+    group = GROUP.get()
+    if group is None:
+        return Ask(step_id, name or "", kind=kind, report=report)
+    return Ask(step_id, name or "", group.value, grouped=True, kind=kind, report=report)
+
+
+def _length(step_id: str, field: str, value: Duration) -> str:
+    """A length of time as the wire writes it."""
+    try:
+        length_ms = duration_ms(value)
+    except ValueError as error:
+        raise ConfigurationError(f'step "{step_id}": {field} = {value!r}: {error}') from None
+    if not 0 <= length_ms <= limit.WAIT_MS_MAX:
+        raise ConfigurationError(
+            f'step "{step_id}": {field} = {value!r}: must lie between nothing and 366 days'
+        )
+    return format_duration(length_ms)
+
+
+def run(step_id: str, name: str | None, kind: str = "") -> Ask:
+    """A step that is a handler."""
+    return _ask(step_id, name, None, kind)
+
+
+def sleep(step_id: str, name: str | None, duration: Duration) -> Ask:
+    """Nothing for a time."""
+    return _ask(step_id, name, option.sleep(_length(step_id, "duration", duration)))
+
+
+def sleep_until(step_id: str, name: str | None, until: dt.datetime) -> Ask:
+    """Nothing until an instant."""
+    if not isinstance(until, dt.datetime):
+        raise ConfigurationError(f'step "{step_id}": until = {until!r}: give a datetime')
+    if until.tzinfo is None:
+        warnings.warn(
+            NaiveDatetimeWarning(
+                f'step "{step_id}": until has no time zone and is taken as local time:'
+                " use datetime.now(UTC), or a zone of your own"
+            ),
+            stacklevel=4,
+        )
+    text = until.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _ask(step_id, name, option.sleep(text))
+
+
+def wait_for_event(
+    step_id: str,
+    name: str | None,
+    event: str,
+    if_exp: str | None,
+    match: str | None,
+    timeout: Duration,
+) -> Ask:
+    """Until an event arrives."""
+    if not event:
+        raise ConfigurationError(f'step "{step_id}": event is empty: name the event to wait for')
+    conditions = [if_exp] if if_exp else []
+    if match:
+        conditions.insert(0, f"event.{match} == async.{match}")
+    condition = conditions[0] if len(conditions) == 1 else " && ".join(f"({c})" for c in conditions)
+    return _ask(
+        step_id,
+        name,
+        option.wait_for_event(event, condition, _length(step_id, "timeout", timeout)),
+    )
+
+
+def awaited_event(data: msgspec.Raw) -> Event | None:
+    """What a wait for an event gave; None if time ran out."""
+    return None if bytes(data) == _NULL else event_from_wire(decode_event(data))
+
+
+def wait_for_signal(
+    step_id: str,
+    name: str | None,
+    signal: str,
+    timeout: Duration | None,
+    on_conflict: Literal["fail", "replace"],
+) -> Ask:
+    """Until a signal is sent."""
+    if not signal:
+        raise ConfigurationError(f'step "{step_id}": signal is empty: name the signal')
+    text = "" if timeout is None else _length(step_id, "timeout", timeout)
+    return _ask(step_id, name, option.wait_for_signal(signal, text, on_conflict))
+
+
+_SIGNAL = msgspec.json.Decoder(Signal)
+_FETCHED = msgspec.json.Decoder(Fetched)
+
+
+def awaited_signal(data: msgspec.Raw) -> Signal | None:
+    """What a wait for a signal gave; None if time ran out."""
+    return None if bytes(data) == _NULL else _SIGNAL.decode(data)
+
+
+def invoke(
+    step_id: str,
+    name: str | None,
+    function_id: str,
+    data: Mapping[str, object] | None,
+    timeout: Duration | None,
+    v: str | None,
+) -> Ask:
+    """Another function's run."""
+    try:
+        payload = encode_any({} if data is None else data)
+    except CodecError as error:
+        raise ConfigurationError(f'step "{step_id}": data: {error}') from None
+    text = "" if timeout is None else _length(step_id, "timeout", timeout)
+    return _ask(step_id, name, option.invoke(function_id, payload, text, v))
+
+
+def fetch(
+    step_id: str,
+    name: str | None,
+    url: str,
+    method: str,
+    headers: Mapping[str, str] | None,
+    body: object,
+) -> Ask:
+    """A request the server makes. A body that is no text travels as JSON."""
+    try:
+        text = body if isinstance(body, str) else bytes(encode_any(body)).decode()
+    except CodecError as error:
+        raise ConfigurationError(f'step "{step_id}": body: {error}') from None
+    return _ask(
+        step_id,
+        name,
+        option.fetch(method.upper(), url, headers or {}, "" if body is None else text),
+    )
+
+
+def fetched(data: msgspec.Raw) -> Fetched:
+    """What a request gave."""
+    return _FETCHED.decode(data)
+
+
+def infer(
+    step_id: str, name: str | None, adapter: InferenceAdapter, body: dict[str, object]
+) -> Ask:
+    """An inference the server asks for."""
+    adapter.on_call(body)
+    try:
+        payload = encode_any(body)
+    except CodecError as error:
+        raise ConfigurationError(f'step "{step_id}": body: {error}') from None
+    return _ask(
+        step_id,
+        name,
+        option.infer(
+            adapter.url_infer(), adapter.format(), adapter.auth_key(), adapter.headers(), payload
+        ),
+    )
+
+
+def event_seed(run_id: str, step: StepName) -> str:
+    """The seed under which a step sends its events: the same each time it is tried."""
+    time_ms = ulid_time_ms(run_id) if is_ulid(run_id) else 1
+    digest = hashlib.sha256(f"{run_id}/{step.hashed}".encode()).digest()
+    return format_seed(Seed(max(time_ms, 1), digest[:ENTROPY_BYTES]))
+
+
+def running_step() -> StepName:
+    """The step whose handler runs here."""
+    step = INSIDE_STEP.get()
+    assert step is not None, "only called from the handler of a step"
+    return step

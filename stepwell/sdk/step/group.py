@@ -1,0 +1,39 @@
+"""Steps at the same time: `ctx.group`. Source: features C.5, B-33; http.md 8.3."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from stepwell.sdk.step.ask import GROUP, ParallelMode
+
+T = TypeVar("T")
+
+
+class Group:
+    """Parallel branches of a coroutine handler. `asyncio.gather` and task groups work as well."""
+
+    async def parallel(
+        self,
+        callables: tuple[Callable[[], Awaitable[T]], ...],
+        parallel_mode: ParallelMode = ParallelMode.WAIT,
+    ) -> tuple[T, ...]:
+        """Run branches side by side; their results in the order given.
+
+        Each branch may do several steps. With RACE a branch goes on as soon as its own step has
+        ended. The first exception is raised, and the other branches are cancelled.
+        """
+        token = GROUP.set(parallel_mode)
+        try:
+            tasks = [asyncio.create_task(_branch(branch)) for branch in callables]
+        finally:
+            GROUP.reset(token)
+        try:
+            return tuple(await asyncio.gather(*tasks))
+        except BaseException:
+            for task in tasks:
+                task.cancel()
+            raise
+
+
+async def _branch(branch: Callable[[], Awaitable[T]]) -> T:
+    return await branch()

@@ -71,7 +71,7 @@ LAYERS: dict[str, Layer] = {
     ),
     # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
     "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
-    "server.query": Layer(("wire", "server.store.port", *STORED, *IMPURE_SERVER)),
+    "server.query": Layer(("wire", "server.store.port", *STORED)),
     "server.api": Layer(
         (
             "wire",

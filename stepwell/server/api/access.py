@@ -1,0 +1,65 @@
+"""The only place that decides who may ask what: event keys for sending, signing keys for the rest.
+
+In development without keys everybody on this machine may do everything, except a web page of
+another origin, which may only send events. Source: http.md 2.5, 2.7, server.md 6.1; unlike the
+official server nothing but `/health` is open where keys are set.
+"""
+
+from collections.abc import Mapping
+from hmac import compare_digest
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stepwell.server.config import ServerConfig
+from stepwell.wire import header
+from stepwell.wire.signature import is_authorized
+
+EventKeyVerdict: TypeAlias = Literal["welcome", "missing", "unknown", "closed"]
+
+
+class Access(msgspec.Struct, frozen=True):
+    """The keys of a server. `needs_keys` says that it is open to nobody without them."""
+
+    event_keys: tuple[bytes, ...]
+    signing_keys: tuple[str, ...]
+    needs_keys: bool
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> "Access":
+        """The keys a server was started with."""
+        return cls(
+            tuple(key.encode() for key in config.event_keys),
+            config.signing_keys,
+            config.kind == "cloud",
+        )
+
+    def may_send(self, event_key: str) -> EventKeyVerdict:
+        """Whether events may be sent with this key."""
+        if not event_key:
+            return "missing"
+        if not self.event_keys:
+            return "closed" if self.needs_keys else "welcome"
+        given = event_key.encode(errors="replace")
+        held = False
+        for key in self.event_keys:
+            held |= compare_digest(given, key)
+        return "welcome" if held else "unknown"
+
+    def may_ask(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request with these headers (lower-case names) may use the APIs."""
+        if self.signing_keys:
+            return is_authorized(headers.get(header.AUTHORIZATION), self.signing_keys)
+        return not self.needs_keys and not _is_foreign_page(headers)
+
+
+def _is_foreign_page(headers: Mapping[str, str]) -> bool:
+    """A browser says where its page came from; a page of elsewhere must not steer the server."""
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True

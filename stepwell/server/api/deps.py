@@ -1,0 +1,39 @@
+"""What the HTTP API stands on, handed in once by whoever builds a server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_bytes
+
+from stepwell.server.api.access import Access
+from stepwell.server.config import ServerConfig
+from stepwell.server.engine.row import AppRow
+from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.clock import Clock
+from stepwell.server.store.port import Reader
+from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
+
+
+def _nothing(app: AppRow) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDeps:
+    """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
+    registered, after its commit."""
+
+    ledger: Ledger
+    reader: Reader
+    clock: Clock
+    config: ServerConfig
+    on_app: Callable[[AppRow], None] = _nothing
+    entropy: Callable[[int], bytes] = token_bytes
+    access: Access = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keys are looked at once."""
+        object.__setattr__(self, "access", Access.of(self.config))
+
+    def fresh_id(self, now_ms: int) -> str:
+        """A new ULID of this instant."""
+        return ulid_at(now_ms, self.entropy(ENTROPY_BYTES))

@@ -1,0 +1,152 @@
+"""`POST /e/{key}`: events come in. The hottest path of the API, so plain ASGI without a framework.
+
+Law: what a 200 lists is stored. Events before a bad one of the same request are stored too, and
+listed in the 400. Source: http.md 3, server.md 1.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import BODY_BYTES_MAX, as_problem
+from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.row import EventRow
+from stepwell.server.ledger import EngineFault, LedgerClosed
+from stepwell.server.store.port import StoreError
+from stepwell.wire import header
+from stepwell.wire.event import Event, decode_events, encode_event
+from stepwell.wire.identifier import parse_seed, seeded_ulid
+
+PATH = "/e/"
+CORS_AGE_S = 3600
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_JSON = (b"content-type", b"application/json")
+
+_SEED = header.EVENT_ID_SEED.encode()
+_REFUSED: Mapping[str, tuple[int, str]] = {
+    "missing": (401, "Event key is required: POST to /e/<your event key>"),
+    "unknown": (401, "Event key not found"),
+    "closed": (503, "Event keys are required to process events securely: start with --event-key"),
+}
+
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    ids: tuple[str, ...]
+    status: int
+    error: str | None = None
+
+
+class _Unknown(msgspec.Struct):
+    status: int
+    message: str
+    error: str
+
+
+_ENCODER = msgspec.json.Encoder()
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class EventsEndpoint:
+    """An ASGI app for paths that begin with `/e/`."""
+
+    def __init__(self, deps: ApiDeps) -> None:
+        """What it stands on."""
+        self._deps = deps
+        self._kind = (header.SERVER_KIND.encode(), deps.config.kind.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        status, body, more = await self._answer(scope, receive, headers)
+        length = (b"content-length", str(len(body)).encode())
+        answered = [length, self._kind, *more]
+        if (origin := headers.get(b"origin")) is not None:
+            answered += ((b"access-control-allow-origin", origin), (b"vary", b"Origin"))
+        start = {"type": "http.response.start", "status": status, "headers": answered}
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, headers: Mapping[bytes, bytes]
+    ) -> tuple[int, bytes, Headers]:
+        method: str = scope["method"]
+        if method == "OPTIONS":
+            return 200, b"", _preflight(headers)
+        if method != "POST":
+            refused = _Unknown(405, "", f"{method} is not allowed here: POST events")
+            return 405, _ENCODER.encode(refused), (_JSON, (b"allow", b"POST, OPTIONS"))
+        verdict = self._deps.access.may_send(scope["path"][len(PATH) :].strip("/"))
+        if verdict != "welcome":
+            status, error = _REFUSED[verdict]
+            return status, _ENCODER.encode(_Unknown(status, "", error)), (_JSON,)
+        raw = await _body(receive)
+        if raw is None:
+            error = f"the request body is over {BODY_BYTES_MAX} bytes: send fewer events at once"
+            return 413, _ENCODER.encode(_Answer((), 413, error)), (_TEXT,)
+        answer = await self._receive(raw, headers)
+        return answer.status, _ENCODER.encode(answer), (_TEXT,)
+
+    async def _receive(self, raw: bytes, headers: Mapping[bytes, bytes]) -> _Answer:
+        now_ms = self._deps.clock.now_ms()
+        kind = headers.get(b"content-type")
+        decoded = decode_events(raw, None if kind is None else kind.decode("latin-1"), now_ms)
+        problem = None if decoded.problem is None else decoded.problem.message
+        if not decoded.events:
+            if problem is None and not raw.strip():
+                problem = "Request body must contain an event object or an array of event objects"
+            return _Answer((), 200 if problem is None else 400, problem)
+        given = self._given(decoded.events, headers.get(_SEED), now_ms)
+        try:
+            answer = await self._deps.ledger.submit(given)
+        except (StoreError, LedgerClosed, EngineFault) as error:
+            told = as_problem(error)
+            return _Answer((), told.status, told.message)
+        assert isinstance(answer, Accepted)
+        return _Answer(answer.ids, 200 if problem is None else 400, problem)
+
+    def _given(
+        self, events: tuple[Event, ...], seed_text: bytes | None, now_ms: int
+    ) -> EventsReceived:
+        """Ids are drawn here, and nowhere later; a seed makes them the same for a request that is
+        repeated (http.md 3.3)."""
+        seed = None if seed_text is None else parse_seed(seed_text.decode("latin-1"))
+        if seed is None:
+            fresh = self._deps.fresh_id
+            ids = [fresh(now_ms) for _ in events]
+        else:
+            ids = [seeded_ulid(seed, index) for index in range(1, len(events) + 1)]
+        rows = [row_of(event, id_, now_ms) for event, id_ in zip(events, ids, strict=True)]
+        return EventsReceived(tuple(rows), fresh=seed is None)
+
+
+def row_of(event: Event, event_id: str, now_ms: int) -> EventRow:
+    """An event as it is stored: its body carries the sender's id, or ours where there is none."""
+    named = event if event.id else msgspec.structs.replace(event, id=event_id)
+    return EventRow(event_id, event.name, event.ts, now_ms, encode_event(named), event.id)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body if len(body) <= BODY_BYTES_MAX else None
+    chunks = bytearray(body)
+    while message.get("more_body", False):
+        message = await receive()
+        chunks += message.get("body", b"")
+        # Who left in the middle must not have half of what was sent taken for the whole.
+        if len(chunks) > BODY_BYTES_MAX or message["type"] == "http.disconnect":
+            return None
+    return bytes(chunks)
+
+
+def _preflight(headers: Mapping[bytes, bytes]) -> Headers:
+    """A browser asks before it sends: any page may send events, to whom it knows a key for."""
+    asked = headers.get(b"access-control-request-headers", b"*")
+    return (
+        (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+        (b"access-control-allow-headers", asked),
+        (b"access-control-max-age", str(CORS_AGE_S).encode()),
+    )

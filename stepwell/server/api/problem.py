@@ -1,0 +1,127 @@
+"""How the API answers: data in an envelope, problems with their real status, kind on all of them.
+
+Source: http.md 4.2, 7.2, server.md 6.3.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stepwell.server.ledger import EngineFault, LedgerClosed
+from stepwell.server.store.port import StoreError
+from stepwell.wire import header
+from stepwell.wire.duration import format_instant
+
+JSON_TYPE = "application/json"
+BODY_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Problem(Exception):
+    """What a request got wrong, or what went wrong with it. `code` is for programs."""
+
+    def __init__(self, status: int, message: str, code: str = "") -> None:
+        """The HTTP status and what to tell."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+
+
+class _Metadata(msgspec.Struct, omit_defaults=True):
+    fetched_at: str | None = None
+    cursor: str | None = None
+
+
+class _Envelope(msgspec.Struct):
+    data: msgspec.Raw
+    metadata: _Metadata
+
+
+def problem_response(problem: Problem) -> Response:
+    """A problem as the public error shape."""
+    told = {"error": problem.message, "data": None, "status": problem.status}
+    if problem.code:
+        told = {"code": problem.code, **told}
+    return raw_json(msgspec.json.encode(told), problem.status)
+
+
+def raw_json(body: bytes, status: int = 200) -> Response:
+    """JSON that is encoded already."""
+    return Response(body, status, media_type=JSON_TYPE)
+
+
+def as_json(value: object, status: int = 200) -> Response:
+    """A value as JSON."""
+    return raw_json(msgspec.json.encode(value), status)
+
+
+def enveloped(data: object, now_ms: int, *, cursor: str | None = None) -> Response:
+    """The v1 success shape; `cursor` leads to the next page, where there is one."""
+    raw = msgspec.Raw(msgspec.json.encode(data))
+    metadata = _Metadata(format_instant(now_ms), cursor)
+    return raw_json(msgspec.json.encode(_Envelope(raw, metadata)))
+
+
+async def body_of(request: Request) -> bytes:
+    """The request's body. Raises `Problem` where it is too large."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise Problem(413, f"the request body is over {BODY_BYTES_MAX} bytes: send less")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def as_problem(error: Exception) -> Problem:
+    """What to answer when an endpoint raised."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, LedgerClosed):
+        return Problem(503, str(error))
+    if isinstance(error, StoreError):
+        return Problem(503, f"the database refused: {error}; try again")
+    if isinstance(error, EngineFault):
+        return Problem(500, "the server has a fault and changed nothing; its log has the details")
+    raise error
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def told(endpoint: Endpoint) -> Endpoint:
+    """An endpoint whose problems are answered, not raised."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except (Problem, LedgerClosed, StoreError, EngineFault) as error:
+            return problem_response(as_problem(error))
+
+    return answered
+
+
+class KindHeader:
+    """Puts `X-Inngest-Server-Kind` on every answer."""
+
+    def __init__(self, app: ASGIApp, kind: str) -> None:
+        """The app to answer for, and what the server is."""
+        self._app = app
+        self._header = (header.SERVER_KIND.encode(), kind.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; other kinds of scope pass untouched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), self._header]
+            await send(message)
+
+        await self._app(scope, receive, marked)

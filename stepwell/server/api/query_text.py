@@ -1,0 +1,59 @@
+"""The only place that reads query parameters, or says which one cannot be used and why."""
+
+from starlette.datastructures import QueryParams
+
+from stepwell.server.api.problem import Problem
+from stepwell.server.engine.row import RunStatus
+from stepwell.wire.duration import DurationError, parse_date_ms
+from stepwell.wire.identifier import is_ulid
+
+
+def instant(query: QueryParams, name: str, default_ms: int | None) -> int | None:
+    """A date, in milliseconds since 1970."""
+    text = query.get(name, "")
+    if not text:
+        return default_ms
+    try:
+        # A plus that was not escaped arrives as a space.
+        return parse_date_ms(text.replace(" ", "+"))
+    except DurationError:
+        fix = "write it as 2030-01-31T12:00:00Z"
+        raise Problem(400, f"Invalid {name} query parameter: {text!r}; {fix}") from None
+
+
+def cursor(query: QueryParams) -> str:
+    """Where a page begins: the id of the last entry of the page before."""
+    text = query.get("cursor", "")
+    if text and not is_ulid(text):
+        raise Problem(400, f"Invalid cursor query parameter: {text!r} is no id of a listed entry")
+    return text
+
+
+def limit(query: QueryParams, default: int, most: int) -> int:
+    """How many entries; what is no number means the default, what is too much the most."""
+    text = query.get("limit", "")
+    count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    return min(count or default, most)
+
+
+def statuses(query: QueryParams) -> tuple[RunStatus, ...]:
+    """Run statuses by their words, whatever their case; `queued` is `scheduled`."""
+    found: list[RunStatus] = []
+    for text in _listed(query, "status"):
+        name = text.upper()
+        try:
+            found.append(RunStatus["SCHEDULED" if name == "QUEUED" else name])
+        except KeyError:
+            words = ", ".join(status.word for status in RunStatus)
+            raise Problem(400, f"status {text!r} is unknown: use {words}") from None
+    return tuple(found)
+
+
+def texts(query: QueryParams, name: str) -> tuple[str, ...]:
+    """A parameter that may be repeated, or hold several texts with commas between them."""
+    return tuple(_listed(query, name))
+
+
+def _listed(query: QueryParams, name: str) -> list[str]:
+    values = [*query.getlist(name), *query.getlist(f"{name}[]")]
+    return [part.strip() for value in values for part in value.split(",") if part.strip()]

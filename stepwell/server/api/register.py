@@ -1,0 +1,68 @@
+"""`POST /fn/register` and `DELETE /fn/remove`: apps say which functions they have, or leave.
+
+Source: http.md 4.2, server.md 6.2.
+"""
+
+from uuid import NAMESPACE_OID, uuid5
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem, body_of, raw_json
+from stepwell.server.engine.input import AppRemoved, Done, Verdict
+from stepwell.server.registration import RegistrationRefused, app_registered, normal_url
+from stepwell.wire import header
+from stepwell.wire.function_config import MalformedFunction
+from stepwell.wire.identifier import app_uuid
+from stepwell.wire.registration import (
+    MalformedRegistration,
+    RegisterAnswer,
+    decode_registration,
+    encode_register_answer,
+)
+
+
+async def register(deps: ApiDeps, request: Request) -> Response:
+    """Register an app and its functions; functions it no longer names are forgotten."""
+    _check_kind(deps, request)
+    try:
+        registration = decode_registration(await body_of(request))
+        given = app_registered(registration, "serve", deps.ledger.catalog, deps.clock.now_ms())
+    except RegistrationRefused as refused:
+        raise Problem(400, refused.message, refused.code) from None
+    except (MalformedRegistration, MalformedFunction) as malformed:
+        raise Problem(400, _invalid_request(str(malformed))) from None
+    answer = await deps.ledger.submit(given)
+    assert isinstance(answer, Done)
+    deps.on_app(given.app)
+    return raw_json(
+        encode_register_answer(
+            RegisterAnswer(
+                modified=answer.verdict is Verdict.APPLIED,
+                sync_id=str(uuid5(NAMESPACE_OID, f"sync:{given.app.name}:{given.app.checksum}")),
+                app_id=app_uuid(given.app.name),
+            )
+        )
+    )
+
+
+async def remove(deps: ApiDeps, request: Request) -> Response:
+    """`DELETE /fn/remove?url=`: forget an app and its functions."""
+    url = request.query_params.get("url", "")
+    answer = await deps.ledger.submit(AppRemoved(normal_url(url)))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, f"App not found: {url}")
+    return Response(status_code=200)
+
+
+def _check_kind(deps: ApiDeps, request: Request) -> None:
+    """An app that expects another kind of server is told both; it would verify in vain."""
+    expected = request.headers.get(header.EXPECTED_SERVER_KIND)
+    if expected is not None and expected != deps.config.kind:
+        raise Problem(400, f"Expected server kind {deps.config.kind}, got {expected}")
+
+
+def _invalid_request(text: str) -> str:
+    return text if text.startswith("Invalid request") else f"Invalid request: {text}"

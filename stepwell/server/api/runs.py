@@ -1,0 +1,157 @@
+"""`/v1/runs`: one run, many runs, their timeline and jobs, and their end by hand.
+
+The list and the timeline are ours; the command line and the dashboard read them.
+Source: server.md 6.3.
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api import query_text
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem, as_json, enveloped
+from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.engine.input import CancelAsked, Done, RerunAsked, Verdict
+from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.query.run_object import RunObject, run_object
+from stepwell.server.query.timeline import Rows, timeline
+from stepwell.server.store.port import RunFilter
+from stepwell.wire.duration import format_instant
+
+RUNS_DEFAULT = 40
+RUNS_MAX = 200
+
+_JOB_KINDS = {
+    ItemKind.CALL: "edge",
+    ItemKind.SLEEP: "sleep",
+    ItemKind.TIMEOUT: "pause",
+    ItemKind.GATEWAY: "edge",
+    ItemKind.DEADLINE: "cancel",
+}
+
+
+class _Job(msgspec.Struct):
+    """Something a run still has to do, in the capitals of the official API."""
+
+    JobID: str
+    at: str
+    position: int
+    kind: str
+    attempt: int
+
+
+async def one(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/runs/{id}`."""
+    return enveloped(object_of(deps, known_run(deps, request)), deps.clock.now_ms())
+
+
+async def many(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/runs`: newest first; `status`, `function`, `app`, `since`, `until`, `cursor`,
+    `limit`. The metadata's cursor leads to the next page."""
+    wanted = wanted_runs(request, query_text.limit(request.query_params, RUNS_DEFAULT, RUNS_MAX))
+    found = deps.reader.runs(wanted)
+    last = found[-1].id if len(found) == wanted.limit else None
+    runs = [object_of(deps, run) for run in found]
+    return enveloped(runs, deps.clock.now_ms(), cursor=last)
+
+
+async def of_event(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/events/{id}/runs`."""
+    runs = deps.reader.runs_of_event(request.path_params["event_id"])
+    return enveloped([object_of(deps, run) for run in runs], deps.clock.now_ms())
+
+
+async def told_in_order(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/runs/{id}/timeline`."""
+    run = known_run(deps, request)
+    reader = deps.reader
+    rows = Rows(
+        run,
+        reader.steps(run.id),
+        reader.notes(run.id),
+        reader.items(run.id),
+        reader.leases(run.id),
+        reader.waits(run.id),
+    )
+    return enveloped(timeline(rows), deps.clock.now_ms())
+
+
+async def jobs(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/runs/{id}/jobs`."""
+    run = known_run(deps, request)
+    items = sorted(deps.reader.items(run.id), key=lambda item: item.due_ms)
+    return enveloped([_job(item, place) for place, item in enumerate(items)], deps.clock.now_ms())
+
+
+async def cancel(deps: ApiDeps, request: Request) -> Response:
+    """`DELETE /v1/runs/{id}`: a run that has ended stays as it is."""
+    run_id = checked_run_id(request, f"Invalid run ID: {request.path_params['run_id']}")
+    answer = await deps.ledger.submit(CancelAsked(run_id))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, f"Unable to load function run: {run_id}")
+    return Response(status_code=200)
+
+
+async def rerun(deps: ApiDeps, request: Request) -> str:
+    """A new run with the events of an old one; gives its id."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    answer = await deps.ledger.submit(RerunAsked(run_id))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, "Run not found", "not_found")
+    if answer.verdict is Verdict.REFUSED:
+        raise Problem(409, f"the run cannot run again: {answer.reason}", "invalid_request")
+    return answer.subject
+
+
+async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
+    """`POST /v1/runs/{id}/rerun`."""
+    return as_json({"data": {"run_id": await rerun(deps, request)}})
+
+
+async def stranded(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/doctor`: runs that nothing will ever move. There are none, or there is a fault."""
+    runs = [object_of(deps, run) for run in deps.reader.stranded(RUNS_MAX)]
+    return enveloped({"stranded": runs}, deps.clock.now_ms())
+
+
+def wanted_runs(request: Request, count: int) -> RunFilter:
+    """The filter that a request's query describes."""
+    query = request.query_params
+    return RunFilter(
+        statuses=query_text.statuses(query),
+        functions=query_text.texts(query, "function"),
+        apps=query_text.texts(query, "app"),
+        since_ms=query_text.instant(query, "since", 0) or 0,
+        until_ms=query_text.instant(query, "until", None),
+        before=query_text.cursor(query),
+        limit=count,
+    )
+
+
+def known_run(deps: ApiDeps, request: Request) -> Run:
+    """The run of the path. Raises `Problem` where there is none."""
+    run_id = checked_run_id(request, f"Invalid run ID: {request.path_params['run_id']}")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, f"Unable to load function run: {run_id}")
+    return run
+
+
+def object_of(deps: ApiDeps, run: Run) -> RunObject:
+    """A run as the API shows it."""
+    listing = deps.ledger.catalog.listing(run.function)
+    return run_object(run, 0 if listing is None else listing.version)
+
+
+def _job(item: Item, position: int) -> _Job:
+    kind = _JOB_KINDS.get(item.kind, item.kind.name.lower())
+    return _Job(
+        JobID=f"{item.run_id}:{item.key}",
+        at=format_instant(item.due_ms),
+        position=position,
+        kind="start" if kind == "edge" and not item.key and not item.attempt else kind,
+        attempt=item.attempt,
+    )

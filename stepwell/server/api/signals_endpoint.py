@@ -1,0 +1,36 @@
+"""`POST /v1/signals`: a signal is sent to whoever waits for its name. Source: server.md 4.5."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem, body_of, enveloped
+from stepwell.server.engine.input import Done, SignalSent, Verdict
+from stepwell.wire.canonical import canonical
+
+
+class _Signal(msgspec.Struct):
+    signal: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Delivered(msgspec.Struct):
+    run_id: str
+
+
+async def send_signal(deps: ApiDeps, request: Request) -> Response:
+    """Deliver a signal once. 404 if nobody waits; it is not kept for later."""
+    try:
+        asked = msgspec.json.decode(await body_of(request), type=_Signal)
+        data = canonical(asked.data)
+    except (msgspec.DecodeError, ValueError) as error:
+        fix = 'send {"signal": "name", "data": …}'
+        raise Problem(400, f"the signal cannot be read: {error}; {fix}") from None
+    if not asked.signal:
+        raise Problem(400, "signal is empty: name the signal a function waits for")
+    answer = await deps.ledger.submit(SignalSent(asked.signal, data))
+    assert isinstance(answer, Done)
+    if answer.verdict is not Verdict.APPLIED:
+        raise Problem(404, "No signal found")
+    return enveloped(_Delivered(answer.subject), deps.clock.now_ms())

@@ -1,0 +1,231 @@
+"""A run told in order of time: what it did, what went wrong, and what it waits for.
+
+Pure: rows in, spans out. The terminal and the dashboard draw the same spans. Features D-68: a run
+that does not move says why.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from stepwell.server.engine.row import (
+    Item,
+    ItemKind,
+    Lease,
+    Note,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+    WaitKind,
+)
+from stepwell.wire.duration import format_instant
+from stepwell.wire.failure import decode_failure
+
+
+class SpanStatus(StrEnum):
+    """Where a piece of a run stands (server.md 3.1, trace span status)."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class Span(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
+
+    `detail` is a sentence for people; `output` is JSON.
+    """
+
+    name: str
+    kind: str
+    status: SpanStatus
+    step_id: str = ""
+    attempt: int = 0
+    queued_ms: int = 0
+    started_ms: int = 0
+    ended_ms: int = 0
+    detail: str = ""
+    output: msgspec.Raw | None = None
+    children: tuple["Span", ...] = ()
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Everything stored about one run."""
+
+    run: Run
+    steps: Sequence[Step] = ()
+    notes: Sequence[Note] = ()
+    items: Sequence[Item] = ()
+    leases: Sequence[Lease] = ()
+    waits: Sequence[Wait] = ()
+
+
+_RUN_STATUS = {
+    RunStatus.SCHEDULED: SpanStatus.QUEUED,
+    RunStatus.RUNNING: SpanStatus.RUNNING,
+    RunStatus.COMPLETED: SpanStatus.COMPLETED,
+    RunStatus.FAILED: SpanStatus.FAILED,
+    RunStatus.CANCELLED: SpanStatus.CANCELLED,
+}
+_SHORT_ID_CHARS = 8
+
+
+def timeline(rows: Rows) -> Span:
+    """The run as one span, with a child for each step, failed attempt and open question."""
+    run = rows.run
+    names = {step.name for step in rows.steps}
+    loose = [note for note in rows.notes if note.name not in names]
+    children = [
+        *(_step_span(step, rows.notes) for step in rows.steps),
+        *(_attempt(note, note.name or "function") for note in loose),
+    ]
+    children.sort(key=_began)
+    open_ends = [*_waits(rows.waits, run), *_items(rows.items, rows.leases)]
+    return Span(
+        name=run.function,
+        kind="run",
+        status=_RUN_STATUS[run.status],
+        queued_ms=run.queued_ms,
+        started_ms=run.started_ms,
+        ended_ms=run.ended_ms,
+        detail=_why(run, open_ends),
+        output=None if run.output is None else msgspec.Raw(run.output),
+        children=(*children, *open_ends),
+    )
+
+
+def _began(span: Span) -> int:
+    return span.started_ms or span.queued_ms
+
+
+def _step_span(step: Step, notes: Iterable[Note]) -> Span:
+    failure = _failure_of(step.memo)
+    tries = tuple(_attempt(note, step.name) for note in notes if note.name == step.name)
+    return Span(
+        name=step.name,
+        kind=step.op,
+        status=SpanStatus.COMPLETED if failure is None else SpanStatus.FAILED,
+        step_id=step.id,
+        attempt=step.attempt,
+        started_ms=step.began_ms,
+        ended_ms=step.ended_ms,
+        detail=failure or "",
+        output=msgspec.Raw(step.memo),
+        children=tries,
+    )
+
+
+def _attempt(note: Note, name: str) -> Span:
+    failure = decode_failure(note.body)
+    return Span(
+        name=name,
+        kind="attempt",
+        status=SpanStatus.FAILED,
+        step_id=note.step_id,
+        attempt=note.attempt,
+        started_ms=note.at_ms,
+        ended_ms=note.at_ms,
+        detail=f"{failure.name}: {failure.message}",
+        output=msgspec.Raw(note.body),
+    )
+
+
+def _failure_of(memo: bytes) -> str | None:
+    """What a failed step tells; None for one that went well."""
+    if not memo.startswith(b'{"error":'):
+        return None
+    failure = decode_failure(memo[len(b'{"error":') : -1])
+    return f"{failure.name}: {failure.message}"
+
+
+def _waits(waits: Iterable[Wait], run: Run) -> list[Span]:
+    return [
+        Span(
+            name=wait.label or wait.name,
+            kind=wait.kind.name.lower(),
+            status=SpanStatus.WAITING,
+            step_id=wait.step_id,
+            started_ms=wait.opened_ms,
+            detail=_waiting_for(wait),
+        )
+        for wait in waits
+        if wait.kind in _AWAITED and wait.run_id == run.id
+    ]
+
+
+# The rest hangs on a run without holding it up: cancellations to come, deferrals.
+_AWAITED = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})
+
+
+def _waiting_for(wait: Wait) -> str:
+    until = f", until {format_instant(wait.until_ms)}"
+    match wait.kind:
+        case WaitKind.EVENT:
+            condition = f" with {wait.condition}" if wait.condition else ""
+            return f"waits for an event {wait.name}{condition}{until}"
+        case WaitKind.SIGNAL:
+            return f"waits for the signal {wait.name}{until}"
+        case WaitKind.INVOKE:
+            return f"waits for run {wait.name}{until}"
+        case WaitKind.CANCEL | WaitKind.DEFER:
+            return ""
+
+
+def _items(items: Iterable[Item], leases: Iterable[Lease]) -> list[Span]:
+    held = {lease.key: lease for lease in leases}
+    told = (ItemKind.CALL, ItemKind.GATEWAY, ItemKind.SLEEP)
+    return [_item_span(item, held.get(item.key)) for item in items if item.kind in told]
+
+
+def _item_span(item: Item, lease: Lease | None) -> Span:
+    if item.kind is ItemKind.SLEEP:
+        return Span(
+            name=item.detail.decode(errors="replace") or "sleep",
+            kind="Sleep",
+            status=SpanStatus.WAITING,
+            step_id=item.key,
+            started_ms=int(item.target) if item.target.isdecimal() else 0,
+            detail=f"sleeps until {format_instant(item.due_ms)}",
+        )
+    name = f"step {item.key[:_SHORT_ID_CHARS]}" if item.key else "function"
+    kind = "call" if item.kind is ItemKind.CALL else "fetch"
+    attempt = f", attempt {item.attempt + 1}" if item.attempt else ""
+    if lease is not None:
+        detail = f"is being called since {format_instant(lease.granted_ms)}{attempt}"
+        return Span(
+            name=name,
+            kind=kind,
+            status=SpanStatus.RUNNING,
+            step_id=item.key,
+            attempt=item.attempt,
+            queued_ms=item.due_ms,
+            started_ms=lease.granted_ms,
+            detail=detail,
+        )
+    place = f" by app {item.queue}" if item.kind is ItemKind.CALL else ""
+    return Span(
+        name=name,
+        kind=kind,
+        status=SpanStatus.QUEUED,
+        step_id=item.key,
+        attempt=item.attempt,
+        queued_ms=item.due_ms,
+        detail=f"is to be called{place} at {format_instant(item.due_ms)}{attempt}",
+    )
+
+
+def _why(run: Run, open_ends: Sequence[Span]) -> str:
+    """Why a run that has not ended stands where it stands; what an ended one failed with."""
+    if run.status is RunStatus.FAILED and run.output is not None:
+        failure = decode_failure(run.output)
+        return f"{failure.name}: {failure.message}"
+    if run.ended:
+        return ""
+    if not open_ends:
+        return "nothing will ever move this run: see stepwell doctor"
+    return "; ".join(f"{span.name} {span.detail}" for span in open_ends)

@@ -1,0 +1,207 @@
+"""The only place that decides whether an app's functions may be registered, and as what.
+
+Pure. HTTP registration, the worker connection and embedded apps all come here. A refusal names
+every function, field and value that is wrong, and how to put it right.
+Source: http.md 4.2 to 4.5, server.md 2.5, 6.2.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, TypeAlias
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from stepwell.cron import parse as parse_cron
+from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.input import AppRegistered
+from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.wire import header
+from stepwell.wire.function_check import problems
+from stepwell.wire.function_config import FunctionConfig, encode_function
+from stepwell.wire.registration import Registration
+
+Method: TypeAlias = Literal["serve", "connect", "local"]
+
+INVALID = "At least one function is invalid"
+SDK_DENIED = "sdk_version_denied"
+_LOOPBACK = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - addresses to rewrite, not to bind
+_PORTS = {"http": 80, "https": 443}
+_JS_VERSION = re.compile(r"js:v(\d+)\.(\d+)\.(\d+)")
+_JS_DENIED = ((3, 22, 0), (3, 53, 1))
+
+
+class RegistrationRefused(ValueError):
+    """An app may not register. `code` is for programs, empty if there is none."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        """What to tell the app."""
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+def app_registered(
+    registration: Registration, method: Method, catalog: Catalog, now_ms: int
+) -> AppRegistered:
+    """What the ledger is told when an app registers. Raises `RegistrationRefused`."""
+    _check_app(registration, method)
+    functions = tuple(_placed(function, method) for function in registration.functions)
+    found = [*_invalid(functions), *_taken(functions, registration.app_name, catalog)]
+    if found:
+        raise RegistrationRefused(f"{INVALID}: {'; '.join(found)}")
+    url = normal_url(registration.url) if method == "serve" else registration.url
+    app = AppRow(
+        name=registration.app_name,
+        url=url,
+        method=method,
+        sdk=registration.sdk,
+        framework=registration.framework,
+        app_version=registration.app_version,
+        checksum=_checksum(registration, url, functions),
+        synced_ms=now_ms,
+    )
+    rows = tuple(
+        FunctionRow(
+            slug=function.id,
+            app=app.name,
+            name=function.name,
+            config=encode_function(function),
+            version=1,
+            created_ms=now_ms,
+        )
+        for function in functions
+    )
+    return AppRegistered(app, rows)
+
+
+def normal_url(url: str) -> str:
+    """A URL as apps are known by it: loopback hosts by one name, no default port, none of the
+    protocol's own query parameters. What is no URL stays as it is."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return url
+    if not host:
+        return url
+    place = "localhost" if host in _LOOPBACK else f"[{host}]" if ":" in host else host
+    if port is not None and port != _PORTS.get(parts.scheme):
+        place += f":{port}"
+    if parts.username is not None:
+        place = f"{parts.netloc.rpartition('@')[0]}@{place}"
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    kept = urlencode([pair for pair in pairs if pair[0] not in header.INTERNAL_QUERY])
+    return urlunsplit((parts.scheme, place, parts.path, kept, ""))
+
+
+def _check_app(registration: Registration, method: Method) -> None:
+    name = registration.app_name
+    if not name:
+        raise RegistrationRefused("App ID required: set appName to the id of your client")
+    if name.startswith("@"):
+        raise RegistrationRefused(f"appName {name!r} is reserved: begin it with a letter")
+    if method == "serve" and urlsplit(registration.url).scheme not in _PORTS:
+        raise RegistrationRefused(
+            f"url {registration.url!r} is no web address: give the address of your serve endpoint,"
+            " such as http://localhost:3000/api/inngest"
+        )
+    if found := _JS_VERSION.match(registration.sdk):
+        version = (int(found[1]), int(found[2]), int(found[3]))
+        if _JS_DENIED[0] <= version <= _JS_DENIED[1]:
+            text = ".".join(str(part) for part in version)
+            raise RegistrationRefused(
+                f"sdk js:v{text} has a known vulnerability: upgrade the inngest package to 3.54.0"
+                " or later",
+                SDK_DENIED,
+            )
+
+
+def _placed(function: FunctionConfig, method: Method) -> FunctionConfig:
+    """Where calls go must be reachable from here: loopback hosts are called by name."""
+    if method != "serve":
+        return function
+    try:
+        parts = urlsplit(function.url)
+        if parts.hostname not in _LOOPBACK or parts.scheme != "http":
+            return function
+        place = "localhost" if parts.port is None else f"localhost:{parts.port}"
+    except ValueError:
+        return function
+    return msgspec.structs.replace(function, url=urlunsplit(parts._replace(netloc=place)))
+
+
+def _invalid(functions: Iterable[FunctionConfig]) -> Iterator[str]:
+    seen: set[str] = set()
+    for function in functions:
+        named = f'function "{function.id}"'
+        if function.id in seen:
+            yield f"{named}: id is used twice; give each function an id of its own"
+        seen.add(function.id)
+        for problem in [*problems(function), *_expression_problems(function)]:
+            yield f"{named}: {problem}"
+
+
+def _taken(functions: Iterable[FunctionConfig], app: str, catalog: Catalog) -> Iterator[str]:
+    for function in functions:
+        known = catalog.listing(function.id)
+        if known is not None and known.app != app:
+            yield (
+                f'function "{function.id}": id belongs to app "{known.app}" already; rename the'
+                " function or the app"
+            )
+
+
+def _expression_problems(function: FunctionConfig) -> Iterator[str]:
+    for field, source in _expressions(function):
+        if not source:
+            continue
+        try:
+            compile_expression(source)
+        except ExpressionError as error:
+            yield f"{field} {source!r} is no expression: {error}"
+    for index, trigger in enumerate(function.triggers):
+        if not trigger.cron:
+            continue
+        try:
+            parse_cron(trigger.cron)
+        except ValueError as error:
+            yield f"triggers[{index}].cron {trigger.cron!r} is no schedule: {error}"
+
+
+def _expressions(function: FunctionConfig) -> Iterator[tuple[str, str]]:
+    """Every expression of a configuration, with the field it stands in."""
+    for index, trigger in enumerate(function.triggers):
+        yield f"triggers[{index}].expression", trigger.expression
+    for index, cancel in enumerate(function.cancel):
+        yield f"cancel[{index}].if", cancel.condition
+    for index, concurrency in enumerate((*function.concurrency, *function.run_concurrency)):
+        yield f"concurrency[{index}].key", concurrency.key
+    yield "idempotency", function.idempotency
+    for field, owner, attribute in _KEYED:
+        part = owner(function)
+        if part is not None:
+            yield field, str(getattr(part, attribute))
+
+
+_KEYED: tuple[tuple[str, Callable[[FunctionConfig], msgspec.Struct | None], str], ...] = (
+    ("throttle.key", lambda function: function.throttle, "key"),
+    ("rateLimit.key", lambda function: function.rate_limit, "key"),
+    ("debounce.key", lambda function: function.debounce, "key"),
+    ("batchEvents.key", lambda function: function.batch, "key"),
+    ("batchEvents.if", lambda function: function.batch, "condition"),
+    ("priority.run", lambda function: function.priority, "run"),
+    ("singleton.key", lambda function: function.singleton, "key"),
+)
+
+
+def _checksum(registration: Registration, url: str, functions: Iterable[FunctionConfig]) -> str:
+    """Two registrations with one checksum say the same."""
+    digest = hashlib.sha256()
+    for text in (url, registration.sdk, registration.framework, registration.app_version):
+        digest.update(text.encode() + b"\0")
+    for encoded in sorted(encode_function(function) for function in functions):
+        digest.update(encoded + b"\0")
+    return digest.hexdigest()

@@ -13,7 +13,6 @@ from stepwell.server.drivers.reply import read_reply
 from stepwell.server.drivers.request import call_request
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
-from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import CallState
 from stepwell.wire.execution import CallRequest, CallResponse
 

@@ -1,0 +1,284 @@
+"""The engine inside your own process: functions, queue, scheduler and state together.
+
+    engine = Engine(client, [fn], database="app.db")
+
+    async with engine:                      # a script or a notebook
+        await client.send(Event(name="shop/order", data={"id": 1}))
+
+    app = FastAPI(lifespan=engine.lifespan)  # a web application
+
+The same code later talks to a server: leave the engine out and the client uses HTTP again. Only
+this module knows both the SDK and the server.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import msgspec
+
+from stepwell.sdk.agent import SDK_IN_BODY
+from stepwell.sdk.background import BackgroundLoop
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.execution.run import run_call
+from stepwell.sdk.function import Function
+from stepwell.server.drivers.local_driver import LocalDriver
+from stepwell.server.drivers.port import Save
+from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.input import Accepted, EventsReceived, Verdict
+from stepwell.server.engine.row import Run
+from stepwell.server.engine.rules import DEFAULT, Rules
+from stepwell.server.node import GRACE_S, RETENTION_MS, Node
+from stepwell.server.registration import app_registered
+from stepwell.server.store.memory import MemoryStore
+from stepwell.server.store.port import Store
+from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.wire.event import decode_events
+from stepwell.wire.execution import CallRequest, CallResponse
+from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
+from stepwell.wire.registration import Registration
+
+DATABASE = "stepwell.db"
+CONCURRENCY = 256
+FRAMEWORK = "embedded"
+
+URL = "http://embedded.invalid"
+"""Where calls would go if they went anywhere: a registered function must name a URL."""
+
+
+class StepRefused(Exception):
+    """A finished step was not kept, because its run has ended or somebody else has taken it up."""
+
+
+class Engine:
+    """Everything durable, in this process. An async context manager.
+
+    Events that the client sends are stored by the engine and never leave the process.
+    """
+
+    def __init__(
+        self,
+        client: Inngest,
+        functions: Sequence[Function[Any]],
+        *,
+        database: str | Path = DATABASE,
+        durability: Literal["full", "relaxed"] = "full",
+        concurrency: int = CONCURRENCY,
+        retention_days: float = RETENTION_MS / 86_400_000,
+        rules: Rules = DEFAULT,
+        grace_seconds: float = GRACE_S,
+    ) -> None:
+        """Prepare an engine; nothing happens before it is started.
+
+        Args:
+            client: The app's client; while the engine runs, its events go to the engine.
+            functions: The app's functions.
+            database: File of the SQLite database, or ":memory:" to keep nothing.
+            durability: "full" survives a lost machine: every commit is flushed to disk before it
+                is acknowledged. "relaxed" survives a killed process, not a power failure.
+            concurrency: How many calls of functions may be under way at once.
+            retention_days: How long ended runs and their events are kept; 0 keeps them for ever.
+            rules: Numbers of the engine, such as the retry interval.
+            grace_seconds: How long `stop` waits for calls under way.
+        """
+        if concurrency < 1:
+            raise ValueError(f"concurrency = {concurrency}: at least one call must be possible")
+        self._apps: list[tuple[Inngest, tuple[Function[Any], ...]]] = []
+        self._database = str(database)
+        self._durability: Literal["full", "relaxed"] = durability
+        self._concurrency = concurrency
+        self._retention_ms = int(retention_days * 86_400_000)
+        self._rules = rules
+        self._grace_s = grace_seconds
+        self._node: Node | None = None
+        self._background: BackgroundLoop | None = None
+        self.add(client, functions)
+
+    def add(self, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+        """One more app in the same engine. Before it is started."""
+        if self._node is not None:
+            raise RuntimeError("add apps before the engine is started")
+        served = tuple(one for function in functions for one in function.served())
+        _refuse_duplicates(served)
+        self._apps.append((client, served))
+
+    @property
+    def node(self) -> Node:
+        """The running node. Raises RuntimeError while the engine is not started."""
+        if self._node is None:
+            raise RuntimeError("the engine is not running: use `async with engine:` or start()")
+        return self._node
+
+    async def start(self) -> None:
+        """Open the database and take up all work, on the running event loop."""
+        if self._node is not None:
+            raise RuntimeError("the engine is running already")
+        node = self._node = Node(
+            _store(self._database, self._durability),
+            rules=self._rules,
+            retention_ms=self._retention_ms,
+            grace_s=self._grace_s,
+        )
+        port = _InProcess(node, asyncio.get_running_loop())
+        await node.start()
+        for client, functions in self._apps:
+            await _register(node, client, functions)
+            node.reach(client.app_id, _driver(node, client, functions), self._concurrency)
+            client.event_port = port
+
+    async def stop(self) -> None:
+        """Let calls under way end, then close the database. What is left goes on next time."""
+        node, self._node = self.node, None
+        for client, _ in self._apps:
+            client.event_port = None
+        await node.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+        """For FastAPI, Starlette and others: `FastAPI(lifespan=engine.lifespan)`."""
+        async with self:
+            yield
+
+    def start_in_background(self) -> None:
+        """Run on a thread of its own: for Flask, Django, and programs without an event loop."""
+        self._background = BackgroundLoop()
+        self._background.run(self.start())
+
+    def stop_in_background(self) -> None:
+        """The counterpart of `start_in_background`."""
+        if self._background is None:
+            raise RuntimeError("the engine was not started in the background")
+        self._background.run(self.stop())
+        self._background.stop()
+        self._background = None
+
+    async def result_of(self, event_id: str, *, timeout_seconds: float | None = None) -> object:
+        """What the run that an event started returned. Waits until it has ended.
+
+        Raises LookupError if the event started no run, TimeoutError if it takes longer, and
+        RunFailed if the run failed or was cancelled.
+        """
+        runs = self.node.reader.runs_of_event(event_id)
+        if not runs:
+            raise LookupError(f"event {event_id} started no run: does a function listen to it?")
+        run = await self.node.run_ended(runs[0].id, timeout_seconds)
+        return _output(run)
+
+
+class RunFailed(Exception):
+    """A run ended without a result. `run_id` names it; the text is its error."""
+
+    def __init__(self, run_id: str, message: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+def _output(run: Run) -> object:
+    told = None if run.output is None else msgspec.json.decode(run.output)
+    if run.status.word == "Completed":
+        return told
+    raise RunFailed(run.id, f"run {run.id} {run.status.word.lower()}: {told}")
+
+
+def _refuse_duplicates(functions: Sequence[Function[Any]]) -> None:
+    seen: set[str] = set()
+    for function in functions:
+        if function.id in seen:
+            raise ValueError(
+                f'Duplicate function ID "{function.id}"; please change a function\'s name or'
+                " provide an explicit ID to avoid conflicts."
+            )
+        seen.add(function.id)
+
+
+def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:
+    if database == ":memory:":
+        return MemoryStore()
+    return SqliteStore(database, durability=durability)
+
+
+async def _register(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+    registration = Registration(
+        app_name=client.app_id,
+        url=URL,
+        sdk=SDK_IN_BODY,
+        framework=FRAMEWORK,
+        app_version=client.app_version or "",
+        functions=tuple(function.config(URL) for function in functions),
+    )
+    catalog = node.ledger.catalog
+    given = app_registered(registration, "local", catalog, node.clock.now_ms())
+    await node.ledger.submit(given)
+
+
+def _driver(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> LocalDriver:
+    by_id = {function.id: function for function in functions}
+
+    async def call(slug: str, target: str, request: CallRequest, save: Save) -> CallResponse:
+        async def keep(operations: Any) -> None:
+            done = await save(operations)
+            if done.verdict is not Verdict.APPLIED:
+                raise StepRefused(done.reason)
+
+        # A targeted call answers for one step; only discoveries go on from step to step.
+        live = keep if target == "step" else None
+        return await run_call(by_id[slug], request, client=client, target=target, save=live)
+
+    return LocalDriver(call, node.clock)
+
+
+class _InProcess:
+    """The client's way to the engine: the same events as over HTTP, without the way."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+
+    async def deliver(self, batch: EventBatch) -> Delivery:
+        """Store the events; answers after the commit."""
+        if asyncio.get_running_loop() is not self._loop:
+            future = asyncio.run_coroutine_threadsafe(self._deliver(batch), self._loop)
+            return await asyncio.wrap_future(future)
+        return await self._deliver(batch)
+
+    def deliver_sync(self, batch: EventBatch) -> Delivery:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
+        if running is self._loop:
+            raise RuntimeError(
+                "send_sync would block the event loop the engine runs on: use `await client.send`"
+            )
+        return asyncio.run_coroutine_threadsafe(self._deliver(batch), self._loop).result()
+
+    async def _deliver(self, batch: EventBatch) -> Delivery:
+        now_ms = self._node.clock.now_ms()
+        decoded = decode_events(batch.body, None, now_ms)
+        rows = tuple(
+            event_row(ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES)), event, now_ms)
+            for event in decoded.events
+        )
+        ids: tuple[str, ...] = ()
+        if rows:
+            accepted = await self._node.ledger.submit(EventsReceived(rows))
+            assert isinstance(accepted, Accepted)
+            ids = accepted.ids
+        if decoded.problem is not None:
+            return Delivery(400, ids, decoded.problem.message)
+        return Delivery(200, ids)
+
+
+__all__ = ["Engine", "RunFailed", "StepRefused"]

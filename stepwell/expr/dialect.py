@@ -1,0 +1,356 @@
+"""The only place that compiles and evaluates expressions: Inngest's dialect of CEL (server.md 2.2).
+
+The CEL library parses; its own evaluator raises on missing fields and mixed types, where the
+dialect has answers, so the tree is walked here. Law: an expression is compiled once into plain
+closures and reads nothing but its variables and the moment it is given.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TypeAlias
+
+from stepwell.expr import function as functions
+from stepwell.expr.interpolation import interpolated
+from stepwell.expr.tree import (
+    Call,
+    Const,
+    EvaluationError,
+    ExpressionError,
+    Fold,
+    Ident,
+    ListOf,
+    MapOf,
+    Node,
+    Select,
+    children,
+    parse,
+)
+from stepwell.expr.value import EPOCH, JSON, MISSING, field, is_list, is_map, plain, taken, truthy
+
+__all__ = ["EvaluationError", "ExpressionError", "Program", "compile_expression", "compile_node"]
+
+ROOTS = frozenset({"event", "async", "vars"})
+ITERATIONS_MAX = 100_000
+"""How often the macros of one evaluation may go round in total."""
+
+_CACHED_CHARS_MAX = 4096
+_NOT_STRICTLY_FALSE = "@not_strictly_false"
+
+
+class _Frame:
+    """One evaluation: variables, the present moment, and the work it may still do."""
+
+    __slots__ = ("now", "rounds_left", "variables")
+
+    def __init__(self, variables: dict[str, object], now: datetime | None) -> None:
+        self.variables = variables
+        self.now = now
+        self.rounds_left = ITERATIONS_MAX
+
+
+_Run: TypeAlias = Callable[[_Frame], object]
+
+
+class Program:
+    """A compiled expression. Two programs are equal if their sources are."""
+
+    __slots__ = ("_run", "calls", "roots", "source", "tree")
+
+    def __init__(self, source: str, tree: Node, run: _Run) -> None:
+        self.source = source
+        self.tree = tree
+        self._run = run
+        self.roots = frozenset(_names(tree)) & ROOTS
+        """Which of `event`, `async` and `vars` it reads."""
+        self.calls = frozenset(_calls(tree))
+        """The functions and methods it calls, macros as `macro`; operators and `has` are none."""
+
+    def evaluate(self, variables: Mapping[str, object], now_ms: int | None = None) -> JSON:
+        """The value for these variables (JSON), as JSON; a missing field gives false.
+
+        Numbers of the variables are doubles: an `int` comes only from literals and `int()`.
+        `now_ms`, milliseconds since 1970, is needed by `now()` and its kin. Raises EvaluationError.
+        """
+        return plain(self._value(variables, now_ms))
+
+    def holds(self, variables: Mapping[str, object], now_ms: int | None = None) -> bool:
+        """Whether the value is true; an error, and any value that is no boolean, is a no."""
+        try:
+            return self._value(variables, now_ms) is True
+        except EvaluationError:
+            return False
+
+    def interpolate(self, event: Mapping[str, object]) -> str:
+        """The source with every value of `event` put in its place.
+
+        The result needs only `async` and gives what this gives with both. Fields that are missing
+        stay as they are: without the variable they are missing still.
+        """
+        return interpolated(self.source, self.tree, event)
+
+    def _value(self, variables: Mapping[str, object], now_ms: int | None) -> object:
+        now = None if now_ms is None else EPOCH + timedelta(milliseconds=now_ms)
+        try:
+            return self._run(_Frame(dict(variables), now))
+        except (RecursionError, OverflowError):
+            raise EvaluationError("the values are too deep or too large") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and other.source == self.source
+
+    def __hash__(self) -> int:
+        return hash(self.source)
+
+    def __repr__(self) -> str:
+        return f"Program({self.source!r})"
+
+
+def _names(node: Node) -> list[str]:
+    found = [node.name] if isinstance(node, Ident) else []
+    return found + [name for child in children(node) for name in _names(child)]
+
+
+def _calls(node: Node) -> list[str]:
+    found: list[str] = []
+    if isinstance(node, Fold):
+        found = ["macro"]
+    elif isinstance(node, Call) and (node.function.isidentifier()):
+        found = [node.function]
+    return found + [name for child in children(node) for name in _calls(child)]
+
+
+class _Compiler:
+    """Turns a tree into closures, refusing what the dialect does not have."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def refuse(self, message: str) -> ExpressionError:
+        return ExpressionError(self.source, message)
+
+    def run(self, node: Node, bound: frozenset[str]) -> _Run:
+        match node:
+            case Const(value):
+                return lambda frame: value
+            case Ident():
+                return self._ident(node, bound)
+            case Select():
+                return self._select(node, bound)
+            case Call():
+                return self._call(node, bound)
+            case ListOf(items):
+                runs = [self.run(item, bound) for item in items]
+                return lambda frame: [_present(run(frame)) for run in runs]
+            case MapOf(entries):
+                return self._map_of(entries, bound)
+            case Fold():
+                return self._fold(node, bound)
+
+    def _ident(self, node: Ident, bound: frozenset[str]) -> _Run:
+        name = node.name
+        if name not in bound and name not in ROOTS:
+            kind = functions.TYPE_IDENTIFIERS.get(name)
+            if kind is None:
+                raise self.refuse(f"undeclared reference to {name!r}: use event, async or vars")
+            return lambda frame: kind
+        return lambda frame: frame.variables.get(name, MISSING)
+
+    def _select(self, node: Select, bound: frozenset[str]) -> _Run:
+        name = node.field
+        run = self.run(node.operand, bound)
+        if not node.test:
+            return lambda frame: field(run(frame), name)
+
+        def test(frame: _Frame) -> bool:
+            operand = run(frame)
+            return is_map(operand) and name in operand
+
+        return test
+
+    def _map_of(self, entries: tuple[tuple[Node, Node], ...], bound: frozenset[str]) -> _Run:
+        runs = [(self.run(key, bound), self.run(value, bound)) for key, value in entries]
+
+        def build(frame: _Frame) -> object:
+            built: dict[object, object] = {}
+            for key_run, value_run in runs:
+                key = key_run(frame)
+                if not isinstance(key, str | int | float | bool):
+                    raise EvaluationError("a key of a map must be text, a number or a boolean")
+                built[key] = _present(value_run(frame))
+            return built
+
+        return build
+
+    def _call(self, node: Call, bound: frozenset[str]) -> _Run:
+        name = node.function
+        nodes = node.args if node.target is None else (node.target, *node.args)
+        runs = [self.run(one, bound) for one in nodes]
+        if name in _LAZY:
+            return _LAZY[name](*runs)
+        if name == _NOT_STRICTLY_FALSE:
+            return runs[0]
+        if name in functions.CLOCK and node.target is None:
+            self._check_count(name, len(node.args), functions.CLOCK[name][1:])
+            return _clocked(functions.CLOCK[name][0], runs)
+        called = _applied(name, self._function(node), runs)
+        if nodes and all(isinstance(one, Const) for one in nodes):
+            return _folded(called)
+        return called
+
+    def _function(self, node: Call) -> functions.Function:
+        name = node.function
+        if name in functions.OPERATORS and node.target is None:
+            return functions.OPERATORS[name]
+        table = functions.GLOBALS if node.target is None else functions.METHODS
+        if name not in table:
+            kind = "function" if node.target is None else "method"
+            raise self.refuse(f"there is no {kind} {name}: use one of {', '.join(sorted(table))}")
+        work, least, most = table[name]
+        self._check_count(name, len(node.args), (least, most))
+        return work
+
+    def _check_count(self, name: str, count: int, wanted: tuple[int, int]) -> None:
+        if not wanted[0] <= count <= wanted[1]:
+            raise self.refuse(f"{name} does not take {count} arguments")
+
+    def _fold(self, node: Fold, bound: frozenset[str]) -> _Run:
+        inner = bound | {node.variable, node.accumulator}
+        over, initial = self.run(node.range, bound), self.run(node.initial, bound)
+        condition, step = self.run(node.condition, inner), self.run(node.step, inner)
+        result = self.run(node.result, bound | {node.accumulator})
+        variable, accumulator = node.variable, node.accumulator
+
+        def fold(frame: _Frame) -> object:
+            items = over(frame)
+            if items is MISSING:
+                return MISSING
+            if not is_list(items) and not is_map(items):
+                raise EvaluationError("a macro needs a list or a map")
+            outer = frame.variables
+            frame.variables = {**outer, accumulator: initial(frame)}
+            try:
+                for item in items:
+                    _spend(frame)
+                    frame.variables[variable] = taken(item)
+                    if condition(frame) is False:
+                        break
+                    frame.variables[accumulator] = step(frame)
+                return result(frame)
+            finally:
+                frame.variables = outer
+
+        return fold
+
+
+def _spend(frame: _Frame) -> None:
+    frame.rounds_left -= 1
+    if frame.rounds_left < 0:
+        raise EvaluationError(f"the expression goes round more than {ITERATIONS_MAX} times")
+
+
+def _present(value: object) -> object:
+    return None if value is MISSING else value
+
+
+def _both(left: _Run, right: _Run) -> _Run:
+    def both(frame: _Frame) -> object:
+        try:
+            first = left(frame)
+        except EvaluationError:
+            # As in CEL: a false side decides whatever happened to the other.
+            second = right(frame)
+            if truthy(second):
+                raise
+            return second
+        return right(frame) if truthy(first) else first
+
+    return both
+
+
+def _either(left: _Run, right: _Run) -> _Run:
+    def either(frame: _Frame) -> object:
+        try:
+            first = left(frame)
+        except EvaluationError:
+            second = right(frame)
+            if truthy(second):
+                return second
+            raise
+        return first if truthy(first) else right(frame)
+
+    return either
+
+
+def _negated(run: _Run) -> _Run:
+    return lambda frame: not truthy(run(frame))
+
+
+def _chosen(condition: _Run, then: _Run, otherwise: _Run) -> _Run:
+    return lambda frame: then(frame) if truthy(condition(frame)) else otherwise(frame)
+
+
+_LAZY: dict[str, Callable[..., _Run]] = {
+    "_&&_": _both,
+    "_||_": _either,
+    "!_": _negated,
+    "_?_:_": _chosen,
+}
+
+
+def _applied(name: str, work: functions.Function, runs: list[_Run]) -> _Run:
+    bears_missing = name in functions.BEARS_MISSING
+    if bears_missing and len(runs) == 2:
+        left, right = runs
+        return lambda frame: work(left(frame), right(frame))
+
+    def call(frame: _Frame) -> object:
+        args = [run(frame) for run in runs]
+        if not bears_missing and any(arg is MISSING for arg in args):
+            return False
+        return work(*args)
+
+    return call
+
+
+def _clocked(work: Callable[[datetime, object], datetime], runs: list[_Run]) -> _Run:
+    def call(frame: _Frame) -> object:
+        if frame.now is None:
+            raise EvaluationError("now() has no meaning here")
+        argument = runs[0](frame) if runs else None
+        return False if argument is MISSING else work(frame.now, argument)
+
+    return call
+
+
+def _folded(called: _Run) -> _Run:
+    """A call whose arguments are all literals, done once; errors stay where they were."""
+    try:
+        value = called(_Frame({}, None))
+    except (EvaluationError, OverflowError):
+        return called
+    return lambda frame: value
+
+
+def compile_node(source: str, tree: Node) -> Program:
+    """The program of a tree that was taken from, or made of, the tree of `source`."""
+    try:
+        return Program(source, tree, _Compiler(source).run(tree, frozenset()))
+    except RecursionError:
+        raise ExpressionError(source, "the expression is nested too deeply: simplify it") from None
+
+
+def _compile(source: str) -> Program:
+    return compile_node(source, parse(source))
+
+
+_remembered = lru_cache(maxsize=4096)(_compile)
+
+
+def compile_expression(source: str) -> Program:
+    """The program of an expression, remembered for the next time.
+
+    Raises ExpressionError for bad syntax, an unknown function, and names other than `event`,
+    `async` and `vars`.
+    """
+    return _remembered(source) if len(source) <= _CACHED_CHARS_MAX else _compile(source)

@@ -42,7 +42,14 @@ LAYERS: dict[str, Layer] = {
         ("server.engine", "server.store.port", "server.runtime.clock", *IMPURE_SERVER)
     ),
     "server.drivers": Layer(
-        ("wire", "server.engine.input", "server.store.port", *STORED, *IMPURE_SERVER),
+        (
+            "wire",
+            "server.engine.input",
+            "server.runtime.clock",
+            "server.store.port",
+            *STORED,
+            *IMPURE_SERVER,
+        ),
         ("aiohttp", "yarl"),
     ),
     "server.runtime": Layer(
@@ -77,12 +84,14 @@ LAYERS: dict[str, Layer] = {
             "wire",
             "server.ledger",
             "server.engine.input",
+            "server.engine.event_row",
             "server.query",
             "server.registration",
             "server.runtime.clock",
             "server.store.port",
             "server.drivers.reply",
             "server.drivers.request",
+            "server.drivers.http_pool",
             *STORED,
             *IMPURE_SERVER,
         ),
@@ -98,7 +107,7 @@ LAYERS: dict[str, Layer] = {
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
     ),
     "server": Layer(),
-    "embedded": Layer(("sdk", "server.node", "server.config", "wire"), ("uvicorn", "starlette")),
+    "embedded": Layer(("sdk", "server", "wire")),
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),
     "cli": Layer(
         (
@@ -155,4 +164,10 @@ PURE = (
 PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_python", "cronsim")
 
 # Imports inside functions: (module, imported), each with the optional dependency that explains it.
-LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset()
+LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
+    {
+        # How a file is locked is a matter of the platform; each knows only its own module.
+        ("stepwell.sdk.connect.spool", "fcntl"),
+        ("stepwell.sdk.connect.spool", "msvcrt"),
+    }
+)

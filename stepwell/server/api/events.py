@@ -11,12 +11,12 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import BODY_BYTES_MAX, as_problem
+from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Accepted, EventsReceived
-from stepwell.server.engine.row import EventRow
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header
-from stepwell.wire.event import Event, decode_events, encode_event
+from stepwell.wire.event import Event, decode_events
 from stepwell.wire.identifier import parse_seed, seeded_ulid
 
 PATH = "/e/"
@@ -117,14 +117,8 @@ class EventsEndpoint:
             ids = [fresh(now_ms) for _ in events]
         else:
             ids = [seeded_ulid(seed, index) for index in range(1, len(events) + 1)]
-        rows = [row_of(event, id_, now_ms) for event, id_ in zip(events, ids, strict=True)]
+        rows = [event_row(id_, event, now_ms) for event, id_ in zip(events, ids, strict=True)]
         return EventsReceived(tuple(rows), fresh=seed is None)
-
-
-def row_of(event: Event, event_id: str, now_ms: int) -> EventRow:
-    """An event as it is stored: its body carries the sender's id, or ours where there is none."""
-    named = event if event.id else msgspec.structs.replace(event, id=event_id)
-    return EventRow(event_id, event.name, event.ts, now_ms, encode_event(named), event.id)
 
 
 async def _body(receive: Receive) -> bytes | None:

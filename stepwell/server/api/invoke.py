@@ -11,11 +11,10 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_json, body_of
+from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
-from stepwell.server.engine.row import EventRow
 from stepwell.wire import header
 from stepwell.wire.canonical import canonical
-from stepwell.wire.event import FUNCTION_INVOKED, encode_event
 from stepwell.wire.identifier import function_uuid, parse_seed, seeded_ulid
 from stepwell.wire.lifecycle import Invocation, function_invoked
 
@@ -50,8 +49,8 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
         user=None if asked.user is None else _canonical(asked.user),
         v=asked.v,
     )
-    row = EventRow(event_id, FUNCTION_INVOKED, event.ts, now_ms, encode_event(event))
-    answer = await deps.ledger.submit(InvokeAsked(row, slug))
+    given = InvokeAsked(event_row(event_id, event, now_ms), slug)
+    answer = await deps.ledger.submit(given)
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
         raise Problem(404, answer.reason)

@@ -4,7 +4,6 @@ The handler stays alive across steps: each finished step is saved (one commit) a
 on without a replay. What the functions are is the embedder's business; here they are a callable.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from stepwell.server.drivers.reply import read_reply
 from stepwell.server.drivers.request import call_request
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import CallState
 from stepwell.wire.execution import CallRequest, CallResponse
 
@@ -24,17 +24,13 @@ save steps on the way."""
 class LocalDriver:
     """Reaches the functions of one process."""
 
-    def __init__(self, call: LocalCall, now_ms: Callable[[], int] | None = None) -> None:
-        """`now_ms` is the node's clock; without it the machine's."""
+    def __init__(self, call: LocalCall, clock: Clock) -> None:
+        """`clock` tells when a reply arrives that names a date to be called again."""
         self._call = call
-        self._now_ms = now_ms or _machine_ms
+        self._clock = clock
 
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """Call the function; see `Driver.call`."""
         request = call_request(job, state, listing)
         response = await self._call(listing.slug, job.item.target, request, save)
-        return read_reply(response.status, response.headers, response.body, self._now_ms())
-
-
-def _machine_ms() -> int:
-    return time.time_ns() // 1_000_000
+        return read_reply(response.status, response.headers, response.body, self._clock.now_ms())

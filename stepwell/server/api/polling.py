@@ -1,0 +1,146 @@
+"""Asks apps to register: those that were named, those that were found, those that are away.
+
+In development every app is asked again and again, so that changed functions are known within
+seconds; in production only those not registered yet or away. Source: http.md 4.1, server.md 6.2.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.discovery import Discovery
+from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
+from stepwell.server.engine.input import AppFailed
+from stepwell.server.engine.row import AppRow
+from stepwell.server.ledger import LedgerClosed
+from stepwell.server.registration import normal_url
+from stepwell.server.store.port import StoreError
+from stepwell.wire import header, limit
+from stepwell.wire.registration import SyncAsked, encode_sync_asked
+from stepwell.wire.signature import sign
+
+_PATIENCE_S = limit.SYNC_PING_MS_MAX / 1000
+_ANSWER_BYTES_MAX = 1 << 20
+_WORDS = {401: "unauthorized", 403: "forbidden", 404: "url_not_found", 500: "internal_server_error"}
+
+log = logging.getLogger("stepwell.polling")
+
+
+class _Said(msgspec.Struct):
+    """What an app says when it refuses, in the shapes of the SDKs."""
+
+    message: str = ""
+    error: str = ""
+
+
+class Poller:
+    """One per server. `run_once` is one look at every app that is due for it."""
+
+    def __init__(self, deps: ApiDeps, pool: HttpPool, discovery: Discovery | None = None) -> None:
+        """Without `discovery` only named and registered apps are asked."""
+        self._deps = deps
+        self._pool = pool
+        self._discovery = discovery
+        self._named = dict.fromkeys(normal_url(url) for url in deps.config.sdk_urls)
+        self._answered: set[str] = set()
+        self._told: dict[str, str] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask. The API must be reachable by now: apps register through it."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ask no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def run_once(self) -> None:
+        """Ask every app that is due, all at the same time."""
+        found = await self._found()
+        await asyncio.gather(*(self._ask(url) for url in dict.fromkeys([*self._due(), *found])))
+
+    async def sync(self, url: str) -> str:
+        """Ask one app to register; gives what is wrong, or nothing."""
+        body = encode_sync_asked(SyncAsked(url))
+        headers = {header.CONTENT_TYPE: header.JSON, header.SERVER_KIND: self._deps.config.kind}
+        if (key := self._deps.config.signing_key) is not None:
+            headers[header.SIGNATURE] = sign(body, key, self._deps.clock.now_ms())
+        try:
+            answer = await self._pool.request(
+                "PUT", url, headers, body, bytes_max=_ANSWER_BYTES_MAX, timeout_s=_PATIENCE_S
+            )
+        except NoAnswer as problem:
+            return f"unreachable: {problem.message}"
+        return _refusal(answer)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.run_once()
+            except LedgerClosed:
+                return
+            except StoreError as error:
+                log.warning("apps were not looked at: %s", error)
+            await asyncio.sleep(self._deps.config.poll_interval_s)
+
+    def _due(self) -> Iterable[str]:
+        served = [app for app in self._apps() if app.method == "serve"]
+        if self._deps.config.poll:
+            return [*self._named, *(app.url for app in served)]
+        away = [app.url for app in served if app.error]
+        return [*(url for url in self._named if url not in self._answered), *away]
+
+    async def _found(self) -> list[str]:
+        if self._discovery is None:
+            return []
+        return await self._discovery.run_once({app.url for app in self._apps()})
+
+    def _apps(self) -> list[AppRow]:
+        return list(self._deps.ledger.catalog.apps.values())
+
+    async def _ask(self, url: str) -> None:
+        problem = await self.sync(url)
+        if not problem:
+            self._answered.add(url)
+        app = next((app for app in self._apps() if app.url == url), None)
+        if app is not None and app.error != problem:
+            await self._deps.ledger.submit(AppFailed(app.name, url, problem))
+        self._tell(url, problem, registered=app is not None)
+
+    def _tell(self, url: str, problem: str, *, registered: bool) -> None:
+        """Log what changed, once."""
+        said = problem or ("" if registered else "elsewhere")
+        if self._told.get(url, "") == said:
+            return
+        self._told[url] = said
+        if problem:
+            log.warning("app %s: %s", url, problem)
+        elif not registered:
+            log.warning(
+                "app %s answered but did not register here: point it to this server with"
+                " INNGEST_DEV=http://<host>:%s",
+                url,
+                self._deps.config.port,
+            )
+        else:
+            log.info("app %s is back", url)
+
+
+def _refusal(answer: Answer) -> str:
+    """What an app's answer to the ping means; nothing if it went well (http.md 4.1)."""
+    if answer.status not in (400, *_WORDS):
+        if header.SDK in answer.headers or answer.status >= 400:
+            return ""
+        return "not_sdk: something else answers there; correct the URL of the app"
+    try:
+        said = msgspec.json.decode(answer.body, type=_Said)
+        text = said.message or said.error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = ""
+    word = _WORDS.get(answer.status, "")
+    return ": ".join(part for part in (word, text) if part) or f"HTTP {answer.status}"

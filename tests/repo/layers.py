@@ -164,10 +164,4 @@ PURE = (
 PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_python", "cronsim")
 
 # Imports inside functions: (module, imported), each with the optional dependency that explains it.
-LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
-    {
-        # How a file is locked is a matter of the platform; each knows only its own module.
-        ("stepwell.sdk.connect.spool", "fcntl"),
-        ("stepwell.sdk.connect.spool", "msvcrt"),
-    }
-)
+LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset()

@@ -106,12 +106,17 @@ class Sleep(_Operation, frozen=True, kw_only=True):
 
 
 class WaitForEvent(_Operation, frozen=True, kw_only=True):
-    """`timeout` is a duration or a date, empty is at once; `condition` an expression or empty."""
+    """`timeout` is a duration or a date, empty is at once; `condition` an expression or empty.
+
+    `look_back` also takes an event that arrived since the run began (ours, features D-13; other
+    servers ignore it).
+    """
 
     op = "WaitForEvent"
     event: str
     timeout: str = ""
     condition: str = ""
+    look_back: bool = False
 
 
 class WaitForSignal(_Operation, frozen=True, kw_only=True):

@@ -156,6 +156,7 @@ def _wait_event(head: _Head, options: _Options, incoming: _Incoming) -> Operatio
         event=options.required("event", head["name"]),
         timeout=options.text("timeout"),
         condition=options.text("if"),
+        look_back=bytes(options.raw("lookBack") or b"") == b"true",
     )
 
 

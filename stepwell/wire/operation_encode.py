@@ -63,6 +63,8 @@ def _options(operation: Operation) -> _Written:
             return _step_options(operation)
         case ops.WaitForEvent():
             found = _present(timeout=operation.timeout)
+            if operation.look_back:
+                found["lookBack"] = msgspec.Raw(b"true")
             return found | ({"if": operation.condition} if operation.condition else {})
         case ops.WaitForSignal():
             named = {"signal": operation.signal, "conflict": operation.conflict}

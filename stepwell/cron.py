@@ -1,0 +1,126 @@
+"""The only place that understands cron schedules (server.md 2.7).
+
+Five fields, minute to day of week, with names, ranges, lists and steps, and an optional time zone:
+`TZ=Europe/Paris 0 12 * * MON-FRI`. Without a zone it is UTC. If both days are restricted, either
+one matches.
+
+When clocks change, a schedule behaves like that of Debian's cron. One that names its hour and its
+minute runs once per day: a time that is skipped runs right after the gap, a time that comes twice
+runs the first time. One with `*` for hour or minute follows real time, so it never pauses and never
+runs twice in the same minute.
+"""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import msgspec
+from cronsim import CronSim, CronSimError
+
+CHARS_MAX = 255
+JITTER_MS_MIN = 1000
+
+_PREFIX = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
+_FIELDS = ("minute", "hour", "day of month", "month", "day of week")
+_RANGES = ("0-59", "0-23", "1-31", "1-12 or JAN-DEC", "0-7 or SUN-SAT")
+_FIELD = re.compile(r"[0-9A-Z*,/-]+")
+_DAYS_ONLY = frozenset({2, 4})
+_MONTHS_AND_DAYS = re.compile(
+    "SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
+)
+
+
+class CronError(ValueError):
+    """A schedule that cannot be understood; the text names the field, its value and the fix."""
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """A schedule that was understood: its five fields and its zone. Made by `parse`."""
+
+    fields: str
+    zone: str = "UTC"
+    never: bool = False
+
+
+def _checked(position: int, field: str) -> str:
+    """One field by itself, in capitals, or CronError."""
+    value = field.upper()
+    if value == "?" and position in _DAYS_ONLY:
+        return "*"
+    alone = ["*"] * 5
+    alone[position] = value
+    letters = re.search("[A-Z]", _MONTHS_AND_DAYS.sub("", value))
+    try:
+        if letters or not _FIELD.fullmatch(value):
+            raise CronSimError
+        CronSim(" ".join(alone), datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        raise CronError(
+            f"{_FIELDS[position]} {field!r} is not understood: use *, {_RANGES[position]},"
+            " ranges (1-5), lists (1,2) and steps (*/5)"
+        ) from None
+    return value
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise CronError(
+            f"time zone {name!r} is unknown: use a name such as Europe/Paris or UTC"
+        ) from None
+    return name
+
+
+@lru_cache(maxsize=1024)
+def parse(text: str) -> Schedule:
+    """A schedule such as `*/15 * * * *` or `TZ=Europe/Paris 0 12 * * 5`. Raises CronError.
+
+    Dates that never come, such as `0 0 31 2 *`, are accepted.
+    """
+    if len(text) > CHARS_MAX:
+        raise CronError(f"the schedule has {len(text)} characters: use at most {CHARS_MAX}")
+    stripped = text.strip()
+    prefix = _PREFIX.match(stripped)
+    zone = _zone(prefix.group(1)) if prefix else "UTC"
+    fields = stripped[prefix.end() if prefix else 0 :].split()
+    if len(fields) != 5:
+        raise CronError(
+            f"{text!r} has {len(fields)} fields: use five, minute hour day-of-month month"
+            " day-of-week, such as 0 12 * * 1"
+        )
+    whole = " ".join(_checked(position, field) for position, field in enumerate(fields))
+    try:
+        CronSim(whole, datetime(2000, 1, 1, tzinfo=UTC))
+    except CronSimError:
+        return Schedule(whole, zone, never=True)
+    return Schedule(whole, zone)
+
+
+def next_after(schedule: Schedule, instant: datetime) -> datetime | None:
+    """The first time after `instant` (with a time zone) at which a schedule fires, in UTC.
+
+    None if there is none within the next decades.
+    """
+    if schedule.never:
+        return None
+    local = instant.astimezone(UTC if schedule.zone == "UTC" else ZoneInfo(schedule.zone))
+    for tick in CronSim(schedule.fields, local):
+        found = tick.astimezone(UTC)
+        # An hour that comes twice is met by the clock on the wall, which may point back.
+        if found > instant:
+            return found
+    return None
+
+
+def jitter_ms(key: str, at_ms: int, most_ms: int) -> int:
+    """How much later than `at_ms` an occurrence fires: 1 s or more and less than `most_ms`.
+
+    Always the same for the same key (a function) and occurrence.
+    """
+    if most_ms <= JITTER_MS_MIN:
+        return JITTER_MS_MIN
+    digest = hashlib.sha256(f"{at_ms} {key}".encode()).digest()
+    return JITTER_MS_MIN + int.from_bytes(digest[:8], "big") % (most_ms - JITTER_MS_MIN)

@@ -19,7 +19,7 @@ _SECOND_MS = 1000
 _VALUE_CHARS = 60
 
 
-def duration_ms(value: Duration) -> int:
+def duration_ms(value: object) -> int:
     """A length of time in milliseconds, a fraction of one rounded up. Raises ValueError."""
     if isinstance(value, dt.timedelta):
         return -((-value) // dt.timedelta(milliseconds=1))

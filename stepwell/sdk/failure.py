@@ -117,7 +117,7 @@ def step_error(failure: Failure, *, step_id: str | None = None) -> StepError:
 def _cause(raw: msgspec.Raw | None, depth: int) -> BaseException | None:
     if raw is None or depth <= 0:
         return None
-    if bytes(raw[:1] if isinstance(raw, bytes) else raw)[:1] != b"{":
+    if bytes(raw)[:1] != b"{":
         return StepError(bytes(raw).decode(errors="replace").strip('"'), "Error", None)
     failure = decode_failure(raw)
     error = StepError(failure.message, failure.name, failure.stack or None)

@@ -7,7 +7,7 @@ The only place for the rules that join options into one declaration; what users 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -68,9 +68,9 @@ class Function(Generic[T]):
         """The handler, called with the context alone."""
 
     def _companion(self, handler: Callable[..., Any]) -> "Function[object]":
-        companion: Function[object] = Function.__new__(Function)
+        companion = cast("Function[object]", Function.__new__(Function))
         config = wire.failure_companion(self._config, "")
-        companion._prepare(config, f"{self.local_id}-failure", handler)
+        companion._prepare(config, f"{self.local_id}-failure", handler)  # noqa: SLF001 - one of its own
         companion.codec = _codec(companion.local_id, handler, UNSPECIFIED, None)
         companion.middleware = self.middleware
         companion.failure_function = None

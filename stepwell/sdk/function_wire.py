@@ -45,8 +45,6 @@ class FunctionOptions:
 
 def function_config(options: FunctionOptions) -> wire.FunctionConfig:
     """A function as it is registered, but for the URL it is called at."""
-    throttle, rate, debounce = options.throttle, options.rate_limit, options.debounce
-    single, timeouts = options.singleton, options.timeouts
     return wire.FunctionConfig(
         id=wire.composite_id(options.app_id, options.fn_id),
         name=options.name or options.fn_id,
@@ -55,22 +53,44 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         concurrency=tuple(
             wire.Concurrency(c.limit, c.key or "", c.scope or "") for c in options.concurrency
         ),
-        throttle=throttle
-        and wire.Throttle(
-            throttle.limit, _period(throttle.period), throttle.burst, throttle.key or ""
-        ),
-        rate_limit=rate and wire.RateLimit(rate.limit, _period(rate.period), rate.key or ""),
-        debounce=debounce
-        and wire.Debounce(_period(debounce.period), debounce.key or "", _period(debounce.timeout)),
+        throttle=_throttle(options.throttle),
+        rate_limit=_rate_limit(options.rate_limit),
+        debounce=_debounce(options.debounce),
         batch=_batch(options.batch_events),
-        priority=options.priority and wire.Priority(options.priority.run),
+        priority=None if options.priority is None else wire.Priority(options.priority.run),
         cancel=tuple(
             wire.Cancel(c.event, c.if_exp or "", _period(c.timeout)) for c in options.cancel
         ),
-        singleton=single and wire.Singleton(single.mode, single.key or ""),
-        timeouts=timeouts and wire.Timeouts(_period(timeouts.start), _period(timeouts.finish)),
+        singleton=_singleton(options.singleton),
+        timeouts=_timeouts(options.timeouts),
         idempotency=options.idempotency or "",
     )
+
+
+def _throttle(given: Throttle | None) -> wire.Throttle | None:
+    if given is None:
+        return None
+    return wire.Throttle(given.limit, _period(given.period), given.burst, given.key or "")
+
+
+def _rate_limit(given: RateLimit | None) -> wire.RateLimit | None:
+    if given is None:
+        return None
+    return wire.RateLimit(given.limit, _period(given.period), given.key or "")
+
+
+def _debounce(given: Debounce | None) -> wire.Debounce | None:
+    if given is None:
+        return None
+    return wire.Debounce(_period(given.period), given.key or "", _period(given.timeout))
+
+
+def _singleton(given: Singleton | None) -> wire.Singleton | None:
+    return None if given is None else wire.Singleton(given.mode, given.key or "")
+
+
+def _timeouts(given: Timeouts | None) -> wire.Timeouts | None:
+    return None if given is None else wire.Timeouts(_period(given.start), _period(given.finish))
 
 
 def _period(value: Duration | None) -> str:
@@ -86,7 +106,8 @@ def _trigger(trigger: Trigger) -> wire.Trigger:
 def _batch(batch: Batch | None) -> wire.Batch | None:
     if batch is None:
         return None
-    # Its time-out alone is read by a clock that knows no days.
-    timeout = "" if batch.timeout is None else duration_ms(batch.timeout)
-    written = timeout if isinstance(timeout, str) else format_duration(timeout, clock_units=True)
-    return wire.Batch(batch.max_size, written, batch.key or "", batch.if_exp or "")
+    timeout = ""
+    if batch.timeout is not None:
+        # Its time-out alone is read by a clock that knows no days.
+        timeout = format_duration(duration_ms(batch.timeout), clock_units=True)
+    return wire.Batch(batch.max_size, timeout, batch.key or "", batch.if_exp or "")

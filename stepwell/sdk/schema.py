@@ -4,7 +4,7 @@ The only place for the public `Event` and the alias `JSON`. Source: features C.4
 """
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import pydantic
@@ -17,7 +17,7 @@ JSON = TypeAliasType(
 )
 
 _ENCODER = msgspec.json.Encoder()
-_OBJECT: msgspec.json.Decoder[dict[str, JSON]] = msgspec.json.Decoder(dict[str, object])
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 
 
 class Event(pydantic.BaseModel):

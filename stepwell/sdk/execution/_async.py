@@ -14,21 +14,31 @@ import inspect
 import time
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
-from stepwell.sdk.codec import Codec, CodecError, settle
+from stepwell.sdk.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.sdk.errors import ParallelIndexingWarning
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.call import Call, arguments, overridden
+from stepwell.sdk.execution.call import (
+    Call,
+    arguments,
+    changed,
+    error_of,
+    output_of,
+    overridden,
+    report_of,
+)
 from stepwell.sdk.execution.idle import IdleWatch
 from stepwell.sdk.execution.pool import in_thread, steps
+from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
 from stepwell.sdk.execution.strand import Strand, watch
 from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
 from stepwell.sdk.execution.waiting import StepFuture, Survey, survey
 from stepwell.sdk.handler import Colour, Traits, traits_of
+from stepwell.sdk.middleware.result import TransformOutputResult
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.operation import Operation
 
@@ -78,6 +88,8 @@ class AsyncCall(Call):
             if self.answer is None and self._strands:
                 await self._linger()
             self.answer = self.answer or answer
+            if self.hooks is not None:
+                await self._last_hooks(self.hooks)
             return self.answer
         finally:
             self.open = False
@@ -88,6 +100,8 @@ class AsyncCall(Call):
 
     async def _result(self, main: Strand) -> CallResponse:
         try:
+            if self.fresh and self.hooks is not None:
+                await self.hooks.before_execution()
             value = await main
         except asyncio.CancelledError:
             if self.answer is None:
@@ -102,10 +116,35 @@ class AsyncCall(Call):
         return await self._returned(value) if self.answer is None else self.answer
 
     async def _returned(self, value: object) -> CallResponse:
-        return self.returned(value)
+        try:
+            data = self.result(value)
+            if self.hooks is not None:
+                await self.hooks.after_execution()
+                result = TransformOutputResult(None, PLAIN.decode(data), None)
+                await self.hooks.transform_output(result)
+                data = changed(result)
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            return self.broke(error)
+        return outcome.returned(data)
 
     async def _broke(self, error: Exception) -> CallResponse:
+        if self.hooks is not None:
+            try:
+                await self.hooks.after_execution()
+                result = TransformOutputResult(error, UNSPECIFIED, None)
+                await self.hooks.transform_output(result)
+                error = result.error or error
+            except Exception as raised:  # noqa: BLE001 - hooks are user code
+                error = raised
         return self.broke(error)
+
+    async def _last_hooks(self, hooks: Hooks) -> None:
+        try:
+            await hooks.after_execution()
+            if self.lone is not None:
+                await hooks.transform_output(report_of(self.lone))
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            self.answer = self.broke(error)
 
     async def _linger(self) -> None:
         """The handler returned: run the steps it started that nobody ever waited for."""
@@ -137,11 +176,11 @@ class AsyncCall(Call):
         verdict = await self._verdict(met)
         if isinstance(verdict, Run):
             return await self._execute(verdict, handler, args, traits, codec)
-        return self.decoded(met, self._known(verdict), codec)
+        return self.decoded(met, await self._known(verdict), codec)
 
     async def perform(self, ask: Ask) -> msgspec.Raw:
         """Meet a step that the server does: its known result, as JSON."""
-        return self._known(await self._verdict(self.meet(ask)))
+        return await self._known(await self._verdict(self.meet(ask)))
 
     async def _verdict(self, met: Met) -> Verdict:
         if len(self._strands) > 1:
@@ -151,17 +190,32 @@ class AsyncCall(Call):
             self._executing += 1
         return verdict
 
-    def _known(self, verdict: Verdict) -> msgspec.Raw:
-        if isinstance(verdict, Replayed):
+    async def _known(self, verdict: Verdict) -> msgspec.Raw:
+        if isinstance(verdict, Replayed | Raise):
             if not self.fresh and not self.memos.any_unseen and not self._waiting:
-                self.fresh = True
-            return verdict.data
-        if isinstance(verdict, Raise):
+                await self._freshen()
+            if isinstance(verdict, Replayed):
+                return verdict.data
             raise self.raised(verdict.met, verdict.failure)
         assert not isinstance(verdict, Run)
         self.end(verdict)
         self._leave()
         raise Suspended
+
+    async def _freshen(self) -> None:
+        """From here on, new code runs."""
+        self.fresh = True
+        if self.hooks is not None:
+            try:
+                await self.hooks.before_execution()
+            except Exception as error:  # noqa: BLE001 - hooks are user code
+                self._abort(error)
+
+    def _abort(self, error: Exception) -> NoReturn:
+        """End the call with an error that user code is not to catch."""
+        self.answer = self.broke(error)
+        self._leave()
+        raise Suspended from None
 
     async def _execute(
         self,
@@ -171,34 +225,46 @@ class AsyncCall(Call):
         traits: Traits,
         codec: Codec,
     ) -> Any:
+        """Run a step's handler and keep what it returns, or end the call."""
         met = verdict.met
-        self.doubt()
-        self.fresh = True
         given = overridden(args, verdict.input)
         began_ns = time.time_ns()
-        token = INSIDE_STEP.set(met.name)
         try:
-            value = await _called(handler, given, traits.colour)
+            self.doubt()
+            if not self.fresh:
+                await self._freshen()
+            value = await _called(met, handler, given, traits.colour)
         except Exception as error:  # noqa: BLE001 - whatever a step raises is its result
-            INSIDE_STEP.reset(token)
-            self._end_with(met, error, began_ns, given)
-            raise Suspended from None
-        except BaseException:
-            INSIDE_STEP.reset(token)
-            raise
+            await self._end_with(met, error, began_ns, given)
         finally:
             self._executing -= 1
             if self._waiting:
                 self._idle.soon()
-        INSIDE_STEP.reset(token)
         try:
             data, value = settle(codec, value)
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
-            self._end_with(met, problem, began_ns, given)
-            raise Suspended from None
+            await self._end_with(met, problem, began_ns, given)
+        if self.hooks is not None:
+            data = await self._transformed(self.hooks, met, data, began_ns, given)
         await self._keep(self.ran(met, data, began_ns, arguments(given)))
         return value
+
+    async def _transformed(
+        self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
+    ) -> msgspec.Raw:
+        """A step's result after middleware saw it."""
+        result = output_of(met, data, given)
+        try:
+            if self._save is None:
+                await hooks.after_execution()
+            await hooks.transform_output(result)
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            self._abort(error)
+        try:
+            return changed(result)
+        except Exception as error:  # noqa: BLE001 - what a hook made of the result
+            await self._end_with(met, error, began_ns, given)
 
     async def _keep(self, operation: Operation) -> None:
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
@@ -214,12 +280,22 @@ class AsyncCall(Call):
         self._leave()
         raise Suspended
 
-    def _end_with(
-        self, met: Met, error: BaseException, began_ns: int, given: tuple[Any, ...]
-    ) -> None:
+    async def _end_with(
+        self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
+    ) -> NoReturn:
+        """End the call with a step that failed."""
+        if self.hooks is not None:
+            result = error_of(met, error, given)
+            try:
+                await self.hooks.after_execution()
+                await self.hooks.transform_output(result)
+            except Exception as raised:  # noqa: BLE001 - hooks are user code
+                self._abort(raised)
+            error = result.error or error
         operation, retry_after = self.failed(met, error, began_ns, arguments(given))
         self.answer = outcome.reported((operation,), retry_after)
         self._leave()
+        raise Suspended from None
 
     # Several tasks
 
@@ -230,11 +306,13 @@ class AsyncCall(Call):
         self._waiting[future] = met
         self._idle.progressed()
         try:
-            return await future
+            verdict: Verdict = await future
         except BaseException:
             if future.done() and not future.cancelled() and isinstance(future.result(), Run):
                 self._executing -= 1  # it was to run, and was cancelled before it began
             raise
+        else:
+            return verdict
         finally:
             del self._waiting[future]
             if self._waiting:
@@ -326,11 +404,17 @@ class AsyncCall(Call):
             self._idle.soon()
 
 
-async def _called(handler: Callable[..., Any], args: tuple[Any, ...], colour: Colour) -> Any:
-    if colour is Colour.COROUTINE:
-        return await handler(*args)
-    if colour is Colour.PLAIN:
-        value = await in_thread(steps, handler, *args)
-    else:
-        value = handler(*args)
-    return await value if inspect.isawaitable(value) else value
+async def _called(
+    met: Met, handler: Callable[..., Any], args: tuple[Any, ...], colour: Colour
+) -> Any:
+    token = INSIDE_STEP.set(met.name)
+    try:
+        if colour is Colour.COROUTINE:
+            return await handler(*args)
+        if colour is Colour.PLAIN:
+            value = await in_thread(steps, handler, *args)
+        else:
+            value = handler(*args)
+        return await value if inspect.isawaitable(value) else value
+    finally:
+        INSIDE_STEP.reset(token)

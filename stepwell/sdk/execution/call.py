@@ -7,6 +7,7 @@ Source: http.md 6.5 to 6.8, 8.1.
 import datetime as dt
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -33,18 +34,21 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.memo import Memos
+from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import Ask, Met, Missing, Replay, Report
 from stepwell.sdk.execution.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.failure import failure_of, step_error
 from stepwell.sdk.handler import Traits
+from stepwell.sdk.middleware.result import TransformOutputResult, TransformOutputStepInfo
 from stepwell.sdk.serializer import Serializer
 from stepwell.wire import limit
-from stepwell.wire.execution import CallRequest, CallResponse
+from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure
+from stepwell.wire.operation import Operation, StepFailed, StepRun, Timing
 from stepwell.wire.operation import StepError as StepErrorOperation
-from stepwell.wire.operation import StepFailed, StepRun, Timing
 
 _SHOWN_STEPS_MAX = 25
+_LIST = msgspec.json.Decoder(list[Any])
 
 
 class Call:
@@ -58,10 +62,12 @@ class Call:
         function_id: str,
         output: Codec | None = None,
         serializer: Serializer | None = None,
+        hooks: Hooks | None = None,
+        tell: Callable[[BaseException], None] | None = None,
     ) -> None:
         ctx = request.ctx
-        stack = ctx.stack.stack if ctx.stack is not None else ()
-        self.memos = Memos(request.steps, stack)
+        self._stack = ctx.stack.stack if ctx.stack is not None else ()
+        self.memos = Memos(request.steps, self._stack)
         self.replay = Replay(
             self.memos, target=target, immediate=not ctx.disable_immediate_execution
         )
@@ -74,9 +80,22 @@ class Call:
         self.watcher: Any = None
         self.fresh = not self.memos.any_unseen
         """New code runs now; before that, everything was seen by an earlier call."""
+        self.hooks = hooks
+        self.lone: Operation | None = None
+        """What the answer reports, if that is one step of the server's."""
         self._output = output
         self._serializer = serializer
+        self._tell = tell
         self._doubt_told = False
+
+    def remember(self, steps: dict[str, msgspec.Raw]) -> None:
+        """Know these steps instead: what middleware made of them. Before the handler runs."""
+        self.memos = self.replay.memos = Memos(steps, self._stack)
+        self.fresh = not self.memos.any_unseen
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more: leave the handler at its next step."""
+        self.answer = self.answer or CallResponse(STATUS_FAILED)
 
     # Steps that are met
 
@@ -136,6 +155,7 @@ class Call:
             retriable=retriable, attempt=self.attempt, max_attempts=self.max_attempts
         )
         timing = Timing(began_ns, time.time_ns() - began_ns)
+        self.tell(error)
         operation = outcome.step_broke(
             met, failure_of(error), final=final, timing=timing, given=given
         )
@@ -148,6 +168,8 @@ class Call:
         self.doubt()
         if isinstance(verdict, Report):
             self.answer = outcome.reported(verdict.operations)
+            if len(verdict.operations) == 1:
+                self.lone = verdict.operations[0]
             return
         found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX]) or "none"
         error = StepUnexpectedError(
@@ -171,21 +193,19 @@ class Call:
             stacklevel=2,
         )
 
-    def returned(self, value: object) -> CallResponse:
-        """The answer if the handler returned this."""
+    def result(self, value: object) -> msgspec.Raw:
+        """What the handler returned, as JSON. Raises OutputUnserializableError."""
         try:
-            data = encode_any(value) if self._output in (None, PLAIN) else self._encode(value)
+            return self._encoded(value)
         except CodecError as error:
-            return self.broke(
-                OutputUnserializableError(
-                    f'the result of function "{self.function_id}", a {name_of(type(value))},'
-                    f" cannot be stored: {error}"
-                )
-            )
-        return outcome.returned(data)
+            raise OutputUnserializableError(
+                f'the result of function "{self.function_id}", a {name_of(type(value))},'
+                f" cannot be stored: {error}"
+            ) from None
 
-    def _encode(self, value: object) -> msgspec.Raw:
-        assert self._output is not None
+    def _encoded(self, value: object) -> msgspec.Raw:
+        if self._output is None or self._output is PLAIN:
+            return encode_any(value)
         try:
             return self._output.encode(value)
         except CodecError:
@@ -195,6 +215,7 @@ class Call:
 
     def broke(self, error: BaseException) -> CallResponse:
         """The answer if the handler raised this."""
+        self.tell(error)
         known = error if isinstance(error, Error) else None
         return outcome.broke(
             failure_of(error),
@@ -202,6 +223,40 @@ class Call:
             retriable=known.is_retriable if known else True,
             retry_after=retry_after(error),
         )
+
+    def tell(self, error: BaseException) -> None:
+        """Write an error into the log, unless it wants to be quiet (E-143)."""
+        if self._tell is not None and not getattr(error, "quiet", False):
+            self._tell(error)
+
+
+def output_of(met: Met, data: msgspec.Raw, given: tuple[Any, ...]) -> TransformOutputResult:
+    """A step's result as middleware sees it."""
+    return TransformOutputResult(None, PLAIN.decode(data), _info(met, given))
+
+
+def error_of(met: Met, error: Exception, given: tuple[Any, ...]) -> TransformOutputResult:
+    """A step's exception as middleware sees it."""
+    return TransformOutputResult(error, UNSPECIFIED, _info(met, given))
+
+
+def _info(met: Met, given: tuple[Any, ...]) -> TransformOutputStepInfo:
+    return TransformOutputStepInfo(
+        met.name.id, StepRun.op, {"input": list(given)} if given else None
+    )
+
+
+def report_of(operation: Operation) -> TransformOutputResult:
+    """A step that the server does, as middleware sees it: without an output."""
+    info = TransformOutputStepInfo(operation.userland.id, operation.op, None)
+    return TransformOutputResult(None, UNSPECIFIED, info)
+
+
+def changed(result: TransformOutputResult) -> msgspec.Raw:
+    """An output after middleware saw it. Raises what it put in its place, or CodecError."""
+    if result.error is not None:
+        raise result.error
+    return PLAIN.encode(result.output)
 
 
 def retry_after(error: BaseException) -> dt.timedelta | dt.datetime | None:
@@ -224,5 +279,7 @@ def overridden(given: tuple[object, ...], override: msgspec.Raw | None) -> tuple
     """The arguments to run a step with: those the server put in their place, if it did."""
     if override is None:
         return given
-    found = PLAIN.decode(override)
-    return tuple(found) if isinstance(found, list) else (found,)
+    try:
+        return tuple(_LIST.decode(override))
+    except msgspec.DecodeError:
+        return (PLAIN.decode(override),)

@@ -3,13 +3,16 @@
 Source: features C.4, E-96, E-99, E-159.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 from stepwell.sdk.errors import StepError
+from stepwell.sdk.middleware.log import Logger
 from stepwell.sdk.schema import Event
 from stepwell.sdk.step._async import Step
-from stepwell.sdk.step.group import Group
+from stepwell.sdk.step._sync import StepSync
+from stepwell.sdk.step.group import Group, GroupSync
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Context:
     """Parallel branches."""
     job_id: str | None
     """The server's name for the piece of work this call belongs to."""
-    logger: Any
+    logger: Logger
     """Silent while known steps are gone through again."""
     request_id: str | None
     """The server's name for this call."""
@@ -38,3 +41,39 @@ class Context:
     """How often the call is tried at most; None if the server did not say."""
     error: StepError | None = None
     """What failed, in a failure handler."""
+
+
+@dataclass
+class ContextSync:
+    """What a plain handler receives."""
+
+    attempt: int
+    """How often this call was tried before, from 0."""
+    event: Event
+    """The event that started the run; the first, if there are several."""
+    events: list[Event]
+    """All events of the run: one, or a batch."""
+    group: GroupSync
+    """Parallel branches."""
+    job_id: str | None
+    """The server's name for the piece of work this call belongs to."""
+    logger: Logger
+    """Silent while known steps are gone through again."""
+    request_id: str | None
+    """The server's name for this call."""
+    run_id: str
+    """The run this call belongs to."""
+    step: StepSync
+    """What the function does durably."""
+    max_attempts: int | None = None
+    """How often the call is tried at most; None if the server did not say."""
+    error: StepError | None = None
+    """What failed, in a failure handler."""
+
+
+T = TypeVar("T")
+
+HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]
+"""A coroutine function that handles runs."""
+HandlerSync: TypeAlias = Callable[[ContextSync], T]
+"""A plain function that handles runs."""

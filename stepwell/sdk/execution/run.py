@@ -1,20 +1,116 @@
 """The door to execution: one call of one function in, its answer out.
 
-Serving, connecting and the in-process driver come through here and nowhere else.
-Source: http.md 6, 8.1; architecture, walk 1.
+Serving, connecting and the in-process driver come through here and nowhere else. Functions of
+either colour can be called from either: plain handlers run in a bounded pool beside an event loop,
+coroutine handlers on the process's background loop beside blocking code.
+
+Law: whatever user code or middleware does, there is an answer.
+Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 """
 
+import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
+from stepwell.sdk import background
+from stepwell.sdk.errors import Error
 from stepwell.sdk.execution._async import AsyncCall, Save
-from stepwell.sdk.execution.context import Context
+from stepwell.sdk.execution._sync import Bridge, SyncCall
+from stepwell.sdk.execution.call import Call
+from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
+from stepwell.sdk.failure import deserialize_error
 from stepwell.sdk.function import Function
-from stepwell.sdk.schema import event_from_wire
+from stepwell.sdk.middleware.chain import Chain, Session
+from stepwell.sdk.middleware.log import call_logger
+from stepwell.sdk.middleware.memos import StepMemos
+from stepwell.sdk.schema import Event, event_from_wire
 from stepwell.sdk.step._async import Step
-from stepwell.sdk.step.group import Group
-from stepwell.wire.event import decode_event
+from stepwell.sdk.step._sync import StepSync
+from stepwell.sdk.step.group import Group, GroupSync
+from stepwell.wire.event import FUNCTION_FAILED, decode_event
 from stepwell.wire.execution import TARGET_DISCOVERY, CallRequest, CallResponse
+
+
+class Calling:
+    """What a call is made of, gathered once: function, request, client, middleware, loggers."""
+
+    def __init__(
+        self,
+        function: Function[Any],
+        request: CallRequest,
+        client: ClientPort,
+        target: str | None,
+        raw_request: object,
+    ) -> None:
+        self.function = function
+        self.request = request
+        self.client = client
+        self.target = target or TARGET_DISCOVERY
+        self.raw_request = raw_request
+
+    def session(self, bridge: Bridge | None = None) -> Session | None:
+        """The middleware of this call; None if there is none."""
+        factories = (*self.client.middleware, *self.function.middleware)
+        if not factories:
+            return None
+        return Chain(factories).open(self.client, self.raw_request, bridge)
+
+    def options(self, session: Session | None) -> dict[str, Any]:
+        """What both kinds of call are made with."""
+        return {
+            "target": self.target,
+            "function_id": self.function.id,
+            "output": self.function.codec,
+            "serializer": self.client.serializer,
+            "hooks": session,
+            "tell": self.tell,
+        }
+
+    def tell(self, error: BaseException) -> None:
+        """Write an error of user code into the log (E-143)."""
+        logger = self.client.logger
+        if logger is not None:
+            message = f'{type(error).__name__} in function "{self.function.id}": {error}'
+            logger.error(message, exc_info=error)
+
+    def facts(self, call: Call) -> dict[str, Any]:
+        """What both kinds of context tell."""
+        ctx = self.request.ctx
+        raws = self.request.events or (self.request.event,)
+        events = [event_from_wire(decode_event(raw)) for raw in raws]
+        return {
+            "attempt": ctx.attempt,
+            "event": events[0],
+            "events": events,
+            "job_id": ctx.job_id or None,
+            "request_id": ctx.request_id or None,
+            "run_id": ctx.run_id,
+            "max_attempts": ctx.max_attempts,
+            "error": self._failure(events[0]),
+            "logger": call_logger(
+                self.client.logger,
+                call,
+                {
+                    "run_id": ctx.run_id,
+                    "event_name": events[0].name,
+                    "function_name": self.function.name,
+                    "attempt": ctx.attempt,
+                },
+            ),
+        }
+
+    def _failure(self, event: Event) -> Error | None:
+        """What a failure handler is told went wrong."""
+        if event.name != FUNCTION_FAILED or not isinstance(event.data.get("error"), dict):
+            return None
+        return deserialize_error(event.data["error"])
+
+    def broken(self, error: Exception) -> CallResponse:
+        """The answer if the call could not even begin."""
+        call = Call(self.request, **self.options(None))
+        return call.broke(error)
 
 
 async def run_call(
@@ -32,37 +128,92 @@ async def run_call(
     the handler goes on after each step it finishes, once `save` has returned; the answer then tells
     what came after. State left out of the request (`use_api`) must have been fetched.
     """
-    call = AsyncCall(
-        request,
-        target=target or TARGET_DISCOVERY,
-        function_id=function.id,
-        output=function.codec,
-        serializer=client.serializer,
-        save=save,
-    )
-    step = Step(call, client)
-    call.step = step
-    context = _context(call, request, client, step)
-    return await call.run(_handle(function, context))
+    calling = Calling(function, request, client, target, raw_request)
+    if not function.is_handler_async:
+        return await _in_pool(calling, save)
+    session: Session | None = None
+    try:
+        session = calling.session()
+        answer = await _run_async(calling, session, save)
+        if session is not None:
+            await session.before_response()
+    except Exception as error:  # noqa: BLE001 - the law of this module
+        return calling.broken(error)
+    return answer
 
 
-async def _handle(function: Function[Any], context: Context) -> Any:
+async def _run_async(calling: Calling, session: Session | None, save: Save | None) -> CallResponse:
+    call = AsyncCall(calling.request, save=save, **calling.options(session))
+    step = call.step = Step(call, calling.client)
+    context = Context(group=Group(), step=step, **calling.facts(call))
+    if session is not None:
+        memos = StepMemos.from_raw(calling.request.steps)
+        await session.transform_input(context, calling.function, memos)
+        call.remember(memos.onto(calling.request.steps))
+    return await call.run(_handled(calling.function, context))
+
+
+async def _handled(function: Function[Any], context: Context) -> Any:
     return await function.entry(context)
 
 
-def _context(call: AsyncCall, request: CallRequest, client: ClientPort, step: Step) -> Context:
-    events = [event_from_wire(decode_event(raw)) for raw in request.events]
-    event = events[0] if events else event_from_wire(decode_event(request.event))
-    ctx = request.ctx
-    return Context(
-        attempt=ctx.attempt,
-        event=event,
-        events=events or [event],
-        group=Group(),
-        job_id=ctx.job_id or None,
-        logger=client.logger,
-        request_id=ctx.request_id or None,
-        run_id=ctx.run_id,
-        step=step,
-        max_attempts=ctx.max_attempts,
-    )
+async def _in_pool(calling: Calling, save: Save | None) -> CallResponse:
+    """Run a plain handler in a thread; the loop goes on."""
+    loop = asyncio.get_running_loop()
+
+    def bridge(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    def save_sync(operations: Any) -> object:
+        assert save is not None
+        return bridge(_saved(save, operations))
+
+    made: list[SyncCall] = []
+    try:
+        return await in_thread(
+            handlers, _run_sync, calling, bridge, None if save is None else save_sync, made
+        )
+    except asyncio.CancelledError:
+        for call in made:
+            call.abandon()
+        raise
+
+
+async def _saved(save: Save, operations: Any) -> object:
+    return await save(operations)
+
+
+def run_call_sync(
+    function: Function[Any],
+    request: CallRequest,
+    *,
+    client: ClientPort,
+    target: str | None = None,
+    raw_request: object = None,
+) -> CallResponse:
+    """As `run_call`, for blocking code. Coroutine handlers run on the background loop."""
+    if function.is_handler_async:
+        return background.run(
+            run_call(function, request, client=client, target=target, raw_request=raw_request)
+        )
+    calling = Calling(function, request, client, target, raw_request)
+    return _run_sync(calling, background.run, None, [])
+
+
+def _run_sync(calling: Calling, bridge: Bridge, save: Any, made: list[SyncCall]) -> CallResponse:
+    try:
+        session = calling.session(bridge)
+        call = SyncCall(calling.request, bridge=bridge, save=save, **calling.options(session))
+        made.append(call)
+        step = call.step = StepSync(call, calling.client)
+        context = ContextSync(group=GroupSync(call), step=step, **calling.facts(call))
+        if session is not None:
+            memos = StepMemos.from_raw(calling.request.steps)
+            session.transform_input_sync(context, calling.function, memos)
+            call.remember(memos.onto(calling.request.steps))
+        answer = call.run(lambda: calling.function.entry(context))
+        if session is not None:
+            session.before_response_sync()
+    except Exception as error:  # noqa: BLE001 - the law of this module
+        return calling.broken(error)
+    return answer

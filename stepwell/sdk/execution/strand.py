@@ -20,8 +20,11 @@ class Watcher(Protocol):
 
     open: bool
     """Tasks started now belong to the call."""
-    closing: bool
-    """The call has ended; strands are to be left."""
+
+    @property
+    def closing(self) -> bool:
+        """The call has ended; strands are to be left."""
+        ...
 
     def began(self, strand: "Strand") -> None:
         """A task was started."""
@@ -124,9 +127,12 @@ class Strand(Coroutine[Any, Any, Any]):
 
 
 def _exception(typ: Any, val: Any, tb: TracebackType | None) -> BaseException:
-    error = typ if isinstance(typ, BaseException) else val
-    if not isinstance(error, BaseException):
-        error = typ() if error is None else typ(error)
+    """What the three forms of `throw` mean."""
+    error: Any = val
+    if isinstance(typ, BaseException):
+        error = typ
+    elif not isinstance(val, BaseException):
+        error = typ() if val is None else typ(val)
     return cast(BaseException, error if tb is None else error.with_traceback(tb))
 
 

@@ -11,7 +11,7 @@ The only place that knows the insides of asyncio and anyio. Source: features D-1
 import asyncio
 from collections.abc import Collection, Iterable
 from types import CodeType
-from typing import Any, cast
+from typing import Any
 
 from stepwell.sdk.execution.strand import Strand
 
@@ -51,7 +51,9 @@ def survey(
 ) -> Survey:
     """Look at all live `strands`; the handler needs what `roots` need."""
     found = Survey()
-    by_task = {strand.task: strand for strand in strands if strand.task is not None}
+    by_task: dict[object, Strand] = {
+        strand.task: strand for strand in strands if strand.task is not None
+    }
     for strand in strands:
         strand.joined = strand.joined or is_joined(strand)
         future = strand.waiting_on
@@ -70,9 +72,9 @@ def survey(
 
 def _needs(
     strand: Strand,
-    future: Any,
+    future: asyncio.Future[Any],
     strands: Collection[Strand],
-    by_task: dict[asyncio.Task[Any], Strand],
+    by_task: dict[object, Strand],
     found: Survey,
     depth: int,
 ) -> list[Strand]:
@@ -80,7 +82,7 @@ def _needs(
     if isinstance(future, StepFuture):
         return []
     if isinstance(future, asyncio.Task):
-        other = by_task.get(cast(asyncio.Task[Any], future))
+        other = by_task.get(future)
         if other is not None:
             return [other]
         found.world.append(future)

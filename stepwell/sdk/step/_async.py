@@ -6,9 +6,7 @@ Source: features C.5, B-20 to B-31.
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, TypeVar, overload
-
-from typing_extensions import TypeVarTuple, Unpack
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.codec import UNSPECIFIED, codec_of
 from stepwell.sdk.declaration import Duration
@@ -51,8 +49,8 @@ class Step:
     async def run(
         self,
         step_id: str,
-        handler: Callable[[Unpack[Args]], Awaitable[T]],
-        *handler_args: Unpack[Args],
+        handler: Callable[[*Args], Awaitable[T]],
+        *handler_args: *Args,
         output_type: object = ...,
         name: str | None = ...,
     ) -> T: ...
@@ -61,8 +59,8 @@ class Step:
     async def run(
         self,
         step_id: str,
-        handler: Callable[[Unpack[Args]], T],
-        *handler_args: Unpack[Args],
+        handler: Callable[[*Args], T],
+        *handler_args: *Args,
         output_type: object = ...,
         name: str | None = ...,
     ) -> T: ...
@@ -70,8 +68,8 @@ class Step:
     async def run(
         self,
         step_id: str,
-        handler: Callable[..., Any],
-        *handler_args: Any,
+        handler: Callable[[*Args], Any],
+        *handler_args: *Args,
         output_type: object = UNSPECIFIED,
         name: str | None = None,
     ) -> Any:
@@ -223,8 +221,8 @@ class AI:
     async def wrap(
         self,
         step_id: str,
-        handler: Callable[[Unpack[Args]], Awaitable[T]],
-        *handler_args: Unpack[Args],
+        handler: Callable[[*Args], Awaitable[T]],
+        *handler_args: *Args,
         output_type: object = UNSPECIFIED,
         name: str | None = None,
     ) -> T:

@@ -25,6 +25,7 @@ from stepwell.wire import limit
 from stepwell.wire.duration import format_duration
 from stepwell.wire.event import decode_event
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, ulid_time_ms
+from stepwell.wire.operation import PARALLEL_RACE
 
 _NULL = b"null"
 
@@ -82,13 +83,15 @@ class InferenceAdapter(Protocol):
         ...
 
 
-def _ask(step_id: str, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
+def _ask(step_id: object, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
     if not isinstance(step_id, str) or not step_id:
         raise ConfigurationError(f'step_id = {step_id!r}: give the step an id, such as "charge"')
     group = GROUP.get()
     if group is None:
         return Ask(step_id, name or "", kind=kind, report=report)
-    return Ask(step_id, name or "", group.value, grouped=True, kind=kind, report=report)
+    # Waiting for all is what servers do if nothing is said.
+    mode = PARALLEL_RACE if group is ParallelMode.RACE else ""
+    return Ask(step_id, name or "", mode, grouped=True, kind=kind, report=report)
 
 
 def _length(step_id: str, field: str, value: Duration) -> str:
@@ -114,7 +117,7 @@ def sleep(step_id: str, name: str | None, duration: Duration) -> Ask:
     return _ask(step_id, name, option.sleep(_length(step_id, "duration", duration)))
 
 
-def sleep_until(step_id: str, name: str | None, until: dt.datetime) -> Ask:
+def sleep_until(step_id: str, name: str | None, until: object) -> Ask:
     """Nothing until an instant."""
     if not isinstance(until, dt.datetime):
         raise ConfigurationError(f'step "{step_id}": until = {until!r}: give a datetime')

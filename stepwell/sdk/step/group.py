@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from stepwell.sdk.execution._sync import SyncCall
 from stepwell.sdk.step.ask import GROUP, ParallelMode
 
 T = TypeVar("T")
@@ -37,3 +38,27 @@ class Group:
 
 async def _branch(branch: Callable[[], Awaitable[T]]) -> T:
     return await branch()
+
+
+class GroupSync:
+    """Parallel branches of a plain handler."""
+
+    def __init__(self, call: SyncCall) -> None:
+        self._call = call
+
+    def parallel(
+        self,
+        callables: tuple[Callable[[], T], ...],
+        parallel_mode: ParallelMode = ParallelMode.WAIT,
+    ) -> tuple[T, ...]:
+        """Run branches whose steps run side by side; their results in the order given.
+
+        Each branch may do several steps. With RACE a branch goes on as soon as its own step has
+        ended. The code of the branches itself runs one after another. The first exception in the
+        order given is raised.
+        """
+        token = GROUP.set(parallel_mode)
+        try:
+            return self._call.parallel(callables)
+        finally:
+            GROUP.reset(token)

@@ -1,0 +1,290 @@
+"""Drives a plain handler: one call, on the thread it is called on.
+
+Steps block; the handler is left by `Suspended`, which unwinds its stack. Branches of a parallel
+group run one after another, each until its first new step.
+
+Law: what a call answers is what `_async.py` would answer for the same steps.
+Source: http.md 8.1; features D-15, D-16.
+"""
+
+import inspect
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+import msgspec
+
+from stepwell.sdk.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
+from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution.call import (
+    Call,
+    arguments,
+    changed,
+    error_of,
+    output_of,
+    overridden,
+    report_of,
+)
+from stepwell.sdk.execution.memo import Known, KnownFailure
+from stepwell.sdk.execution.port import Hooks
+from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
+from stepwell.sdk.handler import Traits, traits_of
+from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.wire.execution import CallResponse
+from stepwell.wire.operation import Operation
+
+T = TypeVar("T")
+
+SaveSync: TypeAlias = Callable[[tuple[Operation, ...]], object]
+"""Keeps finished steps: its return means they are committed; if it raises, they are not."""
+Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Runs a coroutine on an event loop, and blocks until it has ended."""
+
+
+class SyncCall(Call):
+    """One call of a plain handler: `run` it once.
+
+    With `save` the handler goes on after each step that ran well here, once that is saved.
+    """
+
+    def __init__(
+        self, *given: Any, bridge: Bridge, save: SaveSync | None = None, **options: Any
+    ) -> None:
+        super().__init__(*given, **options)
+        self._bridge = bridge
+        self._save = save
+        self._found: list[Met] | None = None
+        """New steps the branches of a parallel group came to; None outside of one."""
+
+    # The handler as a whole
+
+    def run(self, work: Callable[[], object]) -> CallResponse:
+        """Run the handler until the call ends."""
+        token = HOME.set(self)
+        try:
+            answer = self._result(work)
+            self.answer = self.answer or answer
+            if self.hooks is not None:
+                self._last_hooks(self.hooks)
+            return self.answer
+        finally:
+            HOME.reset(token)
+
+    def _result(self, work: Callable[[], object]) -> CallResponse:
+        try:
+            if self.fresh and self.hooks is not None:
+                self.hooks.before_execution_sync()
+            value = work()
+        except BaseException as error:
+            if self.answer is None and isinstance(error, Exception):
+                return self._broke(error)
+            if self.answer is None or isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            return self.answer
+        return self._returned(value) if self.answer is None else self.answer
+
+    def _returned(self, value: object) -> CallResponse:
+        try:
+            data = self.result(value)
+            if self.hooks is not None:
+                self.hooks.after_execution_sync()
+                result = TransformOutputResult(None, PLAIN.decode(data), None)
+                self.hooks.transform_output_sync(result)
+                data = changed(result)
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            return self.broke(error)
+        return outcome.returned(data)
+
+    def _broke(self, error: Exception) -> CallResponse:
+        if self.hooks is not None:
+            try:
+                self.hooks.after_execution_sync()
+                result = TransformOutputResult(error, UNSPECIFIED, None)
+                self.hooks.transform_output_sync(result)
+                error = result.error or error
+            except Exception as raised:  # noqa: BLE001 - hooks are user code
+                error = raised
+        return self.broke(error)
+
+    def _last_hooks(self, hooks: Hooks) -> None:
+        try:
+            hooks.after_execution_sync()
+            if self.lone is not None:
+                hooks.transform_output_sync(report_of(self.lone))
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            self.answer = self.broke(error)
+
+    # Steps
+
+    def run_step(
+        self,
+        ask: Ask,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        output_type: object,
+    ) -> Any:
+        """Meet a step that is a handler: its known result, or what it returns now."""
+        met = self.meet(ask)
+        traits = traits_of(handler)
+        codec = self.codec_of(traits, output_type)
+        verdict = self._verdict(met)
+        if isinstance(verdict, Run):
+            return self._execute(verdict, handler, args, traits, codec)
+        return self.decoded(met, self._known(verdict), codec)
+
+    def perform(self, ask: Ask) -> msgspec.Raw:
+        """Meet a step that the server does: its known result, as JSON."""
+        return self._known(self._verdict(self.meet(ask)))
+
+    def _verdict(self, met: Met) -> Verdict:
+        """What to do about a step; within a branch, leave new ones for the group to report."""
+        known = isinstance(met.memo, Known | KnownFailure)
+        if self._found is not None and not known and self.replay.target != met.name.hashed:
+            self._found.append(met)
+            raise BranchPaused
+        return self.replay.settle((met,))
+
+    def _known(self, verdict: Verdict) -> msgspec.Raw:
+        if isinstance(verdict, Replayed | Raise):
+            if not self.fresh and not self.memos.any_unseen:
+                self._freshen()
+            if isinstance(verdict, Replayed):
+                return verdict.data
+            raise self.raised(verdict.met, verdict.failure)
+        assert not isinstance(verdict, Run)
+        self.end(verdict)
+        raise Suspended
+
+    def _freshen(self) -> None:
+        """From here on, new code runs."""
+        self.fresh = True
+        if self.hooks is not None:
+            try:
+                self.hooks.before_execution_sync()
+            except Exception as error:  # noqa: BLE001 - hooks are user code
+                self._abort(error)
+
+    def _abort(self, error: Exception) -> NoReturn:
+        """End the call with an error that user code is not to catch."""
+        self.answer = self.broke(error)
+        raise Suspended from None
+
+    def _execute(
+        self,
+        verdict: Run,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        traits: Traits,
+        codec: Codec,
+    ) -> Any:
+        """Run a step's handler and keep what it returns, or end the call."""
+        met = verdict.met
+        given = overridden(args, verdict.input)
+        began_ns = time.time_ns()
+        try:
+            self.doubt()
+            if not self.fresh:
+                self._freshen()
+            value = self._called(met, handler, given)
+        except Exception as error:  # noqa: BLE001 - whatever a step raises is its result
+            self._end_with(met, error, began_ns, given)
+        try:
+            data, value = settle(codec, value)
+        except CodecError as error:
+            problem = self.unserializable(met, value, traits, error)
+            self._end_with(met, problem, began_ns, given)
+        if self.hooks is not None:
+            data = self._transformed(self.hooks, met, data, began_ns, given)
+        self._keep(self.ran(met, data, began_ns, arguments(given)))
+        return value
+
+    def _called(self, met: Met, handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        token = INSIDE_STEP.set(met.name)
+        try:
+            value = handler(*args)
+            return self._bridge(_awaited(value)) if inspect.isawaitable(value) else value
+        finally:
+            INSIDE_STEP.reset(token)
+
+    def _transformed(
+        self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
+    ) -> msgspec.Raw:
+        """A step's result after middleware saw it."""
+        result = output_of(met, data, given)
+        try:
+            if self._save is None:
+                hooks.after_execution_sync()
+            hooks.transform_output_sync(result)
+        except Exception as error:  # noqa: BLE001 - hooks are user code
+            self._abort(error)
+        try:
+            return changed(result)
+        except Exception as error:  # noqa: BLE001 - what a hook made of the result
+            self._end_with(met, error, began_ns, given)
+
+    def _keep(self, operation: Operation) -> None:
+        """Save a finished step and go on; without a way to save, or if it fails, end the call."""
+        if self._save is not None:
+            try:
+                self._save((operation,))
+            except Exception:  # noqa: BLE001 - the answer still carries the step
+                self._save = None
+            else:
+                self.attempt = 0
+                return
+        self.answer = outcome.reported((operation,))
+        raise Suspended
+
+    def _end_with(
+        self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
+    ) -> NoReturn:
+        """End the call with a step that failed."""
+        if self.hooks is not None:
+            result = error_of(met, error, given)
+            try:
+                self.hooks.after_execution_sync()
+                self.hooks.transform_output_sync(result)
+            except Exception as raised:  # noqa: BLE001 - hooks are user code
+                self._abort(raised)
+            error = result.error or error
+        operation, retry_after = self.failed(met, error, began_ns, arguments(given))
+        self.answer = outcome.reported((operation,), retry_after)
+        raise Suspended from None
+
+    # Parallel groups
+
+    def parallel(self, branches: Sequence[Callable[[], T]]) -> tuple[T, ...]:
+        """Run branches one after another, each until its first new step; report those together."""
+        outer, self._found = self._found, []
+        results: list[T] = []
+        broken: Exception | None = None
+        try:
+            for branch in branches:
+                try:
+                    results.append(branch())
+                except BranchPaused:
+                    continue
+                except Exception as error:  # noqa: BLE001 - raised when all branches were seen
+                    broken = broken or error
+        finally:
+            found, self._found = self._found, outer
+        if self.answer is not None:
+            raise Suspended
+        if broken is not None:
+            raise broken
+        if not found:
+            return tuple(results)
+        if outer is not None:
+            outer.extend(found)
+            raise BranchPaused
+        self._known(self.replay.settle(found))
+        raise AssertionError("a group with new steps ends the call")
+
+
+class BranchPaused(BaseException):
+    """Raised at the first new step of a branch; the next branch runs. Let it pass."""
+
+
+async def _awaited(value: Any) -> Any:
+    return await value

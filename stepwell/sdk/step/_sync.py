@@ -1,0 +1,231 @@
+"""The step tools of plain handlers: `ctx.step`, blocking.
+
+Thin: what a step means is in `ask.py`, what becomes of it in `sdk/execution`.
+Source: features C.5, B-20 to B-31.
+"""
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+
+from stepwell.sdk.codec import UNSPECIFIED, codec_of
+from stepwell.sdk.declaration import Duration
+from stepwell.sdk.execution._sync import SyncCall
+from stepwell.sdk.execution.port import ClientPort
+from stepwell.sdk.function import Function
+from stepwell.sdk.schema import Event
+from stepwell.sdk.step import ask, option
+from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
+from stepwell.wire.function_config import composite_id
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+_IDS = codec_of(list[str])
+
+
+class StepSync:
+    """What a function does durably. Every method is one step: run once, remembered for ever.
+
+    `step_id` names a step within its function; the same id may be used again, in loops for
+    instance. `name` is shown to people instead of it.
+    """
+
+    def __init__(self, call: SyncCall, client: ClientPort) -> None:
+        self._call = call
+        self._client = client
+        self.ai = AISync(call)
+        """Steps that ask models."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """A text that is the same whenever the step it is read in is tried; for payment APIs, say.
+
+        Only inside a step's handler.
+        """
+        return f"{self._call.run_id}-{ask.running_step().hashed}"
+
+    @overload
+    def run(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], Awaitable[T]],
+        *handler_args: *Args,
+        output_type: object = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    @overload
+    def run(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], T],
+        *handler_args: *Args,
+        output_type: object = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    def run(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], Any],
+        *handler_args: *Args,
+        output_type: object = UNSPECIFIED,
+        name: str | None = None,
+    ) -> Any:
+        """Run `handler(*handler_args)` once and remember what it returned.
+
+        The result travels as JSON by the handler's return annotation, or by `output_type`; what is
+        returned here is what every later call of the function gets too. What the handler raises is
+        tried again by the server; when that is in vain, StepError is raised here. A coroutine
+        function runs on an event loop meanwhile.
+        """
+        return self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
+
+    def send_event(
+        self, step_id: str, events: Event | list[Event], *, name: str | None = None
+    ) -> list[str]:
+        """Send events once; returns their ids in order. Tried again, it sends the same events."""
+
+        def send() -> list[str]:
+            seed = ask.event_seed(self._call.run_id, ask.running_step())
+            return self._client.send_sync(events, seed=seed)
+
+        found: list[str] = self._call.run_step(
+            ask.run(step_id, name, option.SEND_EVENT), send, (), list[str]
+        )
+        return found
+
+    def sleep(self, step_id: str, duration: Duration, *, name: str | None = None) -> None:
+        """Go on after a time: milliseconds, a timedelta, or text such as "1h30m"."""
+        self._call.perform(ask.sleep(step_id, name, duration))
+
+    def sleep_until(self, step_id: str, until: dt.datetime, *, name: str | None = None) -> None:
+        """Go on at an instant; at once if it is past."""
+        self._call.perform(ask.sleep_until(step_id, name, until))
+
+    def wait_for_event(
+        self,
+        step_id: str,
+        *,
+        event: str,
+        if_exp: str | None = None,
+        timeout: Duration,
+        match: str | None = None,
+        name: str | None = None,
+    ) -> Event | None:
+        """Go on when an event arrives, or with None when time ran out.
+
+        `if_exp` is a condition in CEL over `event`, which started the function, and `async`, which
+        arrives; `match="data.id"` is short for the two being equal there.
+        """
+        asked = ask.wait_for_event(step_id, name, event, if_exp, match, timeout)
+        return ask.awaited_event(self._call.perform(asked))
+
+    def invoke(
+        self,
+        step_id: str,
+        *,
+        function: Function[T],
+        data: Mapping[str, object] | None = None,
+        timeout: Duration | None = None,
+        v: str | None = None,
+        name: str | None = None,
+    ) -> T:
+        """Run another function and wait for its result. If it fails, StepError is raised here."""
+        asked = ask.invoke(step_id, name, function.id, data, timeout, v)
+        found: T = function.codec.decode(self._call.perform(asked))
+        return found
+
+    def invoke_by_id(
+        self,
+        step_id: str,
+        *,
+        app_id: str | None = None,
+        function_id: str,
+        data: Mapping[str, object] | None = None,
+        timeout: Duration | None = None,
+        v: str | None = None,
+        name: str | None = None,
+    ) -> object:
+        """Run a function of any app, by default this one, and wait for its result."""
+        target = composite_id(app_id or self._client.app_id, function_id)
+        asked = ask.invoke(step_id, name, target, data, timeout, v)
+        return codec_of(object).decode(self._call.perform(asked))
+
+    def wait_for_signal(
+        self,
+        step_id: str,
+        *,
+        signal: str,
+        timeout: Duration | None = None,
+        on_conflict: Literal["fail", "replace"] = "fail",
+        name: str | None = None,
+    ) -> Signal | None:
+        """Go on when a signal is sent, or with None when time ran out (a year, if not given).
+
+        Only one run can wait for a signal: a second one fails, or takes the place of the first.
+        """
+        asked = ask.wait_for_signal(step_id, name, signal, timeout, on_conflict)
+        return ask.awaited_signal(self._call.perform(asked))
+
+    def send_signal(
+        self, step_id: str, *, signal: str, data: object = None, name: str | None = None
+    ) -> str | None:
+        """Send a signal once; returns the id of the run that waited for it, None if none did."""
+
+        def send() -> str | None:
+            return self._client.send_signal_sync(signal, data)
+
+        found: str | None = self._call.run_step(
+            ask.run(step_id, name, option.SEND_SIGNAL), send, (), UNSPECIFIED
+        )
+        return found
+
+    def fetch(
+        self,
+        step_id: str,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        name: str | None = None,
+    ) -> Fetched:
+        """Have the server make an HTTP request; nothing here waits for it meanwhile."""
+        asked = ask.fetch(step_id, name, url, method, headers, body)
+        return ask.fetched(self._call.perform(asked))
+
+
+class AISync:
+    """Steps that ask models: `ctx.step.ai`."""
+
+    def __init__(self, call: SyncCall) -> None:
+        self._call = call
+
+    def infer(
+        self,
+        step_id: str,
+        *,
+        adapter: InferenceAdapter,
+        body: dict[str, object],
+        name: str | None = None,
+    ) -> dict[str, object]:
+        """Have the server ask a provider; returns the provider's JSON."""
+        data = self._call.perform(ask.infer(step_id, name, adapter, body))
+        found: dict[str, object] = codec_of(dict[str, object]).decode(data)
+        return found
+
+    def wrap(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], Awaitable[T]],
+        *handler_args: *Args,
+        output_type: object = UNSPECIFIED,
+        name: str | None = None,
+    ) -> T:
+        """Run a client library's own call as a step; its arguments and result are shown."""
+        found: T = self._call.run_step(
+            ask.run(step_id, name, option.WRAP), handler, handler_args, output_type
+        )
+        return found

@@ -106,6 +106,8 @@ LAYERS: dict[str, Layer] = {
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
     ),
+    "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
+    "server.listening": Layer(),
     "server": Layer(),
     "embedded": Layer(("sdk", "server", "wire")),
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),

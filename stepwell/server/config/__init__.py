@@ -1,6 +1,7 @@
 """How a server is set: the list of settings, and the one place that decides their values."""
 
 from stepwell.server.config.node_config import (
+    DATABASE_NAME,
     ConfigError,
     ServerConfig,
     Shown,
@@ -11,6 +12,7 @@ from stepwell.server.config.node_config import (
 from stepwell.server.config.setting import Command, Kind, Setting, settings_of
 
 __all__ = [
+    "DATABASE_NAME",
     "Command",
     "ConfigError",
     "Kind",

@@ -53,7 +53,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of a server, checked. Times carry their unit in the name."""
 
     command: Command = Command.DEV
-    host: str = "127.0.0.1"
+    host: str = "localhost"
     port: int = 8288
     sdk_urls: tuple[str, ...] = ()
     discovery: bool = False

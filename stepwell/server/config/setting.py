@@ -83,7 +83,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         flag="host",
         help="Address to listen on; 0.0.0.0 for every interface (the default inside a container)",
-        default="127.0.0.1",
+        default="localhost",
         default_start="0.0.0.0",  # noqa: S104 - a production server is asked from outside
     ),
     Setting(

@@ -42,7 +42,7 @@ def problems_of(tmp_path: Path, flags: Mapping[str, Written], **env: str) -> tup
 
 def test_what_development_does_when_nobody_said_anything(tmp_path: Path) -> None:
     config = dev(tmp_path)
-    assert (config.host, config.port, config.kind) == ("127.0.0.1", 8288, "dev")
+    assert (config.host, config.port, config.kind) == ("localhost", 8288, "dev")
     assert (config.poll, config.discovery, config.poll_interval_s) == (True, True, 5)
     assert (config.durability, config.database) == ("relaxed", None)
     assert (config.signing_keys, config.event_keys) == ((), ())

@@ -1,0 +1,166 @@
+"""A whole server from a configuration: engine, HTTP API, drivers and pollers. The only place that
+knows them all; the command line runs it, tests and programs may too.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import tempfile
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Self
+
+import uvicorn
+
+from stepwell.server.api.app import api_app
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.discovery import Discovery
+from stepwell.server.api.polling import Poller
+from stepwell.server.config import DATABASE_NAME, ServerConfig
+from stepwell.server.drivers.gateway_driver import GatewayDriver
+from stepwell.server.drivers.http_driver import HttpDriver
+from stepwell.server.drivers.http_pool import HttpPool
+from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.rules import Rules
+from stepwell.server.listening import open_sockets, port_of, url_of
+from stepwell.server.node import GRACE_S, Node
+from stepwell.server.store.sqlite.store import SqliteStore
+
+KEEP_ALIVE_S = 65
+"""Longer than what clients keep connections for: they close first, so no request is lost."""
+
+
+class Server:
+    """One server. `start` returns when it answers; `stop` when nothing is left undone in memory."""
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        sockets: Sequence[socket.socket] | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """`sockets` that already listen take the place of the configured host and port.
+
+        Raises `CannotListen`, and what the store raises when its file cannot be used.
+        """
+        self.config = config
+        self._sockets = tuple(sockets or open_sockets(config.host, config.port))
+        self._scratch: str | None = None
+        self._grace_s = grace_s
+        try:
+            store = SqliteStore(self._database(), durability=config.durability)
+            self.node = Node(
+                store,
+                rules=Rules(
+                    retry_interval_ms=config.retry_interval_ms,
+                    cron_catch_up=config.cron_catch_up,
+                ),
+                retention_ms=config.retention_ms or 0,
+                grace_s=grace_s,
+            )
+        except BaseException:
+            self._close_sockets()
+            self._remove_scratch()
+            raise
+        self.deps = ApiDeps(
+            self.node.ledger, self.node.reader, self.node.clock, config, self._reach
+        )
+        self._pool = HttpPool()
+        self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
+        self._poller: Poller | None = None
+        self._http = _Http(
+            uvicorn.Config(
+                api_app(self.deps),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                lifespan="off",
+                http="httptools",
+                ws="none",
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=int(grace_s) or 1,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return port_of(self._sockets)
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds it."""
+        return url_of(self.config.host, self.port)
+
+    async def start(self) -> None:
+        """Take up all work and answer requests, on the running event loop."""
+        for app in self.node.ledger.catalog.apps.values():
+            self._reach(app)
+        self.node.reach_gateway(GatewayDriver(self._pool), self.config.queue_workers)
+        await self.node.start()
+        self._serving = asyncio.get_running_loop().create_task(
+            self._http.serve(sockets=list(self._sockets))
+        )
+        while not self._http.started:
+            if self._serving.done():
+                self._serving.result()
+                raise RuntimeError("the HTTP server ended before it began")
+            await asyncio.sleep(0.005)
+        discovery = Discovery(self._pool, self.port) if self.config.discovery else None
+        self._poller = Poller(self.deps, self._pool, discovery)
+        self._poller.start()
+
+    async def stop(self) -> None:
+        """Let calls under way end (they may still save steps), then close everything."""
+        if self._poller is not None:
+            await self._poller.stop()
+        self.node.pump.stop()
+        await self.node.dispatcher.close(self._grace_s)
+        self._http.should_exit = True
+        if self._serving is not None:
+            await self._serving
+        await self.node.stop()
+        await self._pool.close()
+        self._close_sockets()
+        self._remove_scratch()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _reach(self, app: AppRow) -> None:
+        if app.method == "serve":
+            self.node.reach(app.name, self._driver, self.config.queue_workers)
+
+    def _database(self) -> Path:
+        path = self.config.database
+        if path is None:
+            # Nothing is to outlive the process, and memory is dearer than disk.
+            self._scratch = tempfile.mkdtemp(prefix="stepwell-")
+            return Path(self._scratch) / DATABASE_NAME
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _close_sockets(self) -> None:
+        for one in self._sockets:
+            one.close()
+
+    def _remove_scratch(self) -> None:
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class _Http(uvicorn.Server):
+    """Signals belong to whoever runs the server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave the process's signal handlers alone."""
+        yield

@@ -108,6 +108,9 @@ class Decision(msgspec.Struct, frozen=True):
             return f"sha256:{fingerprint(str(self.value))}"
         return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
 
+    def __repr__(self) -> str:
+        return f"{self.name}={self.shown} ({self.reason})"
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a constructor was told; None means "not said"."""
@@ -133,7 +136,6 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     streaming: Streaming | None = None
     enable_unauthed_sync: bool | None = None
     allow_in_band_sync: bool | None = None
-    threads_max: int | None = None
     trust_proxy: bool | None = None
 
 
@@ -151,6 +153,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     env: str | None
     platform: str | None
     decisions: tuple[Decision, ...]
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(map(repr, self.decisions))})"  # never the keys themselves
 
 
 class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,7 +334,7 @@ def resolve_serve(options: ServeOptions, environ: Mapping[str, str], mode: Mode)
         # A development server has no key to sign with.
         unauthed_sync=unauthed or mode == "dev",
         in_band_sync=in_band,
-        threads_max=_decide_threads(options.threads_max, choices),
+        threads_max=_decide_threads(choices),
         trust_proxy=trust,
         decisions=tuple(choices.made),
     )
@@ -360,21 +365,18 @@ def _decide_streaming(told: Streaming | None, choices: _Choices) -> Streaming:
     return value
 
 
-def _decide_threads(told: int | None, choices: _Choices) -> int | None:
+def _decide_threads(choices: _Choices) -> int | None:
     found = choices.variable("INNGEST_THREAD_POOL_MAX_WORKERS")
-    if told is None and found is None:
+    if found is None:
         choices.note("threads_max", None, "default")
         return None
-    text = str(told) if told is not None else found[1] if found else ""
-    if not text.isdecimal():
-        name = "threads_max" if told is not None else "INNGEST_THREAD_POOL_MAX_WORKERS"
+    if not found[1].isdecimal():
         raise ConfigurationError(
-            f"{name} is {text!r}. Give the number of threads for plain functions; 0 means none."
+            f"{found[0]} is {found[1]!r}. Give the number of threads for plain functions; 0 means "
+            "none."
         )
-    choices.note(
-        "threads_max", int(text), "argument" if told is not None else found[0] if found else ""
-    )
-    return int(text)
+    choices.note("threads_max", int(found[1]), f"{found[0]}={found[1]}")
+    return int(found[1])
 
 
 def _decide_mode(options: Options, choices: _Choices) -> tuple[Mode, bool, str | None]:

@@ -3,7 +3,7 @@
 Sources: http.md 6.5 and 6.10; features E.1.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 
 import msgspec
 
@@ -27,7 +27,7 @@ class StreamingResponse(msgspec.Struct, frozen=True):
 
     status: int
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
 
 
 class StreamingResponseSync(msgspec.Struct, frozen=True):
@@ -35,4 +35,4 @@ class StreamingResponseSync(msgspec.Struct, frozen=True):
 
     status: int
     headers: Mapping[str, str]
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes, None, None]

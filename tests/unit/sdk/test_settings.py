@@ -273,14 +273,12 @@ def test_serving_by_arguments() -> None:
         serve_origin="http://b.test",
         streaming=Streaming.DISABLE,
         enable_unauthed_sync=False,
-        threads_max=3,
         trust_proxy=False,
     )
     settings = resolve_serve(told, environ, "cloud")
     assert settings.serve_origin == "http://b.test"
     assert settings.streaming is Streaming.DISABLE
     assert not settings.unauthed_sync
-    assert settings.threads_max == 3
 
 
 @pytest.mark.parametrize(

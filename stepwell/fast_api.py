@@ -1,0 +1,54 @@
+"""Serve functions in a FastAPI application. Sources: features C.9, E.2 (fastify)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import fastapi
+from starlette.routing import Route
+
+from stepwell.asgi import AsgiEndpoint
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "fast_api"
+
+
+def serve(
+    app: fastapi.FastAPI,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a FastAPI application.
+
+    The arguments are those of `stepwell.asgi.serve`. Dependencies of the application do not apply,
+    and the route is not part of its documentation.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    app.router.routes.append(
+        Route(
+            handler.serve_path or SERVE_PATH_DEFAULT,
+            AsgiEndpoint(handler, fastapi.Request),
+            methods=["GET", "POST", "PUT"],
+            include_in_schema=False,
+        )
+    )

@@ -1,0 +1,73 @@
+"""Serve functions in a Flask application. Sources: features C.9, E.2 (express)."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import flask
+from werkzeug.local import LocalProxy
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "flask"
+
+
+def serve(
+    app: flask.Flask | flask.Blueprint,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Flask app or blueprint.
+
+    The arguments are those of `stepwell.asgi.serve`. `async def` functions run on the process's
+    background loop.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    def inngest_api() -> flask.Response:
+        request = flask.request
+        response = handler.handle_sync(
+            ServeRequest(
+                method=request.method,
+                url=request.base_url,
+                headers=read_headers(request.headers.items()),
+                query=read_query(request.query_string.decode("latin-1")),
+                # Before anything parses it, and kept for middleware that wants it, too.
+                body=request.get_data(cache=True),
+                # The request behind the proxy, which outlasts this view.
+                raw=cast("LocalProxy[flask.Request]", request)._get_current_object(),  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            )
+        )
+        return flask.Response(
+            response.body if isinstance(response, ServeResponse) else response.chunks,
+            status=response.status,
+            headers=dict(response.headers),
+        )
+
+    app.add_url_rule(
+        handler.serve_path or SERVE_PATH_DEFAULT,
+        endpoint=f"inngest_api_{client.app_id}",
+        view_func=inngest_api,
+        methods=["GET", "POST", "PUT"],
+    )

@@ -1,0 +1,45 @@
+"""How the SDK names itself on the wire, and the headers every request and answer of it carries.
+
+The shape `inngest-py:v<version>` is what servers parse; it stays, whatever the product is called.
+Sources: http.md 2.8; features C.13, F-55.
+"""
+
+import importlib.metadata
+
+from stepwell.sdk.settings import Settings
+from stepwell.wire import header
+
+AUTHOR = "inngest"
+LANGUAGE = "py"
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("stepwell")
+    except importlib.metadata.PackageNotFoundError:
+        return "0.0.0"  # run from a source tree that was never installed
+
+
+VERSION = _version()
+SDK = f"{header.SDK_NAME}:v{VERSION}"
+SDK_IN_BODY = f"{LANGUAGE}:v{VERSION}"
+
+
+def common_headers(
+    settings: Settings, *, framework: str | None = None, server_kind: str | None = None
+) -> dict[str, str]:
+    """What every request to the server, and every answer to it, carries. A new dict each time."""
+    headers = {
+        header.CONTENT_TYPE: header.JSON,
+        header.SDK: SDK,
+        header.USER_AGENT: SDK,
+        header.REQ_VERSION: str(header.REQUEST_VERSION),
+    }
+    optional = (
+        (header.FRAMEWORK, framework),
+        (header.PLATFORM, settings.platform),
+        (header.ENV, settings.env),
+        (header.EXPECTED_SERVER_KIND, server_kind),
+    )
+    headers.update({name: value for name, value in optional if value is not None})
+    return headers

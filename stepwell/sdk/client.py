@@ -1,0 +1,477 @@
+"""The client: an app's configuration, the decorator that makes functions, and what it may ask.
+
+Settings are decided at first use, not at construction, so that variables loaded after the module
+was imported still count. Sources: features C.1, C.2, A.3; http.md 6.11 (signals).
+"""
+
+import datetime as dt
+import json
+import logging
+import os
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias, cast
+from urllib.parse import quote
+
+import msgspec
+from typing_extensions import Unpack
+
+from stepwell.sdk.agent import common_headers
+from stepwell.sdk.codec import UNSPECIFIED
+from stepwell.sdk.declare import DeclaredOptions, FunctionDecorator, declare, id_of
+from stepwell.sdk.delivery import EventPort, HttpEventPort
+from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
+from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.function import Function
+from stepwell.sdk.middleware.chain import Chain
+from stepwell.sdk.middleware.factory import MiddlewareFactory
+from stepwell.sdk.net import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply, shared_port
+from stepwell.sdk.option import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+)
+from stepwell.sdk.outgoing import Sendable
+from stepwell.sdk.sending import Sending, SendResult, send, send_sync
+from stepwell.sdk.serializer import Serializer
+from stepwell.sdk.server_api import ApiRequest, ServerApi
+from stepwell.sdk.settings import EVENT_KEY_DEV, Options, Settings, resolve
+from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerEvent
+from stepwell.wire import limit
+
+Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
+OnFailure: TypeAlias = Callable[[Context], Any] | Callable[[ContextSync], Any]
+
+_NO_EVENT_KEY = """Failed to send events: there is no event key. Do one of these:
+- set the environment variable INNGEST_EVENT_KEY;
+- pass it to the client, as in Inngest(app_id=..., event_key=...);
+- for a development server, which needs no key, set INNGEST_DEV=1."""
+
+
+class Inngest:
+    """An app: declare functions with it, send events through it, serve it.
+
+    Every argument may be left out; the environment and then defaults take its place.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        api_base_url: str | None = None,
+        app_version: str | None = None,
+        env: str | None = None,
+        event_api_base_url: str | None = None,
+        event_key: str | None = None,
+        is_production: bool | None = None,
+        logger: Logger | None = None,
+        middleware: list[MiddlewareFactory] | None = None,
+        request_timeout: int | dt.timedelta | None = None,
+        serializer: Serializer | None = None,
+        signing_key: str | None = None,
+        base_url: str | None = None,
+        http_client: HttpPort | None = None,
+        is_dev: bool | None = None,
+        mode: Literal["cloud", "dev", "auto"] | None = None,
+        send_retries: int | None = None,
+        signing_key_fallback: str | None = None,
+    ) -> None:
+        """Configure an app.
+
+        Args:
+            app_id: The app's id; changing it makes another app of it.
+            api_base_url: Origin of the server's API.
+            app_version: Any text, shown with the app's deployments.
+            env: Branch environment.
+            event_api_base_url: Origin of the event API.
+            event_key: Key for sending events; a development server needs none.
+            is_production: True for cloud mode (signatures are checked), False for dev mode.
+            logger: Where the SDK and `ctx.logger` write.
+            middleware: Classes or factories, outermost first.
+            request_timeout: Of one request to the server: milliseconds or timedelta, default 30 s.
+            serializer: For results whose `output_type` is given.
+            signing_key: Key that server and app sign with.
+            base_url: Origin of both APIs at once.
+            http_client: What makes requests, in place of the shared one.
+            is_dev: The opposite of `is_production`.
+            mode: The same as text; "auto" goes by the hints hosting platforms give.
+            send_retries: How often a send is repeated after a failure, default 4.
+            signing_key_fallback: The previous signing key, during a rotation.
+
+        Raises ConfigurationError for arguments that contradict each other or cannot be used.
+        """
+        if not isinstance(cast(object, app_id), str) or not app_id.strip():
+            raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
+        self.app_id = app_id
+        self.logger: Logger = logger or logging.getLogger("stepwell")
+        self.middleware: list[MiddlewareFactory] = list(middleware or [])
+        self.serializer = serializer
+        self._app_version = app_version
+        self._options = Options(
+            api_base_url=api_base_url,
+            event_api_base_url=event_api_base_url,
+            base_url=base_url,
+            env=env,
+            event_key=event_key,
+            signing_key=signing_key,
+            signing_key_fallback=signing_key_fallback,
+            is_production=is_production,
+            is_dev=is_dev,
+            mode=mode,
+        )
+        resolve(self._options, {})  # what was told here is judged here; the environment later
+        self._timeout_seconds = _seconds(request_timeout)
+        self._tries_max = _tries(send_retries)
+        self._http = http_client
+        self._given: Mapping[str, str] = {}
+        self._settings: Settings | None = None
+        self._event_port: EventPort | None = None
+        self._told_event_port: EventPort | None = None
+        self._api: ServerApi | None = None
+
+    def __repr__(self) -> str:
+        return f"<Inngest {self.app_id}>"
+
+    # Settings
+
+    @property
+    def settings(self) -> Settings:
+        """What the client is set to, with the reason of every decision. Decided at first use."""
+        if self._settings is None:
+            self._settings = resolve(self._options, self.environ)
+            key = self._settings.signing_key
+            if key is not None and "branch" in key and self._settings.env is None:
+                self.logger.warning(
+                    "the signing key is one for branch environments, but no environment is named; "
+                    "set INNGEST_ENV or pass env="
+                )
+        return self._settings
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What settings are read from: what `set_env_vars` gave, then the process's environment."""
+        return ChainMap(dict(self._given), cast("dict[str, str]", os.environ))
+
+    def set_env_vars(self, variables: Mapping[str, str]) -> None:
+        """Put variables in front of the process's environment and decide the settings anew (E-81).
+
+        For platforms that hand over their variables with the request, and for tests.
+        """
+        self._given = {**self._given, **variables}
+        self._settings = self._event_port = self._api = None
+
+    def set_event_key(self, event_key: str) -> None:
+        """Use this event key from now on (E-71)."""
+        self.set_env_vars({})
+        self._options = msgspec.structs.replace(self._options, event_key=event_key)
+
+    def set_logger(self, logger: Logger) -> None:
+        """Write to this logger from now on."""
+        self.logger = logger
+
+    def add_middleware(self, middleware: MiddlewareFactory) -> None:
+        """Add a middleware class or factory, inside those already there."""
+        self.middleware = [*self.middleware, middleware]
+
+    @property
+    def is_production(self) -> bool:
+        """Is the client in cloud mode?"""
+        return self.settings.mode == "cloud"
+
+    @property
+    def api_origin(self) -> str:
+        """The URL of the server's API."""
+        return self.settings.api_origin
+
+    @property
+    def event_api_origin(self) -> str:
+        """The URL of the event API."""
+        return self.settings.event_origin
+
+    @property
+    def env(self) -> str | None:
+        """The branch environment, if there is one."""
+        return self.settings.env
+
+    @property
+    def event_key(self) -> str | None:
+        """The event key, if there is one."""
+        return self.settings.event_key
+
+    @property
+    def signing_key(self) -> str | None:
+        """The signing key, if there is one."""
+        return self.settings.signing_key
+
+    @property
+    def signing_key_fallback(self) -> str | None:
+        """The signing key that is being phased out, if there is one."""
+        return self.settings.signing_key_fallback
+
+    @property
+    def app_version(self) -> str | None:
+        """What the app says its version is."""
+        return self._app_version
+
+    # Ports
+
+    @property
+    def http(self) -> HttpPort:
+        """What makes this client's HTTP requests."""
+        return self._http if self._http is not None else shared_port()
+
+    @property
+    def api(self) -> ServerApi:
+        """The server's API, with this client's keys."""
+        if self._api is None:
+            self._api = ServerApi(lambda: self.http, self.settings)
+        return self._api
+
+    @property
+    def event_port(self) -> EventPort:
+        """Where events go: the event API over HTTP, unless another port was put in its place.
+
+        Raises EventKeyUnspecifiedError in cloud mode without an event key.
+        """
+        if self._told_event_port is not None:
+            return self._told_event_port
+        if self._event_port is None:
+            settings = self.settings
+            key = settings.event_key
+            if key is None and settings.mode == "cloud":
+                raise EventKeyUnspecifiedError(_NO_EVENT_KEY)
+            self._event_port = HttpEventPort(
+                lambda: self.http,
+                f"{settings.event_origin.rstrip('/')}/e/{quote(key or EVENT_KEY_DEV, safe='')}",
+                common_headers(settings),
+                self._timeout_seconds,
+            )
+        return self._event_port
+
+    @event_port.setter
+    def event_port(self, port: EventPort | None) -> None:
+        """Deliver events through this port; None goes back to HTTP."""
+        self._told_event_port = port
+
+    # Sending
+
+    async def send(
+        self,
+        events: Sendable | Iterable[Sendable],
+        *,
+        skip_middleware: bool = False,
+        env: str | None = None,
+        seed: str | None = None,
+        split: bool = False,
+    ) -> SendResult:
+        """Send one or more events; returns their ids in order.
+
+        Args:
+            events: An Event, a mapping with an event's fields, or several of them.
+            skip_middleware: Leave out the client's send hooks.
+            env: Branch environment for this call only.
+            seed: What ids are derived from; the same seed makes a repetition known to the server.
+            split: Send more than 5,000 events in several requests.
+
+        Raises EventValidationError before anything is sent if an event is malformed,
+        EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
+        what was accepted, if the server refuses or cannot be reached after five tries.
+        """
+        return await send(events, self._sending(skip_middleware, env, seed, split))
+
+    def send_sync(
+        self,
+        events: Sendable | Iterable[Sendable],
+        *,
+        skip_middleware: bool = False,
+        env: str | None = None,
+        seed: str | None = None,
+        split: bool = False,
+    ) -> SendResult:
+        """The same as `send`, for blocking code."""
+        return send_sync(events, self._sending(skip_middleware, env, seed, split))
+
+    def _sending(
+        self, skip_middleware: bool, env: str | None, seed: str | None, split: bool
+    ) -> Sending:
+        asked = self.middleware and not skip_middleware
+        return Sending(
+            port=lambda: self.event_port,
+            where=self.settings.event_origin,
+            env=env,
+            seed=seed,
+            tries_max=self._tries_max,
+            split=split,
+            hooks=Chain(self.middleware).open(self, None) if asked else None,
+            logger=self.logger,
+        )
+
+    async def send_signal(self, signal: str, data: object = None) -> str | None:
+        """Resume the run that waits for a signal; returns its id, None if none waits."""
+        return _signalled(await self.api.ask(self._signal(signal, data)))
+
+    def send_signal_sync(self, signal: str, data: object = None) -> str | None:
+        """The same as `send_signal`, for blocking code."""
+        return _signalled(self.api.ask_sync(self._signal(signal, data)))
+
+    def _signal(self, signal: str, data: object) -> ApiRequest:
+        return ApiRequest(
+            method="POST",
+            path="/v1/signals",
+            body=json.dumps({"signal": signal, "data": data}, allow_nan=False).encode(),
+            timeout_seconds=self._timeout_seconds,
+        )
+
+    # Functions
+
+    def create_function(
+        self,
+        *,
+        batch_events: Batch | None = None,
+        cancel: list[Cancel] | None = None,
+        concurrency: list[Concurrency] | None = None,
+        debounce: Debounce | None = None,
+        fn_id: str,
+        idempotency: str | None = None,
+        middleware: list[MiddlewareFactory] | None = None,
+        name: str | None = None,
+        on_failure: OnFailure | None = None,
+        output_type: object = UNSPECIFIED,
+        priority: Priority | None = None,
+        rate_limit: RateLimit | None = None,
+        retries: int | None = None,
+        throttle: Throttle | None = None,
+        timeouts: Timeouts | None = None,
+        singleton: Singleton | None = None,
+        trigger: Trigger | list[Trigger] | list[TriggerEvent] | list[TriggerCron],
+    ) -> FunctionDecorator:
+        """Make a durable function of the handler this decorates, `async def` or `def`.
+
+        Args:
+            batch_events: Start one run for several events.
+            cancel: Events that cancel a run.
+            concurrency: How many steps may run at once.
+            debounce: Start when no more events come.
+            fn_id: The function's id within the app; changing it makes another function of it.
+            idempotency: Expression; the same value starts only once in 24 hours.
+            middleware: Middleware of this function, inside the client's.
+            name: What people are shown; the id by default.
+            on_failure: Handler that runs when a run has failed.
+            output_type: Type of the result, for the serializer; else the annotation counts.
+            priority: Which runs go first.
+            rate_limit: Drop starts above a rate.
+            retries: Tries after the first one of each step, 0 to 20, default 4.
+            throttle: Delay starts above a rate.
+            timeouts: How long a run may wait and last.
+            singleton: One run at a time.
+            trigger: The event or schedule that starts it, or several of them.
+
+        Raises FunctionConfigInvalidError naming the option, its value and the fix.
+        """
+        triggers = trigger if isinstance(trigger, list) else [trigger]
+        return self._decorator(
+            fn_id,
+            list(triggers),
+            {
+                "batch_events": batch_events,
+                "cancel": cancel,
+                "concurrency": concurrency,
+                "debounce": debounce,
+                "idempotency": idempotency,
+                "middleware": middleware,
+                "name": name,
+                "on_failure": on_failure,
+                "output_type": output_type,
+                "priority": priority,
+                "rate_limit": rate_limit,
+                "retries": retries,
+                "singleton": singleton,
+                "throttle": throttle,
+                "timeouts": timeouts,
+            },
+        )
+
+    def on(
+        self,
+        event: str,
+        *,
+        fn_id: str | None = None,
+        expression: str | None = None,
+        **options: Unpack[DeclaredOptions],
+    ) -> FunctionDecorator:
+        """Short form: run the handler for events of this name.
+
+        `fn_id` is the handler's name by default, with dashes; the options are create_function's.
+        """
+        trigger = TriggerEvent(event=event, expression=expression)
+        return self._decorator(fn_id, [trigger], options)
+
+    def cron(
+        self,
+        schedule: str,
+        *,
+        fn_id: str | None = None,
+        jitter: str | None = None,
+        **options: Unpack[DeclaredOptions],
+    ) -> FunctionDecorator:
+        """Short form: run the handler by the clock, such as "TZ=Europe/Paris 0 9 * * 1-5".
+
+        `fn_id` is the handler's name by default, with dashes; the options are create_function's.
+        """
+        return self._decorator(fn_id, [TriggerCron(cron=schedule, jitter=jitter)], options)
+
+    def _decorator(
+        self, fn_id: str | None, triggers: list[Trigger], options: DeclaredOptions
+    ) -> FunctionDecorator:
+        def decorate(handler: Callable[..., Any], /) -> Function[Any]:
+            name = id_of(handler) if fn_id is None else fn_id
+            return declare(self.app_id, name, triggers, handler, options, self.serializer)
+
+        return decorate
+
+
+def _seconds(timeout: int | dt.timedelta | None) -> float:
+    if timeout is None:
+        return TIMEOUT_SECONDS_DEFAULT
+    seconds = timeout.total_seconds() if isinstance(timeout, dt.timedelta) else timeout / 1000
+    if seconds <= 0:
+        raise ConfigurationError(
+            f"request_timeout = {timeout!r}: give a positive number of milliseconds or a timedelta"
+        )
+    return seconds
+
+
+def _tries(retries: int | None) -> int:
+    if retries is None:
+        return limit.SEND_ATTEMPTS_MAX
+    if retries < 0:
+        raise ConfigurationError(f"send_retries = {retries!r}: give 0 or more")
+    return retries + 1
+
+
+def _signalled(reply: HttpReply) -> str | None:
+    """The run a signal resumed; 404 says that none waited for it (http.md 6.11)."""
+    if reply.status == 404:
+        return None
+    try:
+        answer = msgspec.json.decode(reply.body, type=_SignalAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = _SignalAnswer(error=reply.body[:300].decode(errors="replace"))
+    if reply.status != 200 or answer.error:
+        raise Error(f"sending a signal failed: HTTP {reply.status}: {answer.error}")
+    return None if answer.data is None else answer.data.run_id
+
+
+class _SignalledRun(msgspec.Struct):
+    run_id: str | None = None
+
+
+class _SignalAnswer(msgspec.Struct):
+    data: _SignalledRun | None = None
+    error: str | None = None

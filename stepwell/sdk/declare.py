@@ -1,0 +1,109 @@
+"""How users declare functions: the options every form of it takes, and the types of decorators.
+
+Sources: features C.2, E-91.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypedDict, TypeVar, overload
+
+from stepwell.sdk.codec import UNSPECIFIED
+from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.function import Function
+from stepwell.sdk.function_wire import FunctionOptions
+from stepwell.sdk.middleware.factory import MiddlewareFactory
+from stepwell.sdk.option import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+)
+from stepwell.sdk.serializer import Serializer
+from stepwell.sdk.trigger import Trigger
+
+T = TypeVar("T")
+
+
+class FunctionDecorator(Protocol):
+    """Turns a handler, `async def` or `def`, into a Function."""
+
+    @overload
+    def __call__(self, handler: Callable[[Context], Awaitable[T]], /) -> Function[T]: ...
+
+    @overload
+    def __call__(self, handler: Callable[[ContextSync], T], /) -> Function[T]: ...
+
+
+class DeclaredOptions(TypedDict, total=False):
+    """The options of a function besides its id and triggers; see `create_function`."""
+
+    batch_events: Batch | None
+    cancel: list[Cancel] | None
+    concurrency: list[Concurrency] | None
+    debounce: Debounce | None
+    idempotency: str | None
+    middleware: list[MiddlewareFactory] | None
+    name: str | None
+    on_failure: Callable[[Context], Any] | Callable[[ContextSync], Any] | None
+    output_type: object
+    priority: Priority | None
+    rate_limit: RateLimit | None
+    retries: int | None
+    singleton: Singleton | None
+    throttle: Throttle | None
+    timeouts: Timeouts | None
+
+
+def declare(
+    app_id: str,
+    fn_id: str,
+    triggers: Sequence[Trigger],
+    handler: Callable[..., Any],
+    options: DeclaredOptions,
+    serializer: Serializer | None,
+) -> Function[Any]:
+    """Make a Function of a handler and its options. Raises FunctionConfigInvalidError."""
+    if isinstance(handler, Function):
+        raise FunctionConfigInvalidError(
+            f'function "{fn_id}": its handler is a Function already; decorate a plain function'
+        )
+    return Function(
+        FunctionOptions(
+            app_id=app_id,
+            fn_id=fn_id,
+            name=options.get("name"),
+            triggers=tuple(triggers),
+            batch_events=options.get("batch_events"),
+            cancel=tuple(options.get("cancel") or ()),
+            concurrency=tuple(options.get("concurrency") or ()),
+            debounce=options.get("debounce"),
+            idempotency=options.get("idempotency"),
+            priority=options.get("priority"),
+            rate_limit=options.get("rate_limit"),
+            retries=options.get("retries"),
+            singleton=options.get("singleton"),
+            throttle=options.get("throttle"),
+            timeouts=options.get("timeouts"),
+        ),
+        handler,
+        on_failure=options.get("on_failure"),
+        output_type=options.get("output_type", UNSPECIFIED),
+        middleware=options.get("middleware") or (),
+        serializer=serializer,
+    )
+
+
+def id_of(handler: Callable[..., Any]) -> str:
+    """The function id a handler's own name gives: `send_mail` becomes `send-mail`."""
+    name = getattr(inspect.unwrap(handler), "__name__", "")
+    if not name or not name.isidentifier():
+        raise FunctionConfigInvalidError(
+            f"{handler!r} has no name to make a function id of; pass fn_id="
+        )
+    return name.strip("_").replace("_", "-")

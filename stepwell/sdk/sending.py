@@ -1,0 +1,208 @@
+"""One call of `send`: seed, hooks, judgement, tries, result; in both colours.
+
+The only place that draws seeds. Sources: features E-62 to E-69, E-74 to E-78; http.md 3.3 to 3.5.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from stepwell.sdk.delivery import (
+    Delivery,
+    EventBatch,
+    EventPort,
+    Outcome,
+    accepted_ids,
+    wait_before_retry,
+)
+from stepwell.sdk.errors import InngestWarning, SendEventsError
+from stepwell.sdk.middleware.result import SendEventsResult
+from stepwell.sdk.net import NetworkError
+from stepwell.sdk.outgoing import Body, Sendable, collect, encode
+from stepwell.sdk.schema import Event
+from stepwell.wire import limit
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
+
+LARGE_EVENT_BYTES = 256 * 1024
+"""Half of what the cloud's default plan takes: from here on a warning is logged (E-85)."""
+
+
+class SendResult(list[str]):
+    """The ids of the events that were sent, in their order: a list, and `.ids` for good measure."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids as a plain list."""
+        return list(self)
+
+
+class SendHooks(Protocol):
+    """The middleware of one call of `send`."""
+
+    async def before_send_events(self, events: list[Event]) -> None:
+        """Events are about to be sent, and may be changed."""
+        ...
+
+    async def after_send_events(self, result: SendEventsResult) -> None:
+        """They were sent, or refused."""
+        ...
+
+    def before_send_events_sync(self, events: list[Event]) -> None:
+        """The same for blocking code."""
+        ...
+
+    def after_send_events_sync(self, result: SendEventsResult) -> None:
+        """The same for blocking code."""
+        ...
+
+
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call of `send` needs to know. `port` may raise if there is no event key.
+
+    `hooks` is None if there is no middleware to ask; `seed` None means a fresh one.
+    """
+
+    port: Callable[[], EventPort]
+    where: str
+    env: str | None
+    seed: str | None
+    tries_max: int
+    split: bool
+    hooks: SendHooks | None
+    logger: Any
+
+
+def new_seed(now_ms: int) -> str:
+    """What makes the ids of one call repeatable: the same for each of its tries."""
+    return format_seed(Seed(now_ms, secrets.token_bytes(ENTROPY_BYTES)))
+
+
+async def send(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
+    """Send events. Raises EventValidationError, EventKeyUnspecifiedError or SendEventsError."""
+    now_ms = time.time_ns() // 1_000_000
+    events, hooks = collect(given), sending.hooks
+    if hooks is not None:
+        await hooks.before_send_events(events)
+    result = SendResult()
+    error: SendEventsError | None = None
+    try:
+        for batch in _batches(events, sending, now_ms):
+            result += accepted_ids(await _deliver(sending, batch), sending.where)
+    except SendEventsError as found:
+        error = _with_earlier(found, result)
+    if hooks is not None:
+        await hooks.after_send_events(_as_hooks_see_it(result, error))
+    if error is not None:
+        raise error
+    return result
+
+
+def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
+    """The same for blocking code."""
+    now_ms = time.time_ns() // 1_000_000
+    events, hooks = collect(given), sending.hooks
+    if hooks is not None:
+        hooks.before_send_events_sync(events)
+    result = SendResult()
+    error: SendEventsError | None = None
+    try:
+        for batch in _batches(events, sending, now_ms):
+            result += accepted_ids(_deliver_sync(sending, batch), sending.where)
+    except SendEventsError as found:
+        error = _with_earlier(found, result)
+    if hooks is not None:
+        hooks.after_send_events_sync(_as_hooks_see_it(result, error))
+    if error is not None:
+        raise error
+    return result
+
+
+def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[EventBatch]:
+    """The requests of one call. All events are judged before the first of them leaves."""
+    if not events:
+        sending.logger.warning("send() was called without events: nothing was sent")
+        warnings.warn("send() was called without events", InngestWarning, stacklevel=4)
+        return []
+    most = limit.EVENTS_PER_REQUEST_MAX
+    if len(events) > most and not sending.split:
+        raise SendEventsError(
+            f"{len(events)} events in one call, at most {most} fit into a request; pass split=True "
+            "to send them in several"
+        )
+    parts = [events[start : start + most] for start in range(0, len(events), most)]
+    batches: list[EventBatch] = []
+    for index, part in enumerate(parts):
+        body = encode(part, now_ms)
+        _warn_if_large(part, body, sending)
+        # A seed names each id by its place in the request: a second request needs another.
+        seed = sending.seed if sending.seed is not None and index == 0 else new_seed(now_ms)
+        batches.append(EventBatch(body.body, body.count, seed, sending.env))
+    return batches
+
+
+def _warn_if_large(events: Sequence[Event], body: Body, sending: Sending) -> None:
+    if body.largest_bytes > LARGE_EVENT_BYTES:
+        sending.logger.warning(
+            "event %r is large: %d bytes; servers may refuse more than %d",
+            events[body.largest_index].name,
+            body.largest_bytes,
+            2 * LARGE_EVENT_BYTES,
+        )
+
+
+def _with_earlier(error: SendEventsError, earlier: Sequence[str]) -> SendEventsError:
+    """What earlier requests of the same call achieved belongs to the error, too."""
+    error.ids = [*earlier, *error.ids]
+    return error
+
+
+def _as_hooks_see_it(result: SendResult, error: SendEventsError | None) -> SendEventsResult:
+    if error is None:
+        return SendEventsResult(ids=list(result))
+    return SendEventsResult(ids=list(error.ids), error=str(error))
+
+
+async def _deliver(sending: Sending, batch: EventBatch) -> Outcome:
+    port, attempt = sending.port(), 0
+    while True:
+        outcome: Outcome
+        try:
+            outcome = await port.deliver(batch)
+        except NetworkError as error:
+            outcome = error
+        wait = _wait(outcome, attempt, sending)
+        if wait is None:
+            return outcome
+        await asyncio.sleep(wait)
+        attempt += 1
+
+
+def _deliver_sync(sending: Sending, batch: EventBatch) -> Outcome:
+    port, attempt = sending.port(), 0
+    while True:
+        outcome: Outcome
+        try:
+            outcome = port.deliver_sync(batch)
+        except NetworkError as error:
+            outcome = error
+        wait = _wait(outcome, attempt, sending)
+        if wait is None:
+            return outcome
+        time.sleep(wait)
+        attempt += 1
+
+
+def _wait(outcome: Outcome, attempt: int, sending: Sending) -> float | None:
+    if isinstance(outcome, Delivery) and outcome.error is None:
+        return None
+    wait = wait_before_retry(outcome, attempt, sending.tries_max, random.random())
+    if wait is not None:
+        reason = outcome.error if isinstance(outcome, Delivery) else outcome
+        sending.logger.debug("sending events again in %.2f s: %s", wait, reason)
+    return wait

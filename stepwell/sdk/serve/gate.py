@@ -1,0 +1,47 @@
+"""Who may talk to an endpoint: the one place of the SDK that judges signatures and server kinds.
+
+Sources: http.md 2.2 to 2.4 and 2.8; features F-44, F-45, F-52.
+"""
+
+import msgspec
+
+from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.settings import Settings
+from stepwell.wire import header
+from stepwell.wire.signature import SignatureError, verify
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """The request may go on. `key` signed it and signs the answer; None in development."""
+
+    key: str | None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The request is not signed as it should be. The reason is for our log, never for the peer."""
+
+    reason: str
+
+
+def judge(request: ServeRequest, settings: Settings, now_ms: int) -> Passed | Refused:
+    """Check the signature over the raw body. In dev mode nobody signs and everything passes."""
+    if settings.mode == "dev":
+        return Passed(None)
+    keys = [key for key in (settings.signing_key, settings.signing_key_fallback) if key]
+    try:
+        return Passed(verify(request.body, request.headers.get(header.SIGNATURE), keys, now_ms))
+    except SignatureError as error:
+        return Refused(str(error))
+
+
+def kind_mismatch(request: ServeRequest, settings: Settings) -> str | None:
+    """What to say to a server of the other kind; None if the kinds agree or none was named."""
+    kind = header.server_kind(request.headers.get(header.SERVER_KIND))
+    if kind is None or kind == settings.mode:
+        return None
+    names = {"dev": "a development server", "cloud": "a production server"}
+    fix = "unset INNGEST_DEV" if settings.mode == "dev" else "set INNGEST_DEV=1"
+    return (
+        f"This request comes from {names[kind]} (kind {kind!r}), but the app is in "
+        f"{settings.mode!r} mode. To change the app's mode, {fix}."
+    )

@@ -1,0 +1,472 @@
+"""An HTTP endpoint without a framework: what a request means, and what is answered.
+
+`_serve` holds all of it as a generator without input or output: it yields what it needs (requests
+to the server's API, the call of a function) and is told the outcome. `handle` and `handle_sync`
+perform these, each in its colour. Sources: http.md 2.4, 4 to 6; features F-40 to F-58, E.1.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import AsyncGenerator, Generator, Iterable
+from concurrent import futures
+from typing import Any, TypeAlias, cast
+
+import msgspec
+
+from stepwell.sdk.agent import common_headers
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.errors import (
+    BodyInvalidError,
+    Error,
+    ErrorCode,
+    QueryParamMissingError,
+    SigningKeyMissingError,
+)
+from stepwell.sdk.execution.pool import handlers
+from stepwell.sdk.execution.run import run_call, run_call_sync
+from stepwell.sdk.function import Function
+from stepwell.sdk.net import HttpReply
+from stepwell.sdk.serve import answer, gate, introspect, register
+from stepwell.sdk.serve.request import ServeRequest, public_url
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
+from stepwell.sdk.serve.table import FunctionTable
+from stepwell.sdk.server_api import ApiRequest
+from stepwell.sdk.settings import ServeOptions, ServeSettings, Settings, Streaming, resolve_serve
+from stepwell.wire import header
+from stepwell.wire.execution import (
+    TARGET_DISCOVERY,
+    CallRequest,
+    CallResponse,
+    MalformedCall,
+    decode_batch,
+    decode_call,
+    decode_steps,
+    encode_streamed,
+)
+from stepwell.wire.registration import (
+    MalformedRegistration,
+    SyncAnswer,
+    TrustedIntrospection,
+    decode_sync_asked,
+    encode_introspection,
+)
+from stepwell.wire.signature import sign
+
+KEEP_ALIVE_SECONDS = 3.0
+"""How often a streamed answer sends a space while the function runs (http.md 6.10)."""
+STATE_SECONDS_MAX = 30.0
+"""How long fetching a run's state may take."""
+
+
+class FunctionCall(msgspec.Struct, frozen=True):
+    """Call this function; `raw` is the framework's request, for middleware."""
+
+    function: Function[Any]
+    call: CallRequest
+    target: str
+    raw: object
+
+
+class ApiRequests(msgspec.Struct, frozen=True):
+    """Ask the server's API, all of it at once."""
+
+    requests: tuple[ApiRequest, ...]
+
+
+Effect: TypeAlias = FunctionCall | ApiRequests
+Outcome: TypeAlias = CallResponse | list[HttpReply] | Exception
+Steps: TypeAlias = Generator[Effect, Outcome, CallResponse | None]
+Serving: TypeAlias = Generator[Effect, Outcome, ServeResponse]
+
+
+class _Setup(msgspec.Struct, frozen=True):
+    """What an endpoint is set to, as long as the client's settings stay the same."""
+
+    settings: Settings
+    serve: ServeSettings
+    headers: dict[str, str]
+
+
+class StateUnavailableError(Error):
+    """The state of a run, too large to travel with the call, could not be fetched."""
+
+
+class ServeHandler:
+    """The endpoint of one app. Adapters hand it a ServeRequest and send back what it returns."""
+
+    def __init__(
+        self,
+        client: Inngest,
+        functions: Iterable[Function[Any] | None],
+        *,
+        framework: str,
+        serve_origin: str | None = None,
+        serve_path: str | None = None,
+        public_path: str | None = None,
+        streaming: Streaming | None = None,
+        enable_unauthed_sync: bool | None = None,
+        allow_in_band_sync: bool | None = None,
+        trust_proxy: bool | None = None,
+    ) -> None:
+        """Serve these functions.
+
+        Raises FunctionConfigInvalidError for duplicate ids and for what is no function,
+        SigningKeyMissingError in cloud mode without a signing key, ConfigurationError for settings
+        that cannot be used.
+        """
+        self._client = client
+        self._framework = framework
+        self._options = ServeOptions(
+            serve_origin=serve_origin,
+            serve_path=serve_path,
+            public_path=public_path,
+            streaming=streaming,
+            enable_unauthed_sync=enable_unauthed_sync,
+            allow_in_band_sync=allow_in_band_sync,
+            trust_proxy=trust_proxy,
+        )
+        self.table = FunctionTable(client.app_id, functions, client.logger)
+        self._setup = self._set_up()
+
+    def _set_up(self) -> _Setup:
+        settings = self._client.settings
+        if settings.mode == "cloud" and not settings.signing_key:
+            raise SigningKeyMissingError(
+                "Serving functions in cloud mode needs a signing key: set INNGEST_SIGNING_KEY or"
+                " pass signing_key= to the client. For development, set INNGEST_DEV=1."
+            )
+        headers = common_headers(settings, framework=self._framework, server_kind=settings.mode)
+        headers[header.SDK_HANDLED] = "true"
+        serve = resolve_serve(self._options, self._client.environ, settings.mode)
+        return _Setup(settings, serve, headers)
+
+    def _current(self) -> _Setup:
+        if self._setup.settings is not self._client.settings:
+            self._setup = self._set_up()
+        return self._setup
+
+    @property
+    def serve_path(self) -> str | None:
+        """The path this endpoint was told to live at, by argument or environment."""
+        return self._setup.serve.serve_path
+
+    # Doors
+
+    async def handle(self, request: ServeRequest) -> ServeResponse | StreamingResponse:
+        """Answer a request, on an event loop. Plain functions run in a bounded pool of threads."""
+        setup = self._current()
+        serving = self._serve(setup, request)
+        try:
+            effect = next(serving)
+        except StopIteration as done:
+            return cast(ServeResponse, done.value)
+        if _streams(setup, request):
+            return StreamingResponse(201, setup.headers, self._stream(serving, effect))
+        return await self._perform_all(serving, effect)
+
+    def handle_sync(self, request: ServeRequest) -> ServeResponse | StreamingResponseSync:
+        """Answer a request in blocking code. `async def` functions run on the background loop."""
+        setup = self._current()
+        serving = self._serve(setup, request)
+        try:
+            effect = next(serving)
+        except StopIteration as done:
+            return cast(ServeResponse, done.value)
+        if _streams(setup, request):
+            return StreamingResponseSync(201, setup.headers, self._stream_sync(serving, effect))
+        return self._perform_all_sync(serving, effect)
+
+    # Performing what `_serve` asks for
+
+    async def _perform_all(self, serving: Serving, effect: Effect) -> ServeResponse:
+        while True:
+            outcome: Outcome
+            try:
+                outcome = await self._perform(effect)
+            except Exception as error:  # noqa: BLE001 - `_serve` decides what it means
+                outcome = error
+            try:
+                effect = serving.send(outcome)
+            except StopIteration as done:
+                return cast(ServeResponse, done.value)
+
+    async def _perform(self, effect: Effect) -> Outcome:
+        if isinstance(effect, ApiRequests):
+            return list(await asyncio.gather(*map(self._client.api.ask, effect.requests)))
+        if self._setup.serve.threads_max == 0 and not effect.function.is_handler_async:
+            return self._perform_sync(effect)  # wished for: no threads, the loop may be blocked
+        return await run_call(
+            effect.function,
+            effect.call,
+            client=self._client,
+            target=effect.target,
+            raw_request=effect.raw,
+        )
+
+    def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
+        while True:
+            outcome: Outcome
+            try:
+                outcome = self._perform_sync(effect)
+            except Exception as error:  # noqa: BLE001 - `_serve` decides what it means
+                outcome = error
+            try:
+                effect = serving.send(outcome)
+            except StopIteration as done:
+                return cast(ServeResponse, done.value)
+
+    def _perform_sync(self, effect: Effect) -> Outcome:
+        if isinstance(effect, ApiRequests):
+            return list(map(self._client.api.ask_sync, effect.requests))
+        return run_call_sync(
+            effect.function,
+            effect.call,
+            client=self._client,
+            target=effect.target,
+            raw_request=effect.raw,
+        )
+
+    # Streaming
+
+    async def _stream(self, serving: Serving, effect: Effect) -> AsyncGenerator[bytes, None]:
+        task = asyncio.ensure_future(self._perform_all(serving, effect))
+        try:
+            yield b" "
+            while not (await asyncio.wait({task}, timeout=KEEP_ALIVE_SECONDS))[0]:
+                yield b" "
+            yield _envelope(task.result())
+        finally:
+            task.cancel()  # nobody waits any more, if it is still under way
+
+    def _stream_sync(self, serving: Serving, effect: Effect) -> Generator[bytes, None, None]:
+        context = contextvars.copy_context()
+        future = handlers.executor().submit(context.run, self._perform_all_sync, serving, effect)
+        yield b" "
+        while not futures.wait([future], timeout=KEEP_ALIVE_SECONDS).done:
+            yield b" "
+        yield _envelope(future.result())
+
+    # What a request means
+
+    def _serve(self, setup: _Setup, request: ServeRequest) -> Serving:
+        began_ns = time.perf_counter_ns()
+        timings: dict[str, int] = {}
+        judged = gate.judge(request, setup.settings, _now_ms())
+        key = judged.key if isinstance(judged, gate.Passed) else None
+        response: CallResponse | None
+        try:
+            response = yield from self._route(setup, request, judged, timings)
+        except Error as error:
+            # No stack: the sentence says what is wrong with the request.
+            self._client.logger.error("%s: %s", error.code.value, error)  # noqa: TRY400
+            response = answer.error_answer(error)
+        except Exception as error:
+            self._client.logger.exception("an unforeseen error while serving")
+            response = answer.error_answer(error)
+        if response is None:
+            return answer.UNAUTHORIZED
+        timings["comm_handler"] = time.perf_counter_ns() - began_ns
+        headers = {**setup.headers, **response.headers, **answer.echoed(request.headers)}
+        headers[header.SERVER_TIMING] = ", ".join(
+            f"{name};dur={spent_ns // 1_000_000}" for name, spent_ns in timings.items()
+        )
+        if key is not None:
+            headers[header.SIGNATURE] = sign(response.body, key, _now_ms())
+        return ServeResponse(response.status, headers, response.body)
+
+    def _route(
+        self,
+        setup: _Setup,
+        request: ServeRequest,
+        judged: gate.Passed | gate.Refused,
+        timings: dict[str, int],
+    ) -> Steps:
+        """The answer to a request; None if it has no right to one."""
+        if request.method == "PUT":
+            return (yield from self._sync(setup, request, judged))
+        if request.method not in {"GET", "HEAD", "POST"}:
+            return None if isinstance(judged, gate.Refused) else answer.NOT_ALLOWED
+        if isinstance(judged, gate.Refused):
+            self._note_refusal(request, judged)
+            return None
+        if request.method == "POST":
+            return (yield from self._post(request, timings))
+        return self._introspect(setup, request, judged)
+
+    def _note_refusal(self, request: ServeRequest, refused: gate.Refused) -> None:
+        self._client.logger.warning("%s request refused: %s", request.method, refused.reason)
+
+    def _introspect(
+        self, setup: _Setup, request: ServeRequest, judged: gate.Passed
+    ) -> CallResponse:
+        mismatch = gate.kind_mismatch(request, setup.settings)
+        if mismatch is not None:
+            self._client.logger.error(mismatch)
+            return answer.KIND_FORBIDDEN
+        if judged.key is None:
+            seen = introspect.describe(setup.settings, len(self.table))
+        else:
+            seen = self._inspection(setup)
+        return CallResponse(200, encode_introspection(seen))
+
+    def _inspection(self, setup: _Setup) -> TrustedIntrospection:
+        return introspect.describe_to_server(
+            setup.settings,
+            setup.serve,
+            len(self.table),
+            app_id=self._client.app_id,
+            framework=self._framework,
+        )
+
+    # POST: a call
+
+    def _post(self, request: ServeRequest, timings: dict[str, int]) -> Steps:
+        probe = request.query.get(header.QUERY_PROBE)
+        if probe == header.PROBE_TRUST:
+            return answer.TRUSTED
+        if probe:
+            return answer.message_answer(400, f'Unknown probe "{probe}"')
+        if not request.body:
+            raise BodyInvalidError(
+                "Missing request body when executing, possibly due to missing request body"
+                " middleware"
+            )
+        function_id = request.query.get(header.QUERY_FUNCTION_ID)
+        if not function_id:
+            raise QueryParamMissingError(f"the query lacks {header.QUERY_FUNCTION_ID}")
+        call = _named_by_headers(_call_in(request.body), request)
+        function = self.table.find(function_id)
+        if call.use_api:
+            began_ns = time.perf_counter_ns()
+            call = yield from _with_state(call)
+            timings["use_api"] = time.perf_counter_ns() - began_ns
+        target = request.query.get(header.QUERY_STEP_ID) or TARGET_DISCOVERY
+        began_ns = time.perf_counter_ns()
+        outcome = yield FunctionCall(function, call, target, request.raw)
+        timings["function"] = time.perf_counter_ns() - began_ns
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert isinstance(outcome, CallResponse)
+        return outcome
+
+    # PUT: a sync
+
+    def _sync(
+        self, setup: _Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
+    ) -> Steps:
+        signed = isinstance(judged, gate.Passed)
+        in_band = register.is_in_band(
+            request.headers.get(header.SYNC_KIND), setup.settings, setup.serve
+        )
+        if isinstance(judged, gate.Refused) and (in_band or not setup.serve.unauthed_sync):
+            self._note_refusal(request, judged)
+            return None
+        mismatch = gate.kind_mismatch(request, setup.settings)
+        if mismatch is not None:
+            self._client.logger.error(mismatch)
+            return answer.message_answer(400, mismatch, ErrorCode.SERVER_KIND_MISMATCH.value)
+        if in_band and signed:
+            return self._sync_in_band(setup, request)
+        return (yield from self._sync_out_of_band(setup, request))
+
+    def _app(self) -> register.App:
+        return register.App(self._client.app_id, self._framework, self._client.app_version)
+
+    def _sync_in_band(self, setup: _Setup, request: ServeRequest) -> CallResponse:
+        try:
+            asked = decode_sync_asked(request.body)
+        except MalformedRegistration as error:
+            return answer.message_answer(400, str(error), "invalid_request")
+        if not asked.url:
+            text = 'the body of an in-band sync must be {"url": "..."}'
+            return answer.message_answer(400, text, "invalid_request")
+        url = public_url(asked.url, {}, setup.serve)
+        body = register.in_band_body(
+            self._app(), self.table.configs(url), url, setup.settings, self._inspection(setup)
+        )
+        return CallResponse(200, body, {header.SYNC_KIND: header.SYNC_IN_BAND})
+
+    def _sync_out_of_band(self, setup: _Setup, request: ServeRequest) -> Steps:
+        url = public_url(request.url, request.headers, setup.serve)
+        asked = register.registration_request(
+            self._app(),
+            self.table.configs(url),
+            url,
+            deploy_id=request.query.get(header.QUERY_DEPLOY_ID),
+            server_kind=request.headers.get(header.SERVER_KIND),
+        )
+        outcome = yield ApiRequests((asked,))
+        if isinstance(outcome, Exception):
+            origin = setup.settings.api_origin
+            status, told = 500, SyncAnswer(f"Failed to register with {origin}: {outcome}")
+        else:
+            assert isinstance(outcome, list)
+            status, told = register.registration_outcome(outcome[0])
+        if status == 200:
+            self._client.logger.debug("registered %d functions at %s", len(self.table), url)
+        else:
+            self._client.logger.error("registration failed: %s", told.message)
+        sync_kind = {header.SYNC_KIND: header.SYNC_OUT_OF_BAND}
+        return CallResponse(status, register.sync_body(told), sync_kind)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _streams(setup: _Setup, request: ServeRequest) -> bool:
+    """Calls alone are streamed: what needs nothing from outside was answered already."""
+    return setup.serve.streaming is Streaming.FORCE and request.method == "POST"
+
+
+def _envelope(response: ServeResponse) -> bytes:
+    return encode_streamed(CallResponse(response.status, response.body, dict(response.headers)))
+
+
+def _call_in(body: bytes) -> CallRequest:
+    try:
+        return decode_call(body)
+    except MalformedCall as error:
+        raise BodyInvalidError(str(error)) from None
+
+
+def _named_by_headers(call: CallRequest, request: ServeRequest) -> CallRequest:
+    """Servers that do not put the ids of job and request into the body put them into headers."""
+    ctx = call.ctx
+    if ctx.job_id and ctx.request_id:
+        return call
+    named = msgspec.structs.replace(
+        ctx,
+        job_id=ctx.job_id or request.headers.get(header.JOB_ID, ""),
+        request_id=ctx.request_id or request.headers.get(header.REQUEST_ID, ""),
+    )
+    return msgspec.structs.replace(call, ctx=named)
+
+
+def _with_state(call: CallRequest) -> Generator[Effect, Outcome, CallRequest]:
+    """The call with what was too large to travel with it (http.md 7.1)."""
+    run = f"/v0/runs/{call.ctx.run_id}"
+    wanted = [f"{run}/actions"] if call.events else [f"{run}/actions", f"{run}/batch"]
+    outcome = yield ApiRequests(
+        tuple(
+            ApiRequest(method="GET", path=path, timeout_seconds=STATE_SECONDS_MAX)
+            for path in wanted
+        )
+    )
+    if isinstance(outcome, Exception):
+        raise StateUnavailableError(f"The run's state could not be fetched: {outcome}") from outcome
+    assert isinstance(outcome, list)
+    for reply, path in zip(outcome, wanted, strict=True):
+        if reply.status != 200:
+            text = reply.body[:200].decode(errors="replace")
+            raise StateUnavailableError(
+                f"The run's state could not be fetched: GET {path}: HTTP {reply.status} {text}"
+            )
+    try:
+        steps = decode_steps(outcome[0].body)
+        events = call.events or decode_batch(outcome[1].body)
+    except MalformedCall as error:
+        raise StateUnavailableError(f"The run's state is not understood: {error}") from None
+    event = call.event if bytes(call.event) != b"null" or not events else events[0]
+    return msgspec.structs.replace(call, steps=steps, events=events, event=event, use_api=False)

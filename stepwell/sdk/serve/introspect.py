@@ -1,0 +1,67 @@
+"""What an endpoint tells of itself on GET: little to anybody, more to whoever holds the key.
+
+Sources: http.md 5.1; features F-47, F-48, E-185.
+"""
+
+from stepwell.sdk.agent import LANGUAGE, VERSION
+from stepwell.sdk.settings import ServeSettings, Settings, Streaming
+from stepwell.wire.identifier import event_key_hash
+from stepwell.wire.registration import Introspection, TrustedIntrospection
+from stepwell.wire.signature import SigningKeyError, hashed_key
+
+
+def describe(settings: Settings, function_count: int) -> Introspection:
+    """What anybody may know."""
+    return Introspection(
+        function_count=function_count,
+        has_event_key=settings.event_key is not None,
+        has_signing_key=settings.signing_key is not None,
+        has_signing_key_fallback=settings.signing_key_fallback is not None,
+        mode=settings.mode,
+        extra={"is_mode_explicit": settings.mode_is_explicit},
+    )
+
+
+def describe_to_server(
+    settings: Settings,
+    serve: ServeSettings,
+    function_count: int,
+    *,
+    app_id: str,
+    framework: str,
+) -> TrustedIntrospection:
+    """What the server may know, after its signature was right."""
+    return TrustedIntrospection(
+        function_count=function_count,
+        has_event_key=settings.event_key is not None,
+        has_signing_key=settings.signing_key is not None,
+        has_signing_key_fallback=settings.signing_key_fallback is not None,
+        mode=settings.mode,
+        authentication_succeeded=True,
+        extra={
+            "is_mode_explicit": settings.mode_is_explicit,
+            "is_streaming": serve.streaming is Streaming.FORCE,
+        },
+        app_id=app_id,
+        sdk_language=LANGUAGE,
+        sdk_version=VERSION,
+        api_origin=settings.api_origin,
+        event_api_origin=settings.event_origin,
+        framework=framework,
+        env=settings.env,
+        serve_origin=serve.serve_origin,
+        serve_path=serve.serve_path,
+        event_key_hash=None if settings.event_key is None else event_key_hash(settings.event_key),
+        signing_key_hash=_bare_hash(settings.signing_key),
+        signing_key_fallback_hash=_bare_hash(settings.signing_key_fallback),
+    )
+
+
+def _bare_hash(signing_key: str | None) -> str | None:
+    """The hash of a signing key without its prefix, as the official Python SDK reports it."""
+    if signing_key is None:
+        return None
+    try:
+        return hashed_key(signing_key).rpartition("-")[2]
+    except SigningKeyError:
+        return None

@@ -1,0 +1,57 @@
+"""Serve functions in a Starlette application. Sources: features E.2 (fastify), E.4."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
+
+from stepwell.asgi import AsgiEndpoint
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "starlette"
+
+
+def serve(
+    app: Starlette,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Starlette application.
+
+    The arguments are those of `stepwell.asgi.serve`.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    app.router.routes.append(route(handler))
+
+
+def route(handler: ServeHandler) -> Route:
+    """The route of an endpoint, absent from the API's documentation."""
+    return Route(
+        handler.serve_path or SERVE_PATH_DEFAULT,
+        AsgiEndpoint(handler, Request),
+        methods=["GET", "POST", "PUT"],
+        include_in_schema=False,
+    )

@@ -3,10 +3,7 @@
 What is left of a wait's condition is the engine's to judge. Pure.
 """
 
-from stepwell.expr.equality import values_at
 from stepwell.server.engine.row import WaitKind
-
-__all__ = ["MEETABLE", "values_at"]
 
 MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})
 """The kinds of wait an event may end."""

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
+from stepwell.expr.equality import values_at
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
@@ -27,7 +28,7 @@ from stepwell.server.engine.row import (
     place_of,
 )
 from stepwell.server.engine.view import View
-from stepwell.server.store.meeting import MEETABLE, values_at
+from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, Conflict, EventFilter, RunFilter
 from stepwell.server.store.reading import as_seen, order_of, wants_event, wants_run
 

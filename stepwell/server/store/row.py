@@ -28,6 +28,12 @@ from stepwell.server.engine.row import (
 Value: TypeAlias = str | int | bytes | None
 Values: TypeAlias = tuple[Value, ...]
 
+_RunColumns: TypeAlias = tuple[
+    *tuple[int, str, str, str, str | None, str | None, int],
+    *tuple[str, str, str, str],
+    *tuple[int, int, int, bytes | None, int, int, str | None, int],
+]
+
 FORCE_PLAN, AGAIN, QUIET = 1, 2, 4
 NO_ITEM: Values = (None,) * 7
 
@@ -141,11 +147,7 @@ def run_of(values: Sequence[object]) -> Run:
         flags,
         pending,
         parts,
-    ) = cast(
-        "tuple[int, str, str, str, str | None, str | None, int, str, str, str, str, int, int, int,"
-        " bytes | None, int, int, str | None, int]",
-        values[:19],
-    )
+    ) = cast("_RunColumns", values[:19])
     first = () if event_id is None else (event_id,)
     return Run(
         id_,

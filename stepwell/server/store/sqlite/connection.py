@@ -16,7 +16,9 @@ Durability: TypeAlias = Literal["full", "relaxed"]
 """`full`: a commit is on the disk when it is answered. `relaxed`: it survives the end of the
 process, but perhaps not of the machine."""
 
-SQL = named_statements(files(__package__).joinpath("query.sql").read_text("utf-8"))
+SQL = named_statements(
+    files("stepwell.server.store.sqlite").joinpath("query.sql").read_text("utf-8")
+)
 
 VERSION_MIN = (3, 35, 0)
 PAGE_BYTES = 4_096

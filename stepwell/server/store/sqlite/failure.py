@@ -1,7 +1,7 @@
 """The driver's exceptions in the port's words. The only place that reads SQLite's error codes."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable
@@ -31,7 +31,7 @@ def translated(error: sqlite3.Error, path: str) -> StoreError:
 
 
 @contextmanager
-def in_our_words(path: str) -> Iterator[None]:
+def in_our_words(path: str) -> Generator[None]:
     """Translates whatever the driver raises inside."""
     try:
         yield

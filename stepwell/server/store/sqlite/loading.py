@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterable
 
+from stepwell.expr.equality import values_at
 from stepwell.server.engine.need import LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
-from stepwell.server.store.meeting import values_at
 from stepwell.server.store.row import event_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.memory import Memory
@@ -147,8 +147,8 @@ class Loader:
         return all(seq in going for (seq,) in using)
 
     def _never_used(self, old: Old, wanted: int, known: set[str]) -> list[str]:
-        """Old events without a run, from where the last look ended. An event in use is passed
-        over for good: it goes with its run."""
+        """Old events without a run, from the first that may still be there. An event in use is
+        passed over for good: it goes with its run."""
         found: list[str] = []
         if wanted <= 0:
             return found
@@ -156,7 +156,8 @@ class Loader:
         for seq, event_id, received_ms, used in scan:
             if received_ms >= old.before_ms or len(found) == wanted:
                 break
-            self._scanned = seq
             if not used and event_id not in known:
                 found.append(event_id)
+            elif not found:
+                self._scanned = seq
         return found

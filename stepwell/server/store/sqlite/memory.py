@@ -6,22 +6,36 @@ process that granted them.
 
 import sqlite3
 
+import msgspec
+
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.row import MAIN, Item, Wait
-from stepwell.server.store.due import DueIndex, Place
+from stepwell.server.store.due import ITEMS_MAX, PAGE, DueIndex, Place
 from stepwell.server.store.row import item_of, main_of, run_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.recent import MEMO_BYTES, Recent, RunEntry
 from stepwell.server.store.sqlite.waited import Waited
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How much of a database is held in memory. Items are counted, the rest is in bytes."""
+
+    items_max: int = ITEMS_MAX
+    items_page: int = PAGE
+    runs_bytes_max: int = 16 * 1024 * 1024
+    events_bytes_max: int = 8 * 1024 * 1024
+
+
+LIMITS = Limits()
+
+
 class Memory:
     """Runs and events in use, what is due, who has it, what is waited for, the next row numbers."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, limits: Limits) -> None:
         self._db = connection
-        self.recent = Recent()
-        self.due = DueIndex(self._page)
+        self.recent = Recent(limits.runs_bytes_max, limits.events_bytes_max)
+        self.due = DueIndex(self._page, items_max=limits.items_max, page=limits.items_page)
         self.waited = Waited()
         for name, path, count in connection.execute(SQL["waited"]):
             self.waited.count(name, path, count)

@@ -11,7 +11,7 @@ from importlib.resources import files
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.sqlite.failure import in_our_words
 
-_FILES = files(__package__)
+_FILES = files("stepwell.server.store.sqlite")
 _NUMBERED = re.compile(r"(\d{3})\.sql")
 
 

@@ -2,7 +2,7 @@
 time, so that any thread may read and none waits for the writer."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -58,7 +58,7 @@ class SqliteReader:
         self._closed = False
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Generator[sqlite3.Connection]:
         """A connection for this thread alone."""
         if self._closed:
             raise Unavailable(f"the reader of {self._path} is closed")

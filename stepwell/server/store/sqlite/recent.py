@@ -13,8 +13,6 @@ from stepwell.server.engine.row import EventRow, Item, Run, Wait
 
 Entry = TypeVar("Entry")
 
-RUNS_BYTES_MAX = 16 * 1024 * 1024
-EVENTS_BYTES_MAX = 8 * 1024 * 1024
 RUN_BYTES = 2_048
 """What a run weighs without its payloads: about what its objects take."""
 EVENT_BYTES = 512
@@ -130,6 +128,6 @@ def _event_weight(event: EventRow) -> int:
 class Recent:
     """The runs and events in use."""
 
-    def __init__(self) -> None:
-        self.runs = Generations(RUNS_BYTES_MAX, _run_weight)
-        self.events = Generations(EVENTS_BYTES_MAX, _event_weight)
+    def __init__(self, runs_bytes_max: int, events_bytes_max: int) -> None:
+        self.runs = Generations(runs_bytes_max, _run_weight)
+        self.events = Generations(events_bytes_max, _event_weight)

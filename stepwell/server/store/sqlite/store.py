@@ -19,7 +19,7 @@ from stepwell.server.store.sqlite.failure import translated
 from stepwell.server.store.sqlite.file_lock import FileLock
 from stepwell.server.store.sqlite.keeper import Keeper
 from stepwell.server.store.sqlite.loading import Loader
-from stepwell.server.store.sqlite.memory import Memory
+from stepwell.server.store.sqlite.memory import LIMITS, Limits, Memory
 from stepwell.server.store.sqlite.migrating import migrate
 from stepwell.server.store.sqlite.reader import SqliteReader
 from stepwell.server.store.sqlite.recent import RunEntry
@@ -33,8 +33,11 @@ ROW_LOG_BYTES = 512
 class SqliteStore:
     """A store in one file. Takes the file for this process, until `close`."""
 
-    def __init__(self, path: str | Path, *, durability: Durability = "full") -> None:
-        """`path` of the database, made if there is none; `durability` as in `connection.py`.
+    def __init__(
+        self, path: str | Path, *, durability: Durability = "full", limits: Limits = LIMITS
+    ) -> None:
+        """`path` of the database, made if there is none; `durability` as in `connection.py`;
+        `limits` of what is held in memory.
 
         Raises `Unavailable` if the file is in use by another process or cannot be used, `Corrupt`
         if it is no database.
@@ -50,6 +53,7 @@ class SqliteStore:
         self._touched: dict[str, RunEntry] = {}
         self._rows = 0
         self._closed = False
+        self._limits = limits
         self._parts: _Parts | None = None
 
     @property
@@ -61,7 +65,7 @@ class SqliteStore:
     def _ready(self) -> "_Parts":
         """What works on a migrated database only, made when it is first asked for."""
         if self._parts is None:
-            self._parts = _Parts(self._db, self.path)
+            self._parts = _Parts(self._db, self.path, self._limits)
         return self._parts
 
     def migrate(self) -> None:
@@ -147,9 +151,9 @@ class SqliteStore:
 class _Parts:
     """What is made once the schema is there."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: str, limits: Limits) -> None:
         try:
-            self.memory = Memory(connection)
+            self.memory = Memory(connection, limits)
         except sqlite3.Error as error:
             raise translated(error, path) from error
         self.loader = Loader(connection, self.memory)

@@ -1,0 +1,989 @@
+"""What any store must do, as one suite of tests: the definition of the port.
+
+A test file subclasses `StoreContract` and gives it an `Opener` for its store; every store passes
+the same tests. `World` drives a store the way the ledger does: load, apply, write, commit, keep.
+"""
+
+import random
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+import pytest
+
+from stepwell.expr.equality import first_equality, values_at
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.need import NOTHING, Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import (
+    MAIN,
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    ItemKind,
+    Lease,
+    Note,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+    WaitKind,
+    place_of,
+)
+from stepwell.server.engine.view import View
+from stepwell.server.store.meeting import MEETABLE
+from stepwell.server.store.port import (
+    CallState,
+    Conflict,
+    EventFilter,
+    Reader,
+    RunFilter,
+    Store,
+)
+
+NOW = 1_750_000_000_000
+APP = "shop"
+FUNCTION = "shop-order"
+
+
+class Opener(Protocol):
+    """How a test file opens its store. What it opened last is closed or abandoned by `reopen`."""
+
+    def open(self) -> Store:
+        """A migrated store over what was committed so far; nothing at first."""
+        ...
+
+
+class World:
+    """A store in use, as by a ledger."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self.store = opener.open()
+        self.reader: Reader = self.store.reader()
+
+    def reopen(self) -> None:
+        """End the process that has the store, and begin another."""
+        self.reader.close()
+        self.store.close()
+        self.store = self._opener.open()
+        self.reader = self.store.reader()
+
+    def look(self, need: Need = NOTHING) -> View:
+        """What a decision would see."""
+        view = View(self.store.catalog(), self.store.waited)
+        self.store.load(need, view)
+        return view
+
+    def prepare(self, records: Sequence[fact.Record], need: Need | None = None) -> View:
+        """A view with records applied, nothing written."""
+        view = self.look(need_of(records) if need is None else need)
+        for record in records:
+            view.apply(record)
+        return view
+
+    def do(self, *records: fact.Record, need: Need | None = None) -> View:
+        """One batch, committed. Without a need, every run the records name is loaded."""
+        view = self.prepare(records, need)
+        if view.changes.durable:
+            self.store.write(view.changes)
+            self.store.commit()
+        self.store.keep(view.changes)
+        return view
+
+    def run(self, run_id: str) -> View:
+        """One run with what hangs on it."""
+        return self.look(Need(runs=frozenset({run_id})))
+
+    def due(
+        self, now_ms: int = NOW, *, limit: int = 100, capacity: dict[str, int] | None = None
+    ) -> View:
+        """What is due."""
+        room = {APP: 100} if capacity is None else capacity
+        return self.look(Need(due=Due(now_ms, tuple(room.items()), limit)))
+
+    def keys_due(
+        self, now_ms: int = NOW, *, limit: int = 100, capacity: dict[str, int] | None = None
+    ) -> list[tuple[str, str]]:
+        """What is due, by run and key, in order."""
+        view = self.due(now_ms, limit=limit, capacity=capacity)
+        return [(item.run_id, item.key) for item in view.due()]
+
+    def begin(self, number: int, *, dedup: str = "", due_ms: int = NOW, parent: str = "") -> Run:
+        """A run with its event and its first item."""
+        run = run_number(number, dedup=dedup, parent=parent)
+        item = Item(run.id, MAIN, ItemKind.CALL, due_ms, APP)
+        self.do(fact.EventStored(event_number(number)), fact.RunStarted(run, item))
+        return run
+
+    def finish(self, run: Run, ended_ms: int) -> None:
+        """The run completes."""
+        ended = msgspec.structs.replace(
+            run, status=RunStatus.COMPLETED, ended_ms=ended_ms, started_ms=1, output=b"1"
+        )
+        self.do(fact.RunFinished(ended))
+
+
+def need_of(records: Iterable[fact.Record]) -> Need:
+    """Every run that the records name."""
+    runs: set[str] = set()
+    for record in records:
+        match record:
+            case fact.RunChanged(run) | fact.RunFinished(run):
+                runs.add(run.id)
+            case fact.ItemAdded(row) | fact.ItemMoved(row) | fact.ItemLeased(row):
+                runs.add(row.run_id)
+            case fact.WaitOpened(row) | fact.WaitClosed(row) | fact.StepSaved(row):
+                runs.add(row.run_id)
+            case fact.ItemDone(run_id, _):
+                runs.add(run_id)
+            case _:
+                pass
+    return Need(runs=frozenset(runs))
+
+
+# -- rows by number -------------------------------------------------------------------------------
+
+
+def run_id_of(number: int) -> str:
+    """Ids have one length, and grow with time."""
+    return f"R{number:025d}"
+
+
+def event_id_of(number: int) -> str:
+    """The id of the event of a run."""
+    return f"E{number:025d}"
+
+
+def event_number(number: int, name: str = "shop/order.placed", body: bytes = b"{}") -> EventRow:
+    """An event."""
+    return EventRow(event_id_of(number), name, NOW + number, NOW + number, body)
+
+
+def run_number(number: int, *, dedup: str = "", parent: str = "") -> Run:
+    """A run that begins."""
+    return Run(
+        id=run_id_of(number),
+        function=FUNCTION,
+        app=APP,
+        event_ids=(event_id_of(number),),
+        queued_ms=NOW + number,
+        dedup=dedup,
+        parent=parent,
+    )
+
+
+def step_of(run: Run, step_id: str, place: int, memo: bytes = b'{"data":1}') -> Step:
+    """A saved step."""
+    return Step(run.id, step_id, place, "StepRun", f"step {step_id}", memo, NOW, NOW + 5, 2)
+
+
+def wait_of(run: Run, step_id: str, kind: WaitKind = WaitKind.EVENT, name: str = "paid") -> Wait:
+    """An open wait."""
+    return Wait(run.id, step_id, kind, name, NOW, NOW + 60_000, label="a wait")
+
+
+def lease_of(run: Run, key: str = MAIN, until_ms: int = NOW + 30_000) -> Lease:
+    """A lease on an item."""
+    return Lease(f"L-{run.id}-{key}", run.id, key, NOW, until_ms)
+
+
+def app_named(name: str) -> AppRow:
+    """A registered app."""
+    return AppRow(name, "http://localhost/x", "serve", "py:1", "flask", "v1", "abc", NOW, "away")
+
+
+def function_named(app: str, name: str, event: str = "shop/order.placed") -> FunctionRow:
+    """A registered function with one trigger."""
+    slug = f"{app}-{name}"
+    config = msgspec.json.encode(
+        {
+            "id": slug,
+            "name": name,
+            "triggers": [{"event": event}],
+            "steps": {
+                "step": {
+                    "id": "step",
+                    "name": "step",
+                    "runtime": {"type": "http", "url": "http://localhost/x"},
+                }
+            },
+        }
+    )
+    return FunctionRow(slug, app, name, config, 1, NOW)
+
+
+class StoreContract:
+    """The tests. A subclass has a fixture `opener`."""
+
+    @pytest.fixture
+    def world(self, opener: Opener) -> Iterable[World]:
+        """A store that is empty."""
+        world = World(opener)
+        yield world
+        world.reader.close()
+        world.store.close()
+
+    # -- nothing there --------------------------------------------------------------------------
+
+    def test_an_empty_store_says_that_nothing_is_there(self, world: World) -> None:
+        need = Need(
+            runs=frozenset({"R"}),
+            steps=frozenset({("R", "s")}),
+            events=frozenset({"E"}),
+            bodies=frozenset({"E"}),
+            dedups=frozenset({("f", "k")}),
+            meetings=(Meeting("E", "paid", b"{}"),),
+            signals=frozenset({"go"}),
+            look_back=(LookBack("paid", 0, 5),),
+            due=Due(NOW, ((APP, 5),), 5),
+            old=Old(NOW, 5),
+        )
+        view = world.look(need)
+        assert view.run("R") is None
+        assert not view.is_saved("R", "s")
+        assert not view.knows_event("E")
+        assert view.body("E") is None
+        assert view.dedup("f", "k") is None
+        assert view.meeting("E", "paid", "") == []
+        assert view.signal("go") is None
+        assert view.look_back("paid", 0) == ()
+        assert (view.due(), view.overdue(), view.next_due_ms) == ([], [], None)
+        assert (view.old_runs, view.old_events) == ((), ())
+        assert world.store.catalog().apps == {}
+        assert "paid" not in world.store.waited
+
+    def test_an_empty_reader_finds_nothing(self, world: World) -> None:
+        reader = world.reader
+        assert (reader.run("R"), reader.event("E")) == (None, None)
+        assert not reader.runs(RunFilter())
+        assert not reader.runs_of_event("E")
+        assert not reader.stranded(5)
+        assert not reader.steps("R")
+        assert not reader.notes("R")
+        assert not reader.items("R")
+        assert not reader.leases("R")
+        assert not reader.waits("R")
+        assert not reader.events(EventFilter())
+        assert not reader.apps()
+        assert not reader.functions()
+        assert reader.call_state(run_number(1)) == CallState((), ())
+
+    def test_migrating_again_changes_nothing(self, world: World) -> None:
+        run = world.begin(1)
+        world.store.migrate()
+        assert world.run(run.id).run(run.id) == run
+
+    # -- every record ---------------------------------------------------------------------------
+
+    def test_an_event_is_kept_whole(self, world: World) -> None:
+        body = '{"data":{"ä":"\\u0000","big":"'.encode() + b"x" * 100_000 + b'"}}'
+        event = EventRow("E1", "a/b", -5, NOW, body, "sender's own")
+        world.do(fact.EventStored(event))
+        for _ in range(2):
+            need = Need(events=frozenset({"E1", "E2"}), bodies=frozenset({"E1"}))
+            view = world.look(need)
+            assert (view.knows_event("E1"), view.knows_event("E2")) == (True, False)
+            assert view.body("E1") == world.reader.event("E1") == event
+            world.reopen()
+
+    def test_a_run_begins_with_its_first_item(self, world: World) -> None:
+        run = Run(
+            id=run_id_of(1),
+            function=FUNCTION,
+            app=APP,
+            event_ids=("E1", "E2", "E3"),
+            queued_ms=NOW,
+            parent="p.s",
+            dedup="k",
+            cron="* * * * *",
+            original="R0",
+            quiet=True,
+        )
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW + 5, "other", 3, "t", 2, b"d")
+        world.do(fact.RunStarted(run, item))
+        for _ in range(2):
+            view = world.run(run.id)
+            assert view.run(run.id) == run
+            assert view.items_of(run.id) == (item,)
+            assert view.waits_of(run.id) == ()
+            assert world.reader.run(run.id) == run
+            assert world.reader.items(run.id) == [item]
+            assert world.reader.runs_of_event("E2") == [run]
+            world.reopen()
+
+    def test_a_run_changes(self, world: World) -> None:
+        run = world.begin(1)
+        changed = msgspec.structs.replace(
+            run,
+            status=RunStatus.RUNNING,
+            started_ms=NOW + 1,
+            version=2,
+            force_plan=True,
+            again=True,
+            pending=("a", "b"),
+        )
+        world.do(fact.RunChanged(changed))
+        for _ in range(2):
+            view = world.run(run.id)
+            assert view.run(run.id) == world.reader.run(run.id) == changed
+            assert [item.key for item in view.items_of(run.id)] == [MAIN]
+            world.reopen()
+
+    def test_what_hangs_on_a_run_is_counted(self, world: World) -> None:
+        run = world.begin(1)
+        world.do(
+            fact.WaitOpened(wait_of(run, "w")),
+            fact.ItemAdded(Item(run.id, "w", ItemKind.TIMEOUT, NOW + 60_000)),
+            fact.WaitOpened(wait_of(run, "cancel:0", WaitKind.CANCEL, "stop")),
+        )
+        known = world.run(run.id).run(run.id)
+        assert known is not None
+        assert known.parts == 3
+        world.reopen()
+        world.do(fact.RunChanged(run), fact.WaitClosed(wait_of(run, "w")))
+        known = world.run(run.id).run(run.id)
+        assert known is not None
+        assert known.parts == 2
+
+    @pytest.mark.parametrize("loaded", [True, False])
+    @pytest.mark.parametrize("reopened", [True, False])
+    def test_a_run_ends_with_all_that_hangs_on_it(
+        self, world: World, *, loaded: bool, reopened: bool
+    ) -> None:
+        run = world.begin(1)
+        world.do(
+            fact.ItemAdded(Item(run.id, "s", ItemKind.SLEEP, NOW + 5)),
+            fact.WaitOpened(wait_of(run, "w")),
+            fact.WaitOpened(wait_of(run, "g", WaitKind.SIGNAL, "go")),
+            fact.ItemLeased(lease_of(run)),
+        )
+        if reopened:
+            world.reopen()
+        ended = msgspec.structs.replace(
+            run, status=RunStatus.FAILED, started_ms=NOW, ended_ms=NOW + 9, output=b'{"a":1}'
+        )
+        world.do(fact.RunFinished(ended), need=None if loaded else NOTHING)
+        for _ in range(2):
+            view = world.run(run.id)
+            assert view.run(run.id) == world.reader.run(run.id) == ended
+            assert not view.items_of(run.id)
+            assert not view.waits_of(run.id)
+            assert view.lease(run.id, MAIN) is None
+            assert not world.reader.items(run.id)
+            assert not world.reader.waits(run.id)
+            assert world.keys_due(NOW + 100_000) == []
+            assert world.due(NOW + 100_000).next_due_ms is None
+            assert "paid" not in world.store.waited
+            assert world.look(Need(signals=frozenset({"go"}))).signal("go") is None
+            world.reopen()
+
+    def test_a_run_may_begin_and_end_in_one_batch(self, world: World) -> None:
+        run = run_number(1)
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW, APP)
+        ended = msgspec.structs.replace(run, status=RunStatus.CANCELLED, ended_ms=NOW)
+        world.do(fact.RunStarted(run, item), fact.RunFinished(ended))
+        assert world.run(run.id).run(run.id) == ended
+        assert world.keys_due() == []
+
+    def test_steps_are_kept_in_order(self, world: World) -> None:
+        run = world.begin(1)
+        other = world.begin(2)
+        steps = [step_of(run, f"ü{n}", 1_000 + n, b"%d" % n) for n in range(40)]
+        steps.append(step_of(run, "big", 9_999, b'"' + b"x" * 2_000_000 + b'"'))
+        world.do(*(fact.StepSaved(step) for step in steps[:20]))
+        world.do(fact.StepSaved(step_of(other, "ü1", 1_500)))
+        world.do(*(fact.StepSaved(step) for step in steps[20:]))
+        for _ in range(2):
+            asked = frozenset({(run.id, "ü3"), (run.id, "big"), (run.id, "no"), (other.id, "ü3")})
+            view = world.look(Need(steps=asked))
+            assert [view.is_saved(*slot) for slot in sorted(asked)] == [True, False, True, False]
+            assert world.reader.steps(run.id) == steps
+            told = tuple((step.id, step.memo) for step in steps)
+            assert world.reader.call_state(run) == CallState((b"{}",), told)
+            world.reopen()
+
+    def test_a_call_is_told_all_events_of_its_run(self, world: World) -> None:
+        bodies = [b'{"n":%d}' % n for n in range(3)]
+        for n, body in enumerate(bodies):
+            world.do(fact.EventStored(event_number(n, body=body)))
+        run = msgspec.structs.replace(
+            run_number(1), event_ids=(event_id_of(2), event_id_of(0), event_id_of(1))
+        )
+        assert world.reader.call_state(run).events == (bodies[2], bodies[0], bodies[1])
+        world.reopen()
+        assert world.reader.call_state(run).events == (bodies[2], bodies[0], bodies[1])
+
+    @pytest.mark.parametrize("kind", list(WaitKind))
+    def test_a_wait_opens_and_closes(self, world: World, kind: WaitKind) -> None:
+        run = world.begin(1)
+        wait = Wait(run.id, "w", kind, "paid", 1, 2, "async.data.a == 1", "p", "v", "label")
+        world.do(fact.WaitOpened(wait))
+        for _ in range(2):
+            view = world.look(Need(runs=frozenset({run.id}), signals=frozenset({"paid"})))
+            assert view.waits_of(run.id) == (wait,)
+            assert world.reader.waits(run.id) == [wait]
+            assert view.signal("paid") == (wait if kind is WaitKind.SIGNAL else None)
+            assert ("paid" in world.store.waited) == (kind in MEETABLE)
+            world.reopen()
+        world.do(fact.WaitClosed(wait))
+        for _ in range(2):
+            view = world.look(Need(runs=frozenset({run.id}), signals=frozenset({"paid"})))
+            assert view.waits_of(run.id) == ()
+            assert view.signal("paid") is None
+            assert "paid" not in world.store.waited
+            world.reopen()
+
+    def test_a_name_is_waited_for_until_the_last_wait_ends(self, world: World) -> None:
+        one, two = world.begin(1), world.begin(2)
+        world.do(fact.WaitOpened(wait_of(one, "w")), fact.WaitOpened(wait_of(two, "w")))
+        world.do(fact.WaitClosed(wait_of(one, "w")))
+        assert "paid" in world.store.waited
+        world.finish(two, NOW)
+        assert "paid" not in world.store.waited
+
+    def test_items_come_and_go(self, world: World) -> None:
+        run = world.begin(1)
+        item = Item(run.id, "s", ItemKind.GATEWAY, NOW, "@gateway", 1, "t", 1, b"\x00\xff")
+        world.do(fact.ItemAdded(item))
+        world.do(fact.ItemDone(run.id, MAIN))
+        for _ in range(2):
+            assert world.run(run.id).items_of(run.id) == (item,)
+            assert world.reader.items(run.id) == [item]
+            world.reopen()
+        moved = msgspec.structs.replace(item, due_ms=NOW + 50, attempt=2)
+        main = Item(run.id, MAIN, ItemKind.CALL, NOW + 70, APP, 5, "step", 1, b"e")
+        world.do(fact.ItemMoved(moved), fact.ItemAdded(main))
+        for _ in range(2):
+            assert set(world.run(run.id).items_of(run.id)) == {moved, main}
+            assert world.reader.items(run.id) == [moved, main]
+            world.reopen()
+        world.do(fact.ItemDone(run.id, "s"))
+        assert world.run(run.id).items_of(run.id) == (main,)
+
+    def test_the_engines_own_items_hang_on_no_run(self, world: World) -> None:
+        cron = Item("cron:f", "* * * * *", ItemKind.CRON, NOW, "", 0, "f", 0, b"5")
+        world.do(fact.ItemAdded(cron))
+        for _ in range(2):
+            view = world.run("cron:f")
+            assert view.run("cron:f") is None
+            assert view.items_of("cron:f") == (cron,)
+            assert world.reader.items("cron:f") == [cron]
+            assert world.keys_due(capacity={}) == [("cron:f", "* * * * *")]
+            world.reopen()
+        world.do(fact.ItemMoved(msgspec.structs.replace(cron, due_ms=NOW + 60)))
+        assert world.keys_due(capacity={}) == []
+        world.do(fact.ItemDone("cron:f", "* * * * *"))
+        assert world.keys_due(NOW + 60, capacity={}) == []
+
+    def test_leases_are_granted_extended_and_over(self, world: World) -> None:
+        run = world.begin(1)
+        lease = lease_of(run)
+        world.do(fact.ItemLeased(lease))
+        assert world.run(run.id).lease(run.id, MAIN) == lease
+        assert world.reader.leases(run.id) == [lease]
+        longer = msgspec.structs.replace(lease, until_ms=NOW + 90_000)
+        world.do(fact.ItemLeased(longer))
+        assert world.run(run.id).lease(run.id, MAIN) == longer
+        world.do(fact.ItemMoved(Item(run.id, MAIN, ItemKind.CALL, NOW + 1, APP)))
+        assert world.run(run.id).lease(run.id, MAIN) is None
+        assert world.reader.leases(run.id) == []
+
+    def test_a_saved_step_is_counted_on_the_lease(self, world: World) -> None:
+        run = world.begin(1)
+        world.do(fact.ItemLeased(lease_of(run)))
+        world.do(fact.StepSaved(step_of(run, "a", 1)))
+        lease = world.run(run.id).lease(run.id, MAIN)
+        assert lease is not None
+        assert lease.steps == 1
+
+    def test_notes_are_kept_in_order(self, world: World) -> None:
+        notes = [Note("R1", 100 - n, NOW, "failed", "s", "name", n, b"{}") for n in range(3)]
+        world.do(*(fact.Noted(note) for note in notes))
+        for _ in range(2):
+            assert world.reader.notes("R1") == notes[::-1]
+            world.reopen()
+
+    def test_apps_and_functions_are_registered_and_forgotten(self, world: World) -> None:
+        one, two = app_named("one"), app_named("two")
+        functions = [function_named("one", "a"), function_named("one", "b")]
+        functions.append(function_named("two", "c"))
+        world.do(fact.AppStored(one), fact.AppStored(two))
+        world.do(*(fact.FunctionVersioned(function) for function in functions))
+        newer = msgspec.structs.replace(functions[0], version=2)
+        back = msgspec.structs.replace(two, error="")
+        world.do(fact.FunctionVersioned(newer), fact.AppStored(back))
+        for _ in range(2):
+            assert world.reader.apps() == [one, back]
+            assert world.reader.functions() == [newer, *functions[1:]]
+            listings = world.store.catalog().listings
+            assert {slug: entry.version for slug, entry in listings.items()} == {
+                "one-a": 2,
+                "one-b": 1,
+                "two-c": 1,
+            }
+            world.reopen()
+        world.do(fact.FunctionForgotten("one-a"), fact.AppForgotten("two"))
+        for _ in range(2):
+            assert world.reader.apps() == [one]
+            assert world.reader.functions() == [functions[1]]
+            assert list(world.store.catalog().listings) == ["one-b"]
+            world.reopen()
+
+    # -- transactions ---------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("ending", ["rollback", "reopen"])
+    def test_what_was_not_committed_never_was(self, world: World, ending: str) -> None:
+        run, other = world.begin(1), world.begin(2)
+        world.do(fact.WaitOpened(wait_of(run, "w")), fact.StepSaved(step_of(run, "a", 1)))
+        ended = msgspec.structs.replace(other, status=RunStatus.COMPLETED, ended_ms=NOW)
+        view = world.prepare(
+            [
+                fact.EventStored(event_number(9)),
+                fact.RunStarted(run_number(9), Item(run_id_of(9), MAIN, ItemKind.CALL, 1, APP)),
+                fact.StepSaved(step_of(run, "b", 2)),
+                fact.WaitClosed(wait_of(run, "w")),
+                fact.ItemMoved(Item(run.id, MAIN, ItemKind.CALL, NOW + 99, APP)),
+                fact.RunFinished(ended),
+                fact.AppStored(app_named("x")),
+            ]
+        )
+        world.store.write(view.changes)
+        if ending == "rollback":
+            world.store.rollback()
+        else:
+            world.reopen()
+        asked = Need(
+            runs=frozenset({run.id, other.id, run_id_of(9)}),
+            steps=frozenset({(run.id, "a"), (run.id, "b")}),
+            events=frozenset({event_id_of(9)}),
+        )
+        seen = world.look(asked)
+        assert seen.run(other.id) == other
+        assert seen.run(run_id_of(9)) is None
+        assert not seen.knows_event(event_id_of(9))
+        assert (seen.is_saved(run.id, "a"), seen.is_saved(run.id, "b")) == (True, False)
+        assert seen.waits_of(run.id) == (wait_of(run, "w"),)
+        assert "paid" in world.store.waited
+        assert world.keys_due() == [(run.id, MAIN), (other.id, MAIN)]
+        assert world.reader.apps() == []
+        world.do(*(fact.StepSaved(step_of(run, key, 3)) for key in "bc"))
+        assert len(world.reader.steps(run.id)) == 3
+
+    def test_readers_see_what_was_committed_and_only_that(self, world: World) -> None:
+        run = world.begin(1)
+        view = world.prepare([fact.StepSaved(step_of(run, "a", 1))])
+        world.store.write(view.changes)
+        assert world.reader.steps(run.id) == []
+        assert world.reader.call_state(run).steps == ()
+        world.store.commit()
+        assert [step.id for step in world.reader.steps(run.id)] == ["a"]
+        world.store.keep(view.changes)
+        assert world.reader.call_state(run).steps == (("a", b'{"data":1}'),)
+
+    def test_what_must_be_new_and_is_not_is_a_conflict(self, world: World) -> None:
+        run = world.begin(1)
+        world.do(fact.StepSaved(step_of(run, "a", 1)))
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW, APP)
+        repeated: list[fact.Record] = [
+            fact.EventStored(event_number(1, body=b"[]")),
+            fact.RunStarted(msgspec.structs.replace(run, app="x"), item),
+            fact.StepSaved(step_of(run, "a", 2, b"2")),
+        ]
+        for record in repeated:
+            view = world.prepare([fact.AppStored(app_named("y")), record])
+            with pytest.raises(Conflict):
+                world.store.write(view.changes)
+            world.store.rollback()
+        assert world.reader.apps() == []
+        assert world.reader.event(event_id_of(1)) == event_number(1)
+        assert world.run(run.id).run(run.id) == run
+        assert world.reader.call_state(run).steps == (("a", b'{"data":1}'),)
+
+    def test_leases_end_with_the_process(self, world: World) -> None:
+        run = world.begin(1)
+        world.do(fact.ItemLeased(lease_of(run)))
+        assert world.keys_due() == []
+        world.reopen()
+        assert world.keys_due() == [(run.id, MAIN)]
+        assert world.reader.leases(run.id) == []
+
+    def test_the_lease_of_a_fresh_run_may_come_in_its_batch(self, world: World) -> None:
+        run = run_number(1)
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW, APP)
+        world.do(fact.RunStarted(run, item), fact.ItemLeased(lease_of(run)))
+        assert world.keys_due() == []
+        assert world.run(run.id).lease(run.id, MAIN) == lease_of(run)
+
+    # -- what is due ----------------------------------------------------------------------------
+
+    def test_due_first_come_first_served(self, world: World) -> None:
+        times = [5, 3, 9, 3, 1]
+        for number, at in enumerate(times):
+            world.begin(number, due_ms=NOW + at)
+        extra = Item(run_id_of(2), "s", ItemKind.CALL, NOW + 3, APP)
+        world.do(fact.ItemAdded(extra))
+        wanted = [(4, MAIN), (1, MAIN), (2, "s"), (3, MAIN), (0, MAIN), (2, MAIN)]
+        for _ in range(2):
+            expected = [(run_id_of(number), key) for number, key in wanted]
+            assert world.keys_due(NOW + 9) == expected
+            assert world.keys_due(NOW + 3) == expected[:4]
+            assert world.due(NOW + 3).next_due_ms == NOW + 5
+            assert world.due(NOW).next_due_ms == NOW + 1
+            world.reopen()
+
+    def test_due_respects_the_room_of_each_queue_and_the_limit(self, world: World) -> None:
+        for number in range(4):
+            world.begin(number)
+            world.do(
+                fact.ItemAdded(Item(run_id_of(number), "g", ItemKind.GATEWAY, NOW, "@gateway")),
+                fact.ItemAdded(Item(run_id_of(number), "t", ItemKind.SLEEP, NOW)),
+            )
+        every = world.due(capacity={APP: 2, "@gateway": 1, "unknown": 5})
+        queues = [item.queue for item in every.due()]
+        assert sorted(queues) == ["", "", "", "", "@gateway", APP, APP]
+        assert every.next_due_ms == NOW
+        only = world.due(capacity={APP: 0})
+        assert [item.queue for item in only.due()] == [""] * 4
+        assert only.next_due_ms is None
+        few = world.due(limit=3, capacity={APP: 9, "@gateway": 9})
+        assert [(i.run_id, i.key) for i in few.due()] == [
+            (run_id_of(0), MAIN),
+            (run_id_of(0), "g"),
+            (run_id_of(0), "t"),
+        ]
+        assert few.next_due_ms == NOW
+
+    def test_what_was_shown_and_not_taken_is_shown_again(self, world: World) -> None:
+        for number in range(3):
+            world.begin(number)
+        before = world.keys_due()
+        assert world.keys_due() == before
+        world.do(fact.ItemLeased(lease_of(run_number(1))))
+        assert world.keys_due() == [before[0], before[2]]
+
+    def test_a_queue_nobody_serves_does_not_hold_up_others(self, world: World) -> None:
+        records: list[fact.Record] = []
+        for number in range(300):
+            run = msgspec.structs.replace(run_number(number), app="away")
+            records.append(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, "away")))
+        world.do(*records)
+        last = world.begin(999, due_ms=NOW + 1)
+        for _ in range(2):
+            assert world.keys_due(NOW + 1) == [(last.id, MAIN)]
+            assert len(world.keys_due(capacity={"away": 7})) == 7
+            world.reopen()
+
+    def test_leases_that_ran_out_are_shown(self, world: World) -> None:
+        one, two = world.begin(1), world.begin(2)
+        world.do(
+            fact.ItemLeased(lease_of(one, until_ms=NOW + 50)),
+            fact.ItemLeased(lease_of(two, until_ms=NOW + 20)),
+        )
+        assert world.due(NOW).next_due_ms == NOW + 20
+        assert [lease.run_id for lease in world.due(NOW + 20).overdue()] == [two.id]
+        assert [lease.run_id for lease in world.due(NOW + 50).overdue()] == [two.id, one.id]
+        assert [lease.run_id for lease in world.due(NOW + 50, limit=1).overdue()] == [two.id]
+        world.do(fact.ItemLeased(lease_of(two, until_ms=NOW + 90)))
+        late = world.due(NOW + 60)
+        assert [lease.run_id for lease in late.overdue()] == [one.id]
+        assert late.due() == []
+        assert late.next_due_ms == NOW + 90
+        freed = Item(one.id, MAIN, ItemKind.CALL, NOW + 60, APP, losses=1)
+        world.do(fact.ItemMoved(freed))
+        again = world.due(NOW + 60)
+        assert (again.due(), again.overdue()) == ([freed], [])
+
+    def test_more_is_due_than_fits_in_memory(self, world: World) -> None:
+        count, batch = 12_000, 1_000
+        for first in range(0, count, batch):
+            records: list[fact.Record] = []
+            for number in range(first, first + batch):
+                run = run_number(number)
+                due_ms = NOW + (number * 7_919) % count
+                records.append(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, due_ms, APP)))
+            world.do(*records)
+        world.reopen()
+        met = 0
+        while True:
+            view = world.due(NOW + count, limit=2_000, capacity={APP: 2_000})
+            items = view.due()
+            if not items:
+                break
+            assert [item.due_ms for item in items] == [NOW + met + n for n in range(len(items))]
+            met += len(items)
+            world.do(*(fact.ItemDone(i.run_id, MAIN) for i in items), need=NOTHING)
+        assert met == count
+
+    # -- look-ups -------------------------------------------------------------------------------
+
+    def test_dedup_finds_the_newest_run_of_the_function(self, world: World) -> None:
+        world.begin(1, dedup="k")
+        second = world.begin(2, dedup="k")
+        world.begin(3, dedup="other")
+        world.begin(4)
+        other = msgspec.structs.replace(run_number(5, dedup="k"), function="f2")
+        world.do(fact.RunStarted(other, Item(other.id, MAIN, ItemKind.CALL, NOW, APP)))
+        world.finish(second, NOW + 9)
+        asked = {(FUNCTION, "k"): second.id, ("f2", "k"): other.id, ("f3", "k"): None}
+        for _ in range(2):
+            view = world.look(Need(dedups=frozenset(asked)))
+            assert {slot: view.dedup(*slot) for slot in asked} == asked
+            world.reopen()
+
+    def test_a_signal_finds_who_waits_for_it(self, world: World) -> None:
+        one, two = world.begin(1), world.begin(2)
+        wait = wait_of(two, "w", WaitKind.SIGNAL, "go")
+        world.do(fact.WaitOpened(wait), fact.WaitOpened(wait_of(one, "w", WaitKind.EVENT, "go")))
+        view = world.look(Need(signals=frozenset({"go", "stop"})))
+        assert view.signal("go") == wait
+        assert view.signal("stop") is None
+
+    def test_meetings_agree_with_a_full_search(self, world: World) -> None:
+        chance = random.Random(7)
+        waits: list[Wait] = []
+        for number in range(30):
+            run = world.begin(number)
+            for index in range(3):
+                kind = chance.choice([WaitKind.EVENT, WaitKind.CANCEL, WaitKind.SIGNAL])
+                name = chance.choice(["paid", "sent"])
+                condition = chance.choice(CONDITIONS)
+                path, value = first_equality(condition) or ("", "")
+                waits.append(Wait(run.id, f"w{index}", kind, name, 0, 0, condition, path, value))
+        world.do(*(fact.WaitOpened(wait) for wait in waits))
+        closed = chance.sample(waits, 15)
+        world.do(*(fact.WaitClosed(wait) for wait in closed))
+        left = [w for w in waits if w not in closed and w.kind in MEETABLE]
+        met = 0
+        for turn in range(20):
+            body = body_with(chance)
+            expected = sorted((w for w in left if fits(w, "paid", body)), key=place_of)
+            met += len(expected)
+            assert candidates(world, "paid", body) == expected
+            assert paged(world, "paid", body, limit=1 + turn % 4) == expected
+            if turn == 10:
+                world.reopen()
+        assert met
+        assert candidates(world, "unknown", b"{}") == []
+
+    def test_looking_back_at_events(self, world: World) -> None:
+        for number in range(6):
+            name = "paid" if number % 2 else "sent"
+            world.do(fact.EventStored(event_number(number, name)))
+        for _ in range(2):
+            since = NOW + 2
+            look = (LookBack("paid", since, 10), LookBack("sent", NOW, 2))
+            view = world.look(Need(look_back=look))
+            assert [e.id for e in view.look_back("paid", since)] == [event_id_of(3), event_id_of(5)]
+            assert [e.id for e in view.look_back("sent", NOW)] == [event_id_of(0), event_id_of(2)]
+            assert view.look_back("sent", NOW)[1] == event_number(2, "sent")
+            world.reopen()
+
+    # -- retention ------------------------------------------------------------------------------
+
+    def test_old_things_go_in_small_batches_and_used_ones_stay(self, world: World) -> None:
+        for number in range(9):
+            run = world.begin(number)
+            world.do(fact.StepSaved(step_of(run, "a", number)))
+            world.do(fact.Noted(Note(run.id, 1, NOW, "k", "s", "n", 0, b"")))
+            if number != 4:
+                world.finish(run, NOW + 100 + number)
+        batch = msgspec.structs.replace(
+            run_number(20), event_ids=(event_id_of(30), event_id_of(31), event_id_of(0))
+        )
+        events = [event_number(30), event_number(31), event_number(32)]
+        world.do(*(fact.EventStored(event) for event in events))
+        world.do(fact.RunStarted(batch, Item(batch.id, MAIN, ItemKind.CALL, NOW, APP)))
+        first = world.look(Need(old=Old(NOW + 106, 3)))
+        assert first.old_runs == tuple(run_id_of(n) for n in range(3))
+        assert set(first.old_events) >= {event_id_of(1), event_id_of(2)}
+        assert len(first.old_events) <= 3
+        prune(world, NOW + 106, 3)
+        kept = [run.id for run in world.reader.runs(RunFilter())]
+        assert kept == [batch.id, *(run_id_of(n) for n in (8, 7, 6, 4))]
+        ids = {event.id for event in world.reader.events(EventFilter())}
+        assert ids == {event_id_of(n) for n in (0, 4, 6, 7, 8, 30, 31)}
+        gone = run_number(1)
+        assert not world.reader.steps(gone.id)
+        assert not world.reader.notes(gone.id)
+        assert world.look(Need(steps=frozenset({(gone.id, "a")}))).is_saved(gone.id, "a") is False
+        world.finish(batch, NOW + 100)
+        prune(world, NOW + 106, 3)
+        ids = {event.id for event in world.reader.events(EventFilter())}
+        assert ids == {event_id_of(n) for n in (4, 6, 7, 8)}
+        world.reopen()
+        assert len(world.reader.runs(RunFilter())) == 4
+
+    def test_a_forgotten_run_may_not_come_back_by_its_event(self, world: World) -> None:
+        run = world.begin(1, dedup="k")
+        world.finish(run, NOW + 1)
+        prune(world, NOW + 100, 5)
+        view = world.look(Need(runs=frozenset({run.id}), dedups=frozenset({(FUNCTION, "k")})))
+        assert view.run(run.id) is None
+        assert view.dedup(FUNCTION, "k") is None
+        assert world.reader.event(event_id_of(1)) is None
+        world.store.tidy()
+
+    # -- readers --------------------------------------------------------------------------------
+
+    def test_runs_are_listed_newest_first_and_filtered(self, world: World) -> None:
+        for number in range(10):
+            run = run_number(number)
+            if number % 2:
+                run = msgspec.structs.replace(run, function="f2", app="a2")
+            world.do(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, APP)))
+            if number >= 7:
+                world.finish(run, NOW)
+        world.do(fact.ItemLeased(lease_of(run_number(0))))
+
+        def numbers(wanted: RunFilter) -> list[int]:
+            return [int(run.id[1:]) for run in world.reader.runs(wanted)]
+
+        assert numbers(RunFilter()) == list(range(9, -1, -1))
+        assert numbers(RunFilter(limit=3)) == [9, 8, 7]
+        assert numbers(RunFilter(before=run_id_of(7), limit=3)) == [6, 5, 4]
+        assert numbers(RunFilter(functions=("f2",))) == [9, 7, 5, 3, 1]
+        assert numbers(RunFilter(apps=(APP, "none"))) == [8, 6, 4, 2, 0]
+        assert numbers(RunFilter(since_ms=NOW + 3, until_ms=NOW + 6)) == [5, 4, 3]
+        assert numbers(RunFilter(statuses=(RunStatus.COMPLETED,))) == [9, 8, 7]
+        assert numbers(RunFilter(statuses=(RunStatus.RUNNING,))) == [0]
+        scheduled = RunFilter(statuses=(RunStatus.SCHEDULED,), apps=(APP,))
+        assert numbers(scheduled) == [6, 4, 2]
+        both = RunFilter(statuses=(RunStatus.RUNNING, RunStatus.COMPLETED), limit=4)
+        assert numbers(both) == [9, 8, 7, 0]
+
+    def test_a_run_reads_as_running_from_its_first_call(self, world: World) -> None:
+        run = world.begin(1)
+        world.do(fact.ItemLeased(lease_of(run)))
+        running = msgspec.structs.replace(run, status=RunStatus.RUNNING, started_ms=NOW)
+        assert world.reader.run(run.id) == running
+        assert world.reader.runs_of_event(event_id_of(1)) == [running]
+        assert world.run(run.id).run(run.id) == run
+
+    def test_events_are_listed_newest_first_and_filtered(self, world: World) -> None:
+        names = ["paid", "sent", "inngest/x", "paid", "Inngest/y"]
+        for number, name in enumerate(names):
+            world.do(fact.EventStored(event_number(number, name)))
+
+        def numbers(wanted: EventFilter) -> list[int]:
+            return [int(event.id[1:]) for event in world.reader.events(wanted)]
+
+        assert numbers(EventFilter()) == [4, 3, 1, 0]
+        assert numbers(EventFilter(internal=True)) == [4, 3, 2, 1, 0]
+        assert numbers(EventFilter(name="inngest/x")) == [2]
+        assert numbers(EventFilter(name="paid")) == [3, 0]
+        assert numbers(EventFilter(name="paid", before=event_id_of(3))) == [0]
+        assert numbers(EventFilter(since_ms=NOW + 1, until_ms=NOW + 4)) == [3, 1]
+        assert numbers(EventFilter(limit=2)) == [4, 3]
+        assert world.reader.events(EventFilter(limit=1)) == [event_number(4, names[4])]
+
+    def test_stranded_runs_are_those_that_nothing_can_move(self, world: World) -> None:
+        fates: dict[int, list[fact.Record]] = {
+            0: [],
+            1: [fact.ItemDone(run_id_of(1), MAIN)],
+            2: [
+                fact.ItemDone(run_id_of(2), MAIN),
+                fact.ItemAdded(Item(run_id_of(2), "s", ItemKind.SLEEP, NOW + 9)),
+            ],
+            3: [
+                fact.ItemDone(run_id_of(3), MAIN),
+                fact.WaitOpened(wait_of(run_number(3), "w", WaitKind.INVOKE, "f")),
+            ],
+            4: [
+                fact.ItemDone(run_id_of(4), MAIN),
+                fact.WaitOpened(wait_of(run_number(4), "c", WaitKind.CANCEL, "stop")),
+            ],
+            5: [fact.ItemLeased(lease_of(run_number(5)))],
+        }
+        for number, records in fates.items():
+            world.begin(number)
+            world.do(*records)
+        world.finish(world.begin(6), NOW)
+        for _ in range(2):
+            stranded = [run.id for run in world.reader.stranded(10)]
+            assert stranded == [run_id_of(1), run_id_of(4)]
+            assert len(world.reader.stranded(1)) == 1
+            world.reopen()
+
+    def test_readers_work_on_other_threads_while_the_store_writes(self, world: World) -> None:
+        run = world.begin(1)
+        seen: list[int] = []
+        wrong: list[BaseException] = []
+        done = threading.Event()
+
+        def watch() -> None:
+            try:
+                while not done.is_set():
+                    told = world.reader.call_state(run)
+                    seen.append(len(told.steps))
+                    assert len(world.reader.steps(run.id)) >= len(told.steps) >= seen[0]
+            except BaseException as error:  # noqa: BLE001
+                wrong.append(error)
+
+        threads = [threading.Thread(target=watch) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for number in range(60):
+            world.do(fact.StepSaved(step_of(run, f"s{number}", number)))
+        done.set()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        assert seen == [] or max(seen) <= 60
+
+
+CONDITIONS = (
+    "",
+    "async.data.order > 3",
+    *(f"async.data.order == {value}" for value in ('"a"', '"b"', "3", "3.5", "true", "null")),
+    *(f'async.data.user.id == "{value}" && async.data.order == 3' for value in "xyz"),
+    'async.data.missing == "a"',
+    "async.data.missing == null",
+)
+
+
+def body_with(chance: random.Random) -> bytes:
+    """An event body with few different values."""
+    order = chance.choice(["a", "b", 3, 3.5, True, None])
+    return msgspec.json.encode({"data": {"order": order, "user": {"id": chance.choice("xyz")}}})
+
+
+def fits(wait: Wait, name: str, body: bytes) -> bool:
+    """Whether an event may end a wait, asked of this wait alone."""
+    if wait.name != name:
+        return False
+    return not wait.path or values_at(body, frozenset({wait.path})).get(wait.path) == wait.value
+
+
+def candidates(
+    world: World, name: str, body: bytes, after: str = "", limit: int = 99
+) -> list[Wait]:
+    """The waits an event may end."""
+    view = world.look(Need(meetings=(Meeting("E", name, body, after, limit),)))
+    return view.meeting("E", name, after)
+
+
+def paged(world: World, name: str, body: bytes, limit: int) -> list[Wait]:
+    """The waits an event may end, a few at a time."""
+    found: list[Wait] = []
+    after = ""
+    while page := candidates(world, name, body, after, limit):
+        assert len(page) <= limit
+        found += page
+        after = place_of(page[-1])
+    return found
+
+
+def prune(world: World, before_ms: int, limit: int) -> None:
+    """Forget what is old, in small batches, until nothing is named any more."""
+    for _ in range(100):
+        view = world.look(Need(old=Old(before_ms, limit)))
+        assert len(view.old_runs) <= limit
+        assert len(view.old_events) <= limit
+        if not view.old_runs and not view.old_events:
+            return
+        records: list[fact.Record] = [fact.RunForgotten(run_id) for run_id in view.old_runs]
+        records += [fact.EventForgotten(event_id) for event_id in view.old_events]
+        world.do(*records)
+    raise AssertionError("there is always something old left")

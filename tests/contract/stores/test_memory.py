@@ -1,0 +1,22 @@
+"""The memory store keeps the contract of stores."""
+
+import pytest
+
+from stepwell.server.store.memory import Disk, MemoryStore
+from stepwell.testing.store_contract import StoreContract
+
+
+class MemoryOpener:
+    def __init__(self) -> None:
+        self.disk = Disk()
+
+    def open(self) -> MemoryStore:
+        store = MemoryStore(self.disk)
+        store.migrate()
+        return store
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    def opener(self) -> MemoryOpener:
+        return MemoryOpener()

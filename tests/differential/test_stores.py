@@ -1,0 +1,453 @@
+"""The same seed, two stores, equal views and readers, until every kind of record was written.
+
+The SQLite store is given hardly any memory, so that it pages, forgets and reads again all the time.
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from stepwell.expr.equality import first_equality
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import (
+    MAIN,
+    EventRow,
+    Item,
+    ItemKind,
+    Lease,
+    Note,
+    Run,
+    RunStatus,
+    Step,
+    Wait,
+    WaitKind,
+)
+from stepwell.server.engine.view import View
+from stepwell.server.store.memory import Disk, MemoryStore
+from stepwell.server.store.port import EventFilter, Reader, RunFilter, Store
+from stepwell.server.store.sqlite.memory import Limits
+from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.testing.store_contract import app_named, function_named
+
+SMALL = Limits(items_max=12, items_page=5, runs_bytes_max=30_000, events_bytes_max=6_000)
+QUEUES = ("a1", "a2", "@gateway")
+NAMES = ("paid", "sent", "inngest/x")
+CONDITIONS = ("", 'async.data.user == "x"', 'async.data.user == "y"', "async.data.n == 1")
+BODIES = (b'{"data":{"user":"x","n":1}}', b'{"data":{"user":"y","n":2}}', b'{"data":{}}')
+BATCHES = 60
+
+
+class Twins:
+    """Two stores that are told the same."""
+
+    def __init__(self, path: Path) -> None:
+        self._disk = Disk()
+        self._path = path
+        self.stores: tuple[Store, Store] = self._open()
+        self.readers: list[Reader] = [store.reader() for store in self.stores]
+
+    def _open(self) -> tuple[Store, Store]:
+        stores = (
+            MemoryStore(self._disk),
+            SqliteStore(self._path, durability="relaxed", limits=SMALL),
+        )
+        for store in stores:
+            store.migrate()
+        return stores
+
+    def reopen(self) -> None:
+        self.close()
+        self.stores = self._open()
+        self.readers = [store.reader() for store in self.stores]
+
+    def close(self) -> None:
+        for reader, store in zip(self.readers, self.stores, strict=True):
+            reader.close()
+            store.close()
+
+    def views(self, need: Need) -> list[View]:
+        views = [View(store.catalog(), store.waited) for store in self.stores]
+        for store, view in zip(self.stores, views, strict=True):
+            store.load(need, view)
+        return views
+
+
+class Story:
+    """What happens next, by chance, and always something that may happen."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.now = 1_000
+        self.place = 0
+        self.number = 0
+        self.runs: dict[str, Run] = {}
+        self.open: set[str] = set()
+        self.items: dict[tuple[str, str], Item] = {}
+        self.waits: dict[tuple[str, str], Wait] = {}
+        self.leases: dict[tuple[str, str], Lease] = {}
+        self.steps: set[tuple[str, str]] = set()
+        self.events: list[str] = []
+        self.apps: set[str] = set()
+        self.functions: set[str] = set()
+
+    def batch(self) -> list[fact.Record]:
+        """A few records, each possible after those before it."""
+        self.now += self.chance.randrange(5)
+        makers: list[Callable[[], fact.Record | None]] = [
+            *[self.event] * 2,
+            *[self.begin] * 3,
+            self.change,
+            self.end,
+            *[self.save] * 3,
+            *[self.wait] * 2,
+            self.end_wait,
+            *[self.add] * 3,
+            *[self.move] * 2,
+            *[self.lend] * 3,
+            self.done,
+            self.note,
+            self.app,
+            self.function,
+            self.no_app,
+            self.no_function,
+        ]
+        made = (self.chance.choice(makers)() for _ in range(self.chance.randrange(1, 7)))
+        return [record for record in made if record is not None]
+
+    def need(self) -> Need:
+        """Rows to compare, among them some that are not there."""
+        runs = [*self.runs, "cron:1", "cron:2", "none"]
+        slots = [*self.steps, ("none", "s")]
+        some = self.chance.sample
+        now = self.now + self.chance.randrange(20)
+        room = tuple((queue, self.chance.randrange(6)) for queue in some(QUEUES, 2))
+        return Need(
+            runs=frozenset(some(runs, min(6, len(runs)))),
+            steps=frozenset(some(sorted(slots), min(6, len(slots)))),
+            events=frozenset(some([*self.events, "none"], min(3, len(self.events)))),
+            bodies=frozenset(some([*self.events, "none"], min(3, len(self.events)))),
+            dedups=frozenset((f"f{n}", self.chance.choice("kl")) for n in (1, 2)),
+            meetings=tuple(self.meeting(number) for number in range(2)),
+            signals=frozenset(some(["go", "stop", "none"], 2)),
+            look_back=(LookBack("paid", self.now - 30, 4),),
+            due=Due(now, room, self.chance.randrange(1, 12)),
+        )
+
+    def meeting(self, number: int) -> Meeting:
+        after = self.chance.choice(["", *(f"{run_id}/w" for run_id in self.runs)])
+        name, body = self.chance.choice(NAMES), self.chance.choice(BODIES)
+        return Meeting(f"M{number}", name, body, after, self.chance.randrange(1, 6))
+
+    # -- records --------------------------------------------------------------------------------
+
+    def next_id(self, letter: str) -> str:
+        self.number += 1
+        return f"{letter}{self.number:06d}"
+
+    def next_place(self) -> int:
+        self.place += 1
+        return self.place
+
+    def some_run(self) -> Run | None:
+        return self.runs[self.chance.choice(sorted(self.open))] if self.open else None
+
+    def some_slot(self, rows: dict[tuple[str, str], object]) -> tuple[str, str] | None:
+        return self.chance.choice(sorted(rows)) if rows else None
+
+    def event(self) -> fact.Record:
+        event_id = self.next_id("E")
+        self.events.append(event_id)
+        name, body = self.chance.choice(NAMES), self.chance.choice(BODIES)
+        return fact.EventStored(EventRow(event_id, name, self.now, self.now, body, "key"))
+
+    def begin(self) -> fact.Record:
+        known = self.chance.sample(self.events, min(len(self.events), self.chance.randrange(1, 4)))
+        run = Run(
+            id=self.next_id("R"),
+            function=self.chance.choice(["f1", "f2"]),
+            app=self.chance.choice(["a1", "a2"]),
+            event_ids=tuple(known),
+            queued_ms=self.now,
+            dedup=self.chance.choice(["", "k", "l"]),
+        )
+        self.runs[run.id] = run
+        self.open.add(run.id)
+        return fact.RunStarted(run, self.put(run.id, MAIN, run.app))
+
+    def put(self, run_id: str, key: str, queue: str) -> Item:
+        item = Item(
+            run_id=run_id,
+            key=key,
+            kind=ItemKind.CALL,
+            due_ms=self.now + self.chance.randrange(40),
+            queue=queue,
+            attempt=self.chance.randrange(3),
+            detail=self.chance.choice([b"", b"x"]),
+        )
+        self.items[run_id, key] = item
+        return item
+
+    def change(self) -> fact.Record | None:
+        run = self.some_run()
+        if run is None:
+            return None
+        changed = msgspec.structs.replace(
+            run,
+            status=RunStatus.RUNNING,
+            started_ms=self.now,
+            version=self.chance.randrange(3),
+            pending=self.chance.choice([(), ("a", "b")]),
+            again=self.chance.random() < 0.5,
+        )
+        self.runs[run.id] = changed
+        return fact.RunChanged(changed)
+
+    def end(self) -> fact.Record | None:
+        run = self.some_run()
+        if run is None or self.chance.random() < 0.3:
+            return None
+        self.open.discard(run.id)
+        for rows in (self.items, self.waits, self.leases):
+            for slot in [slot for slot in rows if slot[0] == run.id]:
+                del rows[slot]
+        status = self.chance.choice([RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED])
+        ended = msgspec.structs.replace(run, status=status, ended_ms=self.now, output=b"1")
+        self.runs[run.id] = ended
+        return fact.RunFinished(ended)
+
+    def save(self) -> fact.Record | None:
+        run = self.some_run()
+        if run is None:
+            return None
+        step_id = self.next_id("s")
+        self.steps.add((run.id, step_id))
+        memo = self.chance.choice([b"1", b"2" * 900])
+        return fact.StepSaved(
+            Step(run.id, step_id, self.next_place(), "StepRun", "s", memo, self.now, self.now)
+        )
+
+    def wait(self) -> fact.Record | None:
+        run = self.some_run()
+        if run is None:
+            return None
+        kind = self.chance.choice(list(WaitKind))
+        names = ("go", "stop") if kind is WaitKind.SIGNAL else NAMES
+        condition = self.chance.choice(CONDITIONS)
+        path, value = first_equality(condition) or ("", "")
+        name, step_id = self.chance.choice(names), self.next_id("w")
+        wait = Wait(run.id, step_id, kind, name, self.now, self.now + 9, condition, path, value)
+        self.waits[run.id, wait.step_id] = wait
+        return fact.WaitOpened(wait)
+
+    def end_wait(self) -> fact.Record | None:
+        slot = self.some_slot({**self.waits})
+        return None if slot is None else fact.WaitClosed(self.waits.pop(slot))
+
+    def add(self) -> fact.Record | None:
+        run = self.some_run()
+        if self.chance.random() < 0.2:
+            return fact.ItemAdded(self.put(f"cron:{self.chance.randrange(3)}", "* * *", ""))
+        if run is None:
+            return None
+        key = self.chance.choice(["p", "q", MAIN])
+        if (run.id, key) in self.leases:
+            return None
+        return fact.ItemAdded(self.put(run.id, key, self.chance.choice((*QUEUES, ""))))
+
+    def move(self) -> fact.Record | None:
+        slot = self.some_slot({**self.items})
+        if slot is None:
+            return None
+        self.leases.pop(slot, None)
+        return fact.ItemMoved(self.put(*slot, self.items[slot].queue))
+
+    def lend(self) -> fact.Record | None:
+        slot = self.some_slot({**self.items})
+        if slot is None:
+            return None
+        lease = Lease(self.next_id("L"), *slot, self.now, self.now + self.chance.randrange(1, 30))
+        self.leases[slot] = lease
+        return fact.ItemLeased(lease)
+
+    def done(self) -> fact.Record | None:
+        slot = self.some_slot({**self.items})
+        if slot is None:
+            return None
+        del self.items[slot]
+        self.leases.pop(slot, None)
+        return fact.ItemDone(*slot)
+
+    def note(self) -> fact.Record | None:
+        run = self.some_run()
+        if run is None:
+            return None
+        return fact.Noted(Note(run.id, self.next_place(), self.now, "failed", "s", "n", 1, b"{}"))
+
+    def app(self) -> fact.Record:
+        name = self.chance.choice(["a1", "a2"])
+        self.apps.add(name)
+        return fact.AppStored(msgspec.structs.replace(app_named(name), synced_ms=self.now))
+
+    def no_app(self) -> fact.Record | None:
+        if not self.apps or self.chance.random() < 0.7:
+            return None
+        name = self.chance.choice(sorted(self.apps))
+        self.apps.discard(name)
+        self.functions -= {slug for slug in self.functions if slug.startswith(f"{name}-")}
+        return fact.AppForgotten(name)
+
+    def function(self) -> fact.Record | None:
+        if not self.apps:
+            return None
+        row = function_named(self.chance.choice(sorted(self.apps)), self.chance.choice("xyz"))
+        self.functions.add(row.slug)
+        return fact.FunctionVersioned(msgspec.structs.replace(row, version=self.number))
+
+    def no_function(self) -> fact.Record | None:
+        if not self.functions or self.chance.random() < 0.5:
+            return None
+        slug = self.chance.choice(sorted(self.functions))
+        self.functions.discard(slug)
+        return fact.FunctionForgotten(slug)
+
+
+# -- what both say --------------------------------------------------------------------------------
+
+
+def told_by_view(view: View, need: Need) -> dict[str, object]:
+    """Everything a decision may read in a view."""
+    assert need.due is not None
+    return {
+        "runs": {run_id: view.run(run_id) for run_id in need.runs},
+        "items": {run_id: set(view.items_of(run_id)) for run_id in need.runs},
+        "waits": {run_id: set(view.waits_of(run_id)) for run_id in need.runs},
+        "leases": {
+            (run_id, item.key): view.lease(run_id, item.key)
+            for run_id in need.runs
+            for item in view.items_of(run_id)
+        },
+        "steps": {slot: view.is_saved(*slot) for slot in need.steps},
+        "events": {event_id: view.knows_event(event_id) for event_id in need.events},
+        "bodies": {event_id: view.body(event_id) for event_id in need.bodies},
+        "dedups": {slot: view.dedup(*slot) for slot in need.dedups},
+        "meetings": [view.meeting(m.event_id, m.name, m.after) for m in need.meetings],
+        "signals": {name: view.signal(name) for name in need.signals},
+        "look_back": [view.look_back(look.name, look.since_ms) for look in need.look_back],
+        "due": (view.due(), view.overdue(), view.next_due_ms),
+        "waited": [name for name in NAMES if name in view.waited],
+        "catalog": (view.catalog.apps, {s: e.version for s, e in view.catalog.listings.items()}),
+    }
+
+
+def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
+    """Everything readers may see."""
+    runs = {run_id: reader.run(run_id) for run_id in story.runs}
+    return {
+        "runs": runs,
+        "steps": {run_id: reader.steps(run_id) for run_id in runs},
+        "notes": {run_id: reader.notes(run_id) for run_id in runs},
+        "items": {run_id: reader.items(run_id) for run_id in (*runs, "cron:1")},
+        "waits": {run_id: reader.waits(run_id) for run_id in runs},
+        "leases": {run_id: reader.leases(run_id) for run_id in runs},
+        "calls": [reader.call_state(run) for run in runs.values() if run is not None],
+        "listed": reader.runs(RunFilter(limit=1_000)),
+        "running": reader.runs(RunFilter(statuses=(RunStatus.RUNNING,), apps=("a1",), limit=7)),
+        "of_event": {event_id: reader.runs_of_event(event_id) for event_id in story.events},
+        "events": reader.events(EventFilter(limit=1_000)),
+        "named": reader.events(EventFilter(name="inngest/x", since_ms=story.now - 20)),
+        "event": {event_id: reader.event(event_id) for event_id in story.events},
+        "apps": (reader.apps(), reader.functions()),
+        "stranded": reader.stranded(100),
+    }
+
+
+def parts_are_true(reader: Reader) -> bool:
+    """A run that goes on counts what hangs on it."""
+    return all(
+        run.parts
+        == len(reader.waits(run.id)) + sum(item.key != MAIN for item in reader.items(run.id))
+        for run in reader.runs(RunFilter(limit=1_000))
+        if not run.ended
+    )
+
+
+def tell(twins: Twins, records: list[fact.Record], written: set[type]) -> None:
+    """One batch for both, now and then rolled back first."""
+    named = {run_id for record in records if (run_id := run_of(record)) is not None}
+    views = twins.views(Need(runs=frozenset(named)))
+    for store, view in zip(twins.stores, views, strict=True):
+        for record in records:
+            view.apply(record)
+        if view.changes.durable:
+            store.write(view.changes)
+            if len(records) == 3:
+                store.rollback()
+                store.write(view.changes)
+            store.commit()
+        store.keep(view.changes)
+    written.update(type(record) for record in records)
+
+
+def run_of(record: fact.Record) -> str | None:
+    """The run a record is about, if it must be loaded."""
+    for name in ("run", "item", "lease", "wait", "step"):
+        row = getattr(record, name, None)
+        if row is not None and not isinstance(record, fact.RunStarted):
+            return row.id if name == "run" else row.run_id
+    return record.run_id if isinstance(record, fact.ItemDone) else None
+
+
+def prune(twins: Twins, story: Story, written: set[type]) -> None:
+    """Both forget what is old; in the end they have forgotten the same."""
+    before_ms = story.now - 40
+    for _ in range(50):
+        views = twins.views(Need(old=Old(before_ms, 3)))
+        assert views[0].old_runs == views[1].old_runs
+        left = [view.old_events for view in views]
+        if not views[0].old_runs and not any(left):
+            return
+        for store, view in zip(twins.stores, views, strict=True):
+            for run_id in view.old_runs:
+                view.apply(fact.RunForgotten(run_id))
+            for event_id in view.old_events:
+                view.apply(fact.EventForgotten(event_id))
+            if view.changes.durable:
+                store.write(view.changes)
+                store.commit()
+            store.keep(view.changes)
+        written.update({fact.RunForgotten, fact.EventForgotten})
+    raise AssertionError("there is always something old left")
+
+
+WRITTEN: set[type] = set()
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_both_stores_tell_the_same(tmp_path: Path, seed: int) -> None:
+    story, twins = Story(seed), Twins(tmp_path / "twin.db")
+    for turn in range(BATCHES):
+        tell(twins, story.batch(), WRITTEN)
+        need = story.need()
+        one, two = (told_by_view(view, need) for view in twins.views(need))
+        assert one == two
+        if turn % 10 == 5:
+            one, two = (told_by_reader(reader, story) for reader in twins.readers)
+            assert one == two
+            assert parts_are_true(twins.readers[1])
+        if turn % 20 == 17:
+            prune(twins, story, WRITTEN)
+        if turn % 15 == 14:
+            twins.reopen()
+            story.leases.clear()
+    one, two = (told_by_reader(reader, story) for reader in twins.readers)
+    assert one == two
+    twins.close()
+
+
+def test_every_kind_of_record_was_written() -> None:
+    assert set(get_args(fact.Record)) == WRITTEN

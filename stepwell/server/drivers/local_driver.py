@@ -14,11 +14,15 @@ from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import CallState
+from stepwell.wire import header
 from stepwell.wire.execution import CallRequest, CallResponse
 
 LocalCall: TypeAlias = Callable[[str, str, CallRequest, Save], Awaitable[CallResponse]]
 """Calls a function: its composite id, the step it is to run (or `step`), the request, and how to
 save steps on the way."""
+
+SPEAKER = {header.SDK: "local", header.REQ_VERSION: str(header.REQUEST_VERSION)}
+"""Over HTTP an answer says that an SDK gave it, and in which version; here nobody else can."""
 
 
 class LocalDriver:

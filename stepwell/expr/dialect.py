@@ -55,16 +55,22 @@ _Run: TypeAlias = Callable[[_Frame], object]
 class Program:
     """A compiled expression. Two programs are equal if their sources are."""
 
-    __slots__ = ("_run", "calls", "roots", "source", "tree")
+    __slots__ = ("_run", "source", "tree")
 
     def __init__(self, source: str, tree: Node, run: _Run) -> None:
         self.source = source
         self.tree = tree
         self._run = run
-        self.roots = frozenset(_names(tree)) & ROOTS
+
+    @property
+    def roots(self) -> frozenset[str]:
         """Which of `event`, `async` and `vars` it reads."""
-        self.calls = frozenset(_calls(tree))
+        return frozenset(_names(self.tree)) & ROOTS
+
+    @property
+    def calls(self) -> frozenset[str]:
         """The functions and methods it calls, macros as `macro`; operators and `has` are none."""
+        return frozenset(_calls(self.tree))
 
     def evaluate(self, variables: Mapping[str, object], now_ms: int | None = None) -> JSON:
         """The value for these variables (JSON), as JSON; a missing field gives false.

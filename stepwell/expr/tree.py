@@ -7,6 +7,7 @@ matter are read here, so that the dialect can walk the tree by its own rules.
 import re
 import struct
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -15,6 +16,7 @@ from cel_expr_python import cel  # type: ignore[import-untyped] # pyright: ignor
 _ENV = cel.NewEnv(variables={"a": cel.Type.DYN, "b": cel.Type.DYN})
 _MATCHES = _ENV.compile("a.matches(b)", disable_check=True)
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)", re.DOTALL)
+_PLACED = "event"
 SOURCE_CHARS_MAX = 100_000
 
 
@@ -41,7 +43,7 @@ class Const(msgspec.Struct, frozen=True):
 
 
 class Ident(msgspec.Struct, frozen=True):
-    """A name. `offset` is where it stands in the source, in characters."""
+    """A name. `offset` is where `event` stands in the source, in characters; -1 for others."""
 
     name: str
     offset: int
@@ -106,19 +108,22 @@ def _varint(raw: bytes, position: int) -> tuple[int, int]:
 def _fields(raw: bytes) -> _Fields:
     """A serialised message as field number to values: integers as they are, the rest as bytes."""
     found: _Fields = {}
-    position = 0
-    while position < len(raw):
-        tag, position = _varint(raw, position)
-        kind, value = tag & 7, 0
+    position, end = 0, len(raw)
+    while position < end:
+        # All field numbers are below 16, so a tag is one byte; most lengths are too.
+        tag = raw[position]
+        position += 1
+        kind, number = tag & 7, 8
+        if kind in (0, 2):
+            number = raw[position]
+            position += 1
+            if number >= 0x80:
+                number, position = _varint(raw, position - 1)
         if kind == 0:
-            value, position = _varint(raw, position)
-            found.setdefault(tag >> 3, []).append(value)
+            found.setdefault(tag >> 3, []).append(number)
             continue
-        size = 8
-        if kind == 2:
-            size, position = _varint(raw, position)
-        found.setdefault(tag >> 3, []).append(raw[position : position + size])
-        position += size
+        found.setdefault(tag >> 3, []).append(raw[position : position + number])
+        position += number
     return found
 
 
@@ -141,17 +146,24 @@ def _int(fields: _Fields, number: int) -> int:
 
 
 class _Reader:
-    """Turns one serialised tree into nodes, with their places in the source."""
+    """Turns one serialised tree into nodes, with the places of names in the source."""
 
-    def __init__(self, source: str, offsets: dict[int, int]) -> None:
+    def __init__(self, source: str, source_info: bytes) -> None:
         self.source = source
-        self.offsets = offsets
+        self.source_info = source_info
+
+    @cached_property
+    def offsets(self) -> dict[int, int]:
+        """Where each node begins, in characters, by the node's number."""
+        pairs = [_fields(entry) for entry in _all(_fields(self.source_info), 4)]
+        return {_int(pair, 1): _int(pair, 2) for pair in pairs}
 
     def node(self, raw: bytes) -> Node:
         fields = _fields(raw)
-        for number, read in _KINDS.items():
-            if number in fields:
-                return read(self, _fields(_bytes(fields, number)), _int(fields, 2))
+        # Beside its number (2) a node has one field, which tells its kind.
+        for number in fields:
+            if number != 2:
+                return _KINDS[number](self, _fields(_bytes(fields, number)), _int(fields, 2))
         return Const(None)
 
     def const(self, fields: _Fields, ident: int) -> Node:
@@ -170,7 +182,8 @@ class _Reader:
         return Const(_bytes(fields, 7) if 7 in fields else None)
 
     def ident(self, fields: _Fields, ident: int) -> Node:
-        return Ident(_text(fields, 1), self.offsets.get(ident, 0))
+        name = _text(fields, 1)
+        return Ident(name, self.offsets.get(ident, 0) if name == _PLACED else -1)
 
     def select(self, fields: _Fields, ident: int) -> Node:
         return Select(self.node(_bytes(fields, 1)), _text(fields, 2), bool(_int(fields, 3)))
@@ -212,11 +225,6 @@ _KINDS = {
 }
 
 
-def _offsets(source_info: bytes) -> dict[int, int]:
-    pairs = [_fields(entry) for entry in _all(_fields(source_info), 4)]
-    return {_int(pair, 1): _int(pair, 2) for pair in pairs}
-
-
 def _syntax_error(source: str, problem: str) -> ExpressionError:
     if "recursion" in problem:
         return ExpressionError(source, "the expression is nested too deeply: simplify it")
@@ -237,7 +245,7 @@ def parse(source: str) -> Node:
     except (RuntimeError, UnicodeEncodeError) as problem:
         raise _syntax_error(source, str(problem)) from None
     parsed = _fields(_bytes(_fields(whole), 2))
-    return _Reader(source, _offsets(_bytes(parsed, 3))).node(_bytes(parsed, 2))
+    return _Reader(source, _bytes(parsed, 3)).node(_bytes(parsed, 2))
 
 
 def matches(text: str, pattern: str) -> bool:

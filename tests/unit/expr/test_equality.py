@@ -182,11 +182,39 @@ def test_bound_conditions_mean_the_same(source: str, event: object, other: objec
     assert bound.holds({"async": other}) == program.holds({"event": event, "async": other})
 
 
-@given(CONDITIONS, DATA, DATA)
-def test_the_index_misses_no_match(source: str, event: object, other: object) -> None:
+# Conditions as people write them, and events that often satisfy them.
+CONJUNCTS = st.builds(
+    "{} == {}".format,
+    st.sampled_from([way for way in WAYS if way.startswith("async")]),
+    st.sampled_from([way for way in WAYS if way.startswith("event")] + LITERALS),
+)
+JOINED = st.lists(CONJUNCTS | CONDITIONS, min_size=1, max_size=2).map(" && ".join)
+
+
+def misses(source: str, event: object, other: object) -> bool:
+    """Whether the index would not find a wait whose condition holds."""
     condition = compile_expression(source).interpolate(event)
     found = first_equality(condition)
     if found is None or not compile_expression(condition).holds({"async": other}):
-        return
+        return False
     path, value = found
-    assert values_at(json.dumps(other).encode(), frozenset({path})) == {path: value}
+    return values_at(json.dumps(other).encode(), frozenset({path})) != {path: value}
+
+
+@given(JOINED, DATA, DATA)
+def test_the_index_misses_no_match(source: str, event: object, other: object) -> None:
+    assert not misses(source, event, other)
+    assert not misses(source, event, event)
+
+
+@given(CONJUNCTS, SCALARS)
+def test_equalities_are_found_and_met(conjunct: str, value: object) -> None:
+    """With the same scalar everywhere, an equality of two ways holds through the index."""
+    event = {"a": {"a": value}, "b": [value]}
+    assert not misses(conjunct, event, event)
+    source = "async.a.a == event.b[0]"
+    condition = compile_expression(source).interpolate(event)
+    found = first_equality(condition)
+    assert found is not None
+    assert compile_expression(condition).holds({"async": event})
+    assert values_at(json.dumps(event).encode(), frozenset({found[0]})) == {found[0]: found[1]}

@@ -37,4 +37,5 @@ class LocalDriver:
         """Call the function; see `Driver.call`."""
         request = call_request(job, state, listing)
         response = await self._call(listing.slug, job.item.target, request, save)
-        return read_reply(response.status, response.headers, response.body, self._clock.now_ms())
+        headers = {**SPEAKER, **response.headers}
+        return read_reply(response.status, headers, response.body, self._clock.now_ms())

@@ -72,6 +72,11 @@ class Program:
         """The functions and methods it calls, macros as `macro`; operators and `has` are none."""
         return frozenset(_calls(self.tree))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it only compares, computes and converts, as conditions of `cancel` must."""
+        return self.calls <= functions.CONVERSIONS
+
     def evaluate(self, variables: Mapping[str, object], now_ms: int | None = None) -> JSON:
         """The value for these variables (JSON), as JSON; a missing field gives false.
 

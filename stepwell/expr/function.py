@@ -357,6 +357,11 @@ GLOBALS: dict[str, tuple[Function, int, int]] = {
 }
 """Functions by name: what they do, and how many arguments they take."""
 
+CONVERSIONS = frozenset(
+    {"int", "uint", "double", "string", "bool", "bytes", "duration", "timestamp", "date", "dyn"}
+)
+"""The functions that only change a value's type."""
+
 CLOCK: dict[str, tuple[Callable[[datetime, object], datetime], int, int]] = {
     "now": (lambda now, _: now, 0, 0),
     "now_plus": (lambda now, length: now + to_duration(length), 1, 1),

@@ -438,6 +438,20 @@ def test_what_a_program_tells_of_itself() -> None:
     assert compile_expression("1") is compile_expression("1")
 
 
+@pytest.mark.parametrize(
+    ("source", "plain"),
+    [
+        ("async.data.id == event.data.id && !(event.ts + 1 > 2)", True),
+        ("has(async.data.id) ? int(async.data.id) in [1] : false", True),
+        ("async.data.items.exists(i, i == 1)", False),
+        ("async.data.s.contains('a')", False),
+        ("now() > date(async.data.at)", False),
+    ],
+)
+def test_plain_programs(source: str, plain: bool) -> None:
+    assert compile_expression(source).is_plain == plain
+
+
 def test_long_expressions_are_fine() -> None:
     source = " || ".join(f"event.data.n == {n}" for n in range(500))
     assert compile_expression(source).holds({"event": {"data": {"n": 499}}})

@@ -19,7 +19,7 @@ from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.input import Answer, Input
-from stepwell.server.engine.moment import Moment
+from stepwell.server.engine.moment import TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
@@ -27,8 +27,9 @@ from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256
-LOOKS_MAX = 8
-"""How often one decision may ask for more rows. A chain of invoked parents needs one each."""
+LOOKS_MAX = 32
+"""How often one decision may ask for more rows. Each look shows something new, and what many
+things need is asked for together; more looks than this are a fault of ours."""
 
 log = logging.getLogger("stepwell.ledger")
 
@@ -155,7 +156,7 @@ class Ledger:
 
     def _moment(self) -> Moment:
         now_ms = self._clock.now_ms()
-        self._tick = max(self._tick + 1, now_ms * 1_000)
+        self._tick = max(self._tick + 1, now_ms * TICKS_PER_MS)
         return Moment(now_ms, self._tick)
 
     def _committed(

@@ -8,10 +8,9 @@ from typing import assert_never
 
 import msgspec
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.again import try_again
-from stepwell.server.engine.discover import discover
+from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import complete, fail, fail_with
 from stepwell.server.engine.input import (
@@ -23,6 +22,7 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
     Verdict,
 )
+from stepwell.server.engine.lease_id import is_about
 from stepwell.server.engine.op.apply import apply_operation, ends_run
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import result_memo, save_memo
@@ -84,8 +84,7 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
             apply_operation(draft, report, operation)
     if item.attempt:
         # What failed before the saved step is behind the function now: it has its tries again.
-        fresh = msgspec.structs.replace(item, attempt=0)
-        draft.add(fact.ItemAdded(fresh))
+        draft.put(msgspec.structs.replace(item, attempt=0))
     draft.announce(Topic.RUN_MOVED, run.id)
     return Done(Verdict.APPLIED, run.id)
 
@@ -103,11 +102,11 @@ def _held(
     if run.ended:
         return Done(Verdict.ALREADY, run_id, "run not found in state store")
     item = draft.view.item(run_id, key)
-    if item is None:
-        return Done(Verdict.ALREADY, run_id, "this call was answered before")
     lease = draft.view.lease(run_id, key)
     if lease is not None and lease.id != lease_id:
         return Done(Verdict.FENCED, run_id, "a newer call of this run is under way")
+    if item is None or (lease is None and not is_about(lease_id, item)):
+        return Done(Verdict.ALREADY, run_id, "this call was answered before")
     return run, item, lease
 
 
@@ -139,31 +138,56 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     run = msgspec.structs.replace(run, version=outcome.version)
     alone = len(counted) == 1 and not isinstance(counted[0], StepPlanned)
     if counted and not alone and ending is None:
-        run = _plan_parallel(run, counted, outcome.version)
+        run = _plan_parallel(draft, run, counted, outcome.version)
     report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
     for operation in sorted(operations, key=_urgency):
         apply_operation(draft, report, operation)
         if draft.has_ended(run.id):
             return
-    _conclude(draft, report, empty=not counted)
-
-
-def _conclude(draft: Draft, report: Report, *, empty: bool) -> None:
-    """What becomes of the item that was reported on, once every operation has had its effect."""
-    run, item = report.run, report.item
-    own = item.key == MAIN
     if report.retried:
-        draft.change(run)
+        draft.change(report.run)
         return
-    if report.discover or empty or (own and run.again):
-        later = draft.now.ms + EMPTY_REPLY_DELAY_MS if empty else None
-        if not own:
-            draft.add(fact.ItemDone(run.id, item.key))
-        run = discover(draft, msgspec.structs.replace(run, again=False), own=own, due_ms=later)
-    else:
-        draft.add(fact.ItemDone(run.id, item.key))
-    draft.change(run)
+    conclude = _conclude_discovery if item.key == MAIN else _conclude_step
+    draft.change(conclude(draft, report))
     draft.announce(Topic.RUN_MOVED, run.id)
+
+
+def _conclude_discovery(draft: Draft, report: Report) -> Run:
+    """What becomes of the discovery, once every operation has had its effect.
+
+    A run is never left with nothing to move it: a reply that leads nowhere is asked for again,
+    but not at once.
+    """
+    run = _without_the_dead(draft, report.run)
+    if report.discover or run.again:
+        return discover(draft, msgspec.structs.replace(run, again=False), own=True)
+    draft.done(run.id, MAIN)
+    if draft.is_idle(run.id):
+        return discover(draft, run, due_ms=draft.now.ms + EMPTY_REPLY_DELAY_MS)
+    return run
+
+
+def _conclude_step(draft: Draft, report: Report) -> Run:
+    """What becomes of the targeted item. A call that did not say what it was asked for leaves the
+    step to be found again."""
+    run, item = _without_the_dead(draft, report.run), report.item
+    present = draft.item(run.id, item.key)
+    if present is item:
+        draft.done(run.id, item.key)
+        run, _ = settle(run, item.key)
+        return discover(draft, run, due_ms=draft.now.ms + EMPTY_REPLY_DELAY_MS)
+    if present is not None:
+        # The step goes on in another form: the item is no longer the caller's.
+        draft.move(present)
+    return discover(draft, run) if report.discover or draft.is_idle(run.id) else run
+
+
+def _without_the_dead(draft: Draft, run: Run) -> Run:
+    """The run without pending steps that nothing will end: some operations leave nothing behind."""
+    alive = tuple(step for step in run.pending if draft.is_under_way(run.id, step))
+    if len(alive) == len(run.pending):
+        return run
+    return msgspec.structs.replace(run, pending=alive, force_plan=run.force_plan and bool(alive))
 
 
 def overflow(draft: Draft, run: Run) -> None:
@@ -179,17 +203,26 @@ def overflow(draft: Draft, run: Run) -> None:
 
 def _first_of_each(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
     """A step reported twice in one answer counts once: the first write wins."""
-    return tuple({operation.id: operation for operation in reversed(operations)}.values())[::-1]
+    nameless = [operation for operation in operations if not operation.id]
+    first: dict[str, Operation] = {}
+    for operation in operations:
+        if operation.id:
+            first.setdefault(operation.id, operation)
+    return (*first.values(), *nameless)
 
 
-def _plan_parallel(run: Run, counted: list[Operation], version: int) -> Run:
+def _plan_parallel(draft: Draft, run: Run, counted: list[Operation], version: int) -> Run:
     """Several steps at once: later calls only plan, and one discovery follows the last of them,
     unless the SDK speaks an older version or asked for a race."""
     planned = any(isinstance(operation, StepPlanned) for operation in counted)
     force = run.force_plan or len(counted) > 1
     if not planned or version < 2:
         return msgspec.structs.replace(run, force_plan=force)
-    waiting = tuple(op.id for op in counted if op.parallel_mode != PARALLEL_RACE)
+    waiting = tuple(
+        op.id
+        for op in counted
+        if op.parallel_mode != PARALLEL_RACE and not draft.is_saved(run.id, op.id)
+    )
     pending = (*run.pending, *(step for step in waiting if step not in run.pending))
     return msgspec.structs.replace(run, force_plan=force, pending=pending)
 

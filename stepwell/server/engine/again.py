@@ -1,12 +1,11 @@
 """An item is put off as its next attempt, and the timeline is told what went wrong."""
 
-import msgspec
-
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lease_id import since
 from stepwell.server.engine.retry import delay_ms
-from stepwell.server.engine.row import Item, Note, Run
+from stepwell.server.engine.row import Item, ItemKind, Note, Run
 
 
 def try_again(
@@ -25,10 +24,16 @@ def try_again(
             Note(run.id, draft.place(), draft.now.ms, "retry", item.key, name, item.attempt, error)
         )
     )
-    draft.add(
-        fact.ItemMoved(
-            msgspec.structs.replace(item, due_ms=due, attempt=item.attempt + 1, losses=0)
+    draft.move(
+        Item(
+            run_id=item.run_id,
+            key=item.key,
+            kind=item.kind,
+            due_ms=due,
+            queue=item.queue,
+            attempt=item.attempt + 1,
+            target=item.target,
+            detail=since(draft.now) if item.kind is ItemKind.CALL else item.detail,
         )
     )
-    draft.wake(due)
     draft.announce(Topic.RUN_MOVED, run.id)

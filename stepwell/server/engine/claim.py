@@ -13,28 +13,36 @@ from stepwell.server.engine.expire import lose
 from stepwell.server.engine.fanout import meet, meet_waits
 from stepwell.server.engine.finish import cancelled
 from stepwell.server.engine.input import Job, Work, WorkAsked
+from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
-from stepwell.server.engine.resume import finish_step, resume
+from stepwell.server.engine.resume import OPS, finish_step, resume
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
 from stepwell.wire.failure import invoke_timeout_memo
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
+_CALLS = frozenset({ItemKind.CALL, ItemKind.GATEWAY})
 
 
 def claim(draft: Draft, given: WorkAsked) -> Work:
     """Hand out what is due, up to the capacity asked for, and take back what was lost."""
     _see_all(draft)
-    for lease in draft.view.overdue():
-        lose(draft, lease)
+    draft.each(draft.view.overdue(), lambda lease: lose(draft, lease))
+    due = draft.view.due()
+    # The engine's own work first: it may end a run that would otherwise be called.
+    draft.each([i for i in due if i.kind not in _CALLS], lambda item: _do(draft, item))
     jobs: list[Job] = []
-    for item in draft.view.due():
-        if item.kind in (ItemKind.CALL, ItemKind.GATEWAY):
+    for item in due:
+        if item.kind in _CALLS:
             job = _lease(draft, given, item, len(jobs))
             if job is not None:
                 jobs.append(job)
-        else:
-            _do(draft, item)
     return Work(tuple(jobs), draft.view.next_due_ms)
+
+
+def still_wanted(draft: Draft, work: Work) -> Work:
+    """The jobs of runs that what the decision emitted has not ended after all."""
+    jobs = tuple(job for job in work.jobs if not draft.has_ended(job.run.id))
+    return work if len(jobs) == len(work.jobs) else Work(jobs, work.next_due_ms)
 
 
 def _see_all(draft: Draft) -> None:
@@ -43,29 +51,32 @@ def _see_all(draft: Draft) -> None:
     items, leases = view.due(), view.overdue()
     runs = {item.run_id for item in items} | {lease.run_id for lease in leases}
     missing = frozenset(run_id for run_id in runs if not view.sees_run(run_id))
+    steps = frozenset(
+        (item.run_id, item.key)
+        for item in items
+        if item.kind in (ItemKind.SLEEP, ItemKind.TIMEOUT)
+        and not view.sees_step(item.run_id, item.key)
+    )
     bodies = frozenset(
         item.target
         for item in items
         if item.kind is ItemKind.FANOUT and not view.sees_body(item.target)
     )
-    if missing or bodies:
-        steps = frozenset(
-            (i.run_id, i.key) for i in items if i.kind in (ItemKind.SLEEP, ItemKind.TIMEOUT)
-        )
+    if missing or bodies or steps:
         raise LookAgain(Need(runs=missing, bodies=bodies, steps=steps))
 
 
 def _lease(draft: Draft, given: WorkAsked, item: Item, index: int) -> Job | None:
     run = draft.run(item.run_id)
     if run is None or run.ended or draft.has_ended(item.run_id):
-        draft.add(fact.ItemDone(item.run_id, item.key))
+        draft.done(item.run_id, item.key)
         return None
     if draft.view.catalog.listing(run.function) is None:
         later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
-        draft.add(fact.ItemMoved(msgspec.structs.replace(item, due_ms=later)))
+        draft.move(msgspec.structs.replace(item, due_ms=later))
         return None
     lease = Lease(
-        id=f"{given.seed}{index:04X}",
+        id=lease_id(lease_ids(draft.now, given.seed), index),
         run_id=item.run_id,
         key=item.key,
         granted_ms=draft.now.ms,
@@ -90,7 +101,7 @@ def _do(draft: Draft, item: Item) -> None:
 
 
 def _fan_out(draft: Draft, item: Item) -> None:
-    draft.add(fact.ItemDone(item.run_id, item.key))
+    draft.done(item.run_id, item.key)
     event = draft.body(item.target)
     if event is None:
         return
@@ -103,18 +114,20 @@ def _fan_out(draft: Draft, item: Item) -> None:
 def _time_is_up(draft: Draft, item: Item) -> None:
     run = draft.run(item.run_id)
     if run is None or run.ended or draft.has_ended(item.run_id):
-        draft.add(fact.ItemDone(item.run_id, item.key))
+        draft.done(item.run_id, item.key)
         return
     if item.kind is ItemKind.DEADLINE:
         cancelled(draft, run)
         draft.announce(Topic.RUN_CANCELLED, run.id)
         return
-    wait = draft.view.wait(run.id, item.key)
-    if wait is not None:
-        resume(draft, run, wait, _timed_out_memo(item))
+    if draft.item(run.id, item.key) is None:
         return
-    draft.add(fact.ItemDone(item.run_id, item.key))
-    if not draft.view.is_saved(run.id, item.key):
+    wait = draft.wait(run.id, item.key)
+    if wait is not None and wait.kind in OPS:
+        resume(draft, run, wait, _timed_out_memo(item))
+    elif draft.is_saved(run.id, item.key):
+        draft.done(item.run_id, item.key)
+    else:
         finish_step(draft, run, _step_over(draft, run, item))
 
 

@@ -22,6 +22,11 @@ from stepwell.wire.lifecycle import scheduled_timer
 CATCH_UP_MAX = 100
 """Occurrences started by one decision when all are caught up; the rest follow at once."""
 
+LATE_MS = 60_000
+"""An occurrence that could not start for so long was missed; a busy server is not late yet."""
+
+MINUTE_MS = 60_000
+
 
 def schedule_id(slug: str) -> str:
     """What the items of a function's schedules hang on, in place of a run."""
@@ -49,36 +54,49 @@ def fire(draft: Draft, item: Item) -> None:
     listing = draft.view.catalog.listing(item.target)
     trigger = next((t for t in listing.crons if t.cron == item.key), None) if listing else None
     if listing is None or trigger is None:
-        draft.add(fact.ItemDone(item.run_id, item.key))
+        draft.done(item.run_id, item.key)
         return
-    due = _occurrences(parse(trigger.cron), int(item.detail), draft.now.ms)
-    match draft.rules.cron_catch_up:
-        case "skip":
-            chosen = due if len(due) == 1 else []
-        case "one":
-            chosen = due[-1:]
-        case "all":
-            chosen = due[:CATCH_UP_MAX]
-    for at_ms in chosen:
-        _start(draft, listing, trigger, at_ms)
-    last = chosen[-1] if draft.rules.cron_catch_up == "all" else due[-1]
+    schedule, first_ms = parse(trigger.cron), int(item.detail)
+    if draft.rules.cron_catch_up == "all":
+        chosen = _first_occurrences(schedule, first_ms, draft.now.ms)
+        last = chosen[-1]
+    else:
+        last = _last_occurrence(schedule, first_ms, draft.now.ms)
+        missed = draft.rules.cron_catch_up == "skip" and item.due_ms + LATE_MS < draft.now.ms
+        chosen = [] if missed else [last]
+    draft.each(chosen, lambda at_ms: _start(draft, listing, trigger, at_ms))
     following = scheduled_item(listing.slug, trigger, after_ms=last)
     if following is None:
-        draft.add(fact.ItemDone(item.run_id, item.key))
+        draft.done(item.run_id, item.key)
     else:
-        draft.add(fact.ItemMoved(following))
-        draft.wake(following.due_ms)
+        draft.move(following)
 
 
-def _occurrences(schedule: Schedule, first_ms: int, now_ms: int) -> list[int]:
-    """Every occurrence from the planned one up to now, the latest thousand of them."""
+def _first_occurrences(schedule: Schedule, first_ms: int, now_ms: int) -> list[int]:
+    """The occurrences from the planned one up to now, the earliest of them."""
     found = [first_ms]
-    while len(found) < 1_000:
+    while len(found) < CATCH_UP_MAX:
         following = _next_ms(schedule, found[-1])
         if following is None or following > now_ms:
             break
         found.append(following)
     return found
+
+
+def _last_occurrence(schedule: Schedule, first_ms: int, now_ms: int) -> int:
+    """The latest occurrence up to now, at least the planned one. Looked for from the end, because
+    a server may have been away for a year of minutes."""
+    last_ms, window_ms = first_ms, MINUTE_MS
+    while now_ms - window_ms > first_ms:
+        found = _next_ms(schedule, now_ms - window_ms)
+        if found is not None and found <= now_ms:
+            last_ms = found
+            break
+        window_ms *= 2
+    following = _next_ms(schedule, last_ms)
+    while following is not None and following <= now_ms:
+        last_ms, following = following, _next_ms(schedule, following)
+    return last_ms
 
 
 def _next_ms(schedule: Schedule, after_ms: int) -> int | None:

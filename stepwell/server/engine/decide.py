@@ -15,11 +15,11 @@ from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
 from stepwell.server.engine.cancel import cancel_by_hand
 from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.claim import claim
+from stepwell.server.engine.claim import claim, still_wanted
 from stepwell.server.engine.draft import Decision, Draft, LookAgain
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
-from stepwell.server.engine.input import Answer, Input
+from stepwell.server.engine.input import Answer, Input, Work
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.receive import receive
@@ -86,6 +86,8 @@ def decide(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Ne
     try:
         answer = _answer(draft, given)
         _meet_emitted(draft)
+        if isinstance(answer, Work):
+            answer = still_wanted(draft, answer)
     except LookAgain as again:
         return again.need
     return draft.decision(answer)
@@ -129,9 +131,9 @@ def _meet_emitted(draft: Draft) -> None:
     """Events the engine itself sent meet their listeners in the same commit."""
     met = 0
     while draft.emitted:
-        event = draft.emitted.pop(0)
-        if met < EMITTED_MET_MAX:
-            meet(draft, event)
-            met += 1
-        else:
+        events, draft.emitted = draft.emitted, []
+        now, later = events[: EMITTED_MET_MAX - met], events[EMITTED_MET_MAX - met :]
+        draft.each(now, lambda event: meet(draft, event))
+        for event in later:
             postpone(draft, event)
+        met += len(now)

@@ -6,8 +6,8 @@ finds one while a discovery is under way leaves word to discover once more. Sour
 
 import msgspec
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lease_id import since
 from stepwell.server.engine.row import MAIN, Item, ItemKind, Run
 
 
@@ -17,17 +17,13 @@ def discover(draft: Draft, run: Run, *, own: bool = False, due_ms: int | None = 
     Returns the run as it should be stored; the caller records it if it differs.
     """
     due = draft.now.ms if due_ms is None else due_ms
-    item = Item(run.id, MAIN, ItemKind.CALL, due, run.app)
-    known = draft.view.item(run.id, MAIN)
+    item = Item(run.id, MAIN, ItemKind.CALL, due, run.app, detail=since(draft.now))
     if own:
-        draft.add(fact.ItemMoved(item))
-    elif known is None:
-        draft.add(fact.ItemAdded(item))
+        draft.move(item)
+    elif draft.item(run.id, MAIN) is None:
+        draft.put(item)
     elif draft.view.lease(run.id, MAIN) is not None:
         return msgspec.structs.replace(run, again=True)
-    else:
-        return run
-    draft.wake(due)
     return run
 
 

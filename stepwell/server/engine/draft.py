@@ -4,8 +4,8 @@ Law: nothing here writes the view. What one part of a decision adds, later parts
 decision see through the draft.
 """
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,12 +13,14 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action, Announce, Topic, Wake
 from stepwell.server.engine.input import Answer
 from stepwell.server.engine.moment import Moment
-from stepwell.server.engine.need import Meeting, Need
-from stepwell.server.engine.row import EventRow, Item, Run, Wait, WaitKind
+from stepwell.server.engine.need import Meeting, Need, merged
+from stepwell.server.engine.row import MAIN, EventRow, Item, Run, Step, Wait, WaitKind
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 
 Decoded: TypeAlias = Mapping[str, object]
+Slot: TypeAlias = tuple[str, str]
+_Thing = TypeVar("_Thing")
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -48,11 +50,12 @@ class Draft:
         self.actions: list[Action] = []
         self.starts = 0
         self._places = 0
-        self._opened: list[Wait] = []
         self._runs: dict[str, Run] = {}
-        self._dedups: dict[tuple[str, str], str] = {}
+        self._items: dict[Slot, Item | None] = {}
+        self._waits: dict[Slot, Wait | None] = {}
+        self._saved: set[Slot] = set()
+        self._dedups: dict[Slot, str] = {}
         self._ended: set[str] = set()
-        self._touched: set[tuple[str, str]] = set()
         self._decoded: dict[str, Decoded] = {}
         self.emitted: list[EventRow] = []
 
@@ -83,6 +86,7 @@ class Draft:
         """A run begins."""
         self.starts += 1
         self._runs[run.id] = run
+        self._items[run.id, item.key] = item
         if run.dedup:
             self._dedups[run.function, run.dedup] = run.id
         self.add(fact.RunStarted(run, item))
@@ -94,14 +98,42 @@ class Draft:
         self._runs[run.id] = run
         self.add(fact.RunChanged(run))
 
+    def put(self, item: Item) -> None:
+        """Something is to be done."""
+        self._items[item.run_id, item.key] = item
+        self.add(fact.ItemAdded(item))
+        self.wake(item.due_ms)
+
+    def move(self, item: Item) -> None:
+        """An item is free again, at another time or in another form."""
+        self._items[item.run_id, item.key] = item
+        self.add(fact.ItemMoved(item))
+        self.wake(item.due_ms)
+
+    def done(self, run_id: str, key: str) -> None:
+        """An item needs nothing any more."""
+        self._items[run_id, key] = None
+        self.add(fact.ItemDone(run_id, key))
+
+    def save(self, step: Step) -> None:
+        """Keep a step's result. Whatever else was under way for the step is over with it."""
+        slot = (step.run_id, step.id)
+        self._saved.add(slot)
+        wait = self.wait(*slot)
+        if wait is not None and wait.kind in _STEPS:
+            self.close(wait)
+        if step.id != MAIN and self.item(*slot) is not None:
+            self.done(*slot)
+        self.add(fact.StepSaved(step))
+
     def open(self, wait: Wait) -> None:
         """A wait begins."""
-        self._opened.append(wait)
+        self._waits[wait.run_id, wait.step_id] = wait
         self.add(fact.WaitOpened(wait))
 
     def close(self, wait: Wait) -> None:
         """A wait is over."""
-        self._touched.add((wait.run_id, wait.step_id))
+        self._waits[wait.run_id, wait.step_id] = None
         self.add(fact.WaitClosed(wait))
 
     def end(self, run: Run) -> None:
@@ -120,7 +152,52 @@ class Draft:
         """Whether this very decision ended the run."""
         return run_id in self._ended
 
+    # -- what the view shows, as this decision has changed it so far ------------------------------
+
+    def item(self, run_id: str, key: str) -> Item | None:
+        """An item of a run, or one of the engine's own."""
+        slot = (run_id, key)
+        return self._items[slot] if slot in self._items else self.view.item(run_id, key)
+
+    def wait(self, run_id: str, step_id: str) -> Wait | None:
+        """The wait of one step."""
+        slot = (run_id, step_id)
+        return self._waits[slot] if slot in self._waits else self.view.wait(run_id, step_id)
+
+    def waits_of(self, run_id: str) -> list[Wait]:
+        """Everything a run waits for."""
+        mine = [wait for slot, wait in self._waits.items() if slot[0] == run_id]
+        kept = [w for w in self.view.waits_of(run_id) if (run_id, w.step_id) not in self._waits]
+        return kept + [wait for wait in mine if wait is not None]
+
+    def is_saved(self, run_id: str, step_id: str) -> bool:
+        """Whether a step has its result."""
+        return (run_id, step_id) in self._saved or self.view.is_saved(run_id, step_id)
+
+    def is_under_way(self, run_id: str, step_id: str) -> bool:
+        """Whether something will end the step: an item, or a wait with its time-out."""
+        return step_id != MAIN and self.item(run_id, step_id) is not None
+
+    def is_idle(self, run_id: str) -> bool:
+        """Whether nothing will ever move the run again."""
+        mine = {slot: item for slot, item in self._items.items() if slot[0] == run_id}
+        if any(item is not None for item in mine.values()):
+            return False
+        return all((run_id, item.key) in mine for item in self.view.items_of(run_id))
+
     # -- what may need another look -------------------------------------------------------------
+
+    def each(self, things: Iterable[_Thing], do: Callable[[_Thing], None]) -> None:
+        """Do the same for each; what any of them needs to see is asked for together, so that the
+        number of looks does not grow with the number of things."""
+        wanted: list[Need] = []
+        for thing in things:
+            try:
+                do(thing)
+            except LookAgain as again:
+                wanted.append(again.need)
+        if wanted:
+            raise LookAgain(merged(wanted))
 
     def run(self, run_id: str) -> Run | None:
         """A run, asking for it if nobody did."""
@@ -147,25 +224,27 @@ class Draft:
 
     def meeting(self, event: EventRow, after: str = "") -> list[Wait]:
         """The waits an event may end, in order of run and step, from a place in that order on."""
-        if event.name in self.view.waited and not self.view.sees_meeting(event.id, after):
-            raise LookAgain(Need(meetings=(Meeting(event.id, event.name, event.body, after),)))
+        if self.view.is_waited(event.name) and not self.view.sees_meeting(event.id, after):
+            limit = self.rules.waits_per_decision_max
+            asked = Meeting(event.id, event.name, event.body, after, limit)
+            raise LookAgain(Need(meetings=(asked,)))
         known = self.view.meeting(event.id, event.name, after)
-        known += [w for w in self._opened if w.name == event.name and w.kind in _MEETABLE]
+        mine = [w for w in self._waits.values() if w and w.name == event.name and not after]
         return [
-            wait
-            for wait in known
-            if (wait.run_id, wait.step_id) not in self._touched and wait.run_id not in self._ended
+            *(w for w in known if (w.run_id, w.step_id) not in self._waits),
+            *(w for w in mine if w.kind in _MEETABLE),
         ]
 
     def signal(self, name: str) -> Wait | None:
         """Who waits for a signal."""
-        mine = [w for w in self._opened if w.name == name and w.kind is WaitKind.SIGNAL]
+        waits = (wait for wait in self._waits.values() if wait is not None)
+        mine = [w for w in waits if w.name == name and w.kind is WaitKind.SIGNAL]
         if mine:
             return mine[-1]
         if not self.view.sees_signal(name):
             raise LookAgain(Need(signals=frozenset({name})))
         known = self.view.signal(name)
-        if known is not None and (known.run_id, known.step_id) in self._touched:
+        if known is not None and (known.run_id, known.step_id) in self._waits:
             return None
         return known
 
@@ -179,3 +258,4 @@ class Draft:
 
 
 _MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})
+_STEPS = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})

@@ -18,19 +18,18 @@ LOST = Failure(name="WorkerLost", message="The worker that ran this call stopped
 
 def lose(draft: Draft, lease: Lease, *, begun: bool = True) -> None:
     """Free the item of a lease that ran out or was given back."""
-    item = draft.view.item(lease.run_id, lease.key)
+    item = draft.item(lease.run_id, lease.key)
     run = draft.run(lease.run_id)
     if item is None or run is None or run.ended:
-        draft.add(fact.ItemDone(lease.run_id, lease.key))
+        draft.done(lease.run_id, lease.key)
         return
-    if item.losses + 1 >= draft.rules.losses_max:
+    if begun and item.losses + 1 >= draft.rules.losses_max:
         call_failed(draft, run, item, Broke(LOST, encode_failure(LOST)))
         return
     freed = msgspec.structs.replace(
         item, due_ms=draft.now.ms, losses=item.losses + (1 if begun else 0)
     )
-    draft.add(fact.ItemMoved(freed))
-    draft.wake(draft.now.ms)
+    draft.move(freed)
 
 
 def lose_named(draft: Draft, given: LeaseLost) -> Done:

@@ -4,12 +4,11 @@ Source: server.md 2.1 (the first trigger that matches starts one run per functio
 """
 
 from stepwell.expr.dialect import compile_expression
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.cancel import cancel
 from stepwell.server.engine.catalog import Listener
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.resume import resume
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind, place_of
+from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind
 from stepwell.server.engine.start import start_for_event
 from stepwell.wire.event import FUNCTION_INVOKED
 
@@ -24,19 +23,25 @@ def meet(draft: Draft, event: EventRow) -> None:
     meet_waits(draft, event)
     if event.name == FUNCTION_INVOKED:
         return
-    for listener in draft.view.catalog.listeners(event.name):
-        if _wants(draft, listener, event):
-            start_for_event(draft, listener.listing, event)
+    wanted = [
+        listener.listing
+        for listener in draft.view.catalog.listeners(event.name)
+        if _wants(draft, listener, event)
+    ]
+    draft.each(wanted, lambda listing: start_for_event(draft, listing, event))
 
 
 def meet_waits(draft: Draft, event: EventRow, after: str = "") -> None:
     """End the waits the event matches; what is too much for one decision is left to an item."""
     waits = draft.meeting(event, after)
-    for wait in waits:
-        if _matches(draft, wait, event):
-            _end_wait(draft, wait, event)
-    if len(waits) >= draft.rules.waits_per_decision_max:
-        postpone(draft, event, after=max(place_of(wait) for wait in waits))
+    if after:
+        # Beyond the first page time has passed: who began to wait meanwhile waits for another.
+        waits = [wait for wait in waits if wait.opened_ms <= event.received_ms]
+    matching = [wait for wait in waits if _matches(draft, wait, event)]
+    draft.each(matching, lambda wait: _end_wait(draft, wait, event))
+    rest = draft.view.rest_of_meeting(event.id, after, draft.rules.waits_per_decision_max)
+    if rest:
+        postpone(draft, event, after=rest)
 
 
 def postpone(draft: Draft, event: EventRow, *, after: str = "") -> None:
@@ -49,8 +54,7 @@ def postpone(draft: Draft, event: EventRow, *, after: str = "") -> None:
         target=event.id,
         detail=after.encode(),
     )
-    draft.add(fact.ItemAdded(item))
-    draft.wake(item.due_ms)
+    draft.put(item)
 
 
 def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
@@ -70,7 +74,7 @@ def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:
 
 def _end_wait(draft: Draft, wait: Wait, event: EventRow) -> None:
     run = draft.run(wait.run_id)
-    if run is None or run.ended or draft.has_ended(run.id):
+    if run is None or run.ended or event.id in run.event_ids:
         return
     if wait.kind is WaitKind.CANCEL:
         cancel(draft, run)

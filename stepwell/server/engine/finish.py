@@ -64,7 +64,7 @@ def _end(
         pending=(),
         again=False,
     )
-    deferred = [w for w in draft.view.waits_of(run.id) if w.kind is WaitKind.DEFER]
+    deferred = [w for w in draft.waits_of(run.id) if w.kind is WaitKind.DEFER]
     draft.end(ended)
     if status is RunStatus.COMPLETED:
         for wait in deferred:
@@ -93,7 +93,7 @@ def _resume_parent(draft: Draft, run: Run, broke: Broke | None) -> None:
         return
     parent_id, _, step_id = run.parent.partition(".")
     parent = draft.run(parent_id)
-    wait = None if parent is None else draft.view.wait(parent_id, step_id)
+    wait = None if parent is None else draft.wait(parent_id, step_id)
     if parent is None or parent.ended or wait is None or draft.has_ended(parent_id):
         return
     resume(draft, parent, wait, _child_memo(run, broke))
@@ -147,7 +147,7 @@ def _cause(broke: Broke | None) -> str:
 
 def is_heard(draft: Draft, event_name: str) -> bool:
     """Whether any function listens to an internal event, or any run waits for it."""
-    return bool(draft.view.catalog.listeners(event_name)) or event_name in draft.view.waited
+    return bool(draft.view.catalog.listeners(event_name)) or draft.view.is_waited(event_name)
 
 
 _NAMES = {

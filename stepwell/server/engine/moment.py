@@ -5,6 +5,9 @@ import msgspec
 PLACES = 4096
 """How many facts of one input can be put in order: more than any answer may carry."""
 
+TICKS_PER_MS = 128
+"""How fast ticks follow the clock. With `PLACES` it leaves room for five centuries in 63 bits."""
+
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """Wall time in milliseconds, and a tick that grows with every input, whatever the clock does.

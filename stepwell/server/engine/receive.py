@@ -8,16 +8,30 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.row import EventRow
 
 
 def receive(draft: Draft, given: EventsReceived) -> Accepted:
     """Store and fan out. An id that is known already is answered and otherwise ignored."""
-    for event in given.events:
-        if not given.fresh and draft.view.knows_event(event.id):
-            continue
-        draft.add(fact.EventStored(event))
-        if draft.starts >= draft.rules.starts_per_decision_max:
-            postpone(draft, event)
-        else:
-            meet(draft, event)
+    draft.each(_unknown(draft, given), lambda event: _store(draft, event))
     return Accepted(tuple(event.id for event in given.events))
+
+
+def _unknown(draft: Draft, given: EventsReceived) -> list[EventRow]:
+    """The events to store: each id once, and none that was stored before."""
+    if given.fresh:
+        return list(given.events)
+    first = {event.id: event for event in reversed(given.events)}
+    return [
+        event
+        for event in given.events
+        if first[event.id] is event and not draft.view.knows_event(event.id)
+    ]
+
+
+def _store(draft: Draft, event: EventRow) -> None:
+    draft.add(fact.EventStored(event))
+    if draft.starts >= draft.rules.starts_per_decision_max:
+        postpone(draft, event)
+    else:
+        meet(draft, event)

@@ -25,7 +25,7 @@ def register(draft: Draft, given: AppRegistered) -> Done:
     changed = before is None or before.checksum != given.app.checksum
     draft.add(fact.AppStored(given.app))
     if changed:
-        for slug in known.keys() - named:
+        for slug in sorted(known.keys() - named):
             _forget(draft, slug)
         for function in given.functions:
             old = known.get(function.slug)
@@ -47,19 +47,18 @@ def _store(draft: Draft, function: FunctionRow) -> None:
     listing = listing_of(function)
     wanted = {trigger.cron: trigger for trigger in listing.crons}
     present = {item.key for item in draft.view.items_of(schedule_id(function.slug))}
-    for key in present - wanted.keys():
-        draft.add(fact.ItemDone(schedule_id(function.slug), key))
-    for cron in wanted.keys() - present:
+    for key in sorted(present - wanted.keys()):
+        draft.done(schedule_id(function.slug), key)
+    for cron in sorted(wanted.keys() - present):
         item = scheduled_item(listing.slug, wanted[cron], after_ms=draft.now.ms)
         if item is not None:
-            draft.add(fact.ItemAdded(item))
-            draft.wake(item.due_ms)
+            draft.put(item)
 
 
 def _forget(draft: Draft, slug: str) -> None:
     draft.add(fact.FunctionForgotten(slug))
     for item in draft.view.items_of(schedule_id(slug)):
-        draft.add(fact.ItemDone(item.run_id, item.key))
+        draft.done(item.run_id, item.key)
 
 
 def fail_app(draft: Draft, given: AppFailed) -> Done:
@@ -85,7 +84,7 @@ def remove(draft: Draft, given: AppRemoved) -> Done:
         return Done(Verdict.GONE, wanted, f"App not found: {wanted}")
     slugs = frozenset(entry.slug for entry in draft.view.catalog.of_app(known.name))
     _see_schedules(draft, slugs)
-    for slug in slugs:
+    for slug in sorted(slugs):
         _forget(draft, slug)
     draft.add(fact.AppForgotten(known.name))
     return Done(Verdict.APPLIED, known.name)

@@ -1,6 +1,5 @@
 """A wait ends: by an event, a signal, a child run or time. The step is saved, the run goes on."""
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
@@ -15,8 +14,6 @@ OPS = {
 
 def resume(draft: Draft, run: Run, wait: Wait, memo: bytes) -> None:
     """End a wait with what the run will be told. Its time-out item goes with it."""
-    draft.close(wait)
-    draft.add(fact.ItemDone(run.id, wait.step_id))
     step = Step(
         run_id=run.id,
         id=wait.step_id,
@@ -32,7 +29,7 @@ def resume(draft: Draft, run: Run, wait: Wait, memo: bytes) -> None:
 
 def finish_step(draft: Draft, run: Run, step: Step) -> None:
     """Save a step that no call is reporting, and have the function called if that is due."""
-    draft.add(fact.StepSaved(step))
+    draft.save(step)
     after, wanted = settle(run, step.id)
     if wanted:
         after = discover(draft, after)

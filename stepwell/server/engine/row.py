@@ -97,7 +97,11 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """Something to do at a time. `queue` names the app that must do it; empty means the engine."""
+    """Something to do at a time. `queue` names the app that must do it; empty means the engine.
+
+    `target` and `detail` are the kind's own. A call's `target` is a step's id, or `step`; its
+    `detail` says when the item took its present form (`lease_id.since`).
+    """
 
     run_id: str
     key: str

@@ -9,6 +9,7 @@ import msgspec
 from stepwell.expr.dialect import ExpressionError, compile_expression
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lease_id import since
 from stepwell.server.engine.match import bind
 from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, Wait, WaitKind
 from stepwell.wire.duration import parse_when
@@ -55,6 +56,7 @@ def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
         kind=ItemKind.CALL,
         due_ms=max(draft.now.ms, event.ts),
         queue=listing.app,
+        detail=since(draft.now),
     )
     draft.start(run, item)
     for index, cancel in enumerate(listing.cancels):

@@ -23,6 +23,7 @@ from stepwell.server.engine.row import (
     Run,
     Wait,
     WaitKind,
+    place_of,
 )
 
 Slot: TypeAlias = tuple[str, str]
@@ -122,6 +123,14 @@ class View:
         """The run a function already started for an event key, within the window."""
         return self._dedups[function, key]
 
+    def is_waited(self, event_name: str) -> bool:
+        """Whether anybody may be waiting for events of this name."""
+        return event_name in self.waited or any(w.name == event_name for w in self._opened)
+
+    def sees_step(self, run_id: str, step_id: str) -> bool:
+        """Whether the step was asked for."""
+        return (run_id, step_id) in self._steps
+
     def sees_meeting(self, event_id: str, after: str) -> bool:
         """Whether the waits an event may end were asked for."""
         return (event_id, after) in self._meetings
@@ -129,10 +138,15 @@ class View:
     def meeting(self, event_id: str, name: str, after: str) -> list[Wait]:
         """Waits that an event of this name may end: those loaded, then those just opened."""
         known = self._meetings.get((event_id, after), ())
-        fresh = [w for w in self._opened if w.name == name and w.kind in _MEETABLE]
+        fresh = [w for w in self._opened if w.name == name and w.kind in _MEETABLE and not after]
         if not fresh and not self._closed:
             return list(known)
         return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
+
+    def rest_of_meeting(self, event_id: str, after: str, limit: int) -> str:
+        """After which place more waits may stand than were loaded; empty if that was all."""
+        known = self._meetings.get((event_id, after), ())
+        return place_of(known[-1]) if len(known) >= limit else ""
 
     def sees_signal(self, name: str) -> bool:
         """Whether the signal was asked for."""

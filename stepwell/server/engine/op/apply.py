@@ -45,8 +45,11 @@ def apply_operation(draft: Draft, report: Report, operation: op.Operation) -> No
             gateway_call(draft, report, operation)
         case op.RunComplete() | op.SyncRunComplete():
             complete(draft, report.run, bytes(operation.data))
-        case op.Nothing() | op.DiscoveryRequest():
+        case op.DiscoveryRequest():
             report.discover = True
+        case op.Nothing():
+            # A run that is left with nothing is asked again a little later: see `advance`.
+            pass
         case op.DeferAdd():
             defer_add(draft, report, operation)
         case op.DeferAbort():

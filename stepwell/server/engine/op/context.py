@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.row import Item, Lease, Run
 from stepwell.wire.operation import Operation
 
@@ -22,6 +23,14 @@ class Report:
     no_retry: bool = False
     discover: bool = False
     retried: bool = False
+
+    def is_met(self, draft: Draft, operation: Operation) -> bool:
+        """Whether the step is over or under way already, so that reporting it again is nothing
+        new. What the reporting item itself stands for may take another form."""
+        run_id, step_id = self.run.id, operation.id
+        if draft.is_saved(run_id, step_id) or draft.wait(run_id, step_id) is not None:
+            return True
+        return step_id != self.item.key and draft.item(run_id, step_id) is not None
 
     def began_ms(self, now_ms: int) -> int:
         """When the call began that reports."""

@@ -14,8 +14,10 @@ from stepwell.wire.operation import DeferAbort, DeferAdd, label
 def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
     """Remember it, once."""
     run = report.run
-    present = [w for w in draft.view.waits_of(run.id) if w.kind is WaitKind.DEFER]
-    if len(present) >= DEFERS_PER_RUN_MAX or any(w.step_id == operation.id for w in present):
+    if draft.wait(run.id, operation.id) is not None:
+        return
+    present = [w for w in draft.waits_of(run.id) if w.kind is WaitKind.DEFER]
+    if len(present) >= DEFERS_PER_RUN_MAX:
         return
     wait = Wait(
         run_id=run.id,
@@ -32,6 +34,6 @@ def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
 
 def defer_abort(draft: Draft, report: Report, operation: DeferAbort) -> None:
     """Take it back."""
-    wait = draft.view.wait(report.run.id, operation.target_id)
+    wait = draft.wait(report.run.id, operation.target_id)
     if wait is not None and wait.kind is WaitKind.DEFER:
         draft.close(wait)

@@ -4,7 +4,6 @@ The request is an item like any other: leased, tried again with the function's r
 result is the step's. Source: http.md 6.11, server.md 4.6, 4.7.
 """
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
@@ -18,9 +17,7 @@ GATEWAY_QUEUE = "@gateway"
 def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewayCall) -> None:
     """Have the server make the request."""
     run = report.run
-    if draft.view.is_saved(run.id, operation.id):
-        return
-    if draft.view.item(run.id, operation.id) is not None:
+    if report.is_met(draft, operation):
         return
     item = Item(
         run_id=run.id,
@@ -31,5 +28,4 @@ def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewa
         target=operation.id,
         detail=encode_operations((operation,)),
     )
-    draft.add(fact.ItemAdded(item))
-    draft.wake(item.due_ms)
+    draft.put(item)

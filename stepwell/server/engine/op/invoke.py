@@ -25,9 +25,7 @@ from stepwell.wire.operation import InvokeFunction, label
 def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> None:
     """Start the child and wait for it."""
     run = report.run
-    if draft.view.is_saved(run.id, operation.id):
-        return
-    if draft.view.wait(run.id, operation.id) is not None:
+    if report.is_met(draft, operation):
         return
     until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
     if isinstance(until, Limit):

@@ -1,6 +1,5 @@
 """Nothing until then."""
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import fail_with
 from stepwell.server.engine.op.context import Report
@@ -13,9 +12,7 @@ from stepwell.wire.operation import Sleep, label
 def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
     """Wake the run at the time it asked for (http.md 6.11). A past time is now."""
     run = report.run
-    if draft.view.is_saved(run.id, operation.id):
-        return
-    if draft.view.item(run.id, operation.id) is not None:
+    if report.is_met(draft, operation):
         return
     try:
         until = parse_when(operation.until, draft.now.ms) if operation.until else draft.now.ms
@@ -35,5 +32,4 @@ def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
         target=str(draft.now.ms),
         detail=label(operation).encode(),
     )
-    draft.add(fact.ItemAdded(item))
-    draft.wake(item.due_ms)
+    draft.put(item)

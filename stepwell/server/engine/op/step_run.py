@@ -1,6 +1,5 @@
 """A step ended, well or for good: its result is kept, once."""
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.discover import settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
@@ -18,23 +17,21 @@ def result_memo(operation: StepRun | LegacyStep) -> bytes:
 
 def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -> None:
     """Keep what a step will be told on every later call."""
-    if draft.view.is_saved(report.run.id, operation.id):
+    if draft.is_saved(report.run.id, operation.id):
         return
     now_ms = draft.now.ms
     began, ended = _span_ms(operation, report.began_ms(now_ms), now_ms)
-    draft.add(
-        fact.StepSaved(
-            Step(
-                run_id=report.run.id,
-                id=operation.id,
-                place=draft.place(),
-                op=operation.op,
-                name=label(operation),
-                memo=memo,
-                began_ms=began,
-                ended_ms=ended,
-                attempt=report.item.attempt,
-            )
+    draft.save(
+        Step(
+            run_id=report.run.id,
+            id=operation.id,
+            place=draft.place(),
+            op=operation.op,
+            name=label(operation),
+            memo=memo,
+            began_ms=began,
+            ended_ms=ended,
+            attempt=report.item.attempt,
         )
     )
 

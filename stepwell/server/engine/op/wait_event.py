@@ -5,7 +5,6 @@ counts too (features D-13).
 """
 
 from stepwell.expr.dialect import ExpressionError, compile_expression
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.finish import fail_with
 from stepwell.server.engine.match import bind
@@ -23,9 +22,7 @@ LOOK_BACK_EVENTS_MAX = 1_000
 def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> None:
     """Open the wait, unless the step is over, under way, or met by an event of the past."""
     run = report.run
-    if draft.view.is_saved(run.id, operation.id):
-        return
-    if draft.view.wait(run.id, operation.id) is not None:
+    if report.is_met(draft, operation):
         return
     until = until_ms(draft, operation.timeout)
     if isinstance(until, Limit):
@@ -56,8 +53,7 @@ def add_timeout(draft: Draft, wait: Wait, op: str) -> None:
         due_ms=wait.until_ms,
         target=op,
     )
-    draft.add(fact.ItemAdded(item))
-    draft.wake(item.due_ms)
+    draft.put(item)
 
 
 def _wait(draft: Draft, report: Report, operation: WaitForEvent, until: int) -> Wait | None:

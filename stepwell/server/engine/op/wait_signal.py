@@ -16,9 +16,7 @@ YEAR_MS = 365 * DAY_MS
 def wait_for_signal(draft: Draft, report: Report, operation: WaitForSignal) -> None:
     """Open the wait, or settle the conflict with whoever waits for the name already."""
     run = report.run
-    if draft.view.is_saved(run.id, operation.id):
-        return
-    if draft.view.wait(run.id, operation.id) is not None:
+    if report.is_met(draft, operation):
         return
     until = until_ms(draft, operation.timeout, absent_ms=YEAR_MS)
     if isinstance(until, Limit):
@@ -30,6 +28,7 @@ def wait_for_signal(draft: Draft, report: Report, operation: WaitForSignal) -> N
         return
     if other is not None:
         # Whoever is replaced hears nothing until its own time-out.
+        draft.run(other.run_id)
         draft.close(other)
     wait = Wait(
         run_id=run.id,

@@ -77,9 +77,7 @@ def _measure(peer: str, workloads: list[str], scale: float) -> Iterable[dict[str
         print(f"  {peer} failed:\n{done.stderr[-2_000:]}", file=sys.stderr)
 
 
-def _print(
-    samples: Samples, durability: dict[str, str], peers: list[str], base: str
-) -> None:
+def _print(samples: Samples, durability: dict[str, str], peers: list[str], base: str) -> None:
     console = Console(width=150)
     for peer in peers:
         if peer in durability:

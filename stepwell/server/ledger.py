@@ -61,6 +61,7 @@ class Ledger:
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()
         self.commits = 0
+        self.rows = 0
         self.inputs = 0
 
     def submit(self, given: Input) -> asyncio.Future[Answer]:
@@ -177,6 +178,7 @@ class Ledger:
         self.catalog = view.catalog
         self.inputs += len(batch)
         self.commits += view.changes.durable
+        self.rows += view.changes.rows
         actions: list[Action] = []
         for (_, answer), decision in zip(batch, decisions, strict=True):
             if isinstance(decision, EngineFault):

@@ -39,6 +39,19 @@ class Changes:
     forgotten_events: list[str] = field(default_factory=list)
 
     @property
+    def rows(self) -> int:
+        """How many rows there are to write, leases aside."""
+        touched = self.touched_runs
+        items = sum(1 for run_id, key in self.items if key or run_id not in touched)
+        parts = (self.events, self.started, self.runs, self.waits, self.steps, self.notes)
+        return items + sum(map(len, parts)) + len(self.apps) + len(self.functions)
+
+    @property
+    def touched_runs(self) -> set[str]:
+        """Runs whose own row is written: their first item goes with it."""
+        return self.started.keys() | self.runs.keys()
+
+    @property
     def durable(self) -> bool:
         """Whether anything but leases changed."""
         return bool(

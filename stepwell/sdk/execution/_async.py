@@ -370,17 +370,18 @@ class AsyncCall(Call):
             self._left.set_result(None)
         if not self.closing:
             return
-        running = asyncio.current_task() if self._strands else None
+        running = asyncio.current_task()
         for strand in tuple(self._strands):
-            if strand is self._main:
-                self._wake_main(strand)
-            elif strand.task is not None and strand.task is not running:
-                strand.task.cancel()
-
-    def _wake_main(self, main: Strand) -> None:
-        if main.waiting_on is not None and self._host is not None and not self._host_cancelled:
-            self._host_cancelled = True
-            self._host.cancel()
+            task = self._host if strand is self._main else strand.task
+            if task is None:
+                continue
+            if task is running:
+                strand.unwinding = True  # it is about to raise by itself
+            elif strand is not self._main:
+                task.cancel()
+            elif not self._host_cancelled:
+                self._host_cancelled = True
+                task.cancel()
 
     # What strands report
 

@@ -20,6 +20,7 @@ class FunctionTable:
         """Raises FunctionConfigInvalidError for what is no function and for ids that repeat."""
         self._app_id = app_id
         self._by_id: dict[str, Function[Any]] = {}
+        self._declared = 0
         for index, function in enumerate(functions):
             if function is None:
                 logger.warning(
@@ -27,6 +28,7 @@ class FunctionTable:
                     index,
                 )
                 continue
+            self._declared += 1
             for served in _checked(index, function).served():
                 self._add(served)
         if not self._by_id:
@@ -41,7 +43,8 @@ class FunctionTable:
         self._by_id[function.id] = function
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        """How many functions were declared, failure handlers not counted."""
+        return self._declared
 
     def find(self, function_id: str) -> Function[Any]:
         """The function with this composite id, or with this id inside the app.

@@ -2,7 +2,7 @@
 which order a table's columns come (`sqlite/schema.sql` names them in the same order). Pure.
 
 A run and its main item share one row; a run without one has nothing in the item's columns.
-Enumerations are stored as numbers, flags as bits of one number, lists as JSON or nothing.
+Enumerations are stored as numbers, flags as bits of one number, and what few rows have is packed.
 """
 
 from collections.abc import Sequence
@@ -28,28 +28,46 @@ from stepwell.server.engine.row import (
 Value: TypeAlias = str | int | bytes | None
 Values: TypeAlias = tuple[Value, ...]
 
-_RunColumns: TypeAlias = tuple[
-    *tuple[int, str, str, str, str | None, str | None, int],
-    *tuple[str, str, str, str],
-    *tuple[int, int, int, bytes | None, int, int, str | None, int],
-]
-
 FORCE_PLAN, AGAIN, QUIET = 1, 2, 4
-NO_ITEM: Values = (None,) * 7
+NO_MAIN: Values = (None, None, None)
 
 _STATUS = {int(status): status for status in RunStatus}
 _ITEM = {int(kind): kind for kind in ItemKind}
 _WAIT = {int(kind): kind for kind in WaitKind}
 
-_names = msgspec.json.Decoder(tuple[str, ...])
+
+class _Origin(msgspec.Struct, omit_defaults=True):
+    """What few runs have: more events than one, a parent, a schedule, a run they repeat."""
+
+    more_event_ids: tuple[str, ...] = ()
+    parent: str = ""
+    cron: str = ""
+    original: str = ""
 
 
-def _list_of(names: tuple[str, ...]) -> str | None:
-    return msgspec.json.encode(names).decode() if names else None
+class _Main(msgspec.Struct, array_like=True):
+    """What is special about a main item: it was tried before, or is no ordinary call."""
+
+    kind: int
+    attempt: int
+    target: str
+    losses: int
+    detail: bytes
 
 
-def _names_of(text: str | None) -> tuple[str, ...]:
-    return _names.decode(text) if text else ()
+_read_origin = msgspec.json.Decoder(_Origin)
+_read_main = msgspec.msgpack.Decoder(_Main)
+_read_names = msgspec.json.Decoder(tuple[str, ...])
+_write_json = msgspec.json.Encoder()
+_write_pack = msgspec.msgpack.Encoder()
+
+_NO_ORIGIN = _Origin()
+
+_RunColumns: TypeAlias = tuple[
+    *tuple[int, str, str, str, str | None, int, str, str | None],
+    *tuple[int, int, int, bytes | None, int, int, str | None, int],
+    *tuple[int | None, str, bytes | None],
+]
 
 
 # -- events ---------------------------------------------------------------------------------------
@@ -69,76 +87,80 @@ def event_of(values: Sequence[object]) -> EventRow:
 # -- runs and their main items --------------------------------------------------------------------
 
 
-def _flags(run: Run) -> int:
-    return (
-        (FORCE_PLAN if run.force_plan else 0)
-        | (AGAIN if run.again else 0)
-        | (QUIET if run.quiet else 0)
-    )
-
-
 def run_values(seq: int, run: Run, main: Item | None) -> Values:
     """All columns of `run`."""
+    status, started_ms, version, flags, pending, parts = standing_values(run)
     return (
         seq,
         run.id,
         run.function,
         run.app,
         run.event_ids[0] if run.event_ids else None,
-        _list_of(run.event_ids[1:]),
         run.queued_ms,
-        run.parent,
         run.dedup,
-        run.cron,
-        run.original,
-        *standing_values(run),
+        _origin_of(run),
+        status,
+        started_ms,
+        run.ended_ms,
+        run.output,
+        version,
+        flags,
+        pending,
+        parts,
         *main_values(main),
     )
 
 
+def _origin_of(run: Run) -> str | None:
+    if len(run.event_ids) < 2 and not (run.parent or run.cron or run.original):
+        return None
+    origin = _Origin(run.event_ids[1:], run.parent, run.cron, run.original)
+    return _write_json.encode(origin).decode()
+
+
 def standing_values(run: Run) -> Values:
     """The columns of `run` that change while it goes on, except its main item."""
-    return (
-        int(run.status),
-        run.started_ms,
-        run.ended_ms,
-        run.output,
-        run.version,
-        _flags(run),
-        _list_of(run.pending),
-        run.parts,
-    )
+    flags = FORCE_PLAN if run.force_plan else 0
+    if run.again:
+        flags |= AGAIN
+    if run.quiet:
+        flags |= QUIET
+    pending = _write_json.encode(run.pending).decode() if run.pending else None
+    return int(run.status), run.started_ms, run.version, flags, pending, run.parts
+
+
+def end_values(run: Run) -> Values:
+    """What is set when a run ends: its standing, and its end."""
+    return *standing_values(run), run.ended_ms, run.output
 
 
 def main_values(main: Item | None) -> Values:
     """The columns of `run` that hold its main item."""
     if main is None:
-        return NO_ITEM
-    return (
-        main.due_ms,
-        main.queue,
-        int(main.kind),
-        main.attempt,
-        main.target,
-        main.losses,
-        main.detail,
-    )
+        return NO_MAIN
+    if (
+        main.kind is ItemKind.CALL
+        and not main.attempt
+        and not main.losses
+        and not main.detail
+        and main.target == "step"
+    ):
+        return main.due_ms, main.queue, None
+    packed = _Main(int(main.kind), main.attempt, main.target, main.losses, main.detail)
+    return main.due_ms, main.queue, _write_pack.encode(packed)
 
 
-def run_of(values: Sequence[object]) -> Run:
-    """A run from all its columns."""
+def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
+    """A run and its main item, from all columns of `run`."""
     (
         _,
         id_,
         function,
         app,
         event_id,
-        more_event_ids,
         queued_ms,
-        parent,
         dedup,
-        cron,
-        original,
+        packed,
         status,
         started_ms,
         ended_ms,
@@ -147,13 +169,17 @@ def run_of(values: Sequence[object]) -> Run:
         flags,
         pending,
         parts,
-    ) = cast("_RunColumns", values[:19])
+        due_ms,
+        queue,
+        special,
+    ) = cast("_RunColumns", values)
+    origin = _NO_ORIGIN if packed is None else _read_origin.decode(packed)
     first = () if event_id is None else (event_id,)
-    return Run(
+    run = Run(
         id_,
         function,
         app,
-        first + _names_of(more_event_ids),
+        first + origin.more_event_ids,
         queued_ms,
         _STATUS[status],
         started_ms,
@@ -162,25 +188,34 @@ def run_of(values: Sequence[object]) -> Run:
         version,
         bool(flags & FORCE_PLAN),
         bool(flags & AGAIN),
-        _names_of(pending),
+        () if pending is None else _read_names.decode(pending),
         parts,
-        parent,
+        origin.parent,
         dedup,
-        cron,
-        original,
+        origin.cron,
+        origin.original,
         bool(flags & QUIET),
     )
+    return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 
 
-def main_of(values: Sequence[object]) -> Item | None:
-    """The main item from all columns of its run."""
-    due_ms, queue, kind, attempt, target, losses, detail = cast(
-        "tuple[int | None, str, int, int, str, int, bytes]", values[19:]
+def main_of(values: Sequence[object]) -> Item:
+    """A main item, from the id of its run and the columns that hold it."""
+    run_id, due_ms, queue, special = cast("tuple[str, int, str, bytes | None]", values)
+    if special is None:
+        return Item(run_id, MAIN, ItemKind.CALL, due_ms, queue)
+    main = _read_main.decode(special)
+    return Item(
+        run_id,
+        MAIN,
+        _ITEM[main.kind],
+        due_ms,
+        queue,
+        main.attempt,
+        main.target,
+        main.losses,
+        main.detail,
     )
-    if due_ms is None:
-        return None
-    run_id = cast("str", values[1])
-    return Item(run_id, MAIN, _ITEM[kind], due_ms, queue, attempt, target, losses, detail)
 
 
 # -- what hangs on a run --------------------------------------------------------------------------
@@ -188,7 +223,17 @@ def main_of(values: Sequence[object]) -> Item | None:
 
 def item_values(item: Item) -> Values:
     """Columns of `item`."""
-    return item.run_id, item.key, *main_values(item)
+    return (
+        item.run_id,
+        item.key,
+        item.due_ms,
+        item.queue,
+        int(item.kind),
+        item.attempt,
+        item.target,
+        item.losses,
+        item.detail,
+    )
 
 
 def item_of(values: Sequence[object]) -> Item:

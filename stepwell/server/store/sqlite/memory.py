@@ -47,7 +47,7 @@ class Memory:
         """The items of a queue after a place, from the database."""
         due_ms, run_id, _ = after
         main = self._db.execute(SQL["due_main"], (queue, due_ms, run_id, limit))
-        found = [item_of(row) for row in main]
+        found = [main_of(row) for row in main]
         others = self._db.execute(SQL["due_item"], (queue, *after, limit))
         found += [item_of(row) for row in others]
         found.sort(key=lambda item: (item.due_ms, item.run_id, item.key))
@@ -63,14 +63,14 @@ class Memory:
         row = self._db.execute(SQL["run"], (run_id,)).fetchone()
         if row is None:
             return None
-        run = run_of(row)
+        run, main = run_of(row)
         items: dict[str, Item] = {}
         waits: dict[str, Wait] = {}
         if run.parts and not run.ended:
             items = self.items_on_disk(run_id)
             found = (wait_of(row) for row in self._db.execute(SQL["waits_of_run"], (run_id,)))
             waits = {wait.step_id: wait for wait in found}
-        entry = RunEntry(row[0], run, main_of(row), items, waits)
+        entry = RunEntry(row[0], run, main, items, waits)
         self.recent.runs.put(run_id, entry)
         return entry
 

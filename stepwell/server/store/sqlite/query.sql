@@ -46,7 +46,7 @@ SELECT name, path, count(*) FROM wait WHERE kind <> 3 AND kind IN (1, 4) GROUP B
 -- load: what is due, what is old
 
 -- due_main --
-SELECT id, '', due_ms, queue, kind, attempt, target, losses, detail FROM run
+SELECT id, due_ms, queue, main FROM run
 WHERE due_ms IS NOT NULL AND queue = ? AND (due_ms, id) > (?, ?)
 ORDER BY due_ms, id LIMIT ?;
 
@@ -86,28 +86,28 @@ SELECT (SELECT max(seq) FROM event), (SELECT max(seq) FROM run);
 INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- insert_run --
-INSERT INTO run VALUES
-(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- insert_run_event --
 INSERT OR IGNORE INTO run_event VALUES (?, ?);
 
 -- change_run --
-UPDATE run SET
-    status = ?, started_ms = ?, ended_ms = ?, output = ?, version = ?, flags = ?, pending = ?,
-    parts = ?
+UPDATE run SET status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?
 WHERE seq = ?;
 
--- change_run_and_main --
+-- move_run --
 UPDATE run SET
-    status = ?, started_ms = ?, ended_ms = ?, output = ?, version = ?, flags = ?, pending = ?,
-    parts = ?,
-    due_ms = ?, queue = ?, kind = ?, attempt = ?, target = ?, losses = ?, detail = ?
+    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?,
+    due_ms = ?, queue = ?, main = ?
 WHERE seq = ?;
 
--- change_main --
+-- move_main --
+UPDATE run SET due_ms = ?, queue = ?, main = ? WHERE seq = ?;
+
+-- end_run --
 UPDATE run SET
-    due_ms = ?, queue = ?, kind = ?, attempt = ?, target = ?, losses = ?, detail = ?
+    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?,
+    ended_ms = ?, output = ?, due_ms = NULL, queue = NULL, main = NULL
 WHERE seq = ?;
 
 -- insert_step --

@@ -30,7 +30,6 @@ from stepwell.server.store.row import (
     event_of,
     function_of,
     item_of,
-    main_of,
     note_of,
     run_of,
     step_of,
@@ -109,7 +108,7 @@ class SqliteReader:
     # -- runs -----------------------------------------------------------------------------------
 
     def _seen(self, values: tuple[object, ...]) -> Run:
-        run = run_of(values)
+        run, _ = run_of(values)
         return as_seen(run, self._leases.get((run.id, MAIN)))
 
     def run(self, run_id: str) -> Run | None:
@@ -150,7 +149,7 @@ class SqliteReader:
     def stranded(self, limit: int) -> list[Run]:
         """Runs that have not ended and that nothing could ever move."""
         held = {run_id for run_id, _ in list(self._leases)}
-        runs = self._all("stranded", (), run_of)
+        runs = self._all("stranded", (), self._seen)
         return [run for run in runs if run.id not in held][:limit]
 
     # -- what hangs on a run --------------------------------------------------------------------
@@ -168,7 +167,7 @@ class SqliteReader:
         with self._connection() as connection:
             found = [item_of(row) for row in connection.execute(SQL["items_of_run"], (run_id,))]
             row = connection.execute(SQL["run"], (run_id,)).fetchone()
-        main = None if row is None else main_of(row)
+        main = None if row is None else run_of(row)[1]
         if main is not None:
             found.append(main)
         return sorted(found, key=order_of)

@@ -8,12 +8,12 @@ import sqlite3
 from collections.abc import Iterable
 
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import MAIN, Run
+from stepwell.server.engine.row import MAIN
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
-    NO_ITEM,
     Values,
     app_values,
+    end_values,
     event_values,
     function_values,
     item_values,
@@ -42,7 +42,7 @@ class Writer:
         rows = self._events(changes) + self._started(changes, touched)
         rows += self._runs(changes, touched) + self._steps(changes, touched)
         if changes.items:
-            rows += self._items(changes, touched)
+            rows += self._mains(changes, touched) + self._items(changes, touched)
         if changes.waits:
             rows += self._waits(changes)
         if changes.ended:
@@ -121,29 +121,29 @@ class Writer:
     def _runs(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
         """Runs that go on or ended, each with its main item if that changed too."""
         plain: list[Values] = []
-        whole: list[Values] = []
-        mains: list[Values] = []
+        moved: list[Values] = []
+        ended: list[Values] = []
+        items = changes.items
         for run_id, run in changes.runs.items():
             entry = touched[run_id]
-            main = self._main(changes, run, entry)
-            if main is not None:
-                whole.append((*standing_values(run), *main, entry.seq))
+            main = items.get((run_id, MAIN), entry.main)
+            if run_id in changes.ended:
+                ended.append((*end_values(run), entry.seq))
+            elif main is not entry.main and main != entry.main:
+                moved.append((*standing_values(run), *main_values(main), entry.seq))
             elif run != entry.run:
                 plain.append((*standing_values(run), entry.seq))
-        for (run_id, key), item in changes.items.items():
-            if key == MAIN and run_id not in changes.runs and run_id not in changes.started:
-                mains.append((*main_values(item), touched[run_id].seq))
-        rows = self._many("change_run_and_main", whole)
-        return rows + self._many("change_run", plain) + self._many("change_main", mains)
+        rows = self._many("move_run", moved) + self._many("change_run", plain)
+        return rows + self._many("end_run", ended)
 
-    def _main(self, changes: Changes, run: Run, entry: RunEntry) -> Values | None:
-        """The columns of the main item, if they changed."""
-        if run.id in changes.ended:
-            return NO_ITEM if entry.main is not None else None
-        slot = (run.id, MAIN)
-        if slot not in changes.items or changes.items[slot] == entry.main:
-            return None
-        return main_values(changes.items[slot])
+    def _mains(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        """Main items that changed while their run did not."""
+        moved: list[Values] = [
+            (*main_values(item), touched[run_id].seq)
+            for (run_id, key), item in changes.items.items()
+            if key == MAIN and run_id not in changes.runs and run_id not in changes.started
+        ]
+        return self._many("move_main", moved)
 
     def _steps(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
         rows = [step_values(touched[step.run_id].seq, step) for step in changes.steps]

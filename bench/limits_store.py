@@ -193,9 +193,8 @@ def put_to_sleep(store: SqliteStore, count: int) -> None:
         sleeper = msgspec.structs.replace(run, id="S" + run.id[1:])
         asleep = Item(sleeper.id, "s" * 40, ItemKind.SLEEP, NOW + 10**11)
         first = Item(sleeper.id, MAIN, ItemKind.CALL, NOW, "shop")
-        event = msgspec.structs.replace(event, id="S" + event.id[1:])
         records: list[fact.Record] = [
-            fact.EventStored(event),
+            fact.EventStored(msgspec.structs.replace(event, id="S" + event.id[1:])),
             fact.RunStarted(sleeper, first),
             fact.ItemDone(sleeper.id, MAIN),
             fact.ItemAdded(asleep),

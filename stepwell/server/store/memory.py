@@ -76,6 +76,7 @@ class Disk:
 
     events: dict[str, EventRow] = field(default_factory=dict[str, EventRow])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    dedups: dict[Slot, set[str]] = field(default_factory=dict[Slot, set[str]])
     items: Hanging[Item] = field(default_factory=Hanging[Item])
     waits: Hanging[Wait] = field(default_factory=Hanging[Wait])
     steps: Hanging[Step] = field(default_factory=Hanging[Step])
@@ -143,8 +144,7 @@ class MemoryStore:
         )
 
     def _newest(self, function: str, key: str) -> str | None:
-        known = (r.id for r in self.disk.runs.values() if (r.function, r.dedup) == (function, key))
-        return max(known, default=None) if key else None
+        return max(self.disk.dedups.get((function, key), ()), default=None)
 
     def _candidates(self, meeting: Meeting) -> list[Wait]:
         named = [
@@ -172,12 +172,15 @@ class MemoryStore:
     def _see_due(self, due: Due, view: View) -> None:
         left = {queue: count for queue, count in due.capacity if count > 0}
         left[""] = due.limit
+        free = [
+            item
+            for item in self.disk.items
+            if item.queue in left and self._leases.get((item.run_id, item.key)) is None
+        ]
+        waiting = [item.due_ms for item in free if item.due_ms > due.now_ms]
         given: list[Item] = []
-        waiting: list[int] = []
-        for item in sorted(self.disk.items, key=order_of):
-            if item.queue not in left or self._leases.get((item.run_id, item.key)) is not None:
-                continue
-            if item.due_ms <= due.now_ms and left[item.queue] > 0 and len(given) < due.limit:
+        for item in sorted((i for i in free if i.due_ms <= due.now_ms), key=order_of):
+            if left[item.queue] > 0 and len(given) < due.limit:
                 left[item.queue] -= 1
                 given.append(item)
             else:
@@ -360,7 +363,10 @@ def put(disk: Disk, changes: Changes) -> None:
     """Make the changes true. Whatever hangs on a run that ended goes last, so that it is gone."""
     for event in changes.events:
         disk.events[event.id] = event
-    disk.runs.update(changes.started)
+    for run in changes.started.values():
+        disk.runs[run.id] = run
+        if run.dedup:
+            disk.dedups.setdefault((run.function, run.dedup), set()).add(run.id)
     disk.runs.update(changes.runs)
     for slot, item in changes.items.items():
         disk.items.put(slot, item)
@@ -396,7 +402,9 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
 def forget(disk: Disk, changes: Changes) -> None:
     """Remove runs with all that hangs on them, and events."""
     for run_id in changes.forgotten_runs:
-        disk.runs.pop(run_id, None)
+        run = disk.runs.pop(run_id, None)
+        if run is not None and run.dedup:
+            disk.dedups[run.function, run.dedup].discard(run_id)
         disk.notes.pop(run_id, None)
         for rows in (disk.items, disk.waits, disk.steps):
             rows.drop(run_id)

@@ -21,11 +21,12 @@ GRACE_S = 5.0
 class Call:
     """One call somebody wants done. Every dispatch of it has a request id of its own."""
 
-    def __init__(self, job: str, app: str, function: str, work_s: float) -> None:
+    def __init__(self, job: str, app: str, function: str, work_s: float, payload: bytes) -> None:
         self.job = job
         self.app = app
         self.function = function
         self.work_s = work_s
+        self.payload = payload
         self.request_id = ""
         self.given_to: tuple[int, int] | None = None
         """(gateway, socket) while it is with a worker or on its way to one."""
@@ -50,9 +51,9 @@ class Desk:
         """The first answer to each request id, wanted or not."""
         self.refused_leases = 0
 
-    def want(self, app: str, function: str, work_s: float) -> Call:
+    def want(self, app: str, function: str, work_s: float = 0.0, *, payload: bytes = b"{}") -> Call:
         """Ask for one call; the work itself will take `work_s` seconds."""
-        call = Call(f"job-{len(self.calls)}", app, function, work_s)
+        call = Call(f"job-{len(self.calls)}", app, function, work_s, payload)
         self.calls.append(call)
         return call
 
@@ -89,7 +90,7 @@ class Desk:
             function_id="function-id",
             function_slug=call.function,
             step_id="step",
-            payload=b"{}",
+            payload=call.payload,
             system_trace=b"{}",
             user_trace=b"{}",
             run_id="run-" + call.job,

@@ -28,7 +28,7 @@ from stepwell.wire.connect_limit import (
     EXTENSION_CHECKPOINT,
     GATEWAY_READ_BYTES_MAX,
 )
-from stepwell.wire.connect_message import decode_reply, encode_reply
+from stepwell.wire.connect_message import FrameError, decode_reply, encode_reply
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointAck,
@@ -180,9 +180,9 @@ class Traffic:
             return
         payload = self.outbox.payload(request_id)
         self.outbox.flush_worked()
-        if status == 413 and payload is not None and len(payload) > TOO_BIG_SUSPECT_BYTES:
-            reply = decode_reply(payload)
-            smaller = self._too_large(reply, len(payload), "the server refuses it")
+        large = None if payload is None or status != 413 else _large(payload)
+        if large is not None and payload is not None:
+            smaller = self._too_large(large, len(payload), "the server refuses it")
             self.outbox.add(request_id, smaller)
             return
         words = "the server refused an answer for good; it is dropped"
@@ -355,3 +355,13 @@ def _acknowledgement(request: ExecutorRequest) -> RequestAck:
         request.user_trace,
         request.run_id,
     )
+
+
+def _large(payload: bytes) -> Reply | None:
+    """A kept answer that may be too large for whoever refused it; None if that cannot be why."""
+    if len(payload) <= TOO_BIG_SUSPECT_BYTES:
+        return None
+    try:
+        return decode_reply(payload)
+    except FrameError:
+        return None

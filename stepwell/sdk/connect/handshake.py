@@ -1,0 +1,133 @@
+"""The HTTP half of the worker connection: ask where to connect, flush what was not acknowledged.
+
+The only place that makes these two requests and reads their answers; it judges nothing. A start
+call is made with the key it is told to use; a flush tries the key that worked last and then the
+other one, because an answer must not wait for the next connection to learn of a new key.
+Source: protocol of the worker connection, section 2; W-5, W-21, W-22.
+"""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stepwell.sdk.connect.backoff import StartFailure
+from stepwell.sdk.net import HttpPort, HttpReply, NetworkError
+from stepwell.wire.connect_limit import WORKER_START_TIMEOUT_S
+from stepwell.wire.connect_message import (
+    FrameError,
+    decode_start_response,
+    encode_start_request,
+)
+from stepwell.wire.connect_word import StartRequest, StartResponse
+
+PROTOBUF = "application/protobuf"
+FLUSH_TIMEOUT_S = 30.0
+_SHOWN_CHARS = 300
+
+
+class FlushFailure(msgspec.Struct, frozen=True):
+    """A flush that was not taken. `status` is None if nobody answered."""
+
+    message: str
+    status: int | None = None
+
+
+class Handshake:
+    """The API of one server. `tokens` are bearer tokens by key number; empty: none is sent."""
+
+    def __init__(
+        self,
+        http: Callable[[], HttpPort],
+        *,
+        origin: str,
+        headers: dict[str, str],
+        tokens: tuple[str, ...],
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
+        self._http = http
+        self._origin = origin.rstrip("/")
+        self._headers = {**headers, "content-type": PROTOBUF}
+        self._tokens = tokens
+        self._rewrite = rewrite
+        self._flush_key = 0
+
+    async def start(self, key: int, exclude: tuple[str, ...]) -> StartResponse | StartFailure:
+        """Ask where to connect. The endpoint is rewritten and checked; never raises."""
+        body = encode_start_request(StartRequest(exclude))
+        reply = await self._post("/v0/connect/start", key, body, WORKER_START_TIMEOUT_S)
+        if isinstance(reply, NetworkError):
+            return StartFailure(str(reply))
+        if reply.status != 200:
+            return StartFailure(_words(reply), reply.status)
+        try:
+            response = decode_start_response(reply.body)
+        except FrameError as error:
+            return StartFailure(str(error))
+        return self._placed(response)
+
+    def _placed(self, response: StartResponse) -> StartResponse | StartFailure:
+        endpoint = response.gateway_endpoint
+        if self._rewrite is not None:
+            try:
+                endpoint = self._rewrite(endpoint)
+            except Exception as error:  # noqa: BLE001 - it is the user's function
+                return StartFailure(f"rewrite_gateway_endpoint raised {error!r}")
+        problem = endpoint_problem(endpoint)
+        if problem is not None:
+            return StartFailure(problem)
+        return msgspec.structs.replace(response, gateway_endpoint=endpoint)
+
+    async def flush(self, payload: bytes) -> FlushFailure | None:
+        """Deliver one answer; None: the server has it. Never raises."""
+        failure: FlushFailure | None = None
+        for turn in range(max(1, len(self._tokens))):
+            key = (self._flush_key + turn) % max(1, len(self._tokens))
+            reply = await self._post("/v0/connect/flush", key, payload, FLUSH_TIMEOUT_S)
+            if isinstance(reply, NetworkError):
+                return FlushFailure(str(reply))
+            if reply.status == 200:
+                self._flush_key = key
+                return None
+            failure = FlushFailure(_words(reply), reply.status)
+            if reply.status not in {401, 403}:
+                break
+        return failure
+
+    async def _post(
+        self, path: str, key: int, body: bytes, timeout_s: float
+    ) -> HttpReply | NetworkError:
+        headers = dict(self._headers)
+        if self._tokens:
+            headers["authorization"] = self._tokens[key]
+        try:
+            return await self._http().request(
+                "POST", self._origin + path, headers=headers, body=body, timeout_seconds=timeout_s
+            )
+        except NetworkError as error:
+            return error
+
+
+def endpoint_problem(endpoint: str) -> str | None:
+    """What is wrong with a gateway's address; None: nothing."""
+    try:
+        parts = urlsplit(endpoint)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        return f"the gateway endpoint {endpoint!r} is no URL: {error}"
+    if parts.scheme not in {"ws", "wss"}:
+        return f"the gateway endpoint {endpoint!r} must begin with ws:// or wss://"
+    if not host:
+        return f"the gateway endpoint {endpoint!r} names no host"
+    return None
+
+
+def _words(reply: HttpReply) -> str:
+    """What the server said: the error of its JSON, or its text."""
+    text = reply.body.decode("utf-8", "replace")
+    try:
+        said = msgspec.json.decode(reply.body, type=dict[str, object]).get("error")
+        text = said if isinstance(said, str) and said else text
+    except msgspec.DecodeError:
+        pass
+    return f"HTTP {reply.status}: {' '.join(text.split())[:_SHOWN_CHARS]}".rstrip(": ")

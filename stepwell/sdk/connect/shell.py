@@ -1,0 +1,362 @@
+"""The input and output around the worker's protocol: sockets, HTTP, timers, on one event loop.
+
+It performs what the protocol asks for and tells it what came of it; it decides nothing. All of it
+lives on the connection's own thread, where user code never runs. `post` may be called from any
+thread, everything else on the loop. Source: architecture, walk 3; protocol sections 4 and 11.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from stepwell.sdk.connect.handshake import Handshake
+from stepwell.sdk.connect.mailbox import Mailbox
+from stepwell.sdk.connect.output import (
+    AskStart,
+    CancelWork,
+    CheckpointSettled,
+    CloseSocket,
+    Dial,
+    Execute,
+    Finished,
+    Flush,
+    Level,
+    Notice,
+    Output,
+    ReplySettled,
+    StateChanged,
+    Transmit,
+)
+from stepwell.sdk.connect.protocol import WorkerProtocol
+from stepwell.sdk.connect.runner import Input
+from stepwell.sdk.connect.spool import Spool
+from stepwell.wire.connect_limit import (
+    CLOSE_ABNORMAL,
+    CLOSE_NO_STATUS,
+    SUBPROTOCOL,
+    WORKER_READ_BYTES_MAX,
+)
+from stepwell.wire.connect_message import encode_reply
+from stepwell.wire.connect_word import Reply, StartResponse
+
+CLOSE_TIMEOUT_S = 3.0
+PING_EVERY_S = 20.0
+_LEVELS = {
+    Level.DEBUG: logging.DEBUG,
+    Level.INFO: logging.INFO,
+    Level.WARNING: logging.WARNING,
+    Level.ERROR: logging.ERROR,
+}
+
+
+class Functions(Protocol):
+    """Where requests are run; see `runner.py`."""
+
+    def begin(self, execute: Execute) -> None:
+        """Run a request."""
+        ...
+
+    def cancel(self, request_id: str, reason: str) -> None:
+        """Tell its function that nobody wants the answer."""
+        ...
+
+    def checkpoint_settled(self, settled: CheckpointSettled) -> None:
+        """Tell its function what became of its steps."""
+        ...
+
+
+class _Socket:
+    """One WebSocket: frames to be written wait here, so that writing never holds up the rest."""
+
+    def __init__(self) -> None:
+        self.frames: deque[bytes] = deque()
+        self.more = asyncio.Event()
+        self.close: tuple[int, str] | None = None
+        self.gone = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class WorkerShell:
+    """Runs one protocol object until it is CLOSED."""
+
+    def __init__(
+        self,
+        protocol: WorkerProtocol,
+        *,
+        handshake: Handshake,
+        functions: Functions,
+        spool: Spool | None,
+        logger: logging.Logger | logging.LoggerAdapter[Any],
+        on_state: Callable[[StateChanged], None],
+    ) -> None:
+        """Made on the loop it will run on."""
+        self._protocol = protocol
+        self._handshake = handshake
+        self._functions = functions
+        self._spool = spool
+        self._logger = logger
+        self._on_state = on_state
+        self._loop = asyncio.get_running_loop()
+        self._mailbox = Mailbox(self._loop)
+        self._sockets: dict[int, _Socket] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starts: dict[int, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at: float | None = None
+        self._performing = False
+        self._finished: asyncio.Future[Finished] = self._loop.create_future()
+
+    async def run(self) -> Finished:
+        """Connect, and stay connected, until the worker is closed or fails."""
+        if self._spool is not None:
+            for request_id, payload in self._spool.load().items():
+                self._protocol.restore(request_id, payload)
+        self._input(lambda protocol, now: protocol.begin(now))
+        try:
+            return await self._finished
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            await self._end_tasks()
+            if self._spool is not None:
+                self._spool.close()
+
+    async def _end_tasks(self) -> None:
+        """Let close frames go out, for a moment; then end whatever is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
+
+    def post(self, action: Input) -> None:
+        """Give the protocol an input, from any thread."""
+        self._mailbox.put(lambda: self._input(action))
+
+    # --- inputs and outputs --------------------------------------------------------------------
+
+    def answer(self, reply: Reply) -> None:
+        """Give a function's answer, from any thread."""
+        self._mailbox.put(lambda: self._answered(reply))
+
+    def _answered(self, reply: Reply) -> None:
+        """It is on disk, if it is to be, before it is anywhere else."""
+        spool = self._spool
+        if spool is not None and not spool.keep(reply.request_id, encode_reply(reply)):
+            self._logger.error("the answer to %s could not be spooled", reply.request_id)
+        self._input(lambda protocol, now: protocol.reply(reply, now))
+
+    def _input(self, action: Input) -> None:
+        """Tell the protocol something, then do what it wants. Faults of ours end the worker."""
+        if self._finished.done():
+            return
+        try:
+            action(self._protocol, self._loop.time())
+            if not self._performing:
+                self._perform_all()
+        except Exception as error:
+            self._logger.exception("the worker connection has a fault and ends")
+            if not self._finished.done():
+                self._finished.set_exception(error)
+
+    def _perform_all(self) -> None:
+        self._performing = True
+        try:
+            while outputs := self._protocol.outputs():
+                for output in outputs:
+                    self._perform(output)
+        finally:
+            self._performing = False
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self._protocol.deadline()
+        if due is None or (self._rings_at is not None and self._rings_at <= due):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = due
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = self._rings_at = None
+        self._input(lambda protocol, now: protocol.tick(now))
+
+    def _perform(self, output: Output) -> None:
+        match output:
+            case Transmit():
+                self._transmit(output)
+            case Execute():
+                self._functions.begin(output)
+            case ReplySettled():
+                if self._spool is not None:
+                    self._spool.forget(output.request_id)
+            case CheckpointSettled():
+                self._functions.checkpoint_settled(output)
+            case CancelWork():
+                self._functions.cancel(output.request_id, output.reason)
+            case Notice():
+                self._log(output)
+            case StateChanged():
+                self._logger.debug("worker: %s → %s", output.before.value, output.after.value)
+                self._on_state(output)
+            case AskStart() | Dial() | Flush() | CloseSocket():
+                self._begin(output)
+            case Finished():
+                if not self._finished.done():
+                    self._finished.set_result(output)
+
+    def _log(self, notice: Notice) -> None:
+        facts = ", ".join(f"{name}={value}" for name, value in notice.facts.items())
+        line = f"{notice.words} ({facts})" if facts else notice.words
+        self._logger.log(_LEVELS[notice.level], "%s", line)
+
+    def _begin(self, output: AskStart | Dial | Flush | CloseSocket) -> None:
+        match output:
+            case AskStart():
+                self._starts[output.attempt] = self._spawn(self._start(output))
+            case Dial():
+                socket = self._sockets[output.attempt] = _Socket()
+                socket.task = self._spawn(self._live(output, socket))
+            case Flush():
+                self._spawn(self._flush(output))
+            case CloseSocket():
+                self._close(output)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- HTTP ------------------------------------------------------------------------------------
+
+    async def _start(self, asked: AskStart) -> None:
+        attempt = asked.attempt
+        try:
+            answer = await self._handshake.start(asked.key, asked.exclude_gateways)
+        finally:
+            self._starts.pop(attempt, None)
+        if isinstance(answer, StartResponse):
+            response = answer
+            self._input(lambda protocol, now: protocol.start_answered(attempt, response, now))
+        else:
+            failure = answer
+            self._input(lambda protocol, now: protocol.start_failed(attempt, failure, now))
+
+    async def _flush(self, asked: Flush) -> None:
+        request_id = asked.request_id
+        failure = await self._handshake.flush(asked.payload)
+        if failure is None:
+            self._input(lambda protocol, now: protocol.flushed(request_id, now))
+        else:
+            status, words = failure.status, failure.message
+            self._input(lambda protocol, now: protocol.flush_failed(request_id, status, words, now))
+
+    # --- sockets ---------------------------------------------------------------------------
+
+    def _transmit(self, output: Transmit) -> None:
+        socket = self._sockets.get(output.socket)
+        if socket is not None:
+            socket.frames.append(output.frame)
+            socket.more.set()
+
+    def _close(self, asked: CloseSocket) -> None:
+        start = self._starts.pop(asked.socket, None)
+        if start is not None:
+            start.cancel()
+        socket = self._sockets.pop(asked.socket, None)
+        if socket is not None:
+            socket.close = (asked.code, asked.reason)
+            socket.more.set()
+
+    async def _live(self, asked: Dial, socket: _Socket) -> None:
+        """One socket from its dial to its end."""
+        attempt = asked.attempt
+        try:
+            ws = await self._dialled(asked.endpoint, socket)
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
+            words = f"{asked.endpoint}: {error}"
+            self._input(lambda protocol, now: protocol.open_failed(attempt, words, now))
+            return
+        if ws is None:
+            return
+        self._input(lambda protocol, now: protocol.opened(attempt, now))
+        reader = self._loop.create_task(self._read(attempt, socket, ws))
+        try:
+            await self._write(socket, ws)
+        except ConnectionClosed:
+            await asyncio.wait({reader})
+        finally:
+            reader.cancel()
+            self._sockets.pop(attempt, None)
+
+    async def _dialled(self, endpoint: str, socket: _Socket) -> ClientConnection | None:
+        """The open socket, or None if it is not wanted any more."""
+        dialling = self._loop.create_task(_open(endpoint))
+        unwanted = self._loop.create_task(socket.more.wait())
+        try:
+            await asyncio.wait({dialling, unwanted}, return_when=asyncio.FIRST_COMPLETED)
+            if socket.close is None:
+                return await dialling
+            return None
+        finally:
+            unwanted.cancel()
+            if not dialling.done():
+                dialling.cancel()
+            elif socket.close is not None and dialling.exception() is None:
+                await dialling.result().close(*socket.close)
+
+    async def _read(self, attempt: int, socket: _Socket, ws: ClientConnection) -> None:
+        """Hear the gateway until the socket ends, and say so, unless we ended it."""
+        try:
+            while True:
+                frame = await ws.recv()
+                if socket.close is None:
+                    self._heard(attempt, frame)
+        except ConnectionClosed as ended:
+            received = ended.rcvd
+            code = ws.close_code or CLOSE_ABNORMAL
+            reason = received.reason if received is not None else ws.close_reason or ""
+            if code == CLOSE_NO_STATUS:
+                reason = ""
+        socket.gone = True
+        socket.more.set()
+        if socket.close is None:
+            self._input(lambda protocol, now: protocol.closed(attempt, code, reason, now))
+
+    def _heard(self, attempt: int, frame: str | bytes) -> None:
+        self._input(lambda protocol, now: protocol.receive(attempt, frame, now))
+
+    async def _write(self, socket: _Socket, ws: ClientConnection) -> None:
+        """Write what is to be written, in order, until the socket is to be closed."""
+        while not socket.gone:
+            while socket.frames:
+                await ws.send(socket.frames.popleft())
+            if socket.close is not None:
+                with suppress(ConnectionClosed):
+                    await ws.close(*socket.close)
+                return
+            socket.more.clear()
+            await socket.more.wait()
+
+
+async def _open(endpoint: str) -> ClientConnection:
+    return await connect(
+        endpoint,
+        subprotocols=[Subprotocol(SUBPROTOCOL)],
+        compression=None,
+        max_size=WORKER_READ_BYTES_MAX,
+        open_timeout=None,  # the protocol has a deadline of its own and can be interrupted
+        ping_interval=PING_EVERY_S,  # for proxies; whether the gateway lives, heartbeats tell
+        ping_timeout=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+    )

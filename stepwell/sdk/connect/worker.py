@@ -1,0 +1,336 @@
+"""The worker as users hold it: start, close, watch. It joins the parts and decides nothing.
+
+Two threads: the caller's, whose loop runs the user's functions, and the connection's own, where the
+socket, the heartbeats, the leases and the answers live. User code cannot starve them. Without
+isolation both are one loop, which is quicker by two hops and at the mercy of the user's code.
+Source: features C.10, W-27, W-34; protocol sections 10 and 11.
+"""
+
+import asyncio
+import random
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
+from stepwell.sdk.connect.lag import LagWatch
+from stepwell.sdk.connect.mailbox import Mailbox
+from stepwell.sdk.connect.option import ConnectOptions, Plan
+from stepwell.sdk.connect.output import Finished, StateChanged
+from stepwell.sdk.connect.phase import ConnectionState
+from stepwell.sdk.connect.protocol import WorkerProtocol
+from stepwell.sdk.connect.runner import Input, Runner
+from stepwell.sdk.connect.shell import WorkerShell
+from stepwell.sdk.connect.shutdown import SignalWatch, may_watch
+from stepwell.sdk.connect.spool import Spool
+from stepwell.sdk.connect.statewatch import StateWatch
+from stepwell.sdk.errors import Error
+
+JOIN_TIMEOUT_S = 10.0
+
+
+class WorkerStats(msgspec.Struct, frozen=True):
+    """A look at a worker, for health checks and metrics. `counts` only grow."""
+
+    state: ConnectionState
+    connection_id: str | None
+    in_flight: tuple[str, ...]
+    unacknowledged: int
+    outbox_bytes: int
+    finished: int
+    loop_lag_worst_s: float
+    counts: dict[str, int]
+
+
+class WorkerConnection:
+    """A connection of this process to a server. Made by `connect`; started once."""
+
+    def __init__(self, plan: Plan, options: ConnectOptions) -> None:
+        self._plan = plan
+        self._options = options
+        self._logger = plan.client.logger
+        self._states = StateWatch()
+        self._lock = threading.Lock()
+        self._shell: WorkerShell | None = None
+        self._early: list[Input] = []
+        self._begun = False
+        self._close_asked = False
+        self._ended: Future[None] = Future()
+        self._protocol: WorkerProtocol | None = None
+        self._runner: Runner | None = None
+        self._lag: LagWatch | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<WorkerConnection {self.state.value} {', '.join(self._plan.apps)}>"
+
+    # --- what users call -------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect, and serve until closed. Functions run on the loop this is called on.
+
+        Raises WorkerError if the worker ends although nobody asked it to (WorkerUnauthorizedError
+        if every key was refused at the first start), RepliesUnsentError if it was closed and some
+        answers could not be delivered. Cancelling it ends the worker at once.
+        """
+        with self._lock:
+            if self._begun:
+                raise Error("start() was called already; make a new connection with connect()")
+            self._begun = True
+            closed_before = self._close_asked
+        if closed_before:
+            self._end()
+            return
+        try:
+            finished = await self._serve()
+        except BaseException:
+            self._end()
+            raise
+        self._end()
+        self._judge(finished)
+
+    async def close(self, *, wait: bool = False) -> None:
+        """Take no more work, finish what runs, deliver every answer, then end.
+
+        Returns once the worker is CLOSING, or with `wait` once it is closed. Harmless if repeated.
+        """
+        self.ask_close()
+        if self._begun:
+            await self._states.wait_for(ConnectionState.CLOSING, ConnectionState.CLOSED)
+        if wait:
+            await self.closed()
+
+    def ask_close(self) -> None:
+        """The same without waiting, from any thread."""
+        with self._lock:
+            self._close_asked = True
+            begun = self._begun
+        if begun:
+            self._post(lambda protocol, now: protocol.close(now))
+        elif self.state is not ConnectionState.CLOSED:
+            self._states.set(ConnectionState.CLOSING)
+            self._states.set(ConnectionState.CLOSED)
+
+    async def closed(self) -> None:
+        """Wait until the worker is closed and has released everything."""
+        await self._states.wait_for(ConnectionState.CLOSED)
+        if self._begun:
+            await asyncio.shield(asyncio.wrap_future(self._ended))
+
+    async def pause(self) -> None:
+        """Take no new work; what runs goes on, leases and heartbeats too."""
+        self._post(lambda protocol, now: protocol.pause(now))
+        await self._states.wait_for(ConnectionState.PAUSED)
+
+    async def resume(self) -> None:
+        """Take work again. This takes a new connection, which is what the protocol asks for."""
+        self._post(lambda protocol, now: protocol.resume(now))
+        await self._states.wait_for(ConnectionState.ACTIVE)
+
+    @property
+    def state(self) -> ConnectionState:
+        """The state now."""
+        return self._states.state
+
+    def get_state(self) -> ConnectionState:
+        """The state now."""
+        return self._states.state
+
+    async def wait_for_state(self, state: ConnectionState) -> None:
+        """Wait until the worker is in this state. Raises Error if it is closed instead."""
+        await self._states.wait_for(state)
+
+    @property
+    def connection_id(self) -> str | None:
+        """The id of the newest connection; None before the first."""
+        return None if self._protocol is None else self._protocol.connection_id
+
+    def get_connection_id(self) -> str:
+        """The id of the newest connection. Raises Error before the first."""
+        found = self.connection_id
+        if found is None:
+            raise Error("connection not established; wait for the state ACTIVE first")
+        return found
+
+    def stats(self) -> WorkerStats:
+        """What the worker holds and has done so far. Numbers may be a moment old."""
+        protocol, runner, lag = self._protocol, self._runner, self._lag
+        if protocol is None or runner is None:
+            return WorkerStats(self.state, None, (), 0, 0, 0, 0.0, {})
+        return WorkerStats(
+            state=self.state,
+            connection_id=protocol.connection_id,
+            in_flight=protocol.in_flight,
+            unacknowledged=protocol.unacknowledged,
+            outbox_bytes=protocol.outbox_bytes,
+            finished=runner.finished,
+            loop_lag_worst_s=0.0 if lag is None else lag.worst_s,
+            counts=dict(protocol.counts),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Start in the background and wait until connected. Raises what `start` would raise."""
+        self._task = asyncio.create_task(self.start())
+        active = asyncio.create_task(self._states.wait_for(ConnectionState.ACTIVE))
+        await asyncio.wait({self._task, active}, return_when=asyncio.FIRST_COMPLETED)
+        if not active.done():
+            active.cancel()
+        if self._task.done():
+            active.cancel()
+            await self._task
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+        if self._task is not None:
+            await self._task
+
+    # --- how it is joined ------------------------------------------------------------------------
+
+    def _post(self, action: Input) -> None:
+        with self._lock:
+            shell = self._shell
+            if shell is None:
+                self._early.append(action)
+                return
+        shell.post(action)
+
+    def _end(self) -> None:
+        if self.state is not ConnectionState.CLOSED:
+            self._states.set(ConnectionState.CLOSING)
+            self._states.set(ConnectionState.CLOSED)
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def _judge(self, finished: Finished) -> None:
+        if finished.unauthorized:
+            raise WorkerUnauthorizedError(finished.error or "unauthorized")
+        if finished.error is not None:
+            raise WorkerError(finished.error)
+        if finished.unsent and self._options.outbox_directory is None:
+            raise RepliesUnsentError(
+                f"closed with {len(finished.unsent)} answers the server has not confirmed; its"
+                " leases run out and the work is done again",
+                finished.unsent,
+            )
+
+    async def _serve(self) -> Finished:
+        loop = asyncio.get_running_loop()
+        self._runner = Runner(self._plan.apps, loop=loop, elsewhere=None, logger=self._logger)
+        directory = self._options.outbox_directory
+        spool = None if directory is None else Spool(directory)
+        watch = self._watch_signals()
+        connection = self._connection(spool, Mailbox(loop), watch)
+        try:
+            if self._plan.isolated:
+                return await self._in_thread(connection)
+            return await connection
+        finally:
+            if watch is not None:
+                watch.stop()
+
+    def _watch_signals(self) -> SignalWatch | None:
+        if not self._plan.signals:
+            return None
+        if not may_watch():
+            self._logger.debug("signals are not watched: this is not the main thread")
+            return None
+        watch = SignalWatch(self._plan.signals)
+        watch.start()
+        return watch
+
+    async def _in_thread(self, connection: Coroutine[Any, Any, Finished]) -> Finished:
+        done: Future[Finished] = Future()
+
+        def run() -> None:
+            try:
+                with asyncio.Runner() as runner:
+                    finished = runner.run(connection)
+            except BaseException as error:  # noqa: BLE001 - it is raised where start() is awaited
+                done.set_exception(error)
+            else:
+                done.set_result(finished)
+
+        thread = threading.Thread(target=run, name="stepwell-connect", daemon=True)
+        thread.start()
+        try:
+            return await asyncio.shield(asyncio.wrap_future(done))
+        except asyncio.CancelledError:
+            self._post(lambda protocol, now: protocol.abort(now))
+            raise
+        finally:
+            thread.join(JOIN_TIMEOUT_S)
+
+    async def _connection(
+        self, spool: Spool | None, home: Mailbox, watch: SignalWatch | None
+    ) -> Finished:
+        """Everything that lives on the connection's loop."""
+        runner = self._runner
+        assert runner is not None
+        protocol = WorkerProtocol(self._plan.config, random.random)
+        shell = WorkerShell(
+            protocol,
+            handshake=self._plan.handshake(),
+            functions=runner,
+            spool=spool,
+            logger=self._logger,
+            on_state=lambda change: self._changed(change, home),
+        )
+        runner.connect(shell.post, shell.answer)
+        self._protocol = protocol
+        with self._lock:
+            self._shell = shell
+            early, self._early = self._early, []
+        for action in early:
+            shell.post(action)
+        aside = self._aside(runner, home, watch)
+        try:
+            return await shell.run()
+        finally:
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+
+    def _aside(
+        self, runner: Runner, home: Mailbox, watch: SignalWatch | None
+    ) -> list[asyncio.Task[None]]:
+        """What runs beside the connection, on its loop."""
+        tasks: list[asyncio.Task[None]] = []
+        if self._plan.isolated:
+            self._lag = LagWatch(
+                home,
+                thread_id=home.thread_id,
+                limit_s=self._plan.lag_s,
+                busy=lambda: runner.running,
+                logger=self._logger,
+            )
+            tasks.append(asyncio.create_task(self._lag.run()))
+        if watch is not None:
+            tasks.append(watch.listen(lambda number: self._signalled(number.name)))
+        return tasks
+
+    def _signalled(self, name: str) -> None:
+        self._logger.info("%s: the worker finishes what runs, then ends", name)
+        self.ask_close()
+
+    def _changed(self, change: StateChanged, home: Mailbox) -> None:
+        self._states.set(change.after)
+        tell = self._options.on_state_change
+        if tell is not None:
+            state = change.after
+            with suppress(Exception):
+                home.put(lambda: _told(tell, state))
+
+
+def _told(tell: Any, state: ConnectionState) -> None:
+    tell(state)

@@ -1,0 +1,143 @@
+"""The two kinds of WebSocket a worker can come in by, as one `FramePort`.
+
+`LibrarySocket` is a connection of the gateway's own port, `AsgiSocket` one of the main port, behind
+whatever serves the API. Nothing else here knows where a frame comes from.
+"""
+
+from contextlib import suppress
+from typing import Protocol
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from stepwell.wire.connect_limit import CLOSE_ABNORMAL, CLOSE_NO_STATUS
+
+
+class SocketEnded(Exception):
+    """The socket is over, with what the peer's close frame said if it sent one."""
+
+    def __init__(self, code: int = CLOSE_ABNORMAL, reason: str = "") -> None:
+        super().__init__(f"{code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
+class FramePort(Protocol):
+    """One WebSocket, whatever library it comes from."""
+
+    @property
+    def peer(self) -> str:
+        """The worker's address, as `ip:port` or as a proxy told it."""
+        ...
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises SocketEnded."""
+        ...
+
+    async def send(self, frame: bytes) -> None:
+        """Write a binary message. Raises SocketEnded."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a close frame. Never raises."""
+        ...
+
+    def abort(self) -> None:
+        """End the connection at once, without a word."""
+        ...
+
+
+class LibrarySocket:
+    """A connection of the websockets library."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self._socket = socket
+
+    @property
+    def peer(self) -> str:
+        """The worker's address; behind a proxy the one the proxy tells."""
+        request, address = self._socket.request, self._socket.remote_address
+        direct = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""
+        if request is None:
+            return direct
+        told = request.headers
+        return told.get("X-Real-IP") or told.get("X-Forwarded-For") or direct
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises SocketEnded."""
+        try:
+            return await self._socket.recv()
+        except ConnectionClosed as error:
+            raise _ended(error) from None
+
+    async def send(self, frame: bytes) -> None:
+        """Write a binary message. Raises SocketEnded."""
+        try:
+            await self._socket.send(frame)
+        except ConnectionClosed as error:
+            raise _ended(error) from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a close frame."""
+        with suppress(ConnectionClosed, OSError):
+            await self._socket.close(code, reason)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._socket.transport.abort()
+
+
+def _ended(error: ConnectionClosed) -> SocketEnded:
+    received, sent = error.rcvd, error.sent
+    if received is not None:
+        return SocketEnded(received.code, received.reason)
+    # We closed it ourselves (a message too large, say), or nobody said anything.
+    return SocketEnded(CLOSE_ABNORMAL if sent is None else sent.code, "")
+
+
+class AsgiSocket:
+    """A connection of the main port."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._ended = False
+
+    @property
+    def peer(self) -> str:
+        """The worker's address; behind a proxy the one the proxy tells."""
+        headers, client = self._socket.headers, self._socket.client
+        direct = "" if client is None else f"{client.host}:{client.port}"
+        return headers.get("x-real-ip") or headers.get("x-forwarded-for") or direct
+
+    async def receive(self) -> bytes | str:
+        """The next message. Raises SocketEnded."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.receive":
+            data: bytes | None = message.get("bytes")
+            return data if data is not None else str(message.get("text") or "")
+        self._ended = True
+        code = message.get("code") or CLOSE_NO_STATUS
+        raise SocketEnded(int(code), str(message.get("reason") or ""))
+
+    async def send(self, frame: bytes) -> None:
+        """Write a binary message. Raises SocketEnded."""
+        if self._ended:
+            raise SocketEnded
+        try:
+            await self._socket.send_bytes(frame)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            self._ended = True
+            raise SocketEnded from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a close frame."""
+        if self._ended:
+            return
+        self._ended = True
+        with suppress(RuntimeError, OSError, WebSocketDisconnect):
+            await self._socket.close(code, reason)
+
+    def abort(self) -> None:
+        """The server behind has no other way than to let its handler return."""
+        self._ended = True

@@ -80,7 +80,7 @@ class AsyncCall(Call):
     async def run(self, work: Coroutine[Any, Any, Any]) -> CallResponse:
         """Run the handler's coroutine until the call ends. Cancelling this cancels the handler."""
         watch(asyncio.get_running_loop())
-        self._main = Strand(work, self)
+        self._main = Strand(work, self, self._host)
         self._strands[self._main] = None
         token = HOME.set(self)
         try:
@@ -154,7 +154,11 @@ class AsyncCall(Call):
 
     async def _dismiss(self) -> None:
         """Leave what the handler started and did not wait for, and let it close what it holds."""
-        tasks = [strand.task for strand in self._strands if strand.task is not None]
+        tasks = [
+            strand.task
+            for strand in self._strands
+            if strand.task is not None and strand is not self._main
+        ]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -372,16 +376,13 @@ class AsyncCall(Call):
             return
         running = asyncio.current_task()
         for strand in tuple(self._strands):
-            task = self._host if strand is self._main else strand.task
-            if task is None:
-                continue
-            if task is running:
+            if strand.task is None or strand.task is running:
                 strand.unwinding = True  # it is about to raise by itself
             elif strand is not self._main:
-                task.cancel()
+                strand.task.cancel()
             elif not self._host_cancelled:
                 self._host_cancelled = True
-                task.cancel()
+                strand.task.cancel()
 
     # What strands report
 

@@ -8,8 +8,8 @@ inside a step's handler are not.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator, Iterator
-from types import TracebackType
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from types import CellType, CodeType, TracebackType
 from typing import Any, Protocol, cast
 
 from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
@@ -46,12 +46,28 @@ class Watcher(Protocol):
 class Strand(Coroutine[Any, Any, Any]):
     """A coroutine of a handler, under observation. Awaitable by the task that runs the handler."""
 
-    __slots__ = ("__weakref__", "_inner", "_watcher", "joined", "task", "unwinding", "waiting_on")
+    __slots__ = (
+        "__weakref__",
+        "_inner",
+        "_is_main",
+        "_watcher",
+        "joined",
+        "task",
+        "unwinding",
+        "waiting_on",
+    )
 
-    def __init__(self, inner: Coroutine[Any, Any, Any], watcher: Watcher) -> None:
+    def __init__(
+        self,
+        inner: Coroutine[Any, Any, Any],
+        watcher: Watcher,
+        host: asyncio.Task[Any] | None = None,
+    ) -> None:
+        """Observe a coroutine; `host` is the task that awaits it, if it is the handler itself."""
         self._inner = inner
         self._watcher = watcher
-        self.task: asyncio.Task[Any] | None = None
+        self._is_main = host is not None
+        self.task = host
         self.waiting_on: Any = None
         self.unwinding = False
         self.joined = False
@@ -103,7 +119,7 @@ class Strand(Coroutine[Any, Any, Any]):
 
     def _ended(self, error: BaseException) -> None:
         self._watcher.ended(self)
-        if self.task is not None and isinstance(error, Suspended):
+        if not self._is_main and isinstance(error, Suspended):
             # For the loop, and for whoever waited for it, the task was cancelled.
             raise asyncio.CancelledError from None
 
@@ -141,28 +157,37 @@ class _Factory:
 
     def __init__(self, before: Any) -> None:
         self._before = before
+        # anyio knows an eager factory by these two, and takes the constructor out of the closure
+        # to start tasks of its own lazily; what it takes must be ours.
+        closure = getattr(before, "__closure__", None)
+        if closure and getattr(before, "__code__", None) is not None:
+            self.__code__: CodeType = before.__code__
+            self._construct = closure[0].cell_contents
+            self.__closure__ = (CellType(self._lazily),)
 
     def __call__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        coro: Any,
-        **options: Any,
-    ) -> Any:
-        home = HOME.get()
-        watcher: Watcher | None = None if home is None else home.watcher
-        if watcher is None or not watcher.open or INSIDE_STEP.get() is not None:
-            return self._make(loop, coro, options)
-        strand = Strand(coro, watcher)
-        watcher.began(strand)
-        task = strand.task = self._make(loop, strand, options)
-        return task
-
-    def _make(
-        self, loop: asyncio.AbstractEventLoop, coro: Any, options: dict[str, Any]
+        self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any
     ) -> asyncio.Task[Any]:
-        if self._before is not None:
-            return cast(asyncio.Task[Any], self._before(loop, coro, **options))
-        return asyncio.Task(coro, loop=loop, **options)
+        if self._before is None:
+            return _started(asyncio.Task[Any], coro, loop=loop, **options)
+        return _started(self._before, loop, coro, **options)
+
+    def _lazily(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return _started(self._construct, coro, **options)
+
+
+def _started(
+    make: Callable[..., asyncio.Task[Any]], *given: Any, **options: Any
+) -> asyncio.Task[Any]:
+    """Make a task; if a handler runs here, out of a strand of it. The coroutine comes last."""
+    home = HOME.get()
+    watcher: Watcher | None = None if home is None else home.watcher
+    if watcher is None or not watcher.open or INSIDE_STEP.get() is not None:
+        return make(*given, **options)
+    strand = Strand(given[-1], watcher)
+    watcher.began(strand)
+    task = strand.task = make(*given[:-1], strand, **options)
+    return task
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> None:

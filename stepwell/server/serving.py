@@ -128,6 +128,12 @@ class Server:
         self._close_sockets()
         self._remove_scratch()
 
+    async def sync(self, url: str) -> str:
+        """Ask the app at a URL to register; gives what is wrong, or nothing."""
+        if self._poller is None:
+            raise RuntimeError("the server is not started")
+        return await self._poller.sync(url)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -113,16 +113,19 @@ LAYERS: dict[str, Layer] = {
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),
     "cli": Layer(
         (
-            "sdk.settings",
             "sdk.client",
+            "sdk.function",
             "wire",
+            "asgi",
             "embedded",
+            "server.api.discovery",
             "server.config",
-            "server.node",
-            "server.store",
+            "server.listening",
             "server.query",
+            "server.serving",
+            "server.store",
         ),
-        ("click", "rich", "aiohttp", "uvicorn"),
+        ("click", "rich", "uvicorn", "uvloop"),
     ),
     "__main__": Layer(("cli",)),
     # Doors: one file per framework, above the SDK and nothing else.

@@ -2,6 +2,7 @@
 
 from stepwell.server.config.node_config import (
     DATABASE_NAME,
+    SDK_VARIABLES,
     ConfigError,
     ServerConfig,
     Shown,
@@ -13,6 +14,7 @@ from stepwell.server.config.setting import Command, Kind, Setting, settings_of
 
 __all__ = [
     "DATABASE_NAME",
+    "SDK_VARIABLES",
     "Command",
     "ConfigError",
     "Kind",

@@ -20,7 +20,7 @@ POLL_INTERVAL_DEFAULT_S = 5
 DATABASE_NAME = "stepwell.db"
 DAY_MS = 86_400_000
 # In development these variables are meant for the app's SDK, which signs nothing there.
-_SDK_VARIABLES = frozenset({"signing-key", "signing-key-fallback", "event-key"})
+SDK_VARIABLES = frozenset({"signing-key", "signing-key-fallback", "event-key"})
 
 
 class ConfigError(ValueError):
@@ -158,7 +158,7 @@ def _look_up(
 ) -> _Found:
     if (written := flags.get(setting.flag)) is not None:
         return _Found(setting, value_of(setting, written, f"--{setting.flag}"), "flag")
-    if command is Command.START or setting.flag not in _SDK_VARIABLES:
+    if command is Command.START or setting.flag not in SDK_VARIABLES:
         for name in setting.variables:
             if text := around.environment.get(name, "").strip():
                 return _Found(setting, value_of(setting, text, name), name)

@@ -54,7 +54,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     unit: str = ""
     secret: bool = False
-    hidden: bool = False
     idle: str = ""
 
     @property
@@ -135,8 +134,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         flag="signing-key",
         secret=True,
-        help="Key that signs calls and opens the APIs: hexadecimal, with or without signkey-<env>-."
-        " Needed by `start`; `dev` takes it from the flag alone",
+        help="Key that signs calls and opens the APIs: hexadecimal, with or without signkey-<env>-;"
+        " `start` needs one",
     ),
     Setting(
         flag="signing-key-fallback",
@@ -148,8 +147,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind=Kind.LIST,
         default=(),
         secret=True,
-        help="Key that may send events; may be repeated. Needed by `start`; `dev` takes it from the"
-        " flag alone",
+        help="Key that may send events; may be repeated; `start` needs one",
     ),
     Setting(flag="sqlite-dir", default=".stepwell", help="Directory of the database"),
     Setting(
@@ -240,7 +238,7 @@ SETTINGS: tuple[Setting, ...] = (
         idle="queue and run state are in the database and survive a restart",
     ),
     *(
-        Setting(flag=flag, kind=kind, default=default, help=text, hidden=True, idle=_NO_GRPC)
+        Setting(flag=flag, kind=kind, default=default, help=text, idle=_NO_GRPC)
         for flag, kind, default, text in (
             ("connect-gateway-grpc-port", Kind.NUMBER, 50052, "Internal port of the gateway"),
             ("connect-gateway-grpc-ip", Kind.TEXT, "127.0.0.1", "Internal address of the gateway"),
@@ -255,7 +253,7 @@ SETTINGS: tuple[Setting, ...] = (
         )
     ),
     *(
-        Setting(flag=flag, help=text, hidden=True, idle="this version exports no traces of its own")
+        Setting(flag=flag, help=text, idle="this version exports no traces of its own")
         for flag, text in (
             ("system-trace-endpoint", "Address traces are exported to"),
             ("system-trace-url-path", "Path of that address"),

@@ -9,6 +9,7 @@ from stepwell.wire.identifier import app_uuid, function_uuid
 
 ENVIRONMENT_ID = "00000000-0000-4000-b000-000000000000"
 ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
+NULL = msgspec.Raw(b"null")
 
 
 class RunObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +23,7 @@ class RunObject(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str
     status: str
     ended_at: str | None
-    output: msgspec.Raw | None
+    output: msgspec.Raw
     function: str
     app: str
     queued_at: str
@@ -88,7 +89,7 @@ def run_object(run: Run, version: int = 0) -> RunObject:
         event_id=run.event_ids[0] if run.event_ids else "",
         status=run.status.word,
         ended_at=format_instant(run.ended_ms) if run.ended else None,
-        output=None if run.output is None else msgspec.Raw(run.output),
+        output=NULL if run.output is None else msgspec.Raw(run.output),
         function=run.function,
         app=run.app,
         queued_at=format_instant(run.queued_ms),

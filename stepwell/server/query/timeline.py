@@ -23,6 +23,8 @@ from stepwell.server.engine.row import (
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
 
+NULL = msgspec.Raw(b"null")
+
 
 class SpanStatus(StrEnum):
     """Where a piece of a run stands (server.md 3.1, trace span status)."""
@@ -50,7 +52,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     started_ms: int = 0
     ended_ms: int = 0
     detail: str = ""
-    output: msgspec.Raw | None = None
+    output: msgspec.Raw = NULL
     children: tuple["Span", ...] = ()
 
 
@@ -94,7 +96,7 @@ def timeline(rows: Rows) -> Span:
         started_ms=run.started_ms,
         ended_ms=run.ended_ms,
         detail=_why(run, open_ends),
-        output=None if run.output is None else msgspec.Raw(run.output),
+        output=NULL if run.output is None else msgspec.Raw(run.output),
         children=(*children, *open_ends),
     )
 

@@ -1,0 +1,77 @@
+"""Runs a server until it is told to stop: the loop, the signals and the words at the beginning."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeAlias
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from stepwell.server.config import ServerConfig
+from stepwell.server.listening import CannotListen
+from stepwell.server.serving import Server
+from stepwell.server.store.port import StoreError
+
+if sys.platform != "win32":
+    import uvloop
+
+    _loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+else:
+    _loop_factory = None
+
+Beside: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Any]]
+"""What runs beside a server, from just after it began to answer until just before it stops."""
+
+log = logging.getLogger("stepwell")
+
+
+def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
+    """Serve until SIGINT or SIGTERM. Exits with a sentence where the server cannot run."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory) as runner:
+            runner.run(_serve(config, beside))
+    except (CannotListen, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _serve(config: ServerConfig, beside: Beside | None) -> None:
+    server = Server(config)
+    stopping = asyncio.Event()
+    _on_signals(stopping.set)
+    async with server:
+        for notice in config.notices:
+            log.warning("%s", notice)
+        log.info("listening at %s", server.url)
+        async with nullcontext() if beside is None else beside(server):
+            await stopping.wait()
+            log.info("stopping; a second signal does not wait for calls under way")
+            _on_signals(_leave)
+    log.info("stopped")
+
+
+def _on_signals(act: Callable[[], Any]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, act)
+        except NotImplementedError:
+            signal.signal(number, lambda _number, _frame: act())
+
+
+def _leave() -> None:
+    raise SystemExit(1)
+
+
+def show_settings(console: Console, config: ServerConfig, *, everything: bool) -> None:
+    """The settings, where each came from, and keys as fingerprints only."""
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    for line in config.shown:
+        if everything or line.origin != "default":
+            table.add_row(line.flag, line.value, f"[dim]{line.origin}[/dim]")
+    if table.row_count:
+        console.print(table)

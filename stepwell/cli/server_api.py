@@ -1,0 +1,136 @@
+"""How the command line asks a running server: where it is, with which key, and what it says."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+import click
+import msgspec
+
+from stepwell.wire.signature import SigningKeyError, bearer
+
+DEFAULT_URL = "http://localhost:8288"
+TIMEOUT_S = 30
+_URL_VARIABLES = ("STEPWELL_URL", "INNGEST_API_BASE_URL", "INNGEST_BASE_URL", "INNGEST_DEV")
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+Text = str | int | tuple[str, ...] | None
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What an answer says about itself; `cursor` leads to the next page."""
+
+    cursor: str | None = None
+
+
+class Enveloped(msgspec.Struct, Generic[T], frozen=True):
+    """An answer of the v1 API."""
+
+    data: T
+    metadata: Metadata = Metadata()
+
+
+class _Refused(msgspec.Struct):
+    error: str | None = None
+
+
+class ServerApi(msgspec.Struct, frozen=True):
+    """A server and what opens it."""
+
+    url: str
+    signing_key: str | None = None
+
+    def get(self, kind: type[T], path: str, **query: Text) -> T:
+        """What a GET answers, read as `kind`. Exits with a sentence where it cannot be had."""
+        given = {key: value for key, value in query.items() if value not in (None, "", ())}
+        asked = f"?{urlencode(given, doseq=True)}" if given else ""
+        return self._read(kind, self._ask("GET", f"{path}{asked}", None))
+
+    def post(self, kind: type[T], path: str, body: object) -> T:
+        """What a POST answers, read as `kind`."""
+        return self._read(kind, self._ask("POST", path, msgspec.json.encode(body)))
+
+    def _read(self, kind: type[T], raw: bytes) -> T:
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise click.ClickException(
+                f"{self.url} answered something else than expected ({error}): is it this server,"
+                " in this version?"
+            ) from None
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
+        """One request. Exits with a sentence where the server is away or refuses."""
+        request = urllib.request.Request(  # noqa: S310 - the operator chose the address
+            self.url.rstrip("/") + path, data=body, method=method, headers=dict(self._headers())
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+                raw: bytes = answer.read()
+                return raw
+        except urllib.error.HTTPError as error:
+            raise click.ClickException(_refusal(self.url, error)) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise click.ClickException(
+                f"no server answers at {self.url}: {reason}. Start one with `stepwell dev`, or name"
+                " another with --url"
+            ) from None
+
+    def _headers(self) -> Mapping[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self.signing_key:
+            try:
+                headers["Authorization"] = bearer(self.signing_key)
+            except SigningKeyError as error:
+                raise click.ClickException(str(error)) from None
+        return headers
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> str:
+    if error.code == 401:
+        return (
+            f"{url} asks for a key: pass --signing-key (or --event-key for send), or set"
+            " INNGEST_SIGNING_KEY"
+        )
+    text = error.read().decode(errors="replace").strip()
+    with suppress(msgspec.DecodeError):
+        text = msgspec.json.decode(text, type=_Refused).error or text
+    return f"{url} answered HTTP {error.code}: {text}"
+
+
+def server_options(function: F) -> F:
+    """Gives a command the options that say which server to ask."""
+    url = click.option(
+        "--url",
+        envvar=_URL_VARIABLES,
+        default=DEFAULT_URL,
+        metavar="URL",
+        help=f"The server to ask. [default: {DEFAULT_URL}; env: {', '.join(_URL_VARIABLES)}]",
+    )
+    key = click.option(
+        "--signing-key",
+        envvar=("STEPWELL_SIGNING_KEY", "INNGEST_SIGNING_KEY"),
+        metavar="TEXT",
+        help="The server's signing key, where it has one. [env: INNGEST_SIGNING_KEY]",
+    )
+    return url(key(function))
+
+
+def server_at(url: str, signing_key: str | None) -> ServerApi:
+    """The server an operator named; INNGEST_DEV may hold `1`, which is the default address."""
+    text = url.strip()
+    if text.lower() in ("", "0", "1", "true", "false"):
+        text = DEFAULT_URL
+    if "://" not in text:
+        text = f"http://{text}"
+    return ServerApi(text, signing_key)
+
+
+def segment(text: str) -> str:
+    """Text as one segment of a path."""
+    return quote(text, safe="")

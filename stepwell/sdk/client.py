@@ -9,7 +9,7 @@ import json
 import logging
 import os
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
@@ -349,7 +349,7 @@ class Inngest:
         throttle: Throttle | None = None,
         timeouts: Timeouts | None = None,
         singleton: Singleton | None = None,
-        trigger: Trigger | list[Trigger] | list[TriggerEvent] | list[TriggerCron],
+        trigger: Trigger | Sequence[Trigger],
     ) -> FunctionDecorator:
         """Make a durable function of the handler this decorates, `async def` or `def`.
 
@@ -374,10 +374,11 @@ class Inngest:
 
         Raises FunctionConfigInvalidError naming the option, its value and the fix.
         """
-        triggers = trigger if isinstance(trigger, list) else [trigger]
+        if isinstance(trigger, TriggerEvent | TriggerCron):
+            trigger = [trigger]
         return self._decorator(
             fn_id,
-            list(triggers),
+            list(trigger),
             {
                 "batch_events": batch_events,
                 "cancel": cancel,

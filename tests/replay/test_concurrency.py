@@ -129,7 +129,7 @@ async def test_anyio_streams_and_limits_between_branches() -> None:
         async def consume() -> None:
             async with receive:
                 async for item in receive:
-                    found.append(await ctx.step.run("eat", give, item * 10))
+                    found.append(await ctx.step.run("eat", give, item * 10))  # noqa: PERF401
 
         async with anyio.create_task_group() as group:
             group.start_soon(produce)

@@ -1,0 +1,393 @@
+"""What any framework adapter must do, run against a real server of that framework.
+
+Subclass `AdapterContract` in a test module and say how to serve:
+
+    class TestMyFramework(AdapterContract):
+        framework = "my_framework"
+
+        @contextmanager
+        def serving(self, client, functions, *, mount="", **options):
+            ...start a server on a free port of 127.0.0.1...
+            yield "http://127.0.0.1:1234"
+
+`options` are those of the adapter's `serve`; with `mount` the application is mounted below that
+path. Sources: features E.1; http.md 2, 4, 5, 6.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve import handler as serve_handler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.settings import Streaming
+from stepwell.testing.adapter_peer import (
+    APP,
+    PATIENCE_SECONDS,
+    Endpoint,
+    InngestServer,
+    call_body,
+    now_ms,
+    send,
+)
+from stepwell.wire.execution import decode_streamed
+from stepwell.wire.identifier import step_hash
+from stepwell.wire.signature import sign, verify
+
+KEY = "signkey-test-0123456789abcdef"
+FALLBACK = "signkey-test-fedcba9876543210"
+STRANGER = "signkey-test-00000000"
+BODY_BYTES = 20_000_000
+FUNCTIONS = 7
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+class AdapterContract:
+    """The tests. `in_process_disconnect` says whether a lost client ends an asynchronous call."""
+
+    framework = ""
+    notices_disconnects = True
+
+    def serving(
+        self,
+        client: Inngest,
+        functions: Sequence[Function[Any]],
+        *,
+        mount: str = "",
+        **options: Any,
+    ) -> AbstractContextManager[str]:
+        """Serve these functions with the adapter; gives the origin of a listening server."""
+        raise NotImplementedError(f"{type(self).__name__} must say how to serve")
+
+    @contextmanager
+    def endpoint(
+        self, *, mount: str = "", cloud: bool = False, **options: Any
+    ) -> Generator[Endpoint, None, None]:
+        """An app that is served, and the server it registers at."""
+        server = InngestServer()
+        client = Inngest(
+            app_id=APP,
+            is_production=cloud,
+            base_url=server.url,
+            signing_key=KEY if cloud else None,
+            signing_key_fallback=FALLBACK if cloud else None,
+        )
+        endpoint = Endpoint(server, client)
+        try:
+            with self.serving(client, endpoint.functions, mount=mount, **options) as origin:
+                endpoint.url = origin + mount + SERVE_PATH_DEFAULT
+                yield endpoint
+        finally:
+            endpoint.released.set()
+            server.close()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dev(cls) -> Iterator[Endpoint]:
+        """An endpoint in development mode."""
+        with cls().endpoint() as endpoint:
+            yield endpoint
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def cloud(cls) -> Iterator[Endpoint]:
+        """An endpoint that checks signatures and refuses unsigned syncs."""
+        with cls().endpoint(cloud=True, enable_unauthed_sync=False) as endpoint:
+            yield endpoint
+
+    # Calls
+
+    @pytest.mark.parametrize("function", ["async", "sync"])
+    def test_a_step_runs_and_then_the_function_returns(self, dev: Endpoint, function: str) -> None:
+        """Both colours, in every adapter."""
+        first = dev.call(function, {"said": "größer"})
+        assert first.status == 206
+        assert [(op["op"], op["id"], op["data"]) for op in first.json] == [
+            ("StepRun", step_hash("one"), "ü")
+        ]
+        last = dev.call(function, {"said": "größer"}, steps={step_hash("one"): {"data": "ü"}})
+        assert (last.status, last.json) == (200, ["ü", "größer"])
+
+    def test_every_answer_names_the_sdk(self, dev: Endpoint) -> None:
+        """Without these headers a server does not believe the answer (http.md 6.5)."""
+        headers = {"traceparent": "00-1-2-01", "tracestate": "a=b"}
+        answers = [
+            dev.call("async"),
+            send("POST", dev.call_url("unknown"), call_body({}, {}), headers),
+            send("GET", dev.url),
+            send("PUT", dev.url),
+        ]
+        for answer in answers:
+            assert answer.headers["x-inngest-sdk"].startswith("inngest-py:v")
+            assert answer.headers["x-inngest-req-version"] == "2"
+            assert answer.headers["x-inngest-framework"] == self.framework
+            assert answer.headers["x-inngest-sdk-handled"] == "true"
+            assert answer.headers["content-type"] == "application/json"
+            assert "comm_handler;dur=" in answer.headers["server-timing"]
+            assert "x-inngest-signature" not in answer.headers
+        assert answers[1].headers["traceparent"] == "00-1-2-01"
+        assert answers[1].headers["tracestate"] == "a=b"
+
+    def test_letters_beyond_ascii_survive(self, dev: Endpoint) -> None:
+        """In the query, in the body, in the answer."""
+        answer = dev.call("grüße", {"to": "Ödön 🦀"})
+        assert (answer.status, answer.json) == (200, "日本 Ödön 🦀")
+
+    def test_large_bodies_arrive_whole(self, dev: Endpoint) -> None:
+        """State may reach 32 MB."""
+        answer = dev.call("size", {"text": "x" * BODY_BYTES})
+        assert (answer.status, answer.json) == (200, BODY_BYTES)
+
+    def test_state_that_is_too_large_is_fetched(self, dev: Endpoint) -> None:
+        """`use_api`: steps and events come from the server (http.md 7.1)."""
+        run = "/v0/runs/01M82BFDSEAXH732SHZM7R2J1X"
+        event = {"name": "contract/event", "data": {"said": "fetched"}, "id": "e", "ts": 1}
+        dev.server.answers[f"{run}/batch"] = (200, [event])
+        dev.server.answers[f"{run}/actions"] = (200, {step_hash("one"): {"data": "kept"}})
+        answer = dev.call("async", use_api=True, events=[])
+        assert (answer.status, answer.json) == (200, ["kept", "fetched"])
+        dev.server.answers[f"{run}/actions"] = (410, {"error": "gone"})
+        answer = dev.call("async", use_api=True, events=[])
+        assert answer.status == 500
+        assert "gone" in answer.json["message"]
+
+    def test_failures_are_told(self, dev: Endpoint) -> None:
+        """A function's own, a function nobody has, a call that is none."""
+        own = dev.call("fails")
+        assert (own.status, own.json["name"], own.json["message"]) == (
+            500,
+            "ValueError",
+            "on purpose",
+        )
+        unknown = dev.call("unknown")
+        assert (unknown.status, unknown.json["code"]) == (500, "function_not_found")
+        assert "contract-async" in unknown.json["message"]
+        nothing = send("POST", dev.call_url("async"), b"")
+        assert (nothing.status, nothing.json["code"]) == (500, "body_invalid")
+        assert "Missing request body" in nothing.json["message"]
+        broken = send("POST", dev.call_url("async"), b"{")
+        assert (broken.status, broken.json["code"]) == (500, "body_invalid")
+        unnamed = send("POST", dev.url, call_body({}, {}))
+        assert (unnamed.status, unnamed.json["code"]) == (500, "query_param_missing")
+
+    def test_plain_functions_block_nobody(self, dev: Endpoint) -> None:
+        """While one waits, others are answered."""
+        answers: list[Any] = []
+        waiter = threading.Thread(target=lambda: answers.append(dev.call("waits")))
+        waiter.start()
+        assert dev.waiting.wait(PATIENCE_SECONDS)
+        assert dev.call("async").status == 206
+        assert dev.call("sync").status == 206
+        dev.released.set()
+        waiter.join(PATIENCE_SECONDS)
+        dev.released.clear()
+        assert [(answer.status, answer.json) for answer in answers] == [(200, "released")]
+
+    # Methods, probes, introspection
+
+    def test_other_methods_are_not_allowed(self, dev: Endpoint) -> None:
+        """405, whoever says it."""
+        assert send("DELETE", dev.url).status == 405
+
+    def test_introspection(self, dev: Endpoint) -> None:
+        """What anybody may know in development."""
+        answer = send("GET", dev.url)
+        assert answer.status == 200
+        assert answer.json["function_count"] == FUNCTIONS
+        assert answer.json["mode"] == "dev"
+        assert "app_id" not in answer.json
+        assert send("GET", dev.url, headers={"x-inngest-server-kind": "cloud"}).status == 403
+
+    def test_signed_introspection(self, cloud: Endpoint) -> None:
+        """What the server may know; strangers learn nothing."""
+        _is_unauthorized(send("GET", cloud.url))
+        answer = send("GET", cloud.url, headers={"x-inngest-signature": sign(b"", KEY, now_ms())})
+        assert answer.status == 200
+        assert answer.json["app_id"] == APP
+        assert answer.json["framework"] == self.framework
+        assert answer.json["authentication_succeeded"] is True
+
+    def test_trust_probe(self, dev: Endpoint, cloud: Endpoint) -> None:
+        """Signed with or without a body."""
+        assert send("POST", f"{dev.url}?probe=trust").json is None
+        assert send("POST", f"{dev.url}?probe=other").status == 400
+        _is_unauthorized(send("POST", f"{cloud.url}?probe=trust"))
+        for body in (b"", b"{}"):
+            headers = {"x-inngest-signature": sign(body, KEY, now_ms())}
+            answer = send("POST", f"{cloud.url}?probe=trust", body, headers)
+            assert (answer.status, answer.body) == (200, b"null")
+            verify(answer.body, answer.headers["x-inngest-signature"], [KEY], now_ms())
+
+    # Signatures
+
+    @pytest.mark.parametrize("key", [KEY, FALLBACK])
+    def test_answers_are_signed_with_the_key_that_asked(self, cloud: Endpoint, key: str) -> None:
+        """The key of the request, be it the one that is being phased out (http.md 2.4)."""
+        answer = cloud.call("async", key=key)
+        assert answer.status == 206
+        verify(answer.body, answer.headers["x-inngest-signature"], [key], now_ms())
+
+    @pytest.mark.parametrize(
+        "case", ["missing", "stranger", "expired", "future", "other body", "junk"]
+    )
+    def test_bad_signatures_are_refused(self, cloud: Endpoint, case: str) -> None:
+        """401, with nothing that tells what lives here."""
+        body = call_body({}, {})
+        signature = {
+            "missing": None,
+            "stranger": sign(body, STRANGER, now_ms()),
+            "expired": sign(body, KEY, now_ms() - 301_000),
+            "future": sign(body, KEY, now_ms() + 320_000),
+            "other body": sign(body + b" ", KEY, now_ms()),
+            "junk": "junk",
+        }[case]
+        headers = {} if signature is None else {"x-inngest-signature": signature}
+        _is_unauthorized(send("POST", cloud.call_url("async"), body, headers))
+
+    def test_a_signature_over_the_canonical_form_is_enough(self, cloud: Endpoint) -> None:
+        """Whatever a proxy did to the white space."""
+        body = call_body({"said": "ß"}, {})
+        loose = json.dumps(json.loads(body), indent=1).encode()
+        headers = {"x-inngest-signature": sign(body, KEY, now_ms())}
+        assert send("POST", cloud.call_url("async"), loose, headers).status == 206
+
+    # Syncs
+
+    def test_sync_out_of_band(self, dev: Endpoint) -> None:
+        """PUT makes the app register itself, and reports how that went."""
+        dev.server.asked.clear()
+        headers = {"x-inngest-server-kind": "dev"}
+        body = b'{"url":"http://ignored.test"}'
+        answer = send("PUT", f"{dev.url}?deployId=d-1", body, headers)
+        assert (answer.status, answer.json) == (
+            200,
+            {"message": "Successfully registered", "modified": True},
+        )
+        assert answer.headers["x-inngest-sync-kind"] == "out_of_band"
+        ((method, path, asked, body_sent),) = dev.server.asked
+        assert (method, path) == ("POST", "/fn/register?deployId=d-1")
+        assert asked["x-inngest-framework"] == self.framework
+        assert asked["x-inngest-expected-server-kind"] == "dev"
+        assert body_sent["url"] == dev.url
+        assert body_sent["appName"] == APP
+        urls = [fn["steps"]["step"]["runtime"]["url"] for fn in body_sent["functions"]]
+        assert len(urls) == FUNCTIONS
+        assert urls[0] == f"{dev.url}?fnId=contract-async&stepId=step"
+
+    def test_a_refused_sync_is_told(self, dev: Endpoint) -> None:
+        """With the server's own words and status."""
+        dev.server.answers["/fn/register"] = (400, {"error": "At least one function is invalid"})
+        try:
+            answer = send("PUT", dev.url)
+        finally:
+            dev.server.answers["/fn/register"] = (200, {"ok": True})
+        assert (answer.status, answer.json["message"]) == (400, "At least one function is invalid")
+        assert answer.json["modified"] is False
+        mismatch = send("PUT", dev.url, headers={"x-inngest-server-kind": "cloud"})
+        assert (mismatch.status, mismatch.json["code"]) == (400, "server_kind_mismatch")
+
+    def test_sync_in_band(self, cloud: Endpoint) -> None:
+        """The configuration in the answer itself; the request must be signed."""
+        body = b'{"url":"https://app.test/api/inngest"}'
+        headers = {"x-inngest-sync-kind": "in_band", "x-inngest-server-kind": "cloud"}
+        _is_unauthorized(send("PUT", cloud.url, body, headers))
+        headers["x-inngest-signature"] = sign(body, KEY, now_ms())
+        answer = send("PUT", cloud.url, body, headers)
+        assert answer.status == 200
+        assert answer.headers["x-inngest-sync-kind"] == "in_band"
+        verify(answer.body, answer.headers["x-inngest-signature"], [KEY], now_ms())
+        assert answer.json["url"] == "https://app.test/api/inngest"
+        assert answer.json["framework"] == self.framework
+        assert len(answer.json["functions"]) == FUNCTIONS
+
+    def test_unsigned_syncs_can_be_forbidden(self, cloud: Endpoint) -> None:
+        """In production, where somebody asked for it."""
+        _is_unauthorized(send("PUT", cloud.url))
+        headers = {"x-inngest-signature": sign(b"", KEY, now_ms())}
+        assert send("PUT", cloud.url, b"", headers).status == 200
+        assert cloud.server.asked[-1][2]["authorization"].startswith("Bearer signkey-test-")
+
+    # Where it is served
+
+    def test_mounted_below_a_path(self) -> None:
+        """A sub-application knows where it is."""
+        with self.endpoint(mount="/sub") as endpoint:
+            assert endpoint.call("async").status == 206
+            send("PUT", endpoint.url)
+            assert endpoint.server.asked[-1][3]["url"] == endpoint.url
+            assert "/sub/api/inngest" in endpoint.url
+
+    def test_behind_a_proxy(self) -> None:
+        """What the proxy says counts where it is trusted."""
+        with self.endpoint(trust_proxy=True) as endpoint:
+            send(
+                "PUT",
+                endpoint.url,
+                headers={"x-forwarded-proto": "https", "x-forwarded-host": "app.test"},
+            )
+            assert endpoint.server.asked[-1][3]["url"] == "https://app.test/api/inngest"
+
+    def test_origin_and_path_can_be_told(self) -> None:
+        """`serve_origin` and `public_path` win over what the request says."""
+        told: dict[str, Any] = {"serve_origin": "https://app.test", "public_path": "/elsewhere"}
+        with self.endpoint(**told) as endpoint:
+            send("PUT", endpoint.url)
+            assert endpoint.server.asked[-1][3]["url"] == "https://app.test/elsewhere"
+
+    # Streaming
+
+    @pytest.fixture
+    def streaming(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+        """An endpoint that streams, with quick keep-alives."""
+        monkeypatch.setattr(serve_handler, "KEEP_ALIVE_SECONDS", 0.05)
+        with self.endpoint(cloud=True, streaming=Streaming.FORCE) as endpoint:
+            yield endpoint
+
+    @pytest.mark.parametrize("function", ["lingers", "waits"])
+    def test_streamed_answers(self, streaming: Endpoint, function: str) -> None:
+        """201 and spaces at once, the answer at the end (http.md 6.10)."""
+        threading.Timer(0.2, streaming.released.set).start()
+        answer = streaming.call(function, key=KEY)
+        assert answer.status == 201
+        assert answer.headers["x-inngest-sdk"].startswith("inngest-py:v")
+        assert answer.body.startswith(b"  ")
+        inner = decode_streamed(answer.body)
+        assert (inner.status, inner.body) == (200, b'"released"')
+        verify(inner.body, inner.headers["x-inngest-signature"], [KEY], now_ms())
+
+    def test_what_needs_no_function_is_not_streamed(self, streaming: Endpoint) -> None:
+        """Probes and refusals are answered at once."""
+        _is_unauthorized(streaming.call("async"))
+        headers = {"x-inngest-signature": sign(b"", KEY, now_ms())}
+        assert send("POST", f"{streaming.url}?probe=trust", b"", headers).status == 200
+        assert streaming.call("unknown", key=KEY).status == 500
+
+    def test_clients_that_go_away_do_no_harm(self, streaming: Endpoint) -> None:
+        """The connection is cut in the middle of a stream; others are served as before."""
+        body = call_body({}, {})
+        parts = urlsplit(streaming.call_url("lingers"))
+        with socket.create_connection((parts.hostname, parts.port), PATIENCE_SECONDS) as cut:
+            cut.sendall(
+                f"POST {parts.path}?{parts.query} HTTP/1.1\r\nhost: x\r\n"
+                f"x-inngest-signature: {sign(body, KEY, now_ms())}\r\n"
+                f"content-length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            assert b" 201 " in cut.recv(1000)
+        if self.notices_disconnects:
+            assert streaming.left.wait(PATIENCE_SECONDS)
+        streaming.released.set()
+        assert streaming.call("async", key=KEY).status == 201
+
+
+def _is_unauthorized(answer: Any) -> None:
+    assert (answer.status, answer.body) == (401, b'{"message":"Unauthorized"}')
+    assert not [name for name in answer.headers if name in {"x-inngest-sdk", "x-inngest-framework"}]

@@ -1,0 +1,42 @@
+"""FastAPI keeps the contract of adapters, on uvicorn."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import fastapi
+
+import stepwell
+import stepwell.fast_api
+from stepwell.testing.adapter_contract import AdapterContract
+from tests.contract.adapters.servers import uvicorn_serves
+
+
+class TestFastApi(AdapterContract):
+    framework = "fast_api"
+
+    def serving(
+        self, client: Any, functions: Any, *, mount: str = "", **options: Any
+    ) -> AbstractContextManager[str]:
+        app = fastapi.FastAPI()
+        stepwell.fast_api.serve(app, client, functions, **options)
+        if mount:
+            outer = fastapi.FastAPI()
+            outer.mount(mount, app)
+            return uvicorn_serves(outer)
+        return uvicorn_serves(app)
+
+
+def test_the_route_is_not_documented() -> None:
+    app = fastapi.FastAPI()
+    stepwell.fast_api.serve(app, stepwell.Inngest(app_id="a", is_dev=True), [])
+    assert app.openapi()["paths"] == {}
+
+
+def test_the_path_can_be_told(monkeypatch: Any) -> None:
+    client = stepwell.Inngest(app_id="a", is_dev=True)
+    app = fastapi.FastAPI()
+    stepwell.fast_api.serve(app, client, [], serve_path="/x/inngest")
+    monkeypatch.setenv("INNGEST_SERVE_PATH", "y/inngest")
+    stepwell.fast_api.serve(app, client, [])
+    paths = [getattr(route, "path", "") for route in app.routes]
+    assert paths[-2:] == ["/x/inngest", "/y/inngest"]

@@ -88,7 +88,8 @@ def return_pages(connection: sqlite3.Connection) -> int:
     for _ in range(FREE_PAGES_STEPS_MAX):
         if not free:
             break
-        connection.execute(f"PRAGMA incremental_vacuum({FREE_PAGES_STEP})").fetchall()
+        # As a script, because a single statement would stop after its first page.
+        connection.executescript(f"PRAGMA incremental_vacuum({FREE_PAGES_STEP})")
         left = _free_pages(connection)
         if left >= free:
             break

@@ -51,6 +51,7 @@ CREATE TABLE run_event (
     run INTEGER NOT NULL,
     PRIMARY KEY (event_id, run)
 ) WITHOUT ROWID;
+CREATE INDEX run_event_by_run ON run_event (run);
 
 CREATE TABLE step (
     run INTEGER NOT NULL,

@@ -1,0 +1,110 @@
+"""The log is copied back, and space is given back, beside the writer."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stepwell.server.store.sqlite import keeper
+from stepwell.server.store.sqlite.connection import open_keeper, open_reader, open_writer
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "a.db")
+
+
+@pytest.fixture
+def writer(path: str) -> Iterator[sqlite3.Connection]:
+    connection = open_writer(path, "relaxed")
+    connection.execute("CREATE TABLE t (x BLOB)")
+    yield connection
+    connection.close()
+
+
+def fill(writer: sqlite3.Connection, rows: int) -> None:
+    writer.execute("BEGIN")
+    writer.executemany("INSERT INTO t VALUES (?)", [(b"x" * 3_000,)] * rows)
+    writer.execute("COMMIT")
+
+
+def size(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+def test_the_log_is_copied_back_and_written_anew_from_its_beginning(
+    writer: sqlite3.Connection, path: str
+) -> None:
+    connection = open_keeper(path)
+    fill(writer, 500)
+    before = size(f"{path}-wal")
+    assert keeper.copy_back(connection, path)
+    assert size(path) > 500 * 3_000
+    for _ in range(5):
+        fill(writer, 400)
+        assert keeper.copy_back(connection, path)
+    assert size(f"{path}-wal") <= before
+    connection.close()
+
+
+def test_a_reader_that_stays_only_delays_it(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "LOG_FILE_BYTES_MAX", 1_000)
+    connection, reader = open_keeper(path), open_reader(path)
+    fill(writer, 10)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (10,)
+    fill(writer, 10)
+    assert not keeper.copy_back(connection, path)
+    reader.execute("COMMIT")
+    assert keeper.copy_back(connection, path)
+    assert size(f"{path}-wal") == 0
+    reader.close()
+    connection.close()
+
+
+def test_free_pages_go_back_to_the_system(writer: sqlite3.Connection, path: str) -> None:
+    connection = open_keeper(path)
+    fill(writer, 1_000)
+    keeper.copy_back(connection, path)
+    full = size(path)
+    writer.execute("DELETE FROM t WHERE rowid > 10")
+    assert keeper.return_pages(connection) == 0
+    keeper.copy_back(connection, path)
+    assert size(path) < full / 10
+    connection.close()
+
+
+def test_one_tidying_is_bounded(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FREE_PAGES_STEP", 10)
+    monkeypatch.setattr(keeper, "FREE_PAGES_STEPS_MAX", 3)
+    connection = open_keeper(path)
+    fill(writer, 500)
+    writer.execute("DELETE FROM t")
+    free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    assert keeper.return_pages(connection) == free - 30
+    connection.close()
+
+
+def test_the_thread_does_both_when_told(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "LOG_BYTES", 1_000)
+    monkeypatch.setattr(keeper, "LOG_FILE_BYTES_MAX", 1_000)
+    fill(writer, 100)
+    writer.execute("DELETE FROM t")
+    kept = keeper.Keeper(path)
+    kept.wrote(999)
+    kept.tidy()
+    kept.wrote(1)
+    deadline = time.monotonic() + 10
+    while writer.execute("PRAGMA freelist_count").fetchone()[0] or size(f"{path}-wal"):
+        kept.wrote(1_000)
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    kept.stop()

@@ -123,12 +123,9 @@ class Engine:
             retention_ms=self._retention_ms,
             grace_s=self._grace_s,
         )
-        port = _InProcess(node, asyncio.get_running_loop())
         await node.start()
         for client, functions in self._apps:
-            await _register(node, client, functions)
-            node.reach(client.app_id, _driver(node, client, functions), self._concurrency)
-            client.event_port = port
+            await attach(node, client, functions, concurrency=self._concurrency)
 
     async def stop(self) -> None:
         """Let calls under way end, then close the database. What is left goes on next time."""
@@ -174,6 +171,23 @@ class Engine:
             raise LookupError(f"event {event_id} started no run: does a function listen to it?")
         run = await self.node.run_ended(runs[0].id, timeout_seconds)
         return _output(run)
+
+
+async def attach(
+    node: Node,
+    client: Inngest,
+    functions: Sequence[Function[Any]],
+    *,
+    concurrency: int = CONCURRENCY,
+) -> None:
+    """Serve an app's functions from this process, on a node that runs on the current loop.
+
+    `functions` are all that may be called, companions included (`Function.served`). From now on
+    the client's events go to the node.
+    """
+    await _register(node, client, functions)
+    node.reach(client.app_id, _driver(node, client, functions), concurrency)
+    client.event_port = _InProcess(node, asyncio.get_running_loop())
 
 
 class RunFailed(Exception):
@@ -281,4 +295,4 @@ class _InProcess:
         return Delivery(200, ids)
 
 
-__all__ = ["Engine", "RunFailed", "StepRefused"]
+__all__ = ["Engine", "RunFailed", "StepRefused", "attach"]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from stepwell.cli.functions_here import functions_here
 from stepwell.cli.functions_part import FunctionsPart
 from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
 from stepwell.cli.options import configured, setting_options
@@ -16,9 +17,13 @@ from stepwell.server.config import Command
 from stepwell.server.serving import Server
 
 
-@click.command("dev", short_help="Run a server for development.")
+@click.command("dev")
 @click.argument("targets", nargs=-1, metavar="[MODULE:CLIENT_OR_APP ...]")
-@click.option("--no-reload", is_flag=True, help="Do not follow changes of the functions' files.")
+@click.option(
+    "--no-reload",
+    is_flag=True,
+    help="Do not follow changes of files; clients are served in the server's own process.",
+)
 @setting_options(Command.DEV)
 @log_options
 def dev(
@@ -52,6 +57,8 @@ def dev(
 
 def _beside(targets: tuple[str, ...], *, reload: bool) -> Beside:
     def functions(server: Server) -> AbstractAsyncContextManager[None]:
-        return FunctionsPart(server, targets, Path.cwd()).running(reload=reload)
+        if reload:
+            return FunctionsPart(server, targets, Path.cwd()).running(reload=True)
+        return functions_here(server, targets, Path.cwd())
 
     return functions

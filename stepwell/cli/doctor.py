@@ -22,7 +22,7 @@ class _Diagnosis:
         self.stranded = stranded
 
 
-@click.command("doctor", short_help="Look for runs that nothing will ever move.")
+@click.command("doctor")
 @click.option(
     "--database",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

@@ -1,7 +1,8 @@
 """The process that holds the functions of `stepwell dev`: imports them and serves them.
 
-It reports once, in a file: where each target is served and which files it consists of, or why it
-cannot be served. It ends when it is told to, after the calls under way, or when its parent is gone.
+It is given its order as one line of standard input, and reports once, in a file: where each target
+is served and which files it consists of, or why it cannot be served. It ends when it is told to,
+after the calls under way, or when its parent is gone.
 """
 
 import asyncio
@@ -70,8 +71,11 @@ class _Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Do what the order says that is the first argument."""
-    order = msgspec.json.decode(sys.argv[1], type=Order)
+    """Wait for an order on standard input, and do it."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    order = msgspec.json.decode(line, type=Order)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     asyncio.run(_serve(order))
 
@@ -169,7 +173,16 @@ def _words(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SystemExit):
         return f"the module ended the process while it was imported (exit code {error.code})"
-    return "".join(traceback.format_exception(error)).rstrip()
+    told = traceback.TracebackException.from_exception(error)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not _is_machinery(frame.filename)]
+    )
+    return "".join(told.format()).rstrip()
+
+
+def _is_machinery(filename: str) -> bool:
+    """Whether a frame is ours or the import system's, which tell the user nothing."""
+    return filename == __file__ or "importlib" in filename or filename.endswith("cli/target.py")
 
 
 def _end_with_parent(parent: int) -> None:

@@ -1,16 +1,47 @@
-"""The command line: its verbs, and nothing of what they do."""
+"""The command line: its verbs, and nothing of what they do.
 
+A verb is imported when it is called for: sending an event must not wait for a server's imports.
+"""
+
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-from stepwell.cli.dev import dev
-from stepwell.cli.doctor import doctor
 from stepwell.cli.log_setup import LogChoice, log_options
-from stepwell.cli.run import run
-from stepwell.cli.runs import runs
-from stepwell.cli.send import send
-from stepwell.cli.start import start
+
+_VERBS = {
+    "dev": "Run a server for development.",
+    "start": "Run a server for production.",
+    "send": "Send an event.",
+    "runs": "List the latest runs.",
+    "run": "Tell what a run did and what it waits for.",
+    "doctor": "Look for runs that nothing will ever move.",
+    "version": "Print the version.",
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands live in modules of their own, named like them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which they are needed."""
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb."""
+        if cmd_name not in _VERBS:
+            return None
+        if cmd_name == "version":
+            return show_version
+        found = getattr(import_module(f"stepwell.cli.{cmd_name}"), cmd_name)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Their help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_VERBS.items()))
 
 
 def package_version() -> str:
@@ -21,7 +52,10 @@ def package_version() -> str:
         return "unknown"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_version(), prog_name="stepwell")
 @log_options
 @click.pass_context
@@ -30,11 +64,7 @@ def main(context: click.Context, as_json: bool, verbose: bool, log_level: str | 
     context.obj = LogChoice(as_json=as_json, verbose=verbose, level=log_level)
 
 
-@main.command("version")
+@click.command("version")
 def show_version() -> None:
     """Print the version."""
     click.echo(package_version())
-
-
-for verb in (dev, start, send, runs, run, doctor):
-    main.add_command(verb)

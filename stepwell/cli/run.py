@@ -10,7 +10,7 @@ from stepwell.server.query.run_object import RunObject
 from stepwell.server.query.timeline import Span
 
 
-@click.command("run", short_help="Tell what a run did and what it waits for.")
+@click.command("run")
 @click.argument("run_id", metavar="ID")
 @click.option("--output", is_flag=True, help="Print the output alone, as JSON.")
 @server_options

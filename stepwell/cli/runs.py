@@ -19,7 +19,7 @@ COLOURS = {
 }
 
 
-@click.command("runs", short_help="List the latest runs.")
+@click.command("runs")
 @click.option("--status", multiple=True, metavar="TEXT", help="Only runs of this status; repeat.")
 @click.option("--function", multiple=True, metavar="ID", help="Only runs of this function; repeat.")
 @click.option("--app", multiple=True, metavar="NAME", help="Only runs of this app; repeat.")

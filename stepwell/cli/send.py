@@ -16,7 +16,7 @@ class _Sent(msgspec.Struct):
     ids: tuple[str, ...]
 
 
-@click.command("send", short_help="Send an event.")
+@click.command("send")
 @click.argument("name")
 @click.argument("data", default="{}", metavar="[JSON]")
 @click.option("--id", "event_id", metavar="TEXT", help="Id of the event: the same one counts once.")

@@ -12,7 +12,7 @@ from stepwell.cli.running import run_server, show_settings
 from stepwell.server.config import Command
 
 
-@click.command("start", short_help="Run a server for production.")
+@click.command("start")
 @setting_options(Command.START)
 @log_options
 def start(as_json: bool, verbose: bool, log_level: str | None, **given: Any) -> None:

@@ -122,6 +122,7 @@ LAYERS: dict[str, Layer] = {
             "server.config",
             "server.listening",
             "server.query",
+            "server.registration",
             "server.serving",
             "server.store",
         ),

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from aiohttp import web
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -99,7 +99,7 @@ class FakeServer:
 
     # --- for the test's thread ---------------------------------------------------------------
 
-    def __enter__(self) -> "FakeServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self
@@ -146,9 +146,11 @@ class FakeServer:
 
         async def stop() -> None:
             gateway.close(close_connections=False)
+            for connection in list(self.connections):
+                connection.port.abort()
+            await gateway.wait_closed()
 
         self._wait(stop())
-        self.cut()
 
     def start_gateway(self) -> None:
         """Take sockets again, on the same port."""
@@ -179,6 +181,7 @@ class FakeServer:
             connection.port.abort()
         if self._gateway is not None:
             self._gateway.close()
+            await self._gateway.wait_closed()
         await runner.cleanup()
 
     async def _open_gateway(self, port: int) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from tests.link.plan import check_all_is_well, suffer, troubled_link
 
-SEEDS = range(60)
-seen: Counter[str] = Counter()
+SEEDS = range(40)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -20,14 +19,16 @@ def test_whatever_happens_all_is_well_in_the_end(seed: int) -> None:
     suffer(link, chance, seconds=900, every_s=8)
     check_all_is_well(link)
     assert len(link.desk.calls) > 20
-    seen.update(link.worker.counts)
-    seen["seeds"] += 1
 
 
-def test_the_trouble_was_real() -> None:
+def test_the_trouble_is_real() -> None:
     """Random trouble that never reaches a rule proves nothing."""
-    if seen["seeds"] < len(SEEDS):
-        pytest.skip("only a part of the seeds ran")
+    seen: Counter[str] = Counter()
+    for seed in range(100, 120):
+        link = troubled_link(seed)
+        link.start()
+        suffer(link, Random(seed), seconds=900, every_s=8)
+        seen.update(link.worker.counts)
     for name in (
         *("reconnects", "drains", "duplicates", "heartbeats_missed", "leases_refused"),
         *("leases_extended", "flushed", "flush_failures", "replies_unacknowledged"),

@@ -22,7 +22,7 @@ from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
 from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.protocol import WorkerConfig
 from stepwell.sdk.connect.runner import Served
-from stepwell.sdk.connect.system import host_name, system_attributes
+from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.table import FunctionTable
@@ -74,10 +74,6 @@ class ConnectOptions:
     processes: int | None = None
     isolate_execution: bool | None = None
     loop_lag_warning: Seconds = 1.0
-    health_port: int | None = None
-    health_host: str = "127.0.0.1"
-    max_requests: int | None = None
-    max_rss_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +91,7 @@ class Plan:
     isolated: bool
     lag_s: float
     process_functions: frozenset[str]
+    processes: int
 
     def handshake(self) -> Handshake:
         """The HTTP half of the connection."""
@@ -132,6 +129,7 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
         isolated=_isolated(first, options),
         lag_s=_seconds("loop_lag_warning", options.loop_lag_warning),
         process_functions=_process_functions(served, options.executor),
+        processes=_processes(options),
     )
 
 
@@ -326,3 +324,10 @@ def _process_functions(
 def _check_executor(name: str, kind: object) -> None:
     if kind not in {"thread", "process"}:
         raise ConfigurationError(f'{name} = {kind!r}: say "thread" or "process"')
+
+
+def _processes(options: ConnectOptions) -> int:
+    told = options.processes
+    if told is not None and told < 1:
+        raise ConfigurationError(f"processes = {told!r}: give a whole number above 0")
+    return told or cpu_cores() or 1

@@ -152,21 +152,11 @@ class Runner:
 
     async def _call(self, execute: Execute) -> CallResponse:
         request = execute.request
-        app = self._apps[request.app_name]
-        function = app.table.find(request.function_slug)
-        if self._elsewhere is not None and self._elsewhere.holds(function.id):
-            return await self._elsewhere.call(request)
-        call = await with_state(call_in(request), app.client.api)
-        if not function.is_handler_async:
-            return await in_thread(handlers, _called_sync, function, call, app.client, request)
-        return await run_call(
-            function,
-            call,
-            client=app.client,
-            target=request.step_id or TARGET_DISCOVERY,
-            raw_request=request,
-            save=self._save(request.request_id) if execute.checkpointing else None,
-        )
+        elsewhere = self._elsewhere
+        if elsewhere is not None and elsewhere.holds(request.function_slug):
+            return await elsewhere.call(request)
+        save = self._save(request.request_id) if execute.checkpointing else None
+        return await answered(self._apps[request.app_name], request, save=save)
 
     # --- steps stored while a call goes on --------------------------------------------------------
 
@@ -200,6 +190,22 @@ class Runner:
         future = self._asked.pop((settled.request_id, settled.sequence), None)
         if future is not None:
             _resolve(future, settled)
+
+
+async def answered(app: Served, request: ExecutorRequest, *, save: Save | None) -> CallResponse:
+    """What a function of an app answers to a request. Raises for requests that are no good."""
+    function = app.table.find(request.function_slug)
+    call = await with_state(call_in(request), app.client.api)
+    if not function.is_handler_async:
+        return await in_thread(handlers, _called_sync, function, call, app.client, request)
+    return await run_call(
+        function,
+        call,
+        client=app.client,
+        target=request.step_id or TARGET_DISCOVERY,
+        raw_request=request,
+        save=save,
+    )
 
 
 def call_in(request: ExecutorRequest) -> CallRequest:

@@ -23,6 +23,7 @@ from stepwell.sdk.connect.mailbox import Mailbox
 from stepwell.sdk.connect.option import ConnectOptions, Plan
 from stepwell.sdk.connect.output import Finished, StateChanged
 from stepwell.sdk.connect.phase import ConnectionState
+from stepwell.sdk.connect.processes import ProcessPool
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input, Runner
 from stepwell.sdk.connect.shell import WorkerShell
@@ -226,7 +227,8 @@ class WorkerConnection:
 
     async def _serve(self) -> Finished:
         loop = asyncio.get_running_loop()
-        self._runner = Runner(self._plan.apps, loop=loop, elsewhere=None, logger=self._logger)
+        pool = self._process_pool()
+        self._runner = Runner(self._plan.apps, loop=loop, elsewhere=pool, logger=self._logger)
         directory = self._options.outbox_directory
         spool = None if directory is None else Spool(directory)
         watch = self._watch_signals()
@@ -238,6 +240,16 @@ class WorkerConnection:
         finally:
             if watch is not None:
                 watch.stop()
+            if pool is not None:
+                pool.close()
+
+    def _process_pool(self) -> ProcessPool | None:
+        plan = self._plan
+        if not plan.process_functions:
+            return None
+        return ProcessPool(
+            plan.apps, plan.process_functions, count=plan.processes, logger=self._logger
+        )
 
     def _watch_signals(self) -> SignalWatch | None:
         if not self._plan.signals:

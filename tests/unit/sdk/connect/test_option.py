@@ -1,0 +1,134 @@
+"""What a worker may be told, and the words of every refusal."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from stepwell.connect import connect
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.connect.option import ConnectOptions, plan
+from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
+from stepwell.sdk.trigger import TriggerEvent
+from stepwell.wire.signature import bearer
+
+KEY = "signkey-test-" + "ab" * 32
+
+
+async def handler(ctx: Any) -> None: ...
+
+
+def app(app_id: str = "app", **options: Any) -> Any:
+    client = Inngest(app_id=app_id, **{"is_production": False, **options})
+    made = client.create_function(fn_id="fn", trigger=TriggerEvent(event="x"))(handler)
+    return (client, [made])
+
+
+def refused(apps: Any, words: str, **options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        connect(apps, **options)
+
+
+def test_refusals_of_apps() -> None:
+    refused([], "no apps provided")
+    refused([app()[0]], r"apps\[0\] is <Inngest app>: give a pair")
+    refused([app(), app()], "Duplicate app id: app")
+    other = "http://other:1"
+    refused([app(), app("b", api_base_url=other)], "inconsistent app config: API base URL")
+    refused([app(), app("b", env="x")], "inconsistent app config: env")
+    refused([app(), app("b", signing_key=KEY)], "inconsistent app config: signing key")
+    cloud = {"is_production": True, "signing_key": KEY, "api_base_url": "http://127.0.0.1:8288"}
+    refused([app(), app("b", **cloud)], "inconsistent app config: (mode|API base URL)")
+
+
+def test_refusals_of_options() -> None:
+    refused([app()], "max_worker_concurrency = 0", max_worker_concurrency=0)
+    refused([app()], "outbox_bytes_max = 0", outbox_bytes_max=0)
+    refused([app()], "give_up_after = -1", give_up_after=-1)
+    refused([app()], "processes = 0", processes=0)
+    refused([app()], 'executor = .fibre.: say "thread" or "process"', executor="fibre")
+    refused([app()], "does not serve; it serves app-fn", executor={"other": "process"})
+    refused([app()], "must begin with ws:// or wss://", gateway_url="http://x")
+    refused([app()], "names no host", gateway_url="ws://")
+    refused([app()], "give one", gateway_url="ws://x", rewrite_gateway_endpoint=str)
+    refused([app(signing_key="signkey-test-xyz")], "signing_key: the signing key is malformed")
+
+
+def test_refusals_of_the_cloud() -> None:
+    with pytest.raises(SigningKeyMissingError, match="Signing key is required"):
+        connect([app(is_production=True)])
+    branch = "signkey-branch-" + "ab" * 32
+    refused([app(is_production=True, signing_key=branch)], "Environment is required")
+    connect([app(is_production=True)], signing_key=KEY)
+
+
+def settled(apps: Any = None, env: dict[str, str] | None = None, **options: Any) -> Any:
+    pair = app()
+    pair[0].set_env_vars(env or {})
+    return plan(apps or [pair], ConnectOptions(**options))
+
+
+def test_limits_come_from_the_option_then_the_environment() -> None:
+    name = "INNGEST_CONNECT_MAX_WORKER_CONCURRENCY"
+    assert settled().config.concurrency_max is None
+    assert settled(env={name: "7"}).config.concurrency_max == 7
+    assert settled(env={name: "7"}, max_worker_concurrency=3).config.concurrency_max == 3
+    for nonsense in ("0", "-1", "many", ""):
+        assert settled(env={name: nonsense}).config.concurrency_max is None
+
+
+def test_isolation_can_be_switched_off() -> None:
+    name = "INNGEST_CONNECT_ISOLATE_EXECUTION"
+    assert settled().isolated
+    assert not settled(env={name: "false"}).isolated
+    assert settled(env={name: "false"}, isolate_execution=True).isolated
+    assert not settled(isolate_execution=False).isolated
+
+
+def test_gateway_urls_keep_the_path_unless_given_one() -> None:
+    endpoint = "ws://inside:8289/v0/connect"
+    assert settled().rewrite is None
+    assert settled(gateway_url="wss://out:1").rewrite(endpoint) == "wss://out:1/v0/connect"
+    assert settled(gateway_url="wss://out/x").rewrite(endpoint) == "wss://out/x"
+    env = {"INNGEST_CONNECT_GATEWAY_URL": "ws://env:2/"}
+    assert settled(env=env).rewrite(endpoint) == "ws://env:2/v0/connect"
+
+
+def test_times_may_be_timedeltas() -> None:
+    config = settled(give_up_after=dt.timedelta(minutes=2), shutdown_timeout=1.5).config
+    assert config.give_up_after_s == 120
+    assert config.shutdown_timeout_s == 1.5
+    assert settled().config.give_up_after_s is None
+
+
+def test_keys_given_here_come_before_those_of_the_client() -> None:
+    other = "signkey-test-" + "cd" * 32
+    pair = app(signing_key=KEY, signing_key_fallback=other)
+    assert settled([pair]).tokens == (bearer(KEY), bearer(other))
+    assert settled([pair], signing_key=other).tokens == (bearer(other),)
+    assert settled().tokens == ()
+
+
+def test_a_process_is_chosen_by_either_id() -> None:
+    assert settled(executor={"fn": "process"}).process_functions == {"app-fn"}
+    assert settled(executor={"app-fn": "process"}).process_functions == {"app-fn"}
+    assert settled(executor="process").process_functions == {"app-fn"}
+    assert settled(executor={"fn": "thread"}).process_functions == frozenset()
+
+
+def test_failure_handlers_are_registered_too() -> None:
+    client = Inngest(app_id="app", is_production=False)
+    made = client.create_function(fn_id="fn", trigger=TriggerEvent(event="x"), on_failure=handler)(
+        handler
+    )
+    config = plan([(client, [made])], ConnectOptions()).config
+    functions = json.loads(config.apps[0].functions)
+    assert [f["id"] for f in functions] == ["app-fn", "app-fn-failure"]
+
+
+def test_instances_are_named_after_the_host_by_default() -> None:
+    import socket
+
+    assert settled().config.instance_id == socket.gethostname()
+    assert settled(instance_id="mine").config.instance_id == "mine"

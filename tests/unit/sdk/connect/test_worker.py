@@ -1,0 +1,608 @@
+"""The worker over real sockets, against our own gateway on another thread."""
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell.connect import (
+    ConnectApp,
+    ConnectionState,
+    RepliesUnsentError,
+    WorkerConnection,
+    WorkerError,
+    WorkerUnauthorizedError,
+    connect,
+)
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.errors import Error
+from stepwell.sdk.function import Function
+from stepwell.sdk.trigger import TriggerEvent
+from stepwell.testing.desk import Call
+from stepwell.wire.connect_word import Reply, ReplyStatus
+from stepwell.wire.signature import bearer
+from tests.fake_server import FakeServer, payload
+
+S = ConnectionState
+TRIGGER = TriggerEvent(event="test/event")
+KEY = "signkey-test-" + "ab" * 32
+OTHER_KEY = "signkey-test-" + "cd" * 32
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running
+
+
+def client_of(server: FakeServer, app_id: str = "app", **options: Any) -> Inngest:
+    return Inngest(app_id=app_id, is_production=False, api_base_url=server.url, **options)
+
+
+def function(client: Inngest, handler: Any, fn_id: str = "fn") -> Function[Any]:
+    return client.create_function(fn_id=fn_id, trigger=TRIGGER)(handler)
+
+
+async def answer(call: Call, within_s: float = 10.0) -> Reply:
+    limit = time.monotonic() + within_s
+    while call.answer is None:
+        assert time.monotonic() < limit, "no answer in time"
+        await asyncio.sleep(0.005)
+    return call.answer
+
+
+async def until(condition: Any, within_s: float = 10.0) -> None:
+    limit = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < limit, "did not come true in time"
+        await asyncio.sleep(0.005)
+
+
+def watched(apps: Any, **options: Any) -> tuple[WorkerConnection, list[ConnectionState]]:
+    states: list[ConnectionState] = []
+    return connect(apps, on_state_change=states.append, shutdown_signals=[], **options), states
+
+
+async def test_a_call_is_run_on_the_callers_loop_and_answered(server: FakeServer) -> None:
+    client, home = client_of(server), threading.get_ident()
+
+    async def handler(ctx: Any) -> dict[str, object]:
+        return {"here": threading.get_ident() == home, "name": ctx.event.name, "run": ctx.run_id}
+
+    worker, states = watched([(client, [function(client, handler)])])
+    assert worker.get_state() is S.CONNECTING
+    with pytest.raises(Error, match="connection not established"):
+        worker.get_connection_id()
+    task = asyncio.create_task(worker.start())
+    await worker.wait_for_state(S.ACTIVE)
+    call = server.call("app-fn")
+    reply = await answer(call)
+    assert reply.status is ReplyStatus.DONE
+    assert json.loads(reply.body) == {"here": True, "name": "test/event", "run": "run-1"}
+    assert reply.request_version == 2
+    assert reply.sdk_version.startswith("inngest-py:v")
+    assert worker.get_connection_id() == server.workers[0].connection_id
+    await worker.close()
+    assert worker.get_state() in {S.CLOSING, S.CLOSED}
+    await worker.closed()
+    await task
+    assert states == [S.ACTIVE, S.CLOSING, S.CLOSED]
+    assert server.ends == ["WORKER_SHUTDOWN"]
+    assert call.attempts == 1
+
+
+async def test_what_a_worker_says_of_itself(server: FakeServer) -> None:
+    one = client_of(server, "one", app_version="v7", env="branch")
+    two = client_of(server, "two", env="branch")
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker = connect(
+        [(one, [function(one, handler)]), ConnectApp(two, [function(two, handler)])],
+        instance_id="instance-7",
+        max_worker_concurrency=9,
+        shutdown_signals=[],
+        signing_key=KEY,
+    )
+    async with worker:
+        said = server.workers[0]
+    assert [app.name for app in said.apps] == ["one", "two"]
+    assert said.apps[0].version == "v7"
+    assert said.apps[1].version is None
+    (config,) = json.loads(said.apps[0].functions)
+    assert config["id"] == "one-fn"
+    runtime = config["steps"]["step"]["runtime"]
+    assert runtime == {"type": "ws", "url": "wss://connect?fnId=one-fn&stepId=step"}
+    assert said.instance_id == "instance-7"
+    assert said.concurrency_max == 9
+    assert said.environment == "branch"
+    assert said.framework == "connect"
+    assert said.sdk_language == "py"
+    assert json.loads(said.capabilities)["connect"] == "v1"
+    assert said.system.cpu_cores > 0
+    assert said.system.mem_bytes > 0
+    assert said.system.os != "unknown"
+    assert server.headers[0]["x-inngest-env"] == "branch"
+    assert server.headers[0]["content-type"] == "application/protobuf"
+    assert server.headers[0]["authorization"] == bearer(KEY)
+
+
+async def test_a_lost_connection_comes_back_at_once_with_one_start_call(
+    server: FakeServer,
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> str:
+        await asyncio.sleep(0.3)
+        return "kept"
+
+    worker, states = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        server.cut()
+        await until(lambda: len(server.starts) == 2)
+        await worker.wait_for_state(S.ACTIVE)
+        assert json.loads((await answer(call)).body) == "kept"
+        assert call.attempts == 1
+        assert len(server.starts) == 2
+    assert states == [S.ACTIVE, S.RECONNECTING, S.CONNECTING, S.ACTIVE, S.CLOSING, S.CLOSED]
+
+
+async def test_an_answer_given_while_the_gateway_is_away_is_flushed(server: FakeServer) -> None:
+    client = client_of(server)
+    release = asyncio.Event()
+
+    async def handler(ctx: Any) -> str:
+        await release.wait()
+        return "flushed"
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        server.stop_gateway()
+        await worker.wait_for_state(S.RECONNECTING)
+        release.set()
+        assert json.loads((await answer(call)).body) == "flushed"
+        assert server.flushed == [call.request_id]
+        server.start_gateway()
+        await worker.wait_for_state(S.ACTIVE)
+
+
+async def test_a_draining_gateway_is_replaced_while_the_call_goes_on(server: FakeServer) -> None:
+    client, runs = client_of(server), 0
+
+    async def handler(ctx: Any) -> str:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0.4)
+        return "once"
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        server.drain()
+        await until(lambda: len(server.workers) == 2)
+        await answer(call)
+        await until(lambda: len(server.connections) == 1)
+    assert runs == 1
+    assert server.starts[1].exclude_gateways == ("fake",)
+    assert server.flushed == []
+
+
+async def test_plain_functions_run_in_threads_side_by_side(server: FakeServer) -> None:
+    client, together = client_of(server), threading.Barrier(3)
+
+    def handler(ctx: Any) -> str:
+        together.wait(5)
+        return threading.current_thread().name
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        calls = [server.call("app-fn") for _ in range(3)]
+        names = {json.loads((await answer(call)).body) for call in calls}
+    assert len(names) == 3
+    assert not {"MainThread", "stepwell-connect"} & names
+
+
+async def test_a_blocked_loop_loses_neither_heartbeats_nor_leases(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> str:
+        until_then = time.monotonic() + 2.6
+        while time.monotonic() < until_then:
+            pass
+        return "done"
+
+    worker, _ = watched([(client, [function(client, handler)])], loop_lag_warning=0.3)
+    with caplog.at_level(logging.WARNING, "stepwell"):
+        async with worker:
+            began = time.monotonic()
+            call = server.call("app-fn")
+            await answer(call)
+            beats = worker.stats().counts["leases_extended"]
+            lag = worker.stats().loop_lag_worst_s
+    assert beats >= 2
+    assert call.attempts == 1
+    extended = [at - began for at in server.extensions]
+    assert extended
+    assert max(extended) < 2.6, "the lease was extended while the loop was blocked"
+    assert len(server.starts) == 1
+    assert lag > 2
+    said = [r.getMessage() for r in caplog.records if "blocked" in r.getMessage()]
+    assert "app-fn" in said[0]
+    assert "handler at " in said[0]
+    assert "test_worker.py" in said[0]
+
+
+async def test_a_refused_lease_cancels_the_function(server: FakeServer) -> None:
+    client, cancelled = client_of(server), asyncio.Event()
+
+    async def handler(ctx: Any) -> None:
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        server.within(lambda: setattr(call, "lease_id", "gone"))
+        await asyncio.wait_for(cancelled.wait(), 5)
+        await until(lambda: worker.stats().in_flight == ())
+        assert call.answer is None
+
+
+@pytest.mark.parametrize(
+    ("function_id", "body", "code"),
+    [
+        ("app-unknown", payload(), "function_not_found"),
+        ("app-fn", b"{not json", "body_invalid"),
+        ("app-fn", b'{"ctx":{}}', "body_invalid"),
+    ],
+)
+async def test_requests_that_are_no_good_are_answered_with_an_error(
+    server: FakeServer, function_id: str, body: bytes, code: str
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        reply = await answer(server.call(function_id, body))
+    assert reply.status is ReplyStatus.ERROR
+    assert json.loads(reply.body)["code"] == code
+
+
+async def test_failures_travel_as_errors(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None:
+        raise ValueError("no such luck")
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        reply = await answer(server.call("app-fn"))
+    assert reply.status is ReplyStatus.ERROR
+    assert not reply.no_retry
+    assert json.loads(reply.body)["name"] == "ValueError"
+    assert json.loads(reply.body)["message"] == "no such luck"
+
+
+async def test_steps_are_stored_while_the_call_goes_on_if_the_gateway_can(
+    server: FakeServer,
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> int:
+        first = await ctx.step.run("first", lambda: 20)
+        second = await ctx.step.run("second", lambda: 22)
+        return int(first + second)
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        reply = await answer(call)
+        assert reply.status is ReplyStatus.DONE
+        assert json.loads(reply.body) == 42
+        assert [json.loads(steps)[0]["data"] for steps in call.steps.values()] == [20, 22]
+        server.checkpoints = False
+        server.cut()
+        await until(lambda: len(server.workers) == 2)
+        plain = server.call("app-fn")
+        reply = await answer(plain)
+    assert reply.status is ReplyStatus.NOT_COMPLETED
+    assert json.loads(reply.body)[0]["data"] == 20
+    assert plain.steps == {}
+
+
+async def test_no_more_run_at_once_than_allowed(server: FakeServer) -> None:
+    client, running, most = client_of(server), 0, 0
+
+    async def handler(ctx: Any) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+
+    worker, _ = watched([(client, [function(client, handler)])], max_worker_concurrency=2)
+    async with worker:
+        for call in [server.call("app-fn") for _ in range(8)]:
+            await answer(call)
+    assert most == 2
+
+
+async def test_the_other_key_is_tried_for_start_and_flush(server: FakeServer) -> None:
+    server.tokens = {bearer(OTHER_KEY)}
+    client = client_of(server, signing_key=KEY, signing_key_fallback=OTHER_KEY)
+
+    async def handler(ctx: Any) -> str:
+        return "authorized"
+
+    server.silent = True
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: worker.stats().unacknowledged == 1)
+        server.cut()
+        await answer(call)
+        server.silent = False
+        assert server.flushed == [call.request_id]
+    tokens = [headers["authorization"] for headers in server.headers]
+    assert tokens[:2] == [bearer(KEY), bearer(OTHER_KEY)]
+
+
+async def test_refused_keys_are_an_exception(server: FakeServer) -> None:
+    server.tokens = {"Bearer of nothing"}
+    client = client_of(server, signing_key=KEY)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, states = watched([(client, [function(client, handler)])])
+    with pytest.raises(WorkerUnauthorizedError, match="unauthorized"):
+        await worker.start()
+    await worker.closed()
+    assert states[-1] is S.CLOSED
+    with pytest.raises(Error, match="will not become ACTIVE"):
+        await worker.wait_for_state(S.ACTIVE)
+    with pytest.raises(Error, match="called already"):
+        await worker.start()
+
+
+async def test_too_many_connections_are_said_plainly(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.api_status = 429
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    with caplog.at_level(logging.WARNING, "stepwell"):
+        task = asyncio.create_task(worker.start())
+        await worker.wait_for_state(S.RECONNECTING)
+        await worker.close(wait=True)
+        await task
+    assert "maximum number of concurrent connections" in caplog.text
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_closing_a_worker_that_never_connected_returns_at_once(
+    server: FakeServer, status: int
+) -> None:
+    server.api_status = status
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, states = watched([(client, [function(client, handler)])])
+    task = asyncio.create_task(worker.start())
+    await worker.wait_for_state(S.RECONNECTING)
+    began = time.monotonic()
+    await worker.close(wait=True)
+    await task
+    assert time.monotonic() - began < 1
+    assert S.ACTIVE not in states
+
+
+async def test_closing_before_starting() -> None:
+    client = Inngest(app_id="app", is_production=False)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    await worker.close(wait=True)
+    assert worker.get_state() is S.CLOSED
+    await worker.start()
+    await worker.closed()
+
+
+async def test_a_worker_may_be_told_to_give_up() -> None:
+    with FakeServer() as gone:
+        client = client_of(gone)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched([(client, [function(client, handler)])], give_up_after=0.3)
+    with pytest.raises(WorkerError, match="giving up"):
+        await worker.start()
+
+
+async def test_closing_waits_for_what_runs(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> str:
+        await asyncio.sleep(0.3)
+        return "finished"
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    task = asyncio.create_task(worker.start())
+    await worker.wait_for_state(S.ACTIVE)
+    call = server.call("app-fn")
+    await until(lambda: call.claimed)
+    await worker.close()
+    late = server.call("app-fn")
+    await worker.closed()
+    await task
+    assert call.answer is not None
+    assert late.attempts == 0
+
+
+async def test_a_shutdown_with_a_limit_cancels_what_runs(server: FakeServer) -> None:
+    client, cancelled = client_of(server), asyncio.Event()
+
+    async def handler(ctx: Any) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            cancelled.set()
+
+    worker, _ = watched([(client, [function(client, handler)])], shutdown_timeout=0.2)
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+    assert cancelled.is_set()
+
+
+async def test_pausing_and_resuming(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, states = watched([(client, [function(client, handler)])])
+    async with worker:
+        await worker.pause()
+        await until(lambda: not any(c.routable() for c in server.connections))
+        call = server.call("app-fn")
+        await asyncio.sleep(0.1)
+        assert call.attempts == 0
+        await worker.resume()
+        await answer(call)
+    assert states[:3] == [S.ACTIVE, S.PAUSED, S.ACTIVE]
+
+
+async def test_answers_outlive_the_process_in_a_directory(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    client, outbox = client_of(server), tmp_path / "outbox"
+
+    async def handler(ctx: Any) -> str:
+        return "spooled"
+
+    server.silent = True
+    worker, _ = watched([(client, [function(client, handler)])], outbox_directory=outbox)
+    task = asyncio.create_task(worker.start())
+    await worker.wait_for_state(S.ACTIVE)
+    call = server.call("app-fn")
+    await until(lambda: list(outbox.glob("*.reply")))
+    task.cancel()  # as if the process were killed: nothing is delivered any more
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert call.answer is None
+    again, _ = watched([(client, [function(client, handler)])], outbox_directory=outbox)
+    async with again:
+        assert json.loads((await answer(call)).body) == "spooled"
+        await until(lambda: not list(outbox.glob("*.reply")))
+    assert server.flushed == [call.request_id]
+
+
+async def test_answers_that_cannot_be_delivered_are_named(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepwell.sdk.connect.protocol.SETTLE_TIMEOUT_S", 0.3)
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> str:
+        return "lost"
+
+    server.silent = True
+    worker, _ = watched([(client, [function(client, handler)])])
+    task = asyncio.create_task(worker.start())
+    await worker.wait_for_state(S.ACTIVE)
+    call = server.call("app-fn")
+    await until(lambda: worker.stats().unacknowledged == 1)
+    server.api_status = 500
+    await worker.close()
+    with pytest.raises(RepliesUnsentError) as caught:
+        await task
+    assert caught.value.request_ids == (call.request_id,)
+
+
+async def test_without_isolation_everything_lives_on_one_loop(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> int:
+        names = {thread.name for thread in threading.enumerate()}
+        assert "stepwell-connect" not in names
+        return int(await ctx.step.run("one", lambda: 1))
+
+    worker, _ = watched([(client, [function(client, handler)])], isolate_execution=False)
+    async with worker:
+        call = server.call("app-fn")
+        assert json.loads((await answer(call)).body) == 1
+        assert len(call.steps) == 1
+
+
+async def test_the_gateway_can_be_reached_another_way(server: FakeServer) -> None:
+    client, seen = client_of(server), []
+
+    async def handler(ctx: Any) -> None: ...
+
+    def rewrite(endpoint: str) -> str:
+        seen.append(endpoint)
+        return endpoint.replace("127.0.0.1", "localhost")
+
+    worker, _ = watched([(client, [function(client, handler)])], rewrite_gateway_endpoint=rewrite)
+    async with worker:
+        pass
+    assert seen == [f"ws://127.0.0.1:{server.gateway_port}/v0/connect"]
+    direct, _ = watched(
+        [(client, [function(client, handler, "other")])],
+        gateway_url=f"ws://localhost:{server.gateway_port}",
+    )
+    async with direct:
+        pass
+
+
+async def test_a_rewrite_that_makes_nonsense_is_a_failed_start(
+    server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched(
+        [(client, [function(client, handler)])], rewrite_gateway_endpoint=lambda _: "http://x"
+    )
+    with caplog.at_level(logging.WARNING, "stepwell"):
+        task = asyncio.create_task(worker.start())
+        await worker.wait_for_state(S.RECONNECTING)
+        await worker.close(wait=True)
+        await task
+    assert "must begin with ws:// or wss://" in caplog.text
+
+
+async def test_an_exception_at_start_reaches_the_context_manager(server: FakeServer) -> None:
+    server.tokens = set()
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    with pytest.raises(WorkerUnauthorizedError):
+        async with worker:
+            raise AssertionError("never entered")

@@ -92,11 +92,16 @@ def failure_of(error: BaseException) -> Failure:
         members = {"name": "errors", "message": "", "errors": found["errors"], MARK: True}
         cause = cause if cause is not None else members
     return Failure(
-        name=str(found["name"]),
-        message=str(found["message"]),
-        stack=str(found["stack"]),
+        name=_text(found["name"]),
+        message=_text(found["message"]),
+        stack=_text(found["stack"]),
         cause=None if cause is None else msgspec.Raw(_encoded(cause)),
     )
+
+
+def _text(value: object) -> str:
+    """Text that can be written as UTF-8: without lone surrogates."""
+    return str(value).encode(errors="replace").decode()
 
 
 def _encoded(value: object) -> bytes:

@@ -25,7 +25,9 @@ from stepwell.sdk.execution.call import (
     Call,
     arguments,
     changed,
+    check_size,
     error_of,
+    ordinary,
     output_of,
     overridden,
     report_of,
@@ -55,7 +57,12 @@ class AsyncCall(Call):
     With `save` the handler goes on after each step that ran well here, once that is saved.
     """
 
-    def __init__(self, *given: Any, save: Save | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *given: Any,
+        save: Save | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*given, **options)
         self.watcher = self
         self.open = True
@@ -65,7 +72,8 @@ class AsyncCall(Call):
         self._waiting: dict[StepFuture, Met] = {}
         self._executing = 0
         self._idle = IdleWatch(self._survey, self._settle_one)
-        self._host = asyncio.current_task()
+        self._host = running_task()
+        self._host_cancels = self._host.cancelling()
         self._host_cancelled = False
         self._left: asyncio.Future[None] | None = None
         self._indexing_told = False
@@ -103,17 +111,15 @@ class AsyncCall(Call):
             if self.fresh and self.hooks is not None:
                 await self.hooks.before_execution()
             value = await main
-        except asyncio.CancelledError:
-            if self.answer is None:
-                raise
-            return self.answer
         except BaseException as error:
-            if self.answer is None and isinstance(error, Exception):
-                return await self._broke(error)
-            if self.answer is None or isinstance(error, KeyboardInterrupt | SystemExit):
+            if isinstance(error, asyncio.CancelledError) and self._is_cancelled():
                 raise
-            return self.answer
-        return await self._returned(value) if self.answer is None else self.answer
+            return self.answer or await self._broke(ordinary(error))
+        return self.answer or await self._returned(value)
+
+    def _is_cancelled(self) -> bool:
+        """Did somebody outside cancel the task the handler runs in?"""
+        return self._host.cancelling() > self._host_cancels
 
     async def _returned(self, value: object) -> CallResponse:
         try:
@@ -177,26 +183,32 @@ class AsyncCall(Call):
         met = self.meet(ask)
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
-        verdict = await self._verdict(met)
-        if isinstance(verdict, Run):
+        verdict = self._alone(met) if len(self._strands) == 1 else await self._turn(met)
+        if not isinstance(verdict, Run):
+            return self.decoded(met, await self._known(verdict), codec)
+        try:
             return await self._execute(verdict, handler, args, traits, codec)
-        return self.decoded(met, await self._known(verdict), codec)
+        finally:
+            self._executing -= 1
+            if self._waiting:
+                self._idle.soon()
 
     async def perform(self, ask: Ask) -> msgspec.Raw:
         """Meet a step that the server does: its known result, as JSON."""
-        return await self._known(await self._verdict(self.meet(ask)))
+        met = self.meet(ask)
+        verdict = self._alone(met) if len(self._strands) == 1 else await self._turn(met)
+        return await self._known(verdict)
 
-    async def _verdict(self, met: Met) -> Verdict:
-        if len(self._strands) > 1:
-            return await self._turn(met)
-        verdict = self.replay.settle((met,))
+    def _alone(self, met: Met) -> Verdict:
+        """What to do about a step of the only task there is: nothing else can happen meanwhile."""
+        verdict = self.settle((met,))
         if isinstance(verdict, Run):
             self._executing += 1
         return verdict
 
     async def _known(self, verdict: Verdict) -> msgspec.Raw:
-        if isinstance(verdict, Replayed | Raise):
-            if not self.fresh and not self.memos.any_unseen and not self._waiting:
+        if isinstance(verdict, (Replayed, Raise)):
+            if not (self.fresh or self.memos.any_unseen or self._waiting):
                 await self._freshen()
             if isinstance(verdict, Replayed):
                 return verdict.data
@@ -238,14 +250,15 @@ class AsyncCall(Call):
             if not self.fresh:
                 await self._freshen()
             value = await _called(met, handler, given, traits.colour)
-        except Exception as error:  # noqa: BLE001 - whatever a step raises is its result
-            await self._end_with(met, error, began_ns, given)
-        finally:
-            self._executing -= 1
-            if self._waiting:
-                self._idle.soon()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - what a step raises is its result
+            await self._end_with(met, ordinary(error), began_ns, given)
+        except asyncio.CancelledError as error:
+            if running_task().cancelling():
+                raise  # a time-out of the handler, say
+            await self._end_with(met, ordinary(error), began_ns, given)
         try:
             data, value = settle(codec, value)
+            check_size(data)
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
             await self._end_with(met, problem, began_ns, given)
@@ -279,6 +292,7 @@ class AsyncCall(Call):
                 self._save = None
             else:
                 self.attempt = 0
+                self.saved = True
                 return
         self.answer = outcome.reported((operation,))
         self._leave()
@@ -356,7 +370,7 @@ class AsyncCall(Call):
             if not waiting:
                 self._leave()
                 return
-        verdict = self.replay.settle(tuple(waiting.values()))
+        verdict = self.settle(tuple(waiting.values()))
         if not isinstance(verdict, Replayed | Raise | Run):
             self.end(verdict)
             self._leave()
@@ -396,7 +410,7 @@ class AsyncCall(Call):
 
     def unwinds(self, strand: Strand) -> None:
         """A task is about to be left."""
-        if strand is self._main and self._host_cancelled and self._host is not None:
+        if strand is self._main and self._host_cancelled:
             self._host.uncancel()
 
     def ended(self, strand: Strand) -> None:
@@ -404,6 +418,13 @@ class AsyncCall(Call):
         self._strands.pop(strand, None)
         if self._waiting or self._left is not None:
             self._idle.soon()
+
+
+def running_task() -> asyncio.Task[Any]:
+    """The task that runs here."""
+    task = asyncio.current_task()
+    assert task is not None, "handlers run in tasks"
+    return task
 
 
 async def _called(

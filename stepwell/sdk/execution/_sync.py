@@ -7,6 +7,7 @@ Law: what a call answers is what `_async.py` would answer for the same steps.
 Source: http.md 8.1; features D-15, D-16.
 """
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -20,7 +21,9 @@ from stepwell.sdk.execution.call import (
     Call,
     arguments,
     changed,
+    check_size,
     error_of,
+    ordinary,
     output_of,
     overridden,
     report_of,
@@ -49,7 +52,11 @@ class SyncCall(Call):
     """
 
     def __init__(
-        self, *given: Any, bridge: Bridge, save: SaveSync | None = None, **options: Any
+        self,
+        *given: Any,
+        bridge: Bridge,
+        save: SaveSync | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(*given, **options)
         self._bridge = bridge
@@ -76,13 +83,11 @@ class SyncCall(Call):
             if self.fresh and self.hooks is not None:
                 self.hooks.before_execution_sync()
             value = work()
-        except BaseException as error:
-            if self.answer is None and isinstance(error, Exception):
-                return self._broke(error)
-            if self.answer is None or isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            return self.answer
-        return self._returned(value) if self.answer is None else self.answer
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a handler must not end its thread
+            return self.answer or self._broke(ordinary(error))
+        return self.answer or self._returned(value)
 
     def _returned(self, value: object) -> CallResponse:
         try:
@@ -143,7 +148,7 @@ class SyncCall(Call):
         if self._found is not None and not known and self.replay.target != met.name.hashed:
             self._found.append(met)
             raise BranchPaused
-        return self.replay.settle((met,))
+        return self.settle((met,))
 
     def _known(self, verdict: Verdict) -> msgspec.Raw:
         if isinstance(verdict, Replayed | Raise):
@@ -187,10 +192,11 @@ class SyncCall(Call):
             if not self.fresh:
                 self._freshen()
             value = self._called(met, handler, given)
-        except Exception as error:  # noqa: BLE001 - whatever a step raises is its result
-            self._end_with(met, error, began_ns, given)
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - its result
+            self._end_with(met, ordinary(error), began_ns, given)
         try:
             data, value = settle(codec, value)
+            check_size(data)
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
             self._end_with(met, problem, began_ns, given)
@@ -232,6 +238,7 @@ class SyncCall(Call):
                 self._save = None
             else:
                 self.attempt = 0
+                self.saved = True
                 return
         self.answer = outcome.reported((operation,))
         raise Suspended
@@ -278,7 +285,7 @@ class SyncCall(Call):
         if outer is not None:
             outer.extend(found)
             raise BranchPaused
-        self._known(self.replay.settle(found))
+        self._known(self.settle(found))
         raise AssertionError("a group with new steps ends the call")
 
 

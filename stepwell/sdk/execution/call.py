@@ -7,8 +7,9 @@ Source: http.md 6.5 to 6.8, 8.1.
 import datetime as dt
 import time
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,6 +27,7 @@ from stepwell.sdk.errors import (
     Error,
     ErrorCode,
     IndeterminateFunctionWarning,
+    InngestWarning,
     OutputUnserializableError,
     RetryAfterError,
     StepError,
@@ -35,7 +37,16 @@ from stepwell.sdk.errors import (
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.memo import Memos
 from stepwell.sdk.execution.port import Hooks
-from stepwell.sdk.execution.replay import Ask, Met, Missing, Replay, Report
+from stepwell.sdk.execution.replay import (
+    Ask,
+    Met,
+    Missing,
+    Replay,
+    Report,
+    Run,
+    Verdict,
+    plan,
+)
 from stepwell.sdk.execution.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.failure import failure_of, step_error
 from stepwell.sdk.handler import Traits
@@ -46,6 +57,9 @@ from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import Operation, StepFailed, StepRun, Timing
 from stepwell.wire.operation import StepError as StepErrorOperation
+
+Pause: TypeAlias = Callable[[], bool]
+"""Asked before a further step is begun after one was saved: True ends the call with a plan."""
 
 _SHOWN_STEPS_MAX = 25
 _LIST = msgspec.json.Decoder(list[Any])
@@ -64,6 +78,7 @@ class Call:
         serializer: Serializer | None = None,
         hooks: Hooks | None = None,
         tell: Callable[[BaseException], None] | None = None,
+        pause: Pause | None = None,
     ) -> None:
         ctx = request.ctx
         self._stack = ctx.stack.stack if ctx.stack is not None else ()
@@ -86,6 +101,9 @@ class Call:
         self._output = output
         self._serializer = serializer
         self._tell = tell
+        self._pause = pause
+        self.saved = False
+        """A step of this call was saved; the handler went on after it."""
         self._doubt_told = False
 
     def remember(self, steps: dict[str, msgspec.Raw]) -> None:
@@ -133,6 +151,13 @@ class Call:
         """A known failure as user code gets it."""
         return step_error(failure, step_id=met.name.id)
 
+    def settle(self, waiting: Sequence[Met]) -> Verdict:
+        """What to do about steps the handler waits for, see `Replay.settle`."""
+        verdict = self.replay.settle(waiting)
+        if self._pause is None or not self.saved or not isinstance(verdict, Run):
+            return verdict
+        return Report((plan(verdict.met),)) if self._pause() else verdict
+
     # Steps that are run
 
     def unserializable(self, met: Met, value: object, traits: Traits, error: CodecError) -> Error:
@@ -165,7 +190,12 @@ class Call:
 
     def end(self, verdict: Report | Missing) -> None:
         """End the call by what was met; the handler is left."""
-        self.doubt()
+        try:
+            self.doubt()
+        except InngestWarning as warning:
+            # Somebody made errors of warnings.
+            self.answer = self.broke(warning)
+            return
         if isinstance(verdict, Report):
             self.answer = outcome.reported(verdict.operations)
             if len(verdict.operations) == 1:
@@ -227,7 +257,30 @@ class Call:
     def tell(self, error: BaseException) -> None:
         """Write an error into the log, unless it wants to be quiet (E-143)."""
         if self._tell is not None and not getattr(error, "quiet", False):
-            self._tell(error)
+            with suppress(Exception):  # a logger, or an exception's text, may break
+                self._tell(error)
+
+
+class HandlerExit(Exception):
+    """User code wanted to end the process, or passed on a cancellation that was nobody's."""
+
+
+def ordinary(error: BaseException) -> Exception:
+    """What user code raised as an exception that ends its call and nothing else."""
+    if isinstance(error, Exception):
+        return error
+    made = HandlerExit(f"{type(error).__name__}: {error}")
+    made.__cause__ = error
+    return made
+
+
+def check_size(data: msgspec.Raw) -> None:
+    """Refuse a result that servers refuse, while its step can still be named. Raises CodecError."""
+    if len(data) > limit.STEP_OUTPUT_BYTES_MAX:
+        raise CodecError(
+            f"it has {len(data)} bytes as JSON, the limit is {limit.STEP_OUTPUT_BYTES_MAX}: store"
+            " it elsewhere and return where"
+        )
 
 
 def output_of(met: Met, data: msgspec.Raw, given: tuple[Any, ...]) -> TransformOutputResult:

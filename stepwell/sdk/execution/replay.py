@@ -141,7 +141,8 @@ class Replay:
         return Report(tuple(map(self._operation, waiting)))
 
     def _settle_alone(self, met: Met) -> Verdict:
-        if isinstance(met.memo, Known | KnownFailure):
+        memo = met.memo
+        if memo is not None and not isinstance(memo, Override):
             return release(met)
         if self.target is not None:
             return self._find_target((met,))
@@ -162,10 +163,11 @@ class Replay:
 
 def release(met: Met) -> Replayed | Raise:
     """Give a known step's result to the handler."""
-    if isinstance(met.memo, KnownFailure):
-        return Raise(met, met.memo.failure)
-    assert isinstance(met.memo, Known)
-    return Replayed(met, met.memo.data)
+    memo = met.memo
+    if isinstance(memo, Known):
+        return Replayed(met, memo.data)
+    assert isinstance(memo, KnownFailure)
+    return Raise(met, memo.failure)
 
 
 def run(met: Met) -> Run:

@@ -16,7 +16,7 @@ from stepwell.sdk import background
 from stepwell.sdk.errors import Error
 from stepwell.sdk.execution._async import AsyncCall, Save
 from stepwell.sdk.execution._sync import Bridge, SyncCall
-from stepwell.sdk.execution.call import Call
+from stepwell.sdk.execution.call import Call, Pause
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
@@ -43,12 +43,14 @@ class Calling:
         client: ClientPort,
         target: str | None,
         raw_request: object,
+        pause: Pause | None = None,
     ) -> None:
         self.function = function
         self.request = request
         self.client = client
         self.target = target or TARGET_DISCOVERY
         self.raw_request = raw_request
+        self.pause = pause
 
     def session(self, bridge: Bridge | None = None) -> Session | None:
         """The middleware of this call; None if there is none."""
@@ -66,6 +68,7 @@ class Calling:
             "serializer": self.client.serializer,
             "hooks": session,
             "tell": self.tell,
+            "pause": self.pause,
         }
 
     def tell(self, error: BaseException) -> None:
@@ -121,14 +124,17 @@ async def run_call(
     target: str | None = None,
     raw_request: object = None,
     save: Save | None = None,
+    pause: Pause | None = None,
 ) -> CallResponse:
     """Call a function once and say what the server is to hear. Raises only if it is cancelled.
 
     `target` is the hashed id of the one step to run, None or `step` for a discovery. With `save`
     the handler goes on after each step it finishes, once `save` has returned; the answer then tells
-    what came after. State left out of the request (`use_api`) must have been fetched.
+    what came after. `pause` is asked before each step begun after one was saved; if it says so, the
+    step is reported as planned instead. State left out of the request (`use_api`) must have been
+    fetched.
     """
-    calling = Calling(function, request, client, target, raw_request)
+    calling = Calling(function, request, client, target, raw_request, pause)
     if not function.is_handler_async:
         return await _in_pool(calling, save)
     session: Session | None = None

@@ -119,9 +119,14 @@ class Strand(Coroutine[Any, Any, Any]):
 
     def _ended(self, error: BaseException) -> None:
         self._watcher.ended(self)
-        if not self._is_main and isinstance(error, Suspended):
+        if self._is_main:
+            return
+        if isinstance(error, Suspended):
             # For the loop, and for whoever waited for it, the task was cancelled.
             raise asyncio.CancelledError from None
+        if isinstance(error, SystemExit):
+            # It would end the loop, and every other run with it.
+            raise RuntimeError(f"a task of the handler raised SystemExit: {error}") from error  # noqa: TRY004
 
     def close(self) -> None:
         """End the coroutine at once."""

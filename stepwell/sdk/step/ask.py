@@ -6,6 +6,7 @@ Both colours use it, so that a step means the same in both. Source: features C.5
 import datetime as dt
 import enum
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, 
 from stepwell.wire.operation import PARALLEL_RACE
 
 _NULL = b"null"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ParallelMode(enum.Enum):
@@ -86,6 +88,8 @@ class InferenceAdapter(Protocol):
 def _ask(step_id: object, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
     if not isinstance(step_id, str) or not step_id:
         raise ConfigurationError(f'step_id = {step_id!r}: give the step an id, such as "charge"')
+    if not step_id.isascii() and _SURROGATE.search(step_id):
+        raise ConfigurationError(f"step_id = {step_id!r} is no text that can travel: mend it")
     group = GROUP.get()
     if group is None:
         return Ask(step_id, name or "", kind=kind, report=report)

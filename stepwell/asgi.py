@@ -99,7 +99,8 @@ def request_from(scope: Message, body: bytes, raw: object) -> ServeRequest:
     )
     query = cast(bytes, scope.get("query_string", b"")).decode("latin-1")
     host, port = scope.get("server") or ("localhost", None)
-    host = headers.get("host") or (host if port is None else f"{host}:{port}")
+    # A server on a Unix socket has a path in place of the host, and no port.
+    host = headers.get("host") or (f"{host}:{port}" if port else "localhost")
     root, path = cast(str, scope.get("root_path", "")), cast(str, scope["path"])
     if root and not path.startswith(root):  # older servers leave the mount point out of the path
         path = root + path

@@ -815,6 +815,23 @@ class StoreContract:
         world.reopen()
         assert len(world.reader.runs(RunFilter())) == 4
 
+    def test_no_old_event_is_left_behind(self, world: World) -> None:
+        """Neither one that was named and not removed at once, nor one of a run with very many."""
+        batch = msgspec.structs.replace(
+            run_number(1), event_ids=tuple(event_id_of(n) for n in range(10, 20))
+        )
+        world.do(fact.EventStored(event_number(5)))
+        world.do(*(fact.EventStored(event_number(n)) for n in range(10, 20)))
+        world.do(fact.RunStarted(batch, Item(batch.id, MAIN, ItemKind.CALL, NOW, APP)))
+        for _ in range(2):
+            assert world.look(Need(old=Old(NOW + 50, 3))).old_events == (event_id_of(5),)
+        prune(world, NOW + 50, 3)
+        assert len(world.reader.events(EventFilter())) == 10
+        world.finish(batch, NOW + 1)
+        prune(world, NOW + 50, 3)
+        assert world.reader.events(EventFilter()) == []
+        assert world.reader.runs_of_event(event_id_of(12)) == []
+
     def test_a_forgotten_run_may_not_come_back_by_its_event(self, world: World) -> None:
         run = world.begin(1, dedup="k")
         world.finish(run, NOW + 1)

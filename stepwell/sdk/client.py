@@ -25,7 +25,14 @@ from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.function import Function
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.factory import MiddlewareFactory
-from stepwell.sdk.net import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply, shared_port
+from stepwell.sdk.net import (
+    TIMEOUT_SECONDS_DEFAULT,
+    HttpCallable,
+    HttpPort,
+    HttpReply,
+    http_port,
+    shared_port,
+)
 from stepwell.sdk.option import (
     Batch,
     Cancel,
@@ -76,7 +83,7 @@ class Inngest:
         serializer: Serializer | None = None,
         signing_key: str | None = None,
         base_url: str | None = None,
-        http_client: HttpPort | None = None,
+        http_client: HttpPort | HttpCallable | None = None,
         is_dev: bool | None = None,
         mode: Literal["cloud", "dev", "auto"] | None = None,
         send_retries: int | None = None,
@@ -98,7 +105,7 @@ class Inngest:
             serializer: For results whose `output_type` is given.
             signing_key: Key that server and app sign with.
             base_url: Origin of both APIs at once.
-            http_client: What makes requests, in place of the shared one.
+            http_client: What makes requests, in place of the shared one: an HttpPort or a function.
             is_dev: The opposite of `is_production`.
             mode: The same as text; "auto" goes by the hints hosting platforms give.
             send_retries: How often a send is repeated after a failure, default 4.
@@ -128,7 +135,7 @@ class Inngest:
         resolve(self._options, {})  # what was told here is judged here; the environment later
         self._timeout_seconds = _seconds(request_timeout)
         self._tries_max = _tries(send_retries)
-        self._http = http_client
+        self._http = None if http_client is None else http_port(http_client)
         self._given: Mapping[str, str] = {}
         self._settings: Settings | None = None
         self._event_port: EventPort | None = None

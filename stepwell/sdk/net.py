@@ -10,9 +10,10 @@ an HttpReply.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Literal, Protocol, runtime_checkable
+from inspect import isawaitable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from urllib.request import getproxies
 
 import aiohttp
@@ -200,11 +201,69 @@ def _in_words(error: Exception) -> str:
 
 
 def _trouble(error: Exception) -> Trouble:
+    if isinstance(error, TimeoutError):
+        return "timeout"
     if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
         return "refused"
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
         return "lost"
     return "other"
+
+
+HttpCallable: TypeAlias = Callable[
+    [str, str, Mapping[str, str], bytes | None, float],
+    tuple[int, Mapping[str, str], bytes] | Awaitable[tuple[int, Mapping[str, str], bytes]],
+]
+"""`(method, url, headers, body, timeout_seconds)` gives `(status, headers, body)`, or awaits it."""
+
+
+class CallableHttp:
+    """An HttpPort made of one function: for other HTTP libraries, platforms, tests (E-80)."""
+
+    def __init__(self, function: HttpCallable) -> None:
+        self._function = function
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Call the function. What it raises, other than NetworkError, becomes one."""
+        try:
+            found = self._function(method, url, headers, body, timeout_seconds)
+            status, answered, read = await found if isawaitable(found) else found
+        except NetworkError:
+            raise
+        except Exception as error:
+            raise NetworkError(
+                f"{method} {url}: http_client raised {_in_words(error)}", _trouble(error)
+            ) from error
+        return HttpReply(status, {k.lower(): v for k, v in answered.items()}, read)
+
+    def request_sync(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """The same for blocking code, by way of the process's background loop."""
+        return background.run(
+            self.request(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
+        )
+
+
+def http_port(given: HttpPort | HttpCallable) -> HttpPort:
+    """A port as it is, or one made of a function."""
+    if isinstance(given, HttpPort):
+        return given
+    return CallableHttp(given)
 
 
 _shared = AiohttpPort()

@@ -132,6 +132,7 @@ LAYERS: dict[str, Layer] = {
     # Doors: one file per framework, above the SDK and nothing else.
     "": Layer(("sdk", "wire")),
     "connect": Layer(("sdk", "wire")),
+    "serve": Layer(("sdk", "wire")),
     "fast_api": Layer(("sdk", "wire", "asgi"), ("fastapi", "starlette")),
     "starlette": Layer(("sdk", "wire", "asgi"), ("starlette",)),
     "flask": Layer(("sdk", "wire", "wsgi"), ("flask", "werkzeug")),

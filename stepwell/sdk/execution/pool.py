@@ -15,12 +15,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 THREADS_VARIABLE = "STEPWELL_THREADS"
+OFFICIAL_VARIABLE = "INNGEST_THREAD_POOL_MAX_WORKERS"
+"""The official SDK's name for it; its 0, for no threads at all, is obeyed by the serve handler."""
 
 
 def threads_max() -> int:
     """How many handlers and steps may block at the same time in this process."""
     given = os.environ.get(THREADS_VARIABLE, "")
     if not given:
+        official = os.environ.get(OFFICIAL_VARIABLE, "")
+        if official.isdecimal() and int(official) > 0:
+            return int(official)
         return min(64, (os.cpu_count() or 1) * 4 + 12)
     if not given.isdecimal() or int(given) < 1:
         raise ValueError(f"{THREADS_VARIABLE}={given!r}: set it to a whole number above 0")

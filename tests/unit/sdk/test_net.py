@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.net import AiohttpPort, HttpPort, HttpReply, NetworkError, shared_port
+from stepwell.sdk.net import AiohttpPort, HttpPort, HttpReply, NetworkError, http_port, shared_port
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -172,3 +172,48 @@ def test_a_child_opens_its_own_connections(server: tuple[str, list[Any]]) -> Non
     assert once() == 200
     ports = [client_port for *_, client_port in seen]
     assert ports[0] == ports[2] != ports[1]
+
+
+@pytest.mark.parametrize("colour", ["async", "sync"])
+async def test_a_function_can_be_the_client(colour: str) -> None:
+    def sync_client(*given: Any) -> Any:
+        return 201, {"X-A": "1"}, repr(given).encode()
+
+    async def async_client(*given: Any) -> Any:
+        return sync_client(*given)
+
+    port = http_port(async_client if colour == "async" else sync_client)
+    given: dict[str, Any] = {"headers": {"a": "b"}, "body": b"x", "timeout_seconds": 3.0}
+    reply = await port.request("PUT", "http://h/x", **given)
+    assert reply == port.request_sync("PUT", "http://h/x", **given)
+    assert (reply.status, reply.headers) == (201, {"x-a": "1"})
+    assert reply.body == b"('PUT', 'http://h/x', {'a': 'b'}, b'x', 3.0)"
+    assert http_port(port) is port
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (ConnectionRefusedError("no"), "refused"),
+        (KeyError("x"), "other"),
+        (TimeoutError(), "timeout"),
+    ],
+)
+async def test_what_such_a_function_raises(error: Exception, trouble: str) -> None:
+    def broken(*given: Any) -> Any:
+        raise error
+
+    with pytest.raises(NetworkError, match="http_client raised") as caught:
+        await post(http_port(broken), "http://h/x")
+    assert caught.value.trouble == trouble
+
+
+async def test_it_may_raise_a_network_error_itself() -> None:
+    own = NetworkError("mine", "lost")
+
+    def broken(*given: Any) -> Any:
+        raise own
+
+    with pytest.raises(NetworkError) as caught:
+        await post(http_port(broken), "http://h/x")
+    assert caught.value is own

@@ -1,0 +1,212 @@
+"""The server is killed again and again under load; nobody helps, and nothing is lost.
+
+Law: every acknowledged event's run ends with the right result; a step's result is stored once.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.store.port import RunFilter
+from stepwell.server.store.sqlite.store import SqliteStore
+
+EVENTS = 2_000
+KILLS = 24
+BATCH = 20
+KEY = "crash-key"
+SIGNING_KEY = "0123456789abcdef"
+KINDS = ("row", "nap", "fork", "parent", "patient", "stumble")
+SETTLE_S = 180.0
+
+EXPECTED = {
+    "row": lambda n: 4 * n + 6,
+    "nap": lambda n: 2 * n,
+    "fork": lambda n: 3 * n + 3,
+    "parent": lambda n: n + 1,
+    "patient": lambda n: n,
+    "stumble": lambda n: n,
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Victim:
+    """The server process: killed without warning, started again on the same files."""
+
+    def __init__(self, folder: Path, app_url: str) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._log = (folder / "server.log").open("ab")
+        self._command = [sys.executable, "-m", "stepwell", "start", "--host", "127.0.0.1"]
+        self._command += ["--port", str(self.port), "--connect-gateway-port", str(free_port())]
+        self._command += ["--sqlite-dir", str(folder / "data"), "--retry-interval", "1"]
+        self._command += ["--signing-key", SIGNING_KEY, "--event-key", KEY, "-u", app_url]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=30)
+        self._log.close()
+
+
+async def _until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            async with http.get(url):
+                return
+        except aiohttp.ClientError:
+            assert time.monotonic() < deadline, f"nobody answers at {url}"
+            await asyncio.sleep(0.05)
+
+
+async def _until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
+    deadline = time.monotonic() + 30
+    headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
+    while True:
+        async with http.get(f"{url}/v1/apps/crash/functions", headers=headers) as reply:
+            if len(await reply.json(content_type=None)) >= len(KINDS):
+                return
+        assert time.monotonic() < deadline, "the app was never registered"
+        await asyncio.sleep(0.1)
+
+
+async def _send_all(
+    http: aiohttp.ClientSession, url: str, acked: dict[str, tuple[str, int]]
+) -> None:
+    """Send every event until it is acknowledged: same ids again, as any client would."""
+    for start in range(0, EVENTS, BATCH):
+        numbers = range(start, start + BATCH)
+        events = [
+            {"name": f"crash/{KINDS[n % len(KINDS)]}", "id": f"event-{n}", "data": {"n": n}}
+            for n in numbers
+        ]
+        while True:
+            try:
+                async with http.post(f"{url}/e/{KEY}", json=events) as reply:
+                    if reply.status == 200:
+                        break
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
+        acked.update({f"event-{n}": (KINDS[n % len(KINDS)], n) for n in numbers})
+        await asyncio.sleep(0.15)
+
+
+async def _kill_now_and_then(victim: Victim, dice: random.Random) -> None:
+    for _ in range(KILLS):
+        await asyncio.sleep(dice.uniform(0.3, 1.4))
+        await asyncio.to_thread(victim.kill)
+        victim.start()
+
+
+async def _all_ended(http: aiohttp.ClientSession, victim: Victim) -> None:
+    """Wait until no run is scheduled or running."""
+    deadline = time.monotonic() + SETTLE_S
+    headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
+    params = [("status", "Scheduled"), ("status", "Running"), ("limit", "1")]
+    while True:
+        async with http.get(f"{victim.url}/v1/runs", params=params, headers=headers) as reply:
+            assert reply.status == 200, await reply.text()
+            left = (await reply.json(content_type=None))["data"]
+        if not left:
+            return
+        assert time.monotonic() < deadline, f"a run never ended: {left}"
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.timeout(400)
+async def test_a_server_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
+    dice = random.Random(os.environ.get("STEPWELL_CRASH_SEED", "1"))
+    app_port = free_port()
+    app_url = f"http://127.0.0.1:{app_port}/api/inngest"
+    victim = Victim(tmp_path, app_url)
+    log = tmp_path / "steps.log"
+    env = {
+        **os.environ,
+        "CRASH_LOG": str(log),
+        "INNGEST_BASE_URL": victim.url,
+        "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
+        "INNGEST_EVENT_KEY": KEY,
+    }
+    app = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("crash_app.py")), str(app_port)],
+        env=env,
+        stdout=(tmp_path / "app.log").open("ab"),
+        stderr=subprocess.STDOUT,
+    )
+    acked: dict[str, tuple[str, int]] = {}
+    victim.start()
+    try:
+        async with aiohttp.ClientSession() as http:
+            await _until_it_answers(http, app_url)
+            await _until_it_answers(http, f"{victim.url}/health")
+            await _until_it_is_known(http, victim.url)
+            await asyncio.gather(
+                _send_all(http, victim.url, acked), _kill_now_and_then(victim, dice)
+            )
+            await _until_it_answers(http, f"{victim.url}/health")
+            await _all_ended(http, victim)
+    finally:
+        victim.stop()
+        app.terminate()
+        app.wait(timeout=10)
+    _judge(tmp_path / "data", acked, log)
+
+
+def _judge(data: Path, acked: dict[str, tuple[str, int]], log: Path) -> None:
+    store = SqliteStore(next(data.glob("*.db")), durability="full")
+    store.migrate()
+    reader = store.reader()
+    try:
+        runs = reader.runs(RunFilter(limit=1_000_000))
+        by_event = {run.dedup: run for run in runs if run.dedup}
+        assert len(acked) == EVENTS
+        assert set(by_event) == set(acked)
+        for event_id, (kind, n) in acked.items():
+            run = by_event[event_id]
+            assert run.status is RunStatus.COMPLETED, (event_id, run)
+            assert json.loads(run.output or b"null") == EXPECTED[kind](n), (event_id, run)
+        _judge_steps(runs, {run.id: reader.steps(run.id) for run in runs}, log)
+        assert reader.stranded(10) == []
+    finally:
+        reader.close()
+        store.close()
+
+
+def _judge_steps(runs: list[Run], steps: dict[str, list[object]], log: Path) -> None:
+    ran = Counter(tuple(json.loads(line)[:2]) for line in log.read_text().splitlines())
+    for run in runs:
+        saved = [step for step in steps[run.id] if step.op == "StepRun"]  # type: ignore[attr-defined]
+        assert len({step.id for step in saved}) == len(saved)  # type: ignore[attr-defined]
+        for step in saved:
+            assert ran[run.id, step.name] >= 1  # type: ignore[attr-defined]

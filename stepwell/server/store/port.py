@@ -163,8 +163,10 @@ class Reader(Protocol):
 class Store(Protocol):
     """The write side. One writer; see the module's docstring for the order of the verbs."""
 
-    commit_blocks: bool
-    """Whether `commit` waits for a disk or a network, so that it belongs on another thread."""
+    @property
+    def commit_blocks(self) -> bool:
+        """Whether `commit` waits for a disk or a network, so that it belongs on another thread."""
+        ...
 
     @property
     def waited(self) -> Container[str]:

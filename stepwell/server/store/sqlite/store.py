@@ -1,7 +1,7 @@
 """The store on SQLite: one file, one process, one writer. The only place that owns a transaction.
 
 Loading, writing and keeping happen on one thread; a commit that waits for the disk may happen on
-another. Decisions behind this: docs/decisions/003 and 004.
+another. Decisions behind this: docs/decisions/003 to 005.
 """
 
 import sqlite3

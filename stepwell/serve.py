@@ -1,9 +1,11 @@
 """What a framework adapter is made of: for frameworks this package has no door to.
 
     handler = ServeHandler(client, [function], framework="my_framework")
-    response = await handler.handle(ServeRequest(method=..., url=..., headers=..., query=..., body=...))
+    response = await handler.handle(
+        ServeRequest(method=..., url=..., headers=..., query=..., body=...)
+    )
 
-`stepwell.testing.adapter_contract` shows whether an adapter keeps the contract. Source: feature F-3.
+`stepwell.testing.adapter_contract` shows whether an adapter keeps the contract. Source: F-3.
 """
 
 from stepwell.sdk.serve.handler import ServeHandler

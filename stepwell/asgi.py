@@ -5,52 +5,16 @@
 Sources: features F-22, F-30, F-31, E.1, E.2 (edge).
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping, Sequence
-from contextlib import aclosing
-from typing import Any, TypeAlias, cast
-from urllib.parse import quote
+from collections.abc import Iterable
+from typing import Any
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
+from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
-from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "asgi"
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-
-
-class AsgiEndpoint:
-    """An ASGI application that answers on every path; `raw` makes the request middleware sees."""
-
-    def __init__(
-        self, handler: ServeHandler, raw: Callable[[Message], object] | None = None
-    ) -> None:
-        self._handler = handler
-        self._raw = raw
-
-    def __iter__(self) -> Iterator["AsgiEndpoint"]:
-        """For endpoint files: `GET, POST, PUT = serve(...)`."""
-        return iter((self, self, self))
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request; complete a lifespan; refuse anything else."""
-        if scope["type"] == "lifespan":
-            return await _live(receive, send)
-        if scope["type"] != "http":
-            return await send({"type": "websocket.close", "code": 1000})
-        body = await _body(receive)
-        if body is None:
-            return None  # the client went away before it had said everything
-        raw = scope if self._raw is None else self._raw(scope)
-        response = await self._handler.handle(request_from(scope, body, raw))
-        await _respond(response, receive, send)
-        return None
 
 
 def serve(
@@ -89,67 +53,3 @@ def serve(
             trust_proxy=trust_proxy,
         )
     )
-
-
-def request_from(scope: Message, body: bytes, raw: object) -> ServeRequest:
-    """An ASGI request as the serve handler takes it."""
-    pairs = cast(Sequence[tuple[bytes, bytes]], scope["headers"])
-    headers = read_headers(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs
-    )
-    query = cast(bytes, scope.get("query_string", b"")).decode("latin-1")
-    host, port = scope.get("server") or ("localhost", None)
-    # A server on a Unix socket has a path in place of the host, and no port.
-    host = headers.get("host") or (f"{host}:{port}" if port else "localhost")
-    root, path = cast(str, scope.get("root_path", "")), cast(str, scope["path"])
-    if root and not path.startswith(root):  # older servers leave the mount point out of the path
-        path = root + path
-    return ServeRequest(
-        method=scope["method"],
-        url=f"{scope.get('scheme', 'http')}://{host}{quote(path)}",
-        headers=headers,
-        query=read_query(query),
-        body=body,
-        raw=raw,
-    )
-
-
-async def _body(receive: Receive) -> bytes | None:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-async def _respond(
-    response: ServeResponse | StreamingResponse, receive: Receive, send: Send
-) -> None:
-    headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()]
-    start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
-    if isinstance(response, ServeResponse):
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        await send(start)
-        return await send({"type": "http.response.body", "body": response.body})
-    await send(start)
-    gone = asyncio.ensure_future(receive())
-    try:
-        async with aclosing(response.chunks) as chunks:
-            async for chunk in chunks:
-                if gone.done():
-                    return None
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        return await send({"type": "http.response.body", "body": b""})
-    finally:
-        gone.cancel()
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

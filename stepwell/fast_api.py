@@ -6,9 +6,9 @@ from typing import Any
 import fastapi
 from starlette.routing import Route
 
-from stepwell.asgi import AsgiEndpoint
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
+from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell.asgi import request_from, serve
+from stepwell.asgi import serve
+from stepwell.sdk.serve.asgi import request_from
 
 SCOPE: dict[str, Any] = {
     "type": "http",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stepwell.server.store.memory import Disk, MemoryStore
+from stepwell.server.store.disk import Disk
+from stepwell.server.store.memory import MemoryStore
 from stepwell.testing.store_contract import StoreContract
 
 

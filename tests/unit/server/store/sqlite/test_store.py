@@ -18,7 +18,7 @@ from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
 from stepwell.server.store.port import Corrupt, StoreError, Unavailable
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.store_contract import (
+from stepwell.testing.store_world import (
     APP,
     NOW,
     World,

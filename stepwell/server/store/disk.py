@@ -1,0 +1,141 @@
+"""Rows in plain dictionaries, and what a batch of changes does to them: the memory store's disk."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.row import (
+    AppRow,
+    EventRow,
+    FunctionRow,
+    Item,
+    Note,
+    Run,
+    Step,
+    Wait,
+)
+from stepwell.server.store.port import Conflict
+
+Slot: TypeAlias = tuple[str, str]
+Row = TypeVar("Row")
+
+
+class Hanging(Generic[Row]):
+    """Rows that hang on runs, each under a key of its own."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, Row]] = {}
+
+    def __iter__(self) -> Iterator[Row]:
+        for rows in self._rows.values():
+            yield from rows.values()
+
+    def get(self, slot: Slot) -> Row | None:
+        """The row at a place."""
+        return self._rows.get(slot[0], {}).get(slot[1])
+
+    def of(self, run_id: str) -> list[Row]:
+        """Everything that hangs on a run."""
+        return list(self._rows.get(run_id, {}).values())
+
+    def put(self, slot: Slot, row: Row | None) -> None:
+        """Set a row, or remove it."""
+        run_id, key = slot
+        if row is not None:
+            self._rows.setdefault(run_id, {})[key] = row
+            return
+        rows = self._rows.get(run_id, {})
+        rows.pop(key, None)
+        if not rows:
+            self._rows.pop(run_id, None)
+
+    def drop(self, run_id: str) -> None:
+        """Remove everything that hangs on a run."""
+        self._rows.pop(run_id, None)
+
+
+@dataclass(slots=True)
+class Disk:
+    """The committed rows. `lock` keeps readers on other threads from half a commit."""
+
+    events: dict[str, EventRow] = field(default_factory=dict[str, EventRow])
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    dedups: dict[Slot, set[str]] = field(default_factory=dict[Slot, set[str]])
+    items: Hanging[Item] = field(default_factory=Hanging[Item])
+    waits: Hanging[Wait] = field(default_factory=Hanging[Wait])
+    steps: Hanging[Step] = field(default_factory=Hanging[Step])
+    notes: dict[str, list[Note]] = field(default_factory=dict[str, list[Note]])
+    apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
+    functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+# -- what a batch of changes does to the rows -----------------------------------------------------
+
+
+def refuse_known(disk: Disk, changes: Changes) -> None:
+    """Rows that must be new are."""
+    for event in changes.events:
+        if event.id in disk.events:
+            raise Conflict(f"event {event.id} is stored already")
+    for run_id in changes.started:
+        if run_id in disk.runs:
+            raise Conflict(f"run {run_id} has begun already")
+    for step in changes.steps:
+        if disk.steps.get((step.run_id, step.id)) is not None:
+            raise Conflict(f"step {step.id} of run {step.run_id} is saved already")
+
+
+def put(disk: Disk, changes: Changes) -> None:
+    """Make the changes true. Whatever hangs on a run that ended goes last, so that it is gone."""
+    for event in changes.events:
+        disk.events[event.id] = event
+    for run in changes.started.values():
+        disk.runs[run.id] = run
+        if run.dedup:
+            disk.dedups.setdefault((run.function, run.dedup), set()).add(run.id)
+    disk.runs.update(changes.runs)
+    for slot, item in changes.items.items():
+        disk.items.put(slot, item)
+    for slot, wait in changes.waits.items():
+        disk.waits.put(slot, wait)
+    for step in changes.steps:
+        disk.steps.put((step.run_id, step.id), step)
+    for note in changes.notes:
+        disk.notes.setdefault(note.run_id, []).append(note)
+    for run_id in changes.ended:
+        disk.items.drop(run_id)
+        disk.waits.drop(run_id)
+    put_catalog(disk, changes)
+    forget(disk, changes)
+
+
+def put_catalog(disk: Disk, changes: Changes) -> None:
+    """Apps before functions: a forgotten app takes its functions with it."""
+    for name, app in changes.apps.items():
+        if app is not None:
+            disk.apps[name] = app
+            continue
+        disk.apps.pop(name, None)
+        for slug in [slug for slug, row in disk.functions.items() if row.app == name]:
+            del disk.functions[slug]
+    for slug, function in changes.functions.items():
+        if function is None:
+            disk.functions.pop(slug, None)
+        else:
+            disk.functions[slug] = function
+
+
+def forget(disk: Disk, changes: Changes) -> None:
+    """Remove runs with all that hangs on them, and events."""
+    for run_id in changes.forgotten_runs:
+        run = disk.runs.pop(run_id, None)
+        if run is not None and run.dedup:
+            disk.dedups[run.function, run.dedup].discard(run_id)
+        disk.notes.pop(run_id, None)
+        for rows in (disk.items, disk.waits, disk.steps):
+            rows.drop(run_id)
+    for event_id in changes.forgotten_events:
+        disk.events.pop(event_id, None)

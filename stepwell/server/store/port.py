@@ -16,8 +16,8 @@ What a need means, wherever its own words leave room:
 - *dedups*: the newest run a function started for a key, however old it is.
 - *meetings*: waits for an event of that name whose one equality, if any, holds.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
-  those of the runs just named, none of them used by any other run. A store may look at some of
-  the events only, and at others the next time.
+  those of the runs just named, none of them used by any other run. A store may name fewer than
+  there are, and others the next time.
 
 A row that must be new (an event, a run, a step) and is not is a `Conflict`. Rows of a run hang on
 it under its id; the engine's own items hang on ids that name no run.

@@ -11,6 +11,8 @@ from stepwell.server.store.row import event_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.memory import Memory
 
+OLD_STEPS_MAX = 5_000
+"""Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
 SCAN = 20
 """To find one old event, at most so many are looked at."""
 
@@ -127,10 +129,20 @@ class Loader:
     # -- what is old ----------------------------------------------------------------------------
 
     def _see_old(self, old: Old, view: View) -> None:
-        runs = self._db.execute(SQL["old_runs"], (old.before_ms, old.limit)).fetchall()
-        view.old_runs = tuple(run_id for _, run_id, _ in runs)
-        going = {seq for seq, _, _ in runs}
-        theirs = dict.fromkeys(event_id for _, _, event_id in runs if event_id is not None)
+        going: set[int] = set()
+        named: list[str] = []
+        theirs: dict[str, None] = {}
+        steps = 0
+        for run in self._db.execute(SQL["old_runs"], (old.before_ms, old.limit)):
+            seq, run_id, event_id, steps_of_run = run
+            steps += steps_of_run
+            if named and steps > OLD_STEPS_MAX:
+                break
+            going.add(seq)
+            named.append(run_id)
+            if event_id is not None:
+                theirs[event_id] = None
+        view.old_runs = tuple(named)
         for seq in going:
             found = self._db.execute(SQL["more_events_of_run"], (seq,))
             theirs.update(dict.fromkeys(event_id for (event_id,) in found))

@@ -33,15 +33,15 @@ SELECT max(id) FROM run WHERE function = ? AND dedup = ? AND dedup <> '';
 
 -- meeting --
 SELECT * FROM wait
-WHERE name = ? AND path = ? AND value = ? AND kind <> 3 AND kind IN (1, 4)
+WHERE name = ? AND path = ? AND value = ? AND kind IN (1, 4)
 AND (run_id, step_id) > (?, ?)
 ORDER BY run_id, step_id LIMIT ?;
 
 -- signal --
-SELECT * FROM wait WHERE name = ? AND kind <> 3 AND kind = 2 ORDER BY run_id, step_id LIMIT 1;
+SELECT * FROM wait WHERE name = ? AND kind = 2 ORDER BY run_id, step_id LIMIT 1;
 
 -- waited --
-SELECT name, path, count(*) FROM wait WHERE kind <> 3 AND kind IN (1, 4) GROUP BY name, path;
+SELECT name, path, count(*) FROM wait WHERE kind IN (1, 4) GROUP BY name, path;
 
 -- load: what is due, what is old
 
@@ -55,7 +55,8 @@ SELECT * FROM item WHERE queue = ? AND (due_ms, run_id, key) > (?, ?, ?)
 ORDER BY due_ms, run_id, key LIMIT ?;
 
 -- old_runs --
-SELECT seq, id, event_id FROM run WHERE ended_ms > 0 AND ended_ms < ?
+SELECT seq, id, event_id, (SELECT count(*) FROM step WHERE step.run = run.seq) FROM run
+WHERE ended_ms > 0 AND ended_ms < ?
 ORDER BY ended_ms, seq LIMIT ?;
 
 -- more_events_of_run --

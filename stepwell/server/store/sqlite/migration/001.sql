@@ -81,7 +81,8 @@ CREATE TABLE item (
 ) WITHOUT ROWID;
 CREATE INDEX item_by_due ON item (queue, due_ms);
 
--- Kind 3, the end of an invoked run, is found by run and step alone.
+-- Kinds: 1 event, 2 signal, 3 the end of an invoked run, 4 cancellation by an event. Each is in the
+-- one index it is looked up by; the third is found by run and step alone.
 CREATE TABLE wait (
     run_id TEXT NOT NULL,
     step_id TEXT NOT NULL,
@@ -95,7 +96,8 @@ CREATE TABLE wait (
     label TEXT NOT NULL,
     PRIMARY KEY (run_id, step_id)
 ) WITHOUT ROWID;
-CREATE INDEX wait_by_name ON wait (name, path, value) WHERE kind <> 3;
+CREATE INDEX wait_by_event ON wait (name, path, value) WHERE kind IN (1, 4);
+CREATE INDEX wait_by_signal ON wait (name) WHERE kind = 2;
 
 CREATE TABLE note (
     run_id TEXT NOT NULL,

@@ -13,9 +13,10 @@ import msgspec
 import pytest
 
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import Meeting, Need
+from stepwell.server.engine.need import Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
 from stepwell.server.store.port import Corrupt, StoreError, Unavailable
+from stepwell.server.store.sqlite import loading
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.store_world import (
@@ -197,6 +198,35 @@ def test_every_look_up_has_an_index(world: World) -> None:
         scans += [f"{name}: {row[3]}" for row in plan if row[3].startswith("SCAN")]
     allowed = ("CONSTANT ROW", "function")  # an app is forgotten rarely, and has few functions
     assert [scan for scan in scans if not any(word in scan for word in allowed)] == []
+
+
+def test_no_look_up_of_the_hot_path_sorts(world: World) -> None:
+    for name in ("due_main", "due_item", "meeting", "signal", "look_back", "old_runs", "runs"):
+        statement = SQL[name]
+        asked: dict[str, int] | list[int] = [1] * statement.count("?")
+        if not asked:
+            asked = dict.fromkeys(re.findall(r":(\w+)", statement), 1)
+        plan = database(world).execute(f"EXPLAIN QUERY PLAN {statement}", asked)
+        assert [row[3] for row in plan if "TEMP B-TREE" in row[3]] == [], name
+
+
+def test_runs_with_many_steps_are_forgotten_a_few_at_a_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "OLD_STEPS_MAX", 7)
+    for number in range(6):
+        run = world.begin(number)
+        world.do(*(fact.StepSaved(step_of(run, f"s{n}", n)) for n in range(3)))
+        world.finish(run, NOW + number)
+    big = world.begin(6)
+    world.do(*(fact.StepSaved(step_of(big, f"s{n}", n)) for n in range(20)))
+    world.finish(big, NOW + 6)
+    named: list[int] = []
+    while old := world.look(Need(old=Old(NOW + 50, 100))).old_runs:
+        named.append(len(old))
+        world.do(*(fact.RunForgotten(run_id) for run_id in old))
+    assert named == [2, 2, 2, 1]
+    assert database(world).execute("SELECT count(*) FROM step").fetchone() == (0,)
 
 
 # -- what goes wrong ------------------------------------------------------------------------------

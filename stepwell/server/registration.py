@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -48,11 +48,11 @@ def app_registered(
 ) -> AppRegistered:
     """What the ledger is told when an app registers. Raises `RegistrationRefused`."""
     _check_app(registration, method)
-    functions = tuple(_placed(function, method) for function in registration.functions)
+    functions = registration.functions
     found = [*_invalid(functions), *_taken(functions, registration.app_name, catalog)]
     if found:
         raise RegistrationRefused(f"{INVALID}: {'; '.join(found)}")
-    url = normal_url(registration.url) if method == "serve" else registration.url
+    url = plain_url(registration.url) if method == "serve" else registration.url
     app = AppRow(
         name=registration.app_name,
         url=url,
@@ -77,11 +77,19 @@ def app_registered(
     return AppRegistered(app, rows)
 
 
+def plain_url(url: str) -> str:
+    """A URL without the protocol's own query parameters. What is no URL stays as it is."""
+    address, mark, query = url.partition("?")
+    pairs = [pair for pair in query.split("&") if pair]
+    kept = [pair for pair in pairs if pair.partition("=")[0] not in header.INTERNAL_QUERY]
+    return f"{address}{mark if kept else ''}{'&'.join(kept)}"
+
+
 def normal_url(url: str) -> str:
-    """A URL as apps are known by it: loopback hosts by one name, no default port, none of the
-    protocol's own query parameters. What is no URL stays as it is."""
+    """What two URLs of one app have in common (server.md 6.2): loopback hosts by one name, no
+    default port, none of the protocol's own query parameters. To compare by, not to call."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(plain_url(url))
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return url
@@ -90,11 +98,7 @@ def normal_url(url: str) -> str:
     place = "localhost" if host in _LOOPBACK else f"[{host}]" if ":" in host else host
     if port is not None and port != _PORTS.get(parts.scheme):
         place += f":{port}"
-    if parts.username is not None:
-        place = f"{parts.netloc.rpartition('@')[0]}@{place}"
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    kept = urlencode([pair for pair in pairs if pair[0] not in header.INTERNAL_QUERY])
-    return urlunsplit((parts.scheme, place, parts.path, kept, ""))
+    return urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
 
 
 def _check_app(registration: Registration, method: Method) -> None:
@@ -117,20 +121,6 @@ def _check_app(registration: Registration, method: Method) -> None:
                 " or later",
                 SDK_DENIED,
             )
-
-
-def _placed(function: FunctionConfig, method: Method) -> FunctionConfig:
-    """Where calls go must be reachable from here: loopback hosts are called by name."""
-    if method != "serve":
-        return function
-    try:
-        parts = urlsplit(function.url)
-        if parts.hostname not in _LOOPBACK or parts.scheme != "http":
-            return function
-        place = "localhost" if parts.port is None else f"localhost:{parts.port}"
-    except ValueError:
-        return function
-    return msgspec.structs.replace(function, url=urlunsplit(parts._replace(netloc=place)))
 
 
 def _invalid(functions: Iterable[FunctionConfig]) -> Iterator[str]:
@@ -202,6 +192,16 @@ def _checksum(registration: Registration, url: str, functions: Iterable[Function
     digest = hashlib.sha256()
     for text in (url, registration.sdk, registration.framework, registration.app_version):
         digest.update(text.encode() + b"\0")
-    for encoded in sorted(encode_function(function) for function in functions):
+    for encoded in sorted(encode_function(_undeployed(function)) for function in functions):
         digest.update(encoded + b"\0")
     return digest.hexdigest()
+
+
+def _undeployed(function: FunctionConfig) -> FunctionConfig:
+    """A deployment id in the address of calls is no change of the function (server.md 6.2)."""
+    if header.QUERY_DEPLOY_ID not in function.url:
+        return function
+    address, _, query = function.url.partition("?")
+    mark = f"{header.QUERY_DEPLOY_ID}="
+    kept = "&".join(pair for pair in query.split("&") if not pair.startswith(mark))
+    return msgspec.structs.replace(function, url=f"{address}?{kept}")

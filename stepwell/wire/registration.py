@@ -130,9 +130,12 @@ class RegisterProblem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def encode_register_answer(answer: RegisterAnswer) -> bytes:
     """The 200 body of `POST /fn/register`."""
-    fields = {"ok": answer.ok, "sync_id": answer.sync_id, "app_id": answer.app_id}
-    if answer.modified:
-        fields["modified"] = True
+    fields = {
+        "ok": answer.ok,
+        "modified": answer.modified,
+        "sync_id": answer.sync_id,
+        "app_id": answer.app_id,
+    }
     return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
 
 

@@ -72,6 +72,7 @@ class Play:
     over: dict[int, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.bindings.unordered_stack = self.recording.overlaps
         self.over = {entry.index: asyncio.Event() for entry in self.recording.entries}
 
     def blame(self, entry: Entry, found: list[str]) -> None:
@@ -122,8 +123,7 @@ class Player:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        host, port = runner.addresses[0][:2]
-        self.address = f"{host}:{port}"
+        self.address = f"localhost:{runner.addresses[0][1]}"
         return runner
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -227,9 +227,7 @@ class Player:
             for name, value in entry.raw["request_headers"].items()
             if name not in {"host", "traceparent", "tracestate"}
         }
-        raw = entry.raw.get("request_body_raw")
-        if raw is None and body is not None:
-            raw = body if isinstance(body, str) else json.dumps(body)
+        raw = body if body is None or isinstance(body, str) else json.dumps(body)
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
             bindings = play.bindings.copy()

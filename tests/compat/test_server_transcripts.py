@@ -26,8 +26,48 @@ FOLDERS = (
     "js-http-signed",
 )
 
-# Where the official server is not to be copied: recording, beginning of the difference, reason.
-DIFFERENT: tuple[tuple[str, str, str], ...] = ()
+# Where the official server is not copied: recording (or part of its name), what the difference
+# holds, and why.
+DIFFERENT: tuple[tuple[str, str, str], ...] = (
+    (
+        "send-rejected",
+        ".ids: 0 elements, recorded 1",
+        "an event that was refused has no id; the official server tells an empty one",
+    ),
+    (
+        "send-rejected",
+        ".error: ",
+        "our refusals name the field, the value and the fix, not the decoder's types",
+    ),
+    (
+        "sync-again",
+        ".sync_id: ",
+        "a sync id names what was registered: the same functions, the same id",
+    ),
+    (
+        "js-http/introspection",
+        ": None, not recorded",
+        "errors of registration have the fields of all other errors",
+    ),
+    (
+        "js-http/introspection",
+        ".status: 400, not recorded",
+        "errors of registration have the fields of all other errors",
+    ),
+    (
+        "",
+        ".data.events[0].user: {}, not recorded",
+        "events inside lifecycle events are told as functions see them, `user` included",
+    ),
+    (
+        "cancel-sleep",
+        "run.output: None, recorded {}",
+        "a cancelled run has no output; the official server tells an empty object",
+    ),
+)
+
+# Not done yet; whoever does it must strike it out here.
+NOT_YET = frozenset({"python-http/batch-three"})
 
 # The checkpoints of this one belong to a run of another recording.
 ELSEWHERE = frozenset({"js-http-signed/wrong-signature"})
@@ -69,11 +109,18 @@ def played(folder: str) -> Player:
 
 def unexpected(play: Play) -> list[str]:
     name = play.recording.name
-    forgiven = [begin for recording, begin, _ in DIFFERENT if recording == name]
-    return [p for p in play.problems if not any(p.startswith(begin) for begin in forgiven)]
+    forgiven = [part for recording, part, _ in DIFFERENT if recording in name]
+    return [p for p in play.problems if not any(part in p for part in forgiven)]
 
 
-@pytest.mark.parametrize("name", [name for folder in FOLDERS for name in scenarios(folder)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(strict=True)] if name in NOT_YET else [])
+        for folder in FOLDERS
+        for name in scenarios(folder)
+    ],
+)
 def test_the_server_says_what_the_official_one_said(name: str) -> None:
     player = played(name.split("/", maxsplit=1)[0])
     play = next(p for p in player.plays if p.recording.name == name)
@@ -84,4 +131,6 @@ def test_the_server_says_what_the_official_one_said(name: str) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_call_was_made_that_was_not_recorded(folder: str) -> None:
-    assert played(folder).strangers == []
+    waiting = [name.split("/")[1] for name in NOT_YET]
+    strangers = [s for s in played(folder).strangers if not any(name in s for name in waiting)]
+    assert strangers == []

@@ -103,7 +103,7 @@ def _child_memo(run: Run, broke: Broke | None) -> bytes:
     if run.status is RunStatus.COMPLETED:
         return b'{"data":' + (run.output or NULL) + b"}"
     if broke is not None:
-        return bytes(encode_failure_memo(broke.failure))
+        return bytes(encode_failure_memo(broke.failure, error=_cause(broke)))
     return bytes(encode_failure_memo(Failure(name="Error", message="function cancelled")))
 
 

@@ -89,7 +89,7 @@ def test_answers() -> None:
     assert json.loads(body) == {"ok": True, "modified": True, "sync_id": "s", "app_id": "a"}
     assert said.decode_register_answer(body) == changed
     same = said.encode_register_answer(RegisterAnswer(sync_id="s", app_id="a"))
-    assert json.loads(same) == {"ok": True, "sync_id": "s", "app_id": "a"}
+    assert json.loads(same) == {"ok": True, "modified": False, "sync_id": "s", "app_id": "a"}
     assert said.decode_register_answer(same) == RegisterAnswer(sync_id="s", app_id="a")
 
 

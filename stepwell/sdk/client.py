@@ -88,6 +88,7 @@ class Inngest:
         mode: Literal["cloud", "dev", "auto"] | None = None,
         send_retries: int | None = None,
         signing_key_fallback: str | None = None,
+        checkpointing: bool | None = None,
     ) -> None:
         """Configure an app.
 
@@ -110,6 +111,8 @@ class Inngest:
             mode: The same as text; "auto" goes by the hints hosting platforms give.
             send_retries: How often a send is repeated after a failure, default 4.
             signing_key_fallback: The previous signing key, during a rotation.
+            checkpointing: Save finished steps while a call goes on (the default), so that the next
+                one runs at once; with False every step is a call of its own.
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -119,6 +122,7 @@ class Inngest:
         self.logger: Logger = logger or logging.getLogger("stepwell")
         self.middleware: list[MiddlewareFactory] = list(middleware or [])
         self.serializer = serializer
+        self.checkpointing = checkpointing is not False
         self._app_version = app_version
         self._options = Options(
             api_base_url=api_base_url,

@@ -28,6 +28,7 @@ from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
 from stepwell.sdk.serve import answer, gate, introspect, register
+from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.table import FunctionTable
@@ -128,6 +129,7 @@ class ServeHandler:
         )
         self.table = FunctionTable(client.app_id, functions, client.logger)
         self._setup = self._set_up()
+        self._checkpoints = Checkpoints(enabled=client.checkpointing)
 
     def _set_up(self) -> _Setup:
         settings = self._client.settings
@@ -196,12 +198,17 @@ class ServeHandler:
             return list(await asyncio.gather(*map(self._client.api.ask, effect.requests)))
         if self._setup.serve.threads_max == 0 and not effect.function.is_handler_async:
             return self._perform_sync(effect)  # wished for: no threads, the loop may be blocked
+        saver = None
+        if self._checkpoints.worthwhile(effect.call, effect.target):
+            saver = Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
         return await run_call(
             effect.function,
             effect.call,
             client=self._client,
             target=effect.target,
             raw_request=effect.raw,
+            save=None if saver is None else saver.save,
+            pause=None if saver is None else saver.spent,
         )
 
     def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:

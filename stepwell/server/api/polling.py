@@ -16,7 +16,7 @@ from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
 from stepwell.server.engine.input import AppFailed
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import LedgerClosed
-from stepwell.server.registration import normal_url
+from stepwell.server.registration import normal_url, plain_url
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header, limit
 from stepwell.wire.registration import SyncAsked, encode_sync_asked
@@ -44,7 +44,7 @@ class Poller:
         self._deps = deps
         self._pool = pool
         self._discovery = discovery
-        self._named = dict.fromkeys(normal_url(url) for url in deps.config.sdk_urls)
+        self._named = dict.fromkeys(plain_url(url) for url in deps.config.sdk_urls)
         self._answered: set[str] = set()
         self._told: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -60,9 +60,9 @@ class Poller:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def run_once(self) -> None:
-        """Ask every app that is due, all at the same time."""
-        found = await self._found()
-        await asyncio.gather(*(self._ask(url) for url in dict.fromkeys([*self._due(), *found])))
+        """Ask every app that is due, once, all at the same time."""
+        due = {normal_url(url): url for url in [*await self._found(), *self._due()]}
+        await asyncio.gather(*(self._ask(url) for url in due.values()))
 
     async def sync(self, url: str) -> str:
         """Ask one app to register; gives what is wrong, or nothing."""
@@ -107,9 +107,10 @@ class Poller:
         problem = await self.sync(url)
         if not problem:
             self._answered.add(url)
-        app = next((app for app in self._apps() if app.url == url), None)
+        known = normal_url(url)
+        app = next((app for app in self._apps() if normal_url(app.url) == known), None)
         if app is not None and app.error != problem:
-            await self._deps.ledger.submit(AppFailed(app.name, url, problem))
+            await self._deps.ledger.submit(AppFailed(app.name, app.url, problem))
         self._tell(url, problem, registered=app is not None)
 
     def _tell(self, url: str, problem: str, *, registered: bool) -> None:

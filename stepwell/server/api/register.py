@@ -3,7 +3,7 @@
 Source: http.md 4.2, server.md 6.2.
 """
 
-from uuid import NAMESPACE_OID, uuid5
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,7 +40,7 @@ async def register(deps: ApiDeps, request: Request) -> Response:
         encode_register_answer(
             RegisterAnswer(
                 modified=answer.verdict is Verdict.APPLIED,
-                sync_id=str(uuid5(NAMESPACE_OID, f"sync:{given.app.name}:{given.app.checksum}")),
+                sync_id=str(uuid4()),
                 app_id=app_uuid(given.app.name),
             )
         )
@@ -50,7 +50,9 @@ async def register(deps: ApiDeps, request: Request) -> Response:
 async def remove(deps: ApiDeps, request: Request) -> Response:
     """`DELETE /fn/remove?url=`: forget an app and its functions."""
     url = request.query_params.get("url", "")
-    answer = await deps.ledger.submit(AppRemoved(normal_url(url)))
+    apps = deps.ledger.catalog.apps.values()
+    known = next((app.name for app in apps if normal_url(app.url) == normal_url(url)), url)
+    answer = await deps.ledger.submit(AppRemoved(known))
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
         raise Problem(404, f"App not found: {url}")

@@ -122,7 +122,7 @@ async def test_an_app_that_cannot_be_reached_is_told_once(caplog: pytest.LogCapt
             await poller.run_once()
             await poller.run_once()
         (record,) = caplog.records
-        assert "app http://localhost:9/x: unreachable" in record.getMessage()
+        assert "app http://127.0.0.1:9/x: unreachable" in record.getMessage()
     await pool.close()
 
 

@@ -25,9 +25,10 @@ async def test_an_app_is_registered_once_and_said_to_be_the_same_again() -> None
         again = await api.register(function("a", event="x"))
         assert again.json().get("modified", False) is False
         assert again.json()["app_id"] == first.json()["app_id"]
+        assert again.json()["sync_id"] != first.json()["sync_id"]
         changed = await api.register(function("a", event="y"))
         assert changed.json()["modified"] is True
-        assert [app.url for app in api.apps] == ["http://localhost:3000/api/inngest"] * 3
+        assert [app.url for app in api.apps] == ["http://127.0.0.1:3000/api/inngest"] * 3
 
 
 async def test_functions_that_are_no_longer_named_are_forgotten() -> None:
@@ -49,12 +50,17 @@ async def test_keys_are_read_whatever_their_case() -> None:
         assert list(api.ledger.catalog.apps) == ["shop"]
 
 
-async def test_calls_go_to_localhost_by_name() -> None:
+async def test_a_deployment_id_in_the_addresses_is_no_change() -> None:
     async with serving() as api:
         await api.register(function("a", event="x"))
+        deployed = function("a", event="x")
+        runtime = deployed["steps"]["step"]["runtime"]
+        runtime["url"] = runtime["url"].replace("?", "?deployId=dep-1&")
+        again = await api.register(deployed)
+        assert again.json().get("modified", False) is False
         listing = api.ledger.catalog.listing("shop-a")
         assert listing is not None
-        assert listing.config.url == "http://localhost:3000/api/inngest?fnId=shop-a&stepId=step"
+        assert "deployId" not in listing.config.url
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ async def test_an_app_is_removed_by_its_url() -> None:
         await api.register(function("a", event="x"))
         unknown = await api.http.delete("/fn/remove", params={"url": "http://x/"})
         assert (unknown.status_code, unknown.json()["error"]) == (404, "App not found: http://x/")
-        url = "http://127.0.0.1:3000/api/inngest"
+        url = "http://localhost:3000/api/inngest?deployId=x"
         removed = await api.http.delete("/fn/remove", params={"url": url})
         assert (removed.status_code, removed.content) == (200, b"")
         assert api.ledger.catalog.apps == {}

@@ -13,7 +13,7 @@ import msgspec
 from stepwell.server.engine import input as given_
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action
-from stepwell.server.engine.decide import decide, needs
+from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Answer, Done, Input, Job, Outcome, Work
@@ -140,7 +140,7 @@ class Bench:
         self.store.commit()
         self.store.keep(view.changes)
         self.catalog = view.catalog
-        return answers
+        return [still_true(answer, view) for answer in answers]
 
     def decided(self, view: View, given: Input, moment: Moment) -> Decision:
         """Decide over a view, looking again as often as it takes. Changes only what is seen."""

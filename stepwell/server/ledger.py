@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from stepwell.server.engine.action import Action
-from stepwell.server.engine.decide import decide, needs
+from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.input import Answer, Input
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
@@ -186,7 +186,7 @@ class Ledger:
                 continue
             actions += decision.actions
             if not answer.done():
-                answer.set_result(decision.answer)
+                answer.set_result(still_true(decision.answer, view))
         self._next()
         if actions:
             self._perform(actions)

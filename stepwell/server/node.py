@@ -17,7 +17,7 @@ from stepwell.server.runtime.clock import Clock, SystemClock
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer
-from stepwell.server.runtime.pump import Pump
+from stepwell.server.runtime.pump import POLL_MS, Pump
 from stepwell.server.store.port import Store
 
 GRACE_S = 10.0
@@ -35,20 +35,23 @@ class Node:
         rules: Rules = DEFAULT,
         retention_ms: int = RETENTION_MS,
         grace_s: float = GRACE_S,
+        poll_ms: int = POLL_MS,
+        performer: Performer | None = None,
     ) -> None:
         """Takes the store as its own: `stop` closes it.
 
         `retention_ms` is how long ended runs and their events are kept (0: for ever); `grace_s`,
-        how long `stop` waits for calls under way, in seconds.
+        how long `stop` waits for calls under way, in seconds; `poll_ms`, how often the pump asks
+        unasked, in case a wake was lost. `performer` may be given to hear, or lose, every action.
         """
         store.migrate()
         self.store = store
         self.clock = clock or SystemClock()
         self.reader = store.reader()
-        self.performer = Performer()
+        self.performer = performer or Performer()
         self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
         self.dispatcher = Dispatcher(self.ledger, self.reader)
-        self.pump = Pump(self.ledger, self.dispatcher, self.clock)
+        self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms)
         self.janitor = Janitor(self.ledger, self.clock, retention_ms, store)
         self._grace_s = grace_s
         self.performer.wake = self.pump.wake

@@ -73,20 +73,29 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
     if refused:
         reason = f"cannot checkpoint opcode: {type(refused[0]).__name__}"
         return Done(Verdict.REFUSED, run.id, reason)
-    begun = _begun(draft, run, lease)
-    if begun is not run:
-        draft.change(begun)
-    report = Report(begun, item, lease, given.operations)
+    report = Report(_begun(draft, run, lease), item, lease, given.operations)
     for operation in given.operations:
         if isinstance(operation, StepRun | LegacyStep):
             save_memo(draft, report, operation, result_memo(operation))
         elif is_lazy(operation):
             apply_operation(draft, report, operation)
-    if item.attempt:
+    if item.attempt and draft.item(run.id, item.key) is item:
         # What failed before the saved step is behind the function now: it has its tries again.
         draft.put(msgspec.structs.replace(item, attempt=0))
+    after = _checkpointed(draft, report)
+    if after is not run:
+        draft.change(after)
     draft.announce(Topic.RUN_MOVED, run.id)
     return Done(Verdict.APPLIED, run.id)
+
+
+def _checkpointed(draft: Draft, report: Report) -> Run:
+    """The run after a checkpoint. A targeted call that saves its own step has said all it can."""
+    run, key = report.run, report.item.key
+    if key != MAIN and draft.item(run.id, key) is None:
+        run, wanted = settle(run, key)
+        run = discover(draft, run) if wanted else run
+    return _without_the_dead(draft, run)
 
 
 CHECKPOINTABLE = (StepRun, LegacyStep, StepPlanned, DeferAdd, DeferAbort)

@@ -17,6 +17,7 @@ from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.resume import OPS, finish_step, resume
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
+from stepwell.server.engine.view import View
 from stepwell.wire.failure import invoke_timeout_memo
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
@@ -39,9 +40,14 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     return Work(tuple(jobs), draft.view.next_due_ms)
 
 
-def still_wanted(draft: Draft, work: Work) -> Work:
-    """The jobs of runs that what the decision emitted has not ended after all."""
-    jobs = tuple(job for job in work.jobs if not draft.has_ended(job.run.id))
+def still_held(work: Work, view: View) -> Work:
+    """The jobs whose leases still stand once a whole batch is decided: whatever was decided after
+    the claim, in the same commit, may have ended a run that was to be called."""
+    jobs = tuple(
+        job
+        for job in work.jobs
+        if (lease := view.lease(job.lease.run_id, job.lease.key)) and lease.id == job.lease.id
+    )
     return work if len(jobs) == len(work.jobs) else Work(jobs, work.next_due_ms)
 
 

@@ -15,7 +15,7 @@ from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
 from stepwell.server.engine.cancel import cancel_by_hand
 from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.claim import claim, still_wanted
+from stepwell.server.engine.claim import claim, still_held
 from stepwell.server.engine.draft import Decision, Draft, LookAgain
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
@@ -27,6 +27,7 @@ from stepwell.server.engine.register import fail_app, register, remove
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.signal_sent import deliver
 from stepwell.server.engine.view import View
+from stepwell.wire.operation import Operation
 
 EMITTED_MET_MAX = 1_000
 
@@ -69,7 +70,7 @@ def _needs_of_events(given: given_.EventsReceived, catalog: Catalog) -> Need:
 
 def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> Need:
     run_id = given.run_id
-    operations: tuple[given_.Operation, ...]
+    operations: tuple[Operation, ...]
     if isinstance(given, given_.StepsCheckpointed):
         operations = given.operations
     elif isinstance(given.outcome, given_.Progressed):
@@ -86,11 +87,14 @@ def decide(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Ne
     try:
         answer = _answer(draft, given)
         _meet_emitted(draft)
-        if isinstance(answer, Work):
-            answer = still_wanted(draft, answer)
     except LookAgain as again:
         return again.need
     return draft.decision(answer)
+
+
+def still_true(answer: Answer, view: View) -> Answer:
+    """What a submitter is told of its decision once the rest of its batch is decided, too."""
+    return still_held(answer, view) if isinstance(answer, Work) else answer
 
 
 def _answer(draft: Draft, given: Input) -> Answer:

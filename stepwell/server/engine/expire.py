@@ -10,6 +10,7 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.advance import call_failed
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import Broke, Done, LeaseExtended, LeaseLost, Verdict
+from stepwell.server.engine.lease_id import is_about
 from stepwell.server.engine.row import Lease
 from stepwell.wire.failure import Failure, encode_failure
 
@@ -43,13 +44,35 @@ def lose_named(draft: Draft, given: LeaseLost) -> Done:
 
 
 def extend(draft: Draft, given: LeaseExtended) -> Done:
-    """The holder is still at work: the lease runs from now again."""
+    """The holder is still at work: the lease runs from now again.
+
+    A holder that outlived its lease, or the server that gave it, gets it back as long as nobody
+    has begun the item anew.
+    """
     run = draft.run(given.run_id)
     lease = draft.view.lease(given.run_id, given.key)
     if run is None or run.ended:
         return Done(Verdict.GONE, given.run_id)
-    if lease is None or lease.id != given.lease_id:
-        return Done(Verdict.FENCED, given.run_id)
     until = draft.now.ms + given.lease_ms
+    if lease is None:
+        return _take_back(draft, given, until)
+    if lease.id != given.lease_id:
+        return Done(Verdict.FENCED, given.run_id)
     draft.add(fact.ItemLeased(msgspec.structs.replace(lease, until_ms=until)))
+    return Done(Verdict.APPLIED, given.run_id)
+
+
+def _take_back(draft: Draft, given: LeaseExtended, until_ms: int) -> Done:
+    item = draft.view.item(given.run_id, given.key)
+    if item is None or not is_about(given.lease_id, item):
+        return Done(Verdict.FENCED, given.run_id)
+    lease = Lease(
+        id=given.lease_id,
+        run_id=given.run_id,
+        key=given.key,
+        granted_ms=draft.now.ms,
+        until_ms=until_ms,
+        generation=item.losses + 1,
+    )
+    draft.add(fact.ItemLeased(lease))
     return Done(Verdict.APPLIED, given.run_id)

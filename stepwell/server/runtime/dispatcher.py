@@ -9,9 +9,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepwell.server.drivers.port import Driver
+from stepwell.server.drivers.port import Driver, Lost, Settled
 from stepwell.server.engine.action import Announce
 from stepwell.server.engine.input import (
+    Answer,
     Broke,
     Done,
     Job,
@@ -113,8 +114,14 @@ class Dispatcher:
 
     async def _run(self, driver: Driver, job: Job) -> None:
         outcome = await self._call(driver, job)
+        if isinstance(outcome, Settled):
+            return
         lease = job.lease
-        reply = ReplyReceived(lease.id, lease.run_id, lease.key, outcome)
+        reply: ReplyReceived | LeaseLost
+        if isinstance(outcome, Lost):
+            reply = LeaseLost(lease.id, lease.run_id, lease.key, begun=outcome.begun)
+        else:
+            reply = ReplyReceived(lease.id, lease.run_id, lease.key, outcome)
         while True:
             try:
                 await self._ledger.submit(reply)
@@ -125,7 +132,7 @@ class Dispatcher:
                 # The lease is ours still; the outcome must not be lost with a full disk.
                 await asyncio.sleep(REPLY_RETRY_S)
 
-    async def _call(self, driver: Driver, job: Job) -> Outcome:
+    async def _call(self, driver: Driver, job: Job) -> Outcome | Settled | Lost:
         listing = self._ledger.catalog.listing(job.run.function)
         if listing is None:
             return _broke("FunctionNotFound", f'function "{job.run.function}" is not registered')
@@ -164,12 +171,14 @@ class Dispatcher:
             self.when_free()
 
     async def _extend_leases(self) -> None:
-        while True:
+        """As long as calls are under way; the next call begins it anew."""
+        while self._jobs:
             await asyncio.sleep(EXTEND_EVERY_S)
             for job in tuple(self._jobs.values()):
                 lease = job.lease
                 given = LeaseExtended(lease.id, lease.run_id, lease.key, EXTEND_BY_MS)
                 self._ledger.submit(given).add_done_callback(_look_away)
+        self._extender = None
 
 
 def _broke(name: str, message: str) -> Broke:
@@ -177,7 +186,7 @@ def _broke(name: str, message: str) -> Broke:
     return Broke(failure, encode_failure(failure))
 
 
-def _look_away(answer: "asyncio.Future[object]") -> None:
+def _look_away(answer: "asyncio.Future[Answer]") -> None:
     """The answer changes nothing; an exception must not be reported as never retrieved."""
     if not answer.cancelled():
         answer.exception()

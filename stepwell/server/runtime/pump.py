@@ -5,7 +5,7 @@ import asyncio
 import logging
 import secrets
 
-from stepwell.server.engine.input import Work, WorkAsked
+from stepwell.server.engine.input import Answer, Work, WorkAsked
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.runtime.dispatcher import Dispatcher
@@ -23,10 +23,13 @@ log = logging.getLogger("stepwell.pump")
 class Pump:
     """One per node."""
 
-    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, dispatcher: Dispatcher, clock: Clock, poll_ms: int = POLL_MS
+    ) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._clock = clock
+        self._poll_ms = poll_ms
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms = 0
         self._asking = False
@@ -52,7 +55,7 @@ class Pump:
         now_ms = self._clock.now_ms()
         if due_ms <= now_ms:
             self.ask()
-        elif self._timer is None or due_ms < self._due_ms:
+        else:
             self._set_timer(due_ms, now_ms)
 
     def ask(self) -> None:
@@ -73,7 +76,7 @@ class Pump:
         )
         self._ledger.submit(asked).add_done_callback(self._answered)
 
-    def _answered(self, answer: "asyncio.Future[object]") -> None:
+    def _answered(self, answer: "asyncio.Future[Answer]") -> None:
         self._asking = False
         if answer.cancelled():
             return
@@ -92,11 +95,15 @@ class Pump:
         if self._again or len(work.jobs) >= ASK_ITEMS_MAX:
             self.ask()
         elif not self._stopped:
-            due = now_ms + POLL_MS if work.next_due_ms is None else work.next_due_ms
-            self._set_timer(min(due, now_ms + POLL_MS), now_ms)
+            due = now_ms + self._poll_ms if work.next_due_ms is None else work.next_due_ms
+            self._set_timer(min(due, now_ms + self._poll_ms), now_ms)
 
     def _set_timer(self, due_ms: int, now_ms: int) -> None:
+        """Ask then, unless we ask earlier anyhow: a wake that came while the last answer was on
+        its way knows of something that answer does not."""
         if self._timer is not None:
+            if self._due_ms <= due_ms:
+                return
             self._timer.cancel()
         self._due_ms = due_ms
         delay = max(due_ms - now_ms, 0) / 1000

@@ -1,0 +1,98 @@
+"""Whole nodes over random users and random faults. `STEPWELL_SIM_MINUTES` lets the search go on.
+
+A seed that fails is printed with the way to live through it again; kept in `seeds.txt`, it becomes
+a test of its own:
+
+    python -m pytest tests/simulation -k 'seed and 208'
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from stepwell.testing.faults import Fault
+from stepwell.testing.simulate import (
+    Broken,
+    Ground,
+    MemoryGround,
+    Options,
+    Told,
+    options_of,
+    simulate,
+)
+
+SEEDS = 300
+PER_TEST = 30
+KEPT = Path(__file__).with_name("seeds.txt")
+MINUTES = float(os.environ.get("STEPWELL_SIM_MINUTES", "0"))
+
+
+def kept_seeds() -> list[int]:
+    lines = (line.split(maxsplit=1) for line in KEPT.read_text().splitlines())
+    return [int(words[0]) for words in lines if words and words[0] != "#"]
+
+
+def live_through(
+    seed: int, options: Options | None = None, ground: Callable[[], Ground] = MemoryGround
+) -> Told:
+    try:
+        return simulate(seed, options, ground)
+    except Broken as broken:
+        raise AssertionError(
+            f"seed {seed} broke a law; add it to {KEPT.name}, and live through it again with\n"
+            f"    python -m pytest tests/simulation -k 'seed and {seed}'\n{broken}"
+        ) from broken
+
+
+@pytest.mark.parametrize("seed", kept_seeds())
+def test_a_seed_that_once_broke_a_law(seed: int) -> None:
+    live_through(seed)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, PER_TEST))
+def test_worlds(first: int) -> None:
+    for seed in range(first, first + PER_TEST):
+        live_through(seed)
+
+
+@pytest.mark.parametrize("seed", [3, 37, 40, 44])
+def test_the_same_seed_gives_the_same_world(seed: int) -> None:
+    assert live_through(seed) == live_through(seed)
+
+
+def test_another_seed_gives_another_world() -> None:
+    assert live_through(3).trace != live_through(4).trace
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_one_fault_again_and_again(fault: Fault) -> None:
+    struck = 0
+    for seed in range(4):
+        told = live_through(seed, Options(odds={fault: 0.3}, events=10, meddling=4))
+        struck += told.struck.get(fault, 0)
+    assert struck > 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_world_without_any_action_comes_to_its_end(seed: int) -> None:
+    told = live_through(seed, Options(odds={Fault.LOST_ACTIONS: 1.0}, poll_ms=1_000))
+    assert sum(told.runs.values()) > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_year_of_sleeps(seed: int) -> None:
+    told = live_through(seed, Options(pace="long", poll_ms=86_400_000, events=6, meddling=2))
+    assert sum(told.runs.values()) > 0
+
+
+def test_searching_on() -> None:
+    """Does nothing unless it is given minutes."""
+    until = time.monotonic() + MINUTES * 60
+    chance = Random()
+    while time.monotonic() < until:
+        seed = chance.randrange(10**9)
+        live_through(seed, options_of(seed))

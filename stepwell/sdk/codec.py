@@ -315,9 +315,12 @@ def _new_codec(kind: Any) -> Codec:
         raise CodecError(f"{name_of(kind)} is no type JSON can carry: {error}") from None
 
 
+_ANYTHING = TypedCodec(object)
+
+
 def encode_any(value: object) -> msgspec.Raw:
     """A value of unknown type, for a reader who knows it or wants plain JSON. Raises CodecError."""
     try:
         return PLAIN.encode(value)
     except CodecError:
-        return codec_of(type(value)).encode(value)
+        return _ANYTHING.encode(value)

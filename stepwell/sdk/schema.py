@@ -1,46 +1,125 @@
 """What user code holds when it sends or receives an event, and the way from there to the wire.
 
-The only place for the public `Event` and the alias `JSON`. Source: features C.4, E-96, E-106.
+The only place for the public `Event`, `MinimalEvent` and the alias `JSON`.
+Source: features C.4, E-2 to E-9, E-96, E-106.
 """
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, cast, overload
 
 import msgspec
 import pydantic
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, TypeVar
 
+from stepwell.sdk.events.source import EventKind, ObjectLike
 from stepwell.wire import event as wire_event
 
 JSON = TypeAliasType(
     "JSON", bool | int | float | str | Mapping[str, object] | Sequence[object] | None
 )
 
+DataT = TypeVar("DataT", bound=ObjectLike, covariant=True, default=Mapping[str, JSON])
+NameT = TypeVar("NameT", bound=str, covariant=True, default=str)
+
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
-class Event(pydantic.BaseModel):
-    """Something that happened: sent by producers, received by functions (features C.4).
+def ts_of(value: object) -> object:
+    """A time as events carry it: an aware datetime in milliseconds since 1970, others as they are.
 
-    `ts` is milliseconds since 1970, 0 means now; `id` makes the event happen once in 24 hours.
-    Further fields are kept as they are.
+    Raises ValueError for a datetime without a zone, which could mean any instant of a day.
     """
+    if not isinstance(value, dt.datetime):
+        return value
+    if value.tzinfo is None:
+        raise ValueError(
+            f"{value.isoformat()} has no time zone; use datetime.now(UTC), or a zone of your own"
+        )
+    return (value - _EPOCH) // _MILLISECOND
 
-    model_config = pydantic.ConfigDict(strict=True, extra="allow")
 
-    name: str
-    data: Mapping[str, JSON] = pydantic.Field(default_factory=dict[str, JSON])
+class MinimalEvent(pydantic.BaseModel, Generic[DataT]):
+    """An event without name and time: what a function can be invoked with (E-9)."""
+
+    # Data may be of a class pydantic knows nothing of, such as a msgspec struct.
+    model_config = pydantic.ConfigDict(strict=True, extra="allow", arbitrary_types_allowed=True)
+
+    data: DataT = pydantic.Field(default_factory=cast(Any, dict))
     id: str = ""
-    ts: int = 0
     v: str | None = None
     user: Mapping[str, object] | None = None
-    meta: Mapping[str, object] | None = None
 
     @pydantic.field_validator("data", mode="before")
     @classmethod
     def _no_data_is_empty(cls, value: object) -> object:
         return {} if value is None else value
+
+
+class Event(MinimalEvent[DataT], Generic[DataT, NameT]):
+    """Something that happened: sent by producers, received by functions (features C.4).
+
+    `ts` is milliseconds since 1970 or a datetime, 0 means now; `id` makes the event happen once in
+    24 hours. Further fields are kept as they are.
+
+    `Event[OrderPaid]` is an event whose data is an `OrderPaid`. A subclass that fixes its name is
+    an event type: it can be sent, be a trigger, and be waited for.
+    """
+
+    name: NameT
+    ts: int = 0
+    meta: Mapping[str, object] | None = None
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: "Event[Mapping[str, JSON], str]",
+            *,
+            name: str,
+            data: Mapping[str, JSON] = ...,
+            id: str = ...,
+            ts: int | dt.datetime = ...,
+            v: str | None = ...,
+            user: Mapping[str, object] | None = ...,
+            meta: Mapping[str, object] | None = ...,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self,
+            *,
+            name: NameT,
+            data: DataT,
+            id: str = ...,
+            ts: int | dt.datetime = ...,
+            v: str | None = ...,
+            user: Mapping[str, object] | None = ...,
+            meta: Mapping[str, object] | None = ...,
+        ) -> None: ...
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @pydantic.field_validator("ts", mode="before")
+    @classmethod
+    def _instants_are_milliseconds(cls, value: object) -> object:
+        return ts_of(value)
+
+    @property
+    def datetime(self) -> dt.datetime | None:
+        """When it happened, in UTC; None if that is left to the moment of sending."""
+        return _EPOCH + self.ts * _MILLISECOND if self.ts else None
+
+    @classmethod
+    def __event_kind__(cls) -> EventKind[Self, DataT]:
+        """The event type a subclass stands for. Raises TypeError if it does not fix its name."""
+        raise TypeError(
+            f"{cls.__name__} names no event: write `class X({cls.__name__}[Data, Literal['a/b']])`"
+            " with `name: Literal['a/b'] = 'a/b'`"
+        )
 
 
 def event_from_wire(event: wire_event.Event) -> Event:
@@ -57,7 +136,24 @@ def event_from_wire(event: wire_event.Event) -> Event:
     )
 
 
-def event_to_wire(event: Event) -> wire_event.Event:
+def event_from_json(raw: bytes | msgspec.Raw) -> Event:
+    """An event of a call, with every field the server put there (E-2).
+
+    Nulls count as absent. Raises ValueError if it is no event.
+    """
+    try:
+        given = _OBJECT.decode(raw)
+    except msgspec.DecodeError as problem:
+        raise ValueError(f"not an event: {problem}") from None
+    fields = {key: value for key, value in given.items() if value is not None}
+    if not isinstance(fields.get("name"), str):
+        raise ValueError('not an event: the field "name" is missing')  # noqa: TRY004
+    if not isinstance(fields.setdefault("data", {}), dict):
+        raise ValueError('not an event: the field "data" is no object')  # noqa: TRY004
+    return Event.model_construct(None, **fields)
+
+
+def event_to_wire(event: Event[Any, Any]) -> wire_event.Event:
     """An event as it is sent. Raises ValueError naming the field that is no JSON."""
     return wire_event.Event(
         event.name,
@@ -70,7 +166,7 @@ def event_to_wire(event: Event) -> wire_event.Event:
     )
 
 
-def _raw(event: Event, field: str, value: object) -> msgspec.Raw:
+def _raw(event: Event[Any, Any], field: str, value: object) -> msgspec.Raw:
     try:
         return msgspec.Raw(_ENCODER.encode(value))
     except (TypeError, ValueError, RecursionError) as error:
@@ -78,8 +174,3 @@ def _raw(event: Event, field: str, value: object) -> msgspec.Raw:
             f'event "{event.name}": {field} cannot be written as JSON ({error}):'
             " use dicts with text keys, lists, text, numbers, booleans and None"
         ) from None
-
-
-def json_object(value: Mapping[str, object] | None) -> dict[str, JSON]:
-    """A mapping as plain JSON values: what a receiver will see of it. None is empty."""
-    return cast(dict[str, JSON], msgspec.to_builtins(value or {}))

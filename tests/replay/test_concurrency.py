@@ -529,3 +529,18 @@ async def test_a_call_inside_a_busy_loop_still_finds_idleness() -> None:
         assert stage.reports[0] == ["StepPlanned a", "StepPlanned b"]
     finally:
         spinner.cancel()
+
+
+async def test_a_step_asked_for_runs_though_the_race_is_over() -> None:
+    """A targeted call may know more than the one that planned it."""
+
+    async def handler(ctx: Context) -> Any:
+        tasks = [asyncio.create_task(ctx.step.run(f"s{i}", give, i)) for i in range(2)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return "over"
+
+    stage = Stage(handler)
+    first, second = stage.operations(await stage.call())
+    stage.settle(await stage.targeted(first))
+    ran = await stage.targeted(second)
+    assert ran.op == "StepRun"

@@ -102,6 +102,7 @@ class AsyncCall(Call):
         finally:
             self.open = False
             HOME.reset(token)
+            work.close()  # a hook may have failed before it began
             self._idle.stop()
             if self._strands:
                 await self._dismiss()
@@ -115,7 +116,7 @@ class AsyncCall(Call):
             if isinstance(error, asyncio.CancelledError) and self._is_cancelled():
                 raise
             return self.answer or await self._broke(ordinary(error))
-        return self.answer or await self._returned(value)
+        return self.answer or self.unmet() or await self._returned(value)
 
     def _is_cancelled(self) -> bool:
         """Did somebody outside cancel the task the handler runs in?"""

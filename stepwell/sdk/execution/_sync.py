@@ -87,7 +87,7 @@ class SyncCall(Call):
             raise
         except BaseException as error:  # noqa: BLE001 - a handler must not end its thread
             return self.answer or self._broke(ordinary(error))
-        return self.answer or self._returned(value)
+        return self.answer or self.unmet() or self._returned(value)
 
     def _returned(self, value: object) -> CallResponse:
         try:

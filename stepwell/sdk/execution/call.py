@@ -223,6 +223,13 @@ class Call:
             stacklevel=2,
         )
 
+    def unmet(self) -> CallResponse | None:
+        """The answer if the handler returned without meeting the step asked for."""
+        if self.replay.target is None:
+            return None
+        self.end(self.replay.missing())
+        return self.answer
+
     def result(self, value: object) -> msgspec.Raw:
         """What the handler returned, as JSON. Raises OutputUnserializableError."""
         try:

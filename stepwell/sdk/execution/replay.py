@@ -118,7 +118,6 @@ class Replay:
         self.target = None if target == TARGET_DISCOVERY else target
         self.immediate = immediate
         self._names = Names()
-        self._found: list[str] = []
 
     def meet(self, ask: Ask) -> Met:
         """Name the step that is met now, and look up what is known of it."""
@@ -132,33 +131,42 @@ class Replay:
         """
         if len(waiting) == 1:
             return self._settle_alone(waiting[0])
+        if self.target is not None:
+            for met in waiting:
+                if met.name.hashed == self.target and not _is_known(met):
+                    return self._run_target(met)
         rank = self.memos.rank
-        known = [met for met in waiting if isinstance(met.memo, Known | KnownFailure)]
+        known = [met for met in waiting if _is_known(met)]
         if known:
             return release(min(known, key=lambda met: rank(met.name.hashed)))
         if self.target is not None:
-            return self._find_target(waiting)
+            return self.missing(waiting)
         return Report(tuple(map(self._operation, waiting)))
 
     def _settle_alone(self, met: Met) -> Verdict:
-        memo = met.memo
-        if memo is not None and not isinstance(memo, Override):
+        if _is_known(met):
             return release(met)
         if self.target is not None:
-            return self._find_target((met,))
+            return self._run_target(met) if met.name.hashed == self.target else self.missing((met,))
         if met.ask.report is None and self.immediate and not met.ask.grouped:
             return run(met)
         return Report((self._operation(met),))
 
-    def _find_target(self, waiting: Sequence[Met]) -> Verdict:
-        for met in waiting:
-            if met.name.hashed == self.target:
-                return run(met) if met.ask.report is None else Report((met.ask.report(met),))
+    def _run_target(self, met: Met) -> Verdict:
+        """The step asked for comes before known ones: they may end the function."""
+        return run(met) if met.ask.report is None else Report((met.ask.report(met),))
+
+    def missing(self, waiting: Sequence[Met] = ()) -> Missing:
+        """The step asked for was not met; at the end, the handler waits for these, if any."""
         assert self.target is not None
         return Missing(self.target, tuple(met.title for met in waiting))
 
     def _operation(self, met: Met) -> Operation:
         return plan(met) if met.ask.report is None else met.ask.report(met)
+
+
+def _is_known(met: Met) -> bool:
+    return met.memo is not None and not isinstance(met.memo, Override)
 
 
 def release(met: Met) -> Replayed | Raise:

@@ -1,0 +1,39 @@
+"""Events between user code and the wire."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from stepwell.sdk.schema import Event, event_from_wire, event_to_wire
+from stepwell.wire.event import decode_event, encode_event
+
+
+def test_there_and_back() -> None:
+    event = Event(
+        name="a/b",
+        data={"a": [1, None, {"b": "é"}]},
+        id="x",
+        ts=5,
+        v="1",
+        user={"id": 1},
+        meta={"m": True},
+    )
+    assert event_from_wire(decode_event(encode_event(event_to_wire(event)))) == event
+
+
+def test_what_is_absent_stays_absent() -> None:
+    raw = json.dumps({"name": "a", "data": None}).encode()
+    event = event_from_wire(decode_event(raw))
+    assert (event.data, event.id, event.ts, event.v, event.user) == ({}, "", 0, None, None)
+
+
+def test_data_that_is_no_json_is_named() -> None:
+    event = Event.model_construct(name="a/b", data={"x": object()}, id="", ts=0)
+    with pytest.raises(ValueError, match='event "a/b": data cannot be written as JSON'):
+        event_to_wire(event)
+
+
+def test_values_msgspec_knows_travel_as_text() -> None:
+    event = Event.model_construct(name="a", data={"at": dt.date(2026, 1, 2)}, id="", ts=0)
+    assert bytes(event_to_wire(event).data) == b'{"at":"2026-01-02"}'

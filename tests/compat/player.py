@@ -70,6 +70,7 @@ class Play:
     problems: list[str] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
     over: dict[int, asyncio.Event] = field(default_factory=dict)
+    patience_seconds: float = PATIENCE_SECONDS
 
     def __post_init__(self) -> None:
         self.bindings.unordered_stack = self.recording.overlaps
@@ -80,7 +81,7 @@ class Play:
 
     async def wait_for(self, entries: list[Entry], reason: str) -> None:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(self.patience_seconds):
                 for entry in entries:
                     await self.over[entry.index].wait()
         except TimeoutError:
@@ -228,7 +229,7 @@ class Player:
             if name not in {"host", "traceparent", "tracestate"}
         }
         raw = body if body is None or isinstance(body, str) else json.dumps(body)
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = time.monotonic() + play.patience_seconds
         while True:
             bindings = play.bindings.copy()
             async with self.session.request(

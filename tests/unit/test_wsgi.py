@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.wsgi import request_from
+from stepwell.sdk.serve.wsgi import body_of, request_from
 
 
 def environ(**changes: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def environ(**changes: Any) -> dict[str, Any]:
 
 def test_requests_are_read() -> None:
     given = environ()
-    request = request_from(given)
+    request = request_from(given, body_of(given), given)
     assert request.url == "http://h.test/sub/api/%C3%BC"
     assert request.query == {"fnId": "a b"}
     assert request.headers == {
@@ -44,10 +44,10 @@ def test_requests_are_read() -> None:
 def test_the_host_may_be_missing() -> None:
     given = environ()
     del given["HTTP_HOST"]
-    assert request_from(given).url.startswith("http://10.0.0.1:81/")
+    assert request_from(given, b"", None).url.startswith("http://10.0.0.1:81/")
 
 
 @pytest.mark.parametrize(("ended", "body"), [(True, b"abcdef"), (False, b"")])
 def test_bodies_without_a_length(ended: bool, body: bytes) -> None:
     given = environ(CONTENT_LENGTH="", **{"wsgi.input_terminated": ended})
-    assert request_from(given).body == body
+    assert body_of(given) == body

@@ -71,6 +71,7 @@ class AsyncCall(Call):
         self._strands: dict[Strand, None] = {}
         self._waiting: dict[StepFuture, Met] = {}
         self._executing = 0
+        self._ends: list[tuple[Operation, outcome.RetryAfter | None]] = []
         self._idle = IdleWatch(self._survey, self._settle_one)
         self._host = running_task()
         self._host_cancels = self._host.cancelling()
@@ -92,10 +93,7 @@ class AsyncCall(Call):
         self._strands[self._main] = None
         token = HOME.set(self)
         try:
-            answer = await self._result(self._main)
-            if self.answer is None and self._strands:
-                await self._linger()
-            self.answer = self.answer or answer
+            self.answer = await self._result(self._main)
             if self.hooks is not None:
                 await self._last_hooks(self.hooks)
             return self.answer
@@ -116,6 +114,8 @@ class AsyncCall(Call):
             if isinstance(error, asyncio.CancelledError) and self._is_cancelled():
                 raise
             return self.answer or await self._broke(ordinary(error))
+        if self.answer is None and self._strands:
+            await self._linger()
         return self.answer or self.unmet() or await self._returned(value)
 
     def _is_cancelled(self) -> bool:
@@ -191,7 +191,7 @@ class AsyncCall(Call):
             return await self._execute(verdict, handler, args, traits, codec)
         finally:
             self._executing -= 1
-            if self._waiting:
+            if self._waiting or self._ends:
                 self._idle.soon()
 
     async def perform(self, ask: Ask) -> msgspec.Raw:
@@ -295,9 +295,7 @@ class AsyncCall(Call):
                 self.attempt = 0
                 self.saved = True
                 return
-        self.answer = outcome.reported((operation,))
-        self._leave()
-        raise Suspended
+        await self._finish(operation)
 
     async def _end_with(
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
@@ -311,10 +309,27 @@ class AsyncCall(Call):
             except Exception as raised:  # noqa: BLE001 - hooks are user code
                 self._abort(raised)
             error = result.error or error
-        operation, retry_after = self.failed(met, error, began_ns, arguments(given))
-        self.answer = outcome.reported((operation,), retry_after)
-        self._leave()
+        await self._finish(*self.failed(met, error, began_ns, arguments(given)))
+
+    async def _finish(
+        self, operation: Operation, retry_after: outcome.RetryAfter | None = None
+    ) -> NoReturn:
+        """End the call with a step; if others run beside it, once they have ended too."""
+        self._ends.append((operation, retry_after))
+        if self._executing > 1:
+            self._executing -= 1
+            try:
+                await StepFuture()
+            finally:
+                self._executing += 1
+        self._report_ends()
         raise Suspended from None
+
+    def _report_ends(self) -> None:
+        operations = tuple(operation for operation, _ in self._ends)
+        delays = [delay for _, delay in self._ends if delay is not None]
+        self.answer = outcome.reported(operations, delays[-1] if delays else None)
+        self._leave()
 
     # Several tasks
 
@@ -354,7 +369,7 @@ class AsyncCall(Call):
         """A look at the tasks, if there is something to decide."""
         if self.closing or self._executing or self._main is None:
             return None
-        if not self._waiting and self._left is None:
+        if not self._waiting and self._left is None and not self._ends:
             return None
         if self._left is None:
             return survey((self._main,), self._strands)
@@ -363,7 +378,10 @@ class AsyncCall(Call):
         return found
 
     def _settle_one(self) -> None:
-        """The handler is idle: settle one step, or end the call."""
+        """The handler is idle: settle one step, run several beside each other, or end the call."""
+        if self._ends:
+            self._report_ends()
+            return
         waiting = self._waiting
         if self._left is not None:
             adrift = {strand.waiting_on for strand in self._strands if not strand.joined}
@@ -371,6 +389,8 @@ class AsyncCall(Call):
             if not waiting:
                 self._leave()
                 return
+        if self._save is not None and len(waiting) > 1 and self._run_together(waiting):
+            return
         verdict = self.settle(tuple(waiting.values()))
         if not isinstance(verdict, Replayed | Raise | Run):
             self.end(verdict)
@@ -382,6 +402,14 @@ class AsyncCall(Call):
             if met is verdict.met:
                 future.set_result(verdict)
                 return
+
+    def _run_together(self, waiting: dict[StepFuture, Met]) -> bool:
+        """Run all waiting steps now, if they may: each is saved when it ends."""
+        runs = self.together(tuple(waiting.values()))
+        for future, verdict in zip(tuple(waiting), runs, strict=False):
+            self._executing += 1
+            future.set_result(verdict)
+        return bool(runs)
 
     def _leave(self) -> None:
         """Wake whatever still waits, so that it is unwound."""

@@ -158,6 +158,12 @@ class Call:
             return verdict
         return Report((plan(verdict.met),)) if self._pause() else verdict
 
+    def together(self, waiting: Sequence[Met]) -> tuple[Run, ...]:
+        """Which steps to run beside each other now, see `Replay.together`."""
+        if self._pause is not None and self.saved and self._pause():
+            return ()
+        return self.replay.together(waiting)
+
     # Steps that are run
 
     def unserializable(self, met: Met, value: object, traits: Traits, error: CodecError) -> Error:

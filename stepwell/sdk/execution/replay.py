@@ -143,6 +143,19 @@ class Replay:
             return self.missing(waiting)
         return Report(tuple(map(self._operation, waiting)))
 
+    def together(self, waiting: Sequence[Met]) -> tuple[Run, ...]:
+        """All of these steps at once, here, if each is new, runs here, and need not be planned.
+
+        Only where each can be saved when it ends; otherwise the server calls for each.
+        """
+        if self.target is not None or not self.immediate:
+            return ()
+        for met in waiting:
+            ask = met.ask
+            if _is_known(met) or ask.report is not None or ask.grouped or ask.mode:
+                return ()
+        return tuple(map(run, waiting))
+
     def _settle_alone(self, met: Met) -> Verdict:
         if _is_known(met):
             return release(met)

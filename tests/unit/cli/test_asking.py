@@ -1,0 +1,153 @@
+"""The verbs that ask a running server, against a real one."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import httpx
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from stepwell.cli.main import main
+from stepwell.server.config import Command, ServerConfig
+from stepwell.server.serving import Server
+from tests.unit.server.api.harness import function, registration
+
+FREE = ServerConfig(port=0)
+FIXED = ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY", "INNGEST_DEV", "STEPWELL_URL")
+
+
+class Running:
+    """A server on a thread of its own."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._run()))
+
+    async def _run(self) -> None:
+        async with Server(self.config) as server:
+            self.url = server.url
+            self._ready.set()
+            await self._stop.wait()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+        self._loop.close()
+
+    def call(self, *arguments: str, stdin: str | None = None, **env: str) -> Result:
+        told = [*arguments[:1], "--url", self.url, *arguments[1:]]
+        return CliRunner().invoke(
+            main, told, input=stdin, env={**dict.fromkeys(FIXED, None), **env, "COLUMNS": "160"}
+        )
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with Running(FREE) as running:
+        register(running)
+        yield running
+
+
+def register(running: Running, **headers: str) -> None:
+    url = f"{running.url}/fn/register"
+    body = registration(function("order", event="shop/order"))
+    assert httpx.post(url, json=body, headers=headers).status_code == 200
+
+
+def test_an_event_is_sent_and_its_run_told(server: Running) -> None:
+    sent = server.call("send", "shop/order", '{"id": 7}', "--id", "order-7")
+    assert sent.exit_code == 0, sent.output
+    event_id = sent.output.strip()
+    assert len(event_id) == 26
+    told = server.call("run", event_id)
+    assert told.exit_code == 0, told.output
+    assert "shop-order" in told.output
+    run_id = next(word for word in told.output.split() if len(word) == 26)
+    assert server.call("run", run_id).output.splitlines()[0].endswith(run_id)
+    output = server.call("run", run_id, "--output")
+    assert output.output.strip() == "null"
+
+
+def test_data_may_come_from_standard_input(server: Running) -> None:
+    assert server.call("send", "a", "-", stdin='{"x": 1}').exit_code == 0
+    assert server.call("send", "a").exit_code == 0
+
+
+@pytest.mark.parametrize("data", ["5", "{", "[1]"])
+def test_data_that_is_no_object_is_refused(server: Running, data: str) -> None:
+    refused = server.call("send", "a", data)
+    assert refused.exit_code == 2
+    assert "is no JSON object" in refused.output
+
+
+def test_what_the_server_refuses_is_told(server: Running) -> None:
+    refused = server.call("send", "inngest/x")
+    assert refused.exit_code == 1
+    assert "HTTP 400: event name is reserved for internal use: inngest/x" in refused.output
+    unknown = server.call("run", "01JQDAE4RQ0000000000000009")
+    assert "Unable to load function run" in unknown.output
+
+
+def test_runs_are_listed_and_filtered(server: Running) -> None:
+    for _ in range(3):
+        server.call("send", "shop/order")
+    listed = server.call("runs", "--limit", "2")
+    assert listed.exit_code == 0, listed.output
+    assert listed.output.count("shop-order") == 2
+    assert "more: stepwell runs --cursor" in listed.output
+    assert server.call("runs", "--status", "completed").output.strip() == "no runs"
+    assert "status 'odd' is unknown" in server.call("runs", "--status", "odd").output
+
+
+def test_a_healthy_server_is_said_to_be(server: Running) -> None:
+    told = server.call("doctor")
+    assert told.exit_code == 0
+    assert "healthy: no stranded run" in told.output
+
+
+def test_nobody_there_is_told_with_what_to_do() -> None:
+    told = CliRunner().invoke(main, ["runs", "--url", "http://127.0.0.1:9"])
+    assert told.exit_code == 1
+    assert "no server answers at http://127.0.0.1:9" in told.output
+    assert "stepwell dev" in told.output
+
+
+def test_the_address_comes_from_the_environment(server: Running) -> None:
+    for variable in ("STEPWELL_URL", "INNGEST_DEV", "INNGEST_BASE_URL"):
+        told = CliRunner().invoke(main, ["doctor"], env={variable: server.url})
+        assert told.exit_code == 0, told.output
+
+
+def test_keys_are_asked_for_and_used(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(
+        FREE,
+        command=Command.START,
+        signing_keys=("signkey-test-12ab",),
+        event_keys=("k",),
+        sqlite_dir=str(tmp_path),
+    )
+    with Running(config) as running:
+        assert "asks for a key" in running.call("runs").output
+        assert "asks for a key" in running.call("send", "a").output
+        assert running.call("send", "a", "--event-key", "k").exit_code == 0
+        assert running.call("runs", INNGEST_SIGNING_KEY="signkey-prod-12ab").exit_code == 0
+        assert "malformed" in running.call("runs", "--signing-key", "xyz").output
+        locked = CliRunner().invoke(main, ["doctor", "--database", str(tmp_path / "stepwell.db")])
+        assert locked.exit_code == 1
+        assert "in use" in locked.output
+    opened = CliRunner().invoke(main, ["doctor", "--database", str(tmp_path / "stepwell.db")])
+    assert opened.exit_code == 0, opened.output
+    assert "healthy" in opened.output

@@ -9,23 +9,32 @@ import socket
 import tempfile
 from collections.abc import Generator, Sequence
 from pathlib import Path
+from secrets import token_bytes
 from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
+from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import DATABASE_NAME, ServerConfig
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
-from stepwell.server.listening import open_sockets, port_of, url_of
+from stepwell.server.gateway.connect_driver import ConnectDriver
+from stepwell.server.gateway.gateway import Gateway
+from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
+from stepwell.server.gateway.listener import Listener
+from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
+from stepwell.server.store.port import RunFilter
 from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
 
 KEEP_ALIVE_S = 65
 """Longer than what clients keep connections for: they close first, so no request is lost."""
@@ -47,6 +56,7 @@ class Server:
         """
         self.config = config
         self._sockets = tuple(sockets or open_sockets(config.host, config.port))
+        self._gateway_sockets = _gateway_sockets(config)
         self._scratch: str | None = None
         self._grace_s = grace_s
         try:
@@ -70,16 +80,37 @@ class Server:
         self._pool = HttpPool()
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
         self._poller: Poller | None = None
+        secret = token_bytes(32)
+        self.gateway = Gateway(
+            self.node.ledger,
+            self.node.clock.now_ms,
+            secret=secret,
+            on_slots=self._reach_workers,
+            on_app=self._reach,
+            had_work=self._had_work,
+        )
+        self._workers = ConnectDriver(self.gateway)
+        self._listener = Listener(self.gateway, self._gateway_sockets)
+        connect = ConnectApi(
+            self.gateway,
+            secret=secret,
+            now_ms=self.node.clock.now_ms,
+            may_ask=self.deps.access.may_ask,
+            gateway_port=lambda: self.gateway_port,
+        )
         self._http = _Http(
             uvicorn.Config(
-                api_app(self.deps),
+                _Front(api_app(self.deps), KindHeader(connect.app, config.kind)),
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 date_header=False,
                 lifespan="off",
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=GATEWAY_READ_BYTES_MAX,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=int(grace_s) or 1,
             )
@@ -92,6 +123,11 @@ class Server:
         return port_of(self._sockets)
 
     @property
+    def gateway_port(self) -> int:
+        """The port workers connect to."""
+        return port_of(self._gateway_sockets)
+
+    @property
     def url(self) -> str:
         """Where a client on this machine finds it."""
         return url_of(self.config.host, self.port)
@@ -102,6 +138,8 @@ class Server:
             self._reach(app)
         self.node.reach_gateway(GatewayDriver(self._pool), self.config.queue_workers)
         await self.node.start()
+        self.gateway.start()
+        await self._listener.start()
         self._serving = asyncio.get_running_loop().create_task(
             self._http.serve(sockets=list(self._sockets))
         )
@@ -119,7 +157,10 @@ class Server:
         if self._poller is not None:
             await self._poller.stop()
         self.node.pump.stop()
+        self.gateway.drain()
         await self.node.dispatcher.close(self._grace_s)
+        await self.gateway.stop()
+        await self._listener.stop()
         self._http.should_exit = True
         if self._serving is not None:
             await self._serving
@@ -145,6 +186,20 @@ class Server:
         if app.method == "serve":
             self.node.reach(app.name, self._driver, self.config.queue_workers)
 
+    def _reach_workers(self, app: str, slots: int) -> None:
+        """So many calls of an app can be under way at its workers."""
+        row = self.node.ledger.catalog.apps.get(app)
+        if row is None or row.method != "connect":
+            return  # it registered over HTTP since then
+        if slots:
+            self.node.reach(app, self._workers, slots)
+        else:
+            self.node.dispatcher.drop_lane(app)
+
+    def _had_work(self, app: str) -> bool:
+        wanted = RunFilter(statuses=(RunStatus.RUNNING,), apps=(app,), limit=1)
+        return bool(self.node.reader.runs(wanted))
+
     def _database(self) -> Path:
         path = self.config.database
         if path is None:
@@ -155,12 +210,36 @@ class Server:
         return path
 
     def _close_sockets(self) -> None:
-        for one in self._sockets:
+        for one in (*self._sockets, *self._gateway_sockets):
             one.close()
 
     def _remove_scratch(self) -> None:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _gateway_sockets(config: ServerConfig) -> tuple[socket.socket, ...]:
+    """The gateway's port, or a free one if it is taken: workers are told which."""
+    try:
+        return open_sockets(config.host, config.connect_gateway_port)
+    except CannotListen:
+        return open_sockets(config.host, 0)
+
+
+class _Front:
+    """Sends what is for the worker gateway there, everything else to the API."""
+
+    def __init__(self, api: ASGIApp, connect: ASGIApp) -> None:
+        self._api = api
+        self._connect = connect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" or (
+            scope["type"] == "http" and scope["path"].startswith(PREFIX)
+        ):
+            await self._connect(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
 
 
 class _Http(uvicorn.Server):

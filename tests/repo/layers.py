@@ -65,6 +65,7 @@ LAYERS: dict[str, Layer] = {
             *IMPURE_SERVER,
         ),
     ),
+    # Admits workers as the HTTP API admits apps, and is a driver besides.
     "server.gateway": Layer(
         (
             "wire",
@@ -72,6 +73,8 @@ LAYERS: dict[str, Layer] = {
             "server.drivers",
             "server.engine.input",
             "server.registration",
+            "server.store.port",
+            *STORED,
             *IMPURE_SERVER,
         ),
         ("websockets", "starlette", "google.protobuf"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from stepwell.sdk.connect.mailbox import Mailbox
+from stepwell.sdk.connect.postbox import Postbox
 
 _OURS = str(Path(__file__).resolve().parents[2])
 _LIBRARY = str(Path(asyncio.__file__).resolve().parent)
@@ -25,14 +25,14 @@ class LagWatch:
 
     def __init__(
         self,
-        mailbox: Mailbox,
+        postbox: Postbox,
         *,
         thread_id: int,
         limit_s: float,
         busy: Callable[[], tuple[str, ...]],
         logger: logging.Logger | logging.LoggerAdapter[Any],
     ) -> None:
-        self._mailbox = mailbox
+        self._postbox = postbox
         self._thread_id = thread_id
         self._limit_s = limit_s
         self._busy = busy
@@ -56,7 +56,7 @@ class LagWatch:
                 answered.set_result(None)
 
         began = loop.time()
-        if not self._mailbox.put(lambda: _quietly(loop, answer)):
+        if not self._postbox.put(lambda: _quietly(loop, answer)):
             return
         done, _ = await asyncio.wait({answered}, timeout=self._limit_s)
         if not done:

@@ -15,8 +15,8 @@ import msgspec
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.connect.answer import reply_to
-from stepwell.sdk.connect.mailbox import Mailbox
 from stepwell.sdk.connect.output import CheckpointSettled, Execute
+from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.state import with_state
 from stepwell.sdk.errors import BodyInvalidError
@@ -78,7 +78,7 @@ class Runner:
         """Made on the thread of `loop`, the user's."""
         self._apps = apps
         self._loop = loop
-        self._mailbox = Mailbox(loop)
+        self._postbox = Postbox(loop)
         self._elsewhere = elsewhere
         self._logger = logger
         self._post: Post = _nobody
@@ -102,17 +102,17 @@ class Runner:
 
     def begin(self, execute: Execute) -> None:
         """Run a request."""
-        if not self._mailbox.put(lambda: self._begin(execute)):
+        if not self._postbox.put(lambda: self._begin(execute)):
             request_id = execute.request.request_id
             self._post(lambda protocol, now: protocol.abandon(request_id, now))
 
     def cancel(self, request_id: str, reason: str) -> None:
         """Tell the function of a request that nobody wants its answer any more."""
-        self._mailbox.put(lambda: self._cancel(request_id, reason))
+        self._postbox.put(lambda: self._cancel(request_id, reason))
 
     def checkpoint_settled(self, settled: CheckpointSettled) -> None:
         """Tell a function what became of the steps it wanted stored."""
-        self._mailbox.put(lambda: self._settled(settled))
+        self._postbox.put(lambda: self._settled(settled))
 
     # --- on the user's loop ----------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Runner:
             self._asked[request_id, sequence] = future
             return
         nobody = CheckpointSettled(request_id, 0, None, "nobody can store the steps now")
-        self._mailbox.put(lambda: _resolve(future, nobody))
+        self._postbox.put(lambda: _resolve(future, nobody))
 
     def _settled(self, settled: CheckpointSettled) -> None:
         future = self._asked.pop((settled.request_id, settled.sequence), None)

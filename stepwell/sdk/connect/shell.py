@@ -17,7 +17,6 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from stepwell.sdk.connect.handshake import Handshake
-from stepwell.sdk.connect.mailbox import Mailbox
 from stepwell.sdk.connect.output import (
     AskStart,
     CancelWork,
@@ -34,6 +33,7 @@ from stepwell.sdk.connect.output import (
     StateChanged,
     Transmit,
 )
+from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input
 from stepwell.sdk.connect.spool import Spool
@@ -104,7 +104,7 @@ class WorkerShell:
         self._logger = logger
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
-        self._mailbox = Mailbox(self._loop)
+        self._postbox = Postbox(self._loop)
         self._sockets: dict[int, _Socket] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
@@ -139,13 +139,13 @@ class WorkerShell:
 
     def post(self, action: Input) -> None:
         """Give the protocol an input, from any thread."""
-        self._mailbox.put(lambda: self._input(action))
+        self._postbox.put(lambda: self._input(action))
 
     # --- inputs and outputs --------------------------------------------------------------------
 
     def answer(self, reply: Reply) -> None:
         """Give a function's answer, from any thread."""
-        self._mailbox.put(lambda: self._answered(reply))
+        self._postbox.put(lambda: self._answered(reply))
 
     def _answered(self, reply: Reply) -> None:
         """It is on disk, if it is to be, before it is anywhere else."""

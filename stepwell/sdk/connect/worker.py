@@ -19,10 +19,10 @@ import msgspec
 
 from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
 from stepwell.sdk.connect.lag import LagWatch
-from stepwell.sdk.connect.mailbox import Mailbox
 from stepwell.sdk.connect.option import ConnectOptions, Plan
 from stepwell.sdk.connect.output import Finished, StateChanged
 from stepwell.sdk.connect.phase import ConnectionState
+from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.processes import ProcessPool
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input, Runner
@@ -232,7 +232,7 @@ class WorkerConnection:
         directory = self._options.outbox_directory
         spool = None if directory is None else Spool(directory)
         watch = self._watch_signals()
-        connection = self._connection(spool, Mailbox(loop), watch)
+        connection = self._connection(spool, Postbox(loop), watch)
         try:
             if self._plan.isolated:
                 return await self._in_thread(connection)
@@ -284,7 +284,7 @@ class WorkerConnection:
             thread.join(JOIN_TIMEOUT_S)
 
     async def _connection(
-        self, spool: Spool | None, home: Mailbox, watch: SignalWatch | None
+        self, spool: Spool | None, home: Postbox, watch: SignalWatch | None
     ) -> Finished:
         """Everything that lives on the connection's loop."""
         runner = self._runner
@@ -314,7 +314,7 @@ class WorkerConnection:
             await asyncio.gather(*aside, return_exceptions=True)
 
     def _aside(
-        self, runner: Runner, home: Mailbox, watch: SignalWatch | None
+        self, runner: Runner, home: Postbox, watch: SignalWatch | None
     ) -> list[asyncio.Task[None]]:
         """What runs beside the connection, on its loop."""
         tasks: list[asyncio.Task[None]] = []
@@ -335,7 +335,7 @@ class WorkerConnection:
         self._logger.info("%s: the worker finishes what runs, then ends", name)
         self.ask_close()
 
-    def _changed(self, change: StateChanged, home: Mailbox) -> None:
+    def _changed(self, change: StateChanged, home: Postbox) -> None:
         self._states.set(change.after)
         tell = self._options.on_state_change
         if tell is not None:

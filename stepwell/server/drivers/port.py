@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Done, Job, Outcome
 from stepwell.server.store.port import CallState
@@ -12,10 +14,23 @@ Save: TypeAlias = Callable[[tuple[Operation, ...]], Awaitable[Done]]
 """Reports steps a running call finished; resolves after their commit."""
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """The outcome reached the ledger another way already; there is nothing to report."""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Whoever was to make the call is gone: the item is free again. `begun` says whether the
+    function may have run."""
+
+    begun: bool = True
+
+
 class Driver(Protocol):
     """Calls functions of one kind of app."""
 
-    async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
+    async def call(
+        self, job: Job, state: CallState, listing: Listing, save: Save
+    ) -> Outcome | Settled | Lost:
         """Call the function once and say what it answered.
 
         Never raises for what the app or the way to it does: that is an outcome (`Broke`).

@@ -341,6 +341,11 @@ class GatewayProtocol:
         limit = now + DRAIN_ACK_S
         self._unclaimed = OrderedDict((key, min(at, limit)) for key, at in self._unclaimed.items())
 
+    def dismiss(self) -> None:
+        """This gateway ends now, whatever the worker still wants to say."""
+        if self.phase is not GatewayPhase.CLOSED:
+            self._close(CLOSE_GOING_AWAY, REASON_GATEWAY_CLOSING, REASON_DRAINED)
+
     def closed(self, code: int, reason: str) -> None:
         """The socket ended, by the worker or by the network."""
         named = reason if code == CLOSE_NORMAL and reason else REASON_UNEXPECTED

@@ -117,6 +117,11 @@ class GatewayConnection:
         """May work be forwarded now?"""
         return self.protocol.routable(self._loop.time())
 
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the worker was last heard."""
+        return self._loop.time() - self.protocol.heard_at
+
     async def run(self, *, draining: bool = False) -> None:
         """Serve the connection until it is over."""
         self.protocol.open(self._loop.time(), draining=draining)
@@ -168,6 +173,11 @@ class GatewayConnection:
     def drain(self) -> None:
         """Ask the worker to connect elsewhere."""
         self.protocol.drain(self._loop.time())
+        self._perform_all()
+
+    def dismiss(self) -> None:
+        """The server ends: close at once, without waiting for the worker to leave."""
+        self.protocol.dismiss()
         self._perform_all()
 
     # --- the socket -------------------------------------------------------------------------

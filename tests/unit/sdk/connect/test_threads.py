@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from stepwell.sdk.connect.mailbox import Mailbox
 from stepwell.sdk.connect.phase import ConnectionState
+from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.statewatch import StateWatch
 from stepwell.sdk.errors import Error
 
@@ -14,7 +14,7 @@ S = ConnectionState
 
 
 async def test_calls_from_many_threads_come_in_order_and_none_is_lost() -> None:
-    box, heard = Mailbox(asyncio.get_running_loop()), list[tuple[int, int]]()
+    box, heard = Postbox(asyncio.get_running_loop()), list[tuple[int, int]]()
 
     def speak(speaker: int) -> None:
         for number in range(500):
@@ -35,7 +35,7 @@ async def test_a_call_that_raises_holds_up_nobody() -> None:
     loop, heard = asyncio.get_running_loop(), list[str]()
     problems: list[str] = []
     loop.set_exception_handler(lambda _, context: problems.append(str(context["exception"])))
-    box = Mailbox(loop)
+    box = Postbox(loop)
 
     def broken() -> None:
         raise RuntimeError("broken")
@@ -49,7 +49,7 @@ async def test_a_call_that_raises_holds_up_nobody() -> None:
 
 def test_a_closed_loop_hears_nothing() -> None:
     loop = asyncio.new_event_loop()
-    box = Mailbox(loop, thread_id=-1)
+    box = Postbox(loop, thread_id=-1)
     loop.close()
     assert not box.put(lambda: None)
 

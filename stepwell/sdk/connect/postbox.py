@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Mailbox:
+class Postbox:
     """The calls waiting for one loop. Made on, or for, the thread that runs the loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, thread_id: int | None = None) -> None:

@@ -1,0 +1,45 @@
+"""The driver port through workers that are connected to this node."""
+
+import asyncio
+
+from stepwell.server.drivers.port import Lost, Save, Settled
+from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.gateway.call import Place, executor_request
+from stepwell.server.gateway.flight import Ending
+from stepwell.server.gateway.gateway import Gateway
+from stepwell.server.store.port import CallState
+
+
+class ConnectDriver:
+    """Reaches the functions of apps whose workers are connected."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def call(
+        self, job: Job, state: CallState, listing: Listing, save: Save
+    ) -> Outcome | Settled | Lost:
+        """Have a worker call the function; see `Driver.call`.
+
+        Its answer, and the steps it saves on the way, reach the ledger through the gateway, which
+        acknowledges them after their commit; so there is nothing left to report here.
+        """
+        gateway = self._gateway
+        flight = gateway.begin(job.lease.id, Place(job.run.id, job.item.key))
+        try:
+            gateway.send(flight, executor_request(job, state, listing, flight.lease_id))
+            ending = await flight.ended
+        except asyncio.CancelledError:
+            gateway.forget(flight)
+            raise
+        except Exception:
+            gateway.forget(flight)
+            raise
+        match ending:
+            case Ending.STORED:
+                return Settled()
+            case Ending.LOST:
+                return Lost(begun=True)
+            case Ending.NOT_TAKEN:
+                return Lost(begun=False)

@@ -1,0 +1,499 @@
+"""The gateway of one node: every worker connection, every request in a worker's hands.
+
+What a worker says becomes an input of the ledger, and is acknowledged only after its commit. What
+the engine wants called is given to a session, and comes back as stored, lost or not taken. Nothing
+durable lives here: after a restart a worker's leases and answers still find their items, because
+the trace context they echo names them. Everything runs on the server's loop.
+Source: protocol of the worker connection, sections 7 to 9; architecture, walk 3.
+"""
+
+import asyncio
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from stepwell.server.engine.input import (
+    Answer,
+    Done,
+    LeaseExtended,
+    LeaseLost,
+    ReplyReceived,
+    StepsCheckpointed,
+    Verdict,
+)
+from stepwell.server.engine.row import AppRow
+from stepwell.server.gateway.call import Place, outcome_of, place_in
+from stepwell.server.gateway.flight import Ending, Flight
+from stepwell.server.gateway.handshake import Admission, Admitted
+from stepwell.server.gateway.protocol import GatewayConfig
+from stepwell.server.gateway.sessions import Session, Sessions
+from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
+from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.store.port import StoreError
+from stepwell.wire.connect_limit import CLOSE_GOING_AWAY, REASON_WORKER_SHUTDOWN
+from stepwell.wire.connect_word import (
+    Checkpoint,
+    CheckpointOutcome,
+    ExecutorRequest,
+    ExtendLease,
+    Reply,
+    WorkerConnect,
+    WorkerStatus,
+)
+from stepwell.wire.operation import MalformedOperation
+from stepwell.wire.operation_decode import decode_operations
+
+log = logging.getLogger("stepwell.gateway")
+
+SWEEP_EVERY_S = 1.0
+STORE_RETRY_S = 0.5
+ENDED_KEPT = 100
+STOP_TIMEOUT_S = 3.0
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a gateway treats its workers. Times in milliseconds unless named otherwise."""
+
+    connection: GatewayConfig = GatewayConfig()
+    lease_ms: int = 120_000
+    grace_ms: int = 5_000
+    """How long after its lease a late answer is waited for."""
+    orphan_ms: int = 30_000
+    """How long a request waits for its worker to come back after its connection broke."""
+    left_ms: int = 5_000
+    """The same after the worker said goodbye."""
+    place_ms: int = 10_000
+    """How long a request waits for somebody to take it before it returns to the queue."""
+    connections_max: int | None = None
+    reunion_s: float = 1.0
+    """After a restart: how long workers may say what they still hold before they get new work."""
+    reunion_window_s: float = 60.0
+
+
+class EndedSession(msgspec.Struct, frozen=True):
+    """A connection that is over, for those who look back."""
+
+    connection_id: str
+    instance_id: str
+    apps: tuple[str, ...]
+    connected_ms: int
+    ended_ms: int
+    reason: str
+
+
+class Gateway:
+    """The desk of every connection, and the hands of the connect driver."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        now_ms: Callable[[], int],
+        *,
+        secret: bytes,
+        settings: GatewaySettings | None = None,
+        on_slots: Callable[[str, int], None],
+        on_app: Callable[[AppRow], None],
+        had_work: Callable[[str], bool],
+    ) -> None:
+        """`on_slots` hears how many requests the workers of an app take at once, 0 when none is
+        there; `on_app`, of registrations; `had_work` says whether calls of an app may have been
+        under way when the server stopped."""
+        self.settings = settings or GatewaySettings()
+        self.sessions = Sessions()
+        self.connections: set[GatewayConnection] = set()
+        self.ended_sessions: deque[EndedSession] = deque(maxlen=ENDED_KEPT)
+        self.counts: Counter[str] = Counter()
+        self.draining = False
+        self._ledger = ledger
+        self._now_ms = now_ms
+        self._admission = Admission(ledger, now_ms, secret=secret)
+        self._on_slots = on_slots
+        self._on_app = on_app
+        self._had_work = had_work
+        self._flights: dict[str, Flight] = {}
+        self._unplaced: dict[str, Flight] = {}
+        self._slots: dict[str, int] = {}
+        self._reunions: dict[str, asyncio.TimerHandle] = {}
+        self._began_ms = now_ms()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to watch leases."""
+        self._began_ms = self._now_ms()
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_on())
+
+    def drain(self) -> None:
+        """Take no new workers and give no new work; serve those there are a while longer."""
+        self.draining = True
+        for connection in tuple(self.connections):
+            connection.drain()
+
+    async def stop(self) -> None:
+        """End every connection. What workers hold they may still report to the next server."""
+        self.drain()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for timer in self._reunions.values():
+            timer.cancel()
+        for connection in tuple(self.connections):
+            connection.dismiss()
+        limit = asyncio.get_running_loop().time() + STOP_TIMEOUT_S
+        while self.connections and asyncio.get_running_loop().time() < limit:
+            await asyncio.sleep(0.01)
+        for connection in tuple(self.connections):
+            connection.port.abort()
+
+    async def serve(self, connection: GatewayConnection) -> None:
+        """One connection from its first to its last frame."""
+        self.connections.add(connection)
+        try:
+            await connection.run(draining=self.draining)
+        finally:
+            self.connections.discard(connection)
+
+    @property
+    def is_full(self) -> bool:
+        """Has as many connections as it may have."""
+        limit = self.settings.connections_max
+        return limit is not None and len(self.sessions) >= limit
+
+    # --- for the driver --------------------------------------------------------------------------
+
+    def begin(self, request_id: str, place: Place) -> Flight:
+        """A call is to be made: its flight, with its first lease."""
+        flight = Flight(request_id, place, now_ms=self._now_ms(), lease_ms=self.settings.lease_ms)
+        self._flights[request_id] = flight
+        return flight
+
+    def send(self, flight: Flight, request: ExecutorRequest) -> None:
+        """Give a request to some worker, now or as soon as one can take it."""
+        flight.request = request
+        self._place(flight)
+
+    def forget(self, flight: Flight) -> None:
+        """Nobody waits for this call any more: its worker hears of it at its next extension."""
+        flight.end(Ending.LOST)
+        self._flights.pop(flight.request_id, None)
+        self._unplaced.pop(flight.request_id, None)
+
+    def _place(self, flight: Flight) -> None:
+        request = flight.request
+        if request is None or flight.ended.done():
+            return
+        while True:
+            session = self.sessions.pick(
+                request.app_name, request.function_slug, tried=flight.tried
+            )
+            if session is None:
+                break
+            flight.give_to(session)
+            if session.connection.forward(request):
+                self._unplaced.pop(flight.request_id, None)
+                self.counts["forwarded"] += 1
+                return
+            flight.leave()
+            flight.tried |= {session}
+        # Whoever did not take it may take it when asked again.
+        flight.tried = frozenset()
+        if flight.request_id not in self._unplaced:
+            flight.unplaced_ms = self._now_ms()
+            self._unplaced[flight.request_id] = flight
+
+    def _place_all(self) -> None:
+        for flight in tuple(self._unplaced.values()):
+            self._place(flight)
+
+    # --- what connections say: who is there ------------------------------------------------------
+
+    async def introduced(
+        self, connection: GatewayConnection, worker: WorkerConnect
+    ) -> Accepted | Rejected:
+        """Check a worker's token and register its apps."""
+        self.counts["introduced"] += 1
+        verdict = await self._admission.admit(worker, self.sessions)
+        if not isinstance(verdict, Admitted):
+            return verdict
+        if self.draining:
+            return Rejected(CLOSE_GOING_AWAY, "connect_gateway_closing")
+        self.sessions.add(
+            connection,
+            worker,
+            verdict.apps,
+            now_ms=self._now_ms(),
+            extensions=verdict.extensions,
+        )
+        for row in verdict.registered:
+            self._on_app(row)
+        return Accepted(verdict.extensions)
+
+    def became(self, connection: GatewayConnection, *, routable: bool) -> None:
+        """The worker takes work, or no longer."""
+        session = self.sessions.of(connection)
+        if session is None:
+            return
+        for app in session.apps:
+            self._tell_slots(app)
+        if routable:
+            self._place_all()
+
+    def _tell_slots(self, app: str) -> None:
+        """Tell how many requests an app's workers take, if that has changed."""
+        slots = 0 if self.draining else self.sessions.capacity(app)
+        if slots and app not in self._slots and self._waits_for_reunion(app):
+            return
+        if self._slots.get(app, 0) != slots:
+            self._slots[app] = slots
+            self._on_slots(app, slots)
+
+    def _waits_for_reunion(self, app: str) -> bool:
+        """Just after a restart, let workers say first what they are still at work on."""
+        if app in self._reunions:
+            return True
+        window_ms = self.settings.reunion_window_s * 1000
+        if self._now_ms() - self._began_ms > window_ms or not self._had_work(app):
+            return False
+
+        def over() -> None:
+            del self._reunions[app]
+            self._slots.setdefault(app, 0)
+            self._tell_slots(app)
+
+        loop = asyncio.get_running_loop()
+        self._reunions[app] = loop.call_later(self.settings.reunion_s, over)
+        return True
+
+    def status_came(self, connection: GatewayConnection, status: WorkerStatus) -> None:
+        """What the worker holds, for those who watch."""
+        session = self.sessions.of(connection)
+        if session is not None:
+            session.status = status
+
+    def ended(self, connection: GatewayConnection, reason: str) -> None:
+        """The connection is over: what it held waits for its worker to come back."""
+        session = self.sessions.remove(connection)
+        if session is None:
+            return
+        now_ms = self._now_ms()
+        self.counts[f"ended:{reason}"] += 1
+        self.ended_sessions.append(_ended(session, now_ms, reason))
+        here = self.sessions.instance_is_here(session.instance_id)
+        settings = self.settings
+        patience = settings.left_ms if reason == REASON_WORKER_SHUTDOWN else settings.orphan_ms
+        for request_id in tuple(session.requests):
+            flight = self._flights.get(request_id)
+            if flight is not None and flight.session is session:
+                flight.leave()
+                if not here:
+                    flight.shorten(now_ms + patience)
+        for app in session.apps:
+            self._tell_slots(app)
+
+    # --- what connections say: requests ----------------------------------------------------------
+
+    def taken(self, connection: GatewayConnection, request_id: str) -> None:
+        """A forwarded request was claimed."""
+        flight = self._flights.get(request_id)
+        if flight is not None:
+            flight.claimed = True
+            flight.tried = frozenset()
+
+    def not_taken(self, connection: GatewayConnection, request_id: str, why: str) -> None:
+        """A forwarded request was not claimed: the next one gets it, under the same id."""
+        flight, session = self._flights.get(request_id), self.sessions.of(connection)
+        if flight is None or session is None or flight.session is not session or flight.claimed:
+            return
+        self.counts["rerouted"] += 1
+        log.info("request %s was not taken by %s: %s", request_id, session.instance_id, why)
+        flight.leave()
+        flight.tried |= {session}
+        self._place(flight)
+
+    def lease_asked(self, connection: GatewayConnection, asked: ExtendLease) -> None:
+        """Extend a lease; one this server does not know may be from before a restart."""
+        flight = self._flights.get(asked.request_id)
+        if flight is None:
+            self._adopt(connection, asked)
+            return
+        lease = flight.extend(asked.lease_id, self._now_ms())
+        session = self.sessions.of(connection)
+        if lease is not None and session is not None and flight.session is not session:
+            # Its worker came back over another connection.
+            flight.give_to(session)
+            self._unplaced.pop(flight.request_id, None)
+            flight.claimed = True
+        self.counts["extended" if lease else "extension_refused"] += 1
+        connection.answer_lease(asked, lease)
+        if lease is not None and flight.request is None:
+            self._extend_adopted(flight)
+
+    def _adopt(self, connection: GatewayConnection, asked: ExtendLease) -> None:
+        place = place_in(asked.system_trace)
+        if place is None:
+            self.counts["extension_refused"] += 1
+            connection.answer_lease(asked, None)
+            return
+        answered = partial(self._adopted, connection, asked, place)
+        given = LeaseExtended(asked.request_id, place.run_id, place.key, self.settings.lease_ms)
+        self._ledger.submit(given).add_done_callback(answered)
+
+    def _adopted(
+        self,
+        connection: GatewayConnection,
+        asked: ExtendLease,
+        place: Place,
+        answer: "asyncio.Future[Answer]",
+    ) -> None:
+        done = _done(answer)
+        if done is None or done.verdict is not Verdict.APPLIED:
+            self.counts["extension_refused"] += 1
+            connection.answer_lease(asked, None)
+            return
+        flight = self._flights.get(asked.request_id)
+        if flight is None:
+            flight = self.begin(asked.request_id, place)
+            flight.claimed = True
+            self.counts["adopted"] += 1
+            session = self.sessions.of(connection)
+            if session is not None:
+                flight.give_to(session)
+        connection.answer_lease(asked, flight.lease_id)
+
+    def _extend_adopted(self, flight: Flight) -> None:
+        """The engine's lease of an adopted request is nobody else's to extend."""
+        place, lease_ms = flight.place, self.settings.lease_ms
+        given = LeaseExtended(flight.request_id, place.run_id, place.key, lease_ms)
+        self._ledger.submit(given).add_done_callback(_done)
+
+    # --- what connections say: answers -----------------------------------------------------------
+
+    def reply_came(self, connection: GatewayConnection, reply: Reply) -> None:
+        """Store an answer, then acknowledge it. An answer nobody can place is acknowledged too."""
+
+        def stored(kept: bool) -> None:
+            if kept:
+                connection.acknowledge(reply.request_id)
+
+        self.store(reply, stored)
+
+    def store(self, reply: Reply, then: Callable[[bool], None]) -> None:
+        """Bring an answer to the ledger. `then` is told whether it is dealt with for good."""
+        flight = self._flights.get(reply.request_id)
+        place = place_in(reply.system_trace) if flight is None else flight.place
+        if place is None:
+            log.info("an answer to %s finds no item and is dropped", reply.request_id)
+            self.counts["answers_unknown"] += 1
+            then(True)
+            return
+        outcome = outcome_of(reply, self._now_ms())
+        given = ReplyReceived(reply.request_id, place.run_id, place.key, outcome)
+        self._submit_reply(given, then)
+
+    def _submit_reply(self, given: ReplyReceived, then: Callable[[bool], None]) -> None:
+        def answered(answer: "asyncio.Future[Answer]") -> None:
+            error = None if answer.cancelled() else answer.exception()
+            if isinstance(error, StoreError):
+                loop = asyncio.get_running_loop()
+                loop.call_later(STORE_RETRY_S, self._submit_reply, given, then)
+                return
+            done = _done(answer)
+            if done is not None:
+                self.counts[f"answers_{done.verdict.value}"] += 1
+                self._settle(given.lease_id)
+            elif not isinstance(error, LedgerClosed):
+                log.error("an answer to %s could not be stored: %s", given.lease_id, error)
+            then(done is not None)
+
+        self._ledger.submit(given).add_done_callback(answered)
+
+    def _settle(self, request_id: str) -> None:
+        flight = self._flights.pop(request_id, None)
+        self._unplaced.pop(request_id, None)
+        if flight is not None:
+            flight.end(Ending.STORED)
+
+    def checkpoint_came(self, connection: GatewayConnection, steps: Checkpoint) -> None:
+        """Store steps of a call that goes on, then say what became of them."""
+        flight = self._flights.get(steps.request_id)
+        if flight is None:
+            connection.answer_checkpoint(steps, CheckpointOutcome.STALE, "this call is not known")
+            return
+        try:
+            operations = decode_operations(steps.steps)
+        except MalformedOperation as malformed:
+            connection.answer_checkpoint(steps, CheckpointOutcome.REFUSED, str(malformed))
+            return
+        place = flight.place
+        given = StepsCheckpointed(steps.request_id, place.run_id, place.key, operations)
+
+        def answered(answer: "asyncio.Future[Answer]") -> None:
+            done = _done(answer)
+            outcome = CheckpointOutcome.REFUSED if done is None else _OUTCOMES[done.verdict]
+            self.counts[f"checkpoints_{outcome.name.lower()}"] += 1
+            connection.answer_checkpoint(steps, outcome, "" if done is None else done.reason)
+
+        self._ledger.submit(given).add_done_callback(answered)
+
+    # --- time passes -----------------------------------------------------------------------------
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                self.sweep()
+            except Exception:
+                log.exception("the gateway's sweep failed; it goes on")
+
+    def sweep(self) -> None:
+        """End what nobody answers or takes any more, and notice who fell silent."""
+        now_ms, settings = self._now_ms(), self.settings
+        for flight in tuple(self._unplaced.values()):
+            if now_ms - flight.unplaced_ms >= settings.place_ms:
+                self._drop(flight, Ending.NOT_TAKEN)
+        for flight in tuple(self._flights.values()):
+            if flight.claimed and now_ms > flight.until_ms + settings.grace_ms:
+                self._drop(flight, Ending.LOST)
+        for app in tuple(self._slots):
+            self._tell_slots(app)
+
+    def _drop(self, flight: Flight, how: Ending) -> None:
+        self.counts[how.value] += 1
+        self._flights.pop(flight.request_id, None)
+        self._unplaced.pop(flight.request_id, None)
+        flight.end(how)
+        if flight.request is None:
+            place = flight.place
+            given = LeaseLost(flight.request_id, place.run_id, place.key)
+            self._ledger.submit(given).add_done_callback(_done)
+
+
+_OUTCOMES = {
+    Verdict.APPLIED: CheckpointOutcome.SAVED,
+    Verdict.ALREADY: CheckpointOutcome.STALE,
+    Verdict.FENCED: CheckpointOutcome.STALE,
+    Verdict.GONE: CheckpointOutcome.STALE,
+    Verdict.REFUSED: CheckpointOutcome.REFUSED,
+}
+
+
+def _done(answer: "asyncio.Future[Answer]") -> Done | None:
+    """What the ledger said; None if it could not say anything."""
+    if answer.cancelled() or answer.exception() is not None:
+        return None
+    done = answer.result()
+    return done if isinstance(done, Done) else None
+
+
+def _ended(session: Session, now_ms: int, reason: str) -> EndedSession:
+    return EndedSession(
+        session.worker.connection_id,
+        session.instance_id,
+        tuple(session.apps),
+        session.connected_ms,
+        now_ms,
+        reason,
+    )

@@ -1,0 +1,141 @@
+"""May this worker stay? Its token is checked, its apps are registered, its groups are known.
+
+The only place that admits workers. Registration goes the way it goes for every app, through
+`server/registration.py` and the ledger; the worker hears the same words an app over HTTP would.
+Source: protocol of the worker connection, sections 5.3 and 5.4.
+"""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from stepwell.server.engine.input import AppRegistered
+from stepwell.server.engine.row import AppRow
+from stepwell.server.gateway import session_token
+from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
+from stepwell.server.gateway.socket_endpoint import Rejected
+from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.registration import RegistrationRefused, app_registered
+from stepwell.server.store.port import StoreError
+from stepwell.wire.connect_limit import (
+    CLOSE_INTERNAL,
+    CLOSE_POLICY,
+    EXTENSION_CHECKPOINT,
+    REASON_AUTH_FAILED,
+    REASON_INTERNAL,
+    REASON_TOO_MANY_APPS,
+)
+from stepwell.wire.connect_word import AppConfig, SyncFailed, WorkerConnect
+from stepwell.wire.function_config import FunctionConfig, MalformedFunction, decode_function
+from stepwell.wire.registration import DEPLOY_CONNECT, Registration
+
+log = logging.getLogger("stepwell.gateway")
+
+APP_URL = "ws://connect?app_name="
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """A worker that may stay, with its apps as they are registered now."""
+
+    apps: tuple[ServedApp, ...]
+    extensions: tuple[str, ...]
+    registered: tuple[AppRow, ...]
+
+
+class Admission:
+    """Admits workers of one server."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        now_ms: Callable[[], int],
+        *,
+        secret: bytes,
+    ) -> None:
+        self._ledger = ledger
+        self._now_ms = now_ms
+        self._secret = secret
+
+    async def admit(self, worker: WorkerConnect, sessions: Sessions) -> Admitted | Rejected:
+        """Check a worker and register its apps."""
+        try:
+            right = session_token.check(
+                worker.session_token, self._secret, now_s=self._now_ms() / 1000
+            )
+        except session_token.TokenRefused as refused:
+            log.warning("a worker (%s) is refused: %s", worker.instance_id, refused)
+            return Rejected(CLOSE_POLICY, REASON_AUTH_FAILED)
+        if len(worker.apps) > right.apps_max:
+            return Rejected(CLOSE_POLICY, REASON_TOO_MANY_APPS)
+        try:
+            capabilities = msgspec.json.decode(worker.capabilities, type=dict[str, object])
+            listed = [
+                (app, msgspec.json.decode(app.functions, type=list[msgspec.Raw]))
+                for app in worker.apps
+            ]
+            groups = [
+                group_hash(right.account_id, right.env_id, worker, app) for app in worker.apps
+            ]
+        except (msgspec.DecodeError, ValueError) as error:
+            log.warning("a worker (%s) introduces itself badly: %s", worker.instance_id, error)
+            return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
+        apps: dict[str, ServedApp] = {}
+        rows: list[AppRow] = []
+        for (app, functions), group in zip(listed, groups, strict=True):
+            synced = await self._sync(worker, app, functions, group, sessions)
+            if isinstance(synced, Rejected):
+                return synced
+            served, row = synced
+            apps[served.name] = served
+            if row is not None:
+                rows.append(row)
+        spoken = (EXTENSION_CHECKPOINT,) if EXTENSION_CHECKPOINT in capabilities else ()
+        return Admitted(tuple(apps.values()), spoken, tuple(rows))
+
+    async def _sync(
+        self,
+        worker: WorkerConnect,
+        app: AppConfig,
+        raw: list[msgspec.Raw],
+        group: str,
+        sessions: Sessions,
+    ) -> tuple[ServedApp, AppRow | None] | Rejected:
+        try:
+            functions = tuple(decode_function(function) for function in raw)
+        except MalformedFunction as malformed:
+            return _refused("", f"At least one function is invalid: {malformed}")
+        slugs = frozenset(function.id for function in functions)
+        served = ServedApp(app.name, app.version or "", slugs, group)
+        if sessions.is_superseded(served):
+            # A worker of an old version came back: it serves on, but does not roll the app back.
+            return served, None
+        try:
+            given = self._registered(worker, app, functions)
+        except RegistrationRefused as refused:
+            return _refused(refused.code, refused.message)
+        try:
+            await self._ledger.submit(given)
+        except (StoreError, LedgerClosed) as error:
+            log.warning("app %s could not be registered: %s", app.name, error)
+            return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
+        sessions.group_seen(served)
+        return served, given.app
+
+    def _registered(
+        self, worker: WorkerConnect, app: AppConfig, functions: tuple[FunctionConfig, ...]
+    ) -> AppRegistered:
+        registration = Registration(
+            url=APP_URL + app.name,
+            app_name=app.name,
+            functions=functions,
+            sdk=f"{worker.sdk_language}:{worker.sdk_version}",
+            framework=worker.framework,
+            app_version=app.version or "",
+            deploy_type=DEPLOY_CONNECT,
+        )
+        return app_registered(registration, "connect", self._ledger.catalog, self._now_ms())
+
+
+def _refused(code: str, message: str) -> Rejected:
+    return Rejected(CLOSE_POLICY, code, SyncFailed(code, message))

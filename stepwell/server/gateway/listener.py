@@ -1,0 +1,81 @@
+"""The gateway's own port: WebSockets, and the few plain questions a load balancer asks.
+
+Source: protocol of the worker connection, section 2.4 (`/ready`, `/v0/`) and section 4.
+"""
+
+import http
+import logging
+import socket
+from collections.abc import Sequence
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from stepwell.server.gateway.frame_port import LibrarySocket
+from stepwell.server.gateway.gateway import Gateway
+from stepwell.server.gateway.socket_endpoint import GatewayConnection
+from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX, SUBPROTOCOL
+
+PATH = "/v0/connect"
+CLOSE_TIMEOUT_S = 2.0
+log = logging.getLogger("stepwell.gateway")
+
+
+class Listener:
+    """Takes worker connections on sockets that already listen."""
+
+    def __init__(self, gateway: Gateway, sockets: Sequence[socket.socket]) -> None:
+        self._gateway = gateway
+        self._sockets = tuple(sockets)
+        self._servers: list[Server] = []
+
+    async def start(self) -> None:
+        """Begin to take connections."""
+        for one in self._sockets:
+            self._servers.append(
+                await serve(
+                    self._serve,
+                    sock=one,
+                    subprotocols=[Subprotocol(SUBPROTOCOL)],
+                    select_subprotocol=_chosen,
+                    process_request=self._asked,
+                    compression=None,
+                    max_size=GATEWAY_READ_BYTES_MAX,
+                    ping_interval=None,  # heartbeats tell who lives; pings of workers are answered
+                    close_timeout=CLOSE_TIMEOUT_S,
+                    server_header=None,
+                )
+            )
+
+    async def stop(self) -> None:
+        """Take no more connections."""
+        for server in self._servers:
+            server.close(close_connections=False)
+        for server in self._servers:
+            await server.wait_closed()
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        port = LibrarySocket(connection)
+        settings = self._gateway.settings.connection
+        await self._gateway.serve(GatewayConnection(port, self._gateway, settings))
+
+    def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path == PATH:
+            return None  # without an upgrade the library answers 426 by itself
+        if path in {"/ready", "/v0/ready"}:
+            status = http.HTTPStatus.SERVICE_UNAVAILABLE if self._gateway.draining else _OK
+            return connection.respond(status, "")
+        if path == "/v0/":
+            return connection.respond(_OK, ".")
+        return connection.respond(http.HTTPStatus.NOT_FOUND, "there is nothing here\n")
+
+
+_OK = http.HTTPStatus.OK
+
+
+def _chosen(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """The protocol's name if it is offered; a worker that offers none, or others, is taken too."""
+    wanted = Subprotocol(SUBPROTOCOL)
+    return wanted if wanted in offered else None

@@ -1,0 +1,176 @@
+"""Who is here: the worker connections of this node, and which of them gets a request.
+
+The only place that picks. A worker is asked if it is ready, was heard lately, serves the function
+and has room; among those the newest version of the app comes first, and within it whoever has the
+most room left. Source: protocol of the worker connection, sections 8.2 and 8.3.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from stepwell.server.gateway.socket_endpoint import GatewayConnection
+from stepwell.wire.canonical import canonical
+from stepwell.wire.connect_word import AppConfig, WorkerConnect, WorkerStatus
+
+UNLIMITED_SLOTS = 1_000
+"""What a worker without a limit counts for, as the reference counts it."""
+
+
+class ServedApp(msgspec.Struct, frozen=True):
+    """One app of a worker, as registered."""
+
+    name: str
+    version: str
+    slugs: frozenset[str]
+    group: str
+    """Workers of one version of an app are a group."""
+
+
+class Session:
+    """One worker connection and what it is doing."""
+
+    def __init__(
+        self,
+        connection: GatewayConnection,
+        worker: WorkerConnect,
+        apps: tuple[ServedApp, ...],
+        *,
+        number: int,
+        connected_ms: int,
+        extensions: tuple[str, ...],
+    ) -> None:
+        self.connection = connection
+        self.worker = worker
+        self.apps = {app.name: app for app in apps}
+        self.number = number
+        self.connected_ms = connected_ms
+        self.extensions = extensions
+        self.requests: set[str] = set()
+        """The requests it was given and has not answered."""
+        self.status: WorkerStatus | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many requests it takes at once."""
+        return self.worker.concurrency_max or UNLIMITED_SLOTS
+
+    @property
+    def room(self) -> int:
+        """How many more it takes now."""
+        return self.slots - len(self.requests)
+
+    @property
+    def instance_id(self) -> str:
+        """The worker's own name, the same over its reconnects."""
+        return self.worker.instance_id
+
+
+class Sessions:
+    """Every session of this node."""
+
+    def __init__(self) -> None:
+        self._all: dict[GatewayConnection, Session] = {}
+        self._groups: dict[str, dict[str, int]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._all.values()))
+
+    def add(
+        self,
+        connection: GatewayConnection,
+        worker: WorkerConnect,
+        apps: tuple[ServedApp, ...],
+        *,
+        now_ms: int,
+        extensions: tuple[str, ...],
+    ) -> Session:
+        """A worker was admitted."""
+        self._count += 1
+        session = Session(
+            connection,
+            worker,
+            apps,
+            number=self._count,
+            connected_ms=now_ms,
+            extensions=extensions,
+        )
+        self._all[connection] = session
+        return session
+
+    def remove(self, connection: GatewayConnection) -> Session | None:
+        """A connection is over."""
+        return self._all.pop(connection, None)
+
+    def of(self, connection: GatewayConnection) -> Session | None:
+        """The session of a connection, once it was admitted."""
+        return self._all.get(connection)
+
+    def serving(self, app: str) -> list[Session]:
+        """The sessions of an app that take work now."""
+        return [s for s in self._all.values() if app in s.apps and s.connection.routable()]
+
+    def instance_is_here(self, instance_id: str) -> bool:
+        """Is some connection of this worker alive, whatever its phase?"""
+        return any(session.instance_id == instance_id for session in self._all.values())
+
+    def capacity(self, app: str) -> int:
+        """How many requests of an app its ready workers take at once, all together."""
+        return sum(session.slots for session in self.serving(app))
+
+    def pick(
+        self, app: str, slug: str, *, tried: frozenset[Session] = frozenset()
+    ) -> Session | None:
+        """Who gets a request of this function; None if nobody can take it now."""
+        able = [
+            session
+            for session in self.serving(app)
+            if session.room > 0 and slug in session.apps[app].slugs and session not in tried
+        ]
+        if not able:
+            return None
+        return max(able, key=lambda session: (self._age(session, app), _leisure(session)))
+
+    def _age(self, session: Session, app: str) -> int:
+        """Newer groups are larger."""
+        return self._groups.get(app, {}).get(session.apps[app].group, 0)
+
+    def group_seen(self, app: ServedApp) -> None:
+        """A version of an app was registered; it is the newest from now on, unless it is known."""
+        known = self._groups.setdefault(app.name, {})
+        if app.group not in known:
+            self._count += 1
+            known[app.group] = self._count
+
+    def is_superseded(self, app: ServedApp) -> bool:
+        """Is a newer version of this app here, so that registering this one would roll it back?"""
+        known = self._groups.get(app.name, {})
+        mine = known.get(app.group)
+        if mine is None:
+            return False
+        return any(
+            known.get(session.apps[app.name].group, 0) > mine
+            for session in self._all.values()
+            if app.name in session.apps
+        )
+
+
+def _leisure(session: Session) -> tuple[float, int]:
+    return session.room / session.slots, -session.number
+
+
+def group_hash(account_id: str, env_id: str, worker: WorkerConnect, app: AppConfig) -> str:
+    """The id of a worker group: workers with the same one run the same version of an app.
+
+    Source: protocol of the worker connection, section 5.4. Raises ValueError if the functions are
+    no JSON.
+    """
+    functions = hashlib.sha256(canonical(app.functions)).digest()
+    before = (account_id, env_id, worker.sdk_language, worker.sdk_version, worker.platform or "-")
+    text = ":".join(before).encode() + b":" + functions + b":" + (app.version or "").encode()
+    return hashlib.sha256(text).hexdigest()

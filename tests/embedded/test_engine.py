@@ -101,6 +101,32 @@ async def test_gathered_steps_run_beside_each_other(shop: Harness) -> None:
     assert time.perf_counter() - began < 1.5
 
 
+async def test_parallel_steps_that_fail_are_tried_again_and_their_siblings_are_not(
+    shop: Harness,
+) -> None:
+    tries: list[str] = []
+
+    async def attempt(name: str, failures: int) -> str:
+        tries.append(name)
+        if tries.count(name) <= failures:
+            raise RuntimeError(f"{name} is not ready")
+        return name
+
+    @shop.client.create_function(fn_id="mixed", trigger=on("shop/mixed"), retries=2)
+    async def mixed(ctx: stepwell.Context) -> list[str]:
+        parts = await asyncio.gather(
+            ctx.step.run("good", attempt, "good", 0),
+            ctx.step.run("shaky", attempt, "shaky", 1),
+            ctx.step.run("bad", attempt, "bad", 9),
+            return_exceptions=True,
+        )
+        return [str(part) for part in parts]
+
+    await shop.start(mixed)
+    assert await shop.result("shop/mixed") == ["good", "shaky", "bad is not ready"]
+    assert (tries.count("good"), tries.count("shaky"), tries.count("bad")) == (1, 2, 3)
+
+
 async def test_a_wait_ends_by_its_event_or_by_time(shop: Harness) -> None:
     @shop.client.create_function(fn_id="approval", trigger=on("shop/ask"))
     async def approval(ctx: stepwell.Context) -> object:

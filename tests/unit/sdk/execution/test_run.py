@@ -460,15 +460,66 @@ async def test_a_pause_plans_the_next_step_instead(plain: bool) -> None:
     assert stage.reports == [["StepPlanned b"]]
 
 
-async def test_parallel_steps_end_a_call_that_was_alive() -> None:
+async def test_parallel_steps_run_beside_each_other_in_a_call_that_is_alive() -> None:
+    beside: list[int] = []
+
+    async def meet(n: int) -> int:
+        beside.append(n)
+        while len(beside) < 2:
+            await asyncio.sleep(0)
+        return n
+
     async def handler(ctx: Context) -> Any:
         await ctx.step.run("first", give, 1)
-        return await asyncio.gather(ctx.step.run("a", give, 2), ctx.step.run("b", give, 3))
+        return await asyncio.gather(ctx.step.run("a", meet, 2), ctx.step.run("b", meet, 3))
 
     stage = Stage(handler)
     assert await stage.play_live() == [2, 3]
-    assert stage.reports[0] == ["StepPlanned a", "StepPlanned b"]
-    assert stage.ended() == ["first", "a", "b"]
+    assert stage.reports == []
+    assert sorted(stage.ended()) == ["a", "b", "first"]
+
+
+async def test_steps_that_fail_beside_others_wait_for_them() -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
+    async def late() -> int:
+        await asyncio.sleep(0.01)
+        return 5
+
+    async def handler(ctx: Context) -> Any:
+        return await asyncio.gather(
+            ctx.step.run("bad", fail),
+            ctx.step.run("good", late),
+            ctx.step.run("worse", fail),
+        )
+
+    made = function(handler)
+    saved: list[str] = []
+
+    async def save(operations: Any) -> None:
+        saved.extend(operation.name for operation in operations)
+
+    stage = Stage(made)
+    answer = await run_call(made, stage.request(), client=stage.client, save=save)
+    found = stage.operations(answer)
+    assert saved == ["good"]
+    assert [type(one).__name__ for one in found] == ["StepError", "StepError"]
+
+
+async def test_a_sleep_beside_a_step_is_not_kept_waiting_by_it() -> None:
+    async def handler(ctx: Context) -> Any:
+        return await asyncio.gather(ctx.step.run("a", give, 2), ctx.step.sleep("nap", 1000))
+
+    made = function(handler)
+
+    async def save(operations: Any) -> None:
+        return None
+
+    stage = Stage(made)
+    answer = await run_call(made, stage.request(), client=stage.client, save=save)
+    found = stage.operations(answer)
+    assert [type(one).__name__ for one in found] == ["StepPlanned", "Sleep"]
 
 
 # Logs

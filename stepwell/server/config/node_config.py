@@ -67,7 +67,6 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     retention_ms: int | None = None
     retry_interval_ms: int | None = None
     queue_workers: int = 100
-    tick_ms: int = 150
     cron_catch_up: Literal["skip", "one", "all"] = "one"
     connect_gateway_port: int = 8289
     ui: bool = True
@@ -252,7 +251,6 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         retention_ms=int(days * DAY_MS) or None,
         retry_interval_ms=number("retry_interval") * 1_000 or None,
         queue_workers=number("queue_workers"),
-        tick_ms=number("tick"),
         cron_catch_up=cast("Literal['skip', 'one', 'all']", found["cron_catch_up"].value),
         connect_gateway_port=number("connect_gateway_port"),
         ui=not switched("no_ui"),

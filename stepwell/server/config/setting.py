@@ -184,7 +184,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=100,
         low=1,
         high=100_000,
-        help="How many calls may be under way at once",
+        help="How many calls of one app may be under way at once",
     ),
     Setting(
         flag="tick",
@@ -193,7 +193,8 @@ SETTINGS: tuple[Setting, ...] = (
         low=1,
         high=60_000,
         unit="milliseconds",
-        help="Longest pause between two looks at the queue; new work is taken up at once anyway",
+        help="Pause between two looks at the queue",
+        idle="work is taken up the moment it falls due",
     ),
     Setting(
         flag="cron-catch-up",

@@ -59,16 +59,16 @@ def test_what_production_does_when_told_its_keys(tmp_path: Path) -> None:
 
 def test_flag_then_environment_then_file_then_default(tmp_path: Path) -> None:
     place = around(tmp_path)
-    (place.folder.parent / "inngest.json").write_text(json.dumps({"port": 1, "tick": 7}))
+    (place.folder.parent / "inngest.json").write_text(json.dumps({"port": 1, "queue-workers": 7}))
     assert dev(tmp_path).port == 1
     assert dev(tmp_path, INNGEST_PORT="2").port == 2
     assert dev(tmp_path, INNGEST_PORT="2", STEPWELL_PORT="3").port == 3
     config = dev(tmp_path, {"port": 4}, INNGEST_PORT="2", STEPWELL_PORT="3")
     assert config.port == 4
-    assert config.tick_ms == 7
+    assert config.queue_workers == 7
     origins = {line.flag: line.origin for line in config.shown}
     assert origins["port"] == "flag"
-    assert origins["tick"] == str(place.folder.parent / "inngest.json")
+    assert origins["queue-workers"] == str(place.folder.parent / "inngest.json")
 
 
 @pytest.mark.parametrize("name", ["inngest.yaml", "inngest.yml", "stepwell.yaml"])

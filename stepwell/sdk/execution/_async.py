@@ -42,7 +42,7 @@ from stepwell.sdk.execution.waiting import StepFuture, Survey, survey
 from stepwell.sdk.handler import Colour, Traits, traits_of
 from stepwell.sdk.middleware.result import TransformOutputResult
 from stepwell.wire.execution import CallResponse
-from stepwell.wire.operation import Operation
+from stepwell.wire.operation import PARALLEL_WAIT, Operation
 
 CLEANUP_SECONDS = 5.0
 """How long tasks of a handler that was left may take to close what they hold open."""
@@ -71,6 +71,7 @@ class AsyncCall(Call):
         self._strands: dict[Strand, None] = {}
         self._waiting: dict[StepFuture, Met] = {}
         self._executing = 0
+        self._together: set[str] = set()
         self._ends: list[tuple[Operation, outcome.RetryAfter | None]] = []
         self._idle = IdleWatch(self._survey, self._settle_one)
         self._host = running_task()
@@ -326,7 +327,12 @@ class AsyncCall(Call):
         raise Suspended from None
 
     def _report_ends(self) -> None:
-        operations = tuple(operation for operation, _ in self._ends)
+        operations = tuple(
+            msgspec.structs.replace(operation, parallel_mode=PARALLEL_WAIT)
+            if operation.id in self._together
+            else operation
+            for operation, _ in self._ends
+        )
         delays = [delay for _, delay in self._ends if delay is not None]
         self.answer = outcome.reported(operations, delays[-1] if delays else None)
         self._leave()
@@ -408,6 +414,7 @@ class AsyncCall(Call):
         runs = self.together(tuple(waiting.values()))
         for future, verdict in zip(tuple(waiting), runs, strict=False):
             self._executing += 1
+            self._together.add(verdict.met.name.hashed)
             future.set_result(verdict)
         return bool(runs)
 

@@ -25,6 +25,7 @@ from stepwell.server.engine.input import (
 from stepwell.server.engine.lease_id import is_about
 from stepwell.server.engine.op.apply import apply_operation, ends_run
 from stepwell.server.engine.op.context import Report
+from stepwell.server.engine.op.step_error import is_beside
 from stepwell.server.engine.op.step_run import result_memo, save_memo
 from stepwell.server.engine.row import MAIN, Item, Lease, Run, RunStatus
 from stepwell.wire.failure import STEPS_OVERFLOWED
@@ -145,9 +146,9 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
         return
     ending = next((operation for operation in counted if ends_run(operation)), None)
     run = msgspec.structs.replace(run, version=outcome.version)
-    alone = len(counted) == 1 and not isinstance(counted[0], StepPlanned)
+    alone = len(counted) == 1 and not _is_planned(item, counted[0])
     if counted and not alone and ending is None:
-        run = _plan_parallel(draft, run, counted, outcome.version)
+        run = _plan_parallel(draft, run, item, counted, outcome.version)
     report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
     for operation in sorted(operations, key=_urgency):
         apply_operation(draft, report, operation)
@@ -220,10 +221,12 @@ def _first_of_each(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:
     return (*first.values(), *nameless)
 
 
-def _plan_parallel(draft: Draft, run: Run, counted: list[Operation], version: int) -> Run:
+def _plan_parallel(
+    draft: Draft, run: Run, item: Item, counted: list[Operation], version: int
+) -> Run:
     """Several steps at once: later calls only plan, and one discovery follows the last of them,
     unless the SDK speaks an older version or asked for a race."""
-    planned = any(isinstance(operation, StepPlanned) for operation in counted)
+    planned = any(_is_planned(item, operation) for operation in counted)
     force = run.force_plan or len(counted) > 1
     if not planned or version < 2:
         return msgspec.structs.replace(run, force_plan=force)
@@ -234,6 +237,11 @@ def _plan_parallel(draft: Draft, run: Run, counted: list[Operation], version: in
     )
     pending = (*run.pending, *(step for step in waiting if step not in run.pending))
     return msgspec.structs.replace(run, force_plan=force, pending=pending)
+
+
+def _is_planned(item: Item, operation: Operation) -> bool:
+    """Whether the step gets calls of its own."""
+    return isinstance(operation, StepPlanned) or (item.key == MAIN and is_beside(operation))
 
 
 def _urgency(operation: Operation) -> int:

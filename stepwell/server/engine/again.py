@@ -12,18 +12,7 @@ def try_again(
     draft: Draft, run: Run, item: Item, asked_ms: int | None, error: bytes, name: str
 ) -> None:
     """Put the same item off, as the next attempt, and note what went wrong."""
-    wait_ms = delay_ms(
-        item.attempt,
-        f"{run.id}{item.key}",
-        asked_ms=asked_ms,
-        constant_ms=draft.rules.retry_interval_ms,
-    )
-    due = draft.now.ms + wait_ms
-    draft.add(
-        fact.Noted(
-            Note(run.id, draft.place(), draft.now.ms, "retry", item.key, name, item.attempt, error)
-        )
-    )
+    due = _noted_due_ms(draft, run, item, item.key, asked_ms, error, name)
     draft.move(
         Item(
             run_id=item.run_id,
@@ -37,3 +26,37 @@ def try_again(
         )
     )
     draft.announce(Topic.RUN_MOVED, run.id)
+
+
+def try_apart(
+    draft: Draft, run: Run, item: Item, step_id: str, asked_ms: int | None, error: bytes, name: str
+) -> None:
+    """A step that failed beside others gets its next attempts in calls of its own: what the others
+    do neither costs it attempts nor gives it more."""
+    due = _noted_due_ms(draft, run, item, step_id, asked_ms, error, name)
+    draft.put(
+        Item(
+            run_id=run.id,
+            key=step_id,
+            kind=ItemKind.CALL,
+            due_ms=due,
+            queue=run.app,
+            attempt=item.attempt + 1,
+            target=step_id,
+        )
+    )
+
+
+def _noted_due_ms(
+    draft: Draft, run: Run, item: Item, key: str, asked_ms: int | None, error: bytes, name: str
+) -> int:
+    """When the next attempt is due; the timeline is told of the one that failed."""
+    wait_ms = delay_ms(
+        item.attempt,
+        f"{run.id}{key}",
+        asked_ms=asked_ms,
+        constant_ms=draft.rules.retry_interval_ms,
+    )
+    note = Note(run.id, draft.place(), draft.now.ms, "retry", key, name, item.attempt, error)
+    draft.add(fact.Noted(note))
+    return draft.now.ms + wait_ms

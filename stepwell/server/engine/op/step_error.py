@@ -4,12 +4,13 @@ Source: http.md 6.8, 6.9: attempts belong to the item; used up, the error become
 and the function is called again so that it may catch it.
 """
 
-from stepwell.server.engine.again import try_again
+from stepwell.server.engine.again import try_again, try_apart
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
+from stepwell.server.engine.row import MAIN
 from stepwell.wire.failure import encode_failure, encode_failure_memo
-from stepwell.wire.operation import StepError, StepFailed, label
+from stepwell.wire.operation import PARALLEL_WAIT, Operation, StepError, StepFailed, label
 
 
 def step_error(draft: Draft, report: Report, operation: StepError) -> None:
@@ -20,8 +21,17 @@ def step_error(draft: Draft, report: Report, operation: StepError) -> None:
         step_ended(draft, report, operation, bytes(encode_failure_memo(operation.failure)))
         return
     error = encode_failure(operation.failure)
+    if report.item.key == MAIN and is_beside(operation):
+        delay, name = report.delay_ms, label(operation)
+        try_apart(draft, report.run, report.item, operation.id, delay, error, name)
+        return
     try_again(draft, report.run, report.item, report.delay_ms, error, label(operation))
     report.retried = True
+
+
+def is_beside(operation: Operation) -> bool:
+    """Whether a step failed in a call that ran others beside it."""
+    return isinstance(operation, StepError) and operation.parallel_mode == PARALLEL_WAIT
 
 
 def step_failed(draft: Draft, report: Report, operation: StepFailed) -> None:

@@ -49,7 +49,7 @@ def test_a_signal_ends_the_worker_gracefully(server: FakeServer, number: signal.
         process.send_signal(number)
         assert process.wait(10) == 0
     assert call.answer is not None
-    assert server.ends == ["WORKER_SHUTDOWN"]
+    server.until(lambda: server.ends == ["WORKER_SHUTDOWN"])
 
 
 def test_the_gateway_hears_of_it_at_once_although_the_main_thread_is_busy(

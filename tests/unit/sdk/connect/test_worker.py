@@ -93,7 +93,7 @@ async def test_a_call_is_run_on_the_callers_loop_and_answered(server: FakeServer
     await worker.closed()
     await task
     assert states == [S.ACTIVE, S.CLOSING, S.CLOSED]
-    assert server.ends == ["WORKER_SHUTDOWN"]
+    await until(lambda: server.ends == ["WORKER_SHUTDOWN"])
     assert call.attempts == 1
 
 
@@ -231,14 +231,13 @@ async def test_a_blocked_loop_loses_neither_heartbeats_nor_leases(
             call = server.call("app-fn")
             await answer(call)
             beats = worker.stats().counts["leases_extended"]
-            lag = worker.stats().loop_lag_worst_s
+            await until(lambda: worker.stats().loop_lag_worst_s > 2)
     assert beats >= 2
     assert call.attempts == 1
     extended = [at - began for at in server.extensions]
     assert extended
     assert max(extended) < 2.6, "the lease was extended while the loop was blocked"
     assert len(server.starts) == 1
-    assert lag > 2
     said = [r.getMessage() for r in caplog.records if "blocked" in r.getMessage()]
     assert "app-fn" in said[0]
     assert "handler at " in said[0]
@@ -455,6 +454,7 @@ async def test_closing_waits_for_what_runs(server: FakeServer) -> None:
     call = server.call("app-fn")
     await until(lambda: call.claimed)
     await worker.close()
+    await until(lambda: not any(c.routable() for c in server.connections))
     late = server.call("app-fn")
     await worker.closed()
     await task
@@ -485,6 +485,7 @@ async def test_pausing_and_resuming(server: FakeServer) -> None:
 
     worker, states = watched([(client, [function(client, handler)])])
     async with worker:
+        await until(lambda: any(c.routable() for c in server.connections))
         await worker.pause()
         await until(lambda: not any(c.routable() for c in server.connections))
         call = server.call("app-fn")

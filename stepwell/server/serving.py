@@ -103,6 +103,7 @@ class Server:
                 _Front(api_app(self.deps), KindHeader(connect.app, config.kind)),
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 date_header=False,
                 lifespan="off",

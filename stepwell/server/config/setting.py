@@ -92,7 +92,7 @@ SETTINGS: tuple[Setting, ...] = (
         default=8288,
         low=0,
         high=65535,
-        help="Port of events, APIs and dashboard; 0 takes a free one",
+        help="Port of events and APIs; 0 takes a free one",
     ),
     Setting(
         flag="sdk-url",
@@ -217,6 +217,7 @@ SETTINGS: tuple[Setting, ...] = (
         kind=Kind.SWITCH,
         default=False,
         help="Serve the APIs alone, without a dashboard",
+        idle="this version serves the APIs alone anyway",
     ),
     Setting(
         flag="postgres-uri",

@@ -132,19 +132,24 @@ LAYERS: dict[str, Layer] = {
         ("click", "rich", "uvicorn", "uvloop"),
     ),
     "__main__": Layer(("cli",)),
-    # Doors: one file per framework, above the SDK and nothing else.
     "": Layer(("sdk", "wire")),
-    "connect": Layer(("sdk", "wire")),
-    "serve": Layer(("sdk", "wire")),
-    "fast_api": Layer(("sdk", "wire", "asgi"), ("fastapi", "starlette")),
-    "starlette": Layer(("sdk", "wire", "asgi"), ("starlette",)),
-    "flask": Layer(("sdk", "wire", "wsgi"), ("flask", "werkzeug")),
-    "asgi": Layer(("sdk", "wire")),
-    "wsgi": Layer(("sdk", "wire")),
-    "django": Layer(("sdk", "wire", "wsgi", "asgi"), ("django", "asgiref")),
-    "tornado": Layer(("sdk", "wire"), ("tornado",)),
-    "digital_ocean": Layer(("sdk", "wire")),
 }
+
+# Doors: any other module of the package itself is one file per framework, above the SDK, and may
+# import the framework it is called after; these are called otherwise, or bring more than one.
+DOOR_INSIDE = ("sdk", "wire", "asgi", "wsgi")
+FRAMEWORKS: dict[str, tuple[str, ...]] = {
+    "fast_api": ("fastapi", "starlette"),
+    "flask": ("flask", "werkzeug"),
+    "quart": ("quart", "werkzeug"),
+    "django": ("django", "asgiref"),
+}
+
+
+def door(name: str) -> Layer:
+    """The layer of a framework's file."""
+    return Layer(DOOR_INSIDE, FRAMEWORKS.get(name, (name,)))
+
 
 PURE = (
     "wire",

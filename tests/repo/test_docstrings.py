@@ -73,7 +73,8 @@ def test_no_any_where_types_are_the_law() -> None:
 
 
 def test_every_module_can_be_imported() -> None:
-    """Doors to optional frameworks may lack them; whatever else fails to import is broken."""
+    """Doors apart: they need their frameworks, and their own tests import them one by one."""
     for module in written():
-        if not module.name.endswith("__main__"):
+        door = module.name.count(".") == 1 and not module.is_package
+        if not door:
             importlib.import_module(module.name)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.repo.layers import EVERYWHERE, LATE_IMPORTS, LAYERS, PURE, Layer
+from tests.repo.layers import EVERYWHERE, LATE_IMPORTS, LAYERS, PURE, Layer, door
 from tests.repo.source import (
     PACKAGE,
     UNREADABLE,
@@ -22,12 +22,17 @@ def short(name: str) -> str:
 
 
 def layer_of(name: str) -> tuple[str, Layer] | None:
-    """The longest prefix of the table that covers the module; the root covers only itself."""
+    """The longest prefix of the table that covers the module; the root covers only itself.
+
+    What the table does not name is a door, if it lies in the package itself.
+    """
     candidates = [key for key in LAYERS if key and within(name, key)]
     if name == "":
         candidates = [""]
     best = max(candidates, key=len, default=None)
-    return None if best is None else (best, LAYERS[best])
+    if best is not None:
+        return best, LAYERS[best]
+    return None if "." in name else (name, door(name))
 
 
 def breaches(module: Module) -> list[str]:

@@ -70,8 +70,9 @@ class AsyncCall(Call):
         self._main: Strand | None = None
         self._strands: dict[Strand, None] = {}
         self._waiting: dict[StepFuture, Met] = {}
-        self._executing = 0
         self._together: set[str] = set()
+        self._saving: list[StepFuture] = []
+        """Steps being saved or saved and not given back, in the order servers will replay them."""
         self._ends: list[tuple[Operation, outcome.RetryAfter | None]] = []
         self._idle = IdleWatch(self._survey, self._settle_one)
         self._host = running_task()
@@ -185,28 +186,34 @@ class AsyncCall(Call):
         met = self.meet(ask)
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
-        verdict = self._alone(met) if len(self._strands) == 1 else await self._turn(met)
+        verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
         if not isinstance(verdict, Run):
             return self.decoded(met, await self._known(verdict), codec)
+        strand = self._main if len(self._strands) == 1 else self._strand_here()
+        if strand is None:
+            return await self._execute(verdict, handler, args, traits, codec)
+        strand.busy = True
         try:
             return await self._execute(verdict, handler, args, traits, codec)
         finally:
-            self._executing -= 1
-            if self._waiting or self._ends:
+            strand.busy = False
+            if len(self._strands) > 1:
                 self._idle.soon()
 
     async def perform(self, ask: Ask) -> msgspec.Raw:
         """Meet a step that the server does: its known result, as JSON."""
         met = self.meet(ask)
-        verdict = self._alone(met) if len(self._strands) == 1 else await self._turn(met)
+        verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
         return await self._known(verdict)
 
     def _alone(self, met: Met) -> Verdict:
         """What to do about a step of the only task there is: nothing else can happen meanwhile."""
-        verdict = self.settle((met,))
-        if isinstance(verdict, Run):
-            self._executing += 1
-        return verdict
+        return self.settle((met,))
+
+    def _strand_here(self) -> Strand | None:
+        """The strand of the task that runs here."""
+        task = asyncio.current_task()
+        return next((strand for strand in self._strands if strand.task is task), None)
 
     async def _known(self, verdict: Verdict) -> msgspec.Raw:
         if isinstance(verdict, (Replayed, Raise)):
@@ -287,16 +294,32 @@ class AsyncCall(Call):
 
     async def _keep(self, operation: Operation) -> None:
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
-        if self._save is not None:
-            try:
-                await self._save((operation,))
-            except Exception:  # noqa: BLE001 - the answer still carries the step
-                self._save = None
-            else:
-                self.attempt = 0
-                self.saved = True
-                return
-        await self._finish(operation)
+        save = self._save
+        if save is None:
+            await self._finish(operation)
+        turn = StepFuture()
+        self._saving.append(turn)
+        try:
+            await save((operation,))
+            self.attempt = 0
+            self.saved = True
+            if len(self._strands) > 1:
+                await self._given_back(turn)
+        except Exception:  # noqa: BLE001 - the answer still carries the step
+            self._save = None
+            await self._finish(operation)
+        finally:
+            self._saving.remove(turn)
+
+    async def _given_back(self, turn: StepFuture) -> None:
+        """Wait for a saved step's turn: as on a replay, one at a time, the handler idle between."""
+        strand = self._strand_here()
+        if strand is None:
+            return
+        strand.busy = False
+        turn.saved = True
+        self._idle.progressed()
+        await turn
 
     async def _end_with(
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
@@ -317,12 +340,11 @@ class AsyncCall(Call):
     ) -> NoReturn:
         """End the call with a step; if others run beside it, once they have ended too."""
         self._ends.append((operation, retry_after))
-        if self._executing > 1:
-            self._executing -= 1
-            try:
-                await StepFuture()
-            finally:
-                self._executing += 1
+        strand = self._strand_here()
+        if strand is not None:
+            strand.busy = False
+        if self._is_busy():
+            await StepFuture()
         self._report_ends()
         raise Suspended from None
 
@@ -347,12 +369,12 @@ class AsyncCall(Call):
         self._idle.progressed()
         try:
             verdict: Verdict = await future
-        except BaseException:
-            if future.done() and not future.cancelled() and isinstance(future.result(), Run):
-                self._executing -= 1  # it was to run, and was cancelled before it began
-            raise
-        else:
             return verdict
+        except BaseException:
+            strand = self._strand_here()
+            if strand is not None:
+                strand.busy = False  # it was to run, and was cancelled before it began
+            raise
         finally:
             del self._waiting[future]
             if self._waiting:
@@ -373,9 +395,9 @@ class AsyncCall(Call):
 
     def _survey(self) -> Survey | None:
         """A look at the tasks, if there is something to decide."""
-        if self.closing or self._executing or self._main is None:
+        if self.closing or self._main is None:
             return None
-        if not self._waiting and self._left is None and not self._ends:
+        if not (self._waiting or self._saving or self._ends) and self._left is None:
             return None
         if self._left is None:
             return survey((self._main,), self._strands)
@@ -385,38 +407,59 @@ class AsyncCall(Call):
 
     def _settle_one(self) -> None:
         """The handler is idle: settle one step, run several beside each other, or end the call."""
+        busy = self._is_busy()
         if self._ends:
-            self._report_ends()
+            if not busy:
+                self._report_ends()
+            return
+        if self._saving and self._saving[0].saved:
+            self._saving[0].set_result(None)
             return
         waiting = self._waiting
         if self._left is not None:
             adrift = {strand.waiting_on for strand in self._strands if not strand.joined}
             waiting = {future: met for future, met in waiting.items() if future in adrift}
-            if not waiting:
+        if not waiting:
+            if self._left is not None and not busy:
                 self._leave()
-                return
-        if self._save is not None and len(waiting) > 1 and self._run_together(waiting):
             return
+        if self._save is not None and (busy or len(waiting) > 1) and self._run_together(waiting):
+            return
+        if not busy:
+            self._settle(waiting)
+
+    def _settle(self, waiting: dict[StepFuture, Met]) -> None:
+        """Settle one of the steps waited for, or end the call."""
         verdict = self.settle(tuple(waiting.values()))
         if not isinstance(verdict, Replayed | Raise | Run):
             self.end(verdict)
             self._leave()
             return
-        if isinstance(verdict, Run):
-            self._executing += 1
         for future, met in waiting.items():
             if met is verdict.met:
-                future.set_result(verdict)
+                self._let(future, verdict)
                 return
 
     def _run_together(self, waiting: dict[StepFuture, Met]) -> bool:
         """Run all waiting steps now, if they may: each is saved when it ends."""
         runs = self.together(tuple(waiting.values()))
         for future, verdict in zip(tuple(waiting), runs, strict=False):
-            self._executing += 1
             self._together.add(verdict.met.name.hashed)
-            future.set_result(verdict)
+            self._let(future, verdict)
         return bool(runs)
+
+    def _let(self, future: StepFuture, verdict: Verdict) -> None:
+        """Let a task go on with its step; if that is to run, the task counts as busy from now."""
+        if isinstance(verdict, Run):
+            for strand in self._strands:
+                strand.busy = strand.busy or strand.waiting_on is future
+        future.set_result(verdict)
+
+    def _is_busy(self) -> bool:
+        """Does a step of the handler run right now? Once it returned, only what it left counts."""
+        if self._left is None:
+            return any(strand.busy for strand in self._strands)
+        return any(strand.busy and not strand.joined for strand in self._strands)
 
     def _leave(self) -> None:
         """Wake whatever still waits, so that it is unwound."""
@@ -452,7 +495,7 @@ class AsyncCall(Call):
     def ended(self, strand: Strand) -> None:
         """A task of the handler came to its end."""
         self._strands.pop(strand, None)
-        if self._waiting or self._left is not None:
+        if self._waiting or self._saving or self._ends or self._left is not None:
             self._idle.soon()
 
 

@@ -51,6 +51,7 @@ class Strand(Coroutine[Any, Any, Any]):
         "_inner",
         "_is_main",
         "_watcher",
+        "busy",
         "joined",
         "task",
         "unwinding",
@@ -71,6 +72,8 @@ class Strand(Coroutine[Any, Any, Any]):
         self.waiting_on: Any = None
         self.unwinding = False
         self.joined = False
+        self.busy = False
+        """A step runs in the task: what it waits for is that step's own affair."""
 
     @property
     def inner(self) -> Coroutine[Any, Any, Any]:

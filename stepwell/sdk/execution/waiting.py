@@ -17,7 +17,10 @@ from stepwell.sdk.execution.strand import Strand
 
 
 class StepFuture(asyncio.Future[Any]):
-    """What a task waits for that called a step."""
+    """What a task waits for that called a step: a verdict, or its turn to go on after it."""
+
+    saved = False
+    """The step has run and was saved; it only waits for its turn."""
 
 
 class Survey:
@@ -56,6 +59,8 @@ def survey(
     }
     for strand in strands:
         strand.joined = strand.joined or is_joined(strand)
+        if strand.busy:
+            continue
         future = strand.waiting_on
         if future is None or future.done():
             found.moving = True
@@ -66,6 +71,8 @@ def survey(
         strand = todo.pop()
         if strand not in seen:
             seen.add(strand)
+            if strand.busy:
+                continue
             todo += _needs(strand, strand.waiting_on, strands, by_task, found, 1)
     return found
 

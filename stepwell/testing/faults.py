@@ -32,6 +32,7 @@ class Fault(StrEnum):
     REPEATED_REPLY = "repeated-reply"
     LATE_REPLY = "late-reply"
     LOST_WORKER = "lost-worker"
+    VANISHED_CALL = "vanished-call"
 
 
 CRASHES = frozenset(

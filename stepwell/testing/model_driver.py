@@ -38,7 +38,7 @@ LATE_S = (0.0, 0.5, 5.0, 70.0)
 class Witness(Protocol):
     """Who is told of calls and of user code that ran."""
 
-    def called(self, run_id: str) -> None:
+    def called(self, run_id: str, key: str, attempt: int) -> None:
         """A call begins."""
         ...
 
@@ -79,10 +79,13 @@ class ModelDriver:
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """One call, with whatever befalls it on its way."""
         world, draw = self._world, self._chance
-        world.judge.called(job.run.id)
+        world.judge.called(job.run.id, job.item.key, job.item.attempt)
         await self._travel()
         if world.plan.strikes(Fault.LOST_CALL):
             return broken("connection refused")
+        if world.plan.strikes(Fault.VANISHED_CALL):
+            # Whoever made the call is gone and says nothing: only the lease tells, by ending.
+            raise asyncio.CancelledError
         if world.plan.strikes(Fault.LOST_WORKER):
             self._after(draw.choice(LATE_S), lambda: self._lost(job))
         outcome = await self._answered(job, state, listing, save)

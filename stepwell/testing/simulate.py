@@ -16,6 +16,7 @@ A seed decides everything: the functions, what users do and when, which faults s
 import asyncio
 import hashlib
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import Protocol
 
@@ -26,10 +27,11 @@ from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Accepted, Answer, EventsReceived, Input
-from stepwell.server.engine.row import EventRow, Run
+from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.node import Node
-from stepwell.server.store.memory import Disk, MemoryStore
+from stepwell.server.store.disk import Disk
+from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import RunFilter, Store, StoreError
 from stepwell.testing.faults import Fault, FaultyPerformer, FaultyStore, Plan
 from stepwell.testing.invariant import broken_by, broken_everywhere
@@ -49,7 +51,7 @@ from stepwell.testing.workload import (
     rows,
 )
 from stepwell.wire.event import Event
-from stepwell.wire.identifier import derived_ulid
+from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 RUNS_MAX = 100_000
 PATIENCE_MS: dict[Pace, int] = {"short": 2 * DAY_MS, "long": 800 * DAY_MS}
@@ -301,6 +303,8 @@ class Judge:
         self._ran: dict[tuple[str, str], set[str]] = {}
         self._accepted: list[tuple[EventRow, int, str]] = []
         self._gone: set[str] = set()
+        self._tried: set[tuple[str, str, int]] = set()
+        self._calm = not world.options.odds
         self.going: set[str] = set()
         self.problems: list[str] = []
         self.commits = 0
@@ -331,6 +335,9 @@ class Judge:
         self.commits += 1
         for run in (*changes.started.values(), *changes.runs.values()):
             self._run_changed(run)
+        for item in changes.items.values():
+            if item is not None and item.kind is ItemKind.CALL:
+                self._item_changed(item)
         for step in changes.steps:
             slot = (step.run_id, step.id)
             self._note(f"step {step.run_id} {step.id} {step.op}")
@@ -339,6 +346,15 @@ class Judge:
             self._steps[slot] = step.memo
             if step.run_id in self._ended and step.run_id not in changes.ended:
                 self._break(f"step {step.id} was saved after run {step.run_id} ended")
+
+    def _item_changed(self, item: Item) -> None:
+        run_id, key, attempt = item.run_id, item.key, item.attempt
+        if attempt and (run_id, key, attempt - 1) not in self._tried:
+            self._break(f"item {key!r} of run {run_id} is at attempt {attempt}, untried before")
+        late_ms = item.due_ms - self._world.clock.now_ms()
+        started = any(slot[0] == run_id for slot in self._tried)
+        if self._calm and not self._gone and started and not attempt and late_ms > 0:
+            self._break(f"item {key!r} of run {run_id} waits {late_ms} ms for no reason")
 
     def _run_changed(self, run: Run) -> None:
         self._note(f"run {run.id} {run.function} {run.status.name} {run.pending} {run.again}")
@@ -353,9 +369,10 @@ class Judge:
     def _note(self, line: str) -> None:
         self._trace.update(f"{self._world.clock.now_ms()} {line}\n".encode())
 
-    def called(self, run_id: str) -> None:
+    def called(self, run_id: str, key: str, attempt: int) -> None:
         """A call begins."""
-        self._note(f"call {run_id}")
+        self._note(f"call {run_id} {key} {attempt}")
+        self._tried.add((run_id, key, attempt))
         if run_id in self._ended:
             self._break(f"run {run_id} was called after its end")
 
@@ -401,13 +418,13 @@ class Judge:
 
     def _judge_events(self, functions: list[Fn]) -> None:
         by_event: dict[tuple[str, str], int] = {}
-        keys: set[tuple[str, str]] = set()
+        keys: dict[tuple[str, str], list[int]] = {}
         for run in self._ended.values():
             if not run.original and not run.parent:
                 for event_id in run.event_ids:
                     slot = (run.function, event_id)
                     by_event[slot] = by_event.get(slot, 0) + 1
-            keys.add((run.function, run.dedup))
+            keys.setdefault((run.function, run.dedup), []).append(ulid_time_ms(run.id))
         for event, number, key in self._accepted:
             for fn in functions:
                 count = by_event.get((fn.slug, event.id), 0)
@@ -417,6 +434,16 @@ class Judge:
                 dropped = key and (fn.slug, key) in keys
                 if wanted and not count and not dropped and fn.slug not in self._gone:
                     self._break(f"event {event.id} ({event.name}) has no run of {fn.slug}")
+
+        if not self._world.options.retention_ms:
+            self._judge_keys(keys)
+
+    def _judge_keys(self, keys: dict[tuple[str, str], list[int]]) -> None:
+        """A sender's id starts a function once a day."""
+        for (function, key), times in keys.items():
+            apart = [after - before for before, after in pairwise(sorted(times))]
+            if key and any(ms < DAY_MS for ms in apart):
+                self._break(f"the event id {key!r} started {function} more than once")
 
     def told(self) -> Told:
         """The report. Raises `Broken` if there is anything to complain of."""

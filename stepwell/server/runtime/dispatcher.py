@@ -23,7 +23,7 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
 )
 from stepwell.server.ledger import Ledger, LedgerClosed
-from stepwell.server.store.port import CallState, Reader, StoreError
+from stepwell.server.store.port import Reader, StoreError
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.operation import Operation
 
@@ -145,16 +145,16 @@ class Dispatcher:
             return answer
 
         try:
-            state = self._state(job)
+            if not self._reader.is_going(job.run.id):
+                # It ended between the claim and now; nobody waits for this call.
+                return Settled()
+            state = self._reader.call_state(job.run)
             return await driver.call(job, state, listing, save)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("the driver of %s failed", job.run.app)
             return _broke("DriverFault", f"the server could not make the call: {error}")
-
-    def _state(self, job: Job) -> CallState:
-        return self._reader.call_state(job.run)
 
     def _ended(self, job: Job, lane: Lane) -> None:
         lease_id = job.lease.id

@@ -206,6 +206,11 @@ class MemoryReader:
             tuple((step.id, step.memo) for step in steps),
         )
 
+    def is_going(self, run_id: str) -> bool:
+        """Whether there is such a run and it has not ended."""
+        run = self._disk.runs.get(run_id)
+        return run is not None and not run.ended
+
     def run(self, run_id: str) -> Run | None:
         """One run. A run whose first call is under way reads as running."""
         with self._disk.lock:

@@ -102,6 +102,10 @@ class Reader(Protocol):
         """What a call of this run is told."""
         ...
 
+    def is_going(self, run_id: str) -> bool:
+        """Whether there is such a run and it has not ended. Asked before every call: cheap."""
+        ...
+
     def run(self, run_id: str) -> Run | None:
         """One run. A run whose first call is under way reads as running."""
         ...

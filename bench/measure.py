@@ -15,8 +15,8 @@ async def measure(name: str, workloads: list[str], scale: float) -> None:
     """Each workload on a fresh start of the peer."""
     module, argument = PEERS[name]
     peer: Peer = importlib.import_module(module).make(argument)
-    await peer.start()
     try:
+        await peer.start()
         for workload in workloads:
             try:
                 figures = await WORKLOADS[workload](peer, scale=scale)

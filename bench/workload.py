@@ -24,10 +24,10 @@ async def w1(peer: Peer, *, scale: float) -> Figures:
         ("c16", 4_000, 16, 1),
         ("batch100", 30_000, 1, 100),
     ):
-        count = max(int(count * scale), batch)
+        items = max(int(count * scale), batch)
         began = time.perf_counter()
-        await peer.ingest(count, in_flight, batch)
-        figures[f"{name}/s"] = count / (time.perf_counter() - began)
+        await peer.ingest(items, in_flight, batch)
+        figures[f"{name}/s"] = items / (time.perf_counter() - began)
     return figures
 
 

@@ -1,5 +1,5 @@
-"""Celery with two prefork workers over a Redis of its own. Not durable execution: a plain queue, and
-chains stand in for steps."""
+"""Celery with two prefork workers over a Redis of its own. Not durable execution: a plain queue,
+and chains stand in for steps."""
 
 import asyncio
 import os
@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from celery import Celery, chain as in_a_row
+from celery import Celery
+from celery import chain as in_a_row
 
 from bench.marks import FileMarks, Marks
 from bench.peer import NotSupported

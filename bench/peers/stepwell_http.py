@@ -61,7 +61,7 @@ class Peer:
         await answers(f"{self._url}/health")
         self._http = aiohttp.ClientSession()
         await self.run("one", ["ready"])
-        for attempt in range(100):
+        for _ in range(100):
             try:
                 await self.marks.all_last(["ready"], 0.3)
                 return

@@ -6,6 +6,7 @@ the drivers it was given. The HTTP API and the worker gateway are doors added fr
 
 import asyncio
 import contextlib
+from typing import Self
 
 from stepwell.server.drivers.port import Driver
 from stepwell.server.engine.action import Announce, Topic
@@ -79,7 +80,7 @@ class Node:
         self.reader.close()
         self.store.close()
 
-    async def __aenter__(self) -> "Node":
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 

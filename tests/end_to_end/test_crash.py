@@ -158,7 +158,7 @@ async def test_a_server_that_is_killed_again_and_again_loses_nothing(tmp_path: P
         "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
         "INNGEST_EVENT_KEY": KEY,
     }
-    app = subprocess.Popen(
+    app = subprocess.Popen(  # noqa: ASYNC220 - it is waited for at the end only
         [sys.executable, str(Path(__file__).with_name("crash_app.py")), str(app_port)],
         env=env,
         stdout=(tmp_path / "app.log").open("ab"),

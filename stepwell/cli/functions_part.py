@@ -110,6 +110,8 @@ class FunctionsPart:
             cwd=self._folder,
             env=child_environment(os.environ, self._server.url),
             stdin=asyncio.subprocess.PIPE,
+            # Ctrl-C is for the server, which ends this process after its calls.
+            start_new_session=True,
         )
 
     async def _reported(self, process: asyncio.subprocess.Process, path: Path) -> Report:

@@ -111,7 +111,8 @@ class Poller:
         app = next((app for app in self._apps() if normal_url(app.url) == known), None)
         if app is not None and app.error != problem:
             await self._deps.ledger.submit(AppFailed(app.name, app.url, problem))
-        self._tell(url, problem, registered=app is not None)
+        if app is not None or url in self._named or not problem:
+            self._tell(url, problem, registered=app is not None)
 
     def _tell(self, url: str, problem: str, *, registered: bool) -> None:
         """Log what changed, once."""

@@ -6,9 +6,10 @@
     ├── StepError                  caught by user code: a step failed for good
     ├── ConfigurationError         something was declared or set wrongly
     │   ├── FunctionConfigInvalidError, URLInvalidError, AsyncUnsupportedError
+    │   ├── EventSchemaError       schemas of events contradict each other
     │   └── EventKeyUnspecifiedError, SigningKeyMissingError
     ├── SendEventsError            events could not be sent
-    │   └── EventValidationError   they are malformed: nothing was sent
+    │   └── EventValidationError   they do not fit their schemas, or are malformed
     ├── OutputUnserializableError  a result that JSON cannot carry, or that does not fit its type
     ├── StepNestedError            a step inside a step
     ├── StepUnexpectedError        the server asked for a step the function does not have
@@ -201,6 +202,10 @@ class FunctionConfigInvalidError(ConfigurationError):
     code = ErrorCode.FUNCTION_CONFIG_INVALID
 
 
+class EventSchemaError(ConfigurationError):
+    """The schema of an event is written wrongly (E-25)."""
+
+
 class URLInvalidError(CodedError, ConfigurationError):
     """A URL cannot be used."""
 
@@ -249,21 +254,28 @@ class SendEventsError(Error):
 
 
 class EventValidationError(SendEventsError):
-    """Events are malformed, and none of the call was sent (E-106).
+    """Events do not fit their schemas, or are malformed: nothing of the call was sent (E-106).
 
-    `problems` lists all of them as (index of the event, path of the field, what is wrong).
+    Raised before anything is sent, and before a handler sees an event that arrived; trying again is
+    pointless. `problems` lists all of them as (index of the event, path of the field, what is
+    wrong).
     """
 
     is_retriable = False
 
-    def __init__(self, problems: Sequence[tuple[int, str, str]], names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        problems: Sequence[tuple[int, str, str]],
+        names: Sequence[str] = (),
+        message: str | None = None,
+    ) -> None:
         self.problems = list(problems)
+        named = [f' "{name}"' if name else "" for name in names]
         lines = [
-            f"Event[{index}]{f' {names[index]!r}' if index < len(names) and names[index] else ''}"
-            f" is invalid: {path}: {text}"
+            f"Event[{index}]{named[index] if index < len(named) else ''} is invalid: {path}: {text}"
             for index, path, text in self.problems
         ]
-        super().__init__("; ".join(lines))
+        super().__init__("; ".join(lines) if message is None else message)
 
 
 class OutputUnserializableError(Error):

@@ -11,19 +11,39 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
-from typing import TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 from uuid import UUID
 
 import msgspec
 import pydantic
 
 from stepwell.sdk.errors import EventValidationError
-from stepwell.sdk.schema import Event
+from stepwell.sdk.events.definition import Parts
+from stepwell.sdk.events.json_body import encode_json
+from stepwell.sdk.events.kind import EventModel
+from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.events.validator import Unfit
+from stepwell.sdk.schema import Event, ts_of
 from stepwell.wire import event as wire_event
 from stepwell.wire import limit
 
-Sendable: TypeAlias = Event | Mapping[str, object]
-"""One event: an `Event`, or a mapping with its fields."""
+
+class NamedEvent(Protocol):
+    """An object of any class that has an event's fields, `name` and `data` at least."""
+
+    @property
+    def name(self) -> str:
+        """The event's name."""
+        ...
+
+    @property
+    def data(self) -> object:
+        """The event's data."""
+        ...
+
+
+Sendable: TypeAlias = Event[Any, Any] | EventModel | Mapping[str, object] | NamedEvent
+"""One event: an `Event`, an `EventModel`, a mapping or an object with an event's fields."""
 
 _FIELDS = ("name", "data", "id", "ts", "v", "user", "meta")
 _Problem: TypeAlias = tuple[int, str, str]
@@ -40,33 +60,86 @@ class Body(msgspec.Struct, frozen=True):
     largest_index: int
 
 
-def collect(given: Sendable | Iterable[Sendable]) -> list[Event]:
-    """What was passed to `send` as a list. Raises EventValidationError for what is no event."""
+def collect(
+    given: Sendable | Iterable[Sendable], schemas: EventSchemas | None = None
+) -> list[Event]:
+    """What was passed to `send` as a list, judged by the schemas if there are any.
+
+    Raises EventValidationError that names all problems of all events. Whether an event without a
+    schema is well-formed is judged by `encode`, when middleware has seen it.
+    """
     if isinstance(given, Event):
-        return [given]
-    single = isinstance(given, Mapping | str | bytes | pydantic.BaseModel)
-    items: list[object] = [given] if single or not hasattr(given, "__iter__") else list(given)
-    events: list[Event] = []
+        items: list[object] = [given]
+    else:
+        single = isinstance(given, Mapping | str | bytes | pydantic.BaseModel)
+        items = [given] if single or not hasattr(given, "__iter__") else list(cast(Any, given))
     problems: list[_Problem] = []
-    for index, item in enumerate(items):
-        if isinstance(item, Event):
-            events.append(item)
-        elif isinstance(item, Mapping):
-            events.append(_from_mapping(index, cast(Mapping[object, object], item), problems))
-        else:
-            text = f"{type(item).__name__} is no event; pass Event(name=..., data=...) or a dict"
-            problems.append((index, "event", text))
-    if problems:
-        raise EventValidationError(problems)
-    return events
+    found = [_as_event(index, item, problems) for index, item in enumerate(items)]
+    judging = schemas is not None and schemas.judges_outgoing
+    if problems or judging:
+        return _judged(found, schemas if judging else None, problems)
+    return [event for event in found if event is not None]
+
+
+def _as_event(index: int, item: object, problems: list[_Problem]) -> Event | None:
+    if isinstance(item, Event):
+        return cast(Event, item)
+    if isinstance(item, EventModel):
+        return cast(Event, item.as_event())
+    if isinstance(item, Mapping):
+        return _from_mapping(index, cast(Mapping[object, object], item), problems)
+    if isinstance(getattr(item, "name", None), str) and hasattr(item, "data"):
+        return _construct({field: getattr(item, field, None) for field in _FIELDS})
+    text = f"{type(item).__name__} is no event; pass Event(name=..., data=...) or a dict"
+    problems.append((index, "event", text))
+    return None
 
 
 def _from_mapping(index: int, given: Mapping[object, object], problems: list[_Problem]) -> Event:
     text = f"no such field; an event has {', '.join(_FIELDS)}"
     problems.extend((index, str(key), text) for key in given if key not in _FIELDS)
+    return _construct({str(key): value for key, value in given.items()})
+
+
+def _construct(fields: Mapping[str, object]) -> Event:
     # Types are judged by `encode`, together with those of events that middleware changed.
-    fields = {str(key): value for key, value in given.items() if value is not None}
-    return Event.model_construct(None, **{"name": "", "data": {}, **fields})
+    given = {key: value for key, value in fields.items() if value is not None}
+    return Event.model_construct(None, **{"name": "", "data": {}, **given})
+
+
+def _judged(
+    found: Sequence[Event | None], schemas: EventSchemas | None, problems: list[_Problem]
+) -> list[Event]:
+    """The events as their schemas want them. Raises EventValidationError with all problems."""
+    events: list[Event] = []
+    for index, event in enumerate(found):
+        if event is None:
+            continue
+        one: list[tuple[str, str]] = []
+        events.append(_judged_one(event, schemas, one))
+        problems.extend((index, path, text) for path, text in one)
+    if problems:
+        names = ["" if event is None else str(event.name) for event in found]
+        raise EventValidationError(sorted(problems, key=lambda problem: problem[0]), names)
+    return events
+
+
+def _judged_one(event: Event, schemas: EventSchemas | None, found: list[tuple[str, str]]) -> Event:
+    ts = _check_plain_fields(event, found)
+    data = _json_object("data", event.data, found) or b"{}"
+    user = _json_object("user", event.user, found)
+    if schemas is None:
+        return event
+    named = isinstance(cast(object, event.name), str) and bool(event.name)
+    if not named or any(path.partition(".")[0] in ("data", "user") for path, _ in found):
+        return event
+    try:
+        judged = schemas.judge(Parts(event.name, data, user, event.id, ts, event.v))
+    except Unfit as error:
+        found.extend(error.problems)
+        return event
+    update = {"data": judged.data, "user": judged.user}
+    return event.model_copy(update={k: v for k, v in update.items() if v is not None})
 
 
 def encode(events: Sequence[Event], now_ms: int) -> Body:
@@ -90,7 +163,7 @@ def encode(events: Sequence[Event], now_ms: int) -> Body:
 
 def _encode_one(index: int, event: Event, now_ms: int, problems: list[_Problem]) -> bytes:
     found: list[tuple[str, str]] = []
-    _check_plain_fields(event, found)
+    ts = _check_plain_fields(event, found)
     data = _json_object("data", event.data, found) or b"{}"
     user = _json_object("user", event.user, found)
     meta = _json_object("meta", event.meta, found)
@@ -102,7 +175,7 @@ def _encode_one(index: int, event: Event, now_ms: int, problems: list[_Problem])
             event.name,
             msgspec.Raw(data),
             event.id or "",
-            event.ts or now_ms,
+            ts or now_ms,
             event.v,
             None if user is None else msgspec.Raw(user),
             None if meta is None else msgspec.Raw(meta),
@@ -115,25 +188,41 @@ def _encode_one(index: int, event: Event, now_ms: int, problems: list[_Problem])
     return encoded
 
 
-def _check_plain_fields(event: Event, found: list[tuple[str, str]]) -> None:
-    """Everything but the payload. The values may be of any type: events can be changed at will."""
+def _check_plain_fields(event: Event, found: list[tuple[str, str]]) -> int:
+    """Everything but the payload. The values may be of any type: events can be changed at will.
+
+    Returns the time in milliseconds, 0 if it is left to the moment of sending.
+    """
     fields: dict[str, object] = {field: getattr(event, field) for field in _PLAIN}
-    name, ts = fields["name"], fields["ts"]
+    name = fields["name"]
     if not isinstance(name, str) or not name:
         found.append(("name", f"{name!r} is not a text that names the event"))
     elif wire_event.is_internal_event(name):
         found.append(("name", f"names beginning with {wire_event.INTERNAL_PREFIX!r} are reserved"))
     elif len(name.encode(errors="replace")) > limit.EVENT_NAME_BYTES_MAX:
         found.append(("name", f"longer than {limit.EVENT_NAME_BYTES_MAX} bytes"))
-    if ts and (isinstance(ts, bool) or not isinstance(ts, int)):
-        found.append(("ts", f"{ts!r} is not an integer; give milliseconds since 1970"))
-    elif isinstance(ts, int) and ts and not limit.EVENT_TS_MS_MIN <= ts <= limit.EVENT_TS_MS_MAX:
-        found.append(("ts", f"{ts} is not between 1980 and 2100; give milliseconds since 1970"))
     found.extend(
         (field, f"{fields[field]!r} is not text")
         for field in ("id", "v")
         if not isinstance(fields[field], str | None)
     )
+    return _checked_ts(fields["ts"], found)
+
+
+def _checked_ts(given: object, found: list[tuple[str, str]]) -> int:
+    try:
+        ts = ts_of(given)
+    except ValueError as error:
+        found.append(("ts", str(error)))
+        return 0
+    if not ts:
+        return 0
+    if isinstance(ts, bool) or not isinstance(ts, int):
+        found.append(("ts", f"{ts!r} is not an integer; give milliseconds since 1970"))
+        return 0
+    if not limit.EVENT_TS_MS_MIN <= ts <= limit.EVENT_TS_MS_MAX:
+        found.append(("ts", f"{ts} is not between 1980 and 2100; give milliseconds since 1970"))
+    return ts
 
 
 def _json_object(field: str, value: object, found: list[tuple[str, str]]) -> bytes | None:
@@ -141,7 +230,7 @@ def _json_object(field: str, value: object, found: list[tuple[str, str]]) -> byt
     if value is None:
         return None
     try:
-        encoded = _ENCODER.encode(value)
+        encoded = encode_json(value)
     except (TypeError, ValueError, RecursionError) as error:
         found.append(_unwritable(value, field) or (field, f"cannot be written as JSON: {error}"))
         return None
@@ -156,20 +245,6 @@ def _json_object(field: str, value: object, found: list[tuple[str, str]]) -> byt
     return encoded
 
 
-def _in_json_terms(value: object) -> object:
-    """What the encoder cannot write by itself (E-79)."""
-    if isinstance(value, pydantic.BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, Mapping):
-        return dict(cast(Mapping[object, object], value))
-    if isinstance(value, memoryview):
-        return bytes(cast("memoryview[int]", value))
-    if isinstance(value, AbstractSet | Sequence):
-        return list(cast(Iterable[object], value))
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-_ENCODER = msgspec.json.Encoder(enc_hook=_in_json_terms)
 _LEAVES = (
     str
     | bytes

@@ -12,15 +12,18 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType, TypeVar
 
+from stepwell.sdk.events.reading import reader_of_class
 from stepwell.sdk.events.source import EventKind, ObjectLike
+from stepwell.sdk.events.type_facts import literals
+from stepwell.sdk.events.typed_dict import readable
 from stepwell.wire import event as wire_event
 
 JSON = TypeAliasType(
     "JSON", bool | int | float | str | Mapping[str, object] | Sequence[object] | None
 )
 
-DataT = TypeVar("DataT", bound=ObjectLike, covariant=True, default=Mapping[str, JSON])
-NameT = TypeVar("NameT", bound=str, covariant=True, default=str)
+DataT_co = TypeVar("DataT_co", bound=ObjectLike, covariant=True, default=Mapping[str, JSON])
+NameT_co = TypeVar("NameT_co", bound=str, covariant=True, default=str)
 
 _ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
@@ -42,13 +45,13 @@ def ts_of(value: object) -> object:
     return (value - _EPOCH) // _MILLISECOND
 
 
-class MinimalEvent(pydantic.BaseModel, Generic[DataT]):
+class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     """An event without name and time: what a function can be invoked with (E-9)."""
 
     # Data may be of a class pydantic knows nothing of, such as a msgspec struct.
     model_config = pydantic.ConfigDict(strict=True, extra="allow", arbitrary_types_allowed=True)
 
-    data: DataT = pydantic.Field(default_factory=cast(Any, dict))
+    data: DataT_co = pydantic.Field(default_factory=cast(Any, dict))
     id: str = ""
     v: str | None = None
     user: Mapping[str, object] | None = None
@@ -59,7 +62,7 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT]):
         return {} if value is None else value
 
 
-class Event(MinimalEvent[DataT], Generic[DataT, NameT]):
+class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):
     """Something that happened: sent by producers, received by functions (features C.4).
 
     `ts` is milliseconds since 1970 or a datetime, 0 means now; `id` makes the event happen once in
@@ -69,7 +72,7 @@ class Event(MinimalEvent[DataT], Generic[DataT, NameT]):
     an event type: it can be sent, be a trigger, and be waited for.
     """
 
-    name: NameT
+    name: NameT_co
     ts: int = 0
     meta: Mapping[str, object] | None = None
 
@@ -92,8 +95,8 @@ class Event(MinimalEvent[DataT], Generic[DataT, NameT]):
         def __init__(
             self,
             *,
-            name: NameT,
-            data: DataT,
+            name: NameT_co,
+            data: DataT_co,
             id: str = ...,
             ts: int | dt.datetime = ...,
             v: str | None = ...,
@@ -114,12 +117,24 @@ class Event(MinimalEvent[DataT], Generic[DataT, NameT]):
         return _EPOCH + self.ts * _MILLISECOND if self.ts else None
 
     @classmethod
-    def __event_kind__(cls) -> EventKind[Self, DataT]:
+    def __event_kind__(cls) -> EventKind[Self, DataT_co]:
         """The event type a subclass stands for. Raises TypeError if it does not fix its name."""
-        raise TypeError(
-            f"{cls.__name__} names no event: write `class X({cls.__name__}[Data, Literal['a/b']])`"
-            " with `name: Literal['a/b'] = 'a/b'`"
-        )
+        names = literals(cls.model_fields["name"].annotation)
+        if len(names) != 1:
+            raise TypeError(
+                f"{cls.__name__} names no event: write `class X(Event[Data, Literal['a/b']])` with"
+                " `name: Literal['a/b'] = 'a/b'`"
+            )
+        data, version = cls.model_fields["data"].annotation, cls.model_fields["v"].default
+        read = reader_of_class(cls, data)
+        return EventKind(names[0], version=version, schema=data, read=read)
+
+    if not TYPE_CHECKING:
+
+        @classmethod
+        def __class_getitem__(cls, params):
+            given = params if isinstance(params, tuple) else (params,)
+            return super().__class_getitem__(tuple(map(readable, given)))
 
 
 def event_from_wire(event: wire_event.Event) -> Event:

@@ -120,6 +120,10 @@ def server_config(
     problems += _contradictions(command, found)
     if problems:
         raise ConfigError(tuple(problems))
+    if file_origin and "config" in found:
+        origin = found["config"].origin.replace("default", "found")
+        found["config"] = _Found(found["config"].setting, file_origin, origin)
+    found.pop("postgres_uri", None)  # it was refused if it was set
     return _assembled(command, found)
 
 

@@ -68,6 +68,7 @@ def test_flag_then_environment_then_file_then_default(tmp_path: Path) -> None:
     assert config.queue_workers == 7
     origins = {line.flag: line.origin for line in config.shown}
     assert origins["port"] == "flag"
+    assert origins["config"] == "found"
     assert origins["queue-workers"] == str(place.folder.parent / "inngest.json")
 
 

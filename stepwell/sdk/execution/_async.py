@@ -297,29 +297,33 @@ class AsyncCall(Call):
         save = self._save
         if save is None:
             await self._finish(operation)
+        strand = None if len(self._strands) == 1 else self._strand_here()
+        try:
+            if strand is None:
+                await save((operation,))
+            else:
+                await self._keep_in_turn(save, operation, strand)
+        except Exception:  # noqa: BLE001 - the answer still carries the step
+            self._save = None
+            await self._finish(operation)
+        self.attempt = 0
+        self.saved = True
+
+    async def _keep_in_turn(self, save: Save, operation: Operation, strand: Strand) -> None:
+        """Save a step that ran beside others, and go on as a replay would: one step at a time.
+
+        The turns are in the order in which the steps were saved, the handler idle in between.
+        """
         turn = StepFuture()
         self._saving.append(turn)
         try:
             await save((operation,))
-            self.attempt = 0
-            self.saved = True
-            if len(self._strands) > 1:
-                await self._given_back(turn)
-        except Exception:  # noqa: BLE001 - the answer still carries the step
-            self._save = None
-            await self._finish(operation)
+            strand.busy = False
+            turn.saved = True
+            self._idle.progressed()
+            await turn
         finally:
             self._saving.remove(turn)
-
-    async def _given_back(self, turn: StepFuture) -> None:
-        """Wait for a saved step's turn: as on a replay, one at a time, the handler idle between."""
-        strand = self._strand_here()
-        if strand is None:
-            return
-        strand.busy = False
-        turn.saved = True
-        self._idle.progressed()
-        await turn
 
     async def _end_with(
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]

@@ -14,7 +14,7 @@ this module knows both the SDK and the server.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -142,7 +142,7 @@ class Engine:
         await self.stop()
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, _app: object) -> AsyncIterator[None]:
+    async def lifespan(self, _app: object) -> AsyncGenerator[None]:
         """For FastAPI, Starlette and others: `FastAPI(lifespan=engine.lifespan)`."""
         async with self:
             yield

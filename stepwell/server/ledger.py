@@ -111,8 +111,8 @@ class Ledger:
                 lambda done: self._committed(batch, view, decisions, done.exception(), retried)
             )
             return
-        error = self._commit_here(view)
-        self._committed(batch, view, decisions, error, retried)
+        refusal = self._commit_here(view)
+        self._committed(batch, view, decisions, refusal, retried)
 
     def _commit_here(self, view: View) -> BaseException | None:
         if not view.changes.durable:

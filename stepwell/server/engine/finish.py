@@ -119,7 +119,7 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
         function_id=run.function,
         run_id=run.id,
         trigger=triggers[0],
-        triggers=triggers,
+        triggers=tuple(msgspec.Raw(_without_user(bytes(trigger))) for trigger in triggers),
         status=run.status.word,
         result=None if run.output is None else msgspec.Raw(run.output),
         failure=None if broke is None else broke.failure,
@@ -137,6 +137,15 @@ def _told(draft: Draft, name: str, event_id: str, ended: Ended) -> Event:
     if name == FUNCTION_FAILED:
         return function_failed(draft.now.ms, ended)
     return function_cancelled(draft.now.ms, ended)
+
+
+_EMPTY_USER = b',"user":{}'
+
+
+def _without_user(body: bytes) -> bytes:
+    """An event as it stands in the list `events`, where an empty user is not told."""
+    head, found, tail = body.rpartition(_EMPTY_USER)
+    return head + tail if found and tail[:5] in (b"}", b',"v":') else body
 
 
 def _cause(broke: Broke | None) -> str:

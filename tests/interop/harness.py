@@ -181,5 +181,16 @@ def sync(app: App) -> None:
     until(f"the sync of {app.name}", asked, 20)
 
 
+def connected(server: Server, app: App) -> None:
+    """Waits for the app's worker to be ready for work."""
+
+    def ready() -> bool | None:
+        answer = server.http.get(f"{server.url}/v0/connect/envs/dev/conns")
+        rows = answer.json()["data"]
+        return True if any(r["instance_id"] == app.name and r.get("status") for r in rows) else None
+
+    until(f"the worker of {app.name}", ready, 20)
+
+
 def new_token() -> str:
     return uuid.uuid4().hex

@@ -20,6 +20,9 @@ from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX, SUBPROTOCOL
 PATH = "/v0/connect"
 CLOSE_TIMEOUT_S = 2.0
 log = logging.getLogger("stepwell.gateway")
+# The library tells of every connection at a level that is meant for more.
+library_log = logging.getLogger("stepwell.gateway.socket")
+library_log.setLevel(logging.WARNING)
 
 
 class Listener:
@@ -45,6 +48,7 @@ class Listener:
                     ping_interval=None,  # heartbeats tell who lives; pings of workers are answered
                     close_timeout=CLOSE_TIMEOUT_S,
                     server_header=None,
+                    logger=library_log,
                 )
             )
 

@@ -1,4 +1,5 @@
-"""The catalogue of functions in Python, served with FastAPI by whichever SDK `SDK` names.
+"""The catalogue of functions in Python, served with FastAPI by whichever SDK `SDK` names, or by a
+worker connection of that SDK if `TRANSPORT` is `connect`.
 
 `SDK=inngest` is the official one, `SDK=stepwell` is ours: the program does not change otherwise.
 Everything a handler or a step does is noted under the token of its event; `GET /log` tells it.
@@ -6,6 +7,7 @@ Everything a handler or a step does is noted under the token of its event; `GET 
 Run by the tests with: SDK, PORT, APP_ID and INNGEST_DEV (the server's origin).
 """
 
+import asyncio
 import importlib
 import os
 import socket
@@ -306,7 +308,9 @@ async def send_event(ctx: Any) -> Any:
 
 
 app = fastapi.FastAPI()
-door.serve(app, client, functions)
+CONNECTED = os.environ.get("TRANSPORT") == "connect"
+if not CONNECTED:
+    door.serve(app, client, functions)
 
 
 @app.get("/log")
@@ -314,6 +318,21 @@ async def log(token: str) -> list[dict[str, Any]]:
     return notes[token]
 
 
+async def connected(http: uvicorn.Server, listening: socket.socket) -> None:
+    """The worker lives as long as the HTTP server, which keeps nothing but the log."""
+    connect = importlib.import_module(f"{os.environ['SDK']}.connect").connect
+    name = os.environ["APP_ID"]
+    worker = connect([(client, functions)], instance_id=name, shutdown_signals=[])
+    working = asyncio.create_task(worker.start())
+    await http.serve(sockets=[listening])
+    await worker.close(wait=True)
+    await working
+
+
 if __name__ == "__main__":
     listening = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    http = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    if CONNECTED:
+        asyncio.run(connected(http, listening))
+    else:
+        http.run(sockets=[listening])

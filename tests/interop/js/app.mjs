@@ -1,10 +1,10 @@
 // The catalogue of functions in JavaScript, served with node:http by the SDK that SDK names
 // (inngest3 or inngest4). Everything a handler or a step does is noted under the token of its event;
-// GET /log tells it. Run by the tests with: SDK, PORT, APP_ID, CHECKPOINT (on|off, inngest4 only)
-// and INNGEST_DEV (the server's origin).
+// GET /log tells it. Run by the tests with: SDK, PORT, APP_ID, CHECKPOINT (on|off, inngest4 only),
+// TRANSPORT (serve|connect) and INNGEST_DEV (the server's origin).
 import http from "node:http";
 
-const { SDK, PORT, APP_ID, CHECKPOINT = "on" } = process.env;
+const { SDK, PORT, APP_ID, CHECKPOINT = "on", TRANSPORT = "serve" } = process.env;
 const sdk = await import(SDK);
 const { serve } = await import(`${SDK}/node`);
 const modern = SDK === "inngest4";
@@ -236,6 +236,10 @@ define("send-event", {}, async (ctx) => {
 });
 
 const inngest = serve({ client, functions });
+if (TRANSPORT === "connect") {
+  const { connect } = await import(`${SDK}/connect`);
+  await connect({ apps: [{ client, functions }], instanceId: APP_ID });
+}
 
 http
   .createServer((request, response) => {

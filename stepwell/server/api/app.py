@@ -34,7 +34,9 @@ from stepwell.server.api.problem import (
 
 _Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 
+# In the order in which they are tried: what is asked most often comes first.
 _ROUTES: tuple[tuple[str, str, _Asked], ...] = (
+    ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint),
     ("POST", "/invoke/{slug:path}", invoke.invoke),
     ("POST", "/fn/register", register.register),
     ("DELETE", "/fn/remove", register.remove),
@@ -55,7 +57,6 @@ _ROUTES: tuple[tuple[str, str, _Asked], ...] = (
     ("POST", "/v1/signals", signals_endpoint.send_signal),
     ("GET", "/v1/apps", app_list.apps),
     ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app),
-    ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint),
     ("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint),
 )
 _ROUTES_V2: tuple[tuple[str, str, _Asked], ...] = (

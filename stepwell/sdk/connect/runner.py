@@ -20,9 +20,9 @@ from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.state import with_state
 from stepwell.sdk.errors import BodyInvalidError
-from stepwell.sdk.execution._async import Save
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.run import run_call, run_call_sync
+from stepwell.sdk.execution.tasks import Save
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.answer import error_answer
 from stepwell.sdk.serve.table import FunctionTable

@@ -5,7 +5,9 @@ Source: features C.4, E-96, E-99, E-159.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias
+
+from typing_extensions import TypeVar
 
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.middleware.log import Logger
@@ -14,16 +16,21 @@ from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.group import Group, GroupSync
 
+E = TypeVar("E", default=Event)
+T = TypeVar("T")
+
 
 @dataclass
-class Context:
-    """What a coroutine handler receives."""
+class Context(Generic[E]):
+    """What a coroutine handler receives. `Context[Event[OrderPaid]]` is one with typed events."""
+
+    holds_events: ClassVar[bool] = True
 
     attempt: int
     """How often this call was tried before, from 0."""
-    event: Event
+    event: E
     """The event that started the run; the first, if there are several."""
-    events: list[Event]
+    events: list[E]
     """All events of the run: one, or a batch."""
     group: Group
     """Parallel branches."""
@@ -44,14 +51,16 @@ class Context:
 
 
 @dataclass
-class ContextSync:
-    """What a plain handler receives."""
+class ContextSync(Generic[E]):
+    """What a plain handler receives. `ContextSync[Event[OrderPaid]]` is one with typed events."""
+
+    holds_events: ClassVar[bool] = True
 
     attempt: int
     """How often this call was tried before, from 0."""
-    event: Event
+    event: E
     """The event that started the run; the first, if there are several."""
-    events: list[Event]
+    events: list[E]
     """All events of the run: one, or a batch."""
     group: GroupSync
     """Parallel branches."""
@@ -70,8 +79,6 @@ class ContextSync:
     error: StepError | None = None
     """What failed, in a failure handler."""
 
-
-T = TypeVar("T")
 
 HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]
 """A coroutine function that handles runs."""

@@ -1,11 +1,12 @@
 """What one call needs of the client and of middleware: the only place for these two ports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.result import TransformOutputResult
-from stepwell.sdk.schema import Event
+from stepwell.sdk.outgoing import Sendable
 from stepwell.sdk.serializer import Serializer
 
 
@@ -32,11 +33,20 @@ class ClientPort(Protocol):
         """What turns values of a named `output_type` into JSON."""
         ...
 
-    async def send(self, events: Event | list[Event], *, seed: str | None = None) -> list[str]:
+    @property
+    def schemas(self) -> EventSchemas | None:
+        """What the app's events look like, if it says so."""
+        ...
+
+    async def send(
+        self, events: Sendable | Iterable[Sendable], *, seed: str | None = None
+    ) -> list[str]:
         """Send events; the same seed makes a repetition known to the server."""
         ...
 
-    def send_sync(self, events: Event | list[Event], *, seed: str | None = None) -> list[str]:
+    def send_sync(
+        self, events: Sendable | Iterable[Sendable], *, seed: str | None = None
+    ) -> list[str]:
         """The same for blocking code."""
         ...
 

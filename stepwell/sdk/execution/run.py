@@ -14,22 +14,23 @@ from typing import Any
 
 from stepwell.sdk import background
 from stepwell.sdk.errors import Error
-from stepwell.sdk.execution._async import AsyncCall, Save
+from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
 from stepwell.sdk.execution.call import Call, Pause
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
+from stepwell.sdk.execution.tasks import Save
 from stepwell.sdk.failure import deserialize_error
 from stepwell.sdk.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
 from stepwell.sdk.middleware.log import call_logger
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.schema import Event, event_from_wire
+from stepwell.sdk.schema import Event, event_from_json
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.group import Group, GroupSync
-from stepwell.wire.event import FUNCTION_FAILED, decode_event
+from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.execution import TARGET_DISCOVERY, CallRequest, CallResponse
 
 
@@ -82,7 +83,7 @@ class Calling:
         """What both kinds of context tell."""
         ctx = self.request.ctx
         raws = self.request.events or (self.request.event,)
-        events = [event_from_wire(decode_event(raw)) for raw in raws]
+        events = [event_from_json(raw) for raw in raws]
         return {
             "attempt": ctx.attempt,
             "event": events[0],
@@ -103,6 +104,18 @@ class Calling:
                 },
             ),
         }
+
+    def admit(self, context: Context[Any] | ContextSync[Any]) -> None:
+        """Judge the events the handler is about to see, and type them as it asked (E-112).
+
+        After middleware, which may have decrypted them. Raises EventValidationError.
+        """
+        first, *_ = events = context.events
+        context.events = self.function.intake.read(events, self.client.schemas)
+        if context.event is first:
+            context.event = context.events[0]
+        else:
+            (context.event,) = self.function.intake.read([context.event], self.client.schemas)
 
     def _failure(self, event: Event) -> Error | None:
         """What a failure handler is told went wrong."""
@@ -151,15 +164,16 @@ async def run_call(
 async def _run_async(calling: Calling, session: Session | None, save: Save | None) -> CallResponse:
     call = AsyncCall(calling.request, save=save, **calling.options(session))
     step = call.step = Step(call, calling.client)
-    context = Context(group=Group(), step=step, **calling.facts(call))
+    context: Context[Any] = Context(group=Group(), step=step, **calling.facts(call))
     if session is not None:
         memos = StepMemos.from_raw(calling.request.steps)
         await session.transform_input(context, calling.function, memos)
         call.remember(memos.onto(calling.request.steps))
+    calling.admit(context)
     return await call.run(_handled(calling.function, context))
 
 
-async def _handled(function: Function[Any], context: Context) -> Any:
+async def _handled(function: Function[Any], context: Context[Any]) -> Any:
     return await function.entry(context)
 
 
@@ -212,11 +226,14 @@ def _run_sync(calling: Calling, bridge: Bridge, save: Any, made: list[SyncCall])
         call = SyncCall(calling.request, bridge=bridge, save=save, **calling.options(session))
         made.append(call)
         step = call.step = StepSync(call, calling.client)
-        context = ContextSync(group=GroupSync(call), step=step, **calling.facts(call))
+        context: ContextSync[Any] = ContextSync(
+            group=GroupSync(call), step=step, **calling.facts(call)
+        )
         if session is not None:
             memos = StepMemos.from_raw(calling.request.steps)
             session.transform_input_sync(context, calling.function, memos)
             call.remember(memos.onto(calling.request.steps))
+        calling.admit(context)
         answer = call.run(lambda: calling.function.entry(context))
         if session is not None:
             session.before_response_sync()

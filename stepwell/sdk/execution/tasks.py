@@ -1,0 +1,281 @@
+"""Several tasks of one handler: which of them goes on when, and when the call ends.
+
+A handler that is a single task never comes here: what to do about a step is known at once. With
+several tasks, a step waits until the handler is idle (see `idle.py`); then one step is settled, or
+steps are run beside each other, or the call ends.
+
+Law: results are given back one at a time, in the order in which the steps ended, and the handler
+goes idle in between; new steps are reported only when it is idle.
+Source: http.md 8.1, 8.3; features D-14, D-17.
+"""
+
+import asyncio
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+
+import msgspec
+
+from stepwell.sdk.errors import ParallelIndexingWarning
+from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution.call import Call
+from stepwell.sdk.execution.idle import IdleWatch
+from stepwell.sdk.execution.replay import Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.strand import Strand
+from stepwell.sdk.execution.suspension import Suspended
+from stepwell.sdk.execution.waiting import StepFuture, Survey, survey
+from stepwell.wire.operation import PARALLEL_WAIT, Operation
+
+CLEANUP_SECONDS = 5.0
+"""How long tasks of a handler that was left may take to close what they hold open."""
+
+Save: TypeAlias = Callable[[tuple[Operation, ...]], Awaitable[object]]
+"""Keeps finished steps: its return means they are committed; if it raises, they are not."""
+
+
+class TaskedCall(Call):
+    """The tasks of one call of a coroutine handler. `_async.py` says what its steps do."""
+
+    def __init__(
+        self,
+        *given: Any,
+        save: Save | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*given, **options)
+        self.watcher = self
+        self.open = True
+        self._save = save
+        self._main: Strand | None = None
+        self._strands: dict[Strand, None] = {}
+        self._waiting: dict[StepFuture, Met] = {}
+        self._together: set[str] = set()
+        self._saving: list[StepFuture] = []
+        """Steps being saved or saved and not given back, in the order servers will replay them."""
+        self._ends: list[tuple[Operation, outcome.RetryAfter | None]] = []
+        self._idle = IdleWatch(self._survey, self._settle_one)
+        self._host = running_task()
+        self._host_cancels = self._host.cancelling()
+        self._host_cancelled = False
+        self._left: asyncio.Future[None] | None = None
+        self._indexing_told = False
+
+    @property
+    def closing(self) -> bool:
+        """The call has its answer; whatever still runs is to be left."""
+        return self.answer is not None
+
+    def _is_cancelled(self) -> bool:
+        """Did somebody outside cancel the task the handler runs in?"""
+        return self._host.cancelling() > self._host_cancels
+
+    def _strand_here(self) -> Strand | None:
+        """The strand of the task that runs here."""
+        task = asyncio.current_task()
+        return next((strand for strand in self._strands if strand.task is task), None)
+
+    # Whose turn it is
+
+    async def _turn(self, met: Met) -> Verdict:
+        """Wait until the handler is idle and it is this step's turn."""
+        self._warn_of_indexing(met)
+        future = StepFuture()
+        self._waiting[future] = met
+        self._idle.progressed()
+        try:
+            verdict: Verdict = await future
+            return verdict
+        except BaseException:
+            strand = self._strand_here()
+            if strand is not None:
+                strand.busy = False  # it was to run, and was cancelled before it began
+            raise
+        finally:
+            del self._waiting[future]
+            if self._waiting:
+                self._idle.soon()
+
+    def _warn_of_indexing(self, met: Met) -> None:
+        if met.name.index == 0 or self._indexing_told:
+            return
+        if any(other.name.id == met.name.id for other in self._waiting.values()):
+            self._indexing_told = True
+            warnings.warn(
+                ParallelIndexingWarning(
+                    f'step id "{met.name.id}" is used by parallel branches: which of them is first'
+                    " may differ between calls; give each an id of its own"
+                ),
+                stacklevel=2,
+            )
+
+    def _survey(self) -> Survey | None:
+        """A look at the tasks, if there is something to decide."""
+        if self.closing or self._main is None:
+            return None
+        if not (self._waiting or self._saving or self._ends) and self._left is None:
+            return None
+        if self._left is None:
+            return survey((self._main,), self._strands)
+        found = survey((), self._strands)
+        found.world.clear()
+        return found
+
+    def _settle_one(self) -> None:
+        """The handler is idle: settle one step, run several beside each other, or end the call."""
+        busy = self._is_busy()
+        if self._ends:
+            if not busy:
+                self._report_ends()
+            return
+        if self._saving and self._saving[0].saved:
+            self._saving[0].set_result(None)
+            return
+        waiting = self._waiting
+        if self._left is not None:
+            adrift = {strand.waiting_on for strand in self._strands if not strand.joined}
+            waiting = {future: met for future, met in waiting.items() if future in adrift}
+        if not waiting:
+            if self._left is not None and not busy:
+                self._leave()
+            return
+        if self._save is not None and (busy or len(waiting) > 1) and self._run_together(waiting):
+            return
+        if not busy:
+            self._settle(waiting)
+
+    def _settle(self, waiting: dict[StepFuture, Met]) -> None:
+        """Settle one of the steps waited for, or end the call."""
+        verdict = self.settle(tuple(waiting.values()))
+        if not isinstance(verdict, Replayed | Raise | Run):
+            self.end(verdict)
+            self._leave()
+            return
+        for future, met in waiting.items():
+            if met is verdict.met:
+                self._let(future, verdict)
+                return
+
+    def _run_together(self, waiting: dict[StepFuture, Met]) -> bool:
+        """Run all waiting steps now, if they may: each is saved when it ends."""
+        runs = self.together(tuple(waiting.values()))
+        for future, verdict in zip(tuple(waiting), runs, strict=False):
+            self._together.add(verdict.met.name.hashed)
+            self._let(future, verdict)
+        return bool(runs)
+
+    def _let(self, future: StepFuture, verdict: Verdict) -> None:
+        """Let a task go on with its step; if that is to run, the task counts as busy from now."""
+        if isinstance(verdict, Run):
+            for strand in self._strands:
+                strand.busy = strand.busy or strand.waiting_on is future
+        future.set_result(verdict)
+
+    def _is_busy(self) -> bool:
+        """Does a step of the handler run right now? Once it returned, only what it left counts."""
+        if self._left is None:
+            return any(strand.busy for strand in self._strands)
+        return any(strand.busy and not strand.joined for strand in self._strands)
+
+    # How the call ends
+
+    async def _keep_in_turn(self, save: Save, operation: Operation, strand: Strand) -> None:
+        """Save a step that ran beside others, and go on as a replay would: one step at a time.
+
+        The turns are in the order in which the steps were saved, the handler idle in between.
+        """
+        turn = StepFuture()
+        self._saving.append(turn)
+        try:
+            await save((operation,))
+            strand.busy = False
+            turn.saved = True
+            self._idle.progressed()
+            await turn
+        finally:
+            self._saving.remove(turn)
+
+    async def _finish(
+        self, operation: Operation, retry_after: outcome.RetryAfter | None = None
+    ) -> NoReturn:
+        """End the call with a step; if others run beside it, once they have ended too."""
+        self._ends.append((operation, retry_after))
+        strand = self._strand_here()
+        if strand is not None:
+            strand.busy = False
+        if self._is_busy():
+            await StepFuture()
+        self._report_ends()
+        raise Suspended from None
+
+    def _report_ends(self) -> None:
+        operations = tuple(
+            msgspec.structs.replace(operation, parallel_mode=PARALLEL_WAIT)
+            if operation.id in self._together
+            else operation
+            for operation, _ in self._ends
+        )
+        delays = [delay for _, delay in self._ends if delay is not None]
+        self.answer = outcome.reported(operations, delays[-1] if delays else None)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Wake whatever still waits, so that it is unwound."""
+        if self._left is not None and not self._left.done():
+            self._left.set_result(None)
+        if not self.closing:
+            return
+        running = asyncio.current_task()
+        for strand in tuple(self._strands):
+            if strand.task is None or strand.task is running:
+                strand.unwinding = True  # it is about to raise by itself
+            elif strand is not self._main:
+                strand.task.cancel()
+            elif not self._host_cancelled:
+                self._host_cancelled = True
+                strand.task.cancel()
+
+    async def _linger(self) -> None:
+        """The handler returned: run the steps it started that nobody ever waited for."""
+        self._left = asyncio.get_running_loop().create_future()
+        self._idle.soon()
+        await self._left
+
+    async def _dismiss(self) -> None:
+        """Leave what the handler started and did not wait for, and let it close what it holds."""
+        tasks = [
+            strand.task
+            for strand in self._strands
+            if strand.task is not None and strand is not self._main
+        ]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
+
+    # What strands report
+
+    def began(self, strand: Strand) -> None:
+        """A task of the handler was started."""
+        self._strands[strand] = None
+
+    def moved(self) -> None:
+        """A task of the handler was resumed."""
+        self._idle.moved()
+
+    def unwinds(self, strand: Strand) -> None:
+        """A task is about to be left."""
+        if strand is self._main and self._host_cancelled:
+            self._host.uncancel()
+
+    def ended(self, strand: Strand) -> None:
+        """A task of the handler came to its end."""
+        self._strands.pop(strand, None)
+        if self._waiting or self._saving or self._ends or self._left is not None:
+            self._idle.soon()
+
+
+def running_task() -> asyncio.Task[Any]:
+    """The task that runs here."""
+    task = asyncio.current_task()
+    assert task is not None, "handlers run in tasks"
+    return task

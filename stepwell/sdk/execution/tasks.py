@@ -45,7 +45,7 @@ class TaskedCall(Call):
         super().__init__(*given, **options)
         self.watcher = self
         self.open = True
-        self._save = save
+        self._save: Save | None = save
         self._main: Strand | None = None
         self._strands: dict[Strand, None] = {}
         self._waiting: dict[StepFuture, Met] = {}

@@ -1,6 +1,7 @@
 """What a batch of decisions changed, as rows a store can write: each once, as it ends up."""
 
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from stepwell.server.engine.row import (
     AppRow,
@@ -15,6 +16,10 @@ from stepwell.server.engine.row import (
 )
 
 
+Slot: TypeAlias = tuple[str, str]
+"""A run and what hangs on it: a key, or a step."""
+
+
 @dataclass(slots=True)
 class Changes:
     """Rows to write in one transaction. In the mappings, `None` means: remove the row.
@@ -24,19 +29,19 @@ class Changes:
     process dies, every lease it granted is over.
     """
 
-    events: list[EventRow] = field(default_factory=list)
-    started: dict[str, Run] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-    ended: set[str] = field(default_factory=set)
-    items: dict[tuple[str, str], Item | None] = field(default_factory=dict)
-    waits: dict[tuple[str, str], Wait | None] = field(default_factory=dict)
-    leases: dict[tuple[str, str], Lease | None] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    apps: dict[str, AppRow | None] = field(default_factory=dict)
-    functions: dict[str, FunctionRow | None] = field(default_factory=dict)
-    forgotten_runs: list[str] = field(default_factory=list)
-    forgotten_events: list[str] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list[EventRow])
+    started: dict[str, Run] = field(default_factory=dict[str, Run])
+    runs: dict[str, Run] = field(default_factory=dict[str, Run])
+    ended: set[str] = field(default_factory=set[str])
+    items: dict[Slot, Item | None] = field(default_factory=dict[Slot, Item | None])
+    waits: dict[Slot, Wait | None] = field(default_factory=dict[Slot, Wait | None])
+    leases: dict[Slot, Lease | None] = field(default_factory=dict[Slot, Lease | None])
+    steps: list[Step] = field(default_factory=list[Step])
+    notes: list[Note] = field(default_factory=list[Note])
+    apps: dict[str, AppRow | None] = field(default_factory=dict[str, AppRow | None])
+    functions: dict[str, FunctionRow | None] = field(default_factory=dict[str, FunctionRow | None])
+    forgotten_runs: list[str] = field(default_factory=list[str])
+    forgotten_events: list[str] = field(default_factory=list[str])
 
     @property
     def rows(self) -> int:

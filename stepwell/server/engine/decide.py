@@ -58,7 +58,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
 
 
 def _needs_of_events(given: given_.EventsReceived, catalog: Catalog) -> Need:
-    known = frozenset() if given.fresh else frozenset(event.id for event in given.events)
+    fresh = given.fresh
+    known = frozenset(() if fresh else (event.id for event in given.events))
     dedups = frozenset(
         (listener.listing.slug, event.key)
         for event in given.events

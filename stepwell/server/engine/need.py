@@ -71,13 +71,13 @@ def merged(needs: Iterable[Need]) -> Need:
     if len(wanted) < 2:
         return wanted[0] if wanted else NOTHING
     return Need(
-        runs=frozenset().union(*(need.runs for need in wanted)),
-        steps=frozenset().union(*(need.steps for need in wanted)),
-        events=frozenset().union(*(need.events for need in wanted)),
-        bodies=frozenset().union(*(need.bodies for need in wanted)),
-        dedups=frozenset().union(*(need.dedups for need in wanted)),
+        runs=frozenset[str]().union(*(need.runs for need in wanted)),
+        steps=frozenset[tuple[str, str]]().union(*(need.steps for need in wanted)),
+        events=frozenset[str]().union(*(need.events for need in wanted)),
+        bodies=frozenset[str]().union(*(need.bodies for need in wanted)),
+        dedups=frozenset[tuple[str, str]]().union(*(need.dedups for need in wanted)),
         meetings=tuple(meeting for need in wanted for meeting in need.meetings),
-        signals=frozenset().union(*(need.signals for need in wanted)),
+        signals=frozenset[str]().union(*(need.signals for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
         due=next((need.due for need in wanted if need.due), None),
         old=next((need.old for need in wanted if need.old), None),

@@ -15,6 +15,7 @@ path. Sources: features E.1; http.md 2, 4, 5, 6.
 """
 
 import json
+import multiprocessing
 import socket
 import threading
 from collections.abc import Generator, Iterator, Sequence
@@ -47,14 +48,34 @@ FALLBACK = "signkey-test-fedcba9876543210"
 STRANGER = "signkey-test-00000000"
 BODY_BYTES = 20_000_000
 FUNCTIONS = 7
+STREAMING_TESTS = (
+    "test_streamed_answers",
+    "test_what_needs_no_function_is_not_streamed",
+    "test_clients_that_go_away_do_no_harm",
+)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 class AdapterContract:
-    """The tests. `in_process_disconnect` says whether a lost client ends an asynchronous call."""
+    """The tests. What a framework cannot do is said by these attributes.
+
+    `notices_disconnects`: a lost client ends an asynchronous call. `streams`: answers may go out
+    in pieces; the adapter of a framework that cannot has no argument `streaming`.
+    `in_a_child`: `serving` forks a process for the server.
+    """
 
     framework = ""
     notices_disconnects = True
+    streams = True
+    in_a_child = False
+    path = SERVE_PATH_DEFAULT
+    """Where the framework's server has the endpoint, below the mount point."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if not cls.streams:
+            for name in STREAMING_TESTS:
+                setattr(cls, name, None)
 
     def serving(
         self,
@@ -80,10 +101,11 @@ class AdapterContract:
             signing_key=KEY if cloud else None,
             signing_key_fallback=FALLBACK if cloud else None,
         )
-        endpoint = Endpoint(server, client)
+        processes = multiprocessing.get_context("fork") if self.in_a_child else None
+        endpoint = Endpoint(server, client, processes.Event if processes else threading.Event)
         try:
             with self.serving(client, endpoint.functions, mount=mount, **options) as origin:
-                endpoint.url = origin + mount + SERVE_PATH_DEFAULT
+                endpoint.url = origin + mount + self.path
                 yield endpoint
         finally:
             endpoint.released.set()
@@ -323,7 +345,7 @@ class AdapterContract:
             assert endpoint.call("async").status == 206
             send("PUT", endpoint.url)
             assert endpoint.server.asked[-1][3]["url"] == endpoint.url
-            assert "/sub/api/inngest" in endpoint.url
+            assert f"/sub{self.path}" in endpoint.url
 
     def test_behind_a_proxy(self) -> None:
         """What the proxy says counts where it is trusted."""
@@ -333,7 +355,7 @@ class AdapterContract:
                 endpoint.url,
                 headers={"x-forwarded-proto": "https", "x-forwarded-host": "app.test"},
             )
-            assert endpoint.server.asked[-1][3]["url"] == "https://app.test/api/inngest"
+            assert endpoint.server.asked[-1][3]["url"] == f"https://app.test{self.path}"
 
     def test_origin_and_path_can_be_told(self) -> None:
         """`serve_origin` and `public_path` win over what the request says."""
@@ -343,6 +365,12 @@ class AdapterContract:
             assert endpoint.server.asked[-1][3]["url"] == "https://app.test/elsewhere"
 
     # Streaming
+
+    def test_the_environment_can_ask_for_streaming(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a framework cannot stream, it is ignored."""
+        monkeypatch.setenv("INNGEST_STREAMING", "force")
+        with self.endpoint() as endpoint:
+            assert endpoint.call("async").status == (201 if self.streams else 206)
 
     @pytest.fixture
     def streaming(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
@@ -354,7 +382,7 @@ class AdapterContract:
     @pytest.mark.parametrize("function", ["lingers", "waits"])
     def test_streamed_answers(self, streaming: Endpoint, function: str) -> None:
         """201 and spaces at once, the answer at the end (http.md 6.10)."""
-        threading.Timer(0.2, streaming.released.set).start()
+        threading.Thread(target=streaming.release_soon).start()
         answer = streaming.call(function, key=KEY)
         assert answer.status == 201
         assert answer.headers["x-inngest-sdk"].startswith("inngest-py:v")

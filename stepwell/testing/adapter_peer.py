@@ -8,9 +8,9 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -94,16 +94,38 @@ class InngestServer:
         self._server.server_close()
 
 
+class Event(Protocol):
+    """What happens once, between threads or between processes."""
+
+    def set(self) -> None:
+        """It happens."""
+        ...
+
+    def clear(self) -> None:
+        """It may happen once more."""
+        ...
+
+    def is_set(self) -> bool:
+        """Has it happened?"""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Has it happened within so many seconds?"""
+        ...
+
+
 class Endpoint:
     """A served app, the server it registers at, and what its functions do to be observed."""
 
-    def __init__(self, server: InngestServer, client: Inngest) -> None:
+    def __init__(
+        self, server: InngestServer, client: Inngest, event: Callable[[], Event] = threading.Event
+    ) -> None:
         self.server = server
         self.client = client
         self.url = ""
-        self.released = threading.Event()
-        self.waiting = threading.Event()
-        self.left = threading.Event()
+        self.released = event()
+        self.waiting = event()
+        self.left = event()
         self.functions = _functions(self)
 
     def call(
@@ -121,6 +143,12 @@ class Endpoint:
         if key is not None:
             headers["x-inngest-signature"] = sign(body, key, now_ms())
         return send("POST", self.call_url(function), body, headers)
+
+    def release_soon(self) -> None:
+        """Let what waits go on, a moment after it has begun to wait."""
+        self.waiting.wait(PATIENCE_SECONDS)
+        time.sleep(0.15)
+        self.released.set()
 
     def call_url(self, function: str) -> str:
         """Where a function is called."""
@@ -187,6 +215,7 @@ def _functions(endpoint: Endpoint) -> list[Function[Any]]:
 
     @client.create_function(fn_id="lingers", trigger=trigger)
     async def linger(ctx: Context) -> str:
+        endpoint.waiting.set()
         try:
             for _ in range(int(PATIENCE_SECONDS / 0.02)):
                 if endpoint.released.is_set():

@@ -1,0 +1,72 @@
+"""Serve functions in a Litestar application. Sources: features E.2 (hono), E.4."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.asgi import AsgiEndpoint
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "litestar"
+
+
+class _Endpoint(ASGIRouteHandler):
+    """A route that is judged by signatures alone."""
+
+    def resolve_guards(self) -> list[Any]:
+        """None, not even those of the application: the server has no session to show them."""
+        return []
+
+
+def serve(
+    app: Litestar | Router,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Litestar app or router.
+
+    The arguments are those of `stepwell.asgi.serve`. Guards, CSRF protection, authentication and
+    the limit for bodies do not apply, and the route is not part of the documentation.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    # Litestar's types of scopes and messages are narrower than those of others.
+    endpoint: Any = AsgiEndpoint(handler, _request)
+
+    async def inngest_api(scope: Scope, receive: Receive, send: Send) -> None:
+        await endpoint(scope, receive, send)
+
+    app.register(
+        _Endpoint(
+            handler.serve_path or SERVE_PATH_DEFAULT,
+            copy_scope=False,
+            opt={"exclude_from_auth": True, "exclude_from_csrf": True},
+        )(inngest_api)
+    )
+
+
+def _request(scope: Any) -> Request[Any, Any, Any]:
+    return Request(scope)

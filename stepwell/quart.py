@@ -1,0 +1,91 @@
+"""Serve functions in a Quart application. Sources: features E.2 (koa), E.4."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import quart
+from quart.blueprints import BlueprintSetupState
+from werkzeug.local import LocalProxy
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.asgi import request_from
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "quart"
+
+
+def serve(
+    app: quart.Quart | quart.Blueprint,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Quart app or blueprint.
+
+    The arguments are those of `stepwell.asgi.serve`. The limits of the application for the size of
+    a body and the time of an answer do not apply.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+
+    async def inngest_api() -> quart.Response:
+        # The request behind the proxy, which outlasts this view.
+        proxy = cast("LocalProxy[quart.Request]", quart.request)
+        request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        scope = cast(dict[str, Any], request.scope)
+        body = cast(bytes, await request.get_data(parse_form_data=False))
+        response = await handler.handle(request_from(scope, body, request))
+        answer = quart.Response(
+            response.body if isinstance(response, ServeResponse) else response.chunks,
+            status=response.status,
+            headers=dict(response.headers),
+        )
+        answer.timeout = None
+        return answer
+
+    app.add_url_rule(
+        path,
+        endpoint=f"inngest_api_{client.app_id}",
+        view_func=inngest_api,
+        methods=["GET", "POST", "PUT"],
+    )
+    if isinstance(app, quart.Quart):
+        _lift_limit(app, path)
+    else:
+        app.record(lambda state: _lift_limit_of(state, path))
+
+
+def _lift_limit_of(state: BlueprintSetupState, path: str) -> None:
+    _lift_limit(cast(quart.Quart, state.app), f"{state.url_prefix or ''}{path}")
+
+
+def _lift_limit(app: quart.Quart, path: str) -> None:
+    """Let bodies at this path be of any size: the limit counts when a request is made, no later."""
+
+    class Request(app.request_class):  # type: ignore[name-defined,misc]
+        def __init__(self, method: str, scheme: str, asked: str, *rest: Any, **named: Any) -> None:
+            if asked == path:
+                named["max_content_length"] = None
+            super().__init__(method, scheme, asked, *rest, **named)
+
+    app.request_class = cast("type[quart.Request]", Request)

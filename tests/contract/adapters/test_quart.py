@@ -1,0 +1,26 @@
+"""Quart keeps the contract of adapters, on hypercorn."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import quart
+
+import stepwell.quart
+from stepwell.testing.adapter_contract import AdapterContract
+from tests.contract.adapters.servers import hypercorn_serves
+
+
+class TestQuart(AdapterContract):
+    framework = "quart"
+
+    def serving(
+        self, client: Any, functions: Any, *, mount: str = "", **options: Any
+    ) -> AbstractContextManager[str]:
+        app = quart.Quart("contract")
+        if mount:
+            blueprint = quart.Blueprint("inner", "contract", url_prefix=mount)
+            stepwell.quart.serve(blueprint, client, functions, **options)
+            app.register_blueprint(blueprint)
+        else:
+            stepwell.quart.serve(app, client, functions, **options)
+        return hypercorn_serves(app)

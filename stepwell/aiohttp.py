@@ -1,0 +1,86 @@
+"""Serve functions in an aiohttp application. Sources: features E.2 (h3), E.4.
+
+The module bears the library's name, as `stepwell.flask` and the others do; `import aiohttp` beside
+`import stepwell.aiohttp` means the library, as ever.
+"""
+
+from collections.abc import Iterable
+from contextlib import aclosing
+from typing import Any
+
+from aiohttp import web
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "aiohttp"
+
+
+def serve(
+    app: web.Application,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of an aiohttp application.
+
+    The arguments are those of `stepwell.asgi.serve`. The application's `client_max_size` does not
+    apply.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    async def inngest_api(request: web.Request) -> web.StreamResponse:
+        response = await handler.handle(
+            ServeRequest(
+                method=request.method,
+                url=str(request.url.with_query(None)),
+                headers=read_headers(request.headers.items()),
+                query=read_query(request.rel_url.raw_query_string),
+                body=await _body(request),
+                raw=request,
+            )
+        )
+        if isinstance(response, ServeResponse):
+            return web.Response(
+                body=response.body, status=response.status, headers=response.headers
+            )
+        return await _streamed(request, response)
+
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    for method in ("GET", "POST", "PUT"):
+        app.router.add_route(method, path, inngest_api)
+
+
+async def _body(request: web.Request) -> bytes:
+    """Past the limit of `read`, unless something has called that before."""
+    return await (request.content.read() if request.can_read_body else request.read())
+
+
+async def _streamed(request: web.Request, response: StreamingResponse) -> web.StreamResponse:
+    answer = web.StreamResponse(status=response.status, headers=response.headers)
+    async with aclosing(response.chunks) as chunks:
+        await answer.prepare(request)
+        async for chunk in chunks:
+            await answer.write(chunk)
+        await answer.write_eof()
+    return answer

@@ -1,0 +1,74 @@
+"""Serve functions in a Sanic application. Sources: features E.2 (nitro), E.4."""
+
+from collections.abc import ItemsView, Iterable
+from contextlib import aclosing
+from typing import Any, cast
+
+import sanic
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "sanic"
+
+
+def serve(
+    app: sanic.Sanic[Any, Any] | sanic.Blueprint,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Sanic app or blueprint.
+
+    The arguments are those of `stepwell.asgi.serve`. Sanic's own limits apply: bodies of at most
+    100 MB (`REQUEST_MAX_SIZE`), answers within 60 s (`RESPONSE_TIMEOUT`) unless they are streamed.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    async def inngest_api(request: sanic.Request) -> sanic.HTTPResponse | None:
+        response = await handler.handle(
+            ServeRequest(
+                method=request.method,
+                url=f"{request.scheme}://{request.host}{request.path}",
+                headers=read_headers(cast("ItemsView[str, str]", request.headers.items())),
+                query=read_query(request.query_string),
+                body=request.body,
+                raw=request,
+            )
+        )
+        headers = dict(response.headers)
+        if isinstance(response, ServeResponse):
+            return sanic.HTTPResponse(response.body, response.status, headers)
+        answer = cast(Any, await request.respond(status=response.status, headers=headers))
+        async with aclosing(response.chunks) as chunks:
+            async for chunk in chunks:
+                await answer.send(chunk)
+        await answer.eof()
+        return None
+
+    app.add_route(
+        inngest_api,
+        handler.serve_path or SERVE_PATH_DEFAULT,
+        methods=["GET", "POST", "PUT"],
+        name=f"inngest_api_{client.app_id}",
+    )

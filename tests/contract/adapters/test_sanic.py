@@ -1,0 +1,49 @@
+"""Sanic keeps the contract of adapters, on its own server."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sanic
+
+import stepwell.sanic
+from stepwell.testing.adapter_contract import AdapterContract
+from tests.contract.adapters.servers import listening, on_a_loop, origin
+
+numbers = itertools.count()
+
+
+class TestSanic(AdapterContract):
+    framework = "sanic"
+
+    @contextmanager
+    def serving(
+        self, client: Any, functions: Any, *, mount: str = "", **options: Any
+    ) -> Iterator[str]:
+        # Names of applications are unique in a process.
+        app: Any = sanic.Sanic(f"contract-{next(numbers)}", configure_logging=False)
+        app.config.TOUCHUP = False  # a start rewrites classes that the next start could not read
+        if mount:
+            blueprint = sanic.Blueprint("inner", url_prefix=mount)
+            stepwell.sanic.serve(blueprint, client, functions, **options)
+            app.blueprint(blueprint)
+        else:
+            stepwell.sanic.serve(app, client, functions, **options)
+        with listening() as sock:
+
+            async def serve(stopping: asyncio.Event) -> None:
+                server = await app.create_server(
+                    sock=sock, return_asyncio_server=True, access_log=False
+                )
+                await server.startup()
+                await server.start_serving()
+                await stopping.wait()
+                server.close()
+                for connection in list(server.connections):
+                    connection.abort()
+                await server.after_stop()
+
+            with on_a_loop(serve):
+                yield origin(sock)

@@ -1,0 +1,90 @@
+"""Serve functions in a Falcon application, WSGI or ASGI. Sources: features E.2 (remix), E.3."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import falcon
+import falcon.asgi
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve import asgi, wsgi
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.response import (
+    ServeResponse,
+    StreamingResponse,
+    StreamingResponseSync,
+)
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "falcon"
+
+
+class _Resource:
+    """The endpoint of a WSGI application."""
+
+    def __init__(self, handler: ServeHandler) -> None:
+        self._handler = handler
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Answer one request."""
+        request = wsgi.request_from(req.env, req.bounded_stream.read(), req)
+        _fill(resp, self._handler.handle_sync(request))
+
+    on_get = on_put = on_post
+
+
+class _AsyncResource:
+    """The endpoint of an ASGI application."""
+
+    def __init__(self, handler: ServeHandler) -> None:
+        self._handler = handler
+
+    async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        """Answer one request."""
+        request = asgi.request_from(req.scope, await req.stream.read(), req)
+        _fill(resp, await self._handler.handle(request))
+
+    on_get = on_put = on_post
+
+
+def _fill(resp: Any, response: ServeResponse | StreamingResponse | StreamingResponseSync) -> None:
+    resp.status = response.status
+    resp.set_headers(response.headers)
+    if isinstance(response, ServeResponse):
+        resp.data = response.body
+    else:
+        resp.stream = response.chunks
+
+
+def serve(
+    app: falcon.App[Any, Any] | falcon.asgi.App[Any, Any],
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Falcon application.
+
+    The arguments are those of `stepwell.asgi.serve`. In a WSGI application `async def` functions
+    run on the process's background loop.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    resource = _AsyncResource if isinstance(app, falcon.asgi.App) else _Resource
+    app.add_route(handler.serve_path or SERVE_PATH_DEFAULT, resource(handler))

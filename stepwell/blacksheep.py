@@ -1,0 +1,82 @@
+"""Serve functions in a BlackSheep application. Sources: features E.2 (elysia), E.4."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any, cast
+
+from blacksheep import Application, Content, Request, Response, StreamedContent, allow_anonymous
+from blacksheep.server.csrf import ignore_anti_forgery
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.asgi import request_from
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+from stepwell.wire import header
+
+FRAMEWORK = "blacksheep"
+
+
+def serve(
+    app: Application,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a BlackSheep application.
+
+    The arguments are those of `stepwell.asgi.serve`. Authorization and the protection against
+    forged forms do not apply.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    async def inngest_api(request: Request) -> Response:
+        body = await request.read() or b""
+        scope = cast(dict[str, Any], request.scope)
+        response = await handler.handle(request_from(scope, body, request))
+        kind = header.JSON.encode()
+        content: Content
+        if isinstance(response, ServeResponse):
+            content = Content(kind, response.body)
+        else:
+            chunks = response.chunks
+
+            async def stream() -> AsyncGenerator[bytes, None]:
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        if await request.is_disconnected():
+                            return
+                        yield chunk
+
+            content = StreamedContent(kind, stream)
+        # The content says its type itself.
+        headers = [
+            (name.encode(), value.encode())
+            for name, value in response.headers.items()
+            if name != header.CONTENT_TYPE
+        ]
+        return Response(response.status, headers, content)
+
+    endpoint = allow_anonymous()(ignore_anti_forgery()(inngest_api))
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    # Without a route of their own, other methods would be told there is nothing here.
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        app.router.add(method, path, endpoint)

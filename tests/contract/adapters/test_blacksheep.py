@@ -1,0 +1,26 @@
+"""BlackSheep keeps the contract of adapters, on granian."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from blacksheep import Application, Router
+
+import stepwell.blacksheep
+from stepwell.testing.adapter_contract import AdapterContract
+from tests.contract.adapters.servers import granian_serves
+
+
+class TestBlackSheep(AdapterContract):
+    framework = "blacksheep"
+
+    def serving(
+        self, client: Any, functions: Any, *, mount: str = "", **options: Any
+    ) -> AbstractContextManager[str]:
+        app = Application(router=Router())
+        stepwell.blacksheep.serve(app, client, functions, **options)
+        if not mount:
+            return granian_serves(app)
+        outer = Application(router=Router())
+        outer.mount_registry.auto_events = True
+        outer.mount(mount, app)
+        return granian_serves(outer)

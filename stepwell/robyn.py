@@ -1,0 +1,83 @@
+"""Serve functions in a Robyn application. Sources: features E.2 (sveltekit), E.4."""
+
+import os
+from collections.abc import Iterable
+from typing import Any, cast
+from urllib.parse import quote
+
+from robyn import Headers, Request, Response, Robyn, StreamingResponse
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+from stepwell.wire import header, limit
+
+FRAMEWORK = "robyn"
+BODY_BYTES_VARIABLE = "ROBYN_MAX_PAYLOAD_SIZE"
+
+_BODY_BYTES = limit.RUN_STATE_BYTES_MAX + limit.CALL_BODY_BYTES_MAX
+
+
+def serve(
+    app: Robyn,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Robyn app or sub-router.
+
+    The arguments are those of `stepwell.asgi.serve`. Robyn takes no body above 1 MB unless the
+    variable ROBYN_MAX_PAYLOAD_SIZE (bytes) allows it: if it is unset, this sets it to what calls
+    may need.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    os.environ.setdefault(BODY_BYTES_VARIABLE, str(_BODY_BYTES))
+
+    async def inngest_api(request: Request) -> Response | StreamingResponse:
+        body = request.body
+        url = request.url
+        response = await handler.handle(
+            ServeRequest(
+                method=request.method,
+                url=f"{url.scheme}://{url.host}{quote(url.path)}",
+                headers=read_headers(request.headers.items()),
+                query=_query(request),
+                body=body.encode() if isinstance(body, str) else bytes(body),
+                raw=request,
+            )
+        )
+        headers = Headers(dict(response.headers))
+        if isinstance(response, ServeResponse):
+            return Response(response.status, headers, response.body)
+        return StreamingResponse(response.chunks, response.status, headers, header.JSON)
+
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    routes = cast(Any, app)
+    # Without a route of their own, other methods would be told there is nothing here.
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        routes.add_route(method, path, inngest_api, include_in_schema=False)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """Robyn takes a query apart but does not decode it."""
+    items = request.query_params.multi_items()
+    return read_query("&".join(f"{name}={value}" for name, value in items))

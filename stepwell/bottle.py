@@ -1,0 +1,64 @@
+"""Serve functions in a Bottle application. Sources: features E.3, E.4."""
+
+# The library has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
+
+from collections.abc import Iterable
+from typing import Any
+
+import bottle
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.wsgi import request_from
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "bottle"
+
+
+def serve(
+    app: bottle.Bottle,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Bottle application.
+
+    The arguments are those of `stepwell.asgi.serve`. Plugins do not apply; `async def` functions
+    run on the process's background loop.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    def inngest_api() -> bottle.HTTPResponse:
+        # `body` is not limited; `json` and `forms` would be.
+        request = bottle.request.copy()
+        response = handler.handle_sync(request_from(request.environ, request.body.read(), request))
+        return bottle.HTTPResponse(
+            response.body if isinstance(response, ServeResponse) else response.chunks,
+            response.status,
+            dict(response.headers),
+        )
+
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    app.route(path, ["GET", "POST", "PUT"], inngest_api, skip=[True])

@@ -1,0 +1,66 @@
+"""Serve functions in a Pyramid application. Sources: features E.2 (remix), E.3."""
+
+# The library has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.wsgi import request_from
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "pyramid"
+
+
+def serve(
+    config: Configurator,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of what is being configured.
+
+    The arguments are those of `stepwell.asgi.serve`. Permissions and CSRF tokens are not asked for;
+    `async def` functions run on the process's background loop.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+
+    def inngest_api(request: Request) -> Response:
+        response = handler.handle_sync(request_from(request.environ, request.body, request))
+        headers = list(response.headers.items())
+        if isinstance(response, ServeResponse):
+            return Response(response.body, response.status, headers)
+        return Response(status=response.status, headerlist=headers, app_iter=response.chunks)
+
+    name = f"inngest_api_{client.app_id}"
+    config.add_route(name, handler.serve_path or SERVE_PATH_DEFAULT)
+    config.add_view(
+        inngest_api, route_name=name, require_csrf=False, permission=NO_PERMISSION_REQUIRED
+    )

@@ -1,0 +1,27 @@
+"""Pyramid keeps the contract of adapters, on gunicorn."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pyramid.config import Configurator
+
+import stepwell.pyramid
+from stepwell.testing.adapter_contract import AdapterContract
+from tests.contract.adapters.servers import gunicorn_serves
+
+
+class TestPyramid(AdapterContract):
+    framework = "pyramid"
+    notices_disconnects = False
+    in_a_child = True
+
+    def serving(
+        self, client: Any, functions: Any, *, mount: str = "", **options: Any
+    ) -> AbstractContextManager[str]:
+        config = Configurator()
+        config.set_default_csrf_options(require_csrf=True)
+        config.include(
+            lambda inner: stepwell.pyramid.serve(inner, client, functions, **options),
+            route_prefix=mount or None,
+        )
+        return gunicorn_serves(config.make_wsgi_app())

@@ -1,0 +1,105 @@
+"""Serve functions with the standard library alone, for scripts, tests and notebooks.
+
+    handler = stepwell.http_server.serve(client, [function])
+    ThreadingHTTPServer(("127.0.0.1", 8000), handler).serve_forever()
+
+Sources: features E.2 (node), E.4.
+"""
+
+from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "http.server"
+
+
+class InngestRequestHandler(BaseHTTPRequestHandler):
+    """Answers every path. `serve` makes a subclass with functions; yours may call `answer`."""
+
+    protocol_version = "HTTP/1.1"
+    handler: ServeHandler
+
+    def answer(self) -> None:
+        """Answer one request to the endpoint."""
+        length = self.headers.get("content-length", "0")
+        if "transfer-encoding" in self.headers or not length.isdecimal():
+            # This server does not take bodies apart.
+            self.close_connection = True
+            return self.send_error(411)
+        parts = urlsplit(self.path)
+        address = cast("tuple[str, int]", self.server.server_address)
+        host = self.headers.get("host") or f"{address[0]}:{address[1]}"
+        request = ServeRequest(
+            method=self.command,
+            url=f"http://{host}{parts.path}",
+            headers=read_headers(self.headers.items()),
+            query=read_query(parts.query),
+            body=self.rfile.read(int(length)),
+            raw=self,
+        )
+        response = self.handler.handle_sync(request)
+        if isinstance(response, StreamingResponseSync):
+            return self._stream(response)
+        self._begin(response, ("content-length", str(len(response.body))))
+        self.wfile.write(response.body)
+        return None
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names http.server looks for
+
+    def _begin(
+        self, response: ServeResponse | StreamingResponseSync, *more: tuple[str, str]
+    ) -> None:
+        self.send_response(response.status)
+        for name, value in (*response.headers.items(), *more):
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _stream(self, response: StreamingResponseSync) -> None:
+        chunked = self.request_version != "HTTP/1.0"
+        self._begin(response, *([("transfer-encoding", "chunked")] if chunked else []))
+        self.close_connection = not chunked
+        try:
+            for chunk in response.chunks:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            self.wfile.write(b"0\r\n\r\n" if chunked else b"")
+        except ConnectionError:
+            self.close_connection = True  # the client went away
+        finally:
+            response.chunks.close()
+
+
+def serve(
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    streaming: Streaming | None = None,
+    trust_proxy: bool | None = None,
+) -> type[InngestRequestHandler]:
+    """A request handler for `http.server` that serves these functions on every path.
+
+    The arguments are those of `stepwell.asgi.serve`. Use `ThreadingHTTPServer`: calls may last.
+    """
+    serving = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=streaming,
+        trust_proxy=trust_proxy,
+    )
+    return type("InngestHandler", (InngestRequestHandler,), {"handler": serving})

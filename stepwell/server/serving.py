@@ -80,6 +80,7 @@ class Server:
         self._pool = HttpPool()
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
         self._poller: Poller | None = None
+        self._began_ms = self.node.clock.now_ms()
         secret = token_bytes(32)
         self.gateway = Gateway(
             self.node.ledger,
@@ -198,7 +199,13 @@ class Server:
             self.node.dispatcher.drop_lane(app)
 
     def _had_work(self, app: str) -> bool:
-        wanted = RunFilter(statuses=(RunStatus.RUNNING,), apps=(app,), limit=1)
+        """May a worker of this app be at work on something an earlier server gave it?"""
+        wanted = RunFilter(
+            statuses=(RunStatus.SCHEDULED, RunStatus.RUNNING),
+            apps=(app,),
+            until_ms=self._began_ms,
+            limit=1,
+        )
         return bool(self.node.reader.runs(wanted))
 
     def _database(self) -> Path:

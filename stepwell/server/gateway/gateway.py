@@ -317,7 +317,9 @@ class Gateway:
         """Extend a lease; one this server does not know may be from before a restart."""
         flight = self._flights.get(asked.request_id)
         if flight is None:
-            self._adopt(connection, asked)
+            # A server that stops has forgotten its calls; only the next one may say what is lost.
+            if not self.draining:
+                self._adopt(connection, asked)
             return
         lease = flight.extend(asked.lease_id, self._now_ms())
         session = self.sessions.of(connection)

@@ -1,0 +1,271 @@
+"""Workers of the official Python SDK and of ours, and everything that goes wrong around them.
+
+The server lives in the test, so that its connections can be cut, drained and lost; the workers are
+processes of their own and are killed for real.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.schema import Event
+from stepwell.server.config import Command, ServerConfig
+from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.gateway.gateway import GatewaySettings
+from stepwell.server.gateway.protocol import GatewayConfig
+from stepwell.server.serving import Server
+from tests.interop.harness import ROOT, free_port
+
+APP = ROOT / "tests/interop/apps/connect_app.py"
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
+SDKS = ["inngest", "stepwell"]
+QUICK = GatewaySettings(
+    connection=GatewayConfig(heartbeat_s=1, extend_lease_s=1),
+    lease_ms=2_500,
+    grace_ms=500,
+    orphan_ms=1_000,
+    place_ms=2_000,
+)
+
+
+class Scene:
+    """A server in this process, its workers, and what they noted."""
+
+    def __init__(self, folder: Path, sdk: str) -> None:
+        self.sdk = sdk
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self.config = ServerConfig(
+            port=free_port(),
+            connect_gateway_port=free_port(),
+            persist=True,
+            sqlite_dir=str(folder / "db"),
+            host="127.0.0.1",
+        )
+        self.server: Server | None = None
+        self.workers: list[asyncio.subprocess.Process] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.config.port}"
+
+    @property
+    def gateway(self) -> Any:
+        assert self.server is not None
+        return self.server.gateway
+
+    async def start_server(self) -> None:
+        self.server = Server(self.config, grace_s=0.2)
+        self.server.gateway.settings = QUICK
+        await self.server.start()
+
+    async def stop_server(self) -> None:
+        assert self.server is not None
+        await self.server.stop()
+
+    async def start_worker(self, instance: str = "one") -> asyncio.subprocess.Process:
+        before = self.ready()
+        env = {"SDK": self.sdk, "API": self.url, "NOTES": str(self.notes), "INSTANCE": instance}
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(APP),
+            env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+            stderr=None,
+        )
+        self.workers.append(worker)
+        await until(lambda: self.ready() > before, 30)
+        return worker
+
+    def ready(self) -> int:
+        return sum(session.connection.routable() for session in self.gateway.sessions)
+
+    async def send(self, seconds: float = 0.0) -> str:
+        client = Inngest(
+            app_id="sender",
+            is_production=False,
+            api_base_url=self.url,
+            event_api_base_url=self.url,
+        )
+        return (await client.send(Event(name="steps", data={"seconds": seconds})))[0]
+
+    def run(self, event: str) -> Run | None:
+        assert self.server is not None
+        runs = self.server.node.reader.runs_of_event(event)
+        return runs[0] if runs else None
+
+    async def completed(self, event: str, within_s: float = 40) -> None:
+        def ended() -> bool:
+            run = self.run(event)
+            return run is not None and run.ended
+
+        await until(ended, within_s)
+        run = self.run(event)
+        assert run is not None
+        assert (run.status, msgspec.json.decode(run.output or b"")) == (
+            RunStatus.COMPLETED,
+            ["one", "two"],
+        )
+
+    def noted(self) -> list[str]:
+        return self.notes.read_text().split("\n")[:-1]
+
+
+async def until(condition: Callable[[], object], within_s: float = 20) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def scene_of(folder: Path, sdk: str) -> AsyncIterator[Scene]:
+    scene = Scene(folder, sdk)
+    await scene.start_server()
+    try:
+        yield scene
+    finally:
+        for worker in scene.workers:
+            with suppress(ProcessLookupError):
+                worker.kill()
+            await worker.wait()
+        await scene.stop_server()
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_it_survives_cuts_drains_and_a_graceful_end(tmp_path: Path, sdk: str) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        worker = await scene.start_worker()
+        await scene.completed(await scene.send())
+
+        cut = await scene.send(0.5)
+        await until(lambda: scene.noted()[-1:] == ["one begins"])
+        for connection in list(scene.gateway.connections):
+            connection.port.abort()
+        await scene.completed(cut)
+
+        drained = await scene.send(0.5)
+        await until(lambda: scene.noted()[-1:] == ["one begins"])
+        for connection in list(scene.gateway.connections):
+            connection.drain()
+        await scene.completed(drained)
+        assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"] * 3
+
+        last = await scene.send(0.7)
+        await until(lambda: scene.noted()[-1:] == ["one begins"])
+        worker.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(worker.wait(), 15) == 0
+        assert scene.noted()[-1] == "one ends"
+        await scene.start_worker("two")
+        await scene.completed(last)
+        assert scene.noted().count("one begins") == 4
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_long_step_keeps_its_lease_while_its_worker_extends_it(
+    tmp_path: Path, sdk: str
+) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        await scene.start_worker()
+        event = await scene.send(3.0)
+        await scene.completed(event)
+        assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"]
+        assert scene.gateway.counts["extended"] >= 3
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_worker_killed_mid_step_is_replaced(tmp_path: Path, sdk: str) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        worker = await scene.start_worker()
+        event = await scene.send(0.5)
+        await until(lambda: scene.noted() == ["one begins"])
+        worker.kill()
+        await until(lambda: scene.ready() == 0)
+        await scene.start_worker("two")
+        await scene.completed(event)
+        assert scene.noted().count("one begins") == 2
+        assert scene.noted().count("two begins") == 1
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_acknowledgements_that_are_lost_lose_nothing(
+    tmp_path: Path, sdk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        await scene.start_worker()
+        from stepwell.server.gateway.socket_endpoint import GatewayConnection
+
+        monkeypatch.setattr(GatewayConnection, "acknowledge", lambda self, request_id: None)
+        await scene.completed(await scene.send())
+        await until(lambda: scene.gateway.counts["flushes"] >= 1)
+        assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"]
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_work_waits_for_a_worker_and_none_is_tried_in_vain(tmp_path: Path, sdk: str) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        worker = await scene.start_worker()
+        worker.terminate()
+        await asyncio.wait_for(worker.wait(), 15)
+        event = await scene.send()
+        await asyncio.sleep(0.5)
+        run = scene.run(event)
+        assert run is not None
+        assert run.status is RunStatus.SCHEDULED
+        await scene.start_worker("two")
+        await scene.completed(event, 5)
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+async def test_a_server_that_comes_back_finds_the_work_where_it_is(
+    tmp_path: Path, sdk: str
+) -> None:
+    """The worker works on while there is no server, and its answer is taken when there is one."""
+    async with scene_of(tmp_path, sdk) as scene:
+        await scene.start_worker()
+        event = await scene.send(2.5)
+        await until(lambda: scene.noted() == ["one begins"])
+        await scene.stop_server()
+        await scene.start_server()
+        await until(scene.ready, 30)
+        await scene.completed(event)
+        if sdk == "stepwell":
+            # Ours says at once what it is still at work on, and keeps it.
+            assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"]
+            assert scene.gateway.counts["adopted"] == 1
+        assert scene.noted().count("two begins") == 1
+
+
+async def test_a_production_server_wants_the_key(tmp_path: Path) -> None:
+    key = "signkey-test-" + "ab" * 32
+    config = ServerConfig(
+        command=Command.START,
+        port=0,
+        connect_gateway_port=0,
+        signing_keys=(key,),
+        event_keys=("k",),
+        sqlite_dir=str(tmp_path),
+    )
+    async with Server(config) as server:
+        from stepwell.connect import WorkerUnauthorizedError, connect
+
+        def worker(signing_key: str) -> Any:
+            client = Inngest(
+                app_id="app",
+                is_production=True,
+                api_base_url=server.url,
+                signing_key=signing_key,
+            )
+            return connect([(client, [])], shutdown_signals=[])
+
+        async with worker(key):
+            assert len(server.gateway.sessions) == 1
+        with pytest.raises(WorkerUnauthorizedError):
+            await worker("signkey-test-" + "cd" * 32).start()

@@ -6,7 +6,7 @@ Source: features C.4, E-2 to E-9, E-96, E-106.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast, overload
 
 import msgspec
 import pydantic
@@ -55,6 +55,10 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     id: str = ""
     v: str | None = None
     user: Mapping[str, object] | None = None
+
+    def copy(self, **changes: object) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The same event with other values in some of its fields (E-125)."""
+        return self.model_copy(update=changes)
 
     @pydantic.field_validator("data", mode="before")
     @classmethod
@@ -135,6 +139,13 @@ class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):
         def __class_getitem__(cls, params):
             given = params if isinstance(params, tuple) else (params,)
             return super().__class_getitem__(tuple(map(readable, given)))
+
+
+if TYPE_CHECKING:
+    EventOf: TypeAlias = Event[DataT_co, str]
+    """`EventOf[OrderPaid]`: any event whose data is an `OrderPaid` (E-33)."""
+else:
+    EventOf = Event
 
 
 def event_from_wire(event: wire_event.Event) -> Event:

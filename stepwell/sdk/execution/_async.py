@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -95,7 +96,7 @@ class AsyncCall(TaskedCall):
         if self.hooks is not None:
             try:
                 await self.hooks.after_execution()
-                result = TransformOutputResult(error, UNSPECIFIED, None)
+                result = TransformOutputResult(error, UNSPECIFIED, None, self.is_final(error))
                 await self.hooks.transform_output(result)
                 error = result.error or error
             except Exception as raised:  # noqa: BLE001 - hooks are user code
@@ -121,6 +122,14 @@ class AsyncCall(TaskedCall):
     ) -> Any:
         """Meet a step that is a handler: its known result, or what it returns now."""
         met = self.meet(ask)
+        if self.hooks is None:
+            return await self._met(met, handler, args, output_type)
+        work = partial(self._met, met, handler, args, output_type)
+        return await self.hooks.step(self.info_of(met), work)
+
+    async def _met(
+        self, met: Met, handler: Callable[..., Any], args: tuple[Any, ...], output_type: object
+    ) -> Any:
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
         verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
@@ -140,6 +149,15 @@ class AsyncCall(TaskedCall):
     async def perform(self, ask: Ask) -> msgspec.Raw:
         """Meet a step that the server does: its known result, as JSON."""
         met = self.meet(ask)
+        if self.hooks is None:
+            return await self._asked(met)
+
+        async def plain() -> Any:
+            return PLAIN.decode(await self._asked(met))
+
+        return PLAIN.encode(await self.hooks.step(self.info_of(met), plain))
+
+    async def _asked(self, met: Met) -> msgspec.Raw:
         verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
         return await self._known(verdict)
 
@@ -186,7 +204,11 @@ class AsyncCall(TaskedCall):
             self.doubt()
             if not self.fresh:
                 await self._freshen()
-            value = await _called(met, handler, given, traits.colour)
+            if self.hooks is None:
+                value = await _called(met, handler, given, traits.colour)
+            else:
+                given = await self.hooks.step_input(self.info_of(met), given)
+                value = await self._wrapped(self.hooks, met, handler, given, traits.colour)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what a step raises is its result
             await self._end_with(met, ordinary(error), began_ns, given)
         except asyncio.CancelledError as error:
@@ -203,6 +225,22 @@ class AsyncCall(TaskedCall):
             data = await self._transformed(self.hooks, met, data, began_ns, given)
         await self._keep(self.ran(met, data, began_ns, arguments(given)))
         return value
+
+    async def _wrapped(
+        self,
+        hooks: Hooks,
+        met: Met,
+        handler: Callable[..., Any],
+        given: tuple[Any, ...],
+        colour: Colour,
+    ) -> Any:
+        """What a step's handler returns, or what wraps around it make of that."""
+        token = INSIDE_STEP.set(met.name)
+        try:
+            work = partial(_called, met, handler, given, colour)
+            return await hooks.run_step(self.info_of(met), work)
+        finally:
+            INSIDE_STEP.reset(token)
 
     async def _transformed(
         self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
@@ -242,7 +280,7 @@ class AsyncCall(TaskedCall):
     ) -> NoReturn:
         """End the call with a step that failed."""
         if self.hooks is not None:
-            result = error_of(met, error, given)
+            result = error_of(met, error, given, final=self.is_final(error))
             try:
                 await self.hooks.after_execution()
                 await self.hooks.transform_output(result)

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgspec
@@ -105,7 +106,7 @@ class SyncCall(Call):
         if self.hooks is not None:
             try:
                 self.hooks.after_execution_sync()
-                result = TransformOutputResult(error, UNSPECIFIED, None)
+                result = TransformOutputResult(error, UNSPECIFIED, None, self.is_final(error))
                 self.hooks.transform_output_sync(result)
                 error = result.error or error
             except Exception as raised:  # noqa: BLE001 - hooks are user code
@@ -131,6 +132,14 @@ class SyncCall(Call):
     ) -> Any:
         """Meet a step that is a handler: its known result, or what it returns now."""
         met = self.meet(ask)
+        if self.hooks is None:
+            return self._met(met, handler, args, output_type)
+        work = partial(self._met, met, handler, args, output_type)
+        return self.hooks.step_sync(self.info_of(met), work)
+
+    def _met(
+        self, met: Met, handler: Callable[..., Any], args: tuple[Any, ...], output_type: object
+    ) -> Any:
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
         verdict = self._verdict(met)
@@ -140,7 +149,14 @@ class SyncCall(Call):
 
     def perform(self, ask: Ask) -> msgspec.Raw:
         """Meet a step that the server does: its known result, as JSON."""
-        return self._known(self._verdict(self.meet(ask)))
+        met = self.meet(ask)
+        if self.hooks is None:
+            return self._known(self._verdict(met))
+
+        def plain() -> Any:
+            return PLAIN.decode(self._known(self._verdict(met)))
+
+        return PLAIN.encode(self.hooks.step_sync(self.info_of(met), plain))
 
     def _verdict(self, met: Met) -> Verdict:
         """What to do about a step; within a branch, leave new ones for the group to report."""
@@ -191,6 +207,8 @@ class SyncCall(Call):
             self.doubt()
             if not self.fresh:
                 self._freshen()
+            if self.hooks is not None:
+                given = self.hooks.step_input_sync(self.info_of(met), given)
             value = self._called(met, handler, given)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - its result
             self._end_with(met, ordinary(error), began_ns, given)
@@ -208,10 +226,16 @@ class SyncCall(Call):
     def _called(self, met: Met, handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         token = INSIDE_STEP.set(met.name)
         try:
-            value = handler(*args)
-            return self._bridge(_awaited(value)) if inspect.isawaitable(value) else value
+            if self.hooks is None:
+                return self._value(handler, args)
+            work = partial(self._value, handler, args)
+            return self.hooks.run_step_sync(self.info_of(met), work)
         finally:
             INSIDE_STEP.reset(token)
+
+    def _value(self, handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        value = handler(*args)
+        return self._bridge(_awaited(value)) if inspect.isawaitable(value) else value
 
     def _transformed(
         self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
@@ -248,7 +272,7 @@ class SyncCall(Call):
     ) -> NoReturn:
         """End the call with a step that failed."""
         if self.hooks is not None:
-            result = error_of(met, error, given)
+            result = error_of(met, error, given, final=self.is_final(error))
             try:
                 self.hooks.after_execution_sync()
                 self.hooks.transform_output_sync(result)

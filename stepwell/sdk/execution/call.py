@@ -35,7 +35,7 @@ from stepwell.sdk.errors import (
     StepUnexpectedError,
 )
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.memo import Memos
+from stepwell.sdk.execution.memo import Known, KnownFailure, Memos
 from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import (
     Ask,
@@ -50,7 +50,11 @@ from stepwell.sdk.execution.replay import (
 from stepwell.sdk.execution.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.failure import failure_of, step_error
 from stepwell.sdk.handler import Traits
-from stepwell.sdk.middleware.result import TransformOutputResult, TransformOutputStepInfo
+from stepwell.sdk.middleware.result import (
+    StepInfo,
+    TransformOutputResult,
+    TransformOutputStepInfo,
+)
 from stepwell.sdk.serializer import Serializer
 from stepwell.wire import limit
 from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
@@ -177,14 +181,25 @@ class Call:
         """The operation of a step that ran well."""
         return outcome.step_ran(met, data, Timing(began_ns, time.time_ns() - began_ns), given)
 
+    def is_final(self, error: BaseException) -> bool:
+        """Will there be no further try after this error?"""
+        retriable = error.is_retriable if isinstance(error, Error) else True
+        return outcome.is_final(
+            retriable=retriable, attempt=self.attempt, max_attempts=self.max_attempts
+        )
+
+    def info_of(self, met: Met) -> StepInfo:
+        """A step as wraps and observers see it."""
+        known = isinstance(met.memo, Known | KnownFailure)
+        return StepInfo(
+            met.name.id, met.title, met.name.hashed, met.name.index, known, self.attempt
+        )
+
     def failed(
         self, met: Met, error: BaseException, began_ns: int, given: msgspec.Raw | None
     ) -> tuple[StepErrorOperation | StepFailed, outcome.RetryAfter | None]:
         """The operation of a step that raised, and when to try again if it said so."""
-        retriable = error.is_retriable if isinstance(error, Error) else True
-        final = outcome.is_final(
-            retriable=retriable, attempt=self.attempt, max_attempts=self.max_attempts
-        )
+        final = self.is_final(error)
         timing = Timing(began_ns, time.time_ns() - began_ns)
         self.tell(error)
         operation = outcome.step_broke(
@@ -301,9 +316,11 @@ def output_of(met: Met, data: msgspec.Raw, given: tuple[Any, ...]) -> TransformO
     return TransformOutputResult(None, PLAIN.decode(data), _info(met, given))
 
 
-def error_of(met: Met, error: Exception, given: tuple[Any, ...]) -> TransformOutputResult:
+def error_of(
+    met: Met, error: Exception, given: tuple[Any, ...], *, final: bool
+) -> TransformOutputResult:
     """A step's exception as middleware sees it."""
-    return TransformOutputResult(error, UNSPECIFIED, _info(met, given))
+    return TransformOutputResult(error, UNSPECIFIED, _info(met, given), final)
 
 
 def _info(met: Met, given: tuple[Any, ...]) -> TransformOutputStepInfo:

@@ -1,11 +1,11 @@
 """What one call needs of the client and of middleware: the only place for these two ports."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.factory import MiddlewareFactory
-from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
 from stepwell.sdk.outgoing import Sendable
 from stepwell.sdk.serializer import Serializer
 
@@ -74,7 +74,39 @@ class Hooks(Protocol):
         """An output is about to leave."""
         ...
 
+    async def handler(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Around the function's handler."""
+        ...
+
+    async def step(self, info: StepInfo, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Around a step whenever it is met."""
+        ...
+
+    async def step_input(self, info: StepInfo, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments a step is run with."""
+        ...
+
+    async def run_step(self, info: StepInfo, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Around a step's handler, when it really runs."""
+        ...
+
     def before_execution_sync(self) -> None:
+        """The same for blocking code."""
+        ...
+
+    def handler_sync(self, work: Callable[[], Any]) -> Any:
+        """The same for blocking code."""
+        ...
+
+    def step_sync(self, info: StepInfo, work: Callable[[], Any]) -> Any:
+        """The same for blocking code."""
+        ...
+
+    def step_input_sync(self, info: StepInfo, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The same for blocking code."""
+        ...
+
+    def run_step_sync(self, info: StepInfo, work: Callable[[], Any]) -> Any:
         """The same for blocking code."""
         ...
 

@@ -10,10 +10,11 @@ Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from stepwell.sdk import background
-from stepwell.sdk.errors import Error
+from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
 from stepwell.sdk.execution.call import Call, Pause
@@ -123,6 +124,15 @@ class Calling:
             return None
         return deserialize_error(event.data["error"])
 
+    def sound(self, answer: object) -> CallResponse:
+        """The answer, as wraps around the call returned it. Raises ConfigurationError."""
+        if isinstance(answer, CallResponse):
+            return answer
+        raise ConfigurationError(
+            f"wrap_request of a middleware returned {type(answer).__name__}: return what next()"
+            " gave"
+        )
+
     def broken(self, error: Exception) -> CallResponse:
         """The answer if the call could not even begin."""
         call = Call(self.request, **self.options(None))
@@ -153,11 +163,16 @@ async def run_call(
     session: Session | None = None
     try:
         session = calling.session()
-        answer = await _run_async(calling, session, save)
-        if session is not None:
-            await session.before_response()
+        if session is None:
+            return await _run_async(calling, None, save)
+        answer = calling.sound(await session.request(partial(_run_async, calling, session, save)))
     except Exception as error:  # noqa: BLE001 - the law of this module
-        return calling.broken(error)
+        answer = calling.broken(error)
+    if session is not None:
+        try:
+            await session.before_response()
+        except Exception as error:  # noqa: BLE001 - the law of this module
+            return calling.broken(error)
     return answer
 
 
@@ -170,7 +185,8 @@ async def _run_async(calling: Calling, session: Session | None, save: Save | Non
         await session.transform_input(context, calling.function, memos)
         call.remember(memos.onto(calling.request.steps))
     calling.admit(context)
-    return await call.run(_handled(calling.function, context))
+    work = partial(_handled, calling.function, context)
+    return await call.run(work() if session is None else session.handler(work))
 
 
 async def _handled(function: Function[Any], context: Context[Any]) -> Any:
@@ -221,22 +237,34 @@ def run_call_sync(
 
 
 def _run_sync(calling: Calling, bridge: Bridge, save: Any, made: list[SyncCall]) -> CallResponse:
+    session: Session | None = None
     try:
         session = calling.session(bridge)
-        call = SyncCall(calling.request, bridge=bridge, save=save, **calling.options(session))
-        made.append(call)
-        step = call.step = StepSync(call, calling.client)
-        context: ContextSync[Any] = ContextSync(
-            group=GroupSync(call), step=step, **calling.facts(call)
-        )
-        if session is not None:
-            memos = StepMemos.from_raw(calling.request.steps)
-            session.transform_input_sync(context, calling.function, memos)
-            call.remember(memos.onto(calling.request.steps))
-        calling.admit(context)
-        answer = call.run(lambda: calling.function.entry(context))
-        if session is not None:
-            session.before_response_sync()
+        work = partial(_called, calling, session, bridge, save, made)
+        if session is None:
+            return work()
+        answer = calling.sound(session.request_sync(work))
     except Exception as error:  # noqa: BLE001 - the law of this module
-        return calling.broken(error)
+        answer = calling.broken(error)
+    if session is not None:
+        try:
+            session.before_response_sync()
+        except Exception as error:  # noqa: BLE001 - the law of this module
+            return calling.broken(error)
     return answer
+
+
+def _called(
+    calling: Calling, session: Session | None, bridge: Bridge, save: Any, made: list[SyncCall]
+) -> CallResponse:
+    call = SyncCall(calling.request, bridge=bridge, save=save, **calling.options(session))
+    made.append(call)
+    step = call.step = StepSync(call, calling.client)
+    context: ContextSync[Any] = ContextSync(group=GroupSync(call), step=step, **calling.facts(call))
+    if session is not None:
+        memos = StepMemos.from_raw(calling.request.steps)
+        session.transform_input_sync(context, calling.function, memos)
+        call.remember(memos.onto(calling.request.steps))
+    calling.admit(context)
+    work = partial(calling.function.entry, context)
+    return call.run(work if session is None else partial(session.handler_sync, work))

@@ -1,7 +1,8 @@
-"""What hooks receive and may change. Source: features C.4, C.7."""
+"""What hooks receive and may change. Source: features C.4, C.7, B-72."""
 
 from dataclasses import dataclass
 
+import msgspec
 import pydantic
 
 from stepwell.sdk.codec import UNSPECIFIED
@@ -12,6 +13,21 @@ class SendEventsResult(pydantic.BaseModel):
 
     error: str | None = None
     ids: list[str] = pydantic.Field(default_factory=list[str])
+
+
+class StepInfo(msgspec.Struct, frozen=True):
+    """A step as wraps and observers see it.
+
+    `id` is what user code calls it, `name` what people are shown; `index` counts the uses of one id
+    from 0; `memoized` says that its result is known; `attempt` counts tries from 0.
+    """
+
+    id: str
+    name: str
+    hashed_id: str
+    index: int = 0
+    memoized: bool = False
+    attempt: int = 0
 
 
 @dataclass(slots=True)
@@ -27,13 +43,20 @@ class TransformOutputStepInfo:
 class TransformOutputResult:
     """An output on its way out: of a step, or of the function if `step` is None. Change it here.
 
-    `output` is plain JSON values, as they will be stored.
+    `output` is plain JSON values, as they will be stored. `is_final_attempt` says of an error that
+    there will be no further try.
     """
 
     error: Exception | None
     output: object
     step: TransformOutputStepInfo | None
+    is_final_attempt: bool = False
 
     def has_output(self) -> bool:
         """Is there an output at all? A step that sleeps, waits or failed has none."""
         return self.output is not UNSPECIFIED
+
+    @property
+    def data(self) -> object:
+        """The output, None if there is none."""
+        return self.output if self.has_output() else None

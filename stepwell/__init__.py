@@ -14,6 +14,7 @@ from stepwell.sdk.errors import (
     Error,
     ErrorCode,
     EventKeyUnspecifiedError,
+    EventSchemaError,
     EventValidationError,
     FunctionConfigInvalidError,
     FunctionNotFoundError,
@@ -35,6 +36,19 @@ from stepwell.sdk.errors import (
     UnknownError,
     URLInvalidError,
 )
+from stepwell.sdk.events.definition import EventDefinition
+from stepwell.sdk.events.internal import (
+    FunctionCancelledEvent,
+    FunctionFailedEvent,
+    FunctionFinishedEvent,
+    FunctionInvokedEvent,
+    InternalEvent,
+    ScheduledTimerEvent,
+    SerializedError,
+)
+from stepwell.sdk.events.kind import EventModel, EventType, event_type
+from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.function import Function
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
@@ -51,14 +65,14 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.schema import JSON, Event
+from stepwell.sdk.schema import JSON, Event, EventOf, MinimalEvent
 from stepwell.sdk.sending import SendResult
 from stepwell.sdk.serializer import PydanticSerializer, Serializer
 from stepwell.sdk.settings import Streaming
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.ask import ParallelMode
-from stepwell.sdk.trigger import TriggerCron, TriggerEvent
+from stepwell.sdk.trigger import TriggerCron, TriggerEvent, TriggerInvoke
 
 __version__ = VERSION
 
@@ -103,23 +117,40 @@ __all__ = [
     "ConfigurationError",
     "Error",
     "ErrorCode",
+    "EventDefinition",
     "EventKeyUnspecifiedError",
+    "EventModel",
+    "EventOf",
+    "EventSchemaError",
+    "EventSchemas",
+    "EventSource",
+    "EventType",
     "EventValidationError",
+    "FunctionCancelledEvent",
     "FunctionConfigInvalidError",
+    "FunctionFailedEvent",
+    "FunctionFinishedEvent",
+    "FunctionInvokedEvent",
     "FunctionNotFoundError",
     "HeaderMissingError",
     "InngestWarning",
+    "InternalEvent",
+    "MinimalEvent",
     "OutputUnserializableError",
     "ProtocolError",
     "QueryParamMissingError",
     "RegistrationFailedError",
+    "ScheduledTimerEvent",
     "SendEventsError",
+    "SerializedError",
     "ServerKindMismatchError",
     "SigVerificationFailedError",
     "SigningKeyMissingError",
     "StepNestedError",
     "StepUnexpectedError",
     "URLInvalidError",
+    "TriggerInvoke",
     "UnknownError",
+    "event_type",
     "__version__",
 ]

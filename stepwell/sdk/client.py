@@ -1,7 +1,7 @@
-"""The client: an app's configuration, the decorator that makes functions, and what it may ask.
+"""The client: an app's configuration, what it sends, and what it may ask.
 
 Settings are decided at first use, not at construction, so that variables loaded after the module
-was imported still count. Sources: features C.1, C.2, A.3; http.md 6.11 (signals).
+was imported still count. Sources: features C.1, A.3; http.md 6.11 (signals).
 """
 
 import datetime as dt
@@ -9,20 +9,17 @@ import json
 import logging
 import os
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
 import msgspec
-from typing_extensions import Unpack
 
 from stepwell.sdk.agent import common_headers
-from stepwell.sdk.codec import UNSPECIFIED
-from stepwell.sdk.declare import DeclaredOptions, FunctionDecorator, declare, id_of
+from stepwell.sdk.declarer import Declarer
 from stepwell.sdk.delivery import EventPort, HttpEventPort
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.function import Function
+from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.net import (
@@ -33,27 +30,14 @@ from stepwell.sdk.net import (
     http_port,
     shared_port,
 )
-from stepwell.sdk.option import (
-    Batch,
-    Cancel,
-    Concurrency,
-    Debounce,
-    Priority,
-    RateLimit,
-    Singleton,
-    Throttle,
-    Timeouts,
-)
 from stepwell.sdk.outgoing import Sendable
 from stepwell.sdk.sending import Sending, SendResult, send, send_sync
 from stepwell.sdk.serializer import Serializer
 from stepwell.sdk.server_api import ApiRequest, ServerApi
 from stepwell.sdk.settings import EVENT_KEY_DEV, Options, Settings, resolve
-from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerEvent
 from stepwell.wire import limit
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
-OnFailure: TypeAlias = Callable[[Context], Any] | Callable[[ContextSync], Any]
 
 _NO_EVENT_KEY = """Failed to send events: there is no event key. Do one of these:
 - set the environment variable INNGEST_EVENT_KEY;
@@ -61,7 +45,7 @@ _NO_EVENT_KEY = """Failed to send events: there is no event key. Do one of these
 - for a development server, which needs no key, set INNGEST_DEV=1."""
 
 
-class Inngest:
+class Inngest(Declarer):
     """An app: declare functions with it, send events through it, serve it.
 
     Every argument may be left out; the environment and then defaults take its place.
@@ -86,6 +70,7 @@ class Inngest:
         http_client: HttpPort | HttpCallable | None = None,
         is_dev: bool | None = None,
         mode: Literal["cloud", "dev", "auto"] | None = None,
+        schemas: EventSchemas | None = None,
         send_retries: int | None = None,
         signing_key_fallback: str | None = None,
         checkpointing: bool | None = None,
@@ -109,6 +94,7 @@ class Inngest:
             http_client: What makes requests, in place of the shared one: an HttpPort or a function.
             is_dev: The opposite of `is_production`.
             mode: The same as text; "auto" goes by the hints hosting platforms give.
+            schemas: What events look like: judged when they are sent and when they arrive.
             send_retries: How often a send is repeated after a failure, default 4.
             signing_key_fallback: The previous signing key, during a rotation.
             checkpointing: Save finished steps while a call goes on (the default), so that the next
@@ -122,6 +108,7 @@ class Inngest:
         self.logger: Logger = logger or logging.getLogger("stepwell")
         self.middleware: list[MiddlewareFactory] = list(middleware or [])
         self.serializer = serializer
+        self.schemas = schemas
         self.checkpointing = checkpointing is not False
         self._app_version = app_version
         self._options = Options(
@@ -284,13 +271,14 @@ class Inngest:
         """Send one or more events; returns their ids in order.
 
         Args:
-            events: An Event, a mapping with an event's fields, or several of them.
+            events: An Event, an EventModel, a mapping with an event's fields, or several of them.
             skip_middleware: Leave out the client's send hooks.
             env: Branch environment for this call only.
             seed: What ids are derived from; the same seed makes a repetition known to the server.
             split: Send more than 5,000 events in several requests.
 
-        Raises EventValidationError before anything is sent if an event is malformed,
+        Raises EventValidationError before anything is sent if events are malformed or do not fit
+        their schemas, naming all that is wrong with all of them,
         EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
         what was accepted, if the server refuses or cannot be reached after five tries.
         """
@@ -319,6 +307,7 @@ class Inngest:
             seed=seed,
             tries_max=self._tries_max,
             split=split,
+            schemas=self.schemas,
             hooks=Chain(self.middleware).open(self, None) if asked else None,
             logger=self.logger,
         )
@@ -338,114 +327,6 @@ class Inngest:
             body=json.dumps({"signal": signal, "data": data}, allow_nan=False).encode(),
             timeout_seconds=self._timeout_seconds,
         )
-
-    # Functions
-
-    def create_function(
-        self,
-        *,
-        batch_events: Batch | None = None,
-        cancel: list[Cancel] | None = None,
-        concurrency: list[Concurrency] | None = None,
-        debounce: Debounce | None = None,
-        fn_id: str,
-        idempotency: str | None = None,
-        middleware: list[MiddlewareFactory] | None = None,
-        name: str | None = None,
-        on_failure: OnFailure | None = None,
-        output_type: object = UNSPECIFIED,
-        priority: Priority | None = None,
-        rate_limit: RateLimit | None = None,
-        retries: int | None = None,
-        throttle: Throttle | None = None,
-        timeouts: Timeouts | None = None,
-        singleton: Singleton | None = None,
-        trigger: Trigger | Sequence[Trigger],
-    ) -> FunctionDecorator:
-        """Make a durable function of the handler this decorates, `async def` or `def`.
-
-        Args:
-            batch_events: Start one run for several events.
-            cancel: Events that cancel a run.
-            concurrency: How many steps may run at once.
-            debounce: Start when no more events come.
-            fn_id: The function's id within the app; changing it makes another function of it.
-            idempotency: Expression; the same value starts only once in 24 hours.
-            middleware: Middleware of this function, inside the client's.
-            name: What people are shown; the id by default.
-            on_failure: Handler that runs when a run has failed.
-            output_type: Type of the result, for the serializer; else the annotation counts.
-            priority: Which runs go first.
-            rate_limit: Drop starts above a rate.
-            retries: Tries after the first one of each step, 0 to 20, default 4.
-            throttle: Delay starts above a rate.
-            timeouts: How long a run may wait and last.
-            singleton: One run at a time.
-            trigger: The event or schedule that starts it, or several of them.
-
-        Raises FunctionConfigInvalidError naming the option, its value and the fix.
-        """
-        if isinstance(trigger, TriggerEvent | TriggerCron):
-            trigger = [trigger]
-        return self._decorator(
-            fn_id,
-            list(trigger),
-            {
-                "batch_events": batch_events,
-                "cancel": cancel,
-                "concurrency": concurrency,
-                "debounce": debounce,
-                "idempotency": idempotency,
-                "middleware": middleware,
-                "name": name,
-                "on_failure": on_failure,
-                "output_type": output_type,
-                "priority": priority,
-                "rate_limit": rate_limit,
-                "retries": retries,
-                "singleton": singleton,
-                "throttle": throttle,
-                "timeouts": timeouts,
-            },
-        )
-
-    def on(
-        self,
-        event: str,
-        *,
-        fn_id: str | None = None,
-        expression: str | None = None,
-        **options: Unpack[DeclaredOptions],
-    ) -> FunctionDecorator:
-        """Short form: run the handler for events of this name.
-
-        `fn_id` is the handler's name by default, with dashes; the options are create_function's.
-        """
-        trigger = TriggerEvent(event=event, expression=expression)
-        return self._decorator(fn_id, [trigger], options)
-
-    def cron(
-        self,
-        schedule: str,
-        *,
-        fn_id: str | None = None,
-        jitter: str | None = None,
-        **options: Unpack[DeclaredOptions],
-    ) -> FunctionDecorator:
-        """Short form: run the handler by the clock, such as "TZ=Europe/Paris 0 9 * * 1-5".
-
-        `fn_id` is the handler's name by default, with dashes; the options are create_function's.
-        """
-        return self._decorator(fn_id, [TriggerCron(cron=schedule, jitter=jitter)], options)
-
-    def _decorator(
-        self, fn_id: str | None, triggers: list[Trigger], options: DeclaredOptions
-    ) -> FunctionDecorator:
-        def decorate(handler: Callable[..., Any], /) -> Function[Any]:
-            name = id_of(handler) if fn_id is None else fn_id
-            return declare(self.app_id, name, triggers, handler, options, self.serializer)
-
-        return decorate
 
 
 def _seconds(timeout: int | dt.timedelta | None) -> float:

@@ -4,8 +4,8 @@ Sources: features C.2, E-91.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypedDict, TypeVar, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
 from stepwell.sdk.codec import UNSPECIFIED
 from stepwell.sdk.errors import FunctionConfigInvalidError
@@ -24,20 +24,44 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
+from stepwell.sdk.schema import Event
 from stepwell.sdk.serializer import Serializer
-from stepwell.sdk.trigger import Trigger
+from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerEvent
 
 T = TypeVar("T")
+E = TypeVar("E")
+In_contra = TypeVar("In_contra", contravariant=True)
+
+Untyped: TypeAlias = TriggerEvent[Event, Mapping[str, object]] | TriggerCron
+"""Triggers that say nothing of the event's data."""
+OnFailure: TypeAlias = Callable[[Context[Any]], Any] | Callable[[ContextSync[Any]], Any]
+"""A handler for runs that failed."""
 
 
 class FunctionDecorator(Protocol):
-    """Turns a handler, `async def` or `def`, into a Function."""
+    """Turns a handler, `async def` or `def`, into a Function.
+
+    Triggers name events; which data they have is the handler's word: `Context[Event[OrderPaid]]`
+    is judged before it is called.
+    """
 
     @overload
-    def __call__(self, handler: Callable[[Context], Awaitable[T]], /) -> Function[T]: ...
+    def __call__(self, handler: Callable[[Context[E]], Awaitable[T]], /) -> Function[T]: ...
 
     @overload
-    def __call__(self, handler: Callable[[ContextSync], T], /) -> Function[T]: ...
+    def __call__(self, handler: Callable[[ContextSync[E]], T], /) -> Function[T]: ...
+
+
+class TypedDecorator(Protocol[E, In_contra]):
+    """Turns a handler of these events, `async def` or `def`, into a Function."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[[Context[E]], Awaitable[T]], /
+    ) -> Function[T, In_contra]: ...
+
+    @overload
+    def __call__(self, handler: Callable[[ContextSync[E]], T], /) -> Function[T, In_contra]: ...
 
 
 class DeclaredOptions(TypedDict, total=False):
@@ -50,7 +74,7 @@ class DeclaredOptions(TypedDict, total=False):
     idempotency: str | None
     middleware: list[MiddlewareFactory] | None
     name: str | None
-    on_failure: Callable[[Context], Any] | Callable[[ContextSync], Any] | None
+    on_failure: OnFailure | None
     output_type: object
     priority: Priority | None
     rate_limit: RateLimit | None

@@ -7,21 +7,26 @@ The only place for the rules that join options into one declaration; what users 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, cast
 
 import msgspec
+from typing_extensions import TypeVar
 
 from stepwell.sdk.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
 from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.events.incoming import Intake
+from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function_wire import FunctionOptions, function_config
-from stepwell.sdk.handler import is_async, positional_parameters, return_type
+from stepwell.sdk.handler import event_type_asked, is_async, positional_parameters, return_type
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.serializer import Serializer
 from stepwell.wire import function_config as wire
+from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import FunctionConfig
 
 T = TypeVar("T")
+In_contra = TypeVar("In_contra", contravariant=True, default=Any)
 
 _ANYWHERE = "http://localhost"
 
@@ -34,8 +39,11 @@ class FunctionConfigs:
     on_failure: FunctionConfig | None
 
 
-class Function(Generic[T]):
-    """A durable function. Serve it, or hand it to `step.invoke`; it is not called directly."""
+class Function(Generic[T, In_contra]):
+    """A durable function. Serve it, or hand it to `step.invoke`; it is not called directly.
+
+    `T` is what it returns, `In_contra` the data it can be invoked with.
+    """
 
     def __init__(
         self,
@@ -49,7 +57,8 @@ class Function(Generic[T]):
     ) -> None:
         """Declare a function. Raises FunctionConfigInvalidError naming field, value and fix."""
         _check_id(options.fn_id)
-        self._prepare(function_config(options), options.fn_id, handler)
+        kinds = tuple(trigger.__event_kind__() for trigger in options.triggers)
+        self._prepare(function_config(options), options.fn_id, handler, kinds)
         self.codec: Codec = _codec(options.fn_id, handler, output_type, serializer)
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
         self.failure_function: Function[object] | None = None
@@ -60,17 +69,35 @@ class Function(Generic[T]):
         if found:
             raise FunctionConfigInvalidError(f'function "{self.local_id}": {"; ".join(found)}')
 
-    def _prepare(self, config: FunctionConfig, local_id: str, handler: Callable[..., Any]) -> None:
+    def _prepare(
+        self,
+        config: FunctionConfig,
+        local_id: str,
+        handler: Callable[..., Any],
+        kinds: Sequence[EventKind[Any, Any]],
+    ) -> None:
+        self.kinds = tuple(kinds)
+        """What its triggers stand for."""
+        self.intake = Intake(kinds, event_type_asked(handler))
+        """What it takes for events."""
         self._config = config
         self._local_id = local_id
         self._is_async = is_async(handler)
         self.entry: Callable[[Any], Any] = _entry(local_id, handler)
         """The handler, called with the context alone."""
 
+    def use(self, middleware: Sequence[MiddlewareFactory]) -> None:
+        """Have this middleware, inside the client's; so has the handler of failures."""
+        self.middleware = tuple(middleware)
+        if self.failure_function is not None:
+            self.failure_function.use(middleware)
+
     def _companion(self, handler: Callable[..., Any]) -> "Function[object]":
         companion = cast("Function[object]", Function.__new__(Function))
         config = wire.failure_companion(self._config, "")
-        companion._prepare(config, f"{self.local_id}-failure", handler)  # noqa: SLF001 - one of its own
+        failed: EventKind[Any, Any] = EventKind(FUNCTION_FAILED)
+        local_id = f"{self.local_id}-failure"
+        companion._prepare(config, local_id, handler, (failed,))  # noqa: SLF001 - one of its own
         companion.codec = _codec(companion.local_id, handler, UNSPECIFIED, None)
         companion.middleware = self.middleware
         companion.failure_function = None

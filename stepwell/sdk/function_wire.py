@@ -17,9 +17,10 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.trigger import Trigger, TriggerCron
+from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerInvoke
 from stepwell.wire import function_config as wire
 from stepwell.wire.duration import format_duration
+from stepwell.wire.event import FUNCTION_INVOKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,8 @@ def _period(value: Duration | None) -> str:
 def _trigger(trigger: Trigger) -> wire.Trigger:
     if isinstance(trigger, TriggerCron):
         return wire.Trigger(cron=trigger.cron, jitter=trigger.jitter or "")
+    if isinstance(trigger, TriggerInvoke):
+        return wire.Trigger(event=FUNCTION_INVOKED)
     return wire.Trigger(event=trigger.event, expression=trigger.expression or "")
 
 

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from stepwell.sdk.codec import PLAIN, Codec, CodecError, codec_of
 
@@ -117,6 +117,36 @@ def _annotation(bare: Callable[..., object]) -> Any:
         return get_type_hints(function, localns=_closure(function), include_extras=True)["return"]
     except Exception:  # noqa: BLE001 - a name that only checkers can see, say
         return Any
+
+
+def event_type_asked(handler: Callable[..., object]) -> Any:
+    """The events a handler's context is annotated with, as in `Context[Event[OrderPaid]]`.
+
+    Any if it says nothing, or nothing that can be found out here.
+    """
+    function = inspect.unwrap(_bare(handler))
+    if not isinstance(function, FunctionType):
+        return Any
+    try:
+        hints = get_type_hints(function, localns=_closure(function), include_extras=True)
+    except Exception:  # noqa: BLE001 - a name that only checkers can see, say
+        hints = {k: v for k, v in function.__annotations__.items() if not isinstance(v, str)}
+    names = list(inspect.signature(function).parameters)
+    if isinstance(handler, MethodType) or (names and names[0] == "self"):
+        names = names[1:]
+    return _event_type_in(hints.get(names[0])) if names else Any
+
+
+def _event_type_in(context: Any) -> Any:
+    """The type argument of a context, or of the context a class inherits from."""
+    origin, arguments = get_origin(context), get_args(context)
+    if arguments and getattr(origin, "holds_events", False):
+        return Any if isinstance(arguments[0], TypeVar) else arguments[0]
+    for parent in getattr(context, "__orig_bases__", ()):
+        found = _event_type_in(parent)
+        if found is not Any:
+            return found
+    return Any
 
 
 def _closure(function: Callable[..., object]) -> dict[str, Any]:

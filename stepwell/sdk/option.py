@@ -3,11 +3,12 @@
 The only place for their public names, fields and limits. Source: features C.3; http.md 4.4, 4.5.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pydantic
 
 from stepwell.sdk.declaration import Declaration, Duration, check_period
+from stepwell.sdk.events.source import EventSource, name_of_source
 from stepwell.wire import limit
 
 Period = Annotated[Duration, pydantic.PlainValidator(check_period)]
@@ -25,7 +26,7 @@ class Batch(Declaration):
 
 
 class Cancel(Declaration):
-    """Cancel a run when an event of a name arrives.
+    """Cancel a run when an event of a name arrives; `event` is the name, or an event type.
 
     `if_exp` sees the run's event as `event` and the arriving one as `async`; after `timeout`
     nothing cancels it any more.
@@ -34,6 +35,24 @@ class Cancel(Declaration):
     event: str
     if_exp: str | None = None
     timeout: Period | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            event: str | EventSource[Any, Any],
+            if_exp: str | None = ...,
+            timeout: Duration | None = ...,
+        ) -> None: ...
+
+    @pydantic.field_validator("event", mode="before")
+    @classmethod
+    def _an_event_type_is_its_name(cls, value: Any) -> str:
+        try:
+            return name_of_source(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
 
 class Concurrency(Declaration):

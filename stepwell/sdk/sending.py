@@ -8,7 +8,8 @@ import random
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from stepwell.sdk.delivery import (
     wait_before_retry,
 )
 from stepwell.sdk.errors import InngestWarning, SendEventsError
+from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net import NetworkError
 from stepwell.sdk.outgoing import Body, Sendable, collect, encode
@@ -53,6 +55,14 @@ class SendHooks(Protocol):
         """They were sent, or refused."""
         ...
 
+    async def send(self, events: list[Event], work: Callable[[], Awaitable[Any]]) -> Any:
+        """Around the sending; `work` returns the ids."""
+        ...
+
+    def send_sync(self, events: list[Event], work: Callable[[], Any]) -> Any:
+        """The same for blocking code."""
+        ...
+
     def before_send_events_sync(self, events: list[Event]) -> None:
         """The same for blocking code."""
         ...
@@ -65,7 +75,8 @@ class SendHooks(Protocol):
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """What a call of `send` needs to know. `port` may raise if there is no event key.
 
-    `hooks` is None if there is no middleware to ask; `seed` None means a fresh one.
+    `hooks` is None if there is no middleware to ask; `seed` None means a fresh one. `schemas` judge
+    what the user wrote, before middleware encrypts it.
     """
 
     port: Callable[[], EventPort]
@@ -74,6 +85,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     seed: str | None
     tries_max: int
     split: bool
+    schemas: EventSchemas | None
     hooks: SendHooks | None
     logger: Any
 
@@ -85,42 +97,66 @@ def new_seed(now_ms: int) -> str:
 
 async def send(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
     """Send events. Raises EventValidationError, EventKeyUnspecifiedError or SendEventsError."""
-    now_ms = time.time_ns() // 1_000_000
-    events, hooks = collect(given), sending.hooks
-    if hooks is not None:
-        await hooks.before_send_events(events)
-    result = SendResult()
+    events, hooks = collect(given, sending.schemas), sending.hooks
+    work = partial(_sent, events, sending, time.time_ns() // 1_000_000)
+    if hooks is None:
+        return SendResult(await work())
+    await hooks.before_send_events(events)
     error: SendEventsError | None = None
     try:
-        for batch in _batches(events, sending, now_ms):
-            result += accepted_ids(await _deliver(sending, batch), sending.where)
+        seen = SendEventsResult(ids=list(await hooks.send(events, work)))
     except SendEventsError as found:
-        error = _with_earlier(found, result)
-    if hooks is not None:
-        await hooks.after_send_events(_as_hooks_see_it(result, error))
-    if error is not None:
-        raise error
-    return result
+        error, seen = found, SendEventsResult(ids=list(found.ids), error=str(found))
+    await hooks.after_send_events(seen)
+    return _concluded(seen, error)
+
+
+async def _sent(events: Sequence[Event], sending: Sending, now_ms: int) -> list[str]:
+    ids: list[str] = []
+    try:
+        for batch in _batches(events, sending, now_ms):
+            ids += accepted_ids(await _deliver(sending, batch), sending.where)
+    except SendEventsError as error:
+        error.ids = [*ids, *error.ids]  # what earlier requests of the same call achieved
+        raise
+    return ids
 
 
 def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
     """The same for blocking code."""
-    now_ms = time.time_ns() // 1_000_000
-    events, hooks = collect(given), sending.hooks
-    if hooks is not None:
-        hooks.before_send_events_sync(events)
-    result = SendResult()
+    events, hooks = collect(given, sending.schemas), sending.hooks
+    work = partial(_sent_sync, events, sending, time.time_ns() // 1_000_000)
+    if hooks is None:
+        return SendResult(work())
+    hooks.before_send_events_sync(events)
     error: SendEventsError | None = None
     try:
-        for batch in _batches(events, sending, now_ms):
-            result += accepted_ids(_deliver_sync(sending, batch), sending.where)
+        seen = SendEventsResult(ids=list(hooks.send_sync(events, work)))
     except SendEventsError as found:
-        error = _with_earlier(found, result)
-    if hooks is not None:
-        hooks.after_send_events_sync(_as_hooks_see_it(result, error))
-    if error is not None:
-        raise error
-    return result
+        error, seen = found, SendEventsResult(ids=list(found.ids), error=str(found))
+    hooks.after_send_events_sync(seen)
+    return _concluded(seen, error)
+
+
+def _sent_sync(events: Sequence[Event], sending: Sending, now_ms: int) -> list[str]:
+    ids: list[str] = []
+    try:
+        for batch in _batches(events, sending, now_ms):
+            ids += accepted_ids(_deliver_sync(sending, batch), sending.where)
+    except SendEventsError as error:
+        error.ids = [*ids, *error.ids]  # what earlier requests of the same call achieved
+        raise
+    return ids
+
+
+def _concluded(seen: SendEventsResult, error: SendEventsError | None) -> SendResult:
+    """What the caller gets once every hook has seen, and perhaps changed, the result (S3)."""
+    if seen.error is None:
+        return SendResult(seen.ids)
+    if error is None or str(error) != seen.error:
+        raise SendEventsError(seen.error, seen.ids) from error
+    error.ids = list(seen.ids)
+    raise error
 
 
 def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[EventBatch]:
@@ -154,18 +190,6 @@ def _warn_if_large(events: Sequence[Event], body: Body, sending: Sending) -> Non
             body.largest_bytes,
             2 * LARGE_EVENT_BYTES,
         )
-
-
-def _with_earlier(error: SendEventsError, earlier: Sequence[str]) -> SendEventsError:
-    """What earlier requests of the same call achieved belongs to the error, too."""
-    error.ids = [*earlier, *error.ids]
-    return error
-
-
-def _as_hooks_see_it(result: SendResult, error: SendEventsError | None) -> SendEventsResult:
-    if error is None:
-        return SendEventsResult(ids=list(result))
-    return SendEventsResult(ids=list(error.ids), error=str(error))
 
 
 async def _deliver(sending: Sending, batch: EventBatch) -> Outcome:

@@ -34,6 +34,7 @@ class Client:
         self.logger = logger
         self.middleware = list(middleware)
         self.serializer: Any = None
+        self.schemas: Any = None
         self.sent: list[tuple[Any, str | None]] = []
 
     async def send(self, events: Any, *, seed: str | None = None) -> list[str]:

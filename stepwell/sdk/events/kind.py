@@ -16,7 +16,7 @@ from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import reader_of_data
 from stepwell.sdk.events.source import EventKind, ObjectLike
 from stepwell.sdk.events.validator import Unfit, Validator, problems_of, validator_of_object
-from stepwell.sdk.schema import Event, ts_of
+from stepwell.sdk.schema import JSON, Event, ts_of
 from stepwell.wire import event as wire_event
 from stepwell.wire import limit
 
@@ -142,7 +142,7 @@ class EventType(Generic[D, P]):
 @overload
 def event_type(
     name: str, *, version: str | None = ..., validate: bool = ...
-) -> EventType[dict[str, Any]]: ...
+) -> EventType[Mapping[str, JSON]]: ...
 
 
 @overload

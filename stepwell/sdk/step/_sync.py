@@ -5,20 +5,24 @@ Source: features C.5, B-20 to B-31.
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.codec import UNSPECIFIED, codec_of
 from stepwell.sdk.declaration import Duration
+from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.execution._sync import SyncCall
 from stepwell.sdk.execution.port import ClientPort
 from stepwell.sdk.function import Function
-from stepwell.sdk.schema import Event
+from stepwell.sdk.outgoing import Sendable
+from stepwell.sdk.schema import Event, MinimalEvent
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
 from stepwell.wire.function_config import composite_id
 
 T = TypeVar("T")
+E = TypeVar("E")
+D = TypeVar("D", bound=ObjectLike)
 Args = TypeVarTuple("Args")
 
 _IDS = codec_of(list[str])
@@ -83,7 +87,7 @@ class StepSync:
         return self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
 
     def send_event(
-        self, step_id: str, events: Event | list[Event], *, name: str | None = None
+        self, step_id: str, events: Sendable | Iterable[Sendable], *, name: str | None = None
     ) -> list[str]:
         """Send events once; returns their ids in order. Tried again, it sends the same events."""
 
@@ -104,38 +108,109 @@ class StepSync:
         """Go on at an instant; at once if it is past."""
         self._call.perform(ask.sleep_until(step_id, name, until))
 
+    @overload
     def wait_for_event(
         self,
         step_id: str,
         *,
         event: str,
+        if_exp: str | None = ...,
+        timeout: Duration,
+        match: str | None = ...,
+        name: str | None = ...,
+    ) -> Event | None: ...
+
+    @overload
+    def wait_for_event(
+        self,
+        step_id: str,
+        *,
+        event: EventSource[E, object],
+        if_exp: str | None = ...,
+        timeout: Duration,
+        match: str | None = ...,
+        name: str | None = ...,
+    ) -> E | None: ...
+
+    def wait_for_event(
+        self,
+        step_id: str,
+        *,
+        event: str | EventSource[Any, Any],
         if_exp: str | None = None,
         timeout: Duration,
         match: str | None = None,
         name: str | None = None,
-    ) -> Event | None:
+    ) -> Any:
         """Go on when an event arrives, or with None when time ran out.
 
-        `if_exp` is a condition in CEL over `event`, which started the function, and `async`, which
-        arrives; `match="data.id"` is short for the two being equal there.
+        `event` is a name, or an event type: then the result is typed, and StepError is raised for
+        an event that does not fit. `if_exp` is a condition in CEL over `event`, which started the
+        function, and `async`, which arrives; `match="data.id"` is short for the two being equal
+        there.
         """
-        asked = ask.wait_for_event(step_id, name, event, if_exp, match, timeout)
-        return ask.awaited_event(self._call.perform(asked))
+        schemas = self._client.schemas
+        asked = ask.wait_for_event(step_id, name, event, if_exp, match, timeout, schemas)
+        found = self._call.perform(asked)
+        return ask.awaited_event(step_id, found, event, schemas)
+
+    @overload
+    def invoke(
+        self,
+        step_id: str,
+        *,
+        function: Function[T, D],
+        data: D | MinimalEvent[D],
+        timeout: Duration | None = ...,
+        v: str | None = ...,
+        user: Mapping[str, object] | None = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    @overload
+    def invoke(
+        self,
+        step_id: str,
+        *,
+        function: Function[T, Mapping[str, object]],
+        data: Mapping[str, object] | MinimalEvent[Mapping[str, object]] | None = ...,
+        timeout: Duration | None = ...,
+        v: str | None = ...,
+        user: Mapping[str, object] | None = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    @overload
+    def invoke(
+        self,
+        step_id: str,
+        *,
+        function: Function[T, NoData],
+        data: None = ...,
+        timeout: Duration | None = ...,
+        v: str | None = ...,
+        user: Mapping[str, object] | None = ...,
+        name: str | None = ...,
+    ) -> T: ...
 
     def invoke(
         self,
         step_id: str,
         *,
-        function: Function[T],
-        data: Mapping[str, object] | None = None,
+        function: Function[Any, Any],
+        data: object = None,
         timeout: Duration | None = None,
         v: str | None = None,
+        user: Mapping[str, object] | None = None,
         name: str | None = None,
-    ) -> T:
-        """Run another function and wait for its result. If it fails, StepError is raised here."""
-        asked = ask.invoke(step_id, name, function.id, data, timeout, v)
-        found: T = function.codec.decode(self._call.perform(asked))
-        return found
+    ) -> Any:
+        """Run another function and wait for its result. If it fails, StepError is raised here.
+
+        `data` is what the function's triggers take; `v` and `user` go with it, or all of them as a
+        `MinimalEvent`.
+        """
+        asked = ask.invoke(step_id, name, function.id, data, timeout, v, user)
+        return function.codec.decode(self._call.perform(asked))
 
     def invoke_by_id(
         self,
@@ -143,14 +218,15 @@ class StepSync:
         *,
         app_id: str | None = None,
         function_id: str,
-        data: Mapping[str, object] | None = None,
+        data: Mapping[str, object] | MinimalEvent[Any] | None = None,
         timeout: Duration | None = None,
         v: str | None = None,
+        user: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> object:
         """Run a function of any app, by default this one, and wait for its result."""
         target = composite_id(app_id or self._client.app_id, function_id)
-        asked = ask.invoke(step_id, name, target, data, timeout, v)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
         return codec_of(object).decode(self._call.perform(asked))
 
     def wait_for_signal(

@@ -10,21 +10,23 @@ import re
 import warnings
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
 from stepwell.sdk.codec import CodecError, encode_any
 from stepwell.sdk.declaration import Duration, duration_ms
 from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
+from stepwell.sdk.events.incoming import read_awaited
+from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
 from stepwell.sdk.execution.identity import StepName
 from stepwell.sdk.execution.replay import Ask
 from stepwell.sdk.execution.suspension import INSIDE_STEP
-from stepwell.sdk.schema import Event, event_from_wire
+from stepwell.sdk.schema import Event, MinimalEvent, event_from_json
 from stepwell.sdk.step import option
 from stepwell.wire import limit
 from stepwell.wire.duration import format_duration
-from stepwell.wire.event import decode_event
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, ulid_time_ms
 from stepwell.wire.operation import PARALLEL_RACE
 
@@ -140,14 +142,23 @@ def sleep_until(step_id: str, name: str | None, until: object) -> Ask:
 def wait_for_event(
     step_id: str,
     name: str | None,
-    event: str,
+    source: str | EventSource[Any, Any],
     if_exp: str | None,
     match: str | None,
     timeout: Duration,
+    schemas: EventSchemas | None = None,
 ) -> Ask:
     """Until an event arrives."""
+    try:
+        event = name_of_source(source)
+    except TypeError as error:
+        raise ConfigurationError(f'step "{step_id}": event: {error}') from None
     if not event:
         raise ConfigurationError(f'step "{step_id}": event is empty: name the event to wait for')
+    if schemas is not None and isinstance(source, str):
+        problem = schemas.problem_of_listening(event)
+        if problem is not None:
+            raise ConfigurationError(f'step "{step_id}": {problem}')
     conditions = [if_exp] if if_exp else []
     if match:
         conditions.insert(0, f"event.{match} == async.{match}")
@@ -159,9 +170,22 @@ def wait_for_event(
     )
 
 
-def awaited_event(data: msgspec.Raw) -> Event | None:
-    """What a wait for an event gave; None if time ran out."""
-    return None if bytes(data) == _NULL else event_from_wire(decode_event(data))
+def awaited_event(
+    step_id: str,
+    data: msgspec.Raw,
+    source: str | EventSource[Any, Any],
+    schemas: EventSchemas | None,
+) -> Any:
+    """What a wait for an event gave, typed if its type is known; None if time ran out.
+
+    Raises StepError for an event that does not fit (E-113).
+    """
+    kind = None if isinstance(source, str) else kind_of(source)
+    return read_awaited(step_id, _event_in(data), kind, schemas)
+
+
+def _event_in(data: msgspec.Raw) -> Event | None:
+    return None if bytes(data) == _NULL else event_from_json(data)
 
 
 def wait_for_signal(
@@ -191,17 +215,27 @@ def invoke(
     step_id: str,
     name: str | None,
     function_id: str,
-    data: Mapping[str, object] | None,
+    data: object,
     timeout: Duration | None,
     v: str | None,
+    user: Mapping[str, object] | None = None,
 ) -> Ask:
-    """Another function's run."""
+    """Another function's run. `data` may be a whole payload, with `v` and `user` of its own."""
+    if isinstance(data, MinimalEvent):
+        whole = cast(Any, data)
+        data, v, user = whole.data, v or whole.v, user or whole.user
     try:
         payload = encode_any({} if data is None else data)
+        about = None if user is None else encode_any(user)
     except CodecError as error:
         raise ConfigurationError(f'step "{step_id}": data: {error}') from None
+    if bytes(payload)[:1] != b"{":
+        raise ConfigurationError(
+            f'step "{step_id}": data: {type(data).__name__} is no object; wrap it, as in'
+            " {'value': ...}"
+        )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
-    return _ask(step_id, name, option.invoke(function_id, payload, text, v))
+    return _ask(step_id, name, option.invoke(function_id, payload, text, v, about))
 
 
 def fetch(

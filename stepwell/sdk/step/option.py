@@ -72,7 +72,13 @@ def wait_for_signal(signal: str, timeout: str, conflict: Literal["fail", "replac
     return build
 
 
-def invoke(function_id: str, data: msgspec.Raw, timeout: str, v: str | None) -> Builder:
+def invoke(
+    function_id: str,
+    data: msgspec.Raw,
+    timeout: str,
+    v: str | None,
+    user: msgspec.Raw | None = None,
+) -> Builder:
     """Another function's run, whose result is the step's."""
 
     def build(met: Met) -> Operation:
@@ -86,6 +92,7 @@ def invoke(function_id: str, data: msgspec.Raw, timeout: str, v: str | None) -> 
             data=data,
             timeout=timeout,
             v=v,
+            user=user,
         )
 
     return build

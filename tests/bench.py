@@ -24,6 +24,7 @@ from stepwell.server.engine.row import (
     EventRow,
     FunctionRow,
     Item,
+    Lease,
     Run,
     RunStatus,
     Step,
@@ -111,6 +112,7 @@ class Bench:
     records: list[fact.Record] = field(default_factory=list[fact.Record])
     actions: list[Action] = field(default_factory=list[Action])
     looks: int = 0
+    next_due_ms: int | None = None
 
     def __post_init__(self) -> None:
         self.catalog = self.store.catalog()
@@ -241,6 +243,17 @@ class Bench:
 
     def item(self, run_id: str, key: str = "") -> Item | None:
         return self.store.disk.items.get((run_id, key))
+
+    def lease(self, run_id: str, key: str = "") -> Lease | None:
+        return next((le for le in self.reader.leases(run_id) if le.key == key), None)
+
+    def holds(self, job: Job) -> bool:
+        """Whether the lease of a job still stands."""
+        lease = self.lease(job.lease.run_id, job.lease.key)
+        return lease is not None and lease.id == job.lease.id
+
+    def leases(self) -> list[Lease]:
+        return [lease for run in self.runs() for lease in self.reader.leases(run.id)]
 
     def items(self, run_id: str) -> dict[str, Item]:
         return {item.key: item for item in self.reader.items(run_id)}

@@ -155,7 +155,7 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
         if draft.has_ended(run.id):
             return
     if report.retried:
-        draft.change(report.run)
+        draft.change(_without_the_dead(draft, report.run))
         return
     conclude = _conclude_discovery if item.key == MAIN else _conclude_step
     draft.change(conclude(draft, report))

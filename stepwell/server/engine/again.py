@@ -43,6 +43,7 @@ def try_apart(
             queue=run.app,
             attempt=item.attempt + 1,
             target=step_id,
+            detail=since(draft.now),
         )
     )
 

@@ -15,6 +15,8 @@ from stepwell.wire.operation import PARALLEL_WAIT, Operation, StepError, StepFai
 
 def step_error(draft: Draft, report: Report, operation: StepError) -> None:
     """One attempt of a step failed."""
+    if report.is_met(draft, operation):
+        return
     listing = draft.view.catalog.listing(report.run.function)
     attempts = 1 if listing is None else listing.attempts_max
     if report.no_retry or report.item.attempt + 1 >= attempts:

@@ -1,8 +1,9 @@
 """Serve functions as an ASGI application: mount it anywhere, or run it by itself.
 
     app = stepwell.asgi.serve(client, [function])
+    stepwell.asgi.serve_app(client, [function])  # blocks, at http://127.0.0.1:8000/api/inngest
 
-Sources: features F-22, F-30, F-31, E.1, E.2 (edge).
+Sources: features F-22, F-30, F-31, E.1, E.2 (edge, Bun).
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,9 @@ from typing import Any
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
-from stepwell.sdk.serve.asgi import AsgiEndpoint
+from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "asgi"
@@ -53,3 +55,41 @@ def serve(
             trust_proxy=trust_proxy,
         )
     )
+
+
+def serve_app(
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    **options: Any,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, until the process is stopped.
+
+    Args:
+        client: The app.
+        functions: Its functions, of either colour.
+        host: The address to listen at; "0.0.0.0" for all of the machine's.
+        port: The port to listen at.
+        options: Those of `serve`.
+
+    Needs uvicorn. Other paths are answered with 404.
+    """
+    import uvicorn  # noqa: PLC0415 - who only mounts the application needs no server
+
+    endpoint = serve(client, functions, **options)
+    uvicorn.run(_AtOnePath(endpoint, endpoint.path or SERVE_PATH_DEFAULT), host=host, port=port)
+
+
+class _AtOnePath:
+    """The endpoint at its path, and nothing elsewhere."""
+
+    def __init__(self, endpoint: AsgiEndpoint, path: str) -> None:
+        self._endpoint = endpoint
+        self._path = path
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == self._path:
+            return await self._endpoint(scope, receive, send)
+        await send({"type": "http.response.start", "status": 404, "headers": []})
+        return await send({"type": "http.response.body", "body": b"Not found"})

@@ -143,12 +143,17 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "flask": ("flask", "werkzeug"),
     "quart": ("quart", "werkzeug"),
     "django": ("django", "asgiref"),
+    "google_cloud": ("flask",),
+    "asgi": ("uvicorn",),
 }
+# Doors that are made of another one.
+DOORS_ON_DOORS = {"vercel": ("http_server",)}
 
 
 def door(name: str) -> Layer:
     """The layer of a framework's file."""
-    return Layer(DOOR_INSIDE, FRAMEWORKS.get(name, (name,)))
+    inside = (*DOOR_INSIDE, *DOORS_ON_DOORS.get(name, ()))
+    return Layer(inside, FRAMEWORKS.get(name, (name,)))
 
 
 PURE = (
@@ -179,4 +184,6 @@ PURE = (
 PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_python", "cronsim")
 
 # Imports inside functions: (module, imported), each with the optional dependency that explains it.
-LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset()
+LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
+    {("stepwell.asgi", "uvicorn")}  # only who wants a server of one line needs one
+)

@@ -27,6 +27,11 @@ class AsgiEndpoint:
         self._handler = handler
         self._raw = raw
 
+    @property
+    def path(self) -> str | None:
+        """The path it was told to live at, by argument or environment."""
+        return self._handler.serve_path
+
     def __iter__(self) -> Iterator["AsgiEndpoint"]:
         """For endpoint files: `GET, POST, PUT = serve(...)`."""
         return iter((self, self, self))

@@ -1,0 +1,85 @@
+"""Serve functions in an Azure function app (the Python model with decorators, version 2).
+
+    app = azure.functions.FunctionApp()
+    stepwell.azure.serve(app, client, [function])
+
+Sources: features E.2 (Azure Functions), E.4.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from azure import functions as azure_functions
+
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.settings import Streaming
+
+FRAMEWORK = "azure-functions"
+ROUTE_PREFIX = "/api/"
+"""What Azure puts before every route, unless `host.json` says otherwise."""
+
+
+def serve(
+    app: azure_functions.FunctionApp | azure_functions.Blueprint,
+    client: Inngest,
+    functions: Iterable[Function[Any] | None],
+    *,
+    enable_unauthed_sync: bool | None = None,
+    public_path: str | None = None,
+    serve_origin: str | None = None,
+    serve_path: str | None = None,
+    trust_proxy: bool | None = None,
+) -> None:
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a function app.
+
+    The arguments are those of `stepwell.asgi.serve`; Azure hands on an answer as a whole. Azure
+    puts `/api` before every route: for a `serve_path` without it, set `routePrefix` to "" in
+    `host.json`. Nobody needs a function key: calls are signed.
+    """
+    handler = ServeHandler(
+        client,
+        functions,
+        framework=FRAMEWORK,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        streaming=Streaming.DISABLE,
+        trust_proxy=trust_proxy,
+    )
+
+    async def inngest_api(req: azure_functions.HttpRequest) -> azure_functions.HttpResponse:
+        response = await handler.handle(request_from(req))
+        assert isinstance(response, ServeResponse), "this door does not stream"
+        return azure_functions.HttpResponse(
+            response.body, status_code=response.status, headers=dict(response.headers)
+        )
+
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    registered = app.route(
+        route=path.removeprefix(ROUTE_PREFIX).lstrip("/"),
+        methods=["GET", "POST", "PUT"],
+        auth_level=azure_functions.AuthLevel.ANONYMOUS,
+    )(inngest_api)
+    name = re.sub(r"[^A-Za-z0-9_-]", "-", client.app_id)
+    app.function_name(f"inngest_api_{name}")(registered)
+
+
+def request_from(req: azure_functions.HttpRequest) -> ServeRequest:
+    """A request of an Azure function as the serve handler takes it."""
+    parts = urlsplit(req.url)
+    return ServeRequest(
+        method=req.method,
+        # Azure's path is meant for display: it has its letters decoded.
+        url=f"{parts.scheme}://{parts.netloc}{quote(parts.path, safe='/%')}",
+        headers=read_headers(cast(Mapping[str, str], req.headers).items()),
+        query=dict(req.params),
+        body=req.get_body(),
+        raw=req,
+    )

@@ -51,9 +51,13 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.function import Function
+from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
+from stepwell.sdk.middleware.inject import dependency_injection_middleware
+from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
+from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
+from stepwell.sdk.middleware.validation import ValidationMiddleware
 from stepwell.sdk.option import (
     Batch,
     Cancel,
@@ -110,6 +114,10 @@ __all__ = [
     "TriggerCron",
     "TriggerEvent",
     # Ours, beyond them.
+    "BaseMiddleware",
+    "InngestMiddleware",
+    "StepInfo",
+    "dependency_injection_middleware",
     "SendResult",
     "AsyncUnsupportedError",
     "BodyInvalidError",
@@ -151,6 +159,7 @@ __all__ = [
     "URLInvalidError",
     "TriggerInvoke",
     "UnknownError",
+    "ValidationMiddleware",
     "event_type",
     "__version__",
 ]

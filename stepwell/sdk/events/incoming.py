@@ -5,7 +5,7 @@ takes nothing else; otherwise the client's schemas judge, and the handler's own 
 it gets. Sources: features E-30, E-110 to E-113.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -69,7 +69,7 @@ class Intake:
         if self._typed:
             return self._read_typed(event)
         if schemas is not None:
-            event = self._judged(event, schemas)
+            event = self.judge(event, schemas)
         return _first_fitting(self._asked, event) if self._asked else event
 
     def _read_typed(self, event: Event) -> Any:
@@ -87,7 +87,8 @@ class Intake:
             return event
         raise Disallowed(f"Event not found in triggers: {event.name}")
 
-    def _judged(self, event: Event, schemas: EventSchemas) -> Event:
+    def judge(self, event: Event, schemas: EventSchemas) -> Event:
+        """The event as schemas want it; an invocation must fit a trigger. Raises Unfit."""
         if event.name != FUNCTION_INVOKED:
             return judged(event, schemas)
         names = [kind.name for kind in self._kinds if not is_internal_event(kind.name)]
@@ -107,19 +108,32 @@ def judged(event: Event, schemas: EventSchemas, name: str | None = None) -> Even
 
     With `name`, as if that were its name. What the server added to the data stays.
     """
-    data = cast("dict[str, Any]", event.data)
-    user = None if event.user is None else encode_json(event.user)
+    data: object = event.data
+    user = None if event.user is None else _body("user", event.user)
     if user == b"{}":
         user = None  # servers send one where there was none
-    parts = Parts(name or event.name, encode_json(data), user, event.id, event.ts, event.v)
+    parts = Parts(name or event.name, _body("data", data), user, event.id, event.ts, event.v)
     found = schemas.judge(parts)
     update: dict[str, Any] = {}
     if found.data is not None:
-        kept = {"_inngest": data["_inngest"]} if "_inngest" in data else {}
-        update["data"] = {**found.data, **kept}
+        update["data"] = {**found.data, **_kept(data)}
     if found.user is not None:
         update["user"] = found.user
     return event.model_copy(update=update) if update else event
+
+
+def _body(field: str, value: object) -> bytes:
+    try:
+        return encode_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unfit([(field, str(error))]) from None
+
+
+def _kept(data: object) -> dict[str, Any]:
+    """What the server added to the data, which no schema knows."""
+    if not isinstance(data, Mapping) or "_inngest" not in data:
+        return {}
+    return {"_inngest": cast("Mapping[str, Any]", data)["_inngest"]}
 
 
 def sentence(name: str, error: Unfit) -> str:

@@ -68,6 +68,12 @@ class EventSchemas:
     def __repr__(self) -> str:
         return f"EventSchemas({', '.join(self.own)})"
 
+    def with_rules(self, *, unknown: Rule, schemaless: Rule) -> "EventSchemas":
+        """The same definitions under other rules; for a middleware that judges by its own."""
+        other = EventSchemas(validate=self.validate, unknown=unknown, schemaless=schemaless)
+        other._events = self._events
+        return other
+
     # Declaring
 
     def from_record(self, record: Mapping[str, Any] | type) -> Self:

@@ -21,6 +21,7 @@ from stepwell.sdk.delivery import EventPort, HttpEventPort
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.chain import Chain
+from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.net import (
     TIMEOUT_SECONDS_DEFAULT,
@@ -106,7 +107,7 @@ class Inngest(Declarer):
             raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
         self.app_id = app_id
         self.logger: Logger = logger or logging.getLogger("stepwell")
-        self.middleware: list[MiddlewareFactory] = list(middleware or [])
+        self.middleware: list[MiddlewareFactory] = []
         self.serializer = serializer
         self.schemas = schemas
         self.checkpointing = checkpointing is not False
@@ -132,6 +133,7 @@ class Inngest(Declarer):
         self._event_port: EventPort | None = None
         self._told_event_port: EventPort | None = None
         self._api: ServerApi | None = None
+        self.middleware = enrolled(middleware or [], self, None)
 
     def __repr__(self) -> str:
         return f"<Inngest {self.app_id}>"
@@ -174,8 +176,8 @@ class Inngest(Declarer):
         self.logger = logger
 
     def add_middleware(self, middleware: MiddlewareFactory) -> None:
-        """Add a middleware class or factory, inside those already there."""
-        self.middleware = [*self.middleware, middleware]
+        """Add a middleware class or factory, inside those already there; its `init` runs now."""
+        self.middleware = [*self.middleware, *enrolled([middleware], self, None)]
 
     @property
     def is_production(self) -> bool:

@@ -96,6 +96,7 @@ def into_sent(found: object, result: SendEventsResult) -> None:
 
 
 def only(given: Mapping[str, object], *names: str) -> None:
+    """Refuse what no hook of this kind may change. Raises ConfigurationError."""
     unknown = [name for name in given if name not in names]
     if unknown:
         raise ConfigurationError(

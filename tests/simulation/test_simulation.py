@@ -14,6 +14,8 @@ from random import Random
 
 import pytest
 
+from stepwell.server.store.port import Store
+from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.faults import Fault
 from stepwell.testing.simulate import (
     Broken,
@@ -87,6 +89,27 @@ def test_a_world_without_any_action_comes_to_its_end(seed: int) -> None:
 def test_a_year_of_sleeps(seed: int) -> None:
     told = live_through(seed, Options(pace="long", poll_ms=86_400_000, events=6, meddling=2))
     assert sum(told.runs.values()) > 0
+
+
+class SqliteGround:
+    """Rows in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "world.db"
+
+    def open(self) -> Store:
+        return SqliteStore(self.path, durability="relaxed")
+
+
+@pytest.mark.parametrize("first", range(0, 40, 10))
+def test_worlds_on_sqlite_are_the_same_worlds(first: int, tmp_path: Path) -> None:
+    """Both stores, told the same, come to the same rows in the same order."""
+    for seed in range(first, first + 10):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        assert live_through(seed, None, lambda here=folder: SqliteGround(here)) == live_through(
+            seed
+        )
 
 
 def test_searching_on() -> None:

@@ -24,6 +24,7 @@ from stepwell.server.config import DATABASE_NAME, ServerConfig
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
+from stepwell.server.engine.action import Topic
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.server.gateway.connect_driver import ConnectDriver
@@ -76,6 +77,9 @@ class Server:
             raise
         self.deps = ApiDeps(
             self.node.ledger, self.node.reader, self.node.clock, config, self._reach
+        )
+        self.node.performer.subscribe(
+            Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
         self._pool = HttpPool()
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
@@ -163,6 +167,7 @@ class Server:
         await self.node.dispatcher.close(self._grace_s)
         await self.gateway.stop()
         await self._listener.stop()
+        self.deps.ends.release()
         self._http.should_exit = True
         if self._serving is not None:
             await self._serving

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 
 from stepwell.server.api.access import Access
+from stepwell.server.api.run_watch import RunWatch
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import Ledger
@@ -20,7 +21,7 @@ def _nothing(app: AppRow) -> None:
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
     """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
-    registered, after its commit."""
+    registered, after its commit; `ends` wakes requests that wait for a run."""
 
     ledger: Ledger
     reader: Reader
@@ -28,6 +29,7 @@ class ApiDeps:
     config: ServerConfig
     on_app: Callable[[AppRow], None] = _nothing
     entropy: Callable[[int], bytes] = token_bytes
+    ends: RunWatch = field(default_factory=RunWatch)
     access: Access = field(init=False)
 
     def __post_init__(self) -> None:

@@ -36,6 +36,21 @@ def limit(query: QueryParams, default: int, most: int) -> int:
     return min(count or default, most)
 
 
+def seconds(query: QueryParams, name: str, most: float) -> float:
+    """A length of time in seconds, at most so many; 0 if it is not asked for."""
+    text = query.get(name, "")
+    if not text:
+        return 0.0
+    try:
+        asked = float(text)
+    except ValueError:
+        asked = -1.0
+    if not 0 <= asked < float("inf"):
+        fix = f"write a number of seconds, at most {most:g}"
+        raise Problem(400, f"Invalid {name} query parameter: {text!r}; {fix}")
+    return min(asked, most)
+
+
 def statuses(query: QueryParams) -> tuple[RunStatus, ...]:
     """Run statuses by their words, whatever their case; `queued` is `scheduled`."""
     found: list[RunStatus] = []

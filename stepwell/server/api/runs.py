@@ -21,6 +21,7 @@ from stepwell.wire.duration import format_instant
 
 RUNS_DEFAULT = 40
 RUNS_MAX = 200
+WAIT_SECONDS_MAX = 60.0
 
 _JOB_KINDS = {
     ItemKind.CALL: "edge",
@@ -42,8 +43,14 @@ class _Job(msgspec.Struct):
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs/{id}`."""
-    return enveloped(object_of(deps, known_run(deps, request)), deps.clock.now_ms())
+    """`GET /v1/runs/{id}`; with `wait` answers when the run has ended, or after so many seconds."""
+    run = known_run(deps, request)
+    seconds = query_text.seconds(request.query_params, "wait", WAIT_SECONDS_MAX)
+    if seconds and not run.ended:
+        # Nothing lies between looking and listening: an end that was not seen will be heard.
+        await deps.ends.until(run.id, seconds)
+        run = known_run(deps, request)
+    return enveloped(object_of(deps, run), deps.clock.now_ms())
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:

@@ -145,6 +145,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "django": ("django", "asgiref"),
     "google_cloud": ("flask",),
     "asgi": ("uvicorn",),
+    "encryption": ("nacl",),
 }
 # Doors that are made of another one.
 DOORS_ON_DOORS = {"vercel": ("http_server",)}

@@ -26,7 +26,7 @@ from stepwell.sdk.execution.call import (
     ordinary,
     output_of,
     overridden,
-    report_of,
+    told_input,
 )
 from stepwell.sdk.execution.pool import in_thread, steps
 from stepwell.sdk.execution.port import Hooks
@@ -106,8 +106,11 @@ class AsyncCall(TaskedCall):
     async def _last_hooks(self, hooks: Hooks) -> None:
         try:
             await hooks.after_execution()
-            if self.lone is not None:
-                await hooks.transform_output(report_of(self.lone))
+            reports = self.shown_reports()
+            for report in reports:
+                if report is not None:
+                    await hooks.transform_output(report)
+            self.rewrite_reports(reports)
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self.answer = self.broke(error)
 
@@ -221,9 +224,11 @@ class AsyncCall(TaskedCall):
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
             await self._end_with(met, problem, began_ns, given)
-        if self.hooks is not None:
-            data = await self._transformed(self.hooks, met, data, began_ns, given)
-        await self._keep(self.ran(met, data, began_ns, arguments(given)))
+        if self.hooks is None:
+            told = arguments(given)
+        else:
+            data, told = await self._transformed(self.hooks, met, data, began_ns, given)
+        await self._keep(self.ran(met, data, began_ns, told))
         return value
 
     async def _wrapped(
@@ -244,8 +249,8 @@ class AsyncCall(TaskedCall):
 
     async def _transformed(
         self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
-    ) -> msgspec.Raw:
-        """A step's result after middleware saw it."""
+    ) -> tuple[msgspec.Raw, msgspec.Raw | None]:
+        """A step's result and arguments after middleware saw them."""
         result = output_of(met, data, given)
         try:
             if self._save is None:
@@ -254,7 +259,7 @@ class AsyncCall(TaskedCall):
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self._abort(error)
         try:
-            return changed(result)
+            return changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
             await self._end_with(met, error, began_ns, given)
 
@@ -279,6 +284,7 @@ class AsyncCall(TaskedCall):
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
     ) -> NoReturn:
         """End the call with a step that failed."""
+        told = arguments(given)
         if self.hooks is not None:
             result = error_of(met, error, given, final=self.is_final(error))
             try:
@@ -286,8 +292,8 @@ class AsyncCall(TaskedCall):
                 await self.hooks.transform_output(result)
             except Exception as raised:  # noqa: BLE001 - hooks are user code
                 self._abort(raised)
-            error = result.error or error
-        await self._finish(*self.failed(met, error, began_ns, arguments(given)))
+            error, told = result.error or error, told_input(result)
+        await self._finish(*self.failed(met, error, began_ns, told))
 
 
 async def _called(

@@ -27,7 +27,7 @@ from stepwell.sdk.execution.call import (
     ordinary,
     output_of,
     overridden,
-    report_of,
+    told_input,
 )
 from stepwell.sdk.execution.memo import Known, KnownFailure
 from stepwell.sdk.execution.port import Hooks
@@ -116,8 +116,11 @@ class SyncCall(Call):
     def _last_hooks(self, hooks: Hooks) -> None:
         try:
             hooks.after_execution_sync()
-            if self.lone is not None:
-                hooks.transform_output_sync(report_of(self.lone))
+            reports = self.shown_reports()
+            for report in reports:
+                if report is not None:
+                    hooks.transform_output_sync(report)
+            self.rewrite_reports(reports)
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self.answer = self.broke(error)
 
@@ -218,9 +221,11 @@ class SyncCall(Call):
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
             self._end_with(met, problem, began_ns, given)
-        if self.hooks is not None:
-            data = self._transformed(self.hooks, met, data, began_ns, given)
-        self._keep(self.ran(met, data, began_ns, arguments(given)))
+        if self.hooks is None:
+            told = arguments(given)
+        else:
+            data, told = self._transformed(self.hooks, met, data, began_ns, given)
+        self._keep(self.ran(met, data, began_ns, told))
         return value
 
     def _called(self, met: Met, handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
@@ -239,8 +244,8 @@ class SyncCall(Call):
 
     def _transformed(
         self, hooks: Hooks, met: Met, data: msgspec.Raw, began_ns: int, given: tuple[Any, ...]
-    ) -> msgspec.Raw:
-        """A step's result after middleware saw it."""
+    ) -> tuple[msgspec.Raw, msgspec.Raw | None]:
+        """A step's result and arguments after middleware saw them."""
         result = output_of(met, data, given)
         try:
             if self._save is None:
@@ -249,7 +254,7 @@ class SyncCall(Call):
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self._abort(error)
         try:
-            return changed(result)
+            return changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
             self._end_with(met, error, began_ns, given)
 
@@ -271,6 +276,7 @@ class SyncCall(Call):
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
     ) -> NoReturn:
         """End the call with a step that failed."""
+        told = arguments(given)
         if self.hooks is not None:
             result = error_of(met, error, given, final=self.is_final(error))
             try:
@@ -278,8 +284,8 @@ class SyncCall(Call):
                 self.hooks.transform_output_sync(result)
             except Exception as raised:  # noqa: BLE001 - hooks are user code
                 self._abort(raised)
-            error = result.error or error
-        operation, retry_after = self.failed(met, error, began_ns, arguments(given))
+            error, told = result.error or error, told_input(result)
+        operation, retry_after = self.failed(met, error, began_ns, told)
         self.answer = outcome.reported((operation,), retry_after)
         raise Suspended from None
 

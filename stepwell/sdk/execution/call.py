@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -59,7 +59,7 @@ from stepwell.sdk.serializer import Serializer
 from stepwell.wire import limit
 from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure
-from stepwell.wire.operation import Operation, StepFailed, StepRun, Timing
+from stepwell.wire.operation import InvokeFunction, Operation, StepFailed, StepRun, Timing
 from stepwell.wire.operation import StepError as StepErrorOperation
 
 Pause: TypeAlias = Callable[[], bool]
@@ -100,8 +100,8 @@ class Call:
         self.fresh = not self.memos.any_unseen
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks
-        self.lone: Operation | None = None
-        """What the answer reports, if that is one step of the server's."""
+        self._reports: tuple[Operation, ...] = ()
+        """What the answer reports, if those are steps of the server's, or plans."""
         self._output = output
         self._serializer = serializer
         self._tell = tell
@@ -219,8 +219,7 @@ class Call:
             return
         if isinstance(verdict, Report):
             self.answer = outcome.reported(verdict.operations)
-            if len(verdict.operations) == 1:
-                self.lone = verdict.operations[0]
+            self._reports = verdict.operations
             return
         found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX]) or "none"
         error = StepUnexpectedError(
@@ -228,6 +227,24 @@ class Call:
             " function changed while runs were under way?"
         )
         self.answer = self.broke(error)
+
+    def shown_reports(self) -> list[TransformOutputResult | None]:
+        """What is reported as middleware is to see it: one step alone, and all invocations."""
+        alone = len(self._reports) == 1
+        return [
+            report_of(operation) if alone or isinstance(operation, InvokeFunction) else None
+            for operation in self._reports
+        ]
+
+    def rewrite_reports(self, seen: Sequence[TransformOutputResult | None]) -> None:
+        """Report what middleware made of that. Raises CodecError for data that is no JSON."""
+        pairs = zip(self._reports, seen, strict=True)
+        made = tuple(
+            operation if result is None else invoked(operation, result)
+            for operation, result in pairs
+        )
+        if made != self._reports:
+            self.answer = outcome.reported(made)
 
     def doubt(self) -> None:
         """Warn, once a call, if there are new steps although known ones were not met (E-161)."""
@@ -331,8 +348,24 @@ def _info(met: Met, given: tuple[Any, ...]) -> TransformOutputStepInfo:
 
 def report_of(operation: Operation) -> TransformOutputResult:
     """A step that the server does, as middleware sees it: without an output."""
-    info = TransformOutputStepInfo(operation.userland.id, operation.op, None)
+    options: dict[str, object] | None = None
+    if isinstance(operation, InvokeFunction):
+        payload = {"data": PLAIN.decode(operation.data)}
+        options = {"function_id": operation.function_id, "payload": payload}
+    info = TransformOutputStepInfo(operation.userland.id, operation.op, options)
     return TransformOutputResult(None, UNSPECIFIED, info)
+
+
+def invoked(operation: Operation, result: TransformOutputResult) -> Operation:
+    """An invocation with the data middleware wants it to have; others as they are."""
+    options = None if result.step is None else result.step.opts
+    if options is None or not isinstance(operation, InvokeFunction):
+        return operation
+    payload = options.get("payload")
+    if not isinstance(payload, dict) or "data" not in payload:
+        return operation
+    data = PLAIN.encode(cast(dict[str, object], payload)["data"])
+    return msgspec.structs.replace(operation, data=data)
 
 
 def changed(result: TransformOutputResult) -> msgspec.Raw:
@@ -340,6 +373,13 @@ def changed(result: TransformOutputResult) -> msgspec.Raw:
     if result.error is not None:
         raise result.error
     return PLAIN.encode(result.output)
+
+
+def told_input(result: TransformOutputResult) -> msgspec.Raw | None:
+    """A step's arguments as the server is told them, after middleware saw them."""
+    told = None if result.step is None or result.step.opts is None else result.step.opts
+    given = None if told is None else told.get("input")
+    return arguments(tuple(cast(list[object], given))) if isinstance(given, list) else None
 
 
 def retry_after(error: BaseException) -> dt.timedelta | dt.datetime | None:

@@ -1,0 +1,233 @@
+"""End-to-end encryption, and that the official package and ours read each other (C.11, B-76)."""
+
+import json
+import secrets
+from typing import Any
+
+import inngest
+import inngest_encryption
+import pytest
+
+from stepwell.encryption import Cipher, DecryptionError, EncryptionMiddleware, is_encrypted
+from stepwell.sdk.client import Inngest
+from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.middleware.memos import StepMemos
+from stepwell.sdk.middleware.result import TransformOutputResult, TransformOutputStepInfo
+from stepwell.sdk.schema import Event
+from tests.replay.stage import Client, Stage
+
+KEYS = ["a passphrase", secrets.token_hex(32).encode()]
+
+
+class Port:
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def deliver(self, batch: EventBatch) -> Delivery:
+        return self.deliver_sync(batch)
+
+    def deliver_sync(self, batch: EventBatch) -> Delivery:
+        self.sent += json.loads(batch.body)
+        return Delivery(200, ("id",) * batch.count)
+
+
+async def handler(ctx: Context[Any]) -> Any:
+    async def work(given: str) -> dict[str, str]:
+        return {"secret": given}
+
+    first = await ctx.step.run("a", work, "classified")
+    other = await ctx.step.invoke_by_id(
+        "call", function_id="other", data={"encrypted": {"pin": "classified"}, "open": 1}
+    )
+    return [first, other, ctx.event.data]
+
+
+def handler_sync(ctx: ContextSync[Any]) -> Any:
+    first = ctx.step.run("a", lambda given: {"secret": given}, "classified")
+    other = ctx.step.invoke_by_id(
+        "call", function_id="other", data={"encrypted": {"pin": "classified"}, "open": 1}
+    )
+    return [first, other, ctx.event.data]
+
+
+@pytest.mark.parametrize("work", [handler, handler_sync])
+@pytest.mark.parametrize("key", KEYS)
+async def test_nothing_secret_leaves_and_everything_comes_back(work: Any, key: Any) -> None:
+    cipher = Cipher(key)
+    event = {"name": "x", "data": {"open": 1, "encrypted": cipher.encrypt({"pin": "classified"})}}
+    client = Client(middleware=[EncryptionMiddleware.factory(key)])
+    stage = Stage(work, client=client, event=event)
+
+    answer = await stage.call()
+    assert b"classified" not in bytes(answer.body)
+    stage.settle(stage.operations(answer)[0])
+    answer = await stage.call()
+    assert b"classified" not in bytes(answer.body)
+    [invocation] = stage.operations(answer)
+    told = json.loads(bytes(invocation.data))  # type: ignore[attr-defined]
+    assert told["open"] == 1
+    assert cipher.decrypt(told["encrypted"]) == {"pin": "classified"}
+    stage.keep(invocation.id, stage_memo(cipher.encrypt("answered")))
+    answer = await stage.call()
+    assert b"classified" not in bytes(answer.body)
+    assert cipher.decrypt(stage.result(answer)) == [
+        {"secret": "classified"},
+        "answered",
+        {"open": 1, "encrypted": {"pin": "classified"}},
+    ]
+
+
+def stage_memo(value: object) -> Any:
+    import msgspec
+
+    return msgspec.Raw(json.dumps({"data": value}).encode())
+
+
+async def test_invocations_beside_each_other_are_encrypted_too() -> None:
+    async def several(ctx: Context[Any]) -> Any:
+        data = {"encrypted": "classified"}
+        await ctx.group.parallel(
+            (
+                lambda: ctx.step.invoke_by_id("a", function_id="f", data=data),
+                lambda: ctx.step.invoke_by_id("b", function_id="f", data=data),
+            )
+        )
+
+    client = Client(middleware=[EncryptionMiddleware.factory("key")])
+    stage = Stage(several, client=client)
+    answer = await stage.call()
+    assert len(stage.operations(answer)) == 2
+    assert b"classified" not in bytes(answer.body)
+
+
+async def test_failing_steps_keep_their_arguments() -> None:
+    async def failing(ctx: Context[Any]) -> Any:
+        async def work(given: str) -> None:
+            raise ValueError("no")
+
+        await ctx.step.run("a", work, "classified")
+
+    plain = await Stage(failing).call()
+    assert b"classified" in bytes(plain.body)
+    sealed = await Stage(
+        failing, client=Client(middleware=[EncryptionMiddleware.factory("key")])
+    ).call()
+    assert b"classified" not in bytes(sealed.body)
+
+
+async def test_events_are_encrypted_and_stay_plain_for_their_sender() -> None:
+    client = Inngest(app_id="app", is_dev=True, middleware=[EncryptionMiddleware.factory("key")])
+    port = client.event_port = Port()
+    event = Event(name="x", data={"encrypted": [1], "open": 2})
+    await client.send([event, Event(name="y", data={"open": 3})])
+    assert is_encrypted(port.sent[0]["data"]["encrypted"])
+    assert [sent["data"].get("open") for sent in port.sent] == [2, 3]
+    assert event.data == {"encrypted": [1], "open": 2}
+
+
+async def test_decrypt_only_encrypts_nothing() -> None:
+    factory = EncryptionMiddleware.factory("key", decrypt_only=True)
+    stage = Stage(handler, client=Client(middleware=[factory]))
+    assert b"classified" in bytes((await stage.call()).body)
+
+
+async def test_keys_are_rotated() -> None:
+    event = {"name": "x", "data": {"encrypted": Cipher("old").encrypt("there")}}
+
+    async def read(ctx: Context[Any]) -> Any:
+        return ctx.event.data["encrypted"]
+
+    rotated = EncryptionMiddleware.factory("new", fallback_decryption_keys=["older", "old"])
+    stage = Stage(read, client=Client(middleware=[rotated]), event=event)
+    assert Cipher("new").decrypt(stage.result(await stage.call())) == "there"
+
+    lost = EncryptionMiddleware.factory("new")
+    answer = await Stage(read, client=Client(middleware=[lost]), event=event).call()
+    assert answer.headers["x-inngest-no-retry"] == "true"
+    assert b"DecryptionError" in bytes(answer.body)
+
+
+@pytest.mark.parametrize("key", ["", b"", b"short", b"zz" * 32])
+def test_keys_are_judged_when_they_are_given(key: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"fallback_decryption_keys\[1\]"):
+        EncryptionMiddleware.factory("good", fallback_decryption_keys=["good", key])
+
+
+def test_what_is_encrypted_is_not_encrypted_again() -> None:
+    cipher = Cipher("key")
+    once = cipher.encrypt({"a": 1})
+    assert cipher.encrypt(once) is once
+
+
+# Both ways with the official package.
+
+
+def official(key: Any, **options: Any) -> Any:
+    client = inngest.Inngest(app_id="app", is_production=False)
+    return inngest_encryption.EncryptionMiddleware.factory(key, **options)(client, None)
+
+
+VALUES: list[Any] = [None, 0, "text", "ünïcödé 🔑", [1, {"a": None}], {"deep": {"er": [True]}}]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", VALUES)
+def test_the_official_package_reads_ours(key: Any, value: Any) -> None:
+    sealed = Cipher(key).encrypt(value)
+    steps = inngest.StepMemos.from_raw({"a": {"data": sealed}})
+    event = inngest.Event(name="x", data={"encrypted": sealed})
+    ctx = type("Ctx", (), {"event": event, "events": [event]})
+    official(key).transform_input(ctx, None, steps)
+    assert [step.data for step in steps.values()] == [value]
+    assert ctx.event.data == {"encrypted": value}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("value", VALUES)
+def test_ours_reads_the_official_package(key: Any, value: Any) -> None:
+    result = inngest.TransformOutputResult(error=None, output=value, step=None)
+    theirs = official(key)
+    theirs.transform_output(result)
+    event = inngest.Event(name="x", data={"encrypted": value})
+    theirs.before_send_events([event])
+
+    mine = EncryptionMiddleware.factory(key)(None, None)
+    steps = StepMemos.from_raw({"a": {"data": result.output}})
+    received = Event(name="x", data=event.data)  # type: ignore[arg-type]
+    ctx = type("Ctx", (), {"event": received, "events": [received]})
+    mine.transform_input(ctx, None, steps)
+    assert [step.data for step in steps.values()] == [value]
+    assert ctx.event.data == {"encrypted": value}  # type: ignore[attr-defined]
+
+
+def test_data_encrypted_as_a_whole() -> None:
+    """As the JS middleware of old wrote it, with what an invocation adds beside it."""
+    whole = {**Cipher("key").encrypt({"a": 1}), "_inngest": {"fn_id": "f"}}
+    event = Event(name="x", data=whole)  # type: ignore[arg-type]
+    ctx = type("Ctx", (), {"event": event, "events": [event]})
+    EncryptionMiddleware.factory("key")(None, None).transform_input(
+        ctx, None, StepMemos.from_raw({})
+    )
+    assert event.data == {"a": 1, "_inngest": {"fn_id": "f"}}
+
+
+def test_whole_data_that_is_no_object_is_refused() -> None:
+    event = Event(name="x", data=Cipher("key").encrypt([1]))  # type: ignore[arg-type]
+    ctx = type("Ctx", (), {"event": event, "events": [event]})
+    with pytest.raises(DecryptionError):
+        EncryptionMiddleware.factory("key")(None, None).transform_input(
+            ctx, None, StepMemos.from_raw({})
+        )
+
+
+def test_steps_without_output_stay_without() -> None:
+    from stepwell.sdk.codec import UNSPECIFIED
+
+    info = TransformOutputStepInfo("nap", "Sleep", None)
+    result = TransformOutputResult(None, UNSPECIFIED, info)
+    EncryptionMiddleware.factory("key")(None, None).transform_output(result)
+    assert not result.has_output()

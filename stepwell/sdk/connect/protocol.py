@@ -531,9 +531,9 @@ class WorkerProtocol:
     def checkpoint(self, request_id: str, steps: bytes, now: float) -> int | None:
         """Store steps of a running request while it goes on; `CheckpointSettled` answers.
 
-        `steps` is a JSON array of opcodes. Gives the checkpoint's number, or None if they belong into
-        the answer: because nobody can store them now, or because this worker closes, so that a call
-        of many steps ends with the one it is at and goes on elsewhere.
+        `steps` is a JSON array of opcodes. Gives the checkpoint's number, or None if they belong
+        into the answer: because nobody can store them now, or because this worker closes, so that
+        a call of many steps ends with the one it is at and goes on elsewhere.
         """
         if self._closing_since is not None:
             return None

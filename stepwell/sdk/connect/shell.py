@@ -342,7 +342,8 @@ class WorkerShell:
             while socket.frames:
                 await ws.send(socket.frames.popleft())
             if socket.close is not None:
-                with suppress(ConnectionClosed):
+                # An attribute error is how a transport of the loop says that it is gone already.
+                with suppress(ConnectionClosed, OSError, AttributeError):
                     await ws.close(*socket.close)
                 return
             socket.more.clear()

@@ -80,7 +80,8 @@ class LibrarySocket:
 
     async def close(self, code: int, reason: str) -> None:
         """Close with a close frame."""
-        with suppress(ConnectionClosed, OSError):
+        # An attribute error is how a transport of the loop says that it is gone already.
+        with suppress(ConnectionClosed, OSError, AttributeError):
             await self._socket.close(code, reason)
 
     def abort(self) -> None:

@@ -26,6 +26,8 @@ from stepwell.sdk.errors import (
     QueryParamMissingError,
     RegistrationFailedError,
     RetryAfterError,
+    RunFailedError,
+    RunTimeoutError,
     SendEventsError,
     ServerKindMismatchError,
     SigningKeyMissingError,
@@ -55,6 +57,7 @@ from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
 from stepwell.sdk.middleware.layer import BaseMiddleware
+from stepwell.sdk.middleware.log import ReplayFilter
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
 from stepwell.sdk.middleware.validation import ValidationMiddleware
@@ -116,6 +119,7 @@ __all__ = [
     # Ours, beyond them.
     "BaseMiddleware",
     "InngestMiddleware",
+    "ReplayFilter",
     "StepInfo",
     "dependency_injection_middleware",
     "SendResult",
@@ -148,6 +152,8 @@ __all__ = [
     "ProtocolError",
     "QueryParamMissingError",
     "RegistrationFailedError",
+    "RunFailedError",
+    "RunTimeoutError",
     "ScheduledTimerEvent",
     "SendEventsError",
     "SerializedError",

@@ -9,6 +9,7 @@ Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
@@ -72,6 +73,30 @@ class Calling:
             "tell": self.tell,
             "pause": self.pause,
         }
+
+    def begun(self) -> None:
+        """Write down that a call begins (E-145)."""
+        self._note("started")
+
+    def ended(self, answer: CallResponse, logger: Any) -> None:
+        """Write down how a call ended, and have held lines written (E-144, E-145)."""
+        self._note("finished", f" with {answer.status}")
+        flush = getattr(logger, "flush", None)
+        if callable(flush):
+            try:
+                flush()
+            except Exception as error:  # noqa: BLE001 - a logger must never fail a run
+                self._note("could not flush its logger", f": {error!r}")
+
+    def _note(self, what: str, more: str = "") -> None:
+        logger = self.client.logger
+        if not isinstance(logger, logging.Logger | logging.LoggerAdapter):
+            return
+        if logger.isEnabledFor(logging.DEBUG):
+            ctx = self.request.ctx
+            facts = {"run_id": ctx.run_id, "attempt": ctx.attempt, "target": self.target}
+            message = f'call of function "{self.function.id}" {what}{more}'
+            logger.debug(message, extra={**facts, "function_name": self.function.name})
 
     def tell(self, error: BaseException) -> None:
         """Write an error of user code into the log (E-143)."""
@@ -185,8 +210,11 @@ async def _run_async(calling: Calling, session: Session | None, save: Save | Non
         await session.transform_input(context, calling.function, memos)
         call.remember(memos.onto(calling.request.steps))
     calling.admit(context)
+    calling.begun()
     work = partial(_handled, calling.function, context)
-    return await call.run(work() if session is None else session.handler(work))
+    answer = await call.run(work() if session is None else session.handler(work))
+    calling.ended(answer, context.logger)
+    return answer
 
 
 async def _handled(function: Function[Any], context: Context[Any]) -> Any:
@@ -266,5 +294,8 @@ def _called(
         session.transform_input_sync(context, calling.function, memos)
         call.remember(memos.onto(calling.request.steps))
     calling.admit(context)
+    calling.begun()
     work = partial(calling.function.entry, context)
-    return call.run(work if session is None else partial(session.handler_sync, work))
+    answer = call.run(work if session is None else partial(session.handler_sync, work))
+    calling.ended(answer, context.logger)
+    return answer

@@ -1,13 +1,16 @@
 """The logger handlers receive: silent while known steps are gone through again.
 
-Each line carries what it belongs to: run, event, function, attempt. Works with the standard
-library's loggers, and with any object that has `info`, `error` and the like.
+Each line carries what it belongs to: run, event, function, attempt, and the step it was written in
+as `step_id`. Works with the standard library's loggers, and with any object that has `info`, `error`
+and the like; `ReplayFilter` does as much for loggers that are not `ctx.logger`.
 Source: features E-140 to E-145.
 """
 
 import logging
 from collections.abc import MutableMapping
 from typing import Any, Protocol, TypeAlias, cast
+
+from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP
 
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 
@@ -25,6 +28,8 @@ class CallLogger(logging.LoggerAdapter[Any]):
     def __init__(self, logger: Logger, phase: Phase, facts: dict[str, object]) -> None:
         super().__init__(logger, facts)
         self._phase = phase
+        self.wrote = False
+        """Was a line written?"""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
         """Is a line of this level written now?"""
@@ -34,8 +39,44 @@ class CallLogger(logging.LoggerAdapter[Any]):
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
         """Add what the line belongs to, beside the caller's own `extra`."""
-        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        self.wrote = True
+        kwargs["extra"] = {**(self.extra or {}), **_place(), **(kwargs.get("extra") or {})}
         return msg, kwargs
+
+    def flush(self) -> None:
+        """Have every handler write what it holds back; nothing if no line was written (E-144)."""
+        if not self.wrote:
+            return
+        found: Any = self.logger
+        while isinstance(found, logging.LoggerAdapter):
+            found = cast(Any, found).logger
+        while found is not None:
+            for handler in found.handlers:
+                handler.flush()
+            found = found.parent if found.propagate else None
+
+
+def _place() -> dict[str, object]:
+    """The step whose handler runs here, if one does."""
+    step = INSIDE_STEP.get()
+    return {} if step is None else {"step_id": step.id}
+
+
+class ReplayFilter(logging.Filter):
+    """Keeps lines of replayed code from handlers, for loggers other than `ctx.logger` (E-142).
+
+    Add it to a handler: `handler.addFilter(ReplayFilter())`. Lines that belong to no call pass;
+    those of new code get `step_id`.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Does a line pass?"""
+        call: Any = HOME.get()
+        if call is None:
+            return True
+        for name, value in _place().items():
+            setattr(record, name, value)
+        return bool(call.fresh)
 
 
 _METHODS = frozenset(

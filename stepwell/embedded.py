@@ -14,9 +14,9 @@ this module knows both the SDK and the server.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
@@ -24,12 +24,20 @@ from stepwell.sdk.agent import SDK_IN_BODY
 from stepwell.sdk.background import BackgroundLoop
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.errors import Error
 from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.function import Function
+from stepwell.sdk.invoking import Invoked, RunSeen
 from stepwell.server.drivers.local_driver import LocalDriver
 from stepwell.server.drivers.port import Save
 from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Accepted, EventsReceived, Verdict
+from stepwell.server.engine.input import (
+    Accepted,
+    Done,
+    EventsReceived,
+    InvokeAsked,
+    Verdict,
+)
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.node import GRACE_S, RETENTION_MS, Node
@@ -40,7 +48,10 @@ from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
+from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.registration import Registration
+
+T = TypeVar("T")
 
 DATABASE = "stepwell.db"
 CONCURRENCY = 256
@@ -131,7 +142,7 @@ class Engine:
         """Let calls under way end, then close the database. What is left goes on next time."""
         node, self._node = self.node, None
         for client, _ in self._apps:
-            client.event_port = None
+            client.event_port = client.run_port = None
         await node.stop()
 
     async def __aenter__(self) -> Self:
@@ -183,11 +194,11 @@ async def attach(
     """Serve an app's functions from this process, on a node that runs on the current loop.
 
     `functions` are all that may be called, companions included (`Function.served`). From now on
-    the client's events go to the node.
+    the client's events and invocations go to the node.
     """
     await _register(node, client, functions)
     node.reach(client.app_id, _driver(node, client, functions), concurrency)
-    client.event_port = _InProcess(node, asyncio.get_running_loop())
+    client.event_port = client.run_port = _InProcess(node, asyncio.get_running_loop())
 
 
 class RunFailed(Exception):
@@ -253,7 +264,7 @@ def _driver(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> 
 
 
 class _InProcess:
-    """The client's way to the engine: the same events as over HTTP, without the way."""
+    """The client's way to the engine: the same as over HTTP, without the way."""
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self._node = node
@@ -261,22 +272,71 @@ class _InProcess:
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Store the events; answers after the commit."""
-        if asyncio.get_running_loop() is not self._loop:
-            future = asyncio.run_coroutine_threadsafe(self._deliver(batch), self._loop)
-            return await asyncio.wrap_future(future)
-        return await self._deliver(batch)
+        return await self._there(self._deliver(batch))
 
     def deliver_sync(self, batch: EventBatch) -> Delivery:
         """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._deliver(batch), "send")
+
+    async def start(self, invoked: Invoked) -> str:
+        """Start a run; answers after the commit."""
+        return await self._there(self._start(invoked))
+
+    def start_sync(self, invoked: Invoked) -> str:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._start(invoked), "invoke")
+
+    async def look(self, run_id: str, wait_seconds: float) -> RunSeen:
+        """The run when it has ended, or as it is after so long."""
+        return await self._there(self._look(run_id, wait_seconds))
+
+    def look_sync(self, run_id: str, wait_seconds: float) -> RunSeen:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._look(run_id, wait_seconds), "invoke")
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _there_sync(self, work: Coroutine[Any, Any, T], verb: str) -> T:
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
+            work.close()
             raise RuntimeError(
-                "send_sync would block the event loop the engine runs on: use `await client.send`"
+                f"{verb}_sync would block the event loop the engine runs on:"
+                f" use `await client.{verb}`"
             )
-        return asyncio.run_coroutine_threadsafe(self._deliver(batch), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _start(self, invoked: Invoked) -> str:
+        now_ms = self._node.clock.now_ms()
+        event_id = ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES))
+        event = function_invoked(
+            event_id,
+            now_ms,
+            Invocation(invoked.slug),
+            data=invoked.data,
+            user=invoked.user,
+            v=invoked.v,
+        )
+        given = InvokeAsked(event_row(event_id, event, now_ms), invoked.slug)
+        answer = await self._node.ledger.submit(given)
+        assert isinstance(answer, Done)
+        if answer.verdict is Verdict.GONE:
+            raise Error(f'invoke "{invoked.slug}": {answer.reason}')
+        return answer.subject
+
+    async def _look(self, run_id: str, wait_seconds: float) -> RunSeen:
+        with contextlib.suppress(TimeoutError):
+            await self._node.run_ended(run_id, wait_seconds)
+        run = self._node.reader.run(run_id)
+        if run is None:
+            raise Error(f"run {run_id}: there is none")
+        return RunSeen(run.id, run.status.word, msgspec.Raw(run.output or b"null"))
 
     async def _deliver(self, batch: EventBatch) -> Delivery:
         now_ms = self._node.clock.now_ms()

@@ -42,7 +42,7 @@ async def functions_here(
             yield
     finally:
         for one in served:
-            one.client.event_port = None
+            one.client.event_port = one.client.run_port = None
 
 
 async def _attached(server: Server, target: str, folder: Path) -> ServedClient | None:

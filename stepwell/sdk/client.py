@@ -20,6 +20,7 @@ from stepwell.sdk.declarer import Declarer
 from stepwell.sdk.delivery import EventPort, HttpEventPort
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.invoking import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.middleware.factory import MiddlewareFactory
@@ -46,7 +47,7 @@ _NO_EVENT_KEY = """Failed to send events: there is no event key. Do one of these
 - for a development server, which needs no key, set INNGEST_DEV=1."""
 
 
-class Inngest(Declarer):
+class Inngest(Declarer, Invoker):
     """An app: declare functions with it, send events through it, serve it.
 
     Every argument may be left out; the environment and then defaults take its place.

@@ -11,6 +11,8 @@
     ├── SendEventsError            events could not be sent
     │   └── EventValidationError   they do not fit their schemas, or are malformed
     ├── OutputUnserializableError  a result that JSON cannot carry, or that does not fit its type
+    ├── RunFailedError             a run somebody waited for has failed, or was cancelled
+    ├── RunTimeoutError            a run somebody waited for takes longer
     ├── StepNestedError            a step inside a step
     ├── StepUnexpectedError        the server asked for a step the function does not have
     ├── CodedError                 any other failure with a code
@@ -343,6 +345,24 @@ class SigVerificationFailedError(ProtocolError):
     """A request is not signed by whom it should be."""
 
     code = ErrorCode.SIG_VERIFICATION_FAILED
+
+
+class RunFailedError(Error):
+    """A run that was waited for ended without a result; its error is the cause."""
+
+    is_retriable = False
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+
+
+class RunTimeoutError(Error, TimeoutError):
+    """A run that was waited for has not ended in time. It goes on."""
+
+    def __init__(self, message: str, run_id: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
 
 
 class UnknownError(Error):

@@ -55,6 +55,7 @@ class Ledger:
         self._perform = perform
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
+        self._alone = 0
         self._closed = False
         self._tick = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
@@ -93,6 +94,9 @@ class Ledger:
 
     def _begin(self) -> None:
         count = min(len(self._waiting), BATCH_INPUTS_MAX)
+        if self._alone:
+            self._alone -= 1
+            count = 1
         self._attempt([self._waiting.popleft() for _ in range(count)], retried=False)
 
     def _attempt(self, batch: list[_Waiting], *, retried: bool) -> None:
@@ -100,8 +104,7 @@ class Ledger:
             view, decisions = self._decide_all(batch)
             if view.changes.durable:
                 self._store.write(view.changes)
-        except StoreError as error:
-            self._store.rollback()
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody gets an answer
             self._recover(batch, error, retried=retried)
             return
         if view.changes.durable and self._store.commit_blocks:
@@ -119,22 +122,35 @@ class Ledger:
             return None
         try:
             self._store.commit()
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - told to whoever waits for the commit
             return error
         return None
 
     def _decide_all(self, batch: list[_Waiting]) -> tuple[View, list[Decision | EngineFault]]:
         view = View(self.catalog, self._store.waited)
         moments = [self._moment() for _ in batch]
-        wanted = merged(
-            needs(given, moment, self.catalog)
-            for (given, _), moment in zip(batch, moments, strict=True)
-        )
-        self._store.load(wanted, view)
+        self._load_for(batch, moments, view)
         decisions: list[Decision | EngineFault] = []
         for (given, _), moment in zip(batch, moments, strict=True):
             decisions.append(self._decide_one(view, given, moment))
         return view, decisions
+
+    def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> None:
+        wanted: list[Need] = []
+        for (given, _), moment in zip(batch, moments, strict=True):
+            try:
+                wanted.append(needs(given, moment, self.catalog))
+            except Exception as error:
+                raise _fault(given, error) from error
+        self._load(merged(wanted), view)
+
+    def _load(self, need: Need, view: View) -> None:
+        try:
+            self._store.load(need, view)
+        except StoreError:
+            raise
+        except Exception as error:
+            raise StoreError(f"the store has a fault: {error}") from error
 
     def _decide_one(self, view: View, given: Input, moment: Moment) -> Decision | EngineFault:
         try:
@@ -143,7 +159,7 @@ class Ledger:
             while isinstance(decided, Need):
                 if looks >= LOOKS_MAX:
                     raise EngineFault(f"{type(given).__name__} asked for rows without end")
-                self._store.load(decided, view)
+                self._load(decided, view)
                 decided = decide(view, given, moment, self._rules)
                 looks += 1
         except StoreError:
@@ -151,8 +167,12 @@ class Ledger:
         except Exception as error:
             log.exception("the engine could not decide %s", type(given).__name__)
             return error if isinstance(error, EngineFault) else _fault(given, error)
-        for record in decided.records:
-            view.apply(record)
+        try:
+            for record in decided.records:
+                view.apply(record)
+        except Exception as error:
+            # The view is half changed: the batch is decided anew, one by one.
+            raise _fault(given, error) from error
         return decided
 
     def _moment(self) -> Moment:
@@ -169,12 +189,13 @@ class Ledger:
         retried: bool,
     ) -> None:
         if error is not None:
-            self._store.rollback()
-            if not isinstance(error, StoreError):
-                error = StoreError(f"the commit failed: {error}")
             self._recover(batch, error, retried=retried)
             return
-        self._store.keep(view.changes)
+        try:
+            self._store.keep(view.changes)
+        except Exception:
+            # It is committed, and so it is answered; what the store remembers may be behind.
+            log.exception("the store lost track of a commit")
         self.catalog = view.catalog
         self.inputs += len(batch)
         self.commits += view.changes.durable
@@ -191,18 +212,31 @@ class Ledger:
         if actions:
             self._perform(actions)
 
-    def _recover(self, batch: list[_Waiting], error: StoreError, *, retried: bool) -> None:
+    def _recover(self, batch: list[_Waiting], error: BaseException, *, retried: bool) -> None:
         """Nothing was said yet: try once more, then one by one, so that one bad input is alone."""
+        self._roll_back()
         if isinstance(error, Conflict) and not retried:
             self._attempt(batch, retried=True)
             return
         if len(batch) > 1:
-            self._waiting.extendleft(reversed(batch[1:]))
-            self._attempt(batch[:1], retried=True)
+            self._waiting.extendleft(reversed(batch))
+            self._alone += len(batch)
+            self._next()
             return
-        log.error("the store refused %s: %s", type(batch[0][0]).__name__, error)
-        _refuse(batch[0][1], error)
+        given, answer = batch[0]
+        if not isinstance(error, StoreError | EngineFault):
+            fault = StoreError(f"the store has a fault: {error}")
+            fault.__cause__ = error
+            error = fault
+        log.error("%s was refused: %s", type(given).__name__, error)
+        _refuse(answer, error)
         self._next()
+
+    def _roll_back(self) -> None:
+        try:
+            self._store.rollback()
+        except Exception:
+            log.exception("the store could not roll back")
 
     def _next(self) -> None:
         loop = asyncio.get_running_loop()

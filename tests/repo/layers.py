@@ -118,6 +118,8 @@ LAYERS: dict[str, Layer] = {
         (
             "sdk.client",
             "sdk.function",
+            "sdk.errors",
+            "sdk.settings",
             "wire",
             "asgi",
             "embedded",

@@ -1,8 +1,8 @@
 """The logger handlers receive: silent while known steps are gone through again.
 
-Each line carries what it belongs to: run, event, function, attempt, and the step it was written in
-as `step_id`. Works with the standard library's loggers, and with any object that has `info`, `error`
-and the like; `ReplayFilter` does as much for loggers that are not `ctx.logger`.
+Each line carries what it belongs to: run, event, function, attempt, and the step it was written
+in as `step_id`. Works with the standard library's loggers, and with any object that has `info`,
+`error` and the like; `ReplayFilter` does as much for loggers that are not `ctx.logger`.
 Source: features E-140 to E-145.
 """
 

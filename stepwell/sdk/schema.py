@@ -13,7 +13,7 @@ import pydantic
 from typing_extensions import TypeAliasType, TypeVar
 
 from stepwell.sdk.events.reading import reader_of_class
-from stepwell.sdk.events.source import EventKind, ObjectLike
+from stepwell.sdk.events.source import EventKind, ObjectLike, is_model
 from stepwell.sdk.events.type_facts import literals
 from stepwell.sdk.events.typed_dict import readable
 from stepwell.wire import event as wire_event
@@ -60,10 +60,18 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
         """The same event with other values in some of its fields (E-125)."""
         return self.model_copy(update=changes)
 
-    @pydantic.field_validator("data", mode="before")
+    @pydantic.field_validator("data", mode="wrap")
     @classmethod
-    def _no_data_is_empty(cls, value: object) -> object:
-        return {} if value is None else value
+    def _objects_of_any_kind(
+        cls, value: object, judge: pydantic.ValidatorFunctionWrapHandler
+    ) -> object:
+        """None is no data; where the type of data is left open, models are data, too."""
+        if type(value) is dict:  # as nearly always
+            return judge(cast(object, value))
+        if value is None:
+            return {}
+        is_open = bool(cls.__pydantic_generic_metadata__["parameters"])
+        return value if is_open and is_model(value) else judge(value)
 
 
 class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):

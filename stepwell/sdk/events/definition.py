@@ -6,6 +6,7 @@ Source: features E-22 to E-26, E-40 to E-44.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -153,8 +154,19 @@ class _Envelope:
         if parts.user is not None:
             given["user"] = msgspec.Raw(parts.user)
         given.update((f, getattr(parts, f)) for f in ("id", "ts", "v") if getattr(parts, f))
+        try:
+            return self._judged(self._validator, given)
+        except Unfit:
+            if parts.data != b"{}":
+                raise
+            del given["data"]  # missing data travels as an empty object
+            with suppress(Unfit):
+                return self._judged(self._validator, given)
+            raise
+
+    def _judged(self, validator: Validator, given: dict[str, object]) -> Judged:
         body = msgspec.json.encode({k: v for k, v in given.items() if k in self._fields})
-        found = self._validator.dump(self._validator.load(body))
+        found = validator.dump(validator.load(body))
         return Judged(found.get("data"), found.get("user"))
 
     def json_schema(self) -> dict[str, Any]:

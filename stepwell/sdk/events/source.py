@@ -32,6 +32,17 @@ ObjectLike: TypeAlias = (
 )
 """What can be the data of an event: something that travels as a JSON object (E-24)."""
 
+
+def is_model(value: object) -> bool:
+    """Is this an instance of a class whose fields are known, of whatever library?"""
+    kind = type(value)
+    return (
+        issubclass(kind, pydantic.BaseModel | msgspec.Struct)
+        or hasattr(kind, "__dataclass_fields__")
+        or hasattr(kind, "__attrs_attrs__")
+    )
+
+
 E_co = TypeVar("E_co", covariant=True)
 D_co = TypeVar("D_co", covariant=True)
 

@@ -199,6 +199,8 @@ def validator_of_object(given: Any, named: str) -> Validator | None:
     """
     if is_type(given):
         return validator_of_type(given, named)
+    if all(hasattr(given, verb) for verb in ("load", "dump", "json_schema")):
+        return cast(Validator, given)
     check = getattr(given, "load", None) or getattr(given, "validate", None)
     if check is None and callable(given):
         check = given

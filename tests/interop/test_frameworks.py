@@ -111,6 +111,12 @@ def start(stack: ExitStack, project: Project, server: Server, folder: Path) -> s
     return origin
 
 
+def called_at(server: Server, app_id: str) -> str:
+    """Where the server calls the app's one function."""
+    (function,) = server.http.get(f"{server.url}/v1/apps/{app_id}/functions").json()
+    return str(function["config"]["steps"]["step"]["runtime"]["url"])
+
+
 @pytest.mark.parametrize("name", PROJECTS)
 def test_two_steps_complete(name: str, server: Server, tmp_path: Path) -> None:
     project = PROJECTS[name]
@@ -124,6 +130,7 @@ def test_two_steps_complete(name: str, server: Server, tmp_path: Path) -> None:
             assert (asked.status_code, asked.headers["x-inngest-framework"]) == (200, framework)
             synced = httpx.put(url, timeout=30)
             assert synced.status_code == 200, synced.text
+            assert called_at(server, app_id) == f"{url}?fnId={app_id}-two-steps&stepId=step"
             event = server.send(f"{app_id}/go", {"n": 1})
             runs = until(f"the run of {app_id}", lambda event=event: server.ended(event), 30)
             assert [(run["status"], run["output"]) for run in runs] == [

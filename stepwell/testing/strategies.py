@@ -145,15 +145,13 @@ def outcomes(functions: Sequence[str] = ()) -> st.SearchStrategy[Outcome]:
     failures = st.sampled_from((b"{}", b"nope", b'{"name":"E","message":"m","cause":[1]}'))
     progressed = st.builds(Progressed, operations(functions), version, delay, st.booleans())
     returned = st.builds(Returned, JSON.map(msgspec.json.encode), version)
-    broke = st.builds(
-        lambda body, delay_ms, no_retry: Broke(
-            decode_failure(body), msgspec.json.encode(body.decode()), delay_ms, no_retry
-        ),
-        failures,
-        delay,
-        st.booleans(),
-    )
+    broke = st.builds(_broke, failures, delay, st.booleans())
     return st.one_of(progressed, progressed, progressed, returned, broke)
+
+
+def _broke(body: bytes, delay_ms: int | None, no_retry: bool) -> Broke:
+    told = msgspec.json.encode(body.decode())
+    return Broke(decode_failure(body), told, delay_ms, no_retry)
 
 
 def triggers() -> st.SearchStrategy[tuple[Trigger, ...]]:

@@ -42,7 +42,7 @@ async def give(value: str) -> str:
     return value
 
 
-async def run(ctx: Context, node: Node) -> Any:  # noqa: PLR0911
+async def run(ctx: Context, node: Node) -> Any:
     """Do what a node says; its result tells what happened."""
 
     def child(node: Node) -> Any:

@@ -15,7 +15,6 @@ from stepwell.server.engine.row import (
     Wait,
 )
 
-
 Slot: TypeAlias = tuple[str, str]
 """A run and what hangs on it: a key, or a step."""
 

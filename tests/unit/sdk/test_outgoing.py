@@ -158,7 +158,9 @@ def test_all_problems_of_all_events_are_told_at_once() -> None:
         {"name": "ok"}, {"name": "", "ts": "x"}, Event.model_construct(name="b", data=3)
     )
     assert [(index, path) for index, path, _ in found] == [(1, "name"), (1, "ts"), (2, "data")]
-    with pytest.raises(EventValidationError, match=r"Event\[1\] \"b\" is invalid: data: int is not"):
+    with pytest.raises(
+        EventValidationError, match=r"Event\[1\] \"b\" is invalid: data: int is not"
+    ):
         encode(collect([{"name": "a"}, {"name": "b", "data": 3}]), NOW)
 
 

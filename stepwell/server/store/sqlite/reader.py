@@ -112,7 +112,7 @@ class SqliteReader:
         return as_seen(run, self._leases.get((run.id, MAIN)))
 
     def is_going(self, run_id: str) -> bool:
-        """Whether there is such a run and it has not ended. From memory, if it was in use lately."""
+        """Whether there is such a run and it has not ended. From memory if it was in use lately."""
         entry = self._recent.runs.peek(run_id)
         run = self.run(run_id) if entry is None else entry.run
         return run is not None and not run.ended

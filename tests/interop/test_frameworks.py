@@ -111,6 +111,15 @@ def start(stack: ExitStack, project: Project, server: Server, folder: Path) -> s
     return origin
 
 
+@pytest.mark.parametrize("name", ["bun", "asgi-python"])
+def test_who_serves_one_path_serves_no_other(name: str, server: Server, tmp_path: Path) -> None:
+    if name == "bun" and (reason := missing({"SDK": "framework"})):
+        pytest.skip(reason)
+    with ExitStack() as stack:
+        origin = start(stack, PROJECTS[name], server, tmp_path)
+        assert httpx.get(f"{origin}/elsewhere").status_code == 404
+
+
 def called_at(server: Server, app_id: str) -> str:
     """Where the server calls the app's one function."""
     (function,) = server.http.get(f"{server.url}/v1/apps/{app_id}/functions").json()

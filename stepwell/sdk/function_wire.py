@@ -17,7 +17,7 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerInvoke
+from stepwell.sdk.trigger import Trigger, TriggerCron, TriggerEvent, TriggerInvoke
 from stepwell.wire import function_config as wire
 from stepwell.wire.duration import format_duration
 from stepwell.wire.event import FUNCTION_INVOKED
@@ -49,7 +49,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
     return wire.FunctionConfig(
         id=wire.composite_id(options.app_id, options.fn_id),
         name=options.name or options.fn_id,
-        triggers=tuple(map(_trigger, options.triggers)),
+        triggers=_triggers(options.triggers),
         retries=options.retries,
         concurrency=tuple(
             wire.Concurrency(c.limit, c.key or "", c.scope or "") for c in options.concurrency
@@ -96,6 +96,17 @@ def _timeouts(given: Timeouts | None) -> wire.Timeouts | None:
 
 def _period(value: Duration | None) -> str:
     return whole_seconds(value) or ""
+
+
+def _triggers(given: tuple[Trigger, ...]) -> tuple[wire.Trigger, ...]:
+    """Two schemas for one name are one trigger for the server: any of them may fit (E-112)."""
+    found: list[wire.Trigger] = []
+    for trigger in given:
+        written = _trigger(trigger)
+        is_typed = isinstance(trigger, TriggerEvent) and trigger.__event_kind__().read is not None
+        if not (is_typed and written in found):
+            found.append(written)
+    return tuple(found)
 
 
 def _trigger(trigger: Trigger) -> wire.Trigger:

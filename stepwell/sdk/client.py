@@ -17,7 +17,7 @@ import msgspec
 
 from stepwell.sdk.agent import common_headers
 from stepwell.sdk.declarer import Declarer
-from stepwell.sdk.delivery import EventPort, HttpEventPort
+from stepwell.sdk.delivery import EventBatch, EventPort, HttpEventPort
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.invoking import Invoker
@@ -32,8 +32,9 @@ from stepwell.sdk.net import (
     http_port,
     shared_port,
 )
+from stepwell.sdk.outbox import OutboxPort
 from stepwell.sdk.outgoing import Sendable
-from stepwell.sdk.sending import Sending, SendResult, send, send_sync
+from stepwell.sdk.sending import Sending, SendResult, deliver, send, send_sync
 from stepwell.sdk.serializer import Serializer
 from stepwell.sdk.server_api import ApiRequest, ServerApi
 from stepwell.sdk.settings import EVENT_KEY_DEV, Options, Settings, resolve
@@ -270,6 +271,7 @@ class Inngest(Declarer, Invoker):
         env: str | None = None,
         seed: str | None = None,
         split: bool = False,
+        connection: object = None,
     ) -> SendResult:
         """Send one or more events; returns their ids in order.
 
@@ -279,13 +281,15 @@ class Inngest(Declarer, Invoker):
             env: Branch environment for this call only.
             seed: What ids are derived from; the same seed makes a repetition known to the server.
             split: Send more than 5,000 events in several requests.
+            connection: A connection to your database: the events are sent by a relay if, and only
+                if, its transaction commits; see `stepwell.outbox`.
 
         Raises EventValidationError before anything is sent if events are malformed or do not fit
         their schemas, naming all that is wrong with all of them,
         EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
         what was accepted, if the server refuses or cannot be reached after five tries.
         """
-        return await send(events, self._sending(skip_middleware, env, seed, split))
+        return await send(events, self._sending(skip_middleware, env, seed, split, connection))
 
     def send_sync(
         self,
@@ -295,16 +299,22 @@ class Inngest(Declarer, Invoker):
         env: str | None = None,
         seed: str | None = None,
         split: bool = False,
+        connection: object = None,
     ) -> SendResult:
         """The same as `send`, for blocking code."""
-        return send_sync(events, self._sending(skip_middleware, env, seed, split))
+        return send_sync(events, self._sending(skip_middleware, env, seed, split, connection))
 
     def _sending(
-        self, skip_middleware: bool, env: str | None, seed: str | None, split: bool
+        self,
+        skip_middleware: bool,
+        env: str | None,
+        seed: str | None,
+        split: bool,
+        connection: object = None,
     ) -> Sending:
         asked = self.middleware and not skip_middleware
         return Sending(
-            port=lambda: self.event_port,
+            port=lambda: self.event_port if connection is None else OutboxPort(connection),
             where=self.settings.event_origin,
             env=env,
             seed=seed,
@@ -314,6 +324,13 @@ class Inngest(Declarer, Invoker):
             hooks=Chain(self.middleware).open(self, None) if asked else None,
             logger=self.logger,
         )
+
+    async def deliver(self, batch: EventBatch) -> list[str]:
+        """Send a batch as it is, with as many tries as `send`; returns the ids.
+
+        Raises EventKeyUnspecifiedError and SendEventsError as `send` does.
+        """
+        return await deliver(batch, self._sending(True, None, None, False))
 
     async def send_signal(self, signal: str, data: object = None) -> str | None:
         """Resume the run that waits for a signal; returns its id, None if none waits."""

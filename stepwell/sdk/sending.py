@@ -122,6 +122,11 @@ async def _sent(events: Sequence[Event], sending: Sending, now_ms: int) -> list[
     return ids
 
 
+async def deliver(batch: EventBatch, sending: Sending) -> list[str]:
+    """Send a batch that is ready. Raises SendEventsError."""
+    return accepted_ids(await _deliver(sending, batch), sending.where)
+
+
 def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
     """The same for blocking code."""
     events, hooks = collect(given, sending.schemas), sending.hooks

@@ -332,7 +332,7 @@ class WorkerProtocol:
                 self._spoken(connection, message, now)
             case SocketPhase.STARTING | SocketPhase.DIALING | SocketPhase.CLOSED:
                 self._note(Level.DEBUG, "a frame of a socket that is not open is ignored")
-        self._tend(now)
+        self._look(now)
 
     def closed(self, socket: int, code: int, reason: str, now: float) -> None:
         """A socket ended, by the peer or by the network."""
@@ -521,12 +521,12 @@ class WorkerProtocol:
         """A function gave its answer."""
         if self.state is not ConnectionState.CLOSED:
             self._traffic.reply(reply, self._sockets(), now)
-            self._tend(now)
+            self._look(now)
 
     def abandon(self, request_id: str, now: float) -> None:
         """A function ended without an answer, for instance because it was cancelled."""
         self._traffic.abandon(request_id, self._sockets())
-        self._tend(now)
+        self._look(now)
 
     def checkpoint(self, request_id: str, steps: bytes, now: float) -> int | None:
         """Store steps of a running request while it goes on; `CheckpointSettled` answers.
@@ -558,6 +558,11 @@ class WorkerProtocol:
     def tick(self, now: float) -> None:
         """Do whatever is due. Calling it too often is harmless."""
         self._tend(now)
+
+    def _look(self, now: float) -> None:
+        """Do at once what an input may have made possible. What has a time waits for `tick`."""
+        if self._closing_since is not None or self._pauses or self._traffic.outbox.full:
+            self._tend(now)
 
     def _tend(self, now: float) -> None:
         if self.state is ConnectionState.CLOSED:

@@ -12,7 +12,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from stepwell.server.gateway.frame_port import LibrarySocket
+from stepwell.server.gateway.frame_port import JoinedConnection, LibrarySocket
 from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX, SUBPROTOCOL
@@ -43,6 +43,7 @@ class Listener:
                     subprotocols=[Subprotocol(SUBPROTOCOL)],
                     select_subprotocol=_chosen,
                     process_request=self._asked,
+                    create_connection=JoinedConnection,
                     compression=None,
                     max_size=GATEWAY_READ_BYTES_MAX,
                     ping_interval=None,  # heartbeats tell who lives; pings of workers are answered

@@ -8,7 +8,6 @@ Source: architecture, walk 3, lines 8 to 28; protocol section 4.
 
 import asyncio
 import logging
-from collections import deque
 from contextlib import suppress
 from typing import Protocol
 
@@ -99,11 +98,12 @@ class GatewayConnection:
         self.port = port
         self._desk = desk
         self._loop = asyncio.get_running_loop()
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []
         self._more = asyncio.Event()
         self._last: out.Close | out.Drop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at: float | None = None
+        self._timing = False
         self._performing = False
         self._introduction: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -197,8 +197,9 @@ class GatewayConnection:
         try:
             while True:
                 while self._frames:
+                    frames, self._frames = self._frames, []
                     async with asyncio.timeout(WRITE_TIMEOUT_S):
-                        await self.port.send(self._frames.popleft())
+                        await self.port.send(frames)
                 if self._last is not None:
                     await self._end(self._last)
                     return
@@ -235,9 +236,13 @@ class GatewayConnection:
                     self._perform(output)
         finally:
             self._performing = False
-        self._set_timer()
+        if not self._timing:
+            # Once for all inputs of one turn of the loop.
+            self._timing = True
+            self._loop.call_soon(self._set_timer)
 
     def _set_timer(self) -> None:
+        self._timing = False
         due = self.protocol.deadline()
         if due is None or (self._rings_at is not None and self._rings_at <= due):
             return

@@ -1,9 +1,10 @@
 """The decorators that make functions of handlers: what a client is to whoever declares functions.
 
 The only place for their signatures, which tell checkers the events a handler receives.
-Sources: features C.2, E-29, E-30, E-91 to E-95.
+Sources: features C.2, E-29, E-30, E-91 to E-95, E-177.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, cast, overload
 
@@ -20,6 +21,7 @@ from stepwell.sdk.declare import (
     id_of,
 )
 from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.events.internal import FunctionFailedEvent
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.function import Function
@@ -235,6 +237,24 @@ class Declarer:
         """
         return self._decorator(fn_id, [TriggerCron(cron=schedule, jitter=jitter)], options)
 
+    def on_any_failure(
+        self,
+        *,
+        app_id: str | None = None,
+        fn_id: str | None = None,
+        **options: Unpack[DeclaredOptions],
+    ) -> TypedDecorator[FunctionFailedEvent, Any]:
+        """Short form: run the handler when any run failed for good, of one app or of all (E-177).
+
+        Runs of this function itself start it no further. `fn_id` is the handler's name by default,
+        with dashes; the options are create_function's.
+        """
+        of_app = None if app_id is None else f"event.data.function_id.startsWith({_quoted(app_id)})"
+        trigger: Trigger = TriggerEvent(event=FunctionFailedEvent, expression=of_app)
+        return cast(
+            "TypedDecorator[FunctionFailedEvent, Any]", self._decorator(fn_id, [trigger], options)
+        )
+
     def _decorator(
         self, fn_id: str | None, triggers: list[Trigger], options: DeclaredOptions
     ) -> FunctionDecorator:
@@ -263,3 +283,8 @@ class Declarer:
             problem = self.schemas.problem_of_listening(name)
             if problem is not None:
                 raise FunctionConfigInvalidError(f'function "{fn_id}": {field}: {problem}')
+
+
+def _quoted(app_id: str) -> str:
+    """The beginning of an app's function ids, as text in CEL."""
+    return json.dumps(f"{app_id}-", ensure_ascii=False)

@@ -214,6 +214,13 @@ class Bench:
         assert isinstance(answer, Done)
         return answer
 
+    def submit_extension(self, job: Job) -> Done:
+        """The holder of a job is still at work."""
+        lease = job.lease
+        answer = self.submit(given_.LeaseExtended(lease.id, lease.run_id, lease.key, 60_000))
+        assert isinstance(answer, Done)
+        return answer
+
     def answer(self, outcome: Outcome) -> Run:
         """Answer the one call that is due, and give the run as it is then."""
         job = self.job()

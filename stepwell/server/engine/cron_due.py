@@ -7,14 +7,14 @@ Source: server.md 2.7, http.md 6.12.
 
 from datetime import UTC, datetime
 
-from stepwell.cron import Schedule, jitter_ms, next_after, parse
+from stepwell.cron import CronError, Schedule, jitter_ms, next_after, parse
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Listing, Trigger
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.engine.start import begin, run_id_for
-from stepwell.wire.duration import parse_duration_ms
+from stepwell.wire.duration import DurationError, parse_duration_ms
 from stepwell.wire.event import SCHEDULED_TIMER
 from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.lifecycle import scheduled_timer
@@ -34,11 +34,16 @@ def schedule_id(slug: str) -> str:
 
 
 def scheduled_item(slug: str, trigger: Trigger, *, after_ms: int) -> Item | None:
-    """The item for the first occurrence after a time; None if the schedule never fires."""
-    at_ms = _next_ms(parse(trigger.cron), after_ms)
+    """The item for the first occurrence after a time; None if the schedule never fires, and for
+    one that cannot be understood (refused at registration, but an older version may have stored
+    it)."""
+    try:
+        at_ms = _next_ms(parse(trigger.cron), after_ms)
+        jitter = parse_duration_ms(trigger.jitter) if trigger.jitter else 0
+    except (CronError, DurationError):
+        return None
     if at_ms is None:
         return None
-    jitter = parse_duration_ms(trigger.jitter) if trigger.jitter else 0
     return Item(
         run_id=schedule_id(slug),
         key=trigger.cron,
@@ -52,11 +57,12 @@ def scheduled_item(slug: str, trigger: Trigger, *, after_ms: int) -> Item | None
 def fire(draft: Draft, item: Item) -> None:
     """Start the run of an occurrence that is due, and plan the next."""
     listing = draft.view.catalog.listing(item.target)
+    schedule = _schedule(item.key)
     trigger = next((t for t in listing.crons if t.cron == item.key), None) if listing else None
-    if listing is None or trigger is None:
+    if listing is None or trigger is None or schedule is None:
         draft.done(item.run_id, item.key)
         return
-    schedule, first_ms = parse(trigger.cron), int(item.detail)
+    first_ms = int(item.detail)
     if draft.rules.cron_catch_up == "all":
         chosen = _first_occurrences(schedule, first_ms, draft.now.ms)
         last = chosen[-1]
@@ -97,6 +103,13 @@ def _last_occurrence(schedule: Schedule, first_ms: int, now_ms: int) -> int:
     while following is not None and following <= now_ms:
         last_ms, following = following, _next_ms(schedule, following)
     return last_ms
+
+
+def _schedule(cron: str) -> Schedule | None:
+    try:
+        return parse(cron)
+    except CronError:
+        return None
 
 
 def _next_ms(schedule: Schedule, after_ms: int) -> int | None:

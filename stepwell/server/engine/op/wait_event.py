@@ -52,6 +52,7 @@ def add_timeout(draft: Draft, wait: Wait, op: str) -> None:
         kind=ItemKind.TIMEOUT,
         due_ms=wait.until_ms,
         target=op,
+        detail=wait.label.encode(),
     )
     draft.put(item)
 

@@ -1,0 +1,97 @@
+"""A run is told to stop: by an event it named, or by hand (server.md 3.11, 5.9)."""
+
+import pytest
+
+from stepwell.server.engine.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.row import RunStatus, WaitKind
+from stepwell.wire.function_config import Cancel
+from tests.bench import Bench, function, progressed, returned, step_run
+
+
+def cancellable(*cancels: Cancel, data: object = None) -> Bench:
+    bench = Bench()
+    bench.begin(function(event="go", cancel=cancels), data=data)
+    return bench
+
+
+def status(bench: Bench) -> RunStatus:
+    return bench.runs()[0].status
+
+
+def test_an_event_cancels_what_it_matches() -> None:
+    bench = cancellable(
+        Cancel(event="stop", condition="async.data.id == event.data.id"), data={"id": 7}
+    )
+    bench.send("stop", {"id": 8})
+    assert status(bench) is RunStatus.SCHEDULED
+    bench.send("stop", {"id": 7})
+    assert status(bench) is RunStatus.CANCELLED
+    assert bench.claim() == []
+    assert list(bench.store.disk.waits) == []
+
+
+def test_any_of_several_cancels() -> None:
+    for name in ("stop", "halt"):
+        bench = cancellable(Cancel(event="stop"), Cancel(event="halt"))
+        assert len(bench.waits(bench.runs()[0].id, WaitKind.CANCEL)) == 2
+        bench.send(name)
+        assert status(bench) is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize(("timeout", "armed_ms"), [("1m", 60_000), ("", 366 * 86_400_000)])
+def test_a_cancellation_is_armed_for_a_while(timeout: str, armed_ms: int) -> None:
+    bench = cancellable(Cancel(event="stop", timeout=timeout))
+    bench.pass_time(armed_ms - 1)
+    other = bench.send("go")
+    assert other
+    bench.send("stop")
+    assert sorted(run.status.name for run in bench.runs()) == ["CANCELLED", "CANCELLED"]
+
+    bench = cancellable(Cancel(event="stop", timeout=timeout))
+    bench.pass_time(armed_ms)
+    bench.send("stop")
+    assert status(bench) is RunStatus.SCHEDULED
+
+
+def test_a_condition_that_does_not_compile_never_cancels() -> None:
+    bench = cancellable(Cancel(event="stop", condition="syntax error ("))
+    bench.send("stop")
+    assert bench.answer(returned()).status is RunStatus.COMPLETED
+
+
+def test_a_run_is_not_cancelled_by_the_event_that_starts_it() -> None:
+    bench = cancellable(Cancel(event="go"))
+    assert status(bench) is RunStatus.SCHEDULED
+    bench.send("go")
+    assert sorted(run.status.name for run in bench.runs()) == ["CANCELLED", "SCHEDULED"]
+
+
+def test_what_a_call_under_way_answers_is_discarded() -> None:
+    bench = cancellable(Cancel(event="stop"))
+    job = bench.job()
+    bench.send("stop")
+    assert bench.reply(job, progressed(step_run("a"))).verdict is Verdict.ALREADY
+    assert bench.memos(job.run.id) == {}
+
+
+def test_by_hand() -> None:
+    bench = cancellable()
+    run_id = bench.runs()[0].id
+    assert bench.submit(CancelAsked(run_id)) == Done(Verdict.APPLIED, run_id)
+    assert bench.submit(CancelAsked(run_id)) == Done(Verdict.ALREADY, run_id, "Cancelled")
+    assert bench.submit(CancelAsked("nobody")) == Done(Verdict.GONE, "nobody", "no such run")
+
+
+def test_one_event_may_end_a_wait_and_the_run() -> None:
+    """Whichever comes first in the order of waits, the run is cancelled and keeps its rows in
+    order."""
+    from stepwell.wire.operation import WaitForEvent
+
+    for step_id in ("a", "z"):
+        bench = cancellable(Cancel(event="news"))
+        wait = WaitForEvent(id=step_id, name="w", event="news", timeout="1h")
+        bench.answer(progressed(wait))
+        bench.send("news")
+        assert status(bench) is RunStatus.CANCELLED
+        assert list(bench.store.disk.items) == []
+        assert list(bench.store.disk.waits) == []

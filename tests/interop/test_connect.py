@@ -7,12 +7,14 @@ processes of their own and are killed for real.
 import asyncio
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -23,7 +25,8 @@ from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.serving import Server
-from tests.interop.harness import ROOT, free_port
+from tests.interop.harness import ROOT, answers, free_port, process
+from tests.interop.harness import until as eventually
 
 APP = ROOT / "tests/interop/apps/connect_app.py"
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
@@ -269,3 +272,58 @@ async def test_a_production_server_wants_the_key(tmp_path: Path) -> None:
             assert len(server.gateway.sessions) == 1
         with pytest.raises(WorkerUnauthorizedError):
             await worker("signkey-test-" + "cd" * 32).start()
+
+
+@contextmanager
+def server_process(folder: Path, port: int, gateway_port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """The real thing, with its database in `folder`; killed at the end, whatever it does."""
+    command = [sys.executable, "-m", "stepwell", "dev", "--no-discovery", "--no-poll"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--persist"]
+    command += ["--connect-gateway-port", str(gateway_port), "--sqlite-dir", str(folder / "db")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with (folder / "server.log").open("ab") as log:
+        child = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        eventually("the server", lambda: answers(f"{url}/health"))
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_a_server_killed_mid_run_goes_on_where_it_was(tmp_path: Path, sdk: str) -> None:
+    port, gateway_port = free_port(), free_port()
+    url, notes = f"http://127.0.0.1:{port}", tmp_path / "notes"
+    notes.touch()
+    env = {"SDK": sdk, "API": url, "NOTES": str(notes), "INSTANCE": "one"}
+
+    def connected() -> bool | None:
+        rows = httpx.get(f"{url}/v0/connect/envs/dev/conns").json()["data"]
+        return bool(rows and rows[0].get("status")) or None
+
+    def noted(what: str) -> bool | None:
+        return what in notes.read_text() or None
+
+    with process(
+        [sys.executable, str(APP)], {**env, "PYTHONPATH": str(ROOT)}, tmp_path / "w", ROOT
+    ):
+        with server_process(tmp_path, port, gateway_port):
+            eventually("the worker", connected)
+            body = {"name": "steps", "data": {"seconds": 1.5}}
+            event = httpx.post(f"{url}/e/k", json=body).json()["ids"][0]
+            eventually("the second step", lambda: noted("two begins"))
+        with server_process(tmp_path, port, gateway_port):
+
+            def run() -> Any:
+                runs = httpx.get(f"{url}/v1/events/{event}/runs").json()["data"]
+                return runs[0] if runs and runs[0]["ended_at"] else None
+
+            ended = eventually("the run", run)
+    assert ended["status"] == "Completed"
+    assert ended["output"] == ["one", "two"]
+    # What was acknowledged before the server died is never done again.
+    assert notes.read_text().count("one begins") == 1
+    if sdk == "stepwell":
+        assert notes.read_text().count("two begins") == 1

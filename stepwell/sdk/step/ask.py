@@ -155,7 +155,7 @@ def wait_for_event(
         raise ConfigurationError(f'step "{step_id}": event: {error}') from None
     if not event:
         raise ConfigurationError(f'step "{step_id}": event is empty: name the event to wait for')
-    if schemas is not None and isinstance(source, str):
+    if schemas is not None:
         problem = schemas.problem_of_listening(event)
         if problem is not None:
             raise ConfigurationError(f'step "{step_id}": {problem}')

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -306,21 +306,24 @@ def test_a_server_killed_mid_run_goes_on_where_it_was(tmp_path: Path, sdk: str) 
     def noted(what: str) -> bool | None:
         return what in notes.read_text() or None
 
-    with process(
-        [sys.executable, str(APP)], {**env, "PYTHONPATH": str(ROOT)}, tmp_path / "w", ROOT
-    ):
-        with server_process(tmp_path, port, gateway_port):
-            eventually("the worker", connected)
-            body = {"name": "steps", "data": {"seconds": 1.5}}
-            event = httpx.post(f"{url}/e/k", json=body).json()["ids"][0]
-            eventually("the second step", lambda: noted("two begins"))
-        with server_process(tmp_path, port, gateway_port):
+    with ExitStack() as stack:
+        first = stack.enter_context(server_process(tmp_path, port, gateway_port))
+        command = [sys.executable, str(APP)]
+        path = {"PYTHONPATH": str(ROOT)}
+        stack.enter_context(process(command, {**env, **path}, tmp_path / "worker.log", ROOT))
+        eventually("the worker", connected)
+        body = {"name": "steps", "data": {"seconds": 1.5}}
+        event = httpx.post(f"{url}/e/k", json=body).json()["ids"][0]
+        eventually("the second step", lambda: noted("two begins"))
+        first.kill()
+        first.wait()
+        stack.enter_context(server_process(tmp_path, port, gateway_port))
 
-            def run() -> Any:
-                runs = httpx.get(f"{url}/v1/events/{event}/runs").json()["data"]
-                return runs[0] if runs and runs[0]["ended_at"] else None
+        def run() -> Any:
+            runs = httpx.get(f"{url}/v1/events/{event}/runs").json()["data"]
+            return runs[0] if runs and runs[0]["ended_at"] else None
 
-            ended = eventually("the run", run)
+        ended = eventually("the run", run)
     assert ended["status"] == "Completed"
     assert ended["output"] == ["one", "two"]
     # What was acknowledged before the server died is never done again.

@@ -8,7 +8,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.cron_due import fire
-from stepwell.server.engine.draft import Draft, LookAgain
+from stepwell.server.engine.draft import Draft, ItemFault, LookAgain
 from stepwell.server.engine.expire import lose
 from stepwell.server.engine.fanout import meet, meet_waits
 from stepwell.server.engine.finish import cancelled
@@ -21,13 +21,17 @@ from stepwell.server.engine.view import View
 from stepwell.wire.failure import invoke_timeout_memo
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
+
+PARKED_MS = 300_000
+"""How long an item rests that we could not decide about: a mended server will find it."""
+
 _CALLS = frozenset({ItemKind.CALL, ItemKind.GATEWAY})
 
 
 def claim(draft: Draft, given: WorkAsked) -> Work:
     """Hand out what is due, up to the capacity asked for, and take back what was lost."""
     _see_all(draft)
-    draft.each(draft.view.overdue(), lambda lease: lose(draft, lease))
+    draft.each(draft.view.overdue(), lambda lease: _take_back(draft, lease))
     due = draft.view.due()
     # The engine's own work first: it may end a run that would otherwise be called.
     draft.each([i for i in due if i.kind not in _CALLS], lambda item: _do(draft, item))
@@ -37,7 +41,8 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
             job = _lease(draft, given, item, len(jobs))
             if job is not None:
                 jobs.append(job)
-    return Work(tuple(jobs), draft.view.next_due_ms)
+    faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
+    return Work(tuple(jobs), draft.view.next_due_ms, faults)
 
 
 def still_held(work: Work, view: View) -> Work:
@@ -48,7 +53,7 @@ def still_held(work: Work, view: View) -> Work:
         for job in work.jobs
         if (lease := view.lease(job.lease.run_id, job.lease.key)) and lease.id == job.lease.id
     )
-    return work if len(jobs) == len(work.jobs) else Work(jobs, work.next_due_ms)
+    return work if len(jobs) == len(work.jobs) else Work(jobs, work.next_due_ms, work.faults)
 
 
 def _see_all(draft: Draft) -> None:
@@ -93,8 +98,37 @@ def _lease(draft: Draft, given: WorkAsked, item: Item, index: int) -> Job | None
     return Job(lease, item, run)
 
 
+def _take_back(draft: Draft, lease: Lease) -> None:
+    if (lease.run_id, lease.key) in draft.parked:
+        later = draft.now.ms + PARKED_MS
+        draft.add(fact.ItemLeased(msgspec.structs.replace(lease, until_ms=later)))
+        return
+    try:
+        lose(draft, lease)
+    except LookAgain:
+        raise
+    except Exception as error:
+        raise ItemFault((lease.run_id, lease.key), _told(error)) from error
+
+
 def _do(draft: Draft, item: Item) -> None:
     """What the engine does itself, inside the decision that found it due."""
+    if (item.run_id, item.key) in draft.parked:
+        draft.move(msgspec.structs.replace(item, due_ms=draft.now.ms + PARKED_MS))
+        return
+    try:
+        _do_now(draft, item)
+    except LookAgain:
+        raise
+    except Exception as error:
+        raise ItemFault((item.run_id, item.key), _told(error)) from error
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _do_now(draft: Draft, item: Item) -> None:
     match item.kind:
         case ItemKind.FANOUT:
             _fan_out(draft, item)

@@ -16,7 +16,7 @@ from stepwell.server.engine.advance import advance, checkpoint
 from stepwell.server.engine.cancel import cancel_by_hand
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.claim import claim, still_held
-from stepwell.server.engine.draft import Decision, Draft, LookAgain
+from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Answer, Input, Work
@@ -84,13 +84,20 @@ def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> N
 
 def decide(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
     """Decide one input, or say what more it must see."""
-    draft = Draft(view, now, rules)
-    try:
-        answer = _answer(draft, given)
-        _meet_emitted(draft)
-    except LookAgain as again:
-        return again.need
-    return draft.decision(answer)
+    parked: dict[Slot, str] = {}
+    while True:
+        draft = Draft(view, now, rules, parked)
+        try:
+            answer = _answer(draft, given)
+            _meet_emitted(draft)
+        except LookAgain as again:
+            return again.need
+        except ItemFault as fault:
+            if fault.slot in parked:
+                raise
+            parked[fault.slot] = fault.reason
+            continue
+        return draft.decision(answer)
 
 
 def still_true(answer: Answer, view: View) -> Answer:

@@ -39,10 +39,24 @@ class LookAgain(Exception):
         self.need = need
 
 
+class ItemFault(Exception):
+    """One of many items could not be decided: a fault of ours. Caught in `decide`, which parks the
+    item and decides about the others, so that one bad item never stops the server."""
+
+    def __init__(self, slot: Slot, reason: str) -> None:
+        super().__init__(f"{slot}: {reason}")
+        self.slot = slot
+        self.reason = reason
+
+
 class Draft:
     """Collects what a decision says."""
 
-    def __init__(self, view: View, now: Moment, rules: Rules) -> None:
+    def __init__(
+        self, view: View, now: Moment, rules: Rules, parked: Mapping[Slot, str] | None = None
+    ) -> None:
+        """`parked` are items to be put off, each with its fault."""
+        self.parked = parked or {}
         self.view = view
         self.now = now
         self.rules = rules

@@ -206,10 +206,14 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """The answer to a pump: its jobs, and when it should ask again (`None`: when woken)."""
+    """The answer to a pump: its jobs, and when it should ask again (`None`: when woken).
+
+    `faults` tell of items that could not be decided and were put off: faults of ours.
+    """
 
     jobs: tuple[Job, ...]
     next_due_ms: int | None = None
+    faults: tuple[str, ...] = ()
 
 
 class Pruned(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from stepwell.server.engine.input import (
     ReplyReceived,
     StepsCheckpointed,
 )
-from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import Reader, StoreError
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.operation import Operation
@@ -128,6 +128,12 @@ class Dispatcher:
                 return
             except LedgerClosed:
                 return
+            except EngineFault as fault:
+                # The outcome cannot be decided; that the call failed can.
+                if isinstance(reply, LeaseLost) or isinstance(reply.outcome, Broke):
+                    return
+                failed = _broke("EngineFault", f"the server could not take the reply: {fault}")
+                reply = ReplyReceived(lease.id, lease.run_id, lease.key, failed)
             except StoreError:
                 # The lease is ours still; the outcome must not be lost with a full disk.
                 await asyncio.sleep(REPLY_RETRY_S)

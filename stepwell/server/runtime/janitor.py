@@ -5,7 +5,7 @@ import logging
 from typing import Protocol
 
 from stepwell.server.engine.input import PruneAsked, Pruned
-from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import StoreError
 
@@ -69,5 +69,5 @@ class Janitor:
                 await self.run_once()
             except LedgerClosed:
                 return
-            except StoreError as error:
+            except (StoreError, EngineFault) as error:
                 log.warning("clean-up was put off: %s", error)

@@ -90,11 +90,16 @@ class Pump:
             return
         work = answer.result()
         assert isinstance(work, Work)
+        for fault in work.faults:
+            log.error("put off, because the engine could not decide: %s", fault)
+        if self._stopped:
+            # Whoever leased them is going: they are free again when the process has ended.
+            return
         for job in work.jobs:
             self._dispatcher.begin(job)
         if self._again or len(work.jobs) >= ASK_ITEMS_MAX:
             self.ask()
-        elif not self._stopped:
+        else:
             due = now_ms + self._poll_ms if work.next_due_ms is None else work.next_due_ms
             self._set_timer(min(due, now_ms + self._poll_ms), now_ms)
 

@@ -259,3 +259,64 @@ def test_a_request_that_fails_is_tried_again_and_then_told_to_the_function() -> 
         "f": {"error": {"message": "no route", "name": "ValueError"}}
     }
     assert bench.answer(returned()).status is RunStatus.COMPLETED
+
+
+# -- faults of ours ---------------------------------------------------------------------------
+
+
+def test_an_item_that_cannot_be_decided_rests_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from stepwell.server.engine import claim
+    from stepwell.wire.operation import Sleep
+
+    bench = Bench()
+    bench.register(function(event="go"))
+    for _ in range(3):
+        bench.send("go")
+    for job in bench.claim():
+        bench.reply(job, progressed(Sleep(id="z", name="z", until="1m")))
+    bad = bench.runs()[1].id
+    real = claim.finish_step
+
+    def finish_step(draft: object, run: given_.Run, step: object) -> None:
+        real(draft, run, step)  # type: ignore[arg-type]
+        if run.id == bad:
+            raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(claim, "finish_step", finish_step)
+    bench.pass_time(60_000)
+    asked = given_.WorkAsked("01JABCDEFGHJKMNPQRSTVW", (("shop", 9),), 10, 60_000)
+    work = bench.submit(asked)
+    assert isinstance(work, given_.Work)
+    assert len(work.faults) == 1
+    assert "ZeroDivisionError: a fault of ours" in work.faults[0]
+    assert sorted(len(bench.steps(run.id)) for run in bench.runs()) == [0, 1, 1]
+    item = bench.item(bad, "z")
+    assert item is not None
+    assert item.due_ms == bench.now_ms + 300_000
+    assert len(bench.claim()) == 2
+    monkeypatch.setattr(claim, "finish_step", real)
+    bench.pass_time(300_000)
+    bench.claim()
+    assert len(bench.steps(bad)) == 1
+
+
+def test_a_lost_lease_that_cannot_be_decided_rests_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stepwell.server.engine import claim
+
+    bench = Bench()
+    bench.begin()
+    bench.job()
+
+    def lose(draft: object, lease: object) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(claim, "lose", lose)
+    bench.pass_time(60_000)
+    assert bench.claim() == []
+    assert bench.claim() == []
+    monkeypatch.undo()
+    bench.pass_time(300_000)
+    bench.claim()
+    assert bench.job().item.losses == 1

@@ -16,6 +16,7 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
+from stepwell.sdk.connect.health import WorkerStats
 from stepwell.sdk.connect.option import (
     App,
     ConnectApp,
@@ -25,7 +26,7 @@ from stepwell.sdk.connect.option import (
     plan,
 )
 from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.sdk.connect.worker import WorkerConnection, WorkerStats
+from stepwell.sdk.connect.worker import WorkerConnection
 
 __all__ = [
     "ConnectApp",
@@ -59,6 +60,10 @@ def connect(
     processes: int | None = None,
     isolate_execution: bool | None = None,
     loop_lag_warning: Seconds = 1.0,
+    health_port: int | None = None,
+    health_host: str = "127.0.0.1",
+    max_requests: int | None = None,
+    max_rss_bytes: int | None = None,
 ) -> WorkerConnection:
     """Make a connection that serves these apps; `await` its `start()`, or use `async with`.
 
@@ -91,6 +96,10 @@ def connect(
             own; the variable INNGEST_CONNECT_ISOLATE_EXECUTION does the same.
         loop_lag_warning: A loop blocked for so long (seconds or timedelta) is reported, with the
             function and the line that blocks it.
+        health_port: Answer /healthz, /readyz and /metrics here; 0 takes a free port.
+        health_host: The address for that.
+        max_requests: Close gracefully after so many requests; `recycled` says so afterwards.
+        max_rss_bytes: Close gracefully when the process holds more memory than this.
 
     Raises ConfigurationError naming what cannot work and how to mend it.
     """
@@ -111,6 +120,10 @@ def connect(
         processes=processes,
         isolate_execution=isolate_execution,
         loop_lag_warning=loop_lag_warning,
+        health_port=health_port,
+        health_host=health_host,
+        max_requests=max_requests,
+        max_rss_bytes=max_rss_bytes,
     )
     return WorkerConnection(plan(apps, options), options)
 

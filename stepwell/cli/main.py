@@ -13,6 +13,7 @@ from stepwell.cli.log_setup import LogChoice, log_options
 _VERBS = {
     "dev": "Run a server for development.",
     "start": "Run a server for production.",
+    "worker": "Run functions as a worker that is connected to a server.",
     "send": "Send an event.",
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",

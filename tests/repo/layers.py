@@ -122,6 +122,7 @@ LAYERS: dict[str, Layer] = {
             "sdk.settings",
             "wire",
             "asgi",
+            "connect",
             "embedded",
             "server.api.discovery",
             "server.config",
@@ -134,6 +135,9 @@ LAYERS: dict[str, Layer] = {
         ("click", "rich", "uvicorn", "uvloop"),
     ),
     "__main__": Layer(("cli",)),
+    # A framework that is more than one file.
+    "django": Layer(("sdk", "wire", "asgi"), ("django", "asgiref")),
+    "django.management": Layer(("sdk", "wire", "django", "connect", "cli.dev"), ("django",)),
     "": Layer(("sdk", "wire")),
 }
 
@@ -144,7 +148,6 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "fast_api": ("fastapi", "starlette"),
     "flask": ("flask", "werkzeug"),
     "quart": ("quart", "werkzeug"),
-    "django": ("django", "asgiref"),
     "google_cloud": ("flask",),
     "asgi": ("uvicorn",),
     "encryption": ("nacl",),

@@ -36,7 +36,7 @@ from stepwell.wire.signature import SigningKeyError, bearer
 
 SERVE_URL = "wss://connect"
 FRAMEWORK = "connect"
-BACKOFF_DEV_MAX_S = 10.0
+BACKOFF_DEV_MAX_S = 2.0
 DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Seconds: TypeAlias = float | dt.timedelta
@@ -74,6 +74,10 @@ class ConnectOptions:
     processes: int | None = None
     isolate_execution: bool | None = None
     loop_lag_warning: Seconds = 1.0
+    health_port: int | None = None
+    health_host: str = "127.0.0.1"
+    max_requests: int | None = None
+    max_rss_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,8 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
     settings = first.settings
     if settings.mode == "cloud":
         _check_keys(first, options)
+    _check_positive("max_requests", options.max_requests)
+    _check_positive("max_rss_bytes", options.max_rss_bytes)
     return Plan(
         client=first,
         apps=served,
@@ -328,6 +334,10 @@ def _check_executor(name: str, kind: object) -> None:
 
 def _processes(options: ConnectOptions) -> int:
     told = options.processes
-    if told is not None and told < 1:
-        raise ConfigurationError(f"processes = {told!r}: give a whole number above 0")
+    _check_positive("processes", told)
     return told or cpu_cores() or 1
+
+
+def _check_positive(name: str, told: int | None) -> None:
+    if told is not None and told < 1:
+        raise ConfigurationError(f"{name} = {told!r}: give a whole number above 0")

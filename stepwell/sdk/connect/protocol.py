@@ -164,6 +164,10 @@ class WorkerProtocol:
             None if patience is None or closing is None else closing + patience,
         ]
 
+    def down_s(self, now: float) -> float:
+        """Seconds without a connection; 0 while there is one."""
+        return 0.0 if self._active is not None else max(0.0, now - self._down_since)
+
     def peek(self) -> bool:
         """Is there anything to be done right now?"""
         return bool(self._outputs)

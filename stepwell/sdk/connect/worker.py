@@ -9,15 +9,15 @@ Source: features C.10, W-27, W-34; protocol sections 10 and 11.
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-import msgspec
-
 from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
+from stepwell.sdk.connect.health import WorkerStats, serve_health
 from stepwell.sdk.connect.lag import LagWatch
 from stepwell.sdk.connect.option import ConnectOptions, Plan
 from stepwell.sdk.connect.output import Finished, StateChanged
@@ -25,27 +25,15 @@ from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.processes import ProcessPool
 from stepwell.sdk.connect.protocol import WorkerProtocol
+from stepwell.sdk.connect.recycle import watch as watch_limits
 from stepwell.sdk.connect.runner import Input, Runner
 from stepwell.sdk.connect.shell import WorkerShell
 from stepwell.sdk.connect.shutdown import SignalWatch, may_watch
 from stepwell.sdk.connect.spool import Spool
 from stepwell.sdk.connect.statewatch import StateWatch
-from stepwell.sdk.errors import Error
+from stepwell.sdk.errors import ConfigurationError, Error
 
 JOIN_TIMEOUT_S = 10.0
-
-
-class WorkerStats(msgspec.Struct, frozen=True):
-    """A look at a worker, for health checks and metrics. `counts` only grow."""
-
-    state: ConnectionState
-    connection_id: str | None
-    in_flight: tuple[str, ...]
-    unacknowledged: int
-    outbox_bytes: int
-    finished: int
-    loop_lag_worst_s: float
-    counts: dict[str, int]
 
 
 class WorkerConnection:
@@ -66,6 +54,10 @@ class WorkerConnection:
         self._runner: Runner | None = None
         self._lag: LagWatch | None = None
         self._task: asyncio.Task[None] | None = None
+        self.health_port: int | None = None
+        """Where health is asked for, once the worker has started; None if it was not wanted."""
+        self.recycled: str | None = None
+        """Why the worker closed by itself, if a limit of requests or memory was reached."""
 
     def __repr__(self) -> str:
         return f"<WorkerConnection {self.state.value} {', '.join(self._plan.apps)}>"
@@ -162,7 +154,7 @@ class WorkerConnection:
         """What the worker holds and has done so far. Numbers may be a moment old."""
         protocol, runner, lag = self._protocol, self._runner, self._lag
         if protocol is None or runner is None:
-            return WorkerStats(self.state, None, (), 0, 0, 0, 0.0, {})
+            return WorkerStats(self.state)
         return WorkerStats(
             state=self.state,
             connection_id=protocol.connection_id,
@@ -171,6 +163,7 @@ class WorkerConnection:
             outbox_bytes=protocol.outbox_bytes,
             finished=runner.finished,
             loop_lag_worst_s=0.0 if lag is None else lag.worst_s,
+            down_s=protocol.down_s(time.monotonic()),
             counts=dict(protocol.counts),
         )
 
@@ -305,10 +298,13 @@ class WorkerConnection:
             early, self._early = self._early, []
         for action in early:
             shell.post(action)
+        health = await self._serve_health()
         aside = self._aside(runner, home, watch)
         try:
             return await shell.run()
         finally:
+            if health is not None:
+                health.close()
             for task in aside:
                 task.cancel()
             await asyncio.gather(*aside, return_exceptions=True)
@@ -327,9 +323,37 @@ class WorkerConnection:
                 logger=self._logger,
             )
             tasks.append(asyncio.create_task(self._lag.run()))
+        options = self._options
+        if options.max_requests is not None or options.max_rss_bytes is not None:
+            limits = watch_limits(
+                requests_max=options.max_requests,
+                bytes_max=options.max_rss_bytes,
+                finished=lambda: runner.finished,
+                enough=self._had_enough,
+            )
+            tasks.append(asyncio.create_task(limits))
         if watch is not None:
             tasks.append(watch.listen(lambda number: self._signalled(number.name)))
         return tasks
+
+    async def _serve_health(self) -> asyncio.Server | None:
+        port, host = self._options.health_port, self._options.health_host
+        if port is None:
+            return None
+        try:
+            server = await serve_health(host, port, self.stats)
+        except OSError as error:
+            raise ConfigurationError(
+                f"health_port = {port}: cannot listen on {host}: {error}; give another, or 0 for"
+                " any free one"
+            ) from error
+        self.health_port = server.sockets[0].getsockname()[1]
+        return server
+
+    def _had_enough(self, why: str) -> None:
+        self._logger.info("the worker ends to be followed by a fresh one: %s", why)
+        self.recycled = why
+        self.ask_close()
 
     def _signalled(self, name: str) -> None:
         self._logger.info("%s: the worker finishes what runs, then ends", name)

@@ -6,6 +6,7 @@ The public names, and nothing else. Code written for the official SDK runs with
 
 from stepwell.sdk.agent import VERSION
 from stepwell.sdk.client import Inngest
+from stepwell.sdk.declare import DeclaredOptions, TypedDecorator
 from stepwell.sdk.errors import (
     AsyncUnsupportedError,
     BodyInvalidError,
@@ -127,6 +128,7 @@ __all__ = [
     "BodyInvalidError",
     "CodedError",
     "ConfigurationError",
+    "DeclaredOptions",
     "Error",
     "ErrorCode",
     "EventDefinition",
@@ -164,6 +166,7 @@ __all__ = [
     "StepUnexpectedError",
     "URLInvalidError",
     "TriggerInvoke",
+    "TypedDecorator",
     "UnknownError",
     "ValidationMiddleware",
     "event_type",

@@ -10,7 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PROGRAMS = sorted([*HERE.glob("programs/*.py"), *HERE.glob("events/*.py")])
+PROGRAMS = sorted([*HERE.glob("programs/*.py"), *HERE.glob("events/events_*.py")])
 Found = dict[str, dict[int, str]]
 
 

@@ -111,6 +111,11 @@ class EventDefinition:
             raise Unfit(problems)
         return Judged(data, user)
 
+    @property
+    def validator(self) -> Validator | None:
+        """What judges the data alone; None if nothing does, or the event is judged as a whole."""
+        return self._data
+
     def json_schema(self) -> dict[str, Any]:
         """What is asked of `data` and `user`, as JSON Schema by field; only what is known."""
         if self._whole is not None:

@@ -22,7 +22,7 @@ from stepwell.sdk.events.definition import (
 )
 from stepwell.sdk.events.generated import Source, entries_of
 from stepwell.sdk.events.internal import InternalEvent
-from stepwell.sdk.events.validator import Unfit
+from stepwell.sdk.events.validator import Unfit, Validator
 
 Validate: TypeAlias = Literal["off", "outgoing", "incoming", "both"]
 Rule: TypeAlias = Literal["allow", "forbid"]
@@ -174,6 +174,11 @@ class EventSchemas:
             return found
         prefixes = [one for one in self._events if one.endswith("*") and name.startswith(one[:-1])]
         return self._events[max(prefixes, key=len)] if prefixes else None
+
+    def validator(self, name: str) -> Validator | None:
+        """What judges the data of an event, for `event_type(schema=...)`; None if nothing does."""
+        definition = self.find(name)
+        return None if definition is None else definition.validator
 
     def judge(self, parts: Parts) -> Judged:
         """What the schemas make of an event. Raises Unfit, or Disallowed for its name alone.

@@ -85,9 +85,11 @@ def _dict_rebuilt(kind: Any, depth: int) -> Any:
     hints = get_type_hints(kind, include_extras=True)
     fields: dict[str, Any] = {}
     for key, hint in hints.items():
-        while get_origin(hint) in (Required, NotRequired, typing.Required, typing.NotRequired):
-            (hint,) = get_args(hint)  # noqa: PLW2901 - one wrapper less
         wrapper = Required if key in kind.__required_keys__ else NotRequired
+        while get_origin(hint) in (Required, NotRequired):
+            # What the hint says counts: where annotations are text, the sets of keys are wrong.
+            wrapper = get_origin(hint)
+            (hint,) = get_args(hint)  # noqa: PLW2901 - one wrapper less
         fields[key] = wrapper[_rebuilt(hint, depth + 1)]
     make: Any = typing_extensions.TypedDict
     made = make(kind.__name__, fields)

@@ -56,6 +56,9 @@ from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 RUNS_MAX = 100_000
 PATIENCE_MS: dict[Pace, int] = {"short": 2 * DAY_MS, "long": 800 * DAY_MS}
 RETRY_S = 0.5
+ROOMY = 50
+LATE_MS = 50
+_TIMED = frozenset({ItemKind.SLEEP, ItemKind.TIMEOUT, ItemKind.FANOUT})
 
 
 class Broken(AssertionError):
@@ -304,6 +307,7 @@ class Judge:
         self._accepted: list[tuple[EventRow, int, str]] = []
         self._gone: set[str] = set()
         self._tried: set[tuple[str, str, int]] = set()
+        self._items: dict[tuple[str, str], Item | None] = {}
         self._calm = not world.options.odds
         self.going: set[str] = set()
         self.problems: list[str] = []
@@ -327,6 +331,8 @@ class Judge:
         """The store has caught up with a commit: its rows can be judged."""
         touched = set(changes.runs) | set(changes.started)
         touched |= {slot[0] for slot in (*changes.items, *changes.waits, *changes.leases)}
+        if not changes.durable:
+            self._judge_punctuality(changes)
         for run_id in sorted(touched):
             self.problems += broken_by(node.reader, run_id)
 
@@ -335,9 +341,11 @@ class Judge:
         self.commits += 1
         for run in (*changes.started.values(), *changes.runs.values()):
             self._run_changed(run)
-        for item in changes.items.values():
+        self._judge_punctuality(changes)
+        for slot, item in changes.items.items():
             if item is not None and item.kind is ItemKind.CALL:
                 self._item_changed(item)
+            self._items[slot] = item
         for step in changes.steps:
             slot = (step.run_id, step.id)
             self._note(f"step {step.run_id} {step.id} {step.op}")
@@ -346,6 +354,21 @@ class Judge:
             self._steps[slot] = step.memo
             if step.run_id in self._ended and step.run_id not in changes.ended:
                 self._break(f"step {step.id} was saved after run {step.run_id} ended")
+
+    def _judge_punctuality(self, changes: Changes) -> None:
+        """Where nothing goes wrong and there is room, everything is done when it is due."""
+        if not self._calm or self._world.options.capacity < ROOMY or self._gone:
+            return
+        now_ms = self._world.clock.now_ms()
+        held = {slot for slot, le in changes.leases.items() if le and le.granted_ms == now_ms}
+        over = {slot for slot, item in changes.items.items() if item is None}
+        for slot in sorted(held | over):
+            item = self._items.get(slot)
+            if item is None or (slot not in held and item.kind not in _TIMED):
+                continue
+            if now_ms - item.due_ms > LATE_MS:
+                late_ms = now_ms - item.due_ms
+                self._break(f"{item.kind.name} {slot} was taken up {late_ms} ms late")
 
     def _item_changed(self, item: Item) -> None:
         run_id, key, attempt = item.run_id, item.key, item.attempt

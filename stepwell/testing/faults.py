@@ -33,6 +33,7 @@ class Fault(StrEnum):
     LATE_REPLY = "late-reply"
     LOST_WORKER = "lost-worker"
     VANISHED_CALL = "vanished-call"
+    CLOCK_SET = "clock-set"
 
 
 CRASHES = frozenset(

@@ -254,6 +254,8 @@ class World:
         """Somebody who cancels, signals, reruns, invokes or deploys."""
         draw = self.users
         await asyncio.sleep(after_ms / 1000)
+        if self.plan.strikes(Fault.CLOCK_SET):
+            self.clock.skew_ms += draw.choice((-600_000, -2_000, 2_000, 600_000))
         what = draw.choice(("cancel", "signal", "signal", "rerun", "invoke", "deploy"))
         if what == "signal":
             data = b'{"n":%d}' % draw.randrange(9)

@@ -190,7 +190,8 @@ class FunctionRow(msgspec.Struct, frozen=True):
 
 
 class AppRow(msgspec.Struct, frozen=True):
-    """A registered app. `method` is `serve`, `connect` or `local`; `error` says why it is away."""
+    """A registered app. `method` is `serve`, `connect` or `local`; `error` says why it is away;
+    `events` holds what it says of its events, a JSON object of schemas by name, or nothing."""
 
     name: str
     url: str
@@ -201,3 +202,4 @@ class AppRow(msgspec.Struct, frozen=True):
     checksum: str
     synced_ms: int
     error: str = ""
+    events: str = ""

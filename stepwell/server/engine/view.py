@@ -161,8 +161,11 @@ class View:
         return (name, since_ms) in self._look_back
 
     def look_back(self, name: str, since_ms: int) -> tuple[EventRow, ...]:
-        """Past events of this name, oldest first."""
-        return self._look_back[name, since_ms]
+        """Past events of this name, oldest first: those loaded, then those of this batch."""
+        known = self._look_back[name, since_ms]
+        ids = {event.id for event in known}
+        fresh = [e for e in self.changes.events if e.name == name and e.received_ms >= since_ms]
+        return (*known, *(event for event in fresh if event.id not in ids))
 
     def due(self) -> list[Item]:
         """Items that are due and nobody has."""
@@ -354,8 +357,9 @@ class View:
 
     def _close(self, wait: Wait) -> None:
         self._closed.add((wait.run_id, wait.step_id))
+        # Also when nobody asked for the signal yet: a store would answer with what is no more.
         known = self._signals.get(wait.name)
-        if wait.kind is WaitKind.SIGNAL and known is not None and known.run_id == wait.run_id:
+        if wait.kind is WaitKind.SIGNAL and (known is None or place_of(known) == place_of(wait)):
             self._signals[wait.name] = None
 
     def _item_added(self, record: fact.ItemAdded) -> None:

@@ -286,3 +286,72 @@ def test_two_in_one_commit_see_each_other() -> None:
     assert sorted(run.status.name for run in bench.runs()) == ["FAILED", "RUNNING"]
     assert [len(bench.steps(run.id)) for run in bench.runs()].count(1) == 1
     assert bench.waits(bench.runs()[0].id, WaitKind.SIGNAL) == []
+
+
+def test_a_wait_that_ended_earlier_in_the_commit_is_not_replaced() -> None:
+    """The store still shows it when the signal is looked up; the view knows better."""
+    from stepwell.server.engine.input import WorkAsked
+    from tests.bench import SEED
+
+    bench = Bench()
+    first = bench.begin()
+    listen(bench, timeout="1m")
+    bench.send("go")
+    job = bench.job()
+    bench.pass_time(60_000)
+    operation = WaitForSignal(id=W, name="w", signal="bell", conflict="replace")
+    asked = WorkAsked(SEED, (("shop", 5),), 10, 60_000)
+    bench.submit_all([asked, ReplyReceived(job.lease.id, job.run.id, MAIN, progressed(operation))])
+    assert names(bench.records).count("WaitClosed") == 1
+    assert bench.run(first.id).parts == 0
+    assert ring(bench).subject == job.run.id
+
+
+# -- looking back -----------------------------------------------------------------------------
+
+
+def looking_back(timeout: str = "1h", condition: str = "") -> WaitForEvent:
+    return WaitForEvent(
+        id=W, name="w", event="news", timeout=timeout, condition=condition, look_back=True
+    )
+
+
+def test_a_wait_may_look_back_to_the_start_of_its_run() -> None:
+    bench = Bench()
+    bench.send("news", {"n": 1})
+    bench.pass_time(1)
+    run = bench.begin()
+    bench.pass_time(1)
+    bench.send("news", {"n": 2})
+    bench.send("news", {"n": 3})
+    bench.answer(progressed(looking_back(condition="async.data.n > 2")))
+    memo = bench.memos(run.id)["w"]
+    assert isinstance(memo, dict)
+    assert memo["data"] == {"n": 3}
+    assert bench.waits(run.id) == []
+    assert bench.answer(returned()).status is RunStatus.COMPLETED
+
+
+def test_looking_back_sees_what_came_earlier_in_the_commit() -> None:
+    from stepwell.server.engine.input import EventsReceived
+
+    bench = Bench()
+    run = bench.begin()
+    job = bench.job()
+    bench.submit_all(
+        [
+            EventsReceived((bench.event("news", {"n": 1}),)),
+            ReplyReceived(job.lease.id, run.id, MAIN, progressed(looking_back())),
+        ]
+    )
+    assert list(bench.memos(run.id)) == ["w"]
+
+
+def test_looking_back_in_vain_is_waiting() -> None:
+    bench = Bench()
+    run = bench.begin()
+    bench.send("other")
+    bench.answer(progressed(looking_back()))
+    assert len(bench.waits(run.id)) == 1
+    bench.send("news")
+    assert list(bench.memos(run.id)) == ["w"]

@@ -192,6 +192,9 @@ class Server:
     def _reach(self, app: AppRow) -> None:
         if app.method == "serve":
             self.node.reach(app.name, self._driver, self.config.queue_workers)
+        else:
+            # Until its workers take work nobody is to be called: not where it was served before.
+            self.node.dispatcher.drop_lane(app.name, self._driver)
 
     def _reach_workers(self, app: str, slots: int) -> None:
         """So many calls of an app can be under way at its workers."""

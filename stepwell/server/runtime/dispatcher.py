@@ -64,9 +64,12 @@ class Dispatcher:
         self._lanes[queue] = Lane(driver, limit, busy)
         self.when_free()
 
-    def drop_lane(self, queue: str) -> None:
-        """This queue cannot be reached any more; its items wait until it can."""
-        self._lanes.pop(queue, None)
+    def drop_lane(self, queue: str, driver: Driver | None = None) -> None:
+        """This queue cannot be reached any more, at least not by this driver; its items wait until
+        it can."""
+        lane = self._lanes.get(queue)
+        if lane is not None and driver in (None, lane.driver):
+            del self._lanes[queue]
 
     def capacity(self) -> tuple[tuple[str, int], ...]:
         """Queues with room, and how much."""

@@ -3,6 +3,7 @@ keep their leases, and nothing of it depends on a hint that may be lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,7 @@ from stepwell.server.engine.input import Job, Outcome, Returned, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.ledger import EngineFault
 from stepwell.server.node import Node
+from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
@@ -473,3 +475,19 @@ def test_one_wake_for_the_earliest_and_every_announcement_in_order() -> None:
     leave()
     performer.perform([Announce(Topic.RUN_ENDED, "d")])
     assert (woken, heard) == ([3], ["a", "b"])
+
+
+def test_a_lane_is_dropped_only_for_the_driver_it_was_meant_for() -> None:
+    """An app that connects is no longer called where it was served; its workers' lane stays."""
+    served: Any = object()
+    workers: Any = object()
+    dispatcher = Dispatcher(cast("Any", None), cast("Any", None))
+    dispatcher.set_lane("shop", served, 5)
+    dispatcher.drop_lane("shop", workers)
+    assert dispatcher.capacity() == (("shop", 5),)
+    dispatcher.drop_lane("shop", served)
+    assert dispatcher.capacity() == ()
+    dispatcher.set_lane("shop", workers, 3)
+    dispatcher.drop_lane("shop")
+    dispatcher.drop_lane("shop")
+    assert dispatcher.capacity() == ()

@@ -9,8 +9,9 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -63,8 +64,31 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=steps.forget)
 
 
+Surrounding: TypeAlias = Callable[[], AbstractContextManager[object]]
+
+_surroundings: list[Surrounding] = []
+
+
+def surround(made: Surrounding) -> None:
+    """From now on run blocking work in these threads inside of this, such as what gives database
+    connections back. Saying so twice changes nothing."""
+    if made not in _surroundings:
+        _surroundings.append(made)
+
+
+def surrounded(work: Callable[..., T], *args: object) -> T:
+    """Do blocking work as it is to be done in a thread of a pool."""
+    if not _surroundings:
+        return work(*args)
+    with ExitStack() as stack:
+        for made in _surroundings:
+            stack.enter_context(made())
+        return work(*args)
+
+
 async def in_thread(pool: Pool, work: Callable[..., T], *args: object) -> T:
     """Run blocking work in a pool, in a copy of the caller's context variables."""
     context = contextvars.copy_context()
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(pool.executor(), partial(context.run, work, *args))
+    call = partial(context.run, surrounded, work, *args)
+    return await loop.run_in_executor(pool.executor(), call)

@@ -23,7 +23,8 @@ from stepwell.sdk.errors import (
     QueryParamMissingError,
     SigningKeyMissingError,
 )
-from stepwell.sdk.execution.pool import handlers
+from stepwell.sdk.events.registry import event_schemas
+from stepwell.sdk.execution.pool import handlers, surrounded
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
@@ -130,6 +131,7 @@ class ServeHandler:
         self.table = FunctionTable(client.app_id, functions, client.logger)
         self._setup = self._set_up()
         self._checkpoints = Checkpoints(enabled=client.checkpointing)
+        self._told: register.App | None = None
 
     def _set_up(self) -> _Setup:
         settings = self._client.settings
@@ -248,7 +250,9 @@ class ServeHandler:
 
     def _stream_sync(self, serving: Serving, effect: Effect) -> Generator[bytes, None, None]:
         context = contextvars.copy_context()
-        future = handlers.executor().submit(context.run, self._perform_all_sync, serving, effect)
+        future = handlers.executor().submit(
+            context.run, surrounded, self._perform_all_sync, serving, effect
+        )
         yield b" "
         while not futures.wait([future], timeout=KEEP_ALIVE_SECONDS).done:
             yield b" "
@@ -378,7 +382,11 @@ class ServeHandler:
         return (yield from self._sync_out_of_band(setup, request))
 
     def _app(self) -> register.App:
-        return register.App(self._client.app_id, self._framework, self._client.app_version)
+        if self._told is None:
+            client = self._client
+            schemas = event_schemas(client.schemas, self.table.kinds)
+            self._told = register.App(client.app_id, self._framework, client.app_version, schemas)
+        return self._told
 
     def _sync_in_band(self, setup: _Setup, request: ServeRequest) -> CallResponse:
         try:

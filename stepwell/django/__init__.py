@@ -1,0 +1,15 @@
+"""Stepwell in a Django project: functions served by a URL, events sent on commit, commands, tasks.
+
+    urlpatterns = [stepwell.django.serve(client, [function])]
+
+As an app (`INSTALLED_APPS = [..., "stepwell.django"]`) it imports the module `inngest_functions` of
+every other app, and brings `manage.py stepwell_dev`, `manage.py stepwell_worker` and a backend for
+Django's tasks, `stepwell.django.task_backend.StepwellBackend`. Sources: features C.9, D-40, D-41,
+E.3.
+"""
+
+from stepwell.django.discovery import functions_of, get_client
+from stepwell.django.on_commit import send_on_commit
+from stepwell.django.serving import FRAMEWORK, serve
+
+__all__ = ["FRAMEWORK", "functions_of", "get_client", "send_on_commit", "serve"]

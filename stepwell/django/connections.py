@@ -1,0 +1,54 @@
+"""Database connections of functions: the only place that opens no request and closes its own.
+
+Django gives connections back at the end of a request. Functions run in threads that know of none:
+without this a connection the database has closed would fail one call after another.
+Source: features D-41, E.3.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import SyncToAsync
+from django.db import close_old_connections, reset_queries
+
+from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.execution.pool import surround
+from stepwell.sdk.function import Function
+from stepwell.sdk.middleware.hook import MiddlewareSync
+from stepwell.sdk.middleware.memos import StepMemos
+
+
+@contextmanager
+def fresh_connections() -> Generator[None, None, None]:
+    """Around work in this thread: connections that are broken or too old are closed."""
+    reset_queries()
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+
+
+def keep_fresh() -> None:
+    """Do that around whatever plain code of functions runs in a thread of a pool."""
+    surround(fresh_connections)
+
+
+def freshen_shared_thread() -> None:
+    """The same for the thread in which coroutines outside of requests use the ORM."""
+    SyncToAsync.single_thread_executor.submit(close_old_connections)
+
+
+class ConnectionsMiddleware(MiddlewareSync):
+    """For processes without requests, such as workers: does that before and after each call."""
+
+    def transform_input(
+        self, ctx: Context | ContextSync, function: Function[Any], steps: StepMemos
+    ) -> None:
+        """A call begins."""
+        freshen_shared_thread()
+
+    def before_response(self) -> None:
+        """A call has ended."""
+        freshen_shared_thread()

@@ -1,0 +1,133 @@
+"""The endpoint in Django projects: its URL, its exemptions, and frameworks that live beside it."""
+
+import json
+from typing import Any
+
+import tests.django_project  # isort: skip - sets Django up
+import django.urls
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, override_settings
+from django.urls import path
+
+import stepwell
+import stepwell.django
+from stepwell.testing.adapter_peer import call_body
+from tests.contract.adapters.test_django import urls_of
+
+assert tests.django_project
+URL = "/api/inngest"
+
+
+def an_app() -> tuple[stepwell.Inngest, list[Any]]:
+    client = stepwell.Inngest(app_id="a", is_dev=True)
+
+    @client.create_function(fn_id="f", trigger=stepwell.TriggerEvent(event="x"))
+    async def f(ctx: stepwell.Context) -> int:
+        return len(str(ctx.event.data))
+
+    return client, [f]
+
+
+def serving(*more: Any, **options: Any) -> Any:
+    client, functions = an_app()
+    pattern = stepwell.django.serve(client, functions, **options)
+    return override_settings(ROOT_URLCONF=urls_of(pattern, *more))
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}/"])
+def test_with_and_without_a_slash(url: str) -> None:
+    with serving():
+        assert Client().get(url).status_code == 200
+        called = Client().post(f"{url}?fnId=a-f", call_body({}, {}), "application/json")
+        assert (called.status_code, called.json()) == (200, 2)
+
+
+def test_nothing_else_is_matched() -> None:
+    with serving(serve_path="/x.y/inngest"):
+        assert Client().get("/x.y/inngest").status_code == 200
+        assert Client().get("/xzy/inngest").status_code == 404
+        assert Client().get("/x.y/inngest/z").status_code == 404
+        assert django.urls.reverse("inngest_api_a") == "/x.y/inngest"
+
+
+def test_unknown_hosts_are_no_trouble() -> None:
+    """Without the middleware that refuses them for the whole project."""
+    with serving(), override_settings(ALLOWED_HOSTS=["shop.test"], MIDDLEWARE=[]):
+        assert Client().get(URL, headers={"host": "host.docker.internal:8000"}).status_code == 200
+
+
+def test_large_bodies() -> None:
+    body = call_body({"text": "x" * 3_000_000}, {})
+    with serving():
+        answer = Client().post(f"{URL}?fnId=a-f", body, "application/json")
+    assert (answer.status_code, answer.json()) == (200, 3_000_012)
+
+
+async def test_large_bodies_behind_asgi() -> None:
+    body = call_body({"text": "x" * 3_000_000}, {})
+    with serving():
+        answer = await AsyncClient().post(f"{URL}?fnId=a-f", body, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (200, 3_000_012)
+
+
+SEEN: list[int] = []
+
+
+def reads(get_response: Any) -> Any:
+    """Middleware that wants bodies."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "early" in request.GET:
+            SEEN.append(len(request.body))
+        response: HttpResponse = get_response(request)
+        SEEN.append(len(request.body))
+        return response
+
+    return middleware
+
+
+def test_middleware_may_have_read_the_body_or_read_it_later() -> None:
+    SEEN.clear()
+    body = call_body({"text": "x"}, {})
+    with serving(), override_settings(MIDDLEWARE=[f"{__name__}.reads"]):
+        for more in ("&early=1", ""):
+            answer = Client().post(f"{URL}?fnId=a-f{more}", body, "application/json")
+            assert answer.status_code == 200
+    assert [len(body)] * 3 == SEEN
+
+
+def test_beside_rest_framework() -> None:
+    from rest_framework.decorators import api_view
+    from rest_framework.response import Response
+
+    @api_view(["POST"])
+    def other(request: Any) -> Any:
+        return Response({"n": request.data["n"]})
+
+    other.login_required = False
+    with serving(path("api/other", other)):
+        assert Client().post("/api/other", {"n": 1}, "application/json").status_code == 403
+        called = Client().post(f"{URL}?fnId=a-f", call_body({}, {}), "application/json")
+    assert (called.status_code, called.json()) == (200, 2)
+
+
+def test_beside_ninja() -> None:
+    import ninja
+    import ninja.security
+
+    class Nobody(ninja.security.HttpBearer):
+        def authenticate(self, request: Any, token: str) -> None:
+            return None
+
+    api = ninja.NinjaAPI(auth=Nobody(), urls_namespace="beside")
+
+    @api.get("/other")
+    def other(request: Any) -> int:
+        return 1
+
+    with serving(path("ninja/", api.urls)):
+        assert Client().get("/ninja/other").status_code in {302, 401}
+        called = Client().post(f"{URL}?fnId=a-f", call_body({}, {}), "application/json")
+        assert (called.status_code, called.json()) == (200, 2)
+    assert URL not in json.dumps(api.get_openapi_schema(path_prefix=""))

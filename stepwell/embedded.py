@@ -25,6 +25,7 @@ from stepwell.sdk.background import BackgroundLoop
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.delivery import Delivery, EventBatch
 from stepwell.sdk.errors import Error
+from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.function import Function
 from stepwell.sdk.invoking import Invoked, RunSeen
@@ -234,6 +235,7 @@ def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:
 
 
 async def _register(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+    kinds = [kind for function in functions for kind in function.kinds]
     registration = Registration(
         app_name=client.app_id,
         url=URL,
@@ -241,6 +243,7 @@ async def _register(node: Node, client: Inngest, functions: Sequence[Function[An
         framework=FRAMEWORK,
         app_version=client.app_version or "",
         functions=tuple(function.config(URL) for function in functions),
+        event_schemas=event_schemas(client.schemas, kinds),
     )
     catalog = node.ledger.catalog
     given = app_registered(registration, "local", catalog, node.clock.now_ms())

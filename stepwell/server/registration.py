@@ -62,6 +62,7 @@ def app_registered(
         app_version=registration.app_version,
         checksum=_checksum(registration, url, functions),
         synced_ms=now_ms,
+        events=_text(registration.event_schemas),
     )
     rows = tuple(
         FunctionRow(
@@ -192,6 +193,7 @@ def _checksum(registration: Registration, url: str, functions: Iterable[Function
     digest = hashlib.sha256()
     for text in (url, registration.sdk, registration.framework, registration.app_version):
         digest.update(text.encode() + b"\0")
+    digest.update(_text(registration.event_schemas).encode() + b"\0")
     for encoded in sorted(encode_function(_undeployed(function)) for function in functions):
         digest.update(encoded + b"\0")
     return digest.hexdigest()
@@ -205,3 +207,7 @@ def _undeployed(function: FunctionConfig) -> FunctionConfig:
     mark = f"{header.QUERY_DEPLOY_ID}="
     kept = "&".join(pair for pair in query.split("&") if not pair.startswith(mark))
     return msgspec.structs.replace(function, url=f"{address}?{kept}")
+
+
+def _text(raw: msgspec.Raw | None) -> str:
+    return "" if raw is None else bytes(raw).decode()

@@ -15,6 +15,7 @@ _MIB: Final = 1024 * _KIB
 # Events
 EVENT_BYTES_MAX: Final = 3 * _MIB
 EVENTS_PER_REQUEST_MAX: Final = 5000
+EVENT_SCHEMAS_BYTES_MAX: Final = _MIB  # of one app, with its registration
 EVENT_NAME_BYTES_MAX: Final = 512  # documented; only the v2 API refuses
 EVENT_TS_MS_MIN: Final = 315_532_800_000  # 1980-01-01
 EVENT_TS_MS_MAX: Final = 4_102_444_800_000  # 2100-01-01

@@ -4,6 +4,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from stepwell.wire import limit
+from stepwell.wire.canonical import canonical
 from stepwell.wire.function_config import FunctionConfig, decode_function, encode_function
 
 DEPLOY_PING = "ping"
@@ -18,7 +20,10 @@ CAPABILITIES = {"connect": "v1", "in_band_sync": "v1", "trust_probe": "v1"}
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
-    """What `POST /fn/register` carries. `sdk` is `<language>:v<version>`."""
+    """What `POST /fn/register` carries. `sdk` is `<language>:v<version>`.
+
+    `event_schemas` is ours: JSON Schemas of the app's events by name, `{"data": …, "user": …}`.
+    """
 
     url: str
     app_name: str
@@ -29,6 +34,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     deploy_type: str = DEPLOY_PING
     v: str = PROTOCOL_VERSION
     capabilities: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    event_schemas: msgspec.Raw | None = None
 
 
 class MalformedRegistration(ValueError):
@@ -45,6 +51,7 @@ class _Outgoing(msgspec.Struct, omit_defaults=True, rename="camel"):
     functions: list[msgspec.Raw]
     app_version: str = ""
     capabilities: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    event_schemas: msgspec.Raw | None = None
 
 
 class _Incoming(msgspec.Struct, rename=lambda name: name.replace("_", "")):
@@ -59,6 +66,7 @@ class _Incoming(msgspec.Struct, rename=lambda name: name.replace("_", "")):
     deploy_type: str = DEPLOY_PING
     v: str = ""
     capabilities: dict[str, object] = msgspec.field(default_factory=dict[str, object])
+    event_schemas: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict[str, msgspec.Raw])
 
 
 def _raw_functions(functions: tuple[FunctionConfig, ...]) -> list[msgspec.Raw]:
@@ -78,6 +86,7 @@ def encode_registration(registration: Registration) -> bytes:
             _raw_functions(registration.functions),
             registration.app_version,
             registration.capabilities,
+            registration.event_schemas,
         )
     )
 
@@ -108,7 +117,21 @@ def decode_registration(body: bytes) -> Registration:
         deploy_type=incoming.deploy_type or DEPLOY_PING,
         v=incoming.v,
         capabilities={key: str(value) for key, value in incoming.capabilities.items()},
+        event_schemas=_schemas(incoming.event_schemas),
     )
+
+
+def _schemas(given: dict[str, msgspec.Raw]) -> msgspec.Raw | None:
+    """The schemas in canonical form. Raises MalformedRegistration if they are too large."""
+    if not given:
+        return None
+    body = canonical(msgspec.json.encode(given))
+    if len(body) > limit.EVENT_SCHEMAS_BYTES_MAX:
+        raise MalformedRegistration(
+            f"Invalid request: eventSchemas has {len(body)} bytes, at most"
+            f" {limit.EVENT_SCHEMAS_BYTES_MAX}: describe fewer events, or less of them"
+        )
+    return msgspec.Raw(body)
 
 
 class RegisterAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -237,6 +260,7 @@ class InBandAnswer(msgspec.Struct, frozen=True, kw_only=True):
     platform: str | None = None
     sdk_author: str = "inngest"
     capabilities: dict[str, str] = msgspec.field(default_factory=lambda: dict(CAPABILITIES))
+    event_schemas: msgspec.Raw | None = None
 
 
 class _InBand(msgspec.Struct, omit_defaults=True):
@@ -252,6 +276,7 @@ class _InBand(msgspec.Struct, omit_defaults=True):
     app_version: str | None = msgspec.field(name="appVersion", default=None)
     env: str | None = None
     platform: str | None = None
+    event_schemas: msgspec.Raw | None = None
 
 
 def encode_in_band_answer(answer: InBandAnswer) -> bytes:
@@ -270,6 +295,7 @@ def encode_in_band_answer(answer: InBandAnswer) -> bytes:
             answer.app_version,
             answer.env,
             answer.platform,
+            answer.event_schemas,
         )
     )
 
@@ -282,6 +308,7 @@ class _InBandIncoming(msgspec.Struct):
     framework: str | None = None
     functions: list[msgspec.Raw] = msgspec.field(default_factory=list[msgspec.Raw])
     app_version: str | None = msgspec.field(name="appVersion", default=None)
+    event_schemas: dict[str, msgspec.Raw] | None = None
 
 
 def decode_in_band_answer(body: bytes) -> Registration:
@@ -300,4 +327,5 @@ def decode_in_band_answer(body: bytes) -> Registration:
         sdk=f"{incoming.sdk_language}:v{incoming.sdk_version}",
         framework=incoming.framework or "",
         app_version=incoming.app_version or "",
+        event_schemas=_schemas(incoming.event_schemas or {}),
     )

@@ -34,6 +34,7 @@ class App(msgspec.Struct, frozen=True):
     app_id: str
     framework: str
     app_version: str | None = None
+    event_schemas: msgspec.Raw | None = None
 
 
 def is_in_band(sync_kind: str | None, settings: Settings, serve: ServeSettings) -> bool:
@@ -59,6 +60,7 @@ def registration_request(
         framework=app.framework,
         app_version=app.app_version or "",
         capabilities=dict(CAPABILITIES),
+        event_schemas=app.event_schemas,
     )
     headers = {header.FRAMEWORK: app.framework, header.SYNC_KIND: header.SYNC_OUT_OF_BAND}
     if server_kind is not None:
@@ -109,5 +111,6 @@ def in_band_body(
             app_version=app.app_version,
             env=settings.env,
             platform=settings.platform,
+            event_schemas=app.event_schemas,
         )
     )

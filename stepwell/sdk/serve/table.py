@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 from stepwell.sdk.errors import FunctionConfigInvalidError, FunctionNotFoundError
+from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function import Function
 from stepwell.wire.function_config import FunctionConfig, composite_id
 
@@ -67,6 +68,11 @@ class FunctionTable:
     def configs(self, url: str) -> tuple[FunctionConfig, ...]:
         """What is registered of each of them, called below this URL."""
         return tuple(function.config(url) for function in self._by_id.values())
+
+    @property
+    def kinds(self) -> tuple[EventKind[Any, Any], ...]:
+        """What their triggers stand for."""
+        return tuple(kind for function in self._by_id.values() for kind in function.kinds)
 
     @property
     def by_id(self) -> Mapping[str, Function[Any]]:

@@ -327,12 +327,13 @@ def app_values(app: AppRow) -> Values:
         app.checksum,
         app.synced_ms,
         app.error,
+        app.events,
     )
 
 
 def app_of(values: Sequence[object]) -> AppRow:
     """From the columns of `app`."""
-    return AppRow(*cast("tuple[str, str, str, str, str, str, str, int, str]", tuple(values)))
+    return AppRow(*cast("tuple[str, str, str, str, str, str, str, int, str, str]", tuple(values)))
 
 
 def function_values(function: FunctionRow) -> Values:

@@ -136,7 +136,7 @@ DELETE FROM wait WHERE run_id = ?;
 INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- put_app --
-INSERT OR REPLACE INTO app VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT OR REPLACE INTO app VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- drop_app --
 DELETE FROM app WHERE name = ?;

@@ -120,7 +120,8 @@ CREATE TABLE app (
     app_version TEXT NOT NULL,
     checksum TEXT NOT NULL,
     synced_ms INTEGER NOT NULL,
-    error TEXT NOT NULL
+    error TEXT NOT NULL,
+    events TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE TABLE function (

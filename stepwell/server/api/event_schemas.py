@@ -1,0 +1,46 @@
+"""`GET /v1/events/schemas`: what the registered apps say of their events.
+
+Ours alone: other servers answer 404. Source: features D-5, D-6, E-45.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import enveloped
+
+_EVENTS = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
+_Described: TypeAlias = dict[str, msgspec.Raw]
+
+
+class EventSchemaObject(msgspec.Struct, omit_defaults=True):
+    """One event as an app describes it; `data` and `user` are JSON Schemas."""
+
+    name: str
+    app: str
+    data: msgspec.Raw | None = None
+    user: msgspec.Raw | None = None
+
+
+async def listed(deps: ApiDeps, request: Request) -> Response:
+    """Every event of every app, by name; `app` asks for one app's."""
+    wanted = request.query_params.get("app")
+    found = [
+        EventSchemaObject(name, row.name, entry.get("data"), entry.get("user"))
+        for row in deps.reader.apps()
+        if wanted in (None, row.name)
+        for name, entry in _described(row.events).items()
+    ]
+    found.sort(key=lambda one: (one.name, one.app))
+    return enveloped(found, deps.clock.now_ms())
+
+
+def _described(events: str) -> dict[str, _Described]:
+    """What an app registered; what is no description is as good as none."""
+    try:
+        return _EVENTS.decode(events) if events else {}
+    except msgspec.DecodeError:
+        return {}

@@ -19,7 +19,7 @@ from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.input import Answer, Input
-from stepwell.server.engine.moment import TICKS_PER_MS, Moment
+from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
@@ -57,7 +57,7 @@ class Ledger:
         self._busy = False
         self._alone = 0
         self._closed = False
-        self._tick = 0
+        self._tick = store.newest_place() // PLACES
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()

@@ -124,6 +124,10 @@ class FaultyStore:
         """As the store's own."""
         return self.inner.catalog()
 
+    def newest_place(self) -> int:
+        """As the store's own."""
+        return self.inner.newest_place()
+
     def load(self, need: Need, view: View) -> None:
         """As the store's own."""
         self._check()

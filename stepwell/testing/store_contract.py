@@ -327,6 +327,16 @@ class StoreContract:
         assert world.run(run.id).lease(run.id, MAIN) is None
         assert world.reader.leases(run.id) == []
 
+    def test_the_newest_place_is_known_to_the_next_process(self, world: World) -> None:
+        run = world.begin(1)
+        other = world.begin(2)
+        assert world.store.newest_place() == 0
+        for number, saved_by in ((10, run), (2**60, other), (2**60 + 7, run)):
+            world.do(fact.StepSaved(step_of(saved_by, f"s{number}", number)))
+            for _ in range(2):
+                assert world.store.newest_place() == number
+                world.reopen()
+
     def test_a_saved_step_is_counted_on_the_lease(self, world: World) -> None:
         run = world.begin(1)
         world.do(fact.ItemLeased(lease_of(run)))

@@ -53,6 +53,10 @@ class MemoryStore:
         """Every registered app and function."""
         return Catalog.of(self.disk.apps.values(), self.disk.functions.values())
 
+    def newest_place(self) -> int:
+        """The place of the step that was saved last."""
+        return max((step.place for step in self.disk.steps), default=0)
+
     # -- load -----------------------------------------------------------------------------------
 
     def load(self, need: Need, view: View) -> None:

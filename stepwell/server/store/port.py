@@ -185,6 +185,11 @@ class Store(Protocol):
         """Every registered app and function."""
         ...
 
+    def newest_place(self) -> int:
+        """The place of the step that was saved last, 0 if none: a process that begins must not
+        give out places again, even if somebody set the clock back."""
+        ...
+
     def load(self, need: Need, view: View) -> None:
         """Fill the view with the rows of the need (`View.see_*`), found or not."""
         ...

@@ -4,6 +4,7 @@ fault, of the store or of ours, refuses only who must be refused."""
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from stepwell.server import ledger as ledger_module
@@ -21,7 +22,17 @@ from stepwell.server.engine.view import View
 from stepwell.server.ledger import BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import Conflict, StoreError, Unavailable
-from tests.bench import APP, NOW_MS, SEED, Bench, app_row, function, returned
+from tests.bench import (
+    APP,
+    NOW_MS,
+    SEED,
+    Bench,
+    app_row,
+    function,
+    progressed,
+    returned,
+    step_run,
+)
 
 
 class Clock:
@@ -346,3 +357,31 @@ async def test_ticks_grow_even_when_the_clock_stands_still(hall: Hall) -> None:
     ]
     done = await asyncio.gather(*(hall.submit(reply) for reply in replies))
     assert [answer.verdict for answer in done] == [Verdict.APPLIED] * 3  # type: ignore[attr-defined]
+
+
+async def test_places_go_on_growing_when_the_clock_was_set_back(hall: Hall) -> None:
+    """A process that begins an hour before the last one ended saves behind it all the same."""
+
+    async def save(ledger: Ledger, name: str) -> None:
+        asked = given_.WorkAsked(SEED, ((APP, 5),), 10, 1_000)
+        (job,) = (await ledger.submit(asked)).jobs  # type: ignore[union-attr]
+        reply = progressed(step_run(name))
+        given = given_.ReplyReceived(job.lease.id, job.run.id, job.item.key, reply)
+        done = await ledger.submit(given)
+        assert done.verdict is Verdict.APPLIED  # type: ignore[union-attr]
+
+    class Earlier:
+        def now_ms(self) -> int:
+            return NOW_MS - 3_600_000
+
+    await hall.submit(hall.go())
+    await save(hall.ledger, "first")
+    await hall.ledger.close()
+    store = MemoryStore(hall.store.disk)
+    for item in tuple(store.disk.items):
+        store.disk.items.put((item.run_id, item.key), msgspec.structs.replace(item, due_ms=0))
+    ledger = Ledger(store, Earlier(), DEFAULT, lambda actions: None)
+    await save(ledger, "second")
+    run_id = next(iter(store.disk.runs))
+    assert [step.name for step in store.reader().steps(run_id)] == ["first", "second"]
+    await ledger.close()

@@ -14,6 +14,9 @@ SELECT * FROM wait WHERE run_id = ?;
 -- step_ids --
 SELECT id FROM step WHERE run = ?;
 
+-- newest_place --
+SELECT place FROM step ORDER BY rowid DESC LIMIT 1;
+
 -- load: events
 
 -- event_known --

@@ -81,6 +81,14 @@ class SqliteStore:
             raise translated(error, self.path) from error
         return Catalog.of(apps, functions)
 
+    def newest_place(self) -> int:
+        """The place of the step that was saved last: rows are added at the end."""
+        try:
+            found = self._db.execute(SQL["newest_place"]).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
+        return 0 if found is None else found[0]
+
     def load(self, need: Need, view: View) -> None:
         """Fill the view with the rows of the need."""
         if need is NOTHING:

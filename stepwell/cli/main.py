@@ -17,6 +17,7 @@ _VERBS = {
     "send": "Send an event.",
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
+    "events": "Write typed modules of events, or ask a server for their schemas.",
     "config": "Print the settings of an app, and why they are so.",
     "doctor": "Look for runs that nothing will ever move.",
     "version": "Print the version.",

@@ -51,8 +51,8 @@ def load(target: str, folder: Path) -> Served:
     `target` is `module`, `module:name` or the path of a Python file, with or without `:name`;
     modules are looked for in `folder` first. Raises `TargetError`, and whatever the module raises.
     """
-    place, _, name = _split(target)
-    module = _imported(place, folder)
+    place, _, name = split(target)
+    module = imported(place, folder)
     if name:
         found = module
         for part in name.split("."):
@@ -77,14 +77,16 @@ def project_files(folder: Path) -> list[Path]:
     return sorted(set(files))
 
 
-def _split(target: str) -> tuple[str, str, str]:
+def split(target: str) -> tuple[str, str, str]:
+    """A target as place, colon and name; the last two are empty if it names a module."""
     # A Windows path has a colon after its drive, which is no name.
     drive, rest = (target[:2], target[2:]) if target[1:3] in (":\\", ":/") else ("", target)
     place, mark, name = rest.partition(":")
     return drive + place, mark, name
 
 
-def _imported(place: str, folder: Path) -> ModuleType:
+def imported(place: str, folder: Path) -> ModuleType:
+    """The module of a name or of a Python file. Raises `TargetError` if there is none."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     if place.endswith(".py"):

@@ -119,6 +119,7 @@ LAYERS: dict[str, Layer] = {
             "sdk.client",
             "sdk.function",
             "sdk.errors",
+            "sdk.events",
             "sdk.settings",
             "wire",
             "asgi",

@@ -1,6 +1,7 @@
 """What functions register: forms understood, what is refused, and the way there and back."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -124,7 +125,7 @@ CONFIGS = st.builds(
 def test_round_trip(config: FunctionConfig) -> None:
     written = encode_function(config)
     assert decode_function(written) == config
-    assert b"null" not in written
+    assert ":null" not in re.sub(r'"(?:[^"\\]|\\.)*"', '""', written.decode())
     assert all(isinstance(problem, str) for problem in problems(config))
 
 

@@ -72,7 +72,7 @@ class EventType(Generic[D, P]):
         read = None if self.schema is None else reader_of_data(self.schema, self._validate)
         return EventKind(self.name, version=self.version, schema=schema, read=read)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Event[D]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Event[D]:
         """An event whose data is made of these arguments, as the schema's class takes them.
 
         Raises EventValidationError naming every field that does not fit.

@@ -108,6 +108,7 @@ class _Reading:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self.named: dict[str, Shape] = {}
+        self._names: dict[str, str] = {}
 
     def shape(self, given: Any) -> Shape:
         if not isinstance(given, Mapping):
@@ -172,17 +173,26 @@ class _Reading:
         return shape
 
     def _reference(self, pointer: str) -> Shape:
-        name = pointer.rsplit("/", 1)[-1]
-        if name not in self.named:
+        name = self._names.get(pointer)
+        if name is None:
+            target = resolve(pointer, self._document)
+            name = self._names[pointer] = self._free_name(pointer, target)
             self.named[name] = Anything()  # while it is read, it may name itself
-            self.named[name] = self.shape(resolve(pointer, self._document))
+            self.named[name] = self.shape(target)
         return Reference(name)
+
+    def _free_name(self, pointer: str, target: Any) -> str:
+        wanted = pointer.rsplit("/", 1)[-1].strip("#") or _text(target, "title") or "Whole"
+        name, number = wanted, 2
+        while name in self.named:
+            name, number = f"{wanted}{number}", number + 1
+        return name
 
 
 def resolve(pointer: str, document: Mapping[str, Any]) -> Any:
     """What a pointer such as `#/$defs/User` leads to. Raises ValueError if that is nothing."""
     found: Any = document
-    for part in pointer.removeprefix("#").strip("/").split("/"):
+    for part in filter(None, pointer.removeprefix("#").split("/")):
         key = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(found, Mapping) or key not in found:
             raise ValueError(f"the reference {pointer!r} leads nowhere in this document")

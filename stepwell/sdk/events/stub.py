@@ -184,6 +184,8 @@ def arguments_of(schema: Schema) -> Mapping[str, Field] | None:
     shape = schema.shape
     while isinstance(shape, Reference):
         shape = schema.named[shape.name]
-    if not isinstance(shape, Record) or not all(is_name(field.name) for field in shape.fields):
+    if not isinstance(shape, Record):
+        return None
+    if not all(is_name(field.name) and field.name != "self" for field in shape.fields):
         return None
     return {field.name: field for field in shape.fields}

@@ -512,15 +512,21 @@ def simulate(
 
 
 def options_of(seed: int) -> Options:
-    """A world for a seed: some calm, most with a few faults, some with one of them again and
-    again."""
+    """A world for a seed: some calm, most with a few faults, some without any action.
+
+    Each fault is drawn by itself: another one in the list leaves the worlds without it as they are.
+    """
     draw = Random(f"{seed}/options")
     odds: dict[Fault, float] = {}
     mood = draw.random()
     if mood > 0.15:
-        for fault in draw.sample(list(Fault), draw.randint(1, 6)):
-            odds[fault] = draw.choice((0.01, 0.05, 0.2))
-    if mood > 0.85:
+        drawn = {fault: Random(f"{seed}/{fault.value}") for fault in Fault}
+        odds = {
+            fault: chance.choice((0.01, 0.05, 0.2))
+            for fault, chance in drawn.items()
+            if chance.random() < 0.25
+        }
+    if mood > 0.9:
         odds[Fault.LOST_ACTIONS] = 1.0
     return Options(
         odds=odds,

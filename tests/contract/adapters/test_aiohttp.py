@@ -10,9 +10,13 @@ from aiohttp import web
 import stepwell.aiohttp
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
+from tests.contract.adapters.shown import Shown
 
 
 class TestAiohttp(AdapterContract):
+    shown = Shown(
+        "aiohttp", "stepwell.aiohttp", "its own", ("aiohttp",), "any; its 1 MiB does not apply"
+    )
     framework = "aiohttp"
 
     @contextmanager

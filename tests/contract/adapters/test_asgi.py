@@ -9,9 +9,11 @@ from starlette.routing import Mount
 import stepwell.asgi
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import uvicorn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestAsgi(AdapterContract):
+    shown = Shown("Plain ASGI", "stepwell.asgi", "uvicorn", ("uvicorn",))
     framework = "asgi"
 
     def serving(

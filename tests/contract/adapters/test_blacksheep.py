@@ -8,9 +8,11 @@ from blacksheep import Application, Router
 import stepwell.blacksheep
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import granian_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestBlackSheep(AdapterContract):
+    shown = Shown("BlackSheep", "stepwell.blacksheep", "granian", ("blacksheep", "granian"))
     framework = "blacksheep"
 
     def serving(

@@ -8,9 +8,11 @@ import bottle
 import stepwell.bottle
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import waitress_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestBottle(AdapterContract):
+    shown = Shown("Bottle", "stepwell.bottle", "waitress", ("bottle", "waitress"))
     framework = "bottle"
     notices_disconnects = False
 

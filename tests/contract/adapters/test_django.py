@@ -14,6 +14,7 @@ from django.urls import include, path
 import stepwell.django
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import daphne_serves, gunicorn_serves
+from tests.contract.adapters.shown import Shown
 
 assert tests.django_project
 
@@ -32,6 +33,13 @@ def project(client: Any, functions: Any, mount: str, options: dict[str, Any]) ->
 
 
 class TestDjangoAsgi(AdapterContract):
+    shown = Shown(
+        "Django, ASGI",
+        "stepwell.django",
+        "daphne",
+        ("django", "daphne"),
+        "any; its 2.5 MB do not apply",
+    )
     framework = "django"
     in_a_child = True
 
@@ -44,6 +52,13 @@ class TestDjangoAsgi(AdapterContract):
 
 
 class TestDjangoWsgi(AdapterContract):
+    shown = Shown(
+        "Django, WSGI",
+        "stepwell.django",
+        "gunicorn",
+        ("django", "gunicorn"),
+        "any; its 2.5 MB do not apply",
+    )
     framework = "django"
     in_a_child = True
     notices_disconnects = False

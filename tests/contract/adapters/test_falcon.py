@@ -11,9 +11,11 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 import stepwell.falcon
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import uvicorn_serves, wsgiref_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestFalconAsgi(AdapterContract):
+    shown = Shown("Falcon, ASGI", "stepwell.falcon", "uvicorn", ("falcon", "uvicorn"))
     framework = "falcon"
     notices_disconnects = False
 
@@ -38,6 +40,7 @@ def mounted(prefix: str, app: Any) -> Any:
 
 
 class TestFalconWsgi(AdapterContract):
+    shown = Shown("Falcon, WSGI", "stepwell.falcon", "wsgiref", ("falcon",))
     framework = "falcon"
     notices_disconnects = False
 

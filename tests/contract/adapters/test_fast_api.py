@@ -9,9 +9,11 @@ import stepwell
 import stepwell.fast_api
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import uvicorn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestFastApi(AdapterContract):
+    shown = Shown("FastAPI", "stepwell.fast_api", "uvicorn", ("fastapi", "uvicorn"))
     framework = "fast_api"
 
     def serving(

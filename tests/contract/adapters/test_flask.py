@@ -9,9 +9,11 @@ import stepwell
 import stepwell.flask
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import werkzeug_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestFlask(AdapterContract):
+    shown = Shown("Flask", "stepwell.flask", "werkzeug", ("flask", "werkzeug"))
     framework = "flask"
     notices_disconnects = False
 

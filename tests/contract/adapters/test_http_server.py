@@ -8,9 +8,11 @@ from typing import Any
 import stepwell.http_server
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import in_a_thread
+from tests.contract.adapters.shown import Shown
 
 
 class TestHttpServer(AdapterContract):
+    shown = Shown("`http.server`", "stepwell.http_server", "its own", ())
     framework = "http.server"
     notices_disconnects = False
 

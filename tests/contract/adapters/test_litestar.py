@@ -8,9 +8,17 @@ from litestar import Litestar, Router
 import stepwell.litestar
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import granian_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestLitestar(AdapterContract):
+    shown = Shown(
+        "Litestar",
+        "stepwell.litestar",
+        "granian",
+        ("litestar", "granian"),
+        "any; its 10 MB do not apply",
+    )
     framework = "litestar"
 
     def serving(

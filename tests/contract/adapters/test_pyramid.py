@@ -8,9 +8,11 @@ from pyramid.config import Configurator
 import stepwell.pyramid
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import gunicorn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestPyramid(AdapterContract):
+    shown = Shown("Pyramid", "stepwell.pyramid", "gunicorn", ("pyramid", "gunicorn"))
     framework = "pyramid"
     notices_disconnects = False
     in_a_child = True

@@ -8,9 +8,17 @@ import quart
 import stepwell.quart
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import hypercorn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestQuart(AdapterContract):
+    shown = Shown(
+        "Quart",
+        "stepwell.quart",
+        "hypercorn",
+        ("quart", "hypercorn"),
+        "any; its 16 MB do not apply",
+    )
     framework = "quart"
 
     def serving(

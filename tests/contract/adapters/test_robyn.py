@@ -8,9 +8,13 @@ from robyn import Robyn, SubRouter
 import stepwell.robyn
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import robyn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestRobyn(AdapterContract):
+    shown = Shown(
+        "Robyn", "stepwell.robyn", "its own", ("robyn",), "36 MiB, by `ROBYN_MAX_PAYLOAD_SIZE`"
+    )
     framework = "robyn"
     notices_disconnects = False
     in_a_child = True
@@ -20,7 +24,7 @@ class TestRobyn(AdapterContract):
     ) -> AbstractContextManager[str]:
         app = Robyn(__file__)
         if mount:
-            router = SubRouter(__file__, prefix=mount)
+            router = SubRouter(prefix=mount)
             stepwell.robyn.serve(router, client, functions, **options)
             app.include_router(router)
         else:

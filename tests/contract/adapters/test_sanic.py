@@ -11,11 +11,13 @@ import sanic
 import stepwell.sanic
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
+from tests.contract.adapters.shown import Shown
 
 numbers = itertools.count()
 
 
 class TestSanic(AdapterContract):
+    shown = Shown("Sanic", "stepwell.sanic", "its own", ("sanic",), "100 MB, by `REQUEST_MAX_SIZE`")
     framework = "sanic"
 
     @contextmanager

@@ -9,9 +9,11 @@ from starlette.routing import Mount
 import stepwell.starlette
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import uvicorn_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestStarlette(AdapterContract):
+    shown = Shown("Starlette", "stepwell.starlette", "uvicorn", ("starlette", "uvicorn"))
     framework = "starlette"
 
     def serving(

@@ -12,9 +12,13 @@ import stepwell.tornado
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
+from tests.contract.adapters.shown import Shown
 
 
 class TestTornado(AdapterContract):
+    shown = Shown(
+        "Tornado", "stepwell.tornado", "its own", ("tornado",), "100 MB, by `max_buffer_size`"
+    )
     framework = "tornado"
 
     @contextmanager

@@ -9,9 +9,11 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 import stepwell.wsgi
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import werkzeug_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestWsgi(AdapterContract):
+    shown = Shown("Plain WSGI", "stepwell.wsgi", "werkzeug", ("werkzeug",))
     framework = "wsgi"
     notices_disconnects = False
 

@@ -67,6 +67,7 @@ class Draft:
         self._runs: dict[str, Run] = {}
         self._items: dict[Slot, Item | None] = {}
         self._waits: dict[Slot, Wait | None] = {}
+        self._opened: dict[str, list[Slot]] = {}
         self._saved: set[Slot] = set()
         self._dedups: dict[Slot, str] = {}
         self._ended: set[str] = set()
@@ -142,7 +143,9 @@ class Draft:
 
     def open(self, wait: Wait) -> None:
         """A wait begins."""
-        self._waits[wait.run_id, wait.step_id] = wait
+        slot = (wait.run_id, wait.step_id)
+        self._waits[slot] = wait
+        self._opened.setdefault(wait.name, []).append(slot)
         self.add(fact.WaitOpened(wait))
 
     def close(self, wait: Wait) -> None:
@@ -243,16 +246,20 @@ class Draft:
             asked = Meeting(event.id, event.name, event.body, after, limit)
             raise LookAgain(Need(meetings=(asked,)))
         known = self.view.meeting(event.id, event.name, after)
-        mine = [w for w in self._waits.values() if w and w.name == event.name and not after]
+        mine = [] if after else self._still_open(event.name)
         return [
             *(w for w in known if (w.run_id, w.step_id) not in self._waits),
             *(w for w in mine if w.kind in _MEETABLE),
         ]
 
+    def _still_open(self, name: str) -> list[Wait]:
+        """Waits of a name that this decision opened and has not closed."""
+        slots = self._opened.get(name, ())
+        return [wait for slot in slots if (wait := self._waits[slot]) is not None]
+
     def signal(self, name: str) -> Wait | None:
         """Who waits for a signal."""
-        waits = (wait for wait in self._waits.values() if wait is not None)
-        mine = [w for w in waits if w.name == name and w.kind is WaitKind.SIGNAL]
+        mine = [w for w in self._still_open(name) if w.kind is WaitKind.SIGNAL]
         if mine:
             return mine[-1]
         if not self.view.sees_signal(name):

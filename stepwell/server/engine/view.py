@@ -54,7 +54,7 @@ class View:
         self._look_back: dict[tuple[str, int], tuple[EventRow, ...]] = {}
         self._due: dict[Slot, Item] = {}
         self._overdue: dict[Slot, Lease] = {}
-        self._opened: list[Wait] = []
+        self._opened: dict[str, list[Wait]] = {}
         self._closed: set[Slot] = set()
         self.old_runs: tuple[str, ...] = ()
         self.old_events: tuple[str, ...] = ()
@@ -125,7 +125,7 @@ class View:
 
     def is_waited(self, event_name: str) -> bool:
         """Whether anybody may be waiting for events of this name."""
-        return event_name in self.waited or any(w.name == event_name for w in self._opened)
+        return event_name in self.waited or event_name in self._opened
 
     def sees_step(self, run_id: str, step_id: str) -> bool:
         """Whether the step was asked for."""
@@ -138,7 +138,8 @@ class View:
     def meeting(self, event_id: str, name: str, after: str) -> list[Wait]:
         """Waits that an event of this name may end: those loaded, then those just opened."""
         known = self._meetings.get((event_id, after), ())
-        fresh = [w for w in self._opened if w.name == name and w.kind in _MEETABLE and not after]
+        opened = () if after else self._opened.get(name, ())
+        fresh = [wait for wait in opened if wait.kind in _MEETABLE]
         if not fresh and not self._closed:
             return list(known)
         return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
@@ -341,7 +342,7 @@ class View:
     def _wait_opened(self, record: fact.WaitOpened) -> None:
         wait = record.wait
         self._waits.setdefault(wait.run_id, {})[wait.step_id] = wait
-        self._opened.append(wait)
+        self._opened.setdefault(wait.name, []).append(wait)
         self._closed.discard((wait.run_id, wait.step_id))
         if wait.kind is WaitKind.SIGNAL:
             self._signals[wait.name] = wait

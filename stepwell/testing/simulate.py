@@ -148,7 +148,7 @@ class World:
             performer=FaultyPerformer(self.plan, store.die),
         )
         node.reach(APP, self.driver, self.options.capacity)
-        node.reach_gateway(self.gateway, 4)
+        node.reach_gateway(self.gateway, self.options.capacity)
         self.node, self.crash = node, self.loop.create_future()
         self.judge.listen(node)
         node.pump.start()

@@ -15,7 +15,7 @@ SELECT * FROM wait WHERE run_id = ?;
 SELECT id FROM step WHERE run = ?;
 
 -- newest_place --
-SELECT place FROM step ORDER BY rowid DESC LIMIT 1;
+SELECT place FROM step WHERE rowid = (SELECT max(rowid) FROM step);
 
 -- load: events
 

@@ -9,6 +9,7 @@ next batch gathers (docs/decisions/003).
 """
 
 import asyncio
+import contextvars
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -53,6 +54,8 @@ class Ledger:
         self._clock = clock
         self._rules = rules
         self._perform = perform
+        # Whoever submits may be in the middle of a handler; what follows from it is not.
+        self._context = contextvars.copy_context()
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
@@ -79,7 +82,7 @@ class Ledger:
         self._waiting.append((given, answer))
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._begin)
+            loop.call_soon(self._begin, context=self._context)
         return answer
 
     async def close(self) -> None:
@@ -241,7 +244,7 @@ class Ledger:
     def _next(self) -> None:
         loop = asyncio.get_running_loop()
         if self._waiting:
-            loop.call_soon(self._begin)
+            loop.call_soon(self._begin, context=self._context)
             return
         self._busy = False
         if self._idle is not None and not self._idle.done():

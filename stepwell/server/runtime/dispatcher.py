@@ -5,6 +5,7 @@ running code hears of it.
 """
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Dispatcher:
     def __init__(self, ledger: Ledger, reader: Reader) -> None:
         self._ledger = ledger
         self._reader = reader
+        # A call begins in the context of the node, not in that of whoever caused it.
+        self._context = contextvars.copy_context()
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._jobs: dict[str, Job] = {}
@@ -92,9 +95,10 @@ class Dispatcher:
         lease_id = job.lease.id
         self._jobs[lease_id] = job
         self._by_run.setdefault(job.run.id, set()).add(lease_id)
+        loop, clean = asyncio.get_running_loop(), self._context.copy()
         if self._extender is None:
-            self._extender = asyncio.get_running_loop().create_task(self._extend_leases())
-        task = asyncio.get_running_loop().create_task(self._run(lane.driver, job))
+            self._extender = clean.run(loop.create_task, self._extend_leases())
+        task = clean.run(loop.create_task, self._run(lane.driver, job))
         self._tasks[lease_id] = task
         task.add_done_callback(lambda _: self._ended(job, lane))
 

@@ -54,7 +54,11 @@ from stepwell.wire.event import Event
 from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 RUNS_MAX = 100_000
-PATIENCE_MS: dict[Pace, int] = {"short": 2 * DAY_MS, "long": 800 * DAY_MS}
+PATIENCE_MS: dict[Pace, int] = {
+    "short": 2 * DAY_MS,
+    "plain": 2 * DAY_MS,
+    "long": 800 * DAY_MS,
+}
 RETRY_S = 0.5
 ROOMY = 50
 LATE_MS = 50
@@ -79,9 +83,11 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What a simulation did: a digest of all that was committed, and how much of what."""
+    """What a simulation did: a digest of all that was committed when, one of what came out in the
+    end, and how much of what."""
 
     trace: str
+    outcome: str
     runs: dict[str, int]
     struck: dict[Fault, int]
     commits: int
@@ -116,10 +122,10 @@ class World:
         self.options = options
         self.ground = ground
         self.seed = seed
-        self.users = Random(f"{seed}/users")
+        self.chance = Random(f"{seed}/process")
         self.plan = Plan(Random(f"{seed}/faults"), options.odds)
         self.functions = Author(Random(f"{seed}/author"), options.pace).functions()
-        loop.executor_delay_s = lambda: self.users.choice((0.0, 0.001, 0.05, 2.0))
+        loop.executor_delay_s = lambda: self.chance.choice((0.0, 0.001, 0.05, 2.0))
         self.judge = Judge(self)
         self.driver = ModelDriver(self, Random(f"{seed}/driver"))
         self.gateway = GatewayModel(Random(f"{seed}/gateway"))
@@ -167,7 +173,7 @@ class World:
         node.pump.stop()
         await node.janitor.stop()
         await node.dispatcher.close(0)
-        await asyncio.sleep(self.users.choice((0.01, 3.0, 90.0)))
+        await asyncio.sleep(self.chance.choice((0.01, 3.0, 90.0)))
         node.reader.close()
         store.inner.close()
         self.boot()
@@ -229,11 +235,11 @@ class World:
         """Let the users loose, then let everything come to its end."""
         self.boot()
         await self.register(self.functions)
-        draw, options = self.users, self.options
-        doing = [self._sender(draw.randrange(options.spread_ms)) for _ in range(options.events)]
-        doing += [self._meddler(draw.randrange(options.spread_ms)) for _ in range(options.meddling)]
+        # Everybody has a mind of their own: what one does depends on nothing that befell another.
+        doing = [self._sender(self._mind("sender", n)) for n in range(self.options.events)]
+        doing += [self._meddler(self._mind("meddler", n)) for n in range(self.options.meddling)]
         await asyncio.gather(*doing)
-        await asyncio.sleep(draw.choice((0, 1, 60)))
+        await asyncio.sleep(self._mind("end").choice((0, 1, 60)))
         self.plan.over = True
         await self._settle()
         await asyncio.gather(*self.deaths)
@@ -241,19 +247,21 @@ class World:
         self.judge.end(self.functions)
         await self.stop()
 
-    async def _sender(self, after_ms: int) -> None:
-        draw = self.users
-        await asyncio.sleep(after_ms / 1000)
+    def _mind(self, who: str, number: int = 0) -> Random:
+        return Random(f"{self.seed}/{who}/{number}")
+
+    async def _sender(self, draw: Random) -> None:
+        await asyncio.sleep(draw.randrange(self.options.spread_ms) / 1000)
         name = draw.choice((*STARTS, *STARTS, *NEWS, STOP))
         number = draw.randrange(8)
-        key = f"key{draw.randrange(3)}" if draw.random() < 0.2 else ""
+        keyed = draw.random() < 0.2 and self.options.pace != "plain"
+        key = f"key{draw.randrange(3)}" if keyed else ""
         later = draw.random() < 0.1
         await self.send(name, number, key, self.clock.now_ms() + 30_000 if later else 0)
 
-    async def _meddler(self, after_ms: int) -> None:
+    async def _meddler(self, draw: Random) -> None:
         """Somebody who cancels, signals, reruns, invokes or deploys."""
-        draw = self.users
-        await asyncio.sleep(after_ms / 1000)
+        await asyncio.sleep(draw.randrange(self.options.spread_ms) / 1000)
         if self.plan.strikes(Fault.CLOCK_SET):
             self.clock.skew_ms += draw.choice((-600_000, -2_000, 2_000, 600_000))
         what = draw.choice(("cancel", "signal", "signal", "rerun", "invoke", "deploy"))
@@ -272,13 +280,13 @@ class World:
                 await asyncio.sleep(draw.choice((0.1, 40)))
             await self.register(self.functions)
         else:
-            await self._meddle_with_a_run(what)
+            await self._meddle_with_a_run(draw, what)
 
-    async def _meddle_with_a_run(self, what: str) -> None:
+    async def _meddle_with_a_run(self, draw: Random, what: str) -> None:
         node = self.node
         runs = [] if node is None else node.reader.runs(RunFilter(limit=50))
         if runs:
-            run = self.users.choice(runs)
+            run = draw.choice(runs)
             asked = given_.CancelAsked(run.id) if what == "cancel" else given_.RerunAsked(run.id)
             await self.submit(asked)
 
@@ -470,6 +478,18 @@ class Judge:
             if key and any(ms < DAY_MS for ms in apart):
                 self._break(f"the event id {key!r} started {function} more than once")
 
+    def _outcome(self) -> str:
+        """What every run came to, whenever it did."""
+        came: dict[str, list[str]] = {}
+        for (run_id, step_id), memo in self._steps.items():
+            failed = memo.startswith(b'{"error"')
+            came.setdefault(run_id, []).append(f"{step_id} {'failed' if failed else 'done'}")
+        lines = [
+            f"{run.function} {run.status.word} {sorted(came.get(run.id, []))}"
+            for run in self._ended.values()
+        ]
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
     def told(self) -> Told:
         """The report. Raises `Broken` if there is anything to complain of."""
         if self.problems:
@@ -479,6 +499,7 @@ class Judge:
             counts[run.status.word] = counts.get(run.status.word, 0) + 1
         return Told(
             self._trace.hexdigest(),
+            self._outcome(),
             counts,
             dict(self._world.plan.struck),
             self.commits,

@@ -40,7 +40,9 @@ SIGNALS = ("bell", "horn")
 THRESHOLD = 3
 """Some functions start only for events whose `data.n` is greater."""
 
-Pace: TypeAlias = Literal["short", "long"]
+Pace: TypeAlias = Literal["short", "long", "plain"]
+"""`short` times are at most minutes, `long` ones weeks; in a `plain` world nothing that happens
+depends on when it happens."""
 
 
 class Fn(msgspec.Struct, frozen=True):
@@ -100,7 +102,7 @@ class Author:
         count = self._chance.randint(2, 5)
         slugs = [f"{APP}-fn{number}" for number in range(count)]
         made = [self._function(slug, slugs[n + 1 :]) for n, slug in enumerate(slugs)]
-        if self._chance.random() < 0.3:
+        if self._chance.random() < 0.3 and self._pace != "plain":
             made.append(self._listener())
         return made
 
@@ -113,7 +115,7 @@ class Author:
             polite=draw.random() < 0.5,
         )
         cancels: tuple[Cancel, ...] = ()
-        if draw.random() < 0.3:
+        if draw.random() < 0.3 and self._pace != "plain":
             condition = "async.data.k == event.data.k" if draw.random() < 0.6 else ""
             cancels = (Cancel(event=STOP, condition=condition),)
         return Fn(
@@ -143,10 +145,11 @@ class Author:
 
     def _statement(self, children: list[str], depth: int, *, calm: bool) -> Statement:
         draw = self._chance
-        kind = draw.choices(
-            ("do", "send", "nap", "await", "listen", "invoke", "fetch", "together", "stumble"),
-            (40, 8, 12, 12, 4, 10, 4, 18 if depth < 2 else 0, 0 if calm or depth else 8),
-        )[0]
+        if self._pace == "plain":
+            kinds = ("do", "nap", "together", "stumble") if depth == 0 else ("do", "nap")
+            kind = draw.choice(kinds)
+        else:
+            kind = self._kind(depth, calm=calm)
         match kind:
             case "send":
                 return Send(self._id(), draw.choice((*NEWS, STOP, CHAIN if children else STOP)))
@@ -171,9 +174,15 @@ class Author:
             case _:
                 return self._do(calm=calm)
 
+    def _kind(self, depth: int, *, calm: bool) -> str:
+        return self._chance.choices(
+            ("do", "send", "nap", "await", "listen", "invoke", "fetch", "together", "stumble"),
+            (40, 8, 12, 12, 4, 10, 4, 18 if depth < 2 else 0, 0 if calm or depth else 8),
+        )[0]
+
     def _together(self, children: list[str], depth: int) -> Together:
         draw = self._chance
-        race = draw.random() < 0.4
+        race = draw.random() < 0.4 and self._pace != "plain"
         branches = [self.body(children, depth + 1, calm=True) for _ in range(draw.randint(2, 3))]
         return Together(tuple(branches), race, told=draw.random() < 0.7)
 

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 
 from stepwell.server.store.port import Store
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.faults import Fault
+from stepwell.testing.faults import CRASHES, Fault
 from stepwell.testing.simulate import (
     Broken,
     Ground,
@@ -83,6 +84,25 @@ def test_one_fault_again_and_again(fault: Fault) -> None:
 def test_a_world_without_any_action_comes_to_its_end(seed: int) -> None:
     told = live_through(seed, Options(odds={Fault.LOST_ACTIONS: 1.0}, poll_ms=1_000))
     assert sum(told.runs.values()) > 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_losing_every_action_only_delays(seed: int) -> None:
+    """Where nothing depends on time, all comes out the same, only later."""
+    plain = Options(pace="plain", events=12, meddling=0, capacity=4, poll_ms=2_000)
+    hinted = live_through(seed, plain)
+    unhinted = live_through(seed, msgspec.structs.replace(plain, odds={Fault.LOST_ACTIONS: 1.0}))
+    assert (unhinted.outcome, unhinted.runs) == (hinted.outcome, hinted.runs)
+    assert unhinted.trace != hinted.trace
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_crashes_only_delay(seed: int) -> None:
+    """The same with a process that dies again and again, before, in and after its commits."""
+    plain = Options(pace="plain", events=12, meddling=0, capacity=4, poll_ms=2_000)
+    calm = live_through(seed, plain)
+    stormy = live_through(seed, msgspec.structs.replace(plain, odds=dict.fromkeys(CRASHES, 0.05)))
+    assert stormy.outcome == calm.outcome
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -1,5 +1,5 @@
 """Whole nodes on virtual time, with random users, random functions and random faults, and the laws
-checked throughout. The only place that says what must be true of the engine as a whole.
+checked throughout. The only place that decides what befalls such a world.
 
     simulate(seed, options) -> Told
 
@@ -14,27 +14,23 @@ A seed decides everything: the functions, what users do and when, which faults s
 """
 
 import asyncio
-import hashlib
 from collections.abc import Callable
-from itertools import pairwise
 from random import Random
 from typing import Protocol
 
 import msgspec
 
 from stepwell.server.engine import input as given_
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Accepted, Answer, EventsReceived, Input
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
+from stepwell.server.engine.row import EventRow
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import RunFilter, Store, StoreError
 from stepwell.testing.faults import Fault, FaultyPerformer, FaultyStore, Plan
-from stepwell.testing.invariant import broken_by, broken_everywhere
+from stepwell.testing.judge import Broken, Judge, Told
 from stepwell.testing.model_driver import GatewayModel, ModelDriver
 from stepwell.testing.virtual_time import VirtualClock, VirtualLoop, run_virtually
 from stepwell.testing.workload import (
@@ -51,9 +47,8 @@ from stepwell.testing.workload import (
     rows,
 )
 from stepwell.wire.event import Event
-from stepwell.wire.identifier import derived_ulid, ulid_time_ms
+from stepwell.wire.identifier import derived_ulid
 
-RUNS_MAX = 100_000
 PATIENCE_MS: dict[Pace, int] = {
     "short": 2 * DAY_MS,
     "plain": 2 * DAY_MS,
@@ -61,12 +56,6 @@ PATIENCE_MS: dict[Pace, int] = {
 }
 RETRY_S = 0.5
 ROOMY = 50
-LATE_MS = 50
-_TIMED = frozenset({ItemKind.SLEEP, ItemKind.TIMEOUT, ItemKind.FANOUT})
-
-
-class Broken(AssertionError):
-    """A law was broken; the text says which and where."""
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -80,18 +69,6 @@ class Options(msgspec.Struct, frozen=True):
     poll_ms: int = 5_000
     capacity: int = 20
     retention_ms: int = 0
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What a simulation did: a digest of all that was committed when, one of what came out in the
-    end, and how much of what."""
-
-    trace: str
-    outcome: str
-    runs: dict[str, int]
-    struck: dict[Fault, int]
-    commits: int
-    virtual_ms: int
 
 
 class Ground(Protocol):
@@ -126,7 +103,13 @@ class World:
         self.plan = Plan(Random(f"{seed}/faults"), options.odds)
         self.functions = Author(Random(f"{seed}/author"), options.pace).functions()
         loop.executor_delay_s = lambda: self.chance.choice((0.0, 0.001, 0.05, 2.0))
-        self.judge = Judge(self)
+        self.judge = Judge(
+            self.clock.now_ms,
+            calm=not options.odds,
+            roomy=options.capacity >= ROOMY,
+            keeps=not options.retention_ms,
+            plan=self.plan,
+        )
         self.driver = ModelDriver(self, Random(f"{seed}/driver"))
         self.gateway = GatewayModel(Random(f"{seed}/gateway"))
         self.node: Node | None = None
@@ -179,10 +162,11 @@ class World:
         self.boot()
 
     async def stop(self) -> None:
-        """Stop the process in good order."""
+        """Judge what there is in the end, then stop the process in good order."""
         while self.node is None:
             await asyncio.sleep(RETRY_S)
         node, self.node = self.node, None
+        self.judge.end(node, self.functions)
         await node.stop()
 
     def now_ms(self) -> int:
@@ -244,7 +228,6 @@ class World:
         await self._settle()
         await asyncio.gather(*self.deaths)
         await self.driver.close()
-        self.judge.end(self.functions)
         await self.stop()
 
     def _mind(self, who: str, number: int = 0) -> Random:
@@ -303,208 +286,6 @@ class World:
             await asyncio.sleep(pause_s)
             if self.options.pace == "long":
                 pause_s = min(pause_s * 1.5, 86_400.0)
-
-
-class Judge:
-    """Hears of every commit, call and step, and raises `Broken` at the end if a law was broken."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._trace = hashlib.sha256()
-        self._steps: dict[tuple[str, str], bytes] = {}
-        self._ended: dict[str, Run] = {}
-        self._ran: dict[tuple[str, str], set[str]] = {}
-        self._accepted: list[tuple[EventRow, int, str]] = []
-        self._gone: set[str] = set()
-        self._tried: set[tuple[str, str, int]] = set()
-        self._items: dict[tuple[str, str], Item | None] = {}
-        self._calm = not world.options.odds
-        self.going: set[str] = set()
-        self.problems: list[str] = []
-        self.commits = 0
-
-    def listen(self, node: Node) -> None:
-        """Hear what is announced, too."""
-        for topic in Topic:
-            node.performer.subscribe(topic, self._announced)
-
-    def _announced(self, announced: Announce) -> None:
-        if announced.topic is Topic.RUN_ENDED and announced.subject not in self._ended:
-            self._break(f"run {announced.subject} was announced as ended before it was")
-
-    def _break(self, problem: str) -> None:
-        self.problems.append(f"at {self._world.clock.now_ms()}: {problem}")
-
-    # -- what is heard --------------------------------------------------------------------------
-
-    def kept(self, node: Node, changes: Changes) -> None:
-        """The store has caught up with a commit: its rows can be judged."""
-        touched = set(changes.runs) | set(changes.started)
-        touched |= {slot[0] for slot in (*changes.items, *changes.waits, *changes.leases)}
-        if not changes.durable:
-            self._judge_punctuality(changes)
-        for run_id in sorted(touched):
-            self.problems += broken_by(node.reader, run_id)
-
-    def committed(self, changes: Changes) -> None:
-        """A commit was made."""
-        self.commits += 1
-        for run in (*changes.started.values(), *changes.runs.values()):
-            self._run_changed(run)
-        self._judge_punctuality(changes)
-        for slot, item in changes.items.items():
-            if item is not None and item.kind is ItemKind.CALL:
-                self._item_changed(item)
-            self._items[slot] = item
-        for step in changes.steps:
-            slot = (step.run_id, step.id)
-            self._note(f"step {step.run_id} {step.id} {step.op}")
-            if slot in self._steps:
-                self._break(f"step {step.id} of run {step.run_id} was saved twice")
-            self._steps[slot] = step.memo
-            if step.run_id in self._ended and step.run_id not in changes.ended:
-                self._break(f"step {step.id} was saved after run {step.run_id} ended")
-
-    def _judge_punctuality(self, changes: Changes) -> None:
-        """Where nothing goes wrong and there is room, everything is done when it is due."""
-        if not self._calm or self._world.options.capacity < ROOMY or self._gone:
-            return
-        now_ms = self._world.clock.now_ms()
-        held = {slot for slot, le in changes.leases.items() if le and le.granted_ms == now_ms}
-        over = {slot for slot, item in changes.items.items() if item is None}
-        for slot in sorted(held | over):
-            item = self._items.get(slot)
-            if item is None or (slot not in held and item.kind not in _TIMED):
-                continue
-            if now_ms - item.due_ms > LATE_MS:
-                late_ms = now_ms - item.due_ms
-                self._break(f"{item.kind.name} {slot} was taken up {late_ms} ms late")
-
-    def _item_changed(self, item: Item) -> None:
-        run_id, key, attempt = item.run_id, item.key, item.attempt
-        if attempt and (run_id, key, attempt - 1) not in self._tried:
-            self._break(f"item {key!r} of run {run_id} is at attempt {attempt}, untried before")
-        late_ms = item.due_ms - self._world.clock.now_ms()
-        started = any(slot[0] == run_id for slot in self._tried)
-        if self._calm and not self._gone and started and not attempt and late_ms > 0:
-            self._break(f"item {key!r} of run {run_id} waits {late_ms} ms for no reason")
-
-    def _run_changed(self, run: Run) -> None:
-        self._note(f"run {run.id} {run.function} {run.status.name} {run.pending} {run.again}")
-        if run.id in self._ended:
-            self._break(f"run {run.id} changed after its end")
-        if run.ended:
-            self._ended[run.id] = run
-            self.going.discard(run.id)
-        else:
-            self.going.add(run.id)
-
-    def _note(self, line: str) -> None:
-        self._trace.update(f"{self._world.clock.now_ms()} {line}\n".encode())
-
-    def called(self, run_id: str, key: str, attempt: int) -> None:
-        """A call begins."""
-        self._note(f"call {run_id} {key} {attempt}")
-        self._tried.add((run_id, key, attempt))
-        if run_id in self._ended:
-            self._break(f"run {run_id} was called after its end")
-
-    def ran(self, run_id: str, step_id: str, nonce: str) -> None:
-        """User code of a step ran to its end."""
-        self._ran.setdefault((run_id, step_id), set()).add(nonce)
-
-    def accepted(self, event: EventRow, number: int, key: str) -> None:
-        """A user was told that an event is accepted."""
-        self._accepted.append((event, number, key))
-
-    def missing(self, gone: Fn) -> None:
-        """A function was not registered for a while; events of that time may have passed it by."""
-        self._gone.add(gone.slug)
-
-    # -- the end --------------------------------------------------------------------------------
-
-    def end(self, functions: list[Fn]) -> None:
-        """Judge what can be judged only now."""
-        node = self._world.node
-        assert node is not None
-        self.problems += broken_everywhere(node.reader)
-        runs = {run.id: run for run in node.reader.runs(RunFilter(limit=RUNS_MAX))}
-        for run in runs.values():
-            self._judge_run(node, run)
-        forgotten = self._ended.keys() - runs.keys()
-        if forgotten and not self._world.options.retention_ms:
-            self._break(f"runs {sorted(forgotten)} are gone")
-        self._judge_events(functions)
-
-    def _judge_run(self, node: Node, run: Run) -> None:
-        if run != self._ended.get(run.id):
-            self._break(f"run {run.id} reads {run}, but ended as {self._ended.get(run.id)}")
-        if run.status.word == "Failed" and not run.output:
-            self._break(f"run {run.id} failed for no recorded reason")
-        for step in node.reader.steps(run.id):
-            if step.memo != self._steps.get((run.id, step.id)):
-                self._break(f"step {step.id} of run {run.id} has changed")
-            if step.op == "StepRun" and step.memo.startswith(b'{"data":{"n":'):
-                nonce = msgspec.json.decode(step.memo)["data"]["n"]
-                if nonce not in self._ran.get((run.id, step.id), ()):
-                    self._break(f"step {step.id} of run {run.id} has a result nobody made")
-
-    def _judge_events(self, functions: list[Fn]) -> None:
-        by_event: dict[tuple[str, str], int] = {}
-        keys: dict[tuple[str, str], list[int]] = {}
-        for run in self._ended.values():
-            if not run.original and not run.parent:
-                for event_id in run.event_ids:
-                    slot = (run.function, event_id)
-                    by_event[slot] = by_event.get(slot, 0) + 1
-            keys.setdefault((run.function, run.dedup), []).append(ulid_time_ms(run.id))
-        for event, number, key in self._accepted:
-            for fn in functions:
-                count = by_event.get((fn.slug, event.id), 0)
-                wanted = fn.wants(event.name, number)
-                if count > wanted:
-                    self._break(f"event {event.id} ({event.name}) has {count} runs of {fn.slug}")
-                dropped = key and (fn.slug, key) in keys
-                if wanted and not count and not dropped and fn.slug not in self._gone:
-                    self._break(f"event {event.id} ({event.name}) has no run of {fn.slug}")
-
-        if not self._world.options.retention_ms:
-            self._judge_keys(keys)
-
-    def _judge_keys(self, keys: dict[tuple[str, str], list[int]]) -> None:
-        """A sender's id starts a function once a day."""
-        for (function, key), times in keys.items():
-            apart = [after - before for before, after in pairwise(sorted(times))]
-            if key and any(ms < DAY_MS for ms in apart):
-                self._break(f"the event id {key!r} started {function} more than once")
-
-    def _outcome(self) -> str:
-        """What every run came to, whenever it did."""
-        came: dict[str, list[str]] = {}
-        for (run_id, step_id), memo in self._steps.items():
-            failed = memo.startswith(b'{"error"')
-            came.setdefault(run_id, []).append(f"{step_id} {'failed' if failed else 'done'}")
-        lines = [
-            f"{run.function} {run.status.word} {sorted(came.get(run.id, []))}"
-            for run in self._ended.values()
-        ]
-        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-    def told(self) -> Told:
-        """The report. Raises `Broken` if there is anything to complain of."""
-        if self.problems:
-            raise Broken("\n".join(self.problems[:20]))
-        counts: dict[str, int] = {}
-        for run in self._ended.values():
-            counts[run.status.word] = counts.get(run.status.word, 0) + 1
-        return Told(
-            self._trace.hexdigest(),
-            self._outcome(),
-            counts,
-            dict(self._world.plan.struck),
-            self.commits,
-            self._world.clock.now_ms(),
-        )
 
 
 def simulate(

@@ -18,15 +18,8 @@ import pytest
 from stepwell.server.store.port import Store
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.faults import CRASHES, Fault
-from stepwell.testing.simulate import (
-    Broken,
-    Ground,
-    MemoryGround,
-    Options,
-    Told,
-    options_of,
-    simulate,
-)
+from stepwell.testing.judge import Broken, Told
+from stepwell.testing.simulate import Ground, MemoryGround, Options, options_of, simulate
 
 SEEDS = 300
 PER_TEST = 30

@@ -9,8 +9,9 @@ from werkzeug.local import LocalProxy
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "flask"
@@ -46,19 +47,12 @@ def serve(
     )
 
     def inngest_api() -> flask.Response:
-        request = flask.request
-        response = handler.handle_sync(
-            ServeRequest(
-                method=request.method,
-                url=request.base_url,
-                headers=read_headers(request.headers.items()),
-                query=read_query(request.query_string.decode("latin-1")),
-                # Before anything parses it, and kept for middleware that wants it, too.
-                body=request.get_data(cache=True),
-                # The request behind the proxy, which outlasts this view.
-                raw=cast("LocalProxy[flask.Request]", request)._get_current_object(),  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            )
-        )
+        # The request behind the proxy, which outlasts this view.
+        proxy = cast("LocalProxy[flask.Request]", flask.request)
+        request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        # The body before anything parses it, and kept for middleware that wants it, too.
+        body = request.get_data(cache=True)
+        response = handler.handle_sync(request_from(request.environ, body, request))
         return flask.Response(
             response.body if isinstance(response, ServeResponse) else response.chunks,
             status=response.status,

@@ -17,8 +17,9 @@ from stepwell.django.connections import freshen_shared_thread, keep_fresh
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
+from stepwell.sdk.serve.wsgi import headers_of
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "django"
@@ -126,7 +127,7 @@ def _request(request: Any, body: bytes) -> ServeRequest:
     return ServeRequest(
         method=request.method or "",
         url=f"{request.scheme}://{_host(request)}{quote(request.path)}",
-        headers=read_headers(request.headers.items()),
+        headers=headers_of(request.META),
         query=read_query(request.META.get("QUERY_STRING", "")),
         body=body,
         raw=request,
@@ -138,7 +139,7 @@ def _host(request: HttpRequest) -> str:
         return request.get_host()
     except DisallowedHost:
         # The project's hosts are for browsers; a server may know the app by another name.
-        return request.headers.get("host", "localhost")
+        return str(request.META.get("HTTP_HOST", "localhost"))
 
 
 def _response(

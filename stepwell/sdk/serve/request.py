@@ -4,7 +4,7 @@ Sources: http.md 1.6; features F-40, F-41 and E.1 rules 1 to 3.
 """
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
 import msgspec
 
@@ -39,9 +39,15 @@ def read_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def read_query(text: str) -> dict[str, str]:
     """The query's parameters, decoded; of one that came several times the first value counts."""
     read: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        read.setdefault(name, value)
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            read.setdefault(_unquoted(name), _unquoted(value))
     return read
+
+
+def _unquoted(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) -> str:

@@ -3,14 +3,14 @@
 What every WSGI framework's door shares. Sources: features E.1, E.3 (plain WSGI).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import cast
+from typing import Any, cast
 from urllib.parse import quote
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.request import ServeRequest, read_query
 from stepwell.sdk.serve.response import ServeResponse
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -45,14 +45,7 @@ def status_line(status: int) -> str:
 
 def request_from(environ: WSGIEnvironment, body: bytes, raw: object) -> ServeRequest:
     """A WSGI request as the serve handler takes it."""
-    headers = read_headers(
-        (name[5:].replace("_", "-"), value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    )
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.lower().replace("_", "-")] = environ[name]
+    headers = headers_of(environ)
     host = headers.get("host") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     # WSGI hands over the bytes of the path as Latin-1.
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1")
@@ -64,6 +57,19 @@ def request_from(environ: WSGIEnvironment, body: bytes, raw: object) -> ServeReq
         body=body,
         raw=raw,
     )
+
+
+def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The request's headers, names in lower case."""
+    headers: dict[str, str] = {
+        name[5:].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(name):
+            headers[name.lower().replace("_", "-")] = environ[name]
+    return headers
 
 
 def body_of(environ: WSGIEnvironment) -> bytes:

@@ -1,4 +1,4 @@
-"""What one handler is in the middle of is nobody else's business: calls begin in a clean context."""
+"""What a handler is in the middle of is nobody else's business: calls begin in a clean context."""
 
 import asyncio
 import contextvars

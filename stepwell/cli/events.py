@@ -16,6 +16,7 @@ from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.cli.target import TargetError, imported, split
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import Error
+from stepwell.sdk.events.contract import changes
 from stepwell.sdk.events.definition import EventDefinition, definition_of
 from stepwell.sdk.events.generator import generate as generated
 from stepwell.sdk.events.registry import definitions_of, described
@@ -68,15 +69,7 @@ def generate(targets: tuple[str, ...], output: Path, check: bool) -> None:
     JSON file with JSON Schemas or an AsyncAPI document. Of a module, its schemas, clients,
     functions and event types count.
     """
-    found: dict[str, EventDefinition] = {}
-    for target in targets:
-        found |= _definitions(target)
-    if not found:
-        raise click.ClickException(
-            f"{', '.join(targets)}: no events were found; name the module that declares them, or"
-            " its EventSchemas, as in shop.events:schemas"
-        )
-    _write(described(found), output, check=check)
+    _write(described(_all_definitions(targets)), output, check=check)
 
 
 @events.command("pull")
@@ -89,6 +82,65 @@ def pull(output: Path, check: bool, app: str | None, url: str, signing_key: str 
 
     Where two apps describe one event differently, --app says whose word counts.
     """
+    _write(_pulled(url, signing_key, app), output, check=check)
+
+
+@events.command("diff")
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option(
+    "--against",
+    metavar="PATH",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A JSON file written by generate or pull; without it, the server is asked.",
+)
+@click.option("--app", metavar="NAME", help="Only the events this app registered at the server.")
+@server_options
+def diff(
+    targets: tuple[str, ...],
+    against: Path | None,
+    app: str | None,
+    url: str,
+    signing_key: str | None,
+) -> None:
+    """Tell what changed of the events a project declares; fail if a change breaks senders.
+
+    A change is breaking if data that was accepted before may be refused now. TARGET is as for
+    generate.
+    """
+    before = _pulled(url, signing_key, app) if against is None else _documented(against)
+    after = described(_all_definitions(targets))
+    found = changes(before, after)
+    for change in found:
+        mark = "breaking" if change.breaking else "fine"
+        place = f" {change.path}" if change.path else ""
+        click.echo(f"{mark:8}  {change.event}{place} {change.text}")
+    if any(change.breaking for change in found):
+        sys.exit(1)
+
+
+# What a target declares
+
+
+def _all_definitions(targets: tuple[str, ...]) -> dict[str, EventDefinition]:
+    found: dict[str, EventDefinition] = {}
+    for target in targets:
+        found |= _definitions(target)
+    if not found:
+        raise click.ClickException(
+            f"{', '.join(targets)}: no events were found; name the module that declares them, or"
+            " its EventSchemas, as in shop.events:schemas"
+        )
+    return found
+
+
+def _documented(path: Path) -> Described:
+    try:
+        return described(dict(EventSchemas().from_generated(path).own))
+    except Error as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _pulled(url: str, signing_key: str | None, app: str | None) -> Described:
     answer = server_at(url, signing_key).get(
         Enveloped[list[_Described]], "/v1/events/schemas", app=app
     )
@@ -104,10 +156,7 @@ def pull(output: Path, check: bool, app: str | None, url: str, signing_key: str 
         owners.setdefault(one.name, one.app)
     if not found:
         raise click.ClickException(f"no app that is registered at {url} describes its events")
-    _write(found, output, check=check)
-
-
-# What a target declares
+    return found
 
 
 def _definitions(target: str) -> dict[str, EventDefinition]:

@@ -13,7 +13,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from stepwell.sdk.errors import EventSchemaError, EventValidationError
 from stepwell.sdk.events.json_body import encode_json
-from stepwell.sdk.events.reading import reader_of_data
+from stepwell.sdk.events.reading import Upcast, Upcasts, reader_of_data
 from stepwell.sdk.events.source import EventKind, ObjectLike
 from stepwell.sdk.events.validator import Unfit, Validator, problems_of, validator_of_object
 from stepwell.sdk.schema import JSON, Event, ts_of
@@ -42,6 +42,19 @@ def checked_name(name: object) -> str:
     return name
 
 
+def _upcasting(
+    upcasts: Upcasts, from_version: str | None, to_version: str | None
+) -> Callable[[Upcast], Upcast]:
+    def decorate(upcast: Upcast, /) -> Upcast:
+        try:
+            upcasts.add(upcast, from_version, to_version)
+        except ValueError as error:
+            raise EventSchemaError(str(error)) from None
+        return upcast
+
+    return decorate
+
+
 class EventType(Generic[D, P]):
     """A type of events: its name, and what their data is. Made by `event_type`.
 
@@ -61,6 +74,7 @@ class EventType(Generic[D, P]):
             validator = validator_of_object(schema, f'event "{name}": data')
             self._validator = validator if validate else None
         self._validate = validate
+        self._upcasts = Upcasts()
         self._model = schema if isinstance(schema, type) else type(None)
 
     def __repr__(self) -> str:
@@ -69,7 +83,11 @@ class EventType(Generic[D, P]):
     def __event_kind__(self) -> EventKind[Event[D], D]:
         """What stands for it in triggers, waits and cancellations."""
         schema = self.schema if self._validate else None
-        read = None if self.schema is None else reader_of_data(self.schema, self._validate)
+        read = (
+            None
+            if self.schema is None
+            else reader_of_data(self.schema, self._validate, self._upcasts)
+        )
         return EventKind(self.name, version=self.version, schema=schema, read=read)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Event[D]:
@@ -134,6 +152,18 @@ class EventType(Generic[D, P]):
     def _invalid(self, error: Unfit) -> EventValidationError:
         return EventValidationError([(0, *problem) for problem in error.problems], [self.name])
 
+    def upcast(
+        self, *, from_version: str | None, to_version: str | None = None
+    ) -> Callable[[Upcast], Upcast]:
+        """Decorates a function that makes newer data of that of an older version (D-5).
+
+        It gets the data of events whose `v` is `from_version` (None: without one) as a dict, before
+        they are judged, and returns it as `to_version` has it, by default the event type's own.
+        Several are done one after the other.
+        """
+        target = self.version if to_version is None else to_version
+        return _upcasting(self._upcasts, from_version, target)
+
     def matches(self, event: Event[Any, Any]) -> TypeGuard[Event[D]]:
         """Is an event of this type? Checkers know its data afterwards."""
         return bool(event.name == self.name)
@@ -183,6 +213,7 @@ class EventModel(pydantic.BaseModel):
 
     __event_name__: ClassVar[str | None] = None
     __event_version__: ClassVar[str | None] = None
+    __event_upcasts__: ClassVar[Upcasts] = Upcasts()
 
     def __init_subclass__(
         cls, *, name: str | None = None, version: str | None = None, **options: Any
@@ -190,6 +221,7 @@ class EventModel(pydantic.BaseModel):
         """Name the events of a class; `version` goes into their `v`. Raises EventSchemaError."""
         cls.__event_name__ = None if name is None else checked_name(name)
         cls.__event_version__ = version
+        cls.__event_upcasts__ = Upcasts()
         super().__init_subclass__(**options)
 
     @classmethod
@@ -201,8 +233,21 @@ class EventModel(pydantic.BaseModel):
                 f"{cls.__name__} names no event: write `class {cls.__name__}(EventModel,"
                 ' name="user/created")`'
             )
-        read = reader_of_data(cls, validate=True)
+        read = reader_of_data(cls, True, cls.__event_upcasts__)
         return EventKind(name, version=cls.__event_version__, schema=cls, read=read)
+
+    @classmethod
+    def upcast(
+        cls, *, from_version: str | None, to_version: str | None = None
+    ) -> Callable[[Upcast], Upcast]:
+        """Decorates a function that makes newer data of that of an older version (D-5).
+
+        It gets the data of events whose `v` is `from_version` (None: without one) as a dict, before
+        they are judged, and returns it as `to_version` has it, by default the class's own. Several
+        are done one after the other.
+        """
+        target = cls.__event_version__ if to_version is None else to_version
+        return _upcasting(cls.__event_upcasts__, from_version, target)
 
     def as_event(
         self,

@@ -5,7 +5,7 @@ functions; which events are judged, and by what, is in `incoming.py`.
 Source: features E-30, E-96, E-112, D-1, D-2.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import pydantic
@@ -16,22 +16,48 @@ from stepwell.sdk.events.validator import Unfit, Validator, problems_of, validat
 
 Reader: TypeAlias = Callable[[Any], Any]
 """Makes the typed event of an untyped one. Raises Unfit."""
+Upcast: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
+"""Makes data of a later version of an earlier one's."""
 
 
-def reader_of_data(schema: object, validate: bool) -> Reader:
+class Upcasts:
+    """How the data of older events becomes that of newer ones (D-5)."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, tuple[Upcast, str | None]] = {}
+
+    def add(self, upcast: Upcast, from_version: str | None, to_version: str | None) -> None:
+        """Lift events of a version. Raises ValueError if that would go round in circles."""
+        version, seen = to_version, {from_version}
+        while version in self._known and version not in seen:
+            seen.add(version)
+            version = self._known[version][1]
+        if version in seen:
+            raise ValueError(f"upcasts from version {from_version!r} lead back to it")
+        self._known[from_version] = (upcast, to_version)
+
+    def lift(self, event: Any) -> Any:
+        """The event as its newest version, step by step; events of others stay. Raises Unfit."""
+        while event.v in self._known:
+            upcast, version = self._known[event.v]
+            try:
+                data = dict(upcast(dict(event.data)))
+            except Exception as error:  # noqa: BLE001 - user code
+                told = f"cannot be lifted from version {event.v!r}: {type(error).__name__}: {error}"
+                raise Unfit([("data", told)]) from None
+            event = event.model_copy(update={"data": data, "v": version})
+        return event
+
+
+def reader_of_data(schema: object, validate: bool, upcasts: Upcasts | None = None) -> Reader:
     """The reader of events whose data is of this type; unchanged where nothing is to be judged."""
     validator = validator_of_object(schema, "data") if validate else None
-    if validator is None:
-        return _unchanged
 
     def read(event: Any) -> Any:
-        return _with_data(event, _load(validator, event))
+        event = event if upcasts is None else upcasts.lift(event)
+        return event if validator is None else _with_data(event, _load(validator, event))
 
     return read
-
-
-def _unchanged(event: Any) -> Any:
-    return event
 
 
 def _load(validator: Validator, event: Any) -> Any:

@@ -188,3 +188,23 @@ def test_a_server_that_knows_nothing_says_so(folder: Path, server: Running) -> N
     done = call("pull", "--url", server.url, "--app", "silent", "-o", "a.py")
     assert done.exit_code != 0
     assert "describes its events" in done.output
+
+
+# Comparing
+
+
+def test_changes_are_told_and_breaking_ones_fail(folder: Path, server: Running) -> None:
+    (folder / "same.json").write_text(
+        json.dumps({"order/paid": Amount.model_json_schema(), "order/bare": {}})
+    )
+    (folder / "more.json").write_text(json.dumps({"order/paid": Name.model_json_schema()}))
+    fine = call("diff", "same.json", "--url", server.url, "--app", "shop")
+    assert (fine.exit_code, fine.output) == (0, "")
+    other = call("diff", "more.json", "--against", "same.json")
+    assert other.exit_code == 1
+    assert other.output.splitlines() == [
+        "breaking  order/bare is gone",
+        "breaking  order/paid data.name is required now",
+    ]
+    missing = call("diff", "more.json", "--against", "missing.json")
+    assert "missing.json: cannot be read" in missing.output

@@ -44,8 +44,8 @@ class Peer(Protocol):
         """Have items accepted that start nothing."""
         ...
 
-    def server_pids(self) -> list[int]:
-        """Processes of the system itself, besides this one."""
+    def pids(self) -> dict[str, int]:
+        """Processes besides this one, by what they are: `server`, `app`. Children count too."""
         ...
 
     def work(self) -> dict[str, float]:

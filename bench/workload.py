@@ -4,6 +4,7 @@ Load is what a single machine's driver can make: the driver shares the cores wit
 """
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +45,7 @@ async def w3(peer: Peer, *, scale: float) -> Figures:
 async def _burst(peer: Peer, kind: str, count: int, *, steps: int) -> Figures:
     peer.marks.clear()
     keys = [f"{kind}-{time.time_ns()}-{index}" for index in range(max(count, 10))]
-    cpu, work = _cpu_s(peer), peer.work()
+    cpu, work = _cpu_by_part(peer), peer.work()
     began = time.time()
     await peer.run(kind, keys)
     await peer.marks.all_last(keys, LIMIT_S)
@@ -52,9 +53,12 @@ async def _burst(peer: Peer, kind: str, count: int, *, steps: int) -> Figures:
     done = len(keys) * steps
     figures = {
         ("runs/s" if steps == 1 else "steps/s"): done / took,
-        "cpu ms/step": (_cpu_s(peer) - cpu) * 1_000 / done,
         "repeated": float(peer.marks.repeated),
     }
+    spent = {part: after - cpu[part] for part, after in _cpu_by_part(peer).items()}
+    figures["cpu ms/step"] = sum(spent.values()) * 1_000 / done
+    for part, seconds in spent.items():
+        figures[f"cpu ms/step {part}"] = seconds * 1_000 / done
     for name, value in peer.work().items():
         figures[f"{name}/step"] = (value - work.get(name, 0.0)) / done
     return figures
@@ -162,19 +166,31 @@ def _percentile(seconds: Sequence[float], percent: int) -> float:
     return ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] * 1_000
 
 
-def _processes(peer: Peer) -> list[psutil.Process]:
-    roots = [psutil.Process(), *(psutil.Process(pid) for pid in peer.server_pids())]
-    found = {process.pid: process for root in roots for process in root.children(recursive=True)}
-    return list({**found, **{root.pid: root for root in roots}}.values())
+def _parts(peer: Peer) -> dict[str, list[psutil.Process]]:
+    """The processes of each part with their children; this one is the `driver`."""
+    parts = {name: _tree(pid) for name, pid in peer.pids().items()}
+    elsewhere = {process.pid for some in parts.values() for process in some}
+    parts["driver"] = [one for one in _tree(os.getpid()) if one.pid not in elsewhere]
+    return parts
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def _cpu_by_part(peer: Peer) -> dict[str, float]:
+    seconds: dict[str, float] = {}
+    for name, processes in _parts(peer).items():
+        times = [process.cpu_times() for process in processes]
+        seconds[name] = sum(one.user + one.system for one in times)
+    return seconds
 
 
 def _cpu_s(peer: Peer) -> float:
-    total = 0.0
-    for process in _processes(peer):
-        times = process.cpu_times()
-        total += times.user + times.system
-    return total
+    return sum(_cpu_by_part(peer).values())
 
 
 def _memory_mib(peer: Peer) -> float:
-    return sum(process.memory_full_info().pss for process in _processes(peer)) / 2**20
+    processes = [process for some in _parts(peer).values() for process in some]
+    return sum(process.memory_full_info().pss for process in processes) / 2**20

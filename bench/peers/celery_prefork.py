@@ -54,25 +54,24 @@ class Peer:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-celery-"))
         self.marks = Marks(self._folder / "marks")
-        self._servers: list[Server] = []
+        self._servers: dict[str, Server] = {}
 
     async def start(self) -> None:
         port = free_port()
         redis = ["redis-server", "--port", str(port), "--bind", "127.0.0.1"]
-        self._servers.append(
-            Server([*redis, "--dir", str(self._folder)], self._folder / "redis.log")
-        )
+        command = [*redis, "--dir", str(self._folder)]
+        self._servers["server"] = Server(command, self._folder / "redis.log")
         url = f"redis://127.0.0.1:{port}/0"
         app.conf.update(broker_url=url, result_backend=url)
         env = {BROKER_VARIABLE: url, MARKS_VARIABLE: str(self.marks.path)}
         worker = [sys.executable, "-m", "celery", "-A", __name__, "worker", "-c", "2"]
         quiet = ["-l", "ERROR", "--without-gossip", "--without-mingle"]
-        self._servers.append(Server([*worker, *quiet], self._folder / "worker.log", env))
+        self._servers["app"] = Server([*worker, *quiet], self._folder / "worker.log", env)
         await self.run("one", ["ready"])
         await self.marks.all_last(["ready"], 30)
 
     async def stop(self) -> None:
-        for server in reversed(self._servers):
+        for server in reversed(self._servers.values()):
             server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -99,8 +98,8 @@ class Peer:
             *(asyncio.to_thread(send, count // in_flight) for _ in range(in_flight))
         )
 
-    def server_pids(self) -> list[int]:
-        return [server.pid for server in self._servers]
+    def pids(self) -> dict[str, int]:
+        return {name: server.pid for name, server in self._servers.items()}
 
     def work(self) -> dict[str, float]:
         return {}

@@ -148,8 +148,8 @@ class Peer:
             thread.start()
         await asyncio.gather(*(asyncio.to_thread(thread.join) for thread in threads))
 
-    def server_pids(self) -> list[int]:
-        return [] if self._server is None else [self._server.pid]
+    def pids(self) -> dict[str, int]:
+        return {} if self._server is None else {"server": self._server.pid}
 
     def work(self) -> dict[str, float]:
         return {}

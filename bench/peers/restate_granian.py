@@ -99,7 +99,7 @@ class Peer:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-restate-"))
         self.marks = Marks(self._folder / "marks")
-        self._servers: list[Server] = []
+        self._servers: dict[str, Server] = {}
         self._ingress = ""
         self._http: aiohttp.ClientSession | None = None
 
@@ -115,11 +115,12 @@ class Peer:
             "DO_NOT_TRACK": "1",
         }
         base = ["--base-dir", str(self._folder / "data"), "--node-name", "bench"]
-        self._servers.append(Server([binary, *base], self._folder / "restate.log", server_env))
+        server = Server([binary, *base], self._folder / "restate.log", server_env)
+        self._servers["server"] = server
         granian = [sys.executable, "-m", "granian", "--interface", "asgi", "--http", "2"]
         where = ["--host", "127.0.0.1", "--port", str(served), f"{__name__}:app"]
         marks = {MARKS_VARIABLE: str(self.marks.path)}
-        self._servers.append(Server([*granian, *where], self._folder / "app.log", marks))
+        self._servers["app"] = Server([*granian, *where], self._folder / "app.log", marks)
         await answers(f"http://127.0.0.1:{admin}/health")
         await listens(served)
         self._http = aiohttp.ClientSession()
@@ -142,7 +143,7 @@ class Peer:
     async def stop(self) -> None:
         if self._http is not None:
             await self._http.close()
-        for server in reversed(self._servers):
+        for server in reversed(self._servers.values()):
             server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -181,8 +182,8 @@ class Peer:
             if reply.status >= 300:
                 raise RuntimeError(f"{path}: {reply.status} {text}")
 
-    def server_pids(self) -> list[int]:
-        return [server.pid for server in self._servers]
+    def pids(self) -> dict[str, int]:
+        return {name: server.pid for name, server in self._servers.items()}
 
     def work(self) -> dict[str, float]:
         return {}

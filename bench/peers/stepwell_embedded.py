@@ -57,8 +57,8 @@ class Peer:
 
         await asyncio.gather(*(some(count // batch // in_flight) for _ in range(in_flight)))
 
-    def server_pids(self) -> list[int]:
-        return []
+    def pids(self) -> dict[str, int]:
+        return {}
 
     def work(self) -> dict[str, float]:
         ledger = self._engine.node.ledger

@@ -29,24 +29,17 @@ class Peer:
         self._sdk = sdk
         self._folder = Path(tempfile.mkdtemp(prefix="bench-stepwell-"))
         self.marks = Marks(self._folder / "marks")
-        self._servers: list[Server] = []
+        self._servers: dict[str, Server] = {}
         self._url = ""
         self._http: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         port, app_port = free_port(), free_port()
         self._url = f"http://127.0.0.1:{port}"
-        env = {
-            "BENCH_MARKS": str(self.marks.path),
-            "BENCH_SDK": self._sdk,
-            "INNGEST_BASE_URL": self._url,
-            "INNGEST_EVENT_KEY": EVENT_KEY,
-            "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
-        }
         serve = [sys.executable, "-m", "uvicorn", "bench.peers.stepwell_app:app"]
         where = ["--host", "127.0.0.1", "--port", str(app_port), "--log-level", "warning"]
-        self._servers.append(
-            Server([*serve, *where, "--no-access-log"], self._folder / "app.log", env)
+        self._servers["app"] = Server(
+            [*serve, *where, "--no-access-log"], self._folder / "app.log", self.app_env()
         )
         app_url = f"http://127.0.0.1:{app_port}/api/inngest"
         await answers(app_url)
@@ -54,12 +47,30 @@ class Peer:
         ports = ["--port", str(port), "--connect-gateway-port", str(free_port())]
         keys = ["--event-key", EVENT_KEY, "--signing-key", SIGNING_KEY]
         data = ["--sqlite-dir", str(self._folder / "data"), "-u", app_url]
-        clean = {name: "" for name in os.environ if name.startswith("INNGEST_")}
-        self._servers.append(
-            Server([*start, *ports, *keys, *data], self._folder / "server.log", clean)
+        self._servers["server"] = Server(
+            [*start, *ports, *keys, *data], self._folder / "server.log", self.clean()
         )
         await answers(f"{self._url}/health")
         self._http = aiohttp.ClientSession()
+        await self.ready()
+
+    def app_env(self) -> dict[str, str]:
+        """What the app's process finds in its environment."""
+        return {
+            "BENCH_MARKS": str(self.marks.path),
+            "BENCH_SDK": self._sdk,
+            "INNGEST_BASE_URL": self._url,
+            "INNGEST_API_BASE_URL": self._url,
+            "INNGEST_EVENT_KEY": EVENT_KEY,
+            "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
+        }
+
+    def clean(self) -> dict[str, str]:
+        """The server's settings come from its flags alone."""
+        return {name: "" for name in os.environ if name.startswith("INNGEST_")}
+
+    async def ready(self) -> None:
+        """Wait until a function has run to its end."""
         await self.run("one", ["ready"])
         for _ in range(100):
             try:
@@ -72,7 +83,7 @@ class Peer:
     async def stop(self) -> None:
         if self._http is not None:
             await self._http.close()
-        for server in reversed(self._servers):
+        for server in reversed(self._servers.values()):
             server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -99,8 +110,8 @@ class Peer:
             if reply.status != 200:
                 raise RuntimeError(f"{reply.status} {text}")
 
-    def server_pids(self) -> list[int]:
-        return [server.pid for server in self._servers]
+    def pids(self) -> dict[str, int]:
+        return {name: server.pid for name, server in self._servers.items()}
 
     def work(self) -> dict[str, float]:
         return {}

@@ -5,9 +5,18 @@
         ServeRequest(method=..., url=..., headers=..., query=..., body=...)
     )
 
+Or say it as actions, each of which is timed, and named if it fails:
+
+    class MyAdapter(Adapter[MyResponse]):
+        def __init__(self, request: MyRequest) -> None: ...
+        def method(self) -> str: ...  # and url, headers, body, transform_response
+
+    route = CommHandler(client, [function], framework="my_framework").create(MyAdapter)
+
 `stepwell.testing.adapter_contract` shows whether an adapter keeps the contract. Source: F-3.
 """
 
+from stepwell.sdk.serve.adapter import ActionError, Adapter, CommHandler
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import (
     SERVE_PATH_DEFAULT,
@@ -23,6 +32,9 @@ from stepwell.sdk.serve.response import (
 
 __all__ = [
     "SERVE_PATH_DEFAULT",
+    "ActionError",
+    "Adapter",
+    "CommHandler",
     "ServeHandler",
     "ServeRequest",
     "ServeResponse",

@@ -19,6 +19,7 @@ _VERBS = {
     "run": "Tell what a run did and what it waits for.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "config": "Print the settings of an app, and why they are so.",
+    "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",
     "version": "Print the version.",
 }

@@ -34,6 +34,7 @@ from stepwell.sdk.net import (
 )
 from stepwell.sdk.outbox import OutboxPort
 from stepwell.sdk.outgoing import Sendable
+from stepwell.sdk.probing import probing
 from stepwell.sdk.sending import Sending, SendResult, deliver, send, send_sync
 from stepwell.sdk.serializer import Serializer
 from stepwell.sdk.server_api import ApiRequest, ServerApi
@@ -130,6 +131,7 @@ class Inngest(Declarer, Invoker):
         self._timeout_seconds = _seconds(request_timeout)
         self._tries_max = _tries(send_retries)
         self._http = None if http_client is None else http_port(http_client)
+        self._probing: HttpPort | None = None
         self._given: Mapping[str, str] = {}
         self._settings: Settings | None = None
         self._event_port: EventPort | None = None
@@ -166,7 +168,7 @@ class Inngest(Declarer, Invoker):
         For platforms that hand over their variables with the request, and for tests.
         """
         self._given = {**self._given, **variables}
-        self._settings = self._event_port = self._api = None
+        self._settings = self._event_port = self._api = self._probing = None
 
     def set_event_key(self, event_key: str) -> None:
         """Use this event key from now on (E-71)."""
@@ -226,7 +228,10 @@ class Inngest(Declarer, Invoker):
     @property
     def http(self) -> HttpPort:
         """What makes this client's HTTP requests."""
-        return self._http if self._http is not None else shared_port()
+        if self._probing is None:
+            own = self._http if self._http is not None else shared_port()
+            self._probing = probing(own, self.settings)
+        return self._probing
 
     @property
     def api(self) -> ServerApi:

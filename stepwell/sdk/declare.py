@@ -74,6 +74,7 @@ class DeclaredOptions(TypedDict, total=False):
     idempotency: str | None
     middleware: list[MiddlewareFactory] | None
     name: str | None
+    non_retriable: Sequence[type[Exception]]
     on_failure: OnFailure | None
     output_type: object
     priority: Priority | None
@@ -120,6 +121,7 @@ def declare(
         output_type=options.get("output_type", UNSPECIFIED),
         middleware=options.get("middleware") or (),
         serializer=serializer,
+        non_retriable=options.get("non_retriable", ()),
     )
 
 

@@ -134,6 +134,7 @@ class Declarer:
         throttle: Throttle | None = None,
         timeouts: Timeouts | None = None,
         singleton: Singleton | None = None,
+        non_retriable: Sequence[type[Exception]] = (),
         trigger: EventSource[Any, Any] | Sequence[EventSource[Any, Any]],
     ) -> Any:
         """Make a durable function of the handler this decorates, `async def` or `def`.
@@ -155,6 +156,7 @@ class Declarer:
             throttle: Delay starts above a rate.
             timeouts: How long a run may wait and last.
             singleton: One run at a time.
+            non_retriable: Exceptions after which no further try makes sense, as classes.
             trigger: The event or schedule that starts it, or several of them. Event types make
                 the handler's events typed; several of different types belong in a tuple.
 
@@ -173,6 +175,7 @@ class Declarer:
                 "idempotency": idempotency,
                 "middleware": middleware,
                 "name": name,
+                "non_retriable": non_retriable,
                 "on_failure": on_failure,
                 "output_type": output_type,
                 "priority": priority,

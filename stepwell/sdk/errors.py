@@ -83,16 +83,37 @@ def stack_of(error: BaseException) -> str:
     return "".join(lines)
 
 
+_OF_USERS = frozenset(
+    {
+        ErrorCode.UNKNOWN,  # its section has nothing to add to the message
+        ErrorCode.NON_RETRIABLE_ERROR,
+        ErrorCode.RETRY_AFTER_ERROR,
+        ErrorCode.STEP_ERRORED,
+    }
+)
+
+
 class Error(Exception):
     """Whatever the SDK raises on purpose.
 
     `code` is stable, `is_retriable` decides what the server is told, `quiet` keeps it from the log.
+    A traceback ends with where to read on (E-160).
     """
 
     code: ErrorCode = ErrorCode.UNKNOWN
     include_stack: bool = True
     is_retriable: bool = True
     quiet: bool = False
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # which refuses keywords, as every exception does
+        if self.code not in _OF_USERS:
+            self.add_note(self.hint)
+
+    @property
+    def hint(self) -> str:
+        """Where its code is explained: a section of docs/errors.md, which the command prints."""
+        return f"More about it: stepwell explain {self.code.value}"
 
     @property
     def message(self) -> str:
@@ -114,8 +135,8 @@ class CodedError(Error):
     """A failure that has a code and no class of its own."""
 
     def __init__(self, code: ErrorCode, message: str, *, is_retriable: bool = True) -> None:
-        super().__init__(message)
         self.code = code
+        super().__init__(message)
         self.is_retriable = is_retriable
 
 
@@ -384,7 +405,7 @@ class ParallelIndexingWarning(InngestWarning):
 class IndeterminateFunctionWarning(InngestWarning):
     """New steps appeared although steps of earlier calls were not met: were they renamed?"""
 
-    code = "NONDETERMINISTIC_FUNCTION"
+    code = "NON_DETERMINISTIC_FUNCTION"
 
 
 class NaiveDatetimeWarning(InngestWarning):

@@ -75,7 +75,9 @@ def _name(error: BaseException) -> str:
 
 
 def _message(error: BaseException) -> str:
-    return "\n".join([str(error), *getattr(error, "__notes__", ())])
+    notes: list[str] = getattr(error, "__notes__", [])
+    hint = error.hint if isinstance(error, Error) else None  # for terminals, not for the wire
+    return "\n".join([str(error), *(note for note in notes if note != hint)])
 
 
 def _stack(error: BaseException) -> str:

@@ -5,7 +5,7 @@ The only place for the rules that join options into one declaration; what users 
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, cast
 
@@ -54,6 +54,7 @@ class Function(Generic[T, In_contra]):
         output_type: object = UNSPECIFIED,
         middleware: Sequence[MiddlewareFactory] = (),
         serializer: Serializer | None = None,
+        non_retriable: Sequence[type[Exception]] = (),
     ) -> None:
         """Declare a function. Raises FunctionConfigInvalidError naming field, value and fix."""
         _check_id(options.fn_id)
@@ -61,6 +62,8 @@ class Function(Generic[T, In_contra]):
         self._prepare(function_config(options), options.fn_id, handler, kinds)
         self.codec: Codec = _codec(options.fn_id, handler, output_type, serializer)
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
+        self.non_retriable = _exceptions(options.fn_id, non_retriable)
+        """Exceptions that end the run, or fail the step, at once (E-156)."""
         self.failure_function: Function[object] | None = None
         """The companion that runs when a run of this function failed; served like any other."""
         if on_failure is not None:
@@ -100,6 +103,7 @@ class Function(Generic[T, In_contra]):
         companion._prepare(config, local_id, handler, (failed,))  # noqa: SLF001 - one of its own
         companion.codec = _codec(companion.local_id, handler, UNSPECIFIED, None)
         companion.middleware = self.middleware
+        companion.non_retriable = self.non_retriable
         companion.failure_function = None
         return companion
 
@@ -172,6 +176,19 @@ def _check_id(fn_id: object) -> None:
         raise FunctionConfigInvalidError(
             f'fn_id = {fn_id!r}: give the function an id, such as "send-welcome-mail"'
         )
+
+
+def _exceptions(fn_id: str, given: object) -> tuple[type[Exception], ...]:
+    """The classes of `non_retriable`, one or several."""
+    several = cast("Iterable[object]", given) if isinstance(given, Iterable) else (given,)
+    classes = tuple(several)
+    for kind in classes:
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            raise FunctionConfigInvalidError(
+                f'function "{fn_id}": non_retriable holds {kind!r}: give classes of exceptions,'
+                " such as (ValueError,)"
+            )
+    return cast("tuple[type[Exception], ...]", classes)
 
 
 def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:

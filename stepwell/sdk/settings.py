@@ -154,6 +154,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     platform: str | None
     decisions: tuple[Decision, ...]
 
+    @property
+    def guessed_origin(self) -> str | None:
+        """The development server's URL if mode and URL are both guesses: probe it first (E-184)."""
+        guessed = self.mode == "dev" and not self.mode_is_explicit
+        return (
+            ORIGIN_DEV if guessed and ORIGIN_DEV in {self.api_origin, self.event_origin} else None
+        )
+
     def __repr__(self) -> str:
         return f"Settings({', '.join(map(repr, self.decisions))})"  # never the keys themselves
 

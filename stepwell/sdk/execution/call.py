@@ -83,6 +83,7 @@ class Call:
         hooks: Hooks | None = None,
         tell: Callable[[BaseException], None] | None = None,
         pause: Pause | None = None,
+        non_retriable: tuple[type[Exception], ...] = (),
     ) -> None:
         ctx = request.ctx
         self._stack = ctx.stack.stack if ctx.stack is not None else ()
@@ -106,6 +107,7 @@ class Call:
         self._serializer = serializer
         self._tell = tell
         self._pause = pause
+        self._non_retriable = non_retriable
         self.saved = False
         """A step of this call was saved; the handler went on after it."""
         self._doubt_told = False
@@ -183,10 +185,17 @@ class Call:
 
     def is_final(self, error: BaseException) -> bool:
         """Will there be no further try after this error?"""
-        retriable = error.is_retriable if isinstance(error, Error) else True
         return outcome.is_final(
-            retriable=retriable, attempt=self.attempt, max_attempts=self.max_attempts
+            retriable=self._is_retriable(error),
+            attempt=self.attempt,
+            max_attempts=self.max_attempts,
         )
+
+    def _is_retriable(self, error: BaseException) -> bool:
+        """Does a further try make sense, by the error's own word or the function's? (E-156)"""
+        if isinstance(error, self._non_retriable):
+            return False
+        return error.is_retriable if isinstance(error, Error) else True
 
     def info_of(self, met: Met) -> StepInfo:
         """A step as wraps and observers see it."""
@@ -295,7 +304,7 @@ class Call:
         return outcome.broke(
             failure_of(error),
             code=(known.code if known else ErrorCode.UNKNOWN).value,
-            retriable=known.is_retriable if known else True,
+            retriable=self._is_retriable(error),
             retry_after=retry_after(error),
         )
 

@@ -72,6 +72,7 @@ class Calling:
             "hooks": session,
             "tell": self.tell,
             "pause": self.pause,
+            "non_retriable": self.function.non_retriable,
         }
 
     def begun(self) -> None:

@@ -28,6 +28,7 @@ from stepwell.sdk.execution.pool import handlers, surrounded
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
+from stepwell.sdk.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
 from stepwell.sdk.serve import answer, gate, introspect, register
 from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
@@ -303,20 +304,21 @@ class ServeHandler:
             return None
         if request.method == "POST":
             return (yield from self._post(request, timings))
-        return self._introspect(setup, request, judged)
+        return (yield from self._introspect(setup, request, judged))
 
     def _note_refusal(self, request: ServeRequest, refused: gate.Refused) -> None:
         self._client.logger.warning("%s request refused: %s", request.method, refused.reason)
 
-    def _introspect(
-        self, setup: _Setup, request: ServeRequest, judged: gate.Passed
-    ) -> CallResponse:
+    def _introspect(self, setup: _Setup, request: ServeRequest, judged: gate.Passed) -> Steps:
         mismatch = gate.kind_mismatch(request, setup.settings)
         if mismatch is not None:
             self._client.logger.error(mismatch)
             return answer.KIND_FORBIDDEN
         if judged.key is None:
-            seen = introspect.describe(setup.settings, len(self.table))
+            there = None
+            if setup.settings.guessed_origin is not None:
+                there = yield from _dev_server_is_there()
+            seen = introspect.describe(setup.settings, len(self.table), dev_server=there)
         else:
             seen = self._inspection(setup)
         return CallResponse(200, encode_introspection(seen))
@@ -457,6 +459,13 @@ def _named_by_headers(call: CallRequest, request: ServeRequest) -> CallRequest:
         request_id=ctx.request_id or request.headers.get(header.REQUEST_ID, ""),
     )
     return msgspec.structs.replace(call, ctx=named)
+
+
+def _dev_server_is_there() -> Generator[Effect, Outcome, bool]:
+    """Whether the development server that mode "auto" guesses answers now (E-184)."""
+    asked = ApiRequest(method="GET", path=PROBE_PATH, timeout_seconds=PROBE_SECONDS)
+    outcome = yield ApiRequests((asked,))
+    return isinstance(outcome, list) and is_dev_server(outcome[0])
 
 
 def _with_state(call: CallRequest) -> Generator[Effect, Outcome, CallRequest]:

@@ -10,15 +10,20 @@ from stepwell.wire.registration import Introspection, TrustedIntrospection
 from stepwell.wire.signature import SigningKeyError, hashed_key
 
 
-def describe(settings: Settings, function_count: int) -> Introspection:
-    """What anybody may know."""
+def describe(
+    settings: Settings, function_count: int, *, dev_server: bool | None = None
+) -> Introspection:
+    """What anybody may know. `dev_server`: whether the one mode "auto" guessed answers (E-184)."""
+    extra: dict[str, bool] = {"is_mode_explicit": settings.mode_is_explicit}
+    if dev_server is not None:
+        extra["is_dev_server_available"] = dev_server
     return Introspection(
         function_count=function_count,
         has_event_key=settings.event_key is not None,
         has_signing_key=settings.signing_key is not None,
         has_signing_key_fallback=settings.signing_key_fallback is not None,
         mode=settings.mode,
-        extra={"is_mode_explicit": settings.mode_is_explicit},
+        extra=extra,
     )
 
 

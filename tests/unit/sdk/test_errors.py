@@ -58,7 +58,7 @@ def test_message_name_and_stack() -> None:
     assert StepUnexpectedError("x").stack is None
 
 
-def test_step_error_speaks_for_the_original() -> None:
+def test_e_158_step_error_speaks_for_the_original() -> None:
     error = StepError("no", "ValueError", "line 1", step_id="charge")
     assert (error.message, error.name, error.stack) == ("no", "ValueError", "line 1")
     assert error.step_id == "charge"

@@ -38,7 +38,7 @@ def chain(serialized: Any) -> list[str]:
     return found
 
 
-def test_an_error_has_name_message_stack_and_mark() -> None:
+def test_e_153_an_error_has_name_message_stack_and_mark() -> None:
     found = serialize_error(raised(1))
     assert found["name"] == "ValueError"
     assert found["message"] == "level 1"
@@ -86,7 +86,7 @@ def test_groups_notes_and_strangers() -> None:
     }
 
 
-def test_what_is_serialized_passes() -> None:
+def test_e_155_what_is_serialized_passes() -> None:
     found = serialize_error(raised(2))
     assert serialize_error(found) == found
     assert serialize_error(json.dumps(found)) == found
@@ -114,7 +114,7 @@ def test_text_that_is_no_utf8_still_travels() -> None:
     encode_failure(failure)
 
 
-def test_there_and_back() -> None:
+def test_e_154_there_and_back() -> None:
     failure = failure_of(raised(3))
     again = step_error(decode_failure(encode_failure(failure, serialized=True)), step_id="s")
     assert (again.name, again.message, again.step_id) == ("KeyError", "'level 3'", "s")

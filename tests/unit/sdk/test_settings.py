@@ -40,13 +40,13 @@ def reason(settings: Settings, name: str) -> str:
         ({"INNGEST_DEV": "0", "NEXT_PUBLIC_INNGEST_DEV": "1"}, "cloud", "https://api.inngest.com/"),
     ],
 )
-def test_mode_by_variable(environ: dict[str, str], mode: str, origin: str) -> None:
+def test_e_181_e_182_mode_by_variable(environ: dict[str, str], mode: str, origin: str) -> None:
     settings = resolve(Options(), environ)
     assert (settings.mode, settings.api_origin) == (mode, origin)
 
 
 @pytest.mark.parametrize("text", ["dev", "undefined", "2", "ftp://x.test", "http://", "a b:1"])
-def test_a_mode_that_says_nothing_is_refused(text: str) -> None:
+def test_e_181_a_mode_that_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="INNGEST_DEV"):
         resolve(Options(), {"INNGEST_DEV": text})
 
@@ -63,7 +63,7 @@ def test_a_mode_that_says_nothing_is_refused(text: str) -> None:
         (Options(is_dev=True, is_production=False, mode="dev"), "dev"),
     ],
 )
-def test_the_constructor_outranks_the_variable(options: Options, mode: str) -> None:
+def test_e_186_the_constructor_outranks_the_variable(options: Options, mode: str) -> None:
     for value in ("0", "1"):
         settings = resolve(options, {"INNGEST_DEV": value})
         assert settings.mode == mode
@@ -79,7 +79,7 @@ def test_the_constructor_outranks_the_variable(options: Options, mode: str) -> N
         Options(is_production=False, mode="cloud"),
     ],
 )
-def test_contradictions_are_refused(options: Options) -> None:
+def test_e_180_contradictions_are_refused(options: Options) -> None:
     with pytest.raises(ConfigurationError, match="contradict"):
         resolve(options, {})
 
@@ -104,7 +104,7 @@ def test_an_unknown_mode_is_refused() -> None:
         ({"RENDER": "true", "INNGEST_DEV": "1"}, "dev"),
     ],
 )
-def test_auto_reads_hints_and_says_which(environ: dict[str, str], mode: str) -> None:
+def test_e_183_auto_reads_hints_and_says_which(environ: dict[str, str], mode: str) -> None:
     settings = resolve(Options(mode="auto"), environ)
     assert settings.mode == mode
     assert settings.mode_is_explicit is ("INNGEST_DEV" in environ)
@@ -196,7 +196,7 @@ def test_secrets_are_shown_as_fingerprints_only() -> None:
     assert shown["mode"] == "cloud"
 
 
-def test_branch_environments_in_their_order() -> None:
+def test_e_190_branch_environments_in_their_order() -> None:
     names = (
         "INNGEST_ENV",
         "BRANCH_NAME",
@@ -226,7 +226,7 @@ def test_branch_environments_in_their_order() -> None:
         ({}, None),
     ],
 )
-def test_platforms(environ: dict[str, str], platform: str | None) -> None:
+def test_e_193_platforms(environ: dict[str, str], platform: str | None) -> None:
     assert resolve(Options(), environ).platform == platform
 
 

@@ -133,7 +133,7 @@ async def test_without_a_known_limit_the_server_judges() -> None:
     assert [o.op for o in stage.operations(await stage.call())] == ["StepError"]
 
 
-async def test_causes_reach_whoever_catches_the_step() -> None:
+async def test_e_158_causes_reach_whoever_catches_the_step() -> None:
     async def deep() -> None:
         try:
             raise KeyError("inner")
@@ -205,7 +205,7 @@ async def test_a_stored_result_that_no_longer_fits_its_type() -> None:
 # Targets
 
 
-async def test_a_target_that_is_gone_is_named_with_what_was_found() -> None:
+async def test_e_162_a_target_that_is_gone_is_named_with_what_was_found() -> None:
     async def handler(ctx: Context) -> Any:
         await asyncio.gather(ctx.step.run("a", give, 1), ctx.step.run("b", give, 2))
 
@@ -242,7 +242,7 @@ async def test_arguments_replaced_by_the_server() -> None:
 # Warnings
 
 
-async def test_vanished_steps_are_warned_of_once() -> None:
+async def test_e_161_vanished_steps_are_warned_of_once() -> None:
     async def handler(ctx: Context) -> Any:
         await ctx.step.run("renamed", give, 1)
 
@@ -250,7 +250,7 @@ async def test_vanished_steps_are_warned_of_once() -> None:
     stage.keep(step_hash("old"), msgspec.Raw(b'{"data":1}'))
     with pytest.warns(IndeterminateFunctionWarning, match="met new steps before 1 known") as found:
         await stage.call()
-    assert [w.message.code for w in found] == ["NONDETERMINISTIC_FUNCTION"]  # type: ignore[union-attr]
+    assert [w.message.code for w in found] == ["NON_DETERMINISTIC_FUNCTION"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("parallel", [False, True])

@@ -12,6 +12,7 @@ import msgspec
 
 from stepwell.sdk.errors import SendEventsError
 from stepwell.sdk.net import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.tracing import leaving_trace
 from stepwell.wire import header, limit
 
 _SHOWN_CHARS = 500
@@ -32,13 +33,15 @@ class EventBatch(msgspec.Struct, frozen=True):
     """One request's worth of events: the JSON array, and the seed from which their ids are derived.
 
     `seed` is the value of `X-Inngest-Event-Id-Seed`: the same for every try, so that a repeated
-    request creates nothing twice. `env` is the branch environment, or None.
+    request creates nothing twice. `env` is the branch environment, or None. `fresh` says that the
+    seed was drawn for this call, so that no earlier call can have sent the same.
     """
 
     body: bytes
     count: int
     seed: str
     env: str | None = None
+    fresh: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -79,7 +82,7 @@ class HttpEventPort:
         self._timeout_seconds = timeout_seconds
 
     def _headers_for(self, batch: EventBatch) -> dict[str, str]:
-        headers = {**self._headers, header.EVENT_ID_SEED: batch.seed}
+        headers = {**self._headers, header.EVENT_ID_SEED: batch.seed, **leaving_trace()}
         if batch.env is not None:
             headers[header.ENV] = batch.env
         return headers

@@ -1,4 +1,8 @@
-"""The only place that judges and merges the sessions of an event: its `meta.sessions`."""
+"""The only place that judges what an event carries beside its data: its `meta`.
+
+That is `meta.sessions`, which are merged, and the trace context of its sender (ours, D-60), which
+is kept as it is.
+"""
 
 import msgspec
 
@@ -13,6 +17,14 @@ class SessionError(ValueError):
 class _Meta(msgspec.Struct):
     sessions: dict[str, Loose] | msgspec.UnsetType | None = msgspec.UNSET
     propagated_sessions: dict[str, Loose] | None = None
+    traceparent: Loose = None
+    tracestate: Loose = None
+
+    def trace(self) -> dict[str, Loose]:
+        """The sender's trace context; what cannot be one is left out."""
+        found = (("traceparent", self.traceparent), ("tracestate", self.tracestate))
+        most = limit.TRACE_CONTEXT_CHARS_MAX
+        return {k: v for k, v in found if isinstance(v, str) and 0 < len(v) <= most}
 
 
 def _session_id(key: str, value: Loose) -> str | None:
@@ -42,7 +54,7 @@ def _checked(sessions: dict[str, Loose]) -> dict[str, str | None]:
 
 
 def normal_meta(raw: msgspec.Raw) -> bytes | None:
-    """`meta` of an incoming event with its sessions merged, canonical; None if none remain.
+    """`meta` of an incoming event with its sessions merged, canonical; None if nothing remains.
 
     Own sessions win, a null removes an inherited one, inherited ones fill the slots that are left
     in the order of their keys (server.md 1.6). Raises SessionError.
@@ -68,6 +80,5 @@ def normal_meta(raw: msgspec.Raw) -> bytes | None:
     for key, value in sorted(inherited.items()):
         if len(manual) < limit.SESSIONS_PER_EVENT_MAX and value is not None and key not in own:
             manual[key] = value
-    if not manual:
-        return None
-    return msgspec.json.encode({"sessions": manual}, order="sorted")
+    kept: dict[str, object] = {**meta.trace(), **({"sessions": manual} if manual else {})}
+    return msgspec.json.encode(kept, order="sorted") if kept else None

@@ -24,6 +24,7 @@ SESSIONS_PER_EVENT_MAX: Final = 5
 SESSIONS_PER_RUN_MAX: Final = 25
 SESSION_KEY_BYTES_MAX: Final = 128
 SESSION_ID_BYTES_MAX: Final = 512
+TRACE_CONTEXT_CHARS_MAX: Final = 512  # of each of its two values, as W3C asks for at least
 IDEMPOTENCY_MS: Final = _DAY_MS
 
 # Calls and replies

@@ -152,6 +152,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "google_cloud": ("flask",),
     "asgi": ("uvicorn",),
     "encryption": ("nacl",),
+    "sentry": ("sentry_sdk",),
 }
 # Doors that are made of another one.
 DOORS_ON_DOORS = {"vercel": ("http_server",)}

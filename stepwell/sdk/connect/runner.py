@@ -26,6 +26,7 @@ from stepwell.sdk.execution.tasks import Save
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.answer import error_answer
 from stepwell.sdk.serve.table import FunctionTable
+from stepwell.sdk.tracing import NOTHING, Trace, arrived, trace_in
 from stepwell.wire.connect_word import CheckpointOutcome, ExecutorRequest, Reply
 from stepwell.wire.execution import (
     TARGET_DISCOVERY,
@@ -36,6 +37,8 @@ from stepwell.wire.execution import (
 )
 from stepwell.wire.operation import Operation
 from stepwell.wire.operation_encode import encode_operations
+
+_TRACE = msgspec.json.Decoder(dict[str, object])
 
 Input = Callable[[WorkerProtocol, float], None]
 Post = Callable[[Input], None]
@@ -196,16 +199,25 @@ async def answered(app: Served, request: ExecutorRequest, *, save: Save | None) 
     """What a function of an app answers to a request. Raises for requests that are no good."""
     function = app.table.find(request.function_slug)
     call = await with_state(call_in(request), app.client.api)
-    if not function.is_handler_async:
-        return await in_thread(handlers, _called_sync, function, call, app.client, request)
-    return await run_call(
-        function,
-        call,
-        client=app.client,
-        target=request.step_id or TARGET_DISCOVERY,
-        raw_request=request,
-        save=save,
-    )
+    with arrived(_trace_in(request)):
+        if not function.is_handler_async:
+            return await in_thread(handlers, _called_sync, function, call, app.client, request)
+        return await run_call(
+            function,
+            call,
+            client=app.client,
+            target=request.step_id or TARGET_DISCOVERY,
+            raw_request=request,
+            save=save,
+        )
+
+
+def _trace_in(request: ExecutorRequest) -> Trace:
+    """The trace context a request carries; none if it is not what it should be."""
+    try:
+        return trace_in(_TRACE.decode(request.user_trace or b"{}"))
+    except msgspec.DecodeError:
+        return NOTHING
 
 
 def call_in(request: ExecutorRequest) -> CallRequest:

@@ -36,6 +36,7 @@ from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, Stream
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.server_api import ApiRequest
 from stepwell.sdk.settings import ServeOptions, ServeSettings, Settings, Streaming, resolve_serve
+from stepwell.sdk.tracing import Trace, arrived, trace_in
 from stepwell.wire import header
 from stepwell.wire.execution import (
     TARGET_DISCOVERY,
@@ -69,6 +70,7 @@ class FunctionCall(msgspec.Struct, frozen=True):
     call: CallRequest
     target: str
     raw: object
+    trace: Trace
 
 
 class ApiRequests(msgspec.Struct, frozen=True):
@@ -204,15 +206,16 @@ class ServeHandler:
         saver = None
         if self._checkpoints.worthwhile(effect.call, effect.target):
             saver = Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
-        return await run_call(
-            effect.function,
-            effect.call,
-            client=self._client,
-            target=effect.target,
-            raw_request=effect.raw,
-            save=None if saver is None else saver.save,
-            pause=None if saver is None else saver.spent,
-        )
+        with arrived(effect.trace):
+            return await run_call(
+                effect.function,
+                effect.call,
+                client=self._client,
+                target=effect.target,
+                raw_request=effect.raw,
+                save=None if saver is None else saver.save,
+                pause=None if saver is None else saver.spent,
+            )
 
     def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
         while True:
@@ -229,13 +232,14 @@ class ServeHandler:
     def _perform_sync(self, effect: Effect) -> Outcome:
         if isinstance(effect, ApiRequests):
             return list(map(self._client.api.ask_sync, effect.requests))
-        return run_call_sync(
-            effect.function,
-            effect.call,
-            client=self._client,
-            target=effect.target,
-            raw_request=effect.raw,
-        )
+        with arrived(effect.trace):
+            return run_call_sync(
+                effect.function,
+                effect.call,
+                client=self._client,
+                target=effect.target,
+                raw_request=effect.raw,
+            )
 
     # Streaming
 
@@ -356,7 +360,7 @@ class ServeHandler:
             timings["use_api"] = time.perf_counter_ns() - began_ns
         target = request.query.get(header.QUERY_STEP_ID) or TARGET_DISCOVERY
         began_ns = time.perf_counter_ns()
-        outcome = yield FunctionCall(function, call, target, request.raw)
+        outcome = yield FunctionCall(function, call, target, request.raw, trace_in(request.headers))
         timings["function"] = time.perf_counter_ns() - began_ns
         if isinstance(outcome, Exception):
             raise outcome

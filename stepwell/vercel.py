@@ -2,32 +2,53 @@
 
     app = stepwell.vercel.serve(client, [function])
 
-What `serve` gives is an ASGI application for a file's `app`, and a class for its `handler`; which
-one it is, the platform finds out by looking. Sources: features F-20 to F-22, E.2 (Next.js), E.4.
+What `serve` gives is an ASGI or WSGI application for a file's `app`, a class for its `handler`, and
+a function for events of AWS Lambda; which one it is, the platform finds out by looking, and we by
+what we are called with. Sources: features F-20 to F-24, E.2 (Next.js), E.4.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from stepwell import aws_lambda
 from stepwell.http_server import InngestRequestHandler
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.wsgi import WsgiEndpoint
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "vercel"
 
+_A_CONNECTION = ("request", "client_address", "server")
+_A_WSGI_CALL = ("environ", "start_response")
+
+
+def _called_oddly(args: tuple[object, ...]) -> str:
+    kinds = ", ".join(type(arg).__name__ for arg in args)
+    return (
+        f"the endpoint was called with ({kinds}). It answers ASGI (scope, receive, send), WSGI"
+        " (environ, start_response), AWS Lambda (event, context) and http.server (request,"
+        " client_address, server); for a framework's own route, use the framework's door"
+    )
+
 
 class _TwoFaced(type):
-    """Classes that, when called as ASGI applications are, answer; else they make instances."""
+    """Classes that, when called as applications are, answer; else they make instances."""
 
     asgi: AsgiEndpoint
+    wsgi: WsgiEndpoint
+    event: Callable[[Mapping[str, Any], object], Any]
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if isinstance(args[0] if args else kwargs.get("scope"), dict):
-            return cls.asgi(*args, **kwargs)
-        return super().__call__(*args, **kwargs)
+        if not isinstance(args[0] if args else kwargs.get("scope"), dict):
+            if len(args) != len(_A_CONNECTION):
+                raise TypeError(_called_oddly(args))
+            return super().__call__(*args, **kwargs)
+        if len(args) == len(_A_WSGI_CALL):
+            return cls.wsgi(*args) if callable(args[1]) else cls.event(*args)
+        return cls.asgi(*args, **kwargs)
 
     def __iter__(cls) -> Iterator["_TwoFaced"]:
         """For endpoint files: `GET, POST, PUT = serve(...)`."""
@@ -62,6 +83,7 @@ def serve(
     The arguments are those of `stepwell.asgi.serve`. It answers on every path: the platform
     hands it what belongs to its file, and a rewritten request keeps the path the client used.
     """
+    functions = list(functions)
     handler = ServeHandler(
         client,
         functions,
@@ -73,5 +95,19 @@ def serve(
         streaming=streaming,
         trust_proxy=trust_proxy,
     )
-    faces = {"handler": handler, "asgi": AsgiEndpoint(handler)}
+    by_event = aws_lambda.serve(
+        client,
+        functions,
+        enable_unauthed_sync=enable_unauthed_sync,
+        public_path=public_path,
+        serve_origin=serve_origin,
+        serve_path=serve_path,
+        trust_proxy=trust_proxy,
+    )
+    faces: dict[str, Any] = {
+        "handler": handler,
+        "asgi": AsgiEndpoint(handler),
+        "wsgi": WsgiEndpoint(handler),
+        "event": staticmethod(by_event),
+    }
     return cast("type[VercelEndpoint]", _TwoFaced("handler", (VercelEndpoint,), faces))

@@ -59,11 +59,13 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"`{row['module']}`",
         row["server"],
         versions or "with Python",
-        _passed(row, "test_a_step_runs_and_then_the_function_returns[async]"),
-        _passed(row, "test_a_step_runs_and_then_the_function_returns[sync]"),
-        _passed(row, "test_streamed_answers[lingers]"),
+        _passed(row, "test_f42_a_step_runs_and_then_the_function_returns[async]"),
+        _passed(row, "test_f42_a_step_runs_and_then_the_function_returns[sync]"),
+        _passed(row, "test_f54_streamed_answers[lingers]"),
         left if row["notices_disconnects"] else "no",
-        row["body"] if _passed(row, "test_large_bodies_arrive_whole") == "yes" else "below 20 MB",
+        row["body"]
+        if _passed(row, "test_f02_large_bodies_arrive_whole") == "yes"
+        else "below 20 MB",
     )
 
 

@@ -11,7 +11,20 @@ Subclass `AdapterContract` in a test module and say how to serve:
             yield "http://127.0.0.1:1234"
 
 `options` are those of the adapter's `serve`; with `mount` the application is mounted below that
-path. Sources: features E.1; http.md 2, 4, 5, 6.
+path.
+
+What every adapter does (features E.1), and what shows it here:
+
+1. Raw bytes, once: `f44_bad_signatures_are_refused`, `f45_answers_are_signed_…`.
+2. One rule for URLs: `mounted_below_a_path`, `behind_a_proxy`, `f41_origin_and_path_can_be_told`.
+3. The query is read by the core: `f40_letters_beyond_ascii_survive`, `f46_trust_probe`.
+4. Either colour: `f42_a_step_runs_…`, `plain_functions_block_nobody`.
+5. Streaming: `f54_streamed_answers`, `clients_that_go_away_do_no_harm`.
+6. Exemptions: each framework's own module of tests, where it has something to be exempt from.
+7. Size: `f02_large_bodies_arrive_whole`, `state_that_is_too_large_is_fetched`.
+8. This kit.
+
+The numbers in the tests' names are those of features A.11 to A.13. Sources: http.md 2, 4, 5, 6.
 """
 
 import json
@@ -49,7 +62,7 @@ STRANGER = "signkey-test-00000000"
 BODY_BYTES = 20_000_000
 FUNCTIONS = 7
 STREAMING_TESTS = (
-    "test_streamed_answers",
+    "test_f54_streamed_answers",
     "test_what_needs_no_function_is_not_streamed",
     "test_clients_that_go_away_do_no_harm",
 )
@@ -128,7 +141,9 @@ class AdapterContract:
     # Calls
 
     @pytest.mark.parametrize("function", ["async", "sync"])
-    def test_a_step_runs_and_then_the_function_returns(self, dev: Endpoint, function: str) -> None:
+    def test_f42_a_step_runs_and_then_the_function_returns(
+        self, dev: Endpoint, function: str
+    ) -> None:
         """Both colours, in every adapter."""
         first = dev.call(function, {"said": "größer"})
         assert first.status == 206
@@ -138,7 +153,7 @@ class AdapterContract:
         last = dev.call(function, {"said": "größer"}, steps={step_hash("one"): {"data": "ü"}})
         assert (last.status, last.json) == (200, ["ü", "größer"])
 
-    def test_every_answer_names_the_sdk(self, dev: Endpoint) -> None:
+    def test_f55_every_answer_names_the_sdk(self, dev: Endpoint) -> None:
         """Without these headers a server does not believe the answer (http.md 6.5)."""
         headers = {"traceparent": "00-1-2-01", "tracestate": "a=b"}
         answers = [
@@ -158,12 +173,12 @@ class AdapterContract:
         assert answers[1].headers["traceparent"] == "00-1-2-01"
         assert answers[1].headers["tracestate"] == "a=b"
 
-    def test_letters_beyond_ascii_survive(self, dev: Endpoint) -> None:
+    def test_f40_letters_beyond_ascii_survive(self, dev: Endpoint) -> None:
         """In the query, in the body, in the answer."""
         answer = dev.call("grüße", {"to": "Ödön 🦀"})
         assert (answer.status, answer.json) == (200, "日本 Ödön 🦀")
 
-    def test_large_bodies_arrive_whole(self, dev: Endpoint) -> None:
+    def test_f02_large_bodies_arrive_whole(self, dev: Endpoint) -> None:
         """State may reach 32 MB."""
         answer = dev.call("size", {"text": "x" * BODY_BYTES})
         assert (answer.status, answer.json) == (200, BODY_BYTES)
@@ -181,7 +196,7 @@ class AdapterContract:
         assert answer.status == 500
         assert "gone" in answer.json["message"]
 
-    def test_failures_are_told(self, dev: Endpoint) -> None:
+    def test_f43_failures_are_told(self, dev: Endpoint) -> None:
         """A function's own, a function nobody has, a call that is none."""
         own = dev.call("fails")
         assert (own.status, own.json["name"], own.json["message"]) == (
@@ -215,11 +230,11 @@ class AdapterContract:
 
     # Methods, probes, introspection
 
-    def test_other_methods_are_not_allowed(self, dev: Endpoint) -> None:
+    def test_f53_other_methods_are_not_allowed(self, dev: Endpoint) -> None:
         """405, whoever says it."""
         assert send("DELETE", dev.url).status == 405
 
-    def test_introspection(self, dev: Endpoint) -> None:
+    def test_f47_introspection(self, dev: Endpoint) -> None:
         """What anybody may know in development."""
         answer = send("GET", dev.url)
         assert answer.status == 200
@@ -228,7 +243,7 @@ class AdapterContract:
         assert "app_id" not in answer.json
         assert send("GET", dev.url, headers={"x-inngest-server-kind": "cloud"}).status == 403
 
-    def test_signed_introspection(self, cloud: Endpoint) -> None:
+    def test_f48_signed_introspection(self, cloud: Endpoint) -> None:
         """What the server may know; strangers learn nothing."""
         _is_unauthorized(send("GET", cloud.url))
         answer = send("GET", cloud.url, headers={"x-inngest-signature": sign(b"", KEY, now_ms())})
@@ -237,7 +252,7 @@ class AdapterContract:
         assert answer.json["framework"] == self.framework
         assert answer.json["authentication_succeeded"] is True
 
-    def test_trust_probe(self, dev: Endpoint, cloud: Endpoint) -> None:
+    def test_f46_trust_probe(self, dev: Endpoint, cloud: Endpoint) -> None:
         """Signed with or without a body."""
         assert send("POST", f"{dev.url}?probe=trust").json is None
         assert send("POST", f"{dev.url}?probe=other").status == 400
@@ -251,7 +266,9 @@ class AdapterContract:
     # Signatures
 
     @pytest.mark.parametrize("key", [KEY, FALLBACK])
-    def test_answers_are_signed_with_the_key_that_asked(self, cloud: Endpoint, key: str) -> None:
+    def test_f45_answers_are_signed_with_the_key_that_asked(
+        self, cloud: Endpoint, key: str
+    ) -> None:
         """The key of the request, be it the one that is being phased out (http.md 2.4)."""
         answer = cloud.call("async", key=key)
         assert answer.status == 206
@@ -260,7 +277,7 @@ class AdapterContract:
     @pytest.mark.parametrize(
         "case", ["missing", "stranger", "expired", "future", "other body", "junk"]
     )
-    def test_bad_signatures_are_refused(self, cloud: Endpoint, case: str) -> None:
+    def test_f44_bad_signatures_are_refused(self, cloud: Endpoint, case: str) -> None:
         """401, with nothing that tells what lives here."""
         body = call_body({}, {})
         signature = {
@@ -283,7 +300,7 @@ class AdapterContract:
 
     # Syncs
 
-    def test_sync_out_of_band(self, dev: Endpoint) -> None:
+    def test_f50_sync_out_of_band(self, dev: Endpoint) -> None:
         """PUT makes the app register itself, and reports how that went."""
         dev.server.asked.clear()
         headers = {"x-inngest-server-kind": "dev"}
@@ -316,7 +333,7 @@ class AdapterContract:
         mismatch = send("PUT", dev.url, headers={"x-inngest-server-kind": "cloud"})
         assert (mismatch.status, mismatch.json["code"]) == (400, "server_kind_mismatch")
 
-    def test_sync_in_band(self, cloud: Endpoint) -> None:
+    def test_f51_sync_in_band(self, cloud: Endpoint) -> None:
         """The configuration in the answer itself; the request must be signed."""
         body = b'{"url":"https://app.test/api/inngest"}'
         headers = {"x-inngest-sync-kind": "in_band", "x-inngest-server-kind": "cloud"}
@@ -357,7 +374,7 @@ class AdapterContract:
             )
             assert endpoint.server.asked[-1][3]["url"] == f"https://app.test{self.path}"
 
-    def test_origin_and_path_can_be_told(self) -> None:
+    def test_f41_origin_and_path_can_be_told(self) -> None:
         """`serve_origin` and `public_path` win over what the request says."""
         told: dict[str, Any] = {"serve_origin": "https://app.test", "public_path": "/elsewhere"}
         with self.endpoint(**told) as endpoint:
@@ -380,7 +397,7 @@ class AdapterContract:
             yield endpoint
 
     @pytest.mark.parametrize("function", ["lingers", "waits"])
-    def test_streamed_answers(self, streaming: Endpoint, function: str) -> None:
+    def test_f54_streamed_answers(self, streaming: Endpoint, function: str) -> None:
         """201 and spaces at once, the answer at the end (http.md 6.10)."""
         threading.Thread(target=streaming.release_soon).start()
         answer = streaming.call(function, key=KEY)

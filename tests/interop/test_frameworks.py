@@ -112,7 +112,7 @@ def start(stack: ExitStack, project: Project, server: Server, folder: Path) -> s
 
 
 @pytest.mark.parametrize("name", ["bun", "asgi-python"])
-def test_who_serves_one_path_serves_no_other(name: str, server: Server, tmp_path: Path) -> None:
+def test_f30_who_serves_one_path_serves_no_other(name: str, server: Server, tmp_path: Path) -> None:
     if name == "bun" and (reason := missing({"SDK": "framework"})):
         pytest.skip(reason)
     with ExitStack() as stack:
@@ -127,7 +127,7 @@ def called_at(server: Server, app_id: str) -> str:
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_two_steps_complete(name: str, server: Server, tmp_path: Path) -> None:
+def test_f20_f29_two_steps_complete(name: str, server: Server, tmp_path: Path) -> None:
     project = PROJECTS[name]
     if name != "asgi-python" and (reason := missing({"SDK": "framework"})):
         pytest.skip(reason)

@@ -155,7 +155,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "sentry": ("sentry_sdk",),
 }
 # Doors that are made of another one.
-DOORS_ON_DOORS = {"vercel": ("http_server",)}
+DOORS_ON_DOORS = {"vercel": ("http_server", "aws_lambda")}
 
 
 def door(name: str) -> Layer:

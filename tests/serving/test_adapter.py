@@ -3,7 +3,7 @@
 import inspect
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -31,8 +31,7 @@ class Request:
         self.read: list[str] = []
 
 
-class Answer(tuple[int, dict[str, str], bytes]):
-    """Its response."""
+Answer: TypeAlias = tuple[int, dict[str, str], bytes]
 
 
 class Small(Adapter[Answer]):
@@ -55,7 +54,7 @@ class Small(Adapter[Answer]):
         return self.request.body
 
     def transform_response(self, response: ServeResponse) -> Answer:
-        return Answer((response.status, dict(response.headers), response.body))
+        return (response.status, dict(response.headers), response.body)
 
 
 class Waiting(Small):
@@ -72,7 +71,7 @@ class Piecewise(Small):
         self, response: StreamingResponse | StreamingResponseSync
     ) -> Answer:
         assert isinstance(response, StreamingResponseSync)
-        return Answer((response.status, dict(response.headers), b"".join(response.chunks)))
+        return (response.status, dict(response.headers), b"".join(response.chunks))
 
 
 def handler(**options: Any) -> CommHandler:
@@ -80,7 +79,8 @@ def handler(**options: Any) -> CommHandler:
 
     @client.create_function(fn_id="double", trigger=TriggerEvent(event="e"))
     async def double(ctx: Context) -> Any:
-        return ctx.event.data["n"] * 2
+        data: dict[str, Any] = dict(ctx.event.data)
+        return data["n"] * 2
 
     return CommHandler(client, [double], framework="small", **options)
 

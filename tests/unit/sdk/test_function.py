@@ -70,7 +70,7 @@ def test_the_least_there_is() -> None:
     assert function.served() == (function,)
 
 
-def test_every_option_travels() -> None:
+def test_f62_every_option_travels() -> None:
     found = registered(
         declared(
             plain,

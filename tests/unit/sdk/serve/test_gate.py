@@ -37,7 +37,7 @@ def test_the_key_that_signed_is_known() -> None:
         (sign(b"{}", "signkey-test-00", NOW), "another signing key"),
     ],
 )
-def test_refusals_say_why(signature: str | None, reason: str) -> None:
+def test_f44_refusals_say_why(signature: str | None, reason: str) -> None:
     verdict = judge(request(signature), settings(), NOW)
     assert isinstance(verdict, Refused)
     assert reason in verdict.reason
@@ -53,7 +53,7 @@ def test_kinds_that_agree(kind: str | None) -> None:
     assert kind_mismatch(request(None, **headers), settings()) is None
 
 
-def test_kinds_that_do_not_agree_are_named_both() -> None:
+def test_f52_kinds_that_do_not_agree_are_named_both() -> None:
     told = kind_mismatch(request(None, x_inngest_server_kind="dev"), settings())
     assert told is not None
     assert "'dev'" in told

@@ -110,7 +110,7 @@ def test_the_path_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
 # Calls
 
 
-async def test_ids_may_come_in_headers_or_in_the_body() -> None:
+async def test_f58_ids_may_come_in_headers_or_in_the_body() -> None:
     headers = {"x-inngest-job-id": "j", "x-request-id": "q"}
     await handler().handle(post(headers=headers))
     assert seen == {"job": "j", "request": "q", "n": 1}
@@ -250,7 +250,7 @@ async def test_development_never_syncs_in_band() -> None:
 # Streaming
 
 
-async def test_a_stream_that_is_closed_cancels_the_call() -> None:
+async def test_f54_a_stream_that_is_closed_cancels_the_call() -> None:
     client = Inngest(app_id="app", is_dev=True)
     ended = asyncio.Event()
 
@@ -287,7 +287,7 @@ def test_a_stream_in_blocking_code() -> None:
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("DELETE", 405), ("OPTIONS", 405)])
-async def test_methods(method: str, status: int) -> None:
+async def test_f53_methods(method: str, status: int) -> None:
     request = ServeRequest(method=method, url="http://h/x", headers={}, query={})
     answer = await whole(handler().handle(request))
     assert answer.status == status

@@ -14,7 +14,7 @@ APP = register.App("shop", "flask", "1.2")
 FUNCTION = FunctionConfig(id="shop-f", name="f", url="http://h/x", triggers=(Trigger(event="e"),))
 
 
-def test_the_request() -> None:
+def test_f61_the_request_of_a_registration() -> None:
     asked = register.registration_request(
         APP, (FUNCTION,), "http://h/x", deploy_id="a b", server_kind="dev"
     )
@@ -45,7 +45,7 @@ def test_the_request() -> None:
         (200, b"Welcome", 500, "Welcome", False),
     ],
 )
-def test_the_outcome(status: int, body: bytes, answered: int, message: str, modified: bool) -> None:
+def test_f50_the_outcome_is_told_with_its_status(status: int, body: bytes, answered: int, message: str, modified: bool) -> None:
     told = register.registration_outcome(HttpReply(status, {}, body))
     assert told[0] == answered
     assert message in told[1].message
@@ -64,7 +64,7 @@ def test_which_syncs_are_in_band() -> None:
     assert not register.is_in_band("in_band", cloud, closed)
 
 
-def test_the_answer_in_band() -> None:
+def test_f51_the_answer_in_band() -> None:
     settings = resolve(Options(env="main", signing_key="signkey-test-12345678"), {"VERCEL": "1"})
     serve = resolve_serve(ServeOptions(), {}, "cloud")
     inspection = introspect.describe_to_server(settings, serve, 1, app_id="shop", framework="flask")

@@ -13,7 +13,7 @@ def url(headers: dict[str, str] | None = None, url: str = URL, **options: object
     return public_url(url, headers or {}, settings)
 
 
-def test_query_and_fragment_never_leak() -> None:
+def test_f41_query_and_fragment_never_leak() -> None:
     assert url() == "http://10.0.0.7:3000/api/inngest"
 
 
@@ -54,7 +54,7 @@ def test_proxies_are_believed_only_when_trusted() -> None:
         ({"x-forwarded-proto": "javascript"}, "http://10.0.0.7:3000/api/inngest"),
     ],
 )
-def test_what_proxies_say(headers: dict[str, str], expected: str) -> None:
+def test_f25_what_proxies_say(headers: dict[str, str], expected: str) -> None:
     assert url(headers, trust_proxy=True) == expected
 
 
@@ -63,6 +63,6 @@ def test_serve_origin_outranks_the_proxy() -> None:
     assert told == "https://me.test/shop/api/inngest"
 
 
-def test_headers_and_queries_keep_the_first_value() -> None:
+def test_f26_headers_and_queries_keep_the_first_value() -> None:
     assert read_headers([("X-Run-Id", "1"), ("x-run-id", "2")]) == {"x-run-id": "1"}
     assert read_query("fnId=a%20b&fnId=c&probe=") == {"fnId": "a b", "probe": ""}

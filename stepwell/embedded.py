@@ -48,7 +48,14 @@ from stepwell.server.store.port import Store
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
-from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
+from stepwell.wire.identifier import (
+    ENTROPY_BYTES,
+    FIRST_SEEDED,
+    Seed,
+    parse_seed,
+    seeded_ulid,
+    ulid_at,
+)
 from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.registration import Registration
 
@@ -344,13 +351,14 @@ class _InProcess:
     async def _deliver(self, batch: EventBatch) -> Delivery:
         now_ms = self._node.clock.now_ms()
         decoded = decode_events(batch.body, None, now_ms)
+        seed = parse_seed(batch.seed) or Seed(now_ms, secrets.token_bytes(ENTROPY_BYTES))
         rows = tuple(
-            event_row(ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES)), event, now_ms)
-            for event in decoded.events
+            event_row(seeded_ulid(seed, place), event, now_ms)
+            for place, event in enumerate(decoded.events, FIRST_SEEDED)
         )
         ids: tuple[str, ...] = ()
         if rows:
-            accepted = await self._node.ledger.submit(EventsReceived(rows))
+            accepted = await self._node.ledger.submit(EventsReceived(rows, fresh=batch.fresh))
             assert isinstance(accepted, Accepted)
             ids = accepted.ids
         if decoded.problem is not None:

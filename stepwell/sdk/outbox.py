@@ -9,13 +9,13 @@ Law: nothing here commits what the user has begun; only the relay commits, on it
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from inspect import isawaitable
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from stepwell.sdk.delivery import Delivery, EventBatch
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.wire.identifier import parse_seed, seeded_ulid
+from stepwell.wire.identifier import FIRST_SEEDED, parse_seed, seeded_ulid
 
 TABLE = """CREATE TABLE IF NOT EXISTS stepwell_outbox (
     id VARCHAR(64) PRIMARY KEY,
@@ -27,6 +27,8 @@ TABLE = """CREATE TABLE IF NOT EXISTS stepwell_outbox (
 INSERT = "INSERT INTO stepwell_outbox (id, body, events, seed, env) VALUES (?, ?, ?, ?, ?)"
 OLDEST = "SELECT id, body, events, seed, env FROM stepwell_outbox ORDER BY id LIMIT ?"
 DELETE = "DELETE FROM stepwell_outbox WHERE id = ?"
+UNTAKEN = " FOR UPDATE SKIP LOCKED"
+"""Rows that another relay is just sending are left to it, where the database can say so."""
 
 Values: TypeAlias = tuple[object, ...]
 T = TypeVar("T")
@@ -68,18 +70,44 @@ def _marked(sql: str, style: str) -> str:
 class Database:
     """A connection whose `execute` returns a cursor: sqlite3 and psycopg."""
 
-    def __init__(self, connection: Any, style: str) -> None:
+    def __init__(self, connection: Any, style: str, *, asyncio: bool, postgres: bool) -> None:
+        """`style` is that of its placeholders, as PEP 249 names them."""
         self.connection = connection
         self.style = style
+        self.asyncio = asyncio
+        self.postgres = postgres
+
+    @property
+    def in_transaction(self) -> bool:
+        """Will what is executed wait for a commit of the caller's?"""
+        kept = self.connection
+        if self.postgres:
+            return bool(not kept.autocommit or kept.info.transaction_status != 0)
+        itself = kept.isolation_level is None or getattr(kept, "autocommit", None) is True
+        return bool(kept.in_transaction or not itself)
+
+    async def begin(self) -> None:
+        """Begin a transaction on a connection of ours; most drivers do so by themselves."""
 
     async def execute(self, sql: str, values: Values = ()) -> Any:
         """Run a statement; returns the cursor."""
         return await done(self.connection.execute(_marked(sql, self.style), values))
 
-    async def rows(self, sql: str, values: Values = ()) -> list[Row]:
-        """Run a query."""
-        cursor = await self.execute(sql, values)
-        return [Row(*row) for row in await done(cursor.fetchall())]
+    async def take(self, rows_max: int) -> list[Row]:
+        """The oldest rows, on PostgreSQL those that nobody else is sending until the next commit.
+
+        Elsewhere no lock outlasts this: it would make writers wait for the network.
+        """
+        cursor = await self.execute(OLDEST + UNTAKEN if self.postgres else OLDEST, (rows_max,))
+        rows = [Row(*row) for row in await done(cursor.fetchall())]
+        if not self.postgres:
+            await self.commit()
+        return rows
+
+    async def delete(self, rows: Sequence[Row]) -> None:
+        """Forget rows that were sent."""
+        for row in rows:
+            await self.execute(DELETE, (row.id,))
 
     async def commit(self) -> None:
         """End the transaction of a connection of ours."""
@@ -90,8 +118,8 @@ class Database:
         await done(self.connection.close())
 
 
-class Cursors(Database):
-    """A connection that wants a cursor made first: Django, psycopg2 and others of PEP 249."""
+class Psycopg2(Database):
+    """A connection of psycopg2, which wants a cursor made first."""
 
     async def execute(self, sql: str, values: Values = ()) -> Any:
         """Run a statement; returns the cursor."""
@@ -100,57 +128,105 @@ class Cursors(Database):
         return cursor
 
 
+class Django(Psycopg2):
+    """One of `django.db.connections`."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Is this within `atomic`, or are transactions managed by hand?"""
+        return bool(self.connection.in_atomic_block or not self.connection.get_autocommit())
+
+    async def begin(self) -> None:
+        """Leave the mode in which each statement commits itself."""
+        self.connection.set_autocommit(False)
+
+    async def commit(self) -> None:
+        """Commit, and leave the connection as Django lends it."""
+        if not self.connection.get_autocommit():
+            self.connection.commit()
+            self.connection.set_autocommit(True)
+
+
 class Asyncpg(Database):
     """A connection of asyncpg, or what a pool of it lends."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """Is this within `connection.transaction()`?"""
+        return bool(self.connection.is_in_transaction())
+
+    async def begin(self) -> None:
+        """Begin a transaction."""
+        await self.connection.execute("BEGIN")
 
     async def execute(self, sql: str, values: Values = ()) -> Any:
         """Run a statement."""
         return await self.connection.execute(_marked(sql, self.style), *values)
 
-    async def rows(self, sql: str, values: Values = ()) -> list[Row]:
-        """Run a query."""
-        found = await self.connection.fetch(_marked(sql, self.style), *values)
+    async def take(self, rows_max: int) -> list[Row]:
+        """The oldest rows that nobody else is sending until the next commit."""
+        found = await self.connection.fetch(_marked(OLDEST + UNTAKEN, self.style), rows_max)
         return [Row(*row) for row in found]
 
     async def commit(self) -> None:
-        """Outside of a transaction every statement is committed at once."""
+        """End the transaction."""
+        await self.connection.execute("COMMIT")
 
 
 class Alchemy(Database):
     """A session or connection of SQLAlchemy, blocking or of asyncio."""
 
+    @property
+    def in_transaction(self) -> bool:
+        """Its statements begin one, whatever was executed before."""
+        return True
+
+    async def begin(self) -> None:
+        """Learn which database this is; a transaction begins with the first statement."""
+        self.postgres = (await self._inner()).dialect.name == "postgresql"
+
     async def execute(self, sql: str, values: Values = ()) -> Any:
         """Run a statement on the connection of the session's transaction."""
-        inner = self.connection
-        if not hasattr(inner, "exec_driver_sql"):
-            inner = await done(inner.connection())
+        inner = await self._inner()
         marked = _marked(sql, inner.dialect.paramstyle)
         return await done(inner.exec_driver_sql(marked, values))
+
+    async def _inner(self) -> Any:
+        session = self.connection
+        if hasattr(session, "exec_driver_sql"):
+            return session
+        return await done(session.connection())
 
 
 def database(connection: Any) -> Database:
     """What speaks to a connection. Raises ConfigurationError for one nobody understands."""
     kind = cast(type[object], type(connection))
-    packages = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    modules = [base.__module__ for base in kind.__mro__]
+    packages = {module.partition(".")[0] for module in modules}
     if "sqlalchemy" in packages:
         if hasattr(connection, "exec_driver_sql") or hasattr(connection, "get_bind"):
-            return Alchemy(connection, "")
+            waits = any(module.startswith("sqlalchemy.ext.asyncio") for module in modules)
+            return Alchemy(connection, "", asyncio=waits, postgres=False)
         raise ConfigurationError(
             f"connection is SQLAlchemy's {kind.__name__}, which is in no transaction: pass the"
             " session or the connection that is"
         )
     if "sqlite3" in packages:
-        return Database(connection, "qmark")
+        return Database(connection, "qmark", asyncio=False, postgres=False)
     if "psycopg" in packages:
-        return Database(connection, "format")
+        waits = any(base.__name__ == "AsyncConnection" for base in kind.__mro__)
+        return Database(connection, "format", asyncio=waits, postgres=True)
     if "asyncpg" in packages:
-        return Asyncpg(connection, "numeric_dollar")
-    if packages & {"django", "psycopg2"}:
-        return Cursors(connection, "format")
+        return Asyncpg(connection, "numeric_dollar", asyncio=True, postgres=True)
+    if "psycopg2" in packages:
+        return Psycopg2(connection, "format", asyncio=False, postgres=True)
+    if "django" in packages:
+        postgres = getattr(connection, "vendor", "") == "postgresql"
+        return Django(connection, "format", asyncio=False, postgres=postgres)
     raise ConfigurationError(
         f"connection is of {kind.__module__}.{kind.__qualname__}, which nobody here understands:"
-        " pass a connection of sqlite3, psycopg, asyncpg or Django, or one of SQLAlchemy's"
-        " connections or sessions"
+        " pass a connection of sqlite3, psycopg, psycopg2, asyncpg or Django, or one of"
+        " SQLAlchemy's connections or sessions"
     )
 
 
@@ -158,18 +234,27 @@ class OutboxPort:
     """Delivers batches into the outbox, in the transaction of a connection: an EventPort."""
 
     def __init__(self, connection: Any) -> None:
-        """Raises ConfigurationError for a connection nobody understands."""
+        """Raises ConfigurationError for a connection nobody understands, and outside of a
+        transaction, where nothing would hold the events back."""
         self._database = database(connection)
+        if not self._database.in_transaction:
+            raise ConfigurationError(
+                "the connection is in no transaction, so nothing could take the events back: begin"
+                " one, or leave out connection= to send them at once"
+            )
 
     async def deliver(self, batch: EventBatch) -> Delivery:
-        """Write the batch; the ids are those the server will give. Raises what the driver does."""
+        """Write the batch; the ids are those the server will give. Raises what the driver does,
+        and ConfigurationError for a seed that cannot be read."""
+        seed = parse_seed(batch.seed)
+        if seed is None:
+            raise ConfigurationError(f"seed = {batch.seed!r} is no seed of event ids")
         # Rows are sent in the order of their ids.
         row_id = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
         row = Row(row_id, batch.body.decode(), batch.count, batch.seed, batch.env)
         await self._database.execute(INSERT, tuple(row))
-        seed = parse_seed(batch.seed)
-        ids = ("" if seed is None else seeded_ulid(seed, index) for index in range(batch.count))
-        return Delivery(200, tuple(ids))
+        places = range(FIRST_SEEDED, FIRST_SEEDED + batch.count)
+        return Delivery(200, tuple(seeded_ulid(seed, place) for place in places))
 
     def deliver_sync(self, batch: EventBatch) -> Delivery:
         """The same for blocking code, on the caller's thread. A driver must be a blocking one."""

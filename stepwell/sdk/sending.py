@@ -22,14 +22,14 @@ from stepwell.sdk.delivery import (
     accepted_ids,
     wait_before_retry,
 )
-from stepwell.sdk.errors import InngestWarning, SendEventsError
+from stepwell.sdk.errors import ConfigurationError, InngestWarning, SendEventsError
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net import NetworkError
 from stepwell.sdk.outgoing import Body, Sendable, collect, encode
 from stepwell.sdk.schema import Event
 from stepwell.wire import limit
-from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed
 
 LARGE_EVENT_BYTES = 256 * 1024
 """Half of what the cloud's default plan takes: from here on a warning is logged (E-85)."""
@@ -88,6 +88,14 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     schemas: EventSchemas | None
     hooks: SendHooks | None
     logger: Any
+
+    def __post_init__(self) -> None:
+        """Servers ignore a seed they cannot read, so a repetition would be sent twice."""
+        if self.seed is not None and parse_seed(self.seed) is None:
+            raise ConfigurationError(
+                f"seed = {self.seed!r} is no seed of event ids: give milliseconds since 1970, a"
+                " comma and the base64 of 10 bytes, such as 1700000000000,AAAAAAAAAAAAAA=="
+            )
 
 
 def new_seed(now_ms: int) -> str:
@@ -182,8 +190,9 @@ def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[Eve
         body = encode(part, now_ms)
         _warn_if_large(part, body, sending)
         # A seed names each id by its place in the request: a second request needs another.
-        seed = sending.seed if sending.seed is not None and index == 0 else new_seed(now_ms)
-        batches.append(EventBatch(body.body, body.count, seed, sending.env))
+        given = sending.seed if index == 0 else None
+        seed = given or new_seed(now_ms)
+        batches.append(EventBatch(body.body, body.count, seed, sending.env, fresh=given is None))
     return batches
 
 

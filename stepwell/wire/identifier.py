@@ -19,6 +19,8 @@ _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 ENTROPY_BYTES = 10
+FIRST_SEEDED = 1
+"""The place of the first event of a request to `/e`, for `seeded_ulid` (http.md 3.3)."""
 ULID_TIME_MS_MAX = 2**48 - 1
 
 
@@ -91,7 +93,7 @@ def format_seed(seed: Seed) -> str:
 
 
 def seeded_ulid(seed: Seed, index: int) -> str:
-    """The id of event number `index` of a request: the first is 1 on `/e`, 0 on `/invoke`."""
+    """The id of event number `index` of a request: from `FIRST_SEEDED` on `/e`, 0 on `/invoke`."""
     tail = (int.from_bytes(seed.entropy[6:], "big") + index) % 2**32
     return ulid_at(seed.time_ms, seed.entropy[:6] + tail.to_bytes(4, "big"))
 

@@ -132,7 +132,7 @@ async def test_events_commit_with_the_data(
     assert len(set(ids)) == 2
     seed = parse_seed(port(client).seeds[0])
     assert seed is not None
-    assert ids == [seeded_ulid(seed, 0), seeded_ulid(seed, 1)]
+    assert ids == [seeded_ulid(seed, 1), seeded_ulid(seed, 2)]
     assert count(path, "stepwell_outbox") == 0
     assert await relay(client, path).run_once() == 0
 
@@ -230,6 +230,10 @@ class Asyncpg:
 
     def __init__(self) -> None:
         self.rows: list[Any] = []
+        self.inside = True
+
+    def is_in_transaction(self) -> bool:
+        return self.inside
 
     async def execute(self, sql: str, *values: Any) -> str:
         await asyncio.sleep(0)
@@ -242,7 +246,7 @@ class Asyncpg:
         return "done"
 
     async def fetch(self, sql: str, *values: Any) -> list[Any]:
-        assert sql.endswith("LIMIT $1")
+        assert sql.endswith("LIMIT $1 FOR UPDATE SKIP LOCKED")
         return self.rows[: values[0]]
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header
 from stepwell.wire.event import Event, decode_events
-from stepwell.wire.identifier import parse_seed, seeded_ulid
+from stepwell.wire.identifier import FIRST_SEEDED, parse_seed, seeded_ulid
 
 PATH = "/e/"
 CORS_AGE_S = 3600
@@ -116,7 +116,7 @@ class EventsEndpoint:
             fresh = self._deps.fresh_id
             ids = [fresh(now_ms) for _ in events]
         else:
-            ids = [seeded_ulid(seed, index) for index in range(1, len(events) + 1)]
+            ids = [seeded_ulid(seed, place) for place, _ in enumerate(events, FIRST_SEEDED)]
         rows = [event_row(id_, event, now_ms) for event, id_ in zip(events, ids, strict=True)]
         return EventsReceived(tuple(rows), fresh=seed is None)
 

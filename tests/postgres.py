@@ -1,0 +1,141 @@
+"""A PostgreSQL server of the tests' own: the only place that starts one.
+
+Use the fixture `postgres` (one server per session, on a free port, on files that go away with it)
+or `database`, a fresh database of it. The server never flushes to disk.
+"""
+
+import itertools
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+MISSING = "PostgreSQL is missing: install it (Debian and Ubuntu: apt-get install postgresql)"
+START_SECONDS = 30
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "16MB",
+}
+
+
+def program(name: str) -> str | None:
+    """Where a program of PostgreSQL is: on the path, or where Debian keeps them, the newest."""
+    kept = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
+    newest = max(kept, key=lambda path: int(path.parts[-3]), default=None)
+    return shutil.which(name) or (None if newest is None else str(newest))
+
+
+class Postgres:
+    """A running server. Its superuser is `postgres`, without a password."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._numbers = itertools.count(1)
+        self._user = _other_user()
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+        data = str(folder / "data")
+        made = self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
+        assert made.wait() == 0, self.log()
+        told = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        self._process = self._run("postgres", "-D", data, "-p", str(self.port), *told)
+
+    def url(self, database: str = "postgres") -> str:
+        """Where a database is, as most drivers understand it."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def fresh(self) -> str:
+        """Make an empty database; returns its name."""
+        name = f"fresh{next(self._numbers)}_{secrets.token_hex(4)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return name
+
+    def wait_until_ready(self) -> None:
+        """Raises AssertionError with the server's words if it does not come up."""
+        limit = time.monotonic() + START_SECONDS
+        while time.monotonic() < limit and self._process.poll() is None:
+            with suppress(psycopg.OperationalError), psycopg.connect(self.url()):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"PostgreSQL did not start: {self.log()}")
+
+    def stop(self) -> None:
+        """End it, without ceremony: nobody wants the data again."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(START_SECONDS)
+
+    def log(self) -> str:
+        """What it wrote."""
+        return (self._folder / "log").read_text(errors="replace")
+
+    def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        path = program(name)
+        assert path is not None, MISSING
+        user = self._user
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [path, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=None if user is None else user.pw_uid,
+                group=None if user is None else user.pw_gid,
+                extra_groups=None if user is None else [],
+            )
+
+
+def _other_user() -> pwd.struct_passwd | None:
+    """PostgreSQL refuses to run as root: who does it instead then."""
+    if os.getuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise AssertionError("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL, the same for the whole session."""
+    if program("postgres") is None or program("initdb") is None:
+        pytest.skip(MISSING)
+    with tempfile.TemporaryDirectory(prefix="stepwell-postgres-") as folder:
+        server = Postgres(Path(folder))
+        try:
+            server.wait_until_ready()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> str:
+    """The URL of an empty database."""
+    return postgres.url(postgres.fresh())

@@ -20,6 +20,8 @@ import msgspec
 from stepwell.sdk.errors import ConfigurationError
 
 Mode = Literal["cloud", "dev"]
+Introspected = Literal["signed", "open"]
+"""Whom an endpoint in cloud mode tells of itself on GET: whoever signed, or anybody a little."""
 
 API_ORIGIN_CLOUD = "https://api.inngest.com/"
 EVENT_ORIGIN_CLOUD = "https://inn.gs/"
@@ -73,6 +75,7 @@ _HINTS_SET = (
     "FLY_APP_NAME",
     "KUBERNETES_SERVICE_HOST",
 )
+_GUESS = "no hint of production; the development server is asked for before anything is sent"
 _HINTS_PROD = (
     "CONTEXT",
     "ENVIRONMENT",
@@ -137,6 +140,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     enable_unauthed_sync: bool | None = None
     allow_in_band_sync: bool | None = None
     trust_proxy: bool | None = None
+    introspection: Introspected | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +181,7 @@ class ServeSettings(msgspec.Struct, frozen=True, kw_only=True):
     in_band_sync: bool
     threads_max: int | None
     trust_proxy: bool
+    introspection: Introspected
     decisions: tuple[Decision, ...]
 
 
@@ -344,12 +349,22 @@ def resolve_serve(options: ServeOptions, environ: Mapping[str, str], mode: Mode)
         in_band_sync=in_band,
         threads_max=_decide_threads(choices),
         trust_proxy=trust,
+        introspection=_decide_introspection(options.introspection, choices),
         decisions=tuple(choices.made),
     )
 
 
 def _with_slash(path: str | None) -> str | None:
     return None if not path else path if path.startswith("/") else f"/{path}"
+
+
+def _decide_introspection(told: Introspected | None, choices: _Choices) -> Introspected:
+    value = choices.text("introspection", told, "STEPWELL_INTROSPECTION") or "signed"
+    if value not in {"signed", "open"}:
+        raise ConfigurationError(
+            f"introspection is {value!r}; set STEPWELL_INTROSPECTION to 'signed' or 'open'."
+        )
+    return "open" if value == "open" else "signed"
 
 
 def _decide_streaming(told: Streaming | None, choices: _Choices) -> Streaming:
@@ -401,7 +416,7 @@ def _decide_mode(options: Options, choices: _Choices) -> tuple[Mode, bool, str |
     if options.mode == "auto":
         hint = _production_hint(choices.environ)
         mode: Mode = "dev" if hint is None else "cloud"
-        choices.note("mode", mode, f"auto: {hint or 'no hint of production'}")
+        choices.note("mode", mode, f"auto: {hint or _GUESS}")
         return mode, False, None
     choices.note("mode", "cloud", "default; set INNGEST_DEV=1 for development")
     return "cloud", False, None

@@ -29,13 +29,20 @@ from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
 from stepwell.sdk.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
-from stepwell.sdk.serve import answer, gate, introspect, register
+from stepwell.sdk.serve import answer, gate, introspect, page, register
 from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.server_api import ApiRequest
-from stepwell.sdk.settings import ServeOptions, ServeSettings, Settings, Streaming, resolve_serve
+from stepwell.sdk.settings import (
+    Introspected,
+    ServeOptions,
+    ServeSettings,
+    Settings,
+    Streaming,
+    resolve_serve,
+)
 from stepwell.sdk.tracing import Trace, arrived, trace_in
 from stepwell.wire import header
 from stepwell.wire.execution import (
@@ -113,8 +120,11 @@ class ServeHandler:
         enable_unauthed_sync: bool | None = None,
         allow_in_band_sync: bool | None = None,
         trust_proxy: bool | None = None,
+        introspection: Introspected | None = None,
     ) -> None:
-        """Serve these functions.
+        """Serve these functions. What the options mean, `stepwell.asgi.serve` says; of those it
+        does not have, `allow_in_band_sync` allows the configuration in the answer to a signed sync,
+        and `introspection="open"` tells strangers in cloud mode what they learn in development.
 
         Raises FunctionConfigInvalidError for duplicate ids and for what is no function,
         SigningKeyMissingError in cloud mode without a signing key, ConfigurationError for settings
@@ -130,6 +140,7 @@ class ServeHandler:
             enable_unauthed_sync=enable_unauthed_sync,
             allow_in_band_sync=allow_in_band_sync,
             trust_proxy=trust_proxy,
+            introspection=introspection,
         )
         self.table = FunctionTable(client.app_id, functions, client.logger)
         self._setup = self._set_up()
@@ -303,7 +314,8 @@ class ServeHandler:
             return (yield from self._sync(setup, request, judged))
         if request.method not in {"GET", "HEAD", "POST"}:
             return None if isinstance(judged, gate.Refused) else answer.NOT_ALLOWED
-        if isinstance(judged, gate.Refused):
+        opened = setup.serve.introspection == "open" and request.method != "POST"
+        if isinstance(judged, gate.Refused) and not opened:
             self._note_refusal(request, judged)
             return None
         if request.method == "POST":
@@ -313,12 +325,17 @@ class ServeHandler:
     def _note_refusal(self, request: ServeRequest, refused: gate.Refused) -> None:
         self._client.logger.warning("%s request refused: %s", request.method, refused.reason)
 
-    def _introspect(self, setup: _Setup, request: ServeRequest, judged: gate.Passed) -> Steps:
+    def _introspect(
+        self, setup: _Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
+    ) -> Steps:
         mismatch = gate.kind_mismatch(request, setup.settings)
         if mismatch is not None:
             self._client.logger.error(mismatch)
             return answer.KIND_FORBIDDEN
-        if judged.key is None:
+        is_dev = setup.settings.mode == "dev"
+        if is_dev and page.wants_page(request.headers.get("accept")):
+            return page.page(self._client.app_id, self.table.by_id.values(), setup.settings)
+        if isinstance(judged, gate.Refused) or judged.key is None:
             there = None
             if setup.settings.guessed_origin is not None:
                 there = yield from _dev_server_is_there()

@@ -28,6 +28,11 @@ NOT_AN_SDK = (
     "The response did not come from an Inngest SDK: the header x-inngest-sdk is missing. Check that"
     " the app's URL is its serve endpoint and that no proxy answers in its place."
 )
+PAYLOAD_TOO_LARGE = 413
+TOO_LARGE_FOR_THE_APP = (
+    " It, or a proxy before it, takes no bodies as large as this run's state: raise its limit for"
+    " the endpoint, or return less from steps and keep what is large elsewhere."
+)
 FATAL_NAME = "Server returned a fatal error"
 STACK_CHARS_MAX = 10_000
 """How much of a foreign page is kept for whoever looks for the cause."""
@@ -116,6 +121,8 @@ def _stranger(reply: CallResponse) -> Broke:
         failure = Failure(message=NOT_AN_SDK, stack=_text(reply.body))
         return Broke(failure, _json_of(reply.body), reason=NOT_AN_SDK)
     message = f"Your server returned HTTP {reply.status} before the SDK responded."
+    if reply.status == PAYLOAD_TOO_LARGE:
+        message += TOO_LARGE_FOR_THE_APP
     return _broke(Failure(FATAL_NAME, message, _text(reply.body)), reason=reason)
 
 

@@ -172,3 +172,12 @@ def test_no_body_makes_the_server_stumble(body: bytes) -> None:
     for status in (200, 201, 206, 400, 500):
         for headers in ({}, SDK):
             assert read_reply(status, headers, body, NOW) is not None
+
+
+def test_an_app_that_takes_no_large_bodies_is_told_what_to_do() -> None:
+    """Features E.1, item 7."""
+    outcome = read_reply(413, {}, b"<h1>Request Entity Too Large</h1>", NOW)
+    assert isinstance(outcome, Broke)
+    assert "HTTP 413" in outcome.failure.message
+    assert "raise its limit" in outcome.failure.message
+    assert "return less from steps" in outcome.failure.message

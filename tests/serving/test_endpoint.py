@@ -1,0 +1,101 @@
+"""What an endpoint does with a request, beyond the contract of adapters: F-47 to F-57."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stepwell import Context, ContextSync, Inngest, TriggerCron, TriggerEvent
+from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.tracing import arrived_trace
+
+KEY = "signkey-test-0123456789abcdef"
+EVENT: dict[str, Any] = {"name": "e", "data": {}, "id": "i", "ts": 1}
+TRACE = {"traceparent": "00-1-2-01", "tracestate": "a=b"}
+
+
+def handler(*, cloud: bool = False, **options: Any) -> ServeHandler:
+    client = Inngest(app_id="app", is_production=cloud, signing_key=KEY if cloud else None)
+
+    @client.create_function(fn_id="seen", trigger=TriggerEvent(event="shop/<seen>"))
+    async def seen(ctx: Context) -> Any:
+        return dict(arrived_trace())
+
+    @client.create_function(
+        fn_id="seen-sync", name="Plainly seen", trigger=TriggerCron(cron="0 * * * *")
+    )
+    def seen_sync(ctx: ContextSync) -> Any:
+        return dict(arrived_trace())
+
+    return ServeHandler(client, [seen, seen_sync], framework="test", **options)
+
+
+def get(**headers: str) -> ServeRequest:
+    return ServeRequest(method="GET", url="http://h.test/api/inngest", headers=headers, query={})
+
+
+def post(function: str = "seen", headers: Any = None, **body: Any) -> ServeRequest:
+    whole: dict[str, Any] = {"ctx": {"run_id": "r"}, "event": EVENT, "steps": {}, **body}
+    return ServeRequest(
+        method="POST",
+        url="http://h.test/api/inngest",
+        headers=headers or {},
+        query={"fnId": f"app-{function}", "stepId": "step"},
+        body=json.dumps(whole).encode(),
+    )
+
+
+def answer(served: ServeHandler, request: ServeRequest) -> ServeResponse:
+    response = served.handle_sync(request)
+    assert isinstance(response, ServeResponse)
+    return response
+
+
+def test_f47_strangers_learn_nothing_in_production_unless_it_is_wished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = answer(handler(cloud=True), get())
+    assert (refused.status, refused.body) == (401, b'{"message":"Unauthorized"}')
+    opened = answer(handler(cloud=True, introspection="open"), get())
+    told = json.loads(opened.body)
+    assert (opened.status, told["function_count"], told["mode"]) == (200, 2, "cloud")
+    assert "app_id" not in told
+    assert not told.get("authentication_succeeded")
+    monkeypatch.setenv("STEPWELL_INTROSPECTION", "open")
+    assert answer(handler(cloud=True), get()).status == 200
+    assert answer(handler(cloud=True), post()).status == 401
+    monkeypatch.setenv("STEPWELL_INTROSPECTION", "yes")
+    with pytest.raises(ConfigurationError, match="introspection is 'yes'"):
+        handler(cloud=True)
+
+
+def test_f49_browsers_get_a_page_in_development() -> None:
+    served = answer(handler(), get(accept="text/html,application/xhtml+xml"))
+    assert (served.status, served.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    text = served.body.decode()
+    for words in ("<h1>app</h1>", "2 functions", "shop/&lt;seen&gt;", "Plainly seen", "0 * * * *"):
+        assert words in text
+    assert answer(handler(), get(accept="*/*")).headers["content-type"] == "application/json"
+    opened = handler(cloud=True, introspection="open")
+    assert answer(opened, get(accept="text/html")).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("function", ["seen", "seen-sync"])
+async def test_f56_the_trace_context_is_current_in_the_call_and_goes_back(function: str) -> None:
+    for told in (
+        answer(handler(), post(function, TRACE)),
+        await handler().handle(post(function, TRACE)),
+    ):
+        assert isinstance(told, ServeResponse)
+        assert json.loads(told.body) == TRACE
+        assert {name: told.headers[name] for name in TRACE} == TRACE
+    assert answer(handler(), post(function)).body == b"{}"
+
+
+@pytest.mark.parametrize("version", [-1, 1, 2])
+def test_f57_the_version_that_was_used_is_told(version: int) -> None:
+    told = answer(handler(), post(version=version))
+    assert (told.status, told.headers["x-inngest-req-version"]) == (200, "2")

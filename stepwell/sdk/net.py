@@ -1,30 +1,23 @@
-"""The HTTP port of the SDK and its one implementation, on aiohttp, in both colours.
+"""The HTTP port of the SDK: what is asked of a client, and the one everybody shares.
 
-This is the only place of the SDK that opens a connection. A coroutine uses a pool that belongs to
-its own loop and is closed with it; blocking code uses the pool of the process's background loop.
-A fork leaves the child without pools; it opens its own.
+The shared client is in `pooled_http`, the one worker connections begin with in `plain_http`; no
+other module of the SDK opens an HTTP connection.
 
 Law: a request that got no HTTP answer raises NetworkError; every answer, whatever its status, is
 an HttpReply.
 """
 
-import asyncio
-import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import suppress
+import errno
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from inspect import isawaitable
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
-from urllib.request import getproxies
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from stepwell.sdk import background
 
 TIMEOUT_SECONDS_DEFAULT = 30.0
-CONNECTIONS_MAX = 100
-KEEP_ALIVE_SECONDS = 15.0
 
 Trouble = Literal["refused", "timeout", "lost", "other"]
 
@@ -74,75 +67,17 @@ class HttpPort(Protocol):
         ...
 
 
-class _Pool:
-    """The connections of one event loop."""
+class _Shared:
+    """The process's client, which is loaded with its library when it is first asked for."""
 
     def __init__(self) -> None:
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_SECONDS
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("User-Agent", "Content-Type"),
-            # Asking for proxies costs a walk over the environment per request: only if there are.
-            trust_env=bool(getproxies()),
-        )
-        self._guard = _closed_with_its_loop(self.session)
+        self._port: HttpPort | None = None
 
-    async def watch(self) -> None:
-        """Tie the pool to the running loop: when the loop shuts down, the connections close."""
-        await anext(self._guard)
-
-    async def close(self) -> None:
-        await self._guard.aclose()
-        await self.session.close()
-
-    def drop(self) -> None:
-        """Let go of a pool whose loop was closed without being shut down: nobody can wait."""
-        closing = self.session.close()
-        with suppress(Exception):
-            closing.send(None)  # as far as it gets without its loop
-        closing.close()
-
-
-async def _closed_with_its_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    # A loop ends the generators that were begun on it before it closes (asyncio.Runner, uvicorn,
-    # pytest-asyncio all do): the one moment at which a library may close what it opened there.
-    try:
-        yield
-    finally:
-        await session.close()
-
-
-class AiohttpPort:
-    """The implementation of HttpPort: keep-alive pools, one per event loop."""
-
-    def __init__(self) -> None:
-        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
-        self._pid = os.getpid()
-        self._left_behind: list[object] = []
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-
-    async def _pool(self) -> _Pool:
-        if self._pid != os.getpid():
-            # The parent's sockets: kept, because collecting them would write to them.
-            self._left_behind.append(self._pools)
-            self._pools = {}
-            self._pid = os.getpid()
-        loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None or pool.session.closed:
-            self._sweep()
-            pool = self._pools[loop] = _Pool()
-            await pool.watch()
-        return pool
-
-    def _sweep(self) -> None:
-        """Forget the pools of loops that are no more."""
-        for loop in [loop for loop in list(self._pools) if loop.is_closed()]:
-            pool = self._pools.pop(loop, None)
-            if pool is not None and not pool.session.closed:
-                pool.drop()
+    def _loaded(self) -> HttpPort:
+        port = self._port
+        if port is None:
+            port = self._port = import_module("stepwell.sdk.pooled_http").AiohttpPort()
+        return port
 
     async def request(
         self,
@@ -153,26 +88,10 @@ class AiohttpPort:
         body: bytes | None,
         timeout_seconds: float,
     ) -> HttpReply:
-        """Send one request on the running loop's pool. Raises NetworkError if no answer came."""
-        pool = await self._pool()
-        timeout = self._timeouts.get(timeout_seconds)
-        if timeout is None:
-            timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-            self._timeouts = {**self._timeouts, timeout_seconds: timeout}
-        try:
-            async with pool.session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, timeout=timeout
-            ) as answer:
-                read = await answer.read()
-                return HttpReply(
-                    answer.status, {k.lower(): v for k, v in answer.headers.items()}, read
-                )
-        except TimeoutError as error:
-            raise NetworkError(
-                f"{method} {url}: no answer within {timeout_seconds:g} s", "timeout"
-            ) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NetworkError(f"{method} {url}: {_in_words(error)}", _trouble(error)) from error
+        """See `AiohttpPort.request`."""
+        return await self._loaded().request(
+            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
+        )
 
     def request_sync(
         self,
@@ -183,31 +102,26 @@ class AiohttpPort:
         body: bytes | None,
         timeout_seconds: float,
     ) -> HttpReply:
-        """The same for blocking code, by way of the process's background loop."""
-        return background.run(
-            self.request(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
+        """See `AiohttpPort.request_sync`."""
+        return self._loaded().request_sync(
+            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
         )
 
-    async def close(self) -> None:
-        """Close the running loop's pool now. The next request opens another."""
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
-        if pool is not None:
-            await pool.close()
 
-
-def _in_words(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """The kind of a trouble and what it says."""
     text = str(error) or "the connection was closed before an answer came"
     return f"{type(error).__name__}: {text}"
 
 
-def _trouble(error: Exception) -> Trouble:
+def trouble_of(error: Exception) -> Trouble:
+    """How far a request got that ended with this."""
     if isinstance(error, TimeoutError):
         return "timeout"
-    if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
+    refused = getattr(error, "errno", None) == errno.ECONNREFUSED
+    if refused or isinstance(error, ConnectionRefusedError):
         return "refused"
-    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError):
-        return "lost"
-    return "other"
+    return "lost" if isinstance(error, ConnectionError) else "other"
 
 
 HttpCallable: TypeAlias = Callable[
@@ -240,7 +154,7 @@ class CallableHttp:
             raise
         except Exception as error:
             raise NetworkError(
-                f"{method} {url}: http_client raised {_in_words(error)}", _trouble(error)
+                f"{method} {url}: http_client raised {in_words(error)}", trouble_of(error)
             ) from error
         return HttpReply(status, {k.lower(): v for k, v in answered.items()}, read)
 
@@ -266,7 +180,7 @@ def http_port(given: HttpPort | HttpCallable) -> HttpPort:
     return CallableHttp(given)
 
 
-_shared = AiohttpPort()
+_shared = _Shared()
 
 
 def shared_port() -> HttpPort:

@@ -22,8 +22,10 @@ from stepwell.wire.connect_message import (
 from stepwell.wire.connect_word import StartRequest, StartResponse
 
 PROTOBUF = "application/protobuf"
+START = "/v0/connect/start"
 FLUSH_TIMEOUT_S = 30.0
 _SHOWN_CHARS = 300
+_REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 class FlushFailure(msgspec.Struct, frozen=True):
@@ -44,8 +46,11 @@ class Handshake:
         headers: dict[str, str],
         tokens: tuple[str, ...],
         rewrite: Callable[[str], str] | None = None,
+        start_http: HttpPort | None = None,
     ) -> None:
+        """`start_http` makes the start calls instead of `http`, unless it is sent elsewhere."""
         self._http = http
+        self._start_http = start_http
         self._origin = origin.rstrip("/")
         self._headers = {**headers, "content-type": PROTOBUF}
         self._tokens = tokens
@@ -54,8 +59,11 @@ class Handshake:
 
     async def start(self, key: int, exclude: tuple[str, ...]) -> StartResponse | StartFailure:
         """Ask where to connect. The endpoint is rewritten and checked; never raises."""
-        body = encode_start_request(StartRequest(exclude))
-        reply = await self._post("/v0/connect/start", key, body, WORKER_START_TIMEOUT_S)
+        body, timeout_s = encode_start_request(StartRequest(exclude)), WORKER_START_TIMEOUT_S
+        reply = await self._post(START, key, body, timeout_s, http=self._start_http)
+        if isinstance(reply, HttpReply) and reply.status in _REDIRECTIONS:
+            self._start_http = None
+            reply = await self._post(START, key, body, timeout_s)
         if isinstance(reply, NetworkError):
             return StartFailure(str(reply))
         if reply.status != 200:
@@ -95,13 +103,13 @@ class Handshake:
         return failure
 
     async def _post(
-        self, path: str, key: int, body: bytes, timeout_s: float
+        self, path: str, key: int, body: bytes, timeout_s: float, *, http: HttpPort | None = None
     ) -> HttpReply | NetworkError:
         headers = dict(self._headers)
         if self._tokens:
             headers["authorization"] = self._tokens[key]
         try:
-            return await self._http().request(
+            return await (http or self._http()).request(
                 "POST", self._origin + path, headers=headers, body=body, timeout_seconds=timeout_s
             )
         except NetworkError as error:

@@ -25,6 +25,8 @@ from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
 from stepwell.sdk.function import Function
+from stepwell.sdk.net import shared_port
+from stepwell.sdk.plain_http import PlainHttp
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.settings import parse_flag
 from stepwell.wire import header
@@ -105,6 +107,7 @@ class Plan:
             headers=self.headers,
             tokens=self.tokens,
             rewrite=self.rewrite,
+            start_http=PlainHttp() if self.client.http is shared_port() else None,
         )
 
 

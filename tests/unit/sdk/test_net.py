@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.net import AiohttpPort, HttpPort, HttpReply, NetworkError, http_port, shared_port
+from stepwell.sdk.net import HttpPort, HttpReply, NetworkError, http_port, shared_port
+from stepwell.sdk.plain_http import PlainHttp
+from stepwell.sdk.pooled_http import AiohttpPort
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -29,7 +33,9 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
-        self.send_response(404 if self.path == "/missing" else 200)
+        self.send_response({"/missing": 404, "/moved": 307}.get(self.path, 200))
+        if self.path == "/moved":
+            self.send_header("location", "/")
         self.send_header("X-Odd-Case", "Yes")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -91,35 +97,57 @@ def test_blocking_code_keeps_its_connection_too(server: tuple[str, list[Any]]) -
     assert len({client_port for *_, client_port in seen}) == 1
 
 
+async def close(port: AiohttpPort | PlainHttp) -> None:
+    if isinstance(port, AiohttpPort):
+        await port.close()
+
+
+@pytest.mark.parametrize("kind", [AiohttpPort, PlainHttp])
 @pytest.mark.parametrize(
     ("path", "timeout", "trouble"),
     [("/slow", 0.05, "timeout"), ("/drop", 5, "lost")],
 )
 async def test_troubles_have_names(
-    server: tuple[str, list[Any]], path: str, timeout: float, trouble: str
+    server: tuple[str, list[Any]], path: str, timeout: float, trouble: str, kind: Any
 ) -> None:
-    port = AiohttpPort()
+    port = kind()
     with pytest.raises(NetworkError, match=path) as caught:
         await post(port, server[0] + path, timeout=timeout)
     assert caught.value.trouble == trouble
     assert caught.value.__cause__ is not None
-    await port.close()
+    await close(port)
 
 
-async def test_nobody_listens() -> None:
+@pytest.mark.parametrize("kind", [AiohttpPort, PlainHttp])
+async def test_nobody_listens(kind: Any) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/x"
-        port = AiohttpPort()
         with pytest.raises(NetworkError, match="POST http://127") as caught:
-            await post(port, url)
+            await post(kind(), url)
     assert caught.value.trouble == "refused"
 
 
+@pytest.mark.parametrize("kind", [AiohttpPort, PlainHttp])
 @pytest.mark.parametrize("url", ["http://", "nonsense", "http://h:x/"])
-async def test_what_is_no_url_is_a_network_error_too(url: str) -> None:
+async def test_what_is_no_url_is_a_network_error_too(url: str, kind: Any) -> None:
     with pytest.raises(NetworkError):
-        await post(AiohttpPort(), url)
+        await post(kind(), url)
+
+
+async def test_a_plain_request_takes_every_answer_as_it_is(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    reply = await post(PlainHttp(), f"{url}/missing", b"hello")
+    assert (reply.status, reply.body, reply.headers["x-odd-case"]) == (404, b"hello", "Yes")
+    sync = PlainHttp().request_sync("PUT", url, headers={}, body=b"y", timeout_seconds=5)
+    assert (sync.status, sync.body) == (200, b"y")
+    moved = await post(PlainHttp(), f"{url}/moved")
+    assert (moved.status, len(seen)) == (307, 3)
+
+
+def test_whoever_only_imports_does_not_pay_for_the_shared_client() -> None:
+    code = "import sys, stepwell, stepwell.connect; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_loop_that_ends_closes_its_pool(server: tuple[str, list[Any]]) -> None:

@@ -65,6 +65,16 @@ async def test_a_start_call_names_its_key_and_what_to_avoid() -> None:
     assert decode_start_request(body) == StartRequest(("bad",))
 
 
+async def test_start_calls_have_a_client_of_their_own_until_they_are_sent_elsewhere() -> None:
+    shared, plain = Port(reply(200, encode_start_response(ANSWER))), Port(reply(307))
+    calls = Handshake(lambda: shared, origin="http://api", headers={}, tokens=(), start_http=plain)
+    assert await calls.start(0, ()) == ANSWER
+    assert (len(shared.asked), len(plain.asked)) == (1, 1)
+    shared.answers.append(reply(200, encode_start_response(ANSWER)))
+    assert await calls.start(0, ()) == ANSWER
+    assert (len(shared.asked), len(plain.asked)) == (2, 1)
+
+
 async def test_without_keys_no_token_is_sent() -> None:
     port = Port(reply(200, encode_start_response(ANSWER)))
     await handshake(port, ()).start(0, ())

@@ -7,6 +7,7 @@ The public names, and nothing else. Code written for the official SDK runs with
 from stepwell.sdk.agent import VERSION
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.declare import DeclaredOptions, TypedDecorator
+from stepwell.sdk.dependency import Depends, close_dependencies, inject, override
 from stepwell.sdk.errors import (
     AsyncUnsupportedError,
     BodyInvalidError,
@@ -20,9 +21,12 @@ from stepwell.sdk.errors import (
     FunctionConfigInvalidError,
     FunctionNotFoundError,
     HeaderMissingError,
+    IndeterminateFunctionWarning,
     InngestWarning,
+    NaiveDatetimeWarning,
     NonRetriableError,
     OutputUnserializableError,
+    ParallelIndexingWarning,
     ProtocolError,
     QueryParamMissingError,
     RegistrationFailedError,
@@ -53,6 +57,7 @@ from stepwell.sdk.events.kind import EventModel, EventType, event_type
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.function import Function
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
@@ -122,7 +127,11 @@ __all__ = [
     "InngestMiddleware",
     "ReplayFilter",
     "StepInfo",
+    "Depends",
+    "close_dependencies",
     "dependency_injection_middleware",
+    "inject",
+    "override",
     "SendResult",
     "AsyncUnsupportedError",
     "BodyInvalidError",
@@ -147,10 +156,13 @@ __all__ = [
     "FunctionInvokedEvent",
     "FunctionNotFoundError",
     "HeaderMissingError",
+    "IndeterminateFunctionWarning",
     "InngestWarning",
     "InternalEvent",
     "MinimalEvent",
+    "NaiveDatetimeWarning",
     "OutputUnserializableError",
+    "ParallelIndexingWarning",
     "ProtocolError",
     "QueryParamMissingError",
     "RegistrationFailedError",
@@ -169,6 +181,9 @@ __all__ = [
     "TypedDecorator",
     "UnknownError",
     "ValidationMiddleware",
+    "deserialize_error",
     "event_type",
+    "is_serialized_error",
+    "serialize_error",
     "__version__",
 ]

@@ -98,7 +98,18 @@ def test_an_unknown_mode_is_refused() -> None:
         ({"VERCEL_ENV": "preview"}, "cloud"),
         ({"VERCEL_ENV": "development"}, "dev"),
         ({"RENDER": "true"}, "cloud"),
-        ({"AWS_LAMBDA_FUNCTION_NAME": "f"}, "cloud"),
+        *(
+            ({name: "x"}, "cloud")
+            for name in (
+                *("DENO_DEPLOYMENT_ID", "NETLIFY", "RAILWAY_GIT_BRANCH", "CF_PAGES", "DYNO"),
+                *("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "WEBSITE_INSTANCE_ID"),
+                *("FLY_APP_NAME", "KUBERNETES_SERVICE_HOST"),
+            )
+        ),
+        *(
+            ({name: "Prod-eu"}, "cloud")
+            for name in ("CONTEXT", "VERCEL_ENV", "FLASK_ENV", "APP_ENV", "PYTHON_ENV")
+        ),
         ({"DJANGO_SETTINGS_MODULE": "shop.settings.production"}, "cloud"),
         ({"DJANGO_SETTINGS_MODULE": "shop.settings"}, "dev"),
         ({"RENDER": "true", "INNGEST_DEV": "1"}, "dev"),
@@ -222,7 +233,15 @@ def test_e_190_branch_environments_in_their_order() -> None:
         ({"NETLIFY": "no"}, None),
         ({"CF_PAGES": "1"}, "cloudflare-pages"),
         ({"RAILWAY_ENVIRONMENT": "x"}, "railway"),
+        ({"RENDER": "true"}, "render"),
+        ({"AWS_LAMBDA_FUNCTION_NAME": "x"}, "aws-lambda"),
+        ({"K_SERVICE": "x"}, "google-cloud-run"),
+        ({"WEBSITE_INSTANCE_ID": "x"}, "azure-functions"),
+        ({"DYNO": "web.1"}, "heroku"),
         ({"FLY_APP_NAME": "x"}, "fly"),
+        ({"MODAL_TASK_ID": "x"}, "modal"),
+        ({"__OW_ACTION_NAME": "x"}, "digitalocean"),
+        ({"KUBERNETES_SERVICE_HOST": "x"}, "kubernetes"),
         ({}, None),
     ],
 )

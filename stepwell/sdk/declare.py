@@ -5,7 +5,7 @@ Sources: features C.2, E-91.
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypedDict, TypeVar, overload
+from typing import Any, Concatenate, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
 from stepwell.sdk.codec import UNSPECIFIED
 from stepwell.sdk.errors import FunctionConfigInvalidError
@@ -46,10 +46,14 @@ class FunctionDecorator(Protocol):
     """
 
     @overload
-    def __call__(self, handler: Callable[[Context[E]], Awaitable[T]], /) -> Function[T]: ...
+    def __call__(
+        self, handler: Callable[Concatenate[Context[E], ...], Awaitable[T]], /
+    ) -> Function[T]: ...
 
     @overload
-    def __call__(self, handler: Callable[[ContextSync[E]], T], /) -> Function[T]: ...
+    def __call__(
+        self, handler: Callable[Concatenate[ContextSync[E], ...], T], /
+    ) -> Function[T]: ...
 
 
 class TypedDecorator(Protocol[E, In_contra]):
@@ -61,7 +65,9 @@ class TypedDecorator(Protocol[E, In_contra]):
     ) -> Function[T, In_contra]: ...
 
     @overload
-    def __call__(self, handler: Callable[[ContextSync[E]], T], /) -> Function[T, In_contra]: ...
+    def __call__(
+        self, handler: Callable[Concatenate[ContextSync[E], ...], T], /
+    ) -> Function[T, In_contra]: ...
 
 
 class DeclaredOptions(TypedDict, total=False):

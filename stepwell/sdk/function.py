@@ -13,6 +13,7 @@ import msgspec
 from typing_extensions import TypeVar
 
 from stepwell.sdk.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
+from stepwell.sdk.dependency import filled, needs_of
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
@@ -197,7 +198,10 @@ def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:
         raise FunctionConfigInvalidError(
             f'function "{local_id}": handler = {handler!r} cannot be called: decorate a function'
         )
+    needs = needs_of(handler)
     parameters = positional_parameters(handler)
+    if needs.dependencies:
+        return filled(local_id, handler, needs)
     if parameters is None or parameters == 1:
         return handler
     if parameters == 2:
@@ -214,7 +218,7 @@ def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:
         return with_step
     raise FunctionConfigInvalidError(
         f'function "{local_id}": its handler takes {parameters} parameters: it must take one, the'
-        " context, as in `async def handler(ctx: Context)`"
+        " context, as in `async def handler(ctx: Context)`; others need Depends(...)"
     )
 
 

@@ -127,14 +127,27 @@ def event_type_asked(handler: Callable[..., object]) -> Any:
     function = inspect.unwrap(_bare(handler))
     if not isinstance(function, FunctionType):
         return Any
-    try:
-        hints = get_type_hints(function, localns=_closure(function), include_extras=True)
-    except Exception:  # noqa: BLE001 - a name that only checkers can see, say
-        hints = {k: v for k, v in function.__annotations__.items() if not isinstance(v, str)}
+    hints = parameter_hints(function)
     names = list(inspect.signature(function).parameters)
     if isinstance(handler, MethodType) or (names and names[0] == "self"):
         names = names[1:]
     return _event_type_in(hints.get(names[0])) if names else Any
+
+
+def parameter_hints(handler: Callable[..., object]) -> dict[str, Any]:
+    """The annotations of a handler, with what `Annotated` adds; those that can be found out here.
+
+    A class is annotated as its `__init__` is.
+    """
+    function: Any = inspect.unwrap(_bare(handler))
+    if isinstance(function, type):
+        function = getattr(function, "__init__")  # noqa: B009 - checkers distrust it on instances
+    if not isinstance(function, FunctionType):
+        return {}
+    try:
+        return get_type_hints(function, localns=_closure(function), include_extras=True)
+    except Exception:  # noqa: BLE001 - a name that only checkers can see, say
+        return {k: v for k, v in function.__annotations__.items() if not isinstance(v, str)}
 
 
 def _event_type_in(context: Any) -> Any:

@@ -74,3 +74,18 @@ async def unrelated(value: int) -> str:
 
 
 client.create_function(fn_id="u", trigger=inngest.TriggerEvent(event="a"))(unrelated)  # REJECT
+
+
+async def make_database() -> int:
+    return 1
+
+
+@client.create_function(fn_id="z", trigger=inngest.TriggerEvent(event="a"))
+async def wants_text(
+    ctx: inngest.Context,
+    db: str = inngest.Depends(make_database),  # REJECT
+) -> None:
+    return None
+
+
+inngest.Depends(make_database, scope="request")  # REJECT

@@ -1,6 +1,6 @@
 """What an adapter adds to its framework: one call of an empty function, less a bare route.
 
-    python -m bench.adapters [--only fast_api,flask] [--rounds 15] [--batch 200]
+    scripts/bench adapters [--only fast_api,flask] [--rounds 15] [--batch 200]
 
 Both routes of an application are asked in turns over one kept connection, in batches. What counts
 is the time of the processor, of all threads of the server's process; of the rounds, the least:
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,35 +34,58 @@ OFFICIAL = {
     "django_asgi": ("async", "sync"),
     "tornado": ("sync",),
 }
+# The official SDK's adapter for Tornado runs plain functions on the event loop, which nothing else
+# can use meanwhile; beside it ours is told to do the same.
+ON_THE_LOOP = {"tornado"}
+NO_THREADS = {"INNGEST_THREAD_POOL_MAX_WORKERS": "0"}
 START_S = 20.0
 WARM_UP = 100
 CPUCLOCK_SCHED = 2
 CALL = "/api/inngest?fnId=bench-f&stepId=step"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure, then print a table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.adapters")
+    parser = argparse.ArgumentParser(prog="scripts/bench adapters")
     parser.add_argument("--only", default=",".join(APPS), help="frameworks, comma-separated")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--batch", type=int, default=200, help="requests of one kind in a row")
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(words)
     table = Table("framework", "function", "hello µs", "ours + µs", "official + µs", "ratio")
-    for name in wanted.only.split(","):
+    names = wanted.only.split(",")
+    if unknown := [name for name in names if name not in APPS]:
+        sys.exit(f"no framework is called {', '.join(unknown)}; there are {', '.join(APPS)}")
+    for name in names:
         for colour in ("async", "sync"):
             hello, ours = measure(name, colour, "ours", wanted.rounds, wanted.batch)
             cells = [name, colour, f"{hello:.0f}", f"{ours:.0f}"]
             if colour in OFFICIAL.get(name, ()):
-                _, theirs = measure(name, colour, "theirs", wanted.rounds, wanted.batch)
-                cells += [f"{theirs:.0f}", f"{ours / theirs:.2f}"]
+                cells += beside_the_official(name, colour, ours, wanted.rounds, wanted.batch)
             table.add_row(*cells)
     Console(width=100).print(table)
 
 
-def measure(name: str, colour: str, side: str, rounds: int, batch: int) -> tuple[float, float]:
+def beside_the_official(
+    name: str, colour: str, ours: float, rounds: int, batch: int
+) -> tuple[str, str]:
+    """What the official SDK's adapter adds, and the ratio of ours to it, both working alike."""
+    environ = NO_THREADS if name in ON_THE_LOOP else {}
+    alike = measure(name, colour, "ours", rounds, batch, environ)[1] if environ else ours
+    _, theirs = measure(name, colour, "theirs", rounds, batch, environ)
+    return f"{theirs:.0f}", f"{alike / theirs:.2f}"
+
+
+def measure(
+    name: str,
+    colour: str,
+    side: str,
+    rounds: int,
+    batch: int,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[float, float]:
     """Microseconds of the bare route, and what a call takes beyond that."""
     path = "/hello-async" if name == "django_asgi" else "/hello"
-    with running(name, colour, side) as (connection, pid):
+    with running(name, colour, side, environ or {}) as (connection, pid):
         ask(connection, path, WARM_UP)
         ask(connection, CALL, WARM_UP)
         bare, whole = [], []
@@ -81,13 +104,15 @@ def processor_ns(pid: int) -> int:
 
 
 @contextmanager
-def running(name: str, colour: str, side: str) -> Iterator[tuple[http.client.HTTPConnection, int]]:
+def running(
+    name: str, colour: str, side: str, environ: Mapping[str, str]
+) -> Generator[tuple[http.client.HTTPConnection, int]]:
     """The application in a process of its own: a connection to it, and its id."""
     port = free_port()
     command = [sys.executable, "-m", "bench.adapter_apps", name, colour, side, str(port)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        server = Server(command, log)
+        server = Server(command, log, environ)
         try:
             yield connected(port, server.process, log), server.pid
         finally:

@@ -139,6 +139,8 @@ LAYERS: dict[str, Layer] = {
     # A framework that is more than one file.
     "django": Layer(("sdk", "wire", "asgi"), ("django", "asgiref")),
     "django.management": Layer(("sdk", "wire", "django", "connect", "cli.dev"), ("django",)),
+    "experimental": Layer(("sdk", "wire", "sentry")),
+    "experimental.digital_ocean_simulator": Layer((), ("flask",)),
     "": Layer(("sdk", "wire")),
 }
 

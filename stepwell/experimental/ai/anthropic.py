@@ -1,0 +1,15 @@
+"""Models of Anthropic. Source: features C.11."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from stepwell.experimental.ai.adapter import ModelAdapter
+
+
+class Adapter(ModelAdapter):
+    """Claude."""
+
+    FORMAT = "anthropic"
+    BASE_URL = "https://api.anthropic.com/v1"
+    PATH = "/messages"
+    HEADERS: ClassVar[Mapping[str, str]] = {"anthropic-version": "2023-06-01"}

@@ -1,0 +1,11 @@
+"""Models of DeepSeek. Source: features C.11."""
+
+from stepwell.experimental.ai.adapter import ModelAdapter
+
+
+class Adapter(ModelAdapter):
+    """DeepSeek."""
+
+    FORMAT = "openai-chat"
+    BASE_URL = "https://api.deepseek.com/v1"
+    PATH = "/chat/completions"

@@ -1,0 +1,15 @@
+"""Models of Google. Source: features C.11."""
+
+from stepwell.experimental.ai.adapter import ModelAdapter
+
+
+class Adapter(ModelAdapter):
+    """Gemini: the model and the key are part of the URL."""
+
+    FORMAT = "gemini"
+    BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
+    PATH = ""
+
+    def url_infer(self) -> str:
+        """Where the request goes."""
+        return f"{self._base_url}/models/{self._model}:generateContent?key={self._auth_key}"

@@ -1,0 +1,11 @@
+"""Models of xAI. Source: features C.11."""
+
+from stepwell.experimental.ai.adapter import ModelAdapter
+
+
+class Adapter(ModelAdapter):
+    """Grok."""
+
+    FORMAT = "openai-chat"
+    BASE_URL = "https://api.x.ai/v1"
+    PATH = "/chat/completions"

@@ -1,0 +1,11 @@
+"""Models of OpenAI. Source: features C.11."""
+
+from stepwell.experimental.ai.adapter import ModelAdapter
+
+
+class Adapter(ModelAdapter):
+    """OpenAI, or whoever speaks its way at another `base_url`."""
+
+    FORMAT = "openai-chat"
+    BASE_URL = "https://api.openai.com/v1"
+    PATH = "/chat/completions"

@@ -6,13 +6,16 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Final
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
 from stepwell.wire import limit
@@ -111,7 +114,7 @@ class HttpPool:
         bytes_max: int,
         timeout: aiohttp.ClientTimeout,
     ) -> Answer | URL:
-        trace = SimpleNamespace(reused=False)
+        _on_kept_connection.set(False)
         reading = False
         try:
             async with self._opened().request(
@@ -121,7 +124,6 @@ class HttpPool:
                 data=BytesIO(body) if len(body) > BODY_IN_PLACE_BYTES_MAX else body,
                 allow_redirects=False,
                 timeout=timeout,
-                trace_request_ctx=trace,
             ) as response:
                 if response.status in _REDIRECTS and (place := response.headers.get("location")):
                     return _redirected(url, place)
@@ -132,26 +134,16 @@ class HttpPool:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            if trace.reused and not reading and _is_reset(error):
+            if _on_kept_connection.get() and not reading and _is_reset(error):
                 raise _Stale from error
             raise self._explained(url, error, reading=reading) from error
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            # An app that closed a kept connection in the moment of a call is asked again; only
-            # the trace tells that the connection was a kept one.
-            trace = aiohttp.TraceConfig()
-            trace.on_connection_reuseconn.append(_note_reuse)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    keepalive_timeout=KEEP_ALIVE_S,
-                    resolver=_Resolver(),
-                    ttl_dns_cache=30,
-                ),
+                connector=_Connector(keepalive_timeout=KEEP_ALIVE_S, resolver=_Resolver()),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Content-Type"),
-                trace_configs=[trace],
             )
         return self._session
 
@@ -194,6 +186,35 @@ class _Stale(Exception):
     """A kept connection had been closed by the other side before the request reached it."""
 
 
+_on_kept_connection: ContextVar[bool] = ContextVar("_on_kept_connection", default=False)
+"""Whether the request under way in this context was given a connection that had served before."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Notes whether a connection was a kept one: an app may have closed it in the moment of the
+    call, which is then made again. (A trace would tell too, and cost a third of a request.)"""
+
+    def __init__(self, *, keepalive_timeout: float, resolver: AbstractResolver) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            limit=0, keepalive_timeout=keepalive_timeout, resolver=resolver, ttl_dns_cache=30
+        )
+        self._used = WeakSet[asyncio.BaseProtocol]()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Connection:
+        """As ever; the caller's context learns what it was given."""
+        connection = await super().connect(req, traces, timeout)
+        protocol = connection.protocol
+        if protocol is not None:
+            _on_kept_connection.set(protocol in self._used)
+            self._used.add(protocol)
+        return connection
+
+
 class _Resolver(AbstractResolver):
     """`localhost` is both loopback addresses, always; other names are asked of the system."""
 
@@ -221,14 +242,6 @@ class _Resolver(AbstractResolver):
     async def close(self) -> None:
         """Nothing is held."""
         await self._system.close()
-
-
-async def _note_reuse(
-    session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    params: aiohttp.TraceConnectionReuseconnParams,
-) -> None:
-    context.trace_request_ctx.reused = True
 
 
 def _is_reset(error: Exception) -> bool:

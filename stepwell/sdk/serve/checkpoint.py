@@ -79,7 +79,7 @@ class Checkpointer:
         self._began = time.monotonic()
         self._began_ms = int(time.time() * 1000)
         self._waiting: list[tuple[tuple[Operation, ...], asyncio.Future[None]]] = []
-        self._flushing: asyncio.Task[None] | None = None
+        self._sending = False
 
     def spent(self) -> bool:
         """Whether the call has gone on for long enough."""
@@ -87,7 +87,7 @@ class Checkpointer:
 
     async def save(self, operations: tuple[Operation, ...]) -> None:
         """Have steps kept; returns once they are committed. Raises NotSaved if they are not."""
-        if not self._waiting and self._flushing is None:
+        if not self._waiting and not self._sending:
             await self._post(operations)
             return
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,14 +96,13 @@ class Checkpointer:
 
     async def _post(self, operations: tuple[Operation, ...]) -> None:
         """Send what was given; what has gathered meanwhile goes next, together."""
-        loop = asyncio.get_running_loop()
-        self._flushing = loop.create_task(self._send(operations))
+        self._sending = True
         try:
-            await self._flushing
+            await self._send(operations)
         finally:
-            self._flushing = None
+            self._sending = False
             if self._waiting:
-                loop.create_task(self._flush_waiting())  # noqa: RUF006 - it ends by itself
+                asyncio.get_running_loop().create_task(self._flush_waiting())
 
     async def _flush_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -11,6 +11,7 @@ from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "fast_api"
@@ -52,3 +53,15 @@ def serve(
             include_in_schema=False,
         )
     )
+
+
+def answer_run_errors(app: fastapi.FastAPI) -> None:
+    """Make answers of the errors of `client.invoke` in routes: 202 with the run's id if it takes
+    longer than the timeout, 500 if it failed, 503 if the server cannot be reached."""
+
+    async def told(request: fastapi.Request, error: Exception) -> fastapi.Response:
+        answer = route_answer(error)
+        return fastapi.Response(answer.body, answer.status, dict(answer.headers))
+
+    for kind in RUN_ERRORS:
+        app.add_exception_handler(kind, told)

@@ -11,6 +11,7 @@ from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import Streaming
 
@@ -65,3 +66,15 @@ def serve(
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )
+
+
+def answer_run_errors(app: flask.Flask | flask.Blueprint) -> None:
+    """Make answers of the errors of `client.invoke_sync` in views: 202 with the run's id if it
+    takes longer than the timeout, 500 if it failed, 503 if the server cannot be reached."""
+
+    def told(error: Exception) -> flask.Response:
+        answer = route_answer(error)
+        return flask.Response(answer.body, answer.status, dict(answer.headers))
+
+    for kind in RUN_ERRORS:
+        app.register_error_handler(kind, told)

@@ -10,6 +10,14 @@ E.3.
 
 from stepwell.django.discovery import functions_of, get_client
 from stepwell.django.on_commit import send_on_commit
+from stepwell.django.run_errors import RunErrorsMiddleware
 from stepwell.django.serving import FRAMEWORK, serve
 
-__all__ = ["FRAMEWORK", "functions_of", "get_client", "send_on_commit", "serve"]
+__all__ = [
+    "FRAMEWORK",
+    "RunErrorsMiddleware",
+    "functions_of",
+    "get_client",
+    "send_on_commit",
+    "serve",
+]

@@ -13,7 +13,7 @@ from aiohttp import web
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from stepwell.server.gateway.frame_port import LibrarySocket
+from stepwell.server.gateway.frame_port import JoinedConnection, LibrarySocket
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.testing.desk import Call, Desk
@@ -189,6 +189,7 @@ class FakeServer:
             self._socket,
             "127.0.0.1",
             port,
+            create_connection=JoinedConnection,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             max_size=GATEWAY_READ_BYTES_MAX,
@@ -246,6 +247,7 @@ class FakeServer:
         return web.Response(body=encode_flush_response(reply.request_id))
 
     async def _socket(self, socket: ServerConnection) -> None:
+        assert isinstance(socket, JoinedConnection)
         connection = GatewayConnection(LibrarySocket(socket), self, self.config)
         self.connections.append(connection)
         try:

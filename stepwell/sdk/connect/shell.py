@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
@@ -36,6 +36,7 @@ from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input
 from stepwell.sdk.connect.spool import Spool
+from stepwell.sdk.connect.websocket import WebSocket
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_NO_STATUS,
@@ -71,24 +72,13 @@ class Functions(Protocol):
         ...
 
 
-class _Joined(ClientConnection):
-    """A connection that hands everything there is to write to the system at once.
-
-    The library writes frame by frame; under load most of its time goes into these calls.
-    """
-
-    def send_data(self) -> None:
-        """Write what the protocol has to say, joined unless it ends with a half-close."""
-        writes = self.protocol.data_to_send()
-        self.protocol.writes = [b"".join(writes)] if len(writes) > 1 and all(writes) else writes
-        super().send_data()
-
-
 class _Socket:
     """One WebSocket: frames to be written wait here, so that writing never holds up the rest."""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
+        self.ws: WebSocket | None = None
+        self.flushing = False
         self.more = asyncio.Event()
         self.close: tuple[int, str] | None = None
         self.gone = False
@@ -284,7 +274,10 @@ class WorkerShell:
         socket = self._sockets.get(output.socket)
         if socket is not None:
             socket.frames.append(output.frame)
-            socket.more.set()
+            if not socket.flushing:
+                # Once for everything written in one turn of the loop.
+                socket.flushing = True
+                self._loop.call_soon(_flush, socket)
 
     def _close(self, asked: CloseSocket) -> None:
         start = self._starts.pop(asked.socket, None)
@@ -306,7 +299,9 @@ class WorkerShell:
             return
         if ws is None:
             return
+        socket.ws = ws
         self._input(lambda protocol, now: protocol.opened(attempt, now))
+        ws.listen(lambda frame: self._heard(attempt, socket, frame))
         reader = self._loop.create_task(self._read(attempt, socket, ws))
         try:
             await self._write(socket, ws)
@@ -316,7 +311,7 @@ class WorkerShell:
             reader.cancel()
             self._sockets.pop(attempt, None)
 
-    async def _dialled(self, endpoint: str, socket: _Socket) -> ClientConnection | None:
+    async def _dialled(self, endpoint: str, socket: _Socket) -> WebSocket | None:
         """The open socket, or None if it is not wanted any more."""
         dialling = self._loop.create_task(_open(endpoint))
         unwanted = self._loop.create_task(socket.more.wait())
@@ -332,13 +327,11 @@ class WorkerShell:
             elif socket.close is not None and dialling.exception() is None:
                 await dialling.result().close(*socket.close)
 
-    async def _read(self, attempt: int, socket: _Socket, ws: ClientConnection) -> None:
+    async def _read(self, attempt: int, socket: _Socket, ws: WebSocket) -> None:
         """Hear the gateway until the socket ends, and say so, unless we ended it."""
         try:
             while True:
-                frame = await ws.recv()
-                if socket.close is None:
-                    self._heard(attempt, frame)
+                self._heard(attempt, socket, await ws.recv())
         except ConnectionClosed as ended:
             received = ended.rcvd
             code = ws.close_code or CLOSE_ABNORMAL
@@ -350,11 +343,12 @@ class WorkerShell:
         if socket.close is None:
             self._input(lambda protocol, now: protocol.closed(attempt, code, reason, now))
 
-    def _heard(self, attempt: int, frame: str | bytes) -> None:
-        self._input(lambda protocol, now: protocol.receive(attempt, frame, now))
+    def _heard(self, attempt: int, socket: _Socket, frame: str | bytes) -> None:
+        if socket.close is None:
+            self._input(lambda protocol, now: protocol.receive(attempt, frame, now))
 
-    async def _write(self, socket: _Socket, ws: ClientConnection) -> None:
-        """Write what is to be written, in order, until the socket is to be closed."""
+    async def _write(self, socket: _Socket, ws: WebSocket) -> None:
+        """Write, in order, what could not be written at once, until the socket is to be closed."""
         while not socket.gone:
             while socket.frames:
                 frames, socket.frames = socket.frames, []
@@ -370,8 +364,19 @@ class WorkerShell:
             await socket.more.wait()
 
 
-async def _open(endpoint: str) -> ClientConnection:
-    return await connect(
+def _flush(socket: _Socket) -> None:
+    """Write at once; what cannot be written so, the writer waits for."""
+    socket.flushing = False
+    if not socket.frames:
+        return
+    if socket.ws is not None and socket.ws.send_now(socket.frames):
+        socket.frames = []
+    else:
+        socket.more.set()
+
+
+async def _open(endpoint: str) -> WebSocket:
+    ws = await connect(
         endpoint,
         subprotocols=[Subprotocol(SUBPROTOCOL)],
         compression=None,
@@ -380,5 +385,7 @@ async def _open(endpoint: str) -> ClientConnection:
         ping_interval=PING_EVERY_S,  # for proxies; whether the gateway lives, heartbeats tell
         ping_timeout=None,
         close_timeout=CLOSE_TIMEOUT_S,
-        create_connection=_Joined,
+        create_connection=WebSocket,
     )
+    assert isinstance(ws, WebSocket)
+    return ws

@@ -4,13 +4,16 @@
 whatever serves the API. Nothing else here knows where a frame comes from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 from stepwell.wire.connect_limit import CLOSE_ABNORMAL, CLOSE_NO_STATUS
 
@@ -32,8 +35,16 @@ class FramePort(Protocol):
         """The worker's address, as `ip:port` or as a proxy told it."""
         ...
 
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Hand binary messages over the moment they arrive, if this kind of socket can."""
+        ...
+
     async def receive(self) -> bytes | str:
-        """The next message. Raises SocketEnded."""
+        """The next message that was not handed over. Raises SocketEnded."""
+        ...
+
+    def send_now(self, frames: Sequence[bytes]) -> bool:
+        """Write binary messages without waiting; False, and nothing written, if that cannot be."""
         ...
 
     async def send(self, frames: Sequence[bytes]) -> None:
@@ -50,10 +61,58 @@ class FramePort(Protocol):
 
 
 class JoinedConnection(ServerConnection):
-    """A connection that hands everything there is to write to the system at once.
+    """A connection that hands everything there is to write to the system at once, and binary
+    messages on as they arrive.
 
-    The library writes frame by frame; under load most of its time goes into these calls.
+    The library writes frame by frame, and wakes a task per message; under load most of its time
+    goes into these calls.
     """
+
+    full = False
+    """The peer does not read as fast as we write."""
+    _hear: Callable[[bytes], None] | None = None
+    _early: tuple[bytes, ...] = ()
+    _parts: list[bytes] | None = None
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """From now on binary messages go there, those that came before first."""
+        early, self._early = self._early, ()
+        self._hear = hear
+        for message in early:
+            hear(message)
+
+    def process_event(self, event: Frame | Request | Response) -> None:
+        """Put binary messages together and hand them on; the rest is the library's."""
+        if not isinstance(event, Frame) or not self._is_binary(event):
+            super().process_event(event)
+            return
+        message = bytes(event.data)
+        if self._parts is not None:
+            self._parts.append(message)
+            message = b"".join(self._parts) if event.fin else b""
+        elif not event.fin:
+            self._parts = [message]
+        if not event.fin:
+            return
+        self._parts = None
+        if self._hear is None:
+            self._early += (message,)
+        else:
+            self._hear(message)
+
+    def _is_binary(self, frame: Frame) -> bool:
+        continued = frame.opcode is Opcode.CONT and self._parts is not None
+        return continued or frame.opcode is Opcode.BINARY
+
+    def pause_writing(self) -> None:
+        """The system takes no more for now."""
+        super().pause_writing()
+        self.full = True
+
+    def resume_writing(self) -> None:
+        """It does again."""
+        super().resume_writing()
+        self.full = False
 
     def send_data(self) -> None:
         """Write what the protocol has to say, joined unless it ends with a half-close."""
@@ -65,7 +124,7 @@ class JoinedConnection(ServerConnection):
 class LibrarySocket:
     """A connection of the websockets library."""
 
-    def __init__(self, socket: ServerConnection) -> None:
+    def __init__(self, socket: JoinedConnection) -> None:
         self._socket = socket
 
     @property
@@ -78,8 +137,22 @@ class LibrarySocket:
         told = request.headers
         return told.get("X-Real-IP") or told.get("X-Forwarded-For") or direct
 
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Hand binary messages over the moment they arrive."""
+        self._socket.listen(hear)
+
+    def send_now(self, frames: Sequence[bytes]) -> bool:
+        """Write binary messages, unless the peer is behind or going."""
+        socket = self._socket
+        if socket.full or socket.protocol.state is not State.OPEN or socket.transport.is_closing():
+            return False
+        for frame in frames:
+            socket.protocol.send_binary(frame)
+        socket.send_data()
+        return True
+
     async def receive(self) -> bytes | str:
-        """The next message. Raises SocketEnded."""
+        """The next message that is not binary. Raises SocketEnded."""
         try:
             return await self._socket.recv()
         except ConnectionClosed as error:
@@ -126,6 +199,13 @@ class AsgiSocket:
         headers, client = self._socket.headers, self._socket.client
         direct = "" if client is None else f"{client.host}:{client.port}"
         return headers.get("x-real-ip") or headers.get("x-forwarded-for") or direct
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Messages have to be asked for here."""
+
+    def send_now(self, frames: Sequence[bytes]) -> bool:
+        """What is behind makes everybody wait."""
+        return False
 
     async def receive(self) -> bytes | str:
         """The next message. Raises SocketEnded."""

@@ -158,9 +158,13 @@ class Gateway:
 
     @property
     def is_full(self) -> bool:
-        """Has as many connections as it may have."""
-        limit = self.settings.connections_max
-        return limit is not None and len(self.sessions) >= limit
+        """Has as many connections as it may have. Those that fell silent count no more: their
+        workers may be the ones that ask to come back."""
+        limit, patience_s = self.settings.connections_max, self.settings.connection.stale_s
+        if limit is None:
+            return False
+        live = sum(session.connection.silence_s < patience_s for session in self.sessions)
+        return live >= limit
 
     # --- for the driver --------------------------------------------------------------------------
 

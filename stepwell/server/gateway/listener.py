@@ -61,6 +61,7 @@ class Listener:
             await server.wait_closed()
 
     async def _serve(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, JoinedConnection)
         port = LibrarySocket(connection)
         settings = self._gateway.settings.connection
         await self._gateway.serve(GatewayConnection(port, self._gateway, settings))

@@ -104,6 +104,7 @@ class GatewayConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at: float | None = None
         self._timing = False
+        self._flushing = False
         self._performing = False
         self._introduction: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -128,6 +129,7 @@ class GatewayConnection:
         self._reader = self._loop.create_task(self._read())
         writer = self._loop.create_task(self._write())
         self._perform_all()
+        self.port.listen(self._hear)
         try:
             await asyncio.wait({self._reader})
             if not self._reader.cancelled() and (error := self._reader.exception()):
@@ -182,6 +184,17 @@ class GatewayConnection:
 
     # --- the socket -------------------------------------------------------------------------
 
+    def _hear(self, frame: bytes) -> None:
+        """A message that came by itself. A fault of ours ends the connection, nothing else."""
+        if self._last is not None:
+            return
+        try:
+            self.protocol.receive(frame, self._loop.time())
+            self._perform_all()
+        except Exception:
+            log.exception("a worker connection has a fault and ends")
+            self._abort()
+
     async def _read(self) -> None:
         port, protocol, loop = self.port, self.protocol, self._loop
         try:
@@ -192,8 +205,18 @@ class GatewayConnection:
             protocol.closed(ended.code, ended.reason)
             self._perform_all()
 
+    def _flush(self) -> None:
+        """Write at once; what cannot be written so, the writer waits for."""
+        self._flushing = False
+        if not self._frames:
+            return
+        if self.port.send_now(self._frames):
+            self._frames.clear()
+        else:
+            self._more.set()
+
     async def _write(self) -> None:
-        """Write in order; a peer that does not read for five seconds is gone."""
+        """Write in order what could not be written at once; a peer that does not read is gone."""
         try:
             while True:
                 while self._frames:
@@ -261,7 +284,10 @@ class GatewayConnection:
         match output:
             case out.Transmit():
                 self._frames.append(output.frame)
-                self._more.set()
+                if not self._flushing:
+                    # Once for everything written in one turn of the loop.
+                    self._flushing = True
+                    self._loop.call_soon(self._flush)
             case out.ReplyCame():
                 desk.reply_came(self, output.reply)
             case out.Taken():

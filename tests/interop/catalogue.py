@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepwell.encryption import Cipher, is_encrypted
 from tests.interop.harness import App
 
 LARGE = 1_800_000
+SECRET = "a passphrase of the tests"
 WORDS = "grüße 🚀 \u2028 \u0007 “x”"
 
 
@@ -39,6 +41,8 @@ class Scenario:
     check: Callable[[Outcome], None]
     data: dict[str, Any] = field(default_factory=dict)
     only: Callable[[App], bool] = lambda app: True
+    # Other runs note something too, perhaps a little later.
+    echoes: bool = False
     # Sent again and again until the run ends: (event name, data beside the token).
     follow: tuple[tuple[str, dict[str, Any]], ...] = ()
 
@@ -163,7 +167,7 @@ def function_retry(outcome: Outcome) -> None:
     assert outcome.attempts("handler") == [0, 1]
 
 
-@scenario("function-fails")
+@scenario("function-fails", echoes=True)
 def function_fails(outcome: Outcome) -> None:
     failed(outcome, "no hope")
     assert outcome.attempts("handler") == [0, 1]
@@ -217,7 +221,58 @@ def unicode(outcome: Outcome) -> None:
     completed(outcome, [WORDS, WORDS])
 
 
-@scenario("send-event")
+@scenario("send-event", echoes=True)
 def send_event(outcome: Outcome) -> None:
     completed(outcome, 2)
     assert sorted(n["n"] for n in outcome.notes if n["what"] == "heard") == [1, 2]
+
+
+# What the server says about runs (E-170 to E-177): told once each, with the run's own id.
+
+
+def told(outcome: Outcome) -> list[tuple[str, Any]]:
+    """The internal events about the run by name, each with its error or else its result."""
+    found = [note for note in outcome.notes if note["what"] == "told"]
+    assert {note["run"] for note in found} == {outcome.run_id}
+    return sorted(
+        (note["name"].partition(".")[2], note["error"] or note["result"]) for note in found
+    )
+
+
+@scenario("watched-ok", echoes=True)
+def watched_ok(outcome: Outcome) -> None:
+    completed(outcome, {"n": 7})
+    assert told(outcome) == [("finished", {"n": 7})]
+
+
+@scenario("watched-fails", echoes=True)
+def watched_fails(outcome: Outcome) -> None:
+    failed(outcome, "watched")
+    assert told(outcome) == [("failed", "watched"), ("finished", "watched")]
+
+
+@scenario("watched-cancelled", follow=(("enough", {}),), echoes=True)
+def watched_cancelled(outcome: Outcome) -> None:
+    assert outcome.status == "Cancelled"
+    assert told(outcome) == [("cancelled", None), ("finished", None)]
+
+
+@scenario("invoked-event")
+def invoked_event(outcome: Outcome) -> None:
+    completed(outcome, ["inngest/function.invoked", 7])
+
+
+# Encrypted here, read by the app's own package; its ciphertext is read here again. The package for
+# JavaScript exists for its fourth version alone.
+@scenario(
+    "encrypted",
+    data={"encrypted": Cipher(SECRET).encrypt({"pin": 1234})},
+    only=lambda app: not app.name.startswith("js3"),
+)
+def encrypted(outcome: Outcome) -> None:
+    assert is_encrypted(outcome.output)
+    assert "1234" not in str(outcome.output)
+    assert outcome.status == "Completed"
+    assert Cipher(SECRET).decrypt(outcome.output) == {"pin": 1234}
+    assert [note["pin"] for note in outcome.notes if note["what"] == "seen"] == [1234]
+    assert outcome.seen() == ["secret", "seen"]

@@ -21,12 +21,16 @@ import uvicorn
 
 sdk = importlib.import_module(os.environ["SDK"])
 door = importlib.import_module(f"{os.environ['SDK']}.fast_api")
+encryption = importlib.import_module(
+    {"inngest": "inngest_encryption", "stepwell": "stepwell.encryption"}[os.environ["SDK"]]
+)
 
 client = sdk.Inngest(app_id=os.environ["APP_ID"], is_production=False)
 notes: dict[str, list[dict[str, Any]]] = defaultdict(list)
 functions: list[Any] = []
 
 LARGE = 1_800_000
+SECRET = "a passphrase of the tests"
 WORDS = "grüße 🚀 \u2028 \u0007 “x”"
 
 
@@ -305,6 +309,76 @@ async def send_event(ctx: Any) -> Any:
         ],
     )
     return len(ids)
+
+
+# What the server says about runs, and encryption
+
+
+@function("watched-ok")
+async def watched_ok(ctx: Any) -> Any:
+    return {"n": 7}
+
+
+@function("watched-fails")
+async def watched_fails(ctx: Any) -> Any:
+    msg = "watched"
+    raise ValueError(msg)
+
+
+@function(
+    "watched-cancelled",
+    cancel=[
+        sdk.Cancel(
+            event=f"{os.environ['APP_ID']}/enough",
+            if_exp="event.data.token == async.data.token",
+        )
+    ],
+)
+async def watched_cancelled(ctx: Any) -> Any:
+    await ctx.step.sleep("long", 600_000)
+
+
+async def watch(ctx: Any) -> Any:
+    """Notes what it is told of the functions above."""
+    data = ctx.event.data
+    told = {"name": ctx.event.name, "run": data["run_id"], "result": data.get("result")}
+    error = (data.get("error") or {}).get("message")
+    notes[data["event"]["data"]["token"]].append(
+        {"what": "told", "attempt": ctx.attempt, "error": error, **told}
+    )
+
+
+functions.append(
+    client.create_function(
+        fn_id="watch",
+        retries=0,
+        trigger=[
+            sdk.TriggerEvent(
+                event=f"inngest/function.{end}",
+                expression=f"event.data.function_id.startsWith('{os.environ['APP_ID']}-watched-')",
+            )
+            for end in ("finished", "failed", "cancelled")
+        ],
+    )(watch)
+)
+
+
+@function("event-name")
+async def event_name(ctx: Any) -> Any:
+    return [ctx.event.name, ctx.event.data["n"]]
+
+
+@function("invoked-event")
+async def invoked_event(ctx: Any) -> Any:
+    return await ctx.step.invoke("call", function=event_name, data={"n": 7})
+
+
+@function("encrypted", middleware=[encryption.EncryptionMiddleware.factory(SECRET)])
+async def encrypted(ctx: Any) -> Any:
+    plain = await ctx.step.run("secret", doing(ctx, "secret", ctx.event.data["encrypted"]["pin"]))
+    await ctx.step.sleep("turn", 1000)  # a fresh call: the step's result comes back
+    note(ctx, "seen", pin=plain)
+    return {"pin": plain}
 
 
 app = fastapi.FastAPI()

@@ -16,6 +16,7 @@ const client = new sdk.Inngest({
 const notes = new Map();
 const functions = [];
 const LARGE = 1_800_000;
+const SECRET = "a passphrase of the tests";
 const WORDS = "grüße 🚀 \u2028 \u0007 “x”";
 
 const remember = (token, entry) => {
@@ -234,6 +235,54 @@ define("send-event", {}, async (ctx) => {
   ]);
   return ids.length;
 });
+
+// What the server says about runs, and encryption.
+define("watched-ok", {}, async () => ({ n: 7 }));
+
+define("watched-fails", {}, async () => {
+  throw new Error("watched");
+});
+
+const cancelOn = [{ event: `${APP_ID}/enough`, if: "event.data.token == async.data.token" }];
+define("watched-cancelled", { cancelOn }, async (ctx) => {
+  await ctx.step.sleep("long", "10m");
+});
+
+const mine = `event.data.function_id.startsWith('${APP_ID}-watched-')`;
+const triggers = ["finished", "failed", "cancelled"].map((end) => ({
+  event: `inngest/function.${end}`,
+  if: mine,
+}));
+const watch = async ({ event: { name, data }, attempt }) =>
+  remember(data.event.data.token, {
+    what: "told",
+    attempt,
+    name,
+    run: data.run_id,
+    result: data.result ?? null,
+    error: data.error?.message ?? null,
+  });
+functions.push(
+  modern
+    ? client.createFunction({ id: "watch", retries: 0, triggers }, watch)
+    : client.createFunction({ id: "watch", retries: 0 }, triggers, watch),
+);
+
+const named = define("event-name", {}, async ({ event }) => [event.name, event.data.n]);
+define("invoked-event", {}, async (ctx) =>
+  ctx.step.invoke("call", { function: named, data: { n: 7 } }),
+);
+
+if (modern) {
+  const { encryptionMiddleware } = await import("@inngest/middleware-encryption");
+  define("encrypted", { middleware: [encryptionMiddleware({ key: SECRET })] }, async (ctx) => {
+    const { pin } = ctx.event.data.encrypted;
+    const plain = await ctx.step.run("secret", doing(ctx, "secret", pin));
+    await ctx.step.sleep("turn", "1s"); // a fresh call: the step's result comes back
+    note(ctx, "seen", { pin: plain });
+    return { pin: plain };
+  });
+}
 
 const inngest = serve({ client, functions });
 if (TRANSPORT === "connect") {

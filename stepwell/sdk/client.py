@@ -43,9 +43,10 @@ from stepwell.wire import limit
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
-_NO_EVENT_KEY = """Failed to send events: there is no event key. Do one of these:
+_NO_EVENT_KEY = """Failed to send events: couldn't find an event key. Do one of these:
 - set the environment variable INNGEST_EVENT_KEY;
 - pass it to the client, as in Inngest(app_id=..., event_key=...);
+- give it later, as in client.set_event_key(...);
 - for a development server, which needs no key, set INNGEST_DEV=1."""
 
 
@@ -76,6 +77,7 @@ class Inngest(Declarer, Invoker):
         mode: Literal["cloud", "dev", "auto"] | None = None,
         schemas: EventSchemas | None = None,
         send_retries: int | None = None,
+        send_timeout: int | dt.timedelta | None = None,
         signing_key_fallback: str | None = None,
         checkpointing: bool | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class Inngest(Declarer, Invoker):
             mode: The same as text; "auto" goes by the hints hosting platforms give.
             schemas: What events look like: judged when they are sent and when they arrive.
             send_retries: How often a send is repeated after a failure, default 4.
+            send_timeout: Of one try to send: milliseconds or timedelta, default `request_timeout`.
             signing_key_fallback: The previous signing key, during a rotation.
             checkpointing: Save finished steps while a call goes on (the default), so that the next
                 one runs at once; with False every step is a call of its own.
@@ -128,7 +131,10 @@ class Inngest(Declarer, Invoker):
             mode=mode,
         )
         resolve(self._options, {})  # what was told here is judged here; the environment later
-        self._timeout_seconds = _seconds(request_timeout)
+        self._timeout_seconds = _seconds("request_timeout", request_timeout)
+        self._send_timeout_seconds = self._timeout_seconds
+        if send_timeout is not None:
+            self._send_timeout_seconds = _seconds("send_timeout", send_timeout)
         self._tries_max = _tries(send_retries)
         self._http = None if http_client is None else http_port(http_client)
         self._probing: HttpPort | None = None
@@ -257,7 +263,7 @@ class Inngest(Declarer, Invoker):
                 lambda: self.http,
                 f"{settings.event_origin.rstrip('/')}/e/{quote(key or EVENT_KEY_DEV, safe='')}",
                 common_headers(settings),
-                self._timeout_seconds,
+                self._send_timeout_seconds,
             )
         return self._event_port
 
@@ -354,13 +360,13 @@ class Inngest(Declarer, Invoker):
         )
 
 
-def _seconds(timeout: int | dt.timedelta | None) -> float:
+def _seconds(name: str, timeout: int | dt.timedelta | None) -> float:
     if timeout is None:
         return TIMEOUT_SECONDS_DEFAULT
     seconds = timeout.total_seconds() if isinstance(timeout, dt.timedelta) else timeout / 1000
     if seconds <= 0:
         raise ConfigurationError(
-            f"request_timeout = {timeout!r}: give a positive number of milliseconds or a timedelta"
+            f"{name} = {timeout!r}: give a positive number of milliseconds or a timedelta"
         )
     return seconds
 

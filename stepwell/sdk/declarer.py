@@ -57,6 +57,12 @@ class Declarer:
     app_id: str
     serializer: Serializer | None
     schemas: EventSchemas | None
+    _declared: tuple[Function[Any], ...] = ()
+
+    @property
+    def functions(self) -> tuple[Function[Any], ...]:
+        """What was declared with it so far, in order: what a worker of it serves by default."""
+        return self._declared
 
     # A trigger that says nothing of data is an event source as well: the order decides.
     @overload
@@ -232,13 +238,14 @@ class Declarer:
         *,
         fn_id: str | None = None,
         jitter: str | None = None,
+        tz: str | None = None,
         **options: Unpack[DeclaredOptions],
     ) -> FunctionDecorator:
         """Short form: run the handler by the clock, such as "TZ=Europe/Paris 0 9 * * 1-5".
 
         `fn_id` is the handler's name by default, with dashes; the options are create_function's.
         """
-        return self._decorator(fn_id, [TriggerCron(cron=schedule, jitter=jitter)], options)
+        return self._decorator(fn_id, [TriggerCron(cron=schedule, jitter=jitter, tz=tz)], options)
 
     def on_any_failure(
         self,
@@ -270,6 +277,7 @@ class Declarer:
             name = id_of(handler) if fn_id is None else fn_id
             made = declare(self.app_id, name, triggers, handler, options, self.serializer)
             made.use(enrolled(made.middleware, self, made))
+            self._declared = (*self._declared, made)
             return made
 
         return decorate

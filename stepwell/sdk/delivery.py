@@ -5,6 +5,7 @@ The only place that knows how often a send is repeated and what an event API's a
 Sources: http.md 3.1 to 3.5; features E-68 to E-78.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,12 +15,14 @@ from stepwell.sdk.errors import SendEventsError
 from stepwell.sdk.net import HttpPort, HttpReply, NetworkError
 from stepwell.sdk.tracing import leaving_trace
 from stepwell.wire import header, limit
+from stepwell.wire.duration import parse_retry_after
 
+RETRY_AFTER_SECONDS_MAX = 60.0
 _SHOWN_CHARS = 500
 # What the statuses of the cloud's event API mean when it sends no text of its own (E-76).
 _MEANINGS = {
     400: "Cannot process event payload",
-    401: "Event key not found",
+    401: "Event key Not Found",
     403: "Forbidden",
     404: "Event key not found",
     409: "Event transformation failed",
@@ -33,7 +36,7 @@ class EventBatch(msgspec.Struct, frozen=True):
     """One request's worth of events: the JSON array, and the seed from which their ids are derived.
 
     `seed` is the value of `X-Inngest-Event-Id-Seed`: the same for every try, so that a repeated
-    request creates nothing twice. `env` is the branch environment, or None. `fresh` says that the
+    request creates nothing twice; empty if there is none, and then the batch is sent once. `env` is the branch environment, or None. `fresh` says that the
     seed was drawn for this call, so that no earlier call can have sent the same.
     """
 
@@ -82,7 +85,9 @@ class HttpEventPort:
         self._timeout_seconds = timeout_seconds
 
     def _headers_for(self, batch: EventBatch) -> dict[str, str]:
-        headers = {**self._headers, header.EVENT_ID_SEED: batch.seed, **leaving_trace()}
+        headers = {**self._headers, **leaving_trace()}
+        if batch.seed:
+            headers[header.EVENT_ID_SEED] = batch.seed
         if batch.env is not None:
             headers[header.ENV] = batch.env
         return headers
@@ -135,15 +140,15 @@ def read_answer(reply: HttpReply) -> Delivery:
     status = reply.status if reply.status != 200 else answer.status or 200
     error = answer.error or None
     if error is None and (status != 200 or answer.ids is None):
-        error = _MEANINGS.get(status) or (
-            "the answer holds no ids" if status == 200 else f"HTTP status {status}"
-        )
+        told = text if text.strip() not in ("", "{}") else f"HTTP status {status}"
+        error = _MEANINGS.get(status) or ("the answer holds no ids" if status == 200 else told)
     return Delivery(status, tuple(answer.ids or ()), error, text, _retry_after(reply))
 
 
 def _retry_after(reply: HttpReply) -> float | None:
-    text = reply.headers.get(header.RETRY_AFTER, "")
-    return float(text) if text.isdecimal() and len(text) < 7 else None
+    now_ms = time.time_ns() // 1_000_000
+    due_ms = parse_retry_after(reply.headers.get(header.RETRY_AFTER), now_ms)
+    return None if due_ms is None else (due_ms - now_ms) / 1000
 
 
 Outcome = Delivery | NetworkError
@@ -155,7 +160,8 @@ def wait_before_retry(
     """Seconds to wait before the next try, or None if this outcome stands.
 
     Repeated are network errors, 429 and 5xx (http.md 3.5). `attempt` counts from 0, `chance` is a
-    random number in [0, 1): 100 ms doubled each time, plus up to 100 ms, or what the server asks.
+    random number in [0, 1): 100 ms doubled each time, plus up to 100 ms, or what the server asks. If
+    it asks for more than callers of `send` can be made to wait, the outcome stands.
     """
     if attempt + 1 >= attempts_max:
         return None
@@ -166,7 +172,8 @@ def wait_before_retry(
         return 0.0 if outcome.trouble == "lost" and attempt == 0 else wait
     if outcome.error is None or not (outcome.status == 429 or outcome.status >= 500):
         return None
-    return max(wait, outcome.retry_after_seconds or 0.0)
+    asked = outcome.retry_after_seconds or 0.0
+    return None if asked > RETRY_AFTER_SECONDS_MAX else max(wait, asked)
 
 
 def accepted_ids(outcome: Outcome, where: str) -> list[str]:

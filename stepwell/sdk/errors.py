@@ -239,7 +239,7 @@ class URLInvalidError(CodedError, ConfigurationError):
         code: ErrorCode = ErrorCode.URL_INVALID,
         message: str = "invalid URL",
         *,
-        is_retriable: bool = True,
+        is_retriable: bool = False,
     ) -> None:
         super().__init__(code, message, is_retriable=is_retriable)
 

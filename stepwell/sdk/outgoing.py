@@ -142,6 +142,16 @@ def _judged_one(event: Event, schemas: EventSchemas | None, found: list[tuple[st
     return event.model_copy(update={k: v for k, v in update.items() if v is not None})
 
 
+def inheriting(event: Event, sessions: Mapping[str, str]) -> Event:
+    """The event as it leaves a run of these sessions: what it names itself wins (E-84)."""
+    if not sessions:
+        return event
+    meta = dict(event.meta) if isinstance(event.meta, Mapping) else {}
+    given = meta.get("propagated_sessions")
+    own: Mapping[str, object] = cast(Any, given) if isinstance(given, Mapping) else {}
+    return event.model_copy(update={"meta": {**meta, "propagated_sessions": {**sessions, **own}}})
+
+
 def encode(events: Sequence[Event], now_ms: int) -> Body:
     """The body of the request. Raises EventValidationError that names all problems of all events.
 

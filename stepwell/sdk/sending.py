@@ -1,6 +1,6 @@
 """One call of `send`: seed, hooks, judgement, tries, result; in both colours.
 
-The only place that draws seeds. Sources: features E-62 to E-69, E-74 to E-78; http.md 3.3 to 3.5.
+The only place that draws seeds. Sources: features E-62 to E-69, E-74 to E-78, E-84; http.md 3.3 to 3.5.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import random
 import secrets
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,9 +24,10 @@ from stepwell.sdk.delivery import (
 )
 from stepwell.sdk.errors import ConfigurationError, InngestWarning, SendEventsError
 from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.execution.suspension import current_sessions
 from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net import NetworkError
-from stepwell.sdk.outgoing import Body, Sendable, collect, encode
+from stepwell.sdk.outgoing import Body, Sendable, collect, encode, inheriting
 from stepwell.sdk.schema import Event
 from stepwell.wire import limit
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed
@@ -36,7 +37,19 @@ LARGE_EVENT_BYTES = 256 * 1024
 
 
 class SendResult(list[str]):
-    """The ids of the events that were sent, in their order: a list, and `.ids` for good measure."""
+    """The ids of the events that were sent, in their order: a list, and `.ids` for good measure.
+
+    What hooks added to the result are attributes of it (E-78).
+    """
+
+    def __init__(self, ids: Iterable[str] = (), added: Mapping[str, object] | None = None) -> None:
+        super().__init__(ids)
+        self._added = added or {}
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._added:
+            return self._added[name]
+        raise AttributeError(f"the result of send() has no {name!r}: no hook added it")
 
     @property
     def ids(self) -> list[str]:
@@ -165,7 +178,7 @@ def _sent_sync(events: Sequence[Event], sending: Sending, now_ms: int) -> list[s
 def _concluded(seen: SendEventsResult, error: SendEventsError | None) -> SendResult:
     """What the caller gets once every hook has seen, and perhaps changed, the result (S3)."""
     if seen.error is None:
-        return SendResult(seen.ids)
+        return SendResult(seen.ids, seen.model_extra)
     if error is None or str(error) != seen.error:
         raise SendEventsError(seen.error, seen.ids) from error
     error.ids = list(seen.ids)
@@ -175,8 +188,8 @@ def _concluded(seen: SendEventsResult, error: SendEventsError | None) -> SendRes
 def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[EventBatch]:
     """The requests of one call. All events are judged before the first of them leaves."""
     if not events:
-        sending.logger.warning("send() was called without events: nothing was sent")
-        warnings.warn("send() was called without events", InngestWarning, stacklevel=4)
+        sending.logger.warning("send() called with no events: nothing was sent")
+        warnings.warn("send() called with no events", InngestWarning, stacklevel=4)
         return []
     most = limit.EVENTS_PER_REQUEST_MAX
     if len(events) > most and not sending.split:
@@ -186,14 +199,24 @@ def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[Eve
         )
     parts = [events[start : start + most] for start in range(0, len(events), most)]
     batches: list[EventBatch] = []
+    sessions = current_sessions()
     for index, part in enumerate(parts):
-        body = encode(part, now_ms)
+        body = encode([inheriting(event, sessions) for event in part], now_ms)
         _warn_if_large(part, body, sending)
         # A seed names each id by its place in the request: a second request needs another.
         given = sending.seed if index == 0 else None
-        seed = given or new_seed(now_ms)
+        seed = given or _drawn_seed(now_ms, sending)
         batches.append(EventBatch(body.body, body.count, seed, sending.env, fresh=given is None))
     return batches
+
+
+def _drawn_seed(now_ms: int, sending: Sending) -> str:
+    """A new seed; empty where the machine has no source of chance (E-69)."""
+    try:
+        return new_seed(now_ms)
+    except (NotImplementedError, OSError) as error:
+        sending.logger.debug("Event-sending retries disabled: no seed could be drawn: %s", error)
+        return ""
 
 
 def _warn_if_large(events: Sequence[Event], body: Body, sending: Sending) -> None:
@@ -214,7 +237,7 @@ async def _deliver(sending: Sending, batch: EventBatch) -> Outcome:
             outcome = await port.deliver(batch)
         except NetworkError as error:
             outcome = error
-        wait = _wait(outcome, attempt, sending)
+        wait = _wait(outcome, attempt, batch, sending)
         if wait is None:
             return outcome
         await asyncio.sleep(wait)
@@ -229,16 +252,18 @@ def _deliver_sync(sending: Sending, batch: EventBatch) -> Outcome:
             outcome = port.deliver_sync(batch)
         except NetworkError as error:
             outcome = error
-        wait = _wait(outcome, attempt, sending)
+        wait = _wait(outcome, attempt, batch, sending)
         if wait is None:
             return outcome
         time.sleep(wait)
         attempt += 1
 
 
-def _wait(outcome: Outcome, attempt: int, sending: Sending) -> float | None:
+def _wait(outcome: Outcome, attempt: int, batch: EventBatch, sending: Sending) -> float | None:
     if isinstance(outcome, Delivery) and outcome.error is None:
         return None
+    if not batch.seed:
+        return None  # a repetition would be taken for further events
     wait = wait_before_retry(outcome, attempt, sending.tries_max, random.random())
     if wait is not None:
         reason = outcome.error if isinstance(outcome, Delivery) else outcome

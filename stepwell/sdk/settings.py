@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.errors import ConfigurationError, URLInvalidError
 
 Mode = Literal["cloud", "dev"]
 Introspected = Literal["signed", "open"]
@@ -205,13 +205,14 @@ def parse_flag(name: str, text: str) -> bool:
 def parse_origin(name: str, text: str, mode: Mode) -> str:
     """Read a server's URL. Without a scheme, http is added in dev mode and https in cloud mode.
 
-    A path is kept as a prefix for every request; query and fragment are refused.
+    A path is kept as a prefix for every request; query and fragment are refused, as is all that is
+    no URL: with URLInvalidError.
     """
     value = text.strip()
     if "://" not in value:
         if not _HOST.match(value):
-            raise ConfigurationError(
-                f"{name} is {text!r}, which is not a URL. Give scheme and host, for example "
+            raise URLInvalidError(
+                message=f"{name} is {text!r}, which is not a URL. Give scheme and host, for example "
                 "http://127.0.0.1:8288."
             )
         value = f"{'http' if mode == 'dev' else 'https'}://{value}"
@@ -219,13 +220,15 @@ def parse_origin(name: str, text: str, mode: Mode) -> str:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{name} is {text!r}, which is not a URL: {error}.") from error
+        raise URLInvalidError(
+            message=f"{name} is {text!r}, which is not a URL: {error}."
+        ) from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(
-            f"{name} is {text!r}; only http and https URLs with a host can be used."
+        raise URLInvalidError(
+            message=f"{name} is {text!r}; only http and https URLs with a host can be used."
         )
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} is {text!r}; remove everything from '?' or '#' on.")
+        raise URLInvalidError(message=f"{name} is {text!r}; remove everything from '?' or '#' on.")
     return value
 
 
@@ -253,18 +256,22 @@ class _Choices:
             return told
         found = self.variable(*variables)
         if found is None:
-            self.note(name, None, "not set")
+            others = "" if len(variables) < 3 else f" or {len(variables) - 1} others"
+            self.note(name, None, f"no argument {name}, no {variables[0]}{others}")
             return None
         self.note(name, found[1], found[0])
         return found[1]
 
-    def flag(self, name: str, told: bool | None, variable: str, default: bool) -> bool:
+    def flag(
+        self, name: str, told: bool | None, variable: str, default: bool, why: str = ""
+    ) -> bool:
         if told is not None:
             self.note(name, told, f"argument {name}")
             return told
         found = self.variable(variable)
         value = default if found is None else parse_flag(*found)
-        self.note(name, value, "default" if found is None else f"{found[0]}={found[1]}")
+        untold = why or f"default; no {variable}"
+        self.note(name, value, untold if found is None else f"{found[0]}={found[1]}")
         return value
 
 
@@ -300,8 +307,8 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
         "signing_key_fallback", options.signing_key_fallback, "INNGEST_SIGNING_KEY_FALLBACK"
     )
     env = choices.text("env", options.env, *_ENV_VARIABLES)
-    platform = _platform(environ)
-    choices.note("platform", platform, "environment variables of the platform")
+    platform, told_by = _platform(environ)
+    choices.note("platform", platform, told_by or "no variable of a known platform is set")
     return Settings(
         mode=mode,
         mode_is_explicit=explicit,
@@ -333,11 +340,14 @@ def resolve_serve(options: ServeOptions, environ: Mapping[str, str], mode: Mode)
         "allow_in_band_sync", options.allow_in_band_sync, "INNGEST_ALLOW_IN_BAND_SYNC", True
     )
     # On a known platform the proxy is the platform's own and overwrites what strangers send (E.1).
+    platform, _ = _platform(environ)
+    managed = platform not in {None, "kubernetes"}
     trust = choices.flag(
         "trust_proxy",
         options.trust_proxy,
         "STEPWELL_TRUST_PROXY",
-        _platform(environ) not in {None, "kubernetes"},
+        managed,
+        f"the proxy is that of {platform}" if managed else "",
     )
     return ServeSettings(
         serve_origin=None if origin is None else parse_origin("serve_origin", origin, mode),
@@ -359,11 +369,18 @@ def _with_slash(path: str | None) -> str | None:
 
 
 def _decide_introspection(told: Introspected | None, choices: _Choices) -> Introspected:
-    value = choices.text("introspection", told, "STEPWELL_INTROSPECTION") or "signed"
+    found = choices.variable("STEPWELL_INTROSPECTION")
+    if told is not None:
+        value, reason = str(told), "argument introspection"
+    elif found is not None:
+        value, reason = found[1], f"{found[0]}={found[1]}"
+    else:
+        value, reason = "signed", "default; no STEPWELL_INTROSPECTION"
     if value not in {"signed", "open"}:
         raise ConfigurationError(
-            f"introspection is {value!r}; set STEPWELL_INTROSPECTION to 'signed' or 'open'."
+            f"introspection is {value!r} ({reason}). Set it to 'signed' or 'open', or unset it."
         )
+    choices.note("introspection", value, reason)
     return "open" if value == "open" else "signed"
 
 
@@ -373,7 +390,7 @@ def _decide_streaming(told: Streaming | None, choices: _Choices) -> Streaming:
         return told
     found = choices.variable("INNGEST_STREAMING")
     if found is None:
-        choices.note("streaming", Streaming.DISABLE.value, "default")
+        choices.note("streaming", Streaming.DISABLE.value, "default; no INNGEST_STREAMING")
         return Streaming.DISABLE
     word = found[1].lower()
     if word in {"force", "allow", *_TRUE}:
@@ -391,7 +408,7 @@ def _decide_streaming(told: Streaming | None, choices: _Choices) -> Streaming:
 def _decide_threads(choices: _Choices) -> int | None:
     found = choices.variable("INNGEST_THREAD_POOL_MAX_WORKERS")
     if found is None:
-        choices.note("threads_max", None, "default")
+        choices.note("threads_max", None, "Python's own number; no INNGEST_THREAD_POOL_MAX_WORKERS")
         return None
     if not found[1].isdecimal():
         raise ConfigurationError(
@@ -500,9 +517,10 @@ def _decide_origin(
     return origin, False
 
 
-def _platform(environ: Mapping[str, str]) -> str | None:
+def _platform(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The platform, and the variable that tells it as NAME=value (E-193)."""
     for name, wanted, platform in _PLATFORMS:
         value = environ.get(name)
         if value and (wanted is None or value.lower() == wanted):
-            return platform
-    return None
+            return platform, f"{name}={value}"
+    return None, None

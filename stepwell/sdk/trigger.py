@@ -89,11 +89,27 @@ class TriggerEvent(Declaration, Generic[E_co, D_co]):
 class TriggerCron(Declaration):
     """Run by the clock: five cron fields, optionally after `TZ=Europe/Paris `.
 
-    `jitter` spreads the starts over a duration of at most five minutes, such as "30s".
+    `tz` is another way to name the time zone. `jitter` spreads the starts over a duration of at
+    most five minutes, such as "30s".
     """
 
     cron: str
     jitter: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, *, cron: str, jitter: str | None = ..., tz: str | None = ...
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, **fields: Any) -> None:
+            """Declare a trigger. Raises FunctionConfigInvalidError naming field, value and fix."""
+            zone, cron = fields.pop("tz", None), fields.get("cron")
+            if zone is not None and isinstance(cron, str):
+                fields["cron"] = _in_zone(zone, cron)
+            super().__init__(**fields)
 
     @pydantic.field_validator("cron")
     @classmethod
@@ -123,6 +139,19 @@ class TriggerCron(Declaration):
         if not limit.CRON_JITTER_MS_MIN <= jitter_ms <= limit.CRON_JITTER_MS_MAX:
             raise ValueError("write a duration between 1s and 5m")
         return value
+
+
+def _in_zone(tz: object, cron: str) -> str:
+    """A schedule with its time zone in front."""
+    if not isinstance(tz, str) or len(tz.split()) != 1:
+        raise FunctionConfigInvalidError(
+            f'TriggerCron.tz = {tz!r}: name a time zone, such as "Europe/Paris"'
+        )
+    if "=" in cron:
+        raise FunctionConfigInvalidError(
+            f"TriggerCron.tz = {tz!r}: the schedule {cron!r} names a time zone already"
+        )
+    return f"TZ={tz.strip()} {cron.strip()}"
 
 
 class TriggerInvoke(Declaration, Generic[D]):

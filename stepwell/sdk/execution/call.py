@@ -7,7 +7,7 @@ Source: http.md 6.5 to 6.8, 8.1.
 import datetime as dt
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
@@ -98,6 +98,7 @@ class Call:
         self.answer: CallResponse | None = None
         self.step: object = None
         self.watcher: Any = None
+        self.sessions: Mapping[str, str] = {}
         self.fresh = not self.memos.any_unseen
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks

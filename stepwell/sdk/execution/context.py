@@ -3,8 +3,8 @@
 Source: features C.4, E-96, E-99, E-159.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar, Generic, TypeAlias
 
 from typing_extensions import TypeVar
@@ -48,6 +48,8 @@ class Context(Generic[E]):
     """How often the call is tried at most; None if the server did not say."""
     error: StepError | None = None
     """What failed, in a failure handler."""
+    sessions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The sessions of the run's events; events sent by this run inherit them."""
 
 
 @dataclass
@@ -78,6 +80,8 @@ class ContextSync(Generic[E]):
     """How often the call is tried at most; None if the server did not say."""
     error: StepError | None = None
     """What failed, in a failure handler."""
+    sessions: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The sessions of the run's events; events sent by this run inherit them."""
 
 
 HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]

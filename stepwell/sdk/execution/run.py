@@ -10,9 +10,9 @@ Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from stepwell.sdk import background
 from stepwell.sdk.errors import ConfigurationError, Error
@@ -111,6 +111,7 @@ class Calling:
         ctx = self.request.ctx
         raws = self.request.events or (self.request.event,)
         events = [event_from_json(raw) for raw in raws]
+        call.sessions = _sessions(events)
         return {
             "attempt": ctx.attempt,
             "event": events[0],
@@ -119,6 +120,7 @@ class Calling:
             "request_id": ctx.request_id or None,
             "run_id": ctx.run_id,
             "max_attempts": ctx.max_attempts,
+            "sessions": call.sessions,
             "error": self._failure(events[0]),
             "logger": call_logger(
                 self.client.logger,
@@ -163,6 +165,18 @@ class Calling:
         """The answer if the call could not even begin."""
         call = Call(self.request, **self.options(None))
         return call.broke(error)
+
+
+def _sessions(events: Sequence[Event]) -> dict[str, str]:
+    """The sessions of a run: those of its events, the first to name one wins."""
+    found: dict[str, str] = {}
+    for event in events:
+        named = (event.meta or {}).get("sessions")
+        if isinstance(named, dict):
+            for key, value in cast("dict[str, object]", named).items():
+                if isinstance(value, str):
+                    found.setdefault(key, value)
+    return found
 
 
 async def run_call(

@@ -5,6 +5,7 @@ The only place for these context variables. Law: `Suspended` passes by user code
 Source: features D-16, E-161.
 """
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -23,11 +24,13 @@ class Suspended(BaseException):
 class Home(Protocol):
     """The call a piece of code belongs to, as those see it who only meet it in passing.
 
-    `watcher` is told of every task the handler starts; None if it is no coroutine.
+    `watcher` is told of every task the handler starts; None if it is no coroutine. `sessions` are
+    those of the run's events.
     """
 
     step: object
     watcher: Any
+    sessions: Mapping[str, str]
 
 
 HOME: ContextVar[Home | None] = ContextVar("stepwell_call", default=None)
@@ -35,6 +38,12 @@ HOME: ContextVar[Home | None] = ContextVar("stepwell_call", default=None)
 
 INSIDE_STEP: ContextVar[StepName | None] = ContextVar("stepwell_inside_step", default=None)
 """The step whose handler runs here: no step may be called."""
+
+
+def current_sessions() -> Mapping[str, str]:
+    """The sessions of the run whose code runs here, inside of a step or not."""
+    home = HOME.get()
+    return {} if home is None else home.sessions
 
 
 def current_step() -> object | None:

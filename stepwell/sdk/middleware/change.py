@@ -80,14 +80,15 @@ def into_events(found: object, events: list[Event]) -> None:
 
 
 def into_sent(found: object, result: SendEventsResult) -> None:
-    """`{"result": {"ids": [...], "error": ...}}`: over what came of sending."""
+    """`{"result": {"ids": [...], "error": ...}}`: over what came of sending. Other keys are added."""
     given = as_mapping(found)
     only(given, "result")
     merged = given.get("result")
     if merged is result:
         return
     changes = as_mapping(merged)
-    only(changes, "ids", "error")
+    for key in changes.keys() - {"ids", "error"}:
+        setattr(result, key, changes[key])
     if "ids" in changes:
         result.ids = list(cast(Iterable[str], changes["ids"]))
     if "error" in changes:

@@ -9,7 +9,12 @@ from stepwell.sdk.codec import UNSPECIFIED
 
 
 class SendEventsResult(pydantic.BaseModel):
-    """What came of sending events. An `error` is raised after every hook has seen it."""
+    """What came of sending events. An `error` is raised after every hook has seen it.
+
+    Whatever else a hook sets becomes an attribute of what `send` returns (E-78).
+    """
+
+    model_config = pydantic.ConfigDict(extra="allow")
 
     error: str | None = None
     ids: list[str] = pydantic.Field(default_factory=list[str])

@@ -1,6 +1,7 @@
 """Runs the workloads on the chosen peers and prints ratios.
 
     scripts/bench adapters [--only fast_api,flask] [--rounds 15]
+    scripts/bench events [--events 20000] [--rounds 3]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
 Peers take turns within each round, so that a slow minute of the machine is shared by all.
@@ -18,7 +19,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters
+from bench import adapters, events
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -30,10 +31,11 @@ Samples = dict[tuple[str, str, str], list[float]]
 
 
 def main() -> None:
-    """Measure, then print a table per workload; or what the adapters add to their frameworks."""
-    if sys.argv[1:2] == ["adapters"]:
-        adapters.main(sys.argv[2:])
-        return
+    """Measure, then print a table per workload; or what adapters add, or what sending costs."""
+    for name, part in (("adapters", adapters), ("events", events)):
+        if sys.argv[1:2] == [name]:
+            part.main(sys.argv[2:])
+            return
     wanted = _arguments()
     samples: Samples = defaultdict(list)
     durability: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The HTTP port of the SDK: what is asked of a client, and the one everybody shares.
 
-The shared client is in `pooled_http`, the one worker connections begin with in `plain_http`; no
-other module of the SDK opens an HTTP connection.
+The shared client is in `pooled_http`, that of blocking code in `blocking_http`, the one worker
+connections begin with in `plain_http`; no other module of the SDK opens an HTTP connection.
 
 Law: a request that got no HTTP answer raises NetworkError; every answer, whatever its status, is
 an HttpReply.
@@ -67,11 +67,28 @@ class HttpPort(Protocol):
         ...
 
 
+class SyncPort(Protocol):
+    """The half of an HttpPort that blocking code needs."""
+
+    def request_sync(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Send one request and wait for the answer. Raises NetworkError if none came."""
+        ...
+
+
 class _Shared:
-    """The process's client, which is loaded with its library when it is first asked for."""
+    """The process's clients, each loaded with its library when it is first asked for."""
 
     def __init__(self) -> None:
         self._port: HttpPort | None = None
+        self._blocking: SyncPort | None = None
 
     def _loaded(self) -> HttpPort:
         port = self._port
@@ -102,8 +119,12 @@ class _Shared:
         body: bytes | None,
         timeout_seconds: float,
     ) -> HttpReply:
-        """See `AiohttpPort.request_sync`."""
-        return self._loaded().request_sync(
+        """See `BlockingPort.request_sync`."""
+        port = self._blocking
+        if port is None:
+            made = import_module("stepwell.sdk.blocking_http").BlockingPort(self._loaded)
+            port = self._blocking = made
+        return port.request_sync(
             method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
         )
 

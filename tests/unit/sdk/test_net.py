@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from stepwell.sdk.blocking_http import BlockingPort
 from stepwell.sdk.net import HttpPort, HttpReply, NetworkError, http_port, shared_port
 from stepwell.sdk.plain_http import PlainHttp
 from stepwell.sdk.pooled_http import AiohttpPort
@@ -245,3 +247,66 @@ async def test_it_may_raise_a_network_error_itself() -> None:
     with pytest.raises(NetworkError) as caught:
         await post(http_port(broken), "http://h/x")
     assert caught.value is own
+
+
+class Blocking:
+    """The client of blocking code, with the interface of the others."""
+
+    def __init__(self) -> None:
+        self._port = BlockingPort(AiohttpPort)
+
+    async def request(self, method: str, url: str, **given: Any) -> HttpReply:
+        return await asyncio.to_thread(self._port.request_sync, method, url, **given)
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout", "trouble"),
+    [("/slow", 0.05, "timeout"), ("/drop", 5, "lost")],
+)
+async def test_troubles_of_blocking_code_have_names(
+    server: tuple[str, list[Any]], path: str, timeout: float, trouble: str
+) -> None:
+    with pytest.raises(NetworkError, match=path) as caught:
+        await post(Blocking(), server[0] + path, timeout=timeout)  # type: ignore[arg-type]
+    assert caught.value.trouble == trouble
+
+
+async def test_blocking_code_sends_what_it_is_given(server: tuple[str, list[Any]]) -> None:
+    url, seen = server
+    port: Any = Blocking()
+    reply = await post(port, f"{url}/e/k%2F?a=%20b", b"hello")
+    assert (reply.status, reply.body, reply.headers["x-odd-case"]) == (200, b"hello", "Yes")
+    method, path, headers, body, _ = seen[0]
+    assert (method, path, body) == ("POST", "/e/k%2F?a=%20b", b"hello")
+    assert headers["x-a"] == "1"
+    assert "user-agent" not in headers
+    assert (await post(port, f"{url}/missing")).status == 404
+    for bad in ("http://", "nonsense", "http://h:x/"):
+        with pytest.raises(NetworkError):
+            await post(port, bad)
+
+
+def test_a_connection_the_server_closed_meanwhile_is_not_used_again() -> None:
+    """The server answers once per connection and hangs up without saying so."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    port = BlockingPort(AiohttpPort)
+    for _ in range(2):
+        reply = port.request_sync("POST", url, headers={}, body=b"x", timeout_seconds=5)
+        assert reply.body == b"ok"
+        deadline = time.monotonic() + 5
+        while not port._threads.kept[("http", url[7:-1])].is_stale():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    thread.join()
+    listening.close()

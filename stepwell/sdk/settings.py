@@ -212,8 +212,8 @@ def parse_origin(name: str, text: str, mode: Mode) -> str:
     if "://" not in value:
         if not _HOST.match(value):
             raise URLInvalidError(
-                message=f"{name} is {text!r}, which is not a URL. Give scheme and host, for example "
-                "http://127.0.0.1:8288."
+                message=f"{name} is {text!r}, which is not a URL. Give scheme and host, for "
+                "example http://127.0.0.1:8288."
             )
         value = f"{'http' if mode == 'dev' else 'https'}://{value}"
     try:
@@ -250,14 +250,14 @@ class _Choices:
                 return name, value
         return None
 
-    def text(self, name: str, told: str | None, *variables: str) -> str | None:
+    def text(self, name: str, told: str | None, variable: str, *more: str) -> str | None:
         if told:
             self.note(name, told, f"argument {name}")
             return told
-        found = self.variable(*variables)
+        found = self.variable(variable, *more)
         if found is None:
-            others = "" if len(variables) < 3 else f" or {len(variables) - 1} others"
-            self.note(name, None, f"no argument {name}, no {variables[0]}{others}")
+            others = f" or {len(more)} others" if len(more) > 1 else ""
+            self.note(name, None, f"no argument {name}, no {variable}{others}")
             return None
         self.note(name, found[1], found[0])
         return found[1]

@@ -15,7 +15,7 @@ from stepwell.sdk.settings import fingerprint
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith(("INNGEST", "STEPWELL")):
+        if name.startswith(("INNGEST", "STEPWELL", "KUBERNETES")):
             monkeypatch.delenv(name)
 
 
@@ -33,8 +33,21 @@ def test_defaults_and_their_reasons() -> None:
     found = decided()
     assert found["mode"] == ("cloud", "default; set INNGEST_DEV=1 for development")
     assert found["api_origin"] == ("https://api.inngest.com/", "default of cloud mode")
-    assert found["event_key"] == (None, "not set")
-    assert found["streaming"] == ("disable", "default")
+    assert found["event_key"] == (None, "no argument event_key, no INNGEST_EVENT_KEY")
+    assert found["streaming"] == ("disable", "default; no INNGEST_STREAMING")
+
+
+def test_every_value_has_a_reason_that_can_be_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = decided()
+    assert all(
+        "no " in reason or "default of" in reason or "set " in reason
+        for _, reason in found.values()
+    )
+    assert found["env"][1] == "no argument env, no INNGEST_ENV or 6 others"
+    monkeypatch.setenv("FLY_APP_NAME", "shop")
+    found = decided()
+    assert found["platform"] == ("fly", "FLY_APP_NAME=shop")
+    assert found["trust_proxy"] == (True, "the proxy is that of fly")
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch) -> None:

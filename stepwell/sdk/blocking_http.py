@@ -6,6 +6,7 @@ out of the ordinary (proxies, redirects, URLs of other schemes) is left to the s
 
 import http.client
 import os
+import re
 import select
 import socket
 import ssl
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
@@ -21,6 +23,7 @@ from stepwell.sdk.net import HttpPort, HttpReply, NetworkError, in_words, troubl
 IDLE_SECONDS_MAX = 15.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
+_PLAIN_URL = re.compile(r"[!-~]+")
 
 
 class _Kept:
@@ -112,10 +115,12 @@ class BlockingPort:
         connection = kept.connection
         try:
             connection.timeout = _left(deadline)
-            if connection.sock is not None:
-                connection.sock.settimeout(connection.timeout)
-            connection.request(method, _target(parts), body, dict(headers))
-            reply, is_kept = _answer(connection, deadline)
+            if connection.sock is None:
+                connection.connect()
+            sock: socket.socket = cast(Any, connection.sock)
+            sock.settimeout(_left(deadline))
+            sock.sendall(_written(parts, method, headers, body))
+            reply, is_kept = _answer(sock, method, deadline)
         except BaseException:
             connection.close()
             raise
@@ -144,7 +149,7 @@ def _ordinary(url: str) -> SplitResult | None:
     """The parts of an ordinary URL; None for any other."""
     try:
         parts = urlsplit(url)
-        plain = parts.username is None and parts.port != 0 and url.isascii()
+        plain = parts.username is None and parts.port != 0 and _PLAIN_URL.fullmatch(url)
     except ValueError:
         return None
     return parts if plain and parts.scheme in ("http", "https") and parts.hostname else None
@@ -157,8 +162,21 @@ def _opened(parts: SplitResult) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(host, parts.port)
 
 
-def _target(parts: SplitResult) -> str:
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+def _written(
+    parts: SplitResult, method: str, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
+    """The request in one piece: one call of the system. Raises ValueError for a broken header."""
+    query = f"?{parts.query}" if parts.query else ""
+    lines = [
+        f"{method} {parts.path or '/'}{query} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        f"Content-Length: {len(body or b'')}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1:
+        raise ValueError("a header holds a line break")
+    return b"".join((text.encode("latin-1"), b"\r\n\r\n", body or b""))
 
 
 def _left(deadline: float) -> float:
@@ -169,17 +187,17 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _answer(connection: http.client.HTTPConnection, deadline: float) -> tuple[HttpReply, bool]:
+def _answer(sock: socket.socket, method: str, deadline: float) -> tuple[HttpReply, bool]:
     """The answer, and whether the connection can be used again."""
-    sock = connection.sock
     sock.settimeout(_left(deadline))
-    answer = connection.getresponse()
-    read: list[bytes] = []
-    while not answer.isclosed():
-        sock.settimeout(_left(deadline))
-        chunk = answer.read(_CHUNK_BYTES)
-        if not chunk:
-            break
-        read.append(chunk)
+    answer = http.client.HTTPResponse(sock, method=method)
+    try:
+        answer.begin()
+        read: list[bytes] = []
+        while not answer.isclosed():
+            sock.settimeout(_left(deadline))
+            read.append(answer.read(_CHUNK_BYTES))
+    finally:
+        answer.close()
     headers = {name.lower(): value for name, value in answer.getheaders()}
     return HttpReply(answer.status, headers, b"".join(read)), not answer.will_close

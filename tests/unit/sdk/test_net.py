@@ -281,6 +281,9 @@ async def test_blocking_code_sends_what_it_is_given(server: tuple[str, list[Any]
     assert headers["x-a"] == "1"
     assert "user-agent" not in headers
     assert (await post(port, f"{url}/missing")).status == 404
+    for wrong in ({"x-a": "1\r\nx-b: 2"}, {"x-a": "\n"}, {"x-a": "é–"}):
+        with pytest.raises(NetworkError):
+            await port.request("POST", url, headers=wrong, body=None, timeout_seconds=5)
     for bad in ("http://", "nonsense", "http://h:x/"):
         with pytest.raises(NetworkError):
             await post(port, bad)

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,19 +78,22 @@ async def _started(config: ServerConfig, sock: socket.socket) -> Server:
 def running(server: Server, tmp_path_factory: Any) -> Iterator[dict[str, Running]]:
     """All of them, started at once: most of the time they wait for one another's imports."""
     folder = tmp_path_factory.mktemp("examples")
-    started = {name: start(name, server.url, folder) for name in EXAMPLES}
+    ports = free_ports(len(EXAMPLES))
+    started = {
+        name: start(name, server.url, folder, port)
+        for name, port in zip(EXAMPLES, ports, strict=True)
+    }
     yield started
     for one in started.values():
         os.killpg(one.process.pid, signal.SIGKILL)
         one.process.wait()
 
 
-def start(name: str, url: str, folder: Path) -> Running:
+def start(name: str, url: str, folder: Path, port: int) -> Running:
     place = ROOT / "examples" / name
     text = (place / ("manage.py" if name == "django" else "app.py")).read_text()
     told = COMMAND.search(text)
     assert told is not None, f"examples/{name} does not say how to start it"
-    port = free_port()
     words = [word.replace(PORT, str(port)) for word in shlex.split(told[1])]
     log = folder / f"{name}.log"
     with log.open("wb") as file:
@@ -110,10 +114,13 @@ def start(name: str, url: str, folder: Path) -> Running:
     return Running(process, port, log)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """So many different ports: all are held until the last is found."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def get(url: str) -> str:

@@ -139,7 +139,7 @@ class WithBindings(Small):
         return self.production
 
 
-def test_f60_variables_may_come_with_the_request() -> None:
+def test_f28_f60_variables_may_come_with_the_request() -> None:
     client = Inngest(app_id="app")
     client.set_env_vars({"INNGEST_DEV": "1"})
     route = CommHandler(client, [], framework="small").create_sync(WithBindings)

@@ -5,13 +5,23 @@ from typing import Any
 
 import pytest
 
-from stepwell import Context, ContextSync, Inngest, TriggerCron, TriggerEvent
+from stepwell import (
+    Context,
+    ContextSync,
+    Inngest,
+    NonRetriableError,
+    RetryAfterError,
+    TriggerCron,
+    TriggerEvent,
+)
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.tracing import arrived_trace
+from stepwell.wire.identifier import step_hash
 
+FORCE = "x-inngest-force-step-plan"
 KEY = "signkey-test-0123456789abcdef"
 EVENT: dict[str, Any] = {"name": "e", "data": {}, "id": "i", "ts": 1}
 TRACE = {"traceparent": "00-1-2-01", "tracestate": "a=b"}
@@ -81,6 +91,53 @@ def test_f49_browsers_get_a_page_in_development() -> None:
     assert answer(handler(), get(accept="*/*")).headers["content-type"] == "application/json"
     opened = handler(cloud=True, introspection="open")
     assert answer(opened, get(accept="text/html")).headers["content-type"] == "application/json"
+
+
+def test_f55_answers_say_where_they_come_from_and_when_to_ask_again() -> None:
+    client = Inngest(app_id="app")
+    client.set_env_vars({"INNGEST_DEV": "1", "VERCEL": "1", "INNGEST_ENV": "branch"})
+
+    @client.create_function(fn_id="later", trigger=TriggerEvent(event="e"))
+    def later(ctx: ContextSync) -> None:
+        raise RetryAfterError("not now", 60_000)
+
+    @client.create_function(fn_id="never", trigger=TriggerEvent(event="e"))
+    def never(ctx: ContextSync) -> None:
+        raise NonRetriableError("not ever")
+
+    served = ServeHandler(client, [later, never], framework="test")
+    told = answer(served, post("later")).headers
+    assert (told["x-inngest-platform"], told["x-inngest-env"]) == ("vercel", "branch")
+    assert told["x-inngest-expected-server-kind"] == "dev"
+    assert told["user-agent"] == told["x-inngest-sdk"]
+    assert told["x-inngest-no-retry"] == "false"
+    assert told["retry-after"] == "60"
+    assert answer(served, post("never")).headers["x-inngest-no-retry"] == "true"
+
+
+def test_f58_what_headers_say_counts_where_the_body_says_nothing() -> None:
+    client = Inngest(app_id="app", is_dev=True)
+
+    @client.create_function(fn_id="ids", trigger=TriggerEvent(event="e"))
+    def ids(ctx: ContextSync) -> Any:
+        one = ctx.step.run("one", lambda: 1)
+        return [one, ctx.run_id, ctx.job_id, ctx.request_id]
+
+    served = ServeHandler(client, [ids], framework="test")
+    headers = {
+        "x-run-id": "R",
+        "x-inngest-job-id": "J",
+        "x-request-id": "Q",
+        "x-inngest-generation-id": "3",
+    }
+    steps = {step_hash("one"): {"data": 1}}
+    told = answer(served, post("ids", headers, ctx={}, steps=steps))
+    assert json.loads(told.body) == [1, "R", "J", "Q"]
+    told = answer(served, post("ids", headers, steps=steps))
+    assert json.loads(told.body) == [1, "r", "J", "Q"]
+    (ran,) = json.loads(answer(served, post("ids")).body)
+    (planned,) = json.loads(answer(served, post("ids", {FORCE: "true"})).body)
+    assert (ran["op"], planned["op"]) == ("StepRun", "StepPlanned")
 
 
 @pytest.mark.parametrize("function", ["seen", "seen-sync"])

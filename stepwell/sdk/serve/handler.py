@@ -470,14 +470,20 @@ def _call_in(body: bytes) -> CallRequest:
 
 
 def _named_by_headers(call: CallRequest, request: ServeRequest) -> CallRequest:
-    """Servers that do not put the ids of job and request into the body put them into headers."""
-    ctx = call.ctx
-    if ctx.job_id and ctx.request_id:
+    """What some servers say in headers and not in the body: ids, and that steps are to be planned
+    before they run (F-58)."""
+    ctx, headers = call.ctx, request.headers
+    planned = ctx.disable_immediate_execution or headers.get(header.FORCE_STEP_PLAN) == "true"
+    if ctx.job_id and ctx.request_id and ctx.run_id and planned == ctx.disable_immediate_execution:
         return call
+    generation = headers.get(header.GENERATION_ID, "")
     named = msgspec.structs.replace(
         ctx,
-        job_id=ctx.job_id or request.headers.get(header.JOB_ID, ""),
-        request_id=ctx.request_id or request.headers.get(header.REQUEST_ID, ""),
+        run_id=ctx.run_id or headers.get(header.RUN_ID, ""),
+        job_id=ctx.job_id or headers.get(header.JOB_ID, ""),
+        request_id=ctx.request_id or headers.get(header.REQUEST_ID, ""),
+        generation_id=ctx.generation_id or (int(generation) if generation.isdecimal() else 0),
+        disable_immediate_execution=planned,
     )
     return msgspec.structs.replace(call, ctx=named)
 

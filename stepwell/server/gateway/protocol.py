@@ -110,6 +110,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long a healthy worker may take to claim a request before others are asked."""
     read_bytes_max: int = GATEWAY_READ_BYTES_MAX
 
+    @property
+    def stale_s(self) -> float:
+        """How long after its last word a worker is still counted on."""
+        return STALE_BEATS * self.heartbeat_s
+
 
 class GatewayProtocol:
     """One connection of one worker."""
@@ -148,7 +153,7 @@ class GatewayProtocol:
 
     def routable(self, now: float) -> bool:
         """May work be forwarded: ready, and heard within two heartbeats."""
-        fresh = now - self.heard_at <= STALE_BEATS * self._config.heartbeat_s
+        fresh = now - self.heard_at <= self._config.stale_s
         return self.phase is GatewayPhase.READY and fresh
 
     @property

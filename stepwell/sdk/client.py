@@ -16,10 +16,12 @@ from urllib.parse import quote
 import msgspec
 
 from stepwell.sdk.agent import common_headers
+from stepwell.sdk.argument import CLIENT, problem_of
 from stepwell.sdk.declarer import Declarer
 from stepwell.sdk.delivery import EventBatch, EventPort, HttpEventPort
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.httpx_port import HttpxClient, port_of
 from stepwell.sdk.invoking import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
@@ -29,7 +31,6 @@ from stepwell.sdk.net import (
     HttpCallable,
     HttpPort,
     HttpReply,
-    http_port,
     shared_port,
 )
 from stepwell.sdk.outbox import OutboxPort
@@ -72,7 +73,7 @@ class Inngest(Declarer, Invoker):
         serializer: Serializer | None = None,
         signing_key: str | None = None,
         base_url: str | None = None,
-        http_client: HttpPort | HttpCallable | None = None,
+        http_client: HttpPort | HttpCallable | HttpxClient | None = None,
         is_dev: bool | None = None,
         mode: Literal["cloud", "dev", "auto"] | None = None,
         schemas: EventSchemas | None = None,
@@ -97,7 +98,8 @@ class Inngest(Declarer, Invoker):
             serializer: For results whose `output_type` is given.
             signing_key: Key that server and app sign with.
             base_url: Origin of both APIs at once.
-            http_client: What makes requests, in place of the shared one: an HttpPort or a function.
+            http_client: What makes requests, in place of the shared one: a client of httpx, an
+                HttpPort or a function.
             is_dev: The opposite of `is_production`.
             mode: The same as text; "auto" goes by the hints hosting platforms give.
             schemas: What events look like: judged when they are sent and when they arrive.
@@ -109,6 +111,9 @@ class Inngest(Declarer, Invoker):
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
+        problem = problem_of(locals(), CLIENT)
+        if problem is not None:
+            raise ConfigurationError(problem)
         if not isinstance(cast(object, app_id), str) or not app_id.strip():
             raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
         self.app_id = app_id
@@ -136,7 +141,7 @@ class Inngest(Declarer, Invoker):
         if send_timeout is not None:
             self._send_timeout_seconds = _seconds("send_timeout", send_timeout)
         self._tries_max = _tries(send_retries)
-        self._http = None if http_client is None else http_port(http_client)
+        self._http = None if http_client is None else port_of(http_client)
         self._probing: HttpPort | None = None
         self._given: Mapping[str, str] = {}
         self._settings: Settings | None = None

@@ -36,8 +36,9 @@ class EventBatch(msgspec.Struct, frozen=True):
     """One request's worth of events: the JSON array, and the seed from which their ids are derived.
 
     `seed` is the value of `X-Inngest-Event-Id-Seed`: the same for every try, so that a repeated
-    request creates nothing twice; empty if there is none, and then the batch is sent once. `env` is the branch environment, or None. `fresh` says that the
-    seed was drawn for this call, so that no earlier call can have sent the same.
+    request creates nothing twice; empty if there is none, and then it is sent once. `env` is
+    the branch environment, or None. `fresh` says that the seed was drawn for this call, so that
+    no earlier call can have sent the same.
     """
 
     body: bytes
@@ -160,8 +161,8 @@ def wait_before_retry(
     """Seconds to wait before the next try, or None if this outcome stands.
 
     Repeated are network errors, 429 and 5xx (http.md 3.5). `attempt` counts from 0, `chance` is a
-    random number in [0, 1): 100 ms doubled each time, plus up to 100 ms, or what the server asks. If
-    it asks for more than callers of `send` can be made to wait, the outcome stands.
+    random number in [0, 1): 100 ms doubled each time, plus up to 100 ms, or what the server asks.
+    If it asks for more than callers of `send` can be made to wait, the outcome stands.
     """
     if attempt + 1 >= attempts_max:
         return None

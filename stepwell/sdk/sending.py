@@ -1,6 +1,7 @@
 """One call of `send`: seed, hooks, judgement, tries, result; in both colours.
 
-The only place that draws seeds. Sources: features E-62 to E-69, E-74 to E-78, E-84; http.md 3.3 to 3.5.
+The only place that draws seeds.
+Sources: features E-62 to E-69, E-74 to E-78, E-84; http.md 3.3 to 3.5.
 """
 
 import asyncio

@@ -80,7 +80,7 @@ def into_events(found: object, events: list[Event]) -> None:
 
 
 def into_sent(found: object, result: SendEventsResult) -> None:
-    """`{"result": {"ids": [...], "error": ...}}`: over what came of sending. Other keys are added."""
+    """`{"result": {"ids": [...], "error": ...}}` over what came of sending; more keys are added."""
     given = as_mapping(found)
     only(given, "result")
     merged = given.get("result")

@@ -8,7 +8,8 @@ or an object:
         before_execution(), after_execution(), transform_output(result, step), finished(result),
         before_response()
     on_send_event() -> the hooks of one `send`:
-        transform_input(payloads), transform_output(result)
+        transform_input(payloads), also for what an invocation carries;
+        transform_output(result)
 
 Every hook may be `def` or `async def`, takes those of its arguments it names, and changes what it
 was given in place or returns its changes. The only place that translates them onto the chain.
@@ -29,6 +30,8 @@ from stepwell.sdk.middleware.given import called
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
 from stepwell.sdk.schema import Event
+from stepwell.wire.event import FUNCTION_INVOKED
+from stepwell.wire.operation import InvokeFunction
 
 Hooking: TypeAlias = Generator[Any, Any, None]
 """A hook that yields what is to be awaited."""
@@ -214,9 +217,22 @@ class DeclaredMember:
         return self._call("after_execution")
 
     def transform_output(self, result: TransformOutputResult) -> Hooking:
-        """The output of a step or of the function."""
-        found = yield self._call("transform_output", result=result, step=result.step)
+        """The output of a step or of the function, or a step of the server's on its way there."""
+        step = result.step
+        if step is not None and step.op == InvokeFunction.op and step.opts is not None:
+            yield from self._invocation(step.opts)
+        found = yield self._call("transform_output", result=result, step=step)
         change.into_output(found, result)
+
+    def _invocation(self, options: dict[str, object]) -> Hooking:
+        """What an invocation carries is an event too: the hooks of sending see it (E-83)."""
+        payload = change.as_mapping(options.get("payload"))
+        data = payload.get("data")
+        given: Any = data if isinstance(data, Mapping) else {}
+        events = [Event(name=FUNCTION_INVOKED, data=given)]
+        yield from self._sending(events)
+        if len(events) == 1:
+            options["payload"] = {**payload, "data": dict(events[0].data)}
 
     def observe_output(self, result: TransformOutputResult) -> Any:
         """The function has ended, if the output is its own."""
@@ -228,12 +244,16 @@ class DeclaredMember:
 
     def before_send_events(self, events: list[Event]) -> Hooking:
         """Ask for the hooks of this `send`; then the first of them."""
+        self._send = yield from self._sending(events)
+
+    def _sending(self, events: list[Event]) -> "Generator[Any, Any, Hooks]":
         registered = yield from self._registration.hooks()
         found = yield registered.call("on_send_event")
-        self._send = Hooks(self._registration.name, "on_send_event", found, _SEND)
-        changed = change.as_mapping((yield self._send.call("transform_input", payloads=events)))
+        hooks = Hooks(self._registration.name, "on_send_event", found, _SEND)
+        changed = change.as_mapping((yield hooks.call("transform_input", payloads=events)))
         change.only(changed, "payloads")
         change.into_events(changed.get("payloads"), events)
+        return hooks
 
     def after_send_events(self, result: SendEventsResult) -> Hooking:
         """Events were sent, or could not be."""

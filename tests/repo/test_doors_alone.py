@@ -13,12 +13,16 @@ from tests.repo.source import ROOT
 OWN = {
     "aiohttp": {"aiohttp"},
     "asgi": set[str](),
+    "aws_lambda": set[str](),
+    "azure": {"azure", "werkzeug"},
     "blacksheep": {"blacksheep"},
     "bottle": {"bottle"},
+    "digital_ocean": set[str](),
     "django": {"django"},
     "falcon": {"falcon"},
     "fast_api": {"fastapi", "starlette"},
     "flask": {"flask", "werkzeug"},
+    "google_cloud": {"flask", "werkzeug"},
     "http_server": set[str](),
     "litestar": {"litestar"},
     "pyramid": {"pyramid"},
@@ -27,6 +31,7 @@ OWN = {
     "sanic": {"sanic"},
     "starlette": {"starlette"},
     "tornado": {"tornado"},
+    "vercel": set[str](),
     "wsgi": set[str](),
 }
 FRAMEWORKS = {"uvicorn", "jinja2"}.union(*OWN.values()) - {"aiohttp"}  # the SDK's own HTTP client

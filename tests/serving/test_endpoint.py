@@ -15,6 +15,7 @@ from stepwell import (
     TriggerEvent,
 )
 from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.net import HttpReply
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
@@ -156,3 +157,28 @@ async def test_f56_the_trace_context_is_current_in_the_call_and_goes_back(functi
 def test_f57_the_version_that_was_used_is_told(version: int) -> None:
     told = answer(handler(), post(version=version))
     assert (told.status, told.headers["x-inngest-req-version"]) == (200, "2")
+
+
+class Picky:
+    """A server that knows some names of frameworks only."""
+
+    def __init__(self) -> None:
+        self.named: list[tuple[str, str]] = []
+
+    def request_sync(self, method: str, url: str, **given: Any) -> HttpReply:
+        told = json.loads(given["body"])["framework"]
+        self.named.append((told, given["headers"]["x-inngest-framework"]))
+        if told == "asgi":
+            return HttpReply(200, {}, b'{"ok":true,"modified":true}')
+        return HttpReply(400, {}, b'{"error":"Invalid enum value for framework"}')
+
+    async def request(self, method: str, url: str, **given: Any) -> HttpReply:
+        return self.request_sync(method, url, **given)
+
+
+def test_e4_a_server_that_does_not_know_the_framework_is_told_a_plain_one() -> None:
+    server = Picky()
+    client = Inngest(app_id="app", is_dev=True, http_client=server)
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers={}, query={})
+    told = answer(ServeHandler(client, [], framework="robyn"), put)
+    assert (told.status, server.named) == (200, [("robyn", "robyn"), ("asgi", "asgi")])

@@ -427,14 +427,16 @@ class ServeHandler:
 
     def _sync_out_of_band(self, setup: _Setup, request: ServeRequest) -> Steps:
         url = public_url(request.url, request.headers, setup.serve)
-        asked = register.registration_request(
-            self._app(),
-            self.table.configs(url),
-            url,
-            deploy_id=request.query.get(header.QUERY_DEPLOY_ID),
-            server_kind=request.headers.get(header.SERVER_KIND),
-        )
-        outcome = yield ApiRequests((asked,))
+        app, configs = self._app(), self.table.configs(url)
+        about = {
+            "deploy_id": request.query.get(header.QUERY_DEPLOY_ID),
+            "server_kind": request.headers.get(header.SERVER_KIND),
+        }
+        outcome = yield ApiRequests((register.registration_request(app, configs, url, **about),))
+        if isinstance(outcome, list) and register.refuses_framework(outcome[0]):
+            app = msgspec.structs.replace(app, framework=register.FRAMEWORK_PLAIN)
+            again = register.registration_request(app, configs, url, **about)
+            outcome = yield ApiRequests((again,))
         if isinstance(outcome, Exception):
             origin = setup.settings.api_origin
             status, told = 500, SyncAnswer(f"Failed to register with {origin}: {outcome}")

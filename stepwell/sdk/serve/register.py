@@ -27,6 +27,9 @@ from stepwell.wire.registration import (
     encode_sync_answer,
 )
 
+FRAMEWORK_PLAIN = "asgi"
+"""The name for a server that does not know the framework's own."""
+
 
 class App(msgspec.Struct, frozen=True):
     """What is registered besides the functions."""
@@ -73,6 +76,11 @@ def registration_request(
         headers=headers,
         timeout_seconds=limit.REGISTER_MS_MAX / 1000,
     )
+
+
+def refuses_framework(reply: HttpReply) -> bool:
+    """Whether a server knows only some names of frameworks, and not this one (E.4)."""
+    return reply.status == 400 and b"framework" in reply.body.lower()
 
 
 def registration_outcome(reply: HttpReply) -> tuple[int, SyncAnswer]:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
+from stepwell.sdk.argument import FUNCTION, problem_of
 from stepwell.sdk.codec import UNSPECIFIED
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.execution.context import Context, ContextSync
@@ -104,6 +105,9 @@ def declare(
         raise FunctionConfigInvalidError(
             f'function "{fn_id}": its handler is a Function already; decorate a plain function'
         )
+    problem = problem_of(options, FUNCTION)
+    if problem is not None:
+        raise FunctionConfigInvalidError(f'function "{fn_id}": {problem}')
     return Function(
         FunctionOptions(
             app_id=app_id,

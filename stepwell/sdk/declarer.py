@@ -10,6 +10,7 @@ from typing import Any, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from stepwell.sdk.argument import similar
 from stepwell.sdk.codec import UNSPECIFIED
 from stepwell.sdk.declare import (
     DeclaredOptions,
@@ -121,6 +122,16 @@ class Declarer:
         **options: Unpack[DeclaredOptions],
     ) -> TypedDecorator[E, D]: ...
 
+    @overload
+    def create_function(
+        self,
+        *,
+        fn_id: str,
+        trigger: EventSource[Any, Any] | Sequence[EventSource[Any, Any]],
+        handler: Callable[..., Any],
+        **options: Unpack[DeclaredOptions],
+    ) -> Function[Any]: ...
+
     def create_function(
         self,
         *,
@@ -142,6 +153,7 @@ class Declarer:
         singleton: Singleton | None = None,
         non_retriable: Sequence[type[Exception]] = (),
         trigger: EventSource[Any, Any] | Sequence[EventSource[Any, Any]],
+        handler: Callable[..., Any] | None = None,
     ) -> Any:
         """Make a durable function of the handler this decorates, `async def` or `def`.
 
@@ -165,12 +177,13 @@ class Declarer:
             non_retriable: Exceptions after which no further try makes sense, as classes.
             trigger: The event or schedule that starts it, or several of them. Event types make
                 the handler's events typed; several of different types belong in a tuple.
+            handler: The handler itself, where nothing is decorated: the function is returned.
 
         Raises FunctionConfigInvalidError naming the option, its value and the fix.
         """
         several = isinstance(trigger, list | tuple)
         given = cast("Sequence[EventSource[Any, Any]]", trigger if several else [trigger])
-        return self._decorator(
+        decorate = self._decorator(
             fn_id,
             list(map(as_trigger, given)),
             {
@@ -192,6 +205,7 @@ class Declarer:
                 "timeouts": timeouts,
             },
         )
+        return decorate if handler is None else decorate(handler)
 
     @overload
     def on(
@@ -270,7 +284,8 @@ class Declarer:
     ) -> FunctionDecorator:
         unknown = sorted(options.keys() - DeclaredOptions.__annotations__.keys())
         if unknown:
-            raise TypeError(f"{', '.join(unknown)}: a function has no such option")
+            meant = similar(unknown[0], DeclaredOptions.__annotations__)
+            raise TypeError(f"{', '.join(unknown)}: a function has no such option{meant}")
         self._check_names(fn_id, triggers, options)
 
         def decorate(handler: Callable[..., Any], /) -> Function[Any]:

@@ -33,6 +33,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
 from types import TracebackType
+from typing import cast
 
 from stepwell.wire.duration import DurationError, parse_duration_ms
 
@@ -176,6 +177,11 @@ def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:
             return dt.timedelta(milliseconds=parse_duration_ms(given))
         except DurationError as error:
             raise ValueError(f"retry_after: {error}") from None
+    if isinstance(given, bool) or not isinstance(cast(object, given), int | float):
+        raise TypeError(
+            f"retry_after = {given!r}: give milliseconds, a timedelta, text such as 30s, or a"
+            " datetime"
+        )
     return dt.timedelta(milliseconds=given)
 
 

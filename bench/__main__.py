@@ -2,6 +2,7 @@
 
     scripts/bench adapters [--only fast_api,flask] [--rounds 15]
     scripts/bench events [--events 20000] [--rounds 3]
+    scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
 Peers take turns within each round, so that a slow minute of the machine is shared by all.
@@ -19,7 +20,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, events
+from bench import adapters, events, idle
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -31,8 +32,8 @@ Samples = dict[tuple[str, str, str], list[float]]
 
 
 def main() -> None:
-    """Measure, then print a table per workload; or what adapters add, or what sending costs."""
-    for name, part in (("adapters", adapters), ("events", events)):
+    """Measure, then print a table per workload; or what adapters add, what sending or waiting costs."""
+    for name, part in (("adapters", adapters), ("events", events), ("idle", idle)):
         if sys.argv[1:2] == [name]:
             part.main(sys.argv[2:])
             return

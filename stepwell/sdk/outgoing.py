@@ -47,8 +47,8 @@ Sendable: TypeAlias = Event[Any, Any] | EventModel | Mapping[str, object] | Name
 
 _FIELDS = ("name", "data", "id", "ts", "v", "user", "meta")
 _Problem: TypeAlias = tuple[int, str, str]
-_PLAIN = ("name", "ts", "id", "v")
 _DEPTH_MAX = 200
+_SET = object.__setattr__
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -138,8 +138,26 @@ def _judged_one(event: Event, schemas: EventSchemas | None, found: list[tuple[st
     except Unfit as error:
         found.extend(error.problems)
         return event
-    update = {"data": judged.data, "user": judged.user}
-    return event.model_copy(update={k: v for k, v in update.items() if v is not None})
+    return _replaced(event, judged.data, judged.user)
+
+
+def _replaced(event: Event, data: object, user: object) -> Event:
+    """The event with other data or another user, None for those it has.
+
+    As `model_copy` does it, which costs four times as much.
+    """
+    fields = event.__dict__.copy()
+    if data is not None:
+        fields["data"] = data
+    if user is not None:
+        fields["user"] = user
+    extra = event.__pydantic_extra__
+    made = object.__new__(type(event))
+    _SET(made, "__dict__", fields)
+    _SET(made, "__pydantic_extra__", None if extra is None else extra.copy())
+    _SET(made, "__pydantic_fields_set__", event.__pydantic_fields_set__.copy())
+    _SET(made, "__pydantic_private__", event.__pydantic_private__)
+    return made
 
 
 def inheriting(event: Event, sessions: Mapping[str, str]) -> Event:
@@ -203,20 +221,20 @@ def _check_plain_fields(event: Event, found: list[tuple[str, str]]) -> int:
 
     Returns the time in milliseconds, 0 if it is left to the moment of sending.
     """
-    fields: dict[str, object] = {field: getattr(event, field) for field in _PLAIN}
-    name = fields["name"]
+    fields: tuple[object, object, object] = (event.name, event.id, event.v)
+    name, own_id, version = fields
     if not isinstance(name, str) or not name:
         found.append(("name", f"{name!r} is not a text that names the event"))
     elif wire_event.is_internal_event(name):
         found.append(("name", f"names beginning with {wire_event.INTERNAL_PREFIX!r} are reserved"))
     elif len(name.encode(errors="replace")) > limit.EVENT_NAME_BYTES_MAX:
         found.append(("name", f"longer than {limit.EVENT_NAME_BYTES_MAX} bytes"))
-    found.extend(
-        (field, f"{fields[field]!r} is not text")
-        for field in ("id", "v")
-        if not isinstance(fields[field], str | None)
-    )
-    return _checked_ts(fields["ts"], found)
+    if own_id is not None and not isinstance(own_id, str):
+        found.append(("id", f"{own_id!r} is not text"))
+    if version is not None and not isinstance(version, str):
+        found.append(("v", f"{version!r} is not text"))
+    ts: object = event.ts
+    return 0 if ts == 0 and type(ts) is int else _checked_ts(ts, found)
 
 
 def _checked_ts(given: object, found: list[tuple[str, str]]) -> int:

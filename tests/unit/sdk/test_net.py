@@ -253,7 +253,7 @@ class Blocking:
     """The client of blocking code, with the interface of the others."""
 
     def __init__(self) -> None:
-        self._port = BlockingPort(AiohttpPort)
+        self._port = BlockingPort(shared_port)
 
     async def request(self, method: str, url: str, **given: Any) -> HttpReply:
         return await asyncio.to_thread(self._port.request_sync, method, url, **given)

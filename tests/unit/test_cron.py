@@ -48,7 +48,7 @@ def fires(text: str, after: str, count: int) -> list[str]:
         ("TZ=Asia/Kolkata 0 12 * * *", "2026-11-23T06:30:00"),
     ],
 )
-def test_next(text: str, expected: str) -> None:
+def test_e_94_when_a_schedule_fires_next(text: str, expected: str) -> None:
     following = next_after(parse(text), NOW)
     assert following == datetime.fromisoformat(expected).replace(tzinfo=UTC)
 
@@ -106,7 +106,7 @@ def test_what_is_refused(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_clocks_that_go_forward() -> None:
+def test_e_94_clocks_that_go_forward() -> None:
     """Paris, 29 March 2026: after 01:59 comes 03:00 (01:00 UTC)."""
     after = "2026-03-28T12:00:00+00:00"
     assert fires("TZ=Europe/Paris 30 2 * * *", after, 2) == ["03-29 01:00", "03-30 00:30"]
@@ -115,7 +115,7 @@ def test_clocks_that_go_forward() -> None:
     assert hourly == ["03-29 00:00", "03-29 01:00", "03-29 02:00", "03-29 03:00"]
 
 
-def test_clocks_that_go_back() -> None:
+def test_e_94_clocks_that_go_back() -> None:
     """Paris, 25 October 2026: after 02:59 (00:59 UTC) comes 02:00 again (01:00 UTC)."""
     after = "2026-10-24T12:00:00+00:00"
     assert fires("TZ=Europe/Paris 30 2 * * *", after, 2) == ["10-25 00:30", "10-26 01:30"]

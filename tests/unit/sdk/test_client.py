@@ -105,7 +105,7 @@ def test_create_function_has_the_official_arguments() -> None:
     assert set(parameters) == {
         *("self", "batch_events", "cancel", "concurrency", "debounce", "fn_id", "idempotency"),
         *("middleware", "name", "on_failure", "output_type", "priority", "rate_limit", "retries"),
-        *("throttle", "timeouts", "singleton", "trigger", "non_retriable"),
+        *("throttle", "timeouts", "singleton", "trigger", "non_retriable", "handler"),
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     assert required == ["self", "fn_id", "trigger"]
@@ -410,7 +410,7 @@ def test_functions_of_both_colours() -> None:
     assert len(g.config("http://h").triggers) == 2
 
 
-def test_short_forms() -> None:
+def test_e_91_short_forms() -> None:
     client = dev()
 
     @client.on("user/created", expression="event.data.x > 1", retries=0)

@@ -127,7 +127,7 @@ async def test_timings_are_told() -> None:
     assert names == ["use_api", "function", "comm_handler"]
 
 
-async def test_only_what_is_missing_is_fetched() -> None:
+async def test_e_98_only_what_is_missing_is_fetched() -> None:
     http = Http(actions={}, batch=[EVENT, EVENT])
     served = handler(http)
     assert (await whole(served.handle(post(use_api=True, events=[EVENT])))).status == 200
@@ -138,7 +138,7 @@ async def test_only_what_is_missing_is_fetched() -> None:
 
 
 @pytest.mark.parametrize("answer", [NetworkError("gone"), "no object"])
-async def test_state_that_cannot_be_fetched_is_asked_for_again(answer: Any) -> None:
+async def test_e_98_state_that_cannot_be_fetched_is_asked_for_again(answer: Any) -> None:
     failed = await whole(handler(Http(actions=answer, batch=[])).handle(post(use_api=True)))
     assert failed.status == 500
     assert failed.headers["x-inngest-no-retry"] == "false"

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from stepwell import Context, FunctionConfigInvalidError, Inngest, TriggerEvent
+from stepwell import (
+    ConfigurationError,
+    Context,
+    FunctionConfigInvalidError,
+    Inngest,
+    TriggerEvent,
+)
 from stepwell.sdk.errors import FunctionNotFoundError
 from stepwell.sdk.function import Function
+from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.table import FunctionTable
 
 LOGGER = logging.getLogger("table")
@@ -43,7 +50,7 @@ def test_functions_are_found_by_either_id() -> None:
     assert list(made.by_id) == ["app-one", "app-two", "app-two-failure"]
 
 
-def test_unknown_functions_name_the_known_ones() -> None:
+def test_e_100_unknown_functions_name_the_known_ones() -> None:
     with pytest.raises(FunctionNotFoundError, match=r'"app-x"; this endpoint serves "app-one"\n'):
         table(make("one")).find("app-x")
     with pytest.raises(FunctionNotFoundError, match="serves none at all"):
@@ -52,21 +59,21 @@ def test_unknown_functions_name_the_known_ones() -> None:
         table(*(make(f"f{n}") for n in range(25))).find("app-x")
 
 
-def test_ids_that_repeat() -> None:
+def test_e_101_ids_that_repeat() -> None:
     with pytest.raises(FunctionConfigInvalidError, match='Duplicate function ID "app-one"; please'):
         table(make("one"), make("one"))
     with pytest.raises(FunctionConfigInvalidError, match='"app-one-failure"'):
         table(make("one", on_failure=on_failure), make("one-failure"))
 
 
-def test_what_is_no_function() -> None:
+def test_e_102_what_is_no_function() -> None:
     with pytest.raises(FunctionConfigInvalidError, match=r"functions\[1\].*forget the decorator"):
         table(make("one"), on_failure)
     with pytest.raises(FunctionConfigInvalidError, match=r"functions\[0\] is a str"):
         table("one")
 
 
-def test_nothing_is_left_out_silently(caplog: pytest.LogCaptureFixture) -> None:
+def test_e_102_nothing_is_left_out_silently(caplog: pytest.LogCaptureFixture) -> None:
     assert len(table(make("one"), None)) == 1
     assert "functions[1] is None" in caplog.text
     caplog.clear()

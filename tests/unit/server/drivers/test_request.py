@@ -93,7 +93,7 @@ def test_the_headers_of_a_call() -> None:
     assert len(headers["traceparent"]) == 55
 
 
-def test_state_beyond_the_limit_is_left_to_be_fetched() -> None:
+def test_e_98_state_beyond_the_limit_is_left_to_be_fetched() -> None:
     small = call_request(job(), state(a=b'"x"'), listing())
     assert within_limit(small) is small
     large = call_request(job(), state(a=b'"' + b"x" * 2_200_000 + b'"', b=b"1"), listing())

@@ -39,7 +39,7 @@ def fired(bench: Bench) -> list[int]:
     )
 
 
-def test_each_occurrence_is_one_run() -> None:
+def test_e_94_each_occurrence_is_one_run() -> None:
     bench = scheduled()
     assert bench.runs() == []
     for count in range(3):
@@ -72,7 +72,7 @@ def test_each_occurrence_is_one_run() -> None:
         ("all", [FIRST_MS + n * MINUTE_MS for n in range(10)]),
     ],
 )
-def test_what_was_missed_is_caught_up_as_chosen(catch_up: CatchUp, expected: list[int]) -> None:
+def test_e_94_what_was_missed_is_caught_up_as_chosen(catch_up: CatchUp, expected: list[int]) -> None:
     bench = scheduled(catch_up=catch_up)
     bench.restart()
     bench.now_ms = FIRST_MS + 9 * MINUTE_MS + 30_000
@@ -127,7 +127,7 @@ def test_catching_up_all_goes_in_steps() -> None:
     assert bench.looks <= 8
 
 
-def test_jitter_puts_an_occurrence_off_by_the_same_time_every_time() -> None:
+def test_e_94_jitter_puts_an_occurrence_off_by_the_same_time_every_time() -> None:
     first, second = scheduled(jitter="30s"), scheduled(jitter="30s")
     due = items(first)[0].due_ms
     assert FIRST_MS + 1_000 <= due < FIRST_MS + 30_000
@@ -140,7 +140,7 @@ def test_jitter_puts_an_occurrence_off_by_the_same_time_every_time() -> None:
     assert FIRST_MS + MINUTE_MS < items(first)[0].due_ms < FIRST_MS + MINUTE_MS + 30_000
 
 
-def test_two_schedules_that_coincide_start_one_run() -> None:
+def test_e_94_two_schedules_that_coincide_start_one_run() -> None:
     bench = Bench()
     both = (Trigger(cron="* * * * *"), Trigger(cron="*/1 * * * *"))
     bench.register(function("tick", triggers=both))

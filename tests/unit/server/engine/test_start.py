@@ -31,7 +31,7 @@ def test_a_function_starts_once_however_many_triggers_match() -> None:
         ("*", "anything", 0),
     ],
 )
-def test_patterns(pattern: str, name: str, starts: int) -> None:
+def test_e_95_patterns(pattern: str, name: str, starts: int) -> None:
     bench = Bench()
     bench.register(function(event=pattern))
     bench.send(name)
@@ -47,7 +47,7 @@ def test_patterns(pattern: str, name: str, starts: int) -> None:
         ("event.data.n > 3", {"n": "text"}, 0),
     ],
 )
-def test_conditions(condition: str, data: object, starts: int) -> None:
+def test_e_92_conditions(condition: str, data: object, starts: int) -> None:
     bench = Bench()
     bench.register(function(event="go", condition=condition))
     bench.send("go", data)

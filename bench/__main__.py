@@ -32,7 +32,7 @@ Samples = dict[tuple[str, str, str], list[float]]
 
 
 def main() -> None:
-    """Measure, then print a table per workload; or what adapters add, what sending or waiting costs."""
+    """Measure, then print a table per workload; or run the part that is named first."""
     for name, part in (("adapters", adapters), ("events", events), ("idle", idle)):
         if sys.argv[1:2] == [name]:
             part.main(sys.argv[2:])

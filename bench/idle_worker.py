@@ -1,4 +1,4 @@
-"""A worker that has nothing to do, as a user would write it; `BENCH_SDK` names the SDK's package."""
+"""A worker with nothing to do, as a user would write it; `BENCH_SDK` names the SDK's package."""
 
 import asyncio
 import importlib

@@ -221,7 +221,7 @@ def _check_plain_fields(event: Event, found: list[tuple[str, str]]) -> int:
 
     Returns the time in milliseconds, 0 if it is left to the moment of sending.
     """
-    fields: tuple[object, object, object] = (event.name, event.id, event.v)
+    fields: list[object] = [event.name, event.id, event.v]
     name, own_id, version = fields
     if not isinstance(name, str) or not name:
         found.append(("name", f"{name!r} is not a text that names the event"))

@@ -37,7 +37,11 @@ def keep_fresh() -> None:
 
 def freshen_shared_thread() -> None:
     """The same for the thread in which coroutines outside of requests use the ORM."""
-    SyncToAsync.single_thread_executor.submit(close_old_connections)
+    executor = SyncToAsync.single_thread_executor
+    # Until a coroutine has used the ORM there is no such thread, and no connection of its own:
+    # waking one up for nothing would cost each call more than the rest of its way through Django.
+    if getattr(executor, "_threads", True):
+        executor.submit(close_old_connections)
 
 
 class ConnectionsMiddleware(MiddlewareSync):

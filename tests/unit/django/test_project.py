@@ -6,6 +6,8 @@ from typing import Any
 import tests.django_project  # isort: skip - sets Django up
 import pytest
 from asgiref.sync import SyncToAsync
+from django.conf import settings
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, connections, transaction
 from django.test import override_settings
@@ -49,6 +51,27 @@ def test_functions_are_found_by_client() -> None:
 def test_a_client_that_is_none(said: dict[str, str], words: str) -> None:
     with override_settings(STEPWELL=said), pytest.raises(ImproperlyConfigured, match=words):
         get_client()
+
+
+# Checks
+
+
+def blocking(get_response: Any) -> Any:
+    """Middleware that cannot be asynchronous."""
+    return get_response
+
+
+def test_checks_name_what_is_wrong_with_the_settings() -> None:
+    assert run_checks() == []
+    with override_settings(STEPWELL={"CLIENT": "tests.nowhere.client"}):
+        (error,) = run_checks()
+    assert (error.id, "tests.nowhere" in error.msg) == ("stepwell.E001", True)
+    middleware = [*settings.MIDDLEWARE, f"{__name__}.blocking"]
+    with override_settings(MIDDLEWARE=middleware):
+        assert run_checks() == []
+        with override_settings(ASGI_APPLICATION="tests.nowhere.application"):
+            (warning,) = run_checks()
+    assert (warning.id, f"{__name__}.blocking" in warning.msg) == ("stepwell.W001", True)
 
 
 # Sending on commit

@@ -66,6 +66,7 @@ class AsyncCall(TaskedCall):
             self._idle.stop()
             if self._strands:
                 await self._dismiss()
+            self.let_go()
 
     async def _result(self, main: Strand) -> CallResponse:
         try:

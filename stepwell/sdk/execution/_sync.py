@@ -78,6 +78,7 @@ class SyncCall(Call):
             return self.answer
         finally:
             HOME.reset(token)
+            self.let_go()
 
     def _result(self, work: Callable[[], object]) -> CallResponse:
         try:

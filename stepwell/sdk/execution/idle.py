@@ -54,8 +54,10 @@ class IdleWatch:
         self.soon()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more, and hold nobody who asked to."""
         self._due = True
+        self._look = _nothing
+        self._act = _nothing
         if self._timer is not None:
             self._timer.cancel()
 
@@ -97,3 +99,7 @@ class IdleWatch:
 
     def _world_moved(self, _: asyncio.Future[Any]) -> None:
         self.soon()
+
+
+def _nothing() -> None:
+    """There is nothing to decide any more."""

@@ -124,6 +124,7 @@ class Strand(Coroutine[Any, Any, Any]):
         self._watcher.ended(self)
         if self._is_main:
             return
+        self.task = None  # which knows this strand: both are freed at once
         if isinstance(error, Suspended):
             # For the loop, and for whoever waited for it, the task was cancelled.
             raise asyncio.CancelledError from None

@@ -252,6 +252,11 @@ class TaskedCall(Call):
         if tasks:
             await asyncio.wait(tasks, timeout=CLEANUP_SECONDS)
 
+    def let_go(self) -> None:
+        """Forget what knows this call."""
+        super().let_go()
+        self._main = None
+
     # What strands report
 
     def began(self, strand: Strand) -> None:

@@ -228,7 +228,7 @@ class DeclaredMember:
         """What an invocation carries is an event too: the hooks of sending see it (E-83)."""
         payload = change.as_mapping(options.get("payload"))
         data = payload.get("data")
-        given = cast(Any, data) if isinstance(data, Mapping) else {}
+        given = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
         events = [Event(name=FUNCTION_INVOKED, data=given)]
         yield from self._sending(events)
         if len(events) == 1:

@@ -72,7 +72,9 @@ def test_e_94_each_occurrence_is_one_run() -> None:
         ("all", [FIRST_MS + n * MINUTE_MS for n in range(10)]),
     ],
 )
-def test_e_94_what_was_missed_is_caught_up_as_chosen(catch_up: CatchUp, expected: list[int]) -> None:
+def test_e_94_what_was_missed_is_caught_up_as_chosen(
+    catch_up: CatchUp, expected: list[int]
+) -> None:
     bench = scheduled(catch_up=catch_up)
     bench.restart()
     bench.now_ms = FIRST_MS + 9 * MINUTE_MS + 30_000

@@ -13,6 +13,7 @@ from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.session_token import Entitlement, mint
 from stepwell.server.serving import Server
 from stepwell.wire.connect_limit import START_BODY_BYTES_MAX
+from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import (
     AppConfig,
     Checkpoint,
@@ -165,6 +166,15 @@ async def test_a_worker_is_admitted_and_its_app_registered(pair: Pair) -> None:
     assert await hand.hear() == GatewayHeartbeat()
     await hand.say(WorkerStatus(("r",), shutdown_requested=True))
     await until(lambda: next(iter(server.gateway.sessions)).status is not None)
+
+
+async def test_a_message_in_parts_is_a_message(pair: Pair) -> None:
+    _, hand = pair
+    await hand.dial()
+    assert hand.ws is not None
+    whole = encode_frame(hand.introduction())
+    await hand.ws.send([whole[:1], b"", whole[1:50], whole[50:]])
+    assert isinstance(await hand.hear(), ConnectionReady)
 
 
 async def test_extensions_are_spoken_only_with_those_who_know_them(pair: Pair) -> None:

@@ -184,7 +184,30 @@ def event_from_json(raw: bytes | msgspec.Raw) -> Event:
         raise ValueError('not an event: the field "name" is missing')  # noqa: TRY004
     if not isinstance(fields.setdefault("data", {}), dict):
         raise ValueError('not an event: the field "data" is no object')  # noqa: TRY004
-    return Event.model_construct(None, **fields)
+    return _constructed(fields)
+
+
+_set = object.__setattr__
+_UNSAID: dict[str, object] = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in Event.model_fields.items()
+    if not field.is_required()
+}
+_FIELDS: dict[str, object] = {name: _UNSAID.get(name) for name in Event.model_fields}
+
+
+def _constructed(fields: dict[str, Any]) -> Event:
+    """What `Event.model_construct` gives, in a fraction of its time: each call begins with this."""
+    event = Event.__new__(Event)
+    known = dict(_FIELDS)
+    extra: dict[str, object] = {}
+    for name, value in fields.items():
+        (known if name in known else extra)[name] = value
+    _set(event, "__dict__", known)
+    _set(event, "__pydantic_fields_set__", fields.keys() & _FIELDS.keys())
+    _set(event, "__pydantic_extra__", extra)
+    _set(event, "__pydantic_private__", None)
+    return event
 
 
 def event_to_wire(event: Event[Any, Any]) -> wire_event.Event:

@@ -8,6 +8,7 @@ Sources: http.md 3.1 to 3.5; features E-68 to E-78.
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +20,7 @@ from stepwell.wire.duration import parse_retry_after
 
 RETRY_AFTER_SECONDS_MAX = 60.0
 _SHOWN_CHARS = 500
+_START_ONE = ". No server runs there: start one with `stepwell dev`, or name another in INNGEST_DEV"
 # What the statuses of the cloud's event API mean when it sends no text of its own (E-76).
 _MEANINGS = {
     400: "Cannot process event payload",
@@ -177,10 +179,17 @@ def wait_before_retry(
     return None if asked > RETRY_AFTER_SECONDS_MAX else max(wait, asked)
 
 
+def is_local(url: str) -> bool:
+    """Is this address one of this machine, where a development server would be?"""
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
 def accepted_ids(outcome: Outcome, where: str) -> list[str]:
     """The ids; or raises SendEventsError with the server's words and what it did accept (E-76)."""
     if isinstance(outcome, NetworkError):
-        raise SendEventsError(f"Failed to send events to {where}: {outcome}", []) from outcome
+        hint = _START_ONE if outcome.trouble == "refused" and is_local(where) else ""
+        told = f"Failed to send events to {where}: {outcome}{hint}"
+        raise SendEventsError(told, []) from outcome
     if outcome.error is None:
         return list(outcome.ids)
     error = SendEventsError(

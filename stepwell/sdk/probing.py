@@ -92,7 +92,7 @@ class DevServerFirst:
             f"mode 'auto' sees no sign of production, but there is no development server at "
             f"{self._origin} ({why}). Start one with `stepwell dev`, name one in INNGEST_DEV, or "
             "set INNGEST_DEV=0 to use the cloud.",
-            "refused",
+            "other",
         )
 
 

@@ -12,7 +12,7 @@ import enum
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -327,6 +327,10 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
 def resolve_serve(options: ServeOptions, environ: Mapping[str, str], mode: Mode) -> ServeSettings:
     """Decide what one endpoint needs to know. Raises ConfigurationError as `resolve` does."""
     choices = _Choices(environ)
+    for name in ("serve_origin", "serve_path", "public_path"):
+        told = cast(object, getattr(options, name))
+        if told is not None and not isinstance(told, str):
+            raise ConfigurationError(f"{name} = {told!r}: give text")
     origin = choices.text(
         "serve_origin", options.serve_origin, "INNGEST_SERVE_ORIGIN", "INNGEST_SERVE_HOST"
     )
@@ -386,6 +390,10 @@ def _decide_introspection(told: Introspected | None, choices: _Choices) -> Intro
 
 def _decide_streaming(told: Streaming | None, choices: _Choices) -> Streaming:
     if told is not None:
+        if not isinstance(cast(object, told), Streaming):
+            raise ConfigurationError(
+                f"streaming = {told!r}: give Streaming.FORCE or Streaming.DISABLE"
+            )
         choices.note("streaming", told.value, "argument streaming")
         return told
     found = choices.variable("INNGEST_STREAMING")

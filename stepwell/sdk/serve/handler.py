@@ -18,6 +18,7 @@ from stepwell.sdk.agent import common_headers
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import (
     BodyInvalidError,
+    ConfigurationError,
     Error,
     ErrorCode,
     QueryParamMissingError,
@@ -128,8 +129,13 @@ class ServeHandler:
 
         Raises FunctionConfigInvalidError for duplicate ids and for what is no function,
         SigningKeyMissingError in cloud mode without a signing key, ConfigurationError for settings
-        that cannot be used.
+        that cannot be used, and for arguments that have changed places.
         """
+        if not isinstance(cast(object, client), Inngest):
+            raise ConfigurationError(
+                f"client = {client!r}: give the Inngest client here; which argument is which"
+                " differs between frameworks, see docs/frameworks.md"
+            )
         self._client = client
         self._framework = framework
         self._options = ServeOptions(

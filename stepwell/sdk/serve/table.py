@@ -4,7 +4,7 @@ Sources: features E-100 to E-102; C.9 (ids of old versions).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from stepwell.sdk.errors import FunctionConfigInvalidError, FunctionNotFoundError
 from stepwell.sdk.events.source import EventKind
@@ -22,6 +22,8 @@ class FunctionTable:
         self._app_id = app_id
         self._by_id: dict[str, Function[Any]] = {}
         self._declared = 0
+        if not isinstance(cast(object, functions), Iterable):
+            raise FunctionConfigInvalidError(f"functions = {functions!r}: give a list of functions")
         for index, function in enumerate(functions):
             if function is None:
                 logger.warning(

@@ -69,6 +69,17 @@ def test_what_was_accepted_before_the_bad_one_is_kept() -> None:
     assert caught.value.ids == ["a"]
 
 
+def test_nobody_listens_where_a_development_server_would() -> None:
+    for trouble, where, told in (
+        ("refused", "http://localhost:8288/", True),
+        ("refused", "http://other.test/", False),
+        ("timeout", "http://127.0.0.1:8288/", False),
+    ):
+        with pytest.raises(SendEventsError) as caught:
+            accepted_ids(NetworkError("x", trouble), where)  # type: ignore[arg-type]
+        assert ("start one with `stepwell dev`" in str(caught.value)) is told
+
+
 def test_no_answer_at_all() -> None:
     trouble = NetworkError("POST u: refused", "refused")
     with pytest.raises(SendEventsError, match=r"Failed to send events to u: POST u: refused") as e:

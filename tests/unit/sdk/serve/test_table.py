@@ -73,6 +73,18 @@ def test_e_102_what_is_no_function() -> None:
         table("one")
 
 
+def test_arguments_that_changed_places() -> None:
+    client = Inngest(app_id="a", is_dev=True)
+    with pytest.raises(ConfigurationError, match="client = 5: give the Inngest client"):
+        ServeHandler(5, [], framework="x")  # type: ignore[arg-type]
+    with pytest.raises(FunctionConfigInvalidError, match="functions = 5: give a list"):
+        ServeHandler(client, 5, framework="x")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"streaming = 'force': give Streaming\.FORCE"):
+        ServeHandler(client, [], framework="x", streaming="force")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="serve_path = 5: give text"):
+        ServeHandler(client, [], framework="x", serve_path=5)  # type: ignore[arg-type]
+
+
 def test_e_102_nothing_is_left_out_silently(caplog: pytest.LogCaptureFixture) -> None:
     assert len(table(make("one"), None)) == 1
     assert "functions[1] is None" in caplog.text

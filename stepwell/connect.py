@@ -68,8 +68,9 @@ def connect(
     """Make a connection that serves these apps; `await` its `start()`, or use `async with`.
 
     Args:
-        apps: Pairs of a client and its functions, or ConnectApp objects. They share the
-            connection, so they must agree on server, environment and keys.
+        apps: Pairs of a client and its functions, or ConnectApp objects, or just clients, which
+            serve what was declared with them so far. They share the connection, so they must agree
+            on server, environment and keys.
         instance_id: Names this process for the server, the same after a restart; the host's name
             by default. Two workers of one host should have different ones.
         rewrite_gateway_endpoint: Is given the address the server names, returns the one to use.

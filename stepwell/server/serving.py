@@ -28,7 +28,7 @@ from stepwell.server.engine.action import Topic
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.server.gateway.connect_driver import ConnectDriver
-from stepwell.server.gateway.gateway import Gateway
+from stepwell.server.gateway.gateway import Gateway, GatewaySettings
 from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
 from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
@@ -90,6 +90,7 @@ class Server:
             self.node.ledger,
             self.node.clock.now_ms,
             secret=secret,
+            settings=GatewaySettings(connections_max=config.connections_max),
             on_slots=self._reach_workers,
             on_app=self._reach,
             had_work=self._had_work,

@@ -9,7 +9,7 @@ import datetime as dt
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -47,13 +47,16 @@ ExecutorKind: TypeAlias = Literal["thread", "process"]
 
 @dataclass(frozen=True, slots=True)
 class ConnectApp:
-    """One app of a worker: its client and the functions it serves."""
+    """One app of a worker: its client and the functions it serves.
+
+    Without functions named, those declared with the client when the worker is made.
+    """
 
     client: Inngest
-    functions: Sequence[Function[Any]] = field(default_factory=tuple[Function[Any], ...])
+    functions: Sequence[Function[Any]] | None = None
 
 
-App: TypeAlias = ConnectApp | tuple[Inngest, Sequence[Function[Any]]]
+App: TypeAlias = ConnectApp | Inngest | tuple[Inngest, Sequence[Function[Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +119,7 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
     told = [_app(index, app) for index, app in enumerate(apps)]
     if not told:
         raise ConfigurationError(
-            "no apps provided: give connect() a list such as [(client, [function])]"
+            "No apps provided: give connect() a list such as [client] or [(client, [function])]"
         )
     first = told[0].client
     _check_alike(told)
@@ -145,17 +148,30 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
 def _app(index: int, app: object) -> ConnectApp:
     if isinstance(app, ConnectApp):
         return app
+    if isinstance(app, Inngest):
+        return ConnectApp(app)
     if isinstance(app, tuple):
         parts = cast("tuple[object, ...]", app)
         if len(parts) == 2 and isinstance(parts[0], Inngest):
             return ConnectApp(parts[0], tuple(cast("Iterable[Function[Any]]", parts[1])))
     raise ConfigurationError(
-        f"apps[{index}] is {app!r}: give a pair (client, [functions]) or a ConnectApp"
+        f"apps[{index}] is {app!r}: give a client, a pair (client, [functions]) or a ConnectApp"
     )
 
 
 def _served(app: ConnectApp) -> Served:
-    return Served(app.client, FunctionTable(app.client.app_id, app.functions, app.client.logger))
+    client = app.client
+    if app.functions is None and not client.functions:
+        raise ConfigurationError(
+            f"the app {client.app_id!r} has no functions yet: import the modules that declare them"
+            " before connect() is called, or name them, as in [(client, [function])]"
+        )
+    functions = client.functions if app.functions is None else app.functions
+    if not functions:
+        client.logger.warning(
+            "the app %r is connected without functions: nothing will be called", client.app_id
+        )
+    return Served(client, FunctionTable(client.app_id, functions, client.logger))
 
 
 def _check_alike(apps: list[ConnectApp]) -> None:

@@ -30,6 +30,7 @@ from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
 from stepwell.sdk.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
+from stepwell.sdk.run_state import completed, state_requests, unreachable
 from stepwell.sdk.serve import answer, gate, introspect, page, register
 from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
@@ -51,9 +52,7 @@ from stepwell.wire.execution import (
     CallRequest,
     CallResponse,
     MalformedCall,
-    decode_batch,
     decode_call,
-    decode_steps,
     encode_streamed,
 )
 from stepwell.wire.registration import (
@@ -67,8 +66,6 @@ from stepwell.wire.signature import sign
 
 KEEP_ALIVE_SECONDS = 3.0
 """How often a streamed answer sends a space while the function runs (http.md 6.10)."""
-STATE_SECONDS_MAX = 30.0
-"""How long fetching a run's state may take."""
 
 
 class FunctionCall(msgspec.Struct, frozen=True):
@@ -99,10 +96,6 @@ class _Setup(msgspec.Struct, frozen=True):
     settings: Settings
     serve: ServeSettings
     headers: dict[str, str]
-
-
-class StateUnavailableError(Error):
-    """The state of a run, too large to travel with the call, could not be fetched."""
 
 
 class ServeHandler:
@@ -505,27 +498,8 @@ def _dev_server_is_there() -> Generator[Effect, Outcome, bool]:
 
 def _with_state(call: CallRequest) -> Generator[Effect, Outcome, CallRequest]:
     """The call with what was too large to travel with it (http.md 7.1)."""
-    run = f"/v0/runs/{call.ctx.run_id}"
-    wanted = [f"{run}/actions"] if call.events else [f"{run}/actions", f"{run}/batch"]
-    outcome = yield ApiRequests(
-        tuple(
-            ApiRequest(method="GET", path=path, timeout_seconds=STATE_SECONDS_MAX)
-            for path in wanted
-        )
-    )
+    outcome = yield ApiRequests(state_requests(call))
     if isinstance(outcome, Exception):
-        raise StateUnavailableError(f"The run's state could not be fetched: {outcome}") from outcome
+        raise unreachable(outcome) from outcome
     assert isinstance(outcome, list)
-    for reply, path in zip(outcome, wanted, strict=True):
-        if reply.status != 200:
-            text = reply.body[:200].decode(errors="replace")
-            raise StateUnavailableError(
-                f"The run's state could not be fetched: GET {path}: HTTP {reply.status} {text}"
-            )
-    try:
-        steps = decode_steps(outcome[0].body)
-        events = call.events or decode_batch(outcome[1].body)
-    except MalformedCall as error:
-        raise StateUnavailableError(f"The run's state is not understood: {error}") from None
-    event = call.event if bytes(call.event) != b"null" or not events else events[0]
-    return msgspec.structs.replace(call, steps=steps, events=events, event=event, use_api=False)
+    return completed(call, outcome)

@@ -69,6 +69,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     queue_workers: int = 100
     cron_catch_up: Literal["skip", "one", "all"] = "one"
     connect_gateway_port: int = 8289
+    connections_max: int | None = None
     shown: tuple[Shown, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -256,6 +257,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         queue_workers=number("queue_workers"),
         cron_catch_up=cast("Literal['skip', 'one', 'all']", found["cron_catch_up"].value),
         connect_gateway_port=number("connect_gateway_port"),
+        connections_max=number("connections_max") or None,
         shown=tuple(_shown(entry) for entry in found.values() if not entry.setting.idle),
         notices=tuple(
             f"{entry.setting.flag} ({entry.origin}) has no effect: {entry.setting.idle}"

@@ -213,6 +213,14 @@ SETTINGS: tuple[Setting, ...] = (
         help="Port for workers that connect by WebSocket",
     ),
     Setting(
+        flag="connections-max",
+        kind=Kind.NUMBER,
+        default=0,
+        low=0,
+        high=1_000_000,
+        help="How many workers may be connected at once; 0 is no limit (ours)",
+    ),
+    Setting(
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,

@@ -8,7 +8,7 @@ import pytest
 
 from stepwell.connect import connect
 from stepwell.sdk.client import Inngest
-from stepwell.sdk.connect.option import ConnectOptions, plan
+from stepwell.sdk.connect.option import ConnectApp, ConnectOptions, plan
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
 from stepwell.sdk.trigger import TriggerEvent
 from stepwell.wire.signature import bearer
@@ -31,8 +31,9 @@ def refused(apps: Any, words: str, **options: Any) -> None:
 
 
 def test_refusals_of_apps() -> None:
-    refused([], "no apps provided")
-    refused([app()[0]], r"apps\[0\] is <Inngest app>: give a pair")
+    refused([], "No apps provided")
+    refused(["app"], r"apps\[0\] is 'app': give a client, a pair")
+    refused([Inngest(app_id="app", is_production=False)], "'app' has no functions yet: import")
     refused([app(), app()], "Duplicate app id: app")
     other = "http://other:1"
     refused([app(), app("b", api_base_url=other)], "inconsistent app config: API base URL")
@@ -40,6 +41,22 @@ def test_refusals_of_apps() -> None:
     refused([app(), app("b", signing_key=KEY)], "inconsistent app config: signing key")
     cloud = {"is_production": True, "signing_key": KEY, "api_base_url": "http://127.0.0.1:8288"}
     refused([app(), app("b", **cloud)], "inconsistent app config: (mode|API base URL)")
+
+
+def test_w28_a_client_alone_serves_what_was_declared_with_it() -> None:
+    client, functions = app()
+    for given in (client, ConnectApp(client)):
+        config = plan([given], ConnectOptions()).config
+        assert [f["id"] for f in json.loads(config.apps[0].functions)] == ["app-fn"]
+    late = client.create_function(fn_id="late", trigger=TriggerEvent(event="x"))(handler)
+    config = plan([(client, functions)], ConnectOptions()).config
+    assert late.id not in config.apps[0].functions.decode()
+
+
+def test_w28_an_empty_list_of_functions_is_warned_about(caplog: pytest.LogCaptureFixture) -> None:
+    client, _ = app()
+    assert json.loads(plan([(client, [])], ConnectOptions()).config.apps[0].functions) == []
+    assert "the app 'app' is connected without functions" in caplog.text
 
 
 def test_refusals_of_options() -> None:

@@ -45,7 +45,9 @@ def test_f61_the_request_of_a_registration() -> None:
         (200, b"Welcome", 500, "Welcome", False),
     ],
 )
-def test_f50_the_outcome_is_told_with_its_status(status: int, body: bytes, answered: int, message: str, modified: bool) -> None:
+def test_f50_the_outcome_is_told_with_its_status(
+    status: int, body: bytes, answered: int, message: str, modified: bool
+) -> None:
     told = register.registration_outcome(HttpReply(status, {}, body))
     assert told[0] == answered
     assert message in told[1].message

@@ -47,6 +47,12 @@ def test_what_development_does_when_nobody_said_anything(tmp_path: Path) -> None
     assert (config.durability, config.database) == ("relaxed", None)
     assert (config.signing_keys, config.event_keys) == ((), ())
     assert config.retry_interval_ms is None
+    assert config.connections_max is None
+
+
+def test_w25_how_many_workers_may_be_connected_can_be_limited(tmp_path: Path) -> None:
+    assert dev(tmp_path, {"connections-max": "3"}).connections_max == 3
+    assert "connections-max" in problems_of(tmp_path, {"connections-max": "-1"})[0]
 
 
 def test_what_production_does_when_told_its_keys(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def config(**changes: object) -> WorkerConfig:
 
 def spoken(link: Link, kind: type[Message]) -> int:
     """How many messages of a kind were written by either side."""
-    name = kind.__name__
-    return sum(1 for line in link.trace if f": {name}" in line and not line[11:].startswith("lost"))
+    said = [line[11:].partition(": ") for line in link.trace]
+    return sum(what.split(" ")[0] == kind.__name__ for who, _, what in said if who != "lost")
 
 
 def withhold(kind: type[Message], times: int = 1 << 30) -> Callable[[bool, Message], bool]:
@@ -119,6 +119,18 @@ def test_02_the_gateway_is_killed_and_answers_are_flushed() -> None:
     link.revive()
     link.run_until(lambda: link.worker.state is ACTIVE, within_s=30)
     assert link.worker.unacknowledged == 0
+
+
+def test_02_a_server_that_comes_back_hears_at_once_of_work_that_has_just_begun() -> None:
+    link = active_link()
+    call = link.want(20.0)
+    link.run(1)
+    link.cut()
+    link.run_until(lambda: link.worker.counts["connects"] == 2, within_s=5)
+    link.run(0.1)
+    assert spoken(link, ExtendLease) == 1
+    link.run_until(lambda: call.answer is not None, within_s=30)
+    assert call.attempts == 1
 
 
 def test_03_a_worker_killed_mid_call_leaves_the_work_to_its_successor() -> None:

@@ -292,11 +292,14 @@ class Traffic:
     # --- sockets come and go, time passes ---------------------------------------------------------
 
     def socket_ready(self, on: Connection, now: float) -> None:
-        """A new socket is active: take its interval, renew every lease, ask again, flush."""
+        """A new socket is active: take its interval, renew every lease, ask again, flush.
+
+        Young leases too: a server that restarted learns only so that their work has begun.
+        """
         self._extend_s = on.extend_s
         self._extend_skipped = False
         sockets = Sockets(on)
-        self._extend(sockets, now, age_min_s=self._extend_s / 2)
+        self._extend(sockets, now, age_min_s=0.0)
         for pending in self.work.checkpoints():
             work = self.work.get(pending.request_id)
             if work is not None and _checkpointing(sockets) is not None:

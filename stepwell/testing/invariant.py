@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from stepwell.server.engine.row import MAIN, Item, Lease, Run, Step, Wait, WaitKind
+from stepwell.server.engine.row import MAIN, STEP_WAITS, Item, Lease, Run, Step, Wait, WaitKind
 from stepwell.server.store.port import Reader, RunFilter
 
-STEPS = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})
 RUNS_MAX = 1_000_000
 
 
@@ -73,7 +72,7 @@ def _on_the_way(reader: Reader, hung: Hung) -> Iterator[str]:
         if lease.key not in keys:
             yield f"somebody holds {lease.key!r}, which is no item"
     for wait in hung.waits:
-        if wait.kind in STEPS and wait.step_id not in keys:
+        if wait.kind in STEP_WAITS and wait.step_id not in keys:
             yield f"the wait of step {wait.step_id} has no time-out"
         if wait.kind is WaitKind.INVOKE:
             yield from _invoked(reader, wait)
@@ -96,7 +95,7 @@ def _invoked(reader: Reader, wait: Wait) -> Iterator[str]:
 
 
 def _saved(hung: Hung) -> Iterator[str]:
-    waiting = {wait.step_id for wait in hung.waits if wait.kind in STEPS}
+    waiting = {wait.step_id for wait in hung.waits if wait.kind in STEP_WAITS}
     waiting |= {item.key for item in hung.items if item.key != MAIN}
     places: set[int] = set()
     for step in hung.steps:

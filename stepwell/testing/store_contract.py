@@ -85,7 +85,7 @@ class StoreContract:
         assert view.dedup("f", "k") is None
         assert view.meeting("E", "paid", "") == []
         assert view.signal("go") is None
-        assert view.look_back("paid", 0) == ()
+        assert view.look_back(LookBack("paid", 0, 5)) == ()
         assert (view.due(), view.overdue(), view.next_due_ms) == ([], [], None)
         assert (view.old_runs, view.old_events) == ((), ())
         assert world.store.catalog().apps == {}
@@ -236,6 +236,8 @@ class StoreContract:
             asked = frozenset({(run.id, "ü3"), (run.id, "big"), (run.id, "no"), (other.id, "ü3")})
             view = world.look(Need(steps=asked))
             assert [view.is_saved(*slot) for slot in sorted(asked)] == [True, False, True, False]
+            assert view.saved_size(run.id) == (41, sum(len(step.memo) for step in steps))
+            assert view.saved_size(other.id) == (1, len(b'{"data":1}'))
             assert world.reader.steps(run.id) == steps
             told = tuple((step.id, step.memo) for step in steps)
             assert world.reader.call_state(run) == CallState((b"{}",), told)
@@ -618,13 +620,25 @@ class StoreContract:
         for number in range(6):
             name = "paid" if number % 2 else "sent"
             world.do(fact.EventStored(event_number(number, name)))
+        run = world.begin(9)
+        world.do(
+            fact.StepSaved(step_of(run, "w", 1, op="WaitForEvent", memo=b'"met"')),
+            fact.StepSaved(step_of(run, "s", 2, op="Sleep", memo=b"null")),
+        )
         for _ in range(2):
             since = NOW + 2
-            look = (LookBack("paid", since, 10), LookBack("sent", NOW, 2))
+            look = (
+                LookBack("paid", since, 10),
+                LookBack("sent", NOW, 2),
+                LookBack("sent", NOW, 2, 2, run.id),
+            )
             view = world.look(Need(look_back=look))
-            assert [e.id for e in view.look_back("paid", since)] == [event_id_of(3), event_id_of(5)]
-            assert [e.id for e in view.look_back("sent", NOW)] == [event_id_of(0), event_id_of(2)]
-            assert view.look_back("sent", NOW)[1] == event_number(2, "sent")
+            paid, sent = (view.look_back(one) for one in look[:2])
+            assert [event.id for event in paid] == [event_id_of(3), event_id_of(5)]
+            assert [event.id for event in sent] == [event_id_of(0), event_id_of(2)]
+            assert sent[1] == event_number(2, "sent")
+            assert [event.id for event in view.look_back(look[2])] == [event_id_of(4)]
+            assert view.met(run.id) == {b'"met"'}
             world.reopen()
 
     # -- retention ------------------------------------------------------------------------------
@@ -757,6 +771,7 @@ class StoreContract:
             4: [
                 fact.ItemDone(run_id_of(4), MAIN),
                 fact.WaitOpened(wait_of(run_number(4), "c", WaitKind.CANCEL, "stop")),
+                fact.WaitOpened(wait_of(run_number(4), "d", WaitKind.DEFER, "later")),
             ],
             5: [fact.ItemLeased(lease_of(run_number(5)))],
         }

@@ -159,9 +159,11 @@ def run_number(number: int, *, dedup: str = "", parent: str = "") -> Run:
     )
 
 
-def step_of(run: Run, step_id: str, place: int, memo: bytes = b'{"data":1}') -> Step:
+def step_of(
+    run: Run, step_id: str, place: int, memo: bytes = b'{"data":1}', *, op: str = "StepRun"
+) -> Step:
     """A saved step."""
-    return Step(run.id, step_id, place, "StepRun", f"step {step_id}", memo, NOW, NOW + 5, 2)
+    return Step(run.id, step_id, place, op, f"step {step_id}", memo, NOW, NOW + 5, 2)
 
 
 def wait_of(run: Run, step_id: str, kind: WaitKind = WaitKind.EVENT, name: str = "paid") -> Wait:

@@ -228,6 +228,14 @@ def label(operation: Operation) -> str:
     return operation.display_name or operation.name or operation.id
 
 
+def is_step(operation: Operation) -> bool:
+    """Whether it is about one of the run's steps."""
+    return bool(operation.id) and not isinstance(operation, _NO_STEPS)
+
+
+_NO_STEPS = (Nothing, DiscoveryRequest, RunComplete, SyncRunComplete, DeferAdd, DeferAbort)
+
+
 def is_lazy(operation: Operation) -> bool:
     """Whether it only accompanies others and does not count when looking for parallel steps."""
     return isinstance(operation, DeferAdd | DeferAbort)

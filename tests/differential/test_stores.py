@@ -36,6 +36,7 @@ from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.store_world import app_named, function_named
 
 SMALL = Limits(items_max=12, items_page=5, runs_bytes_max=30_000, events_bytes_max=6_000)
+OPS = ("StepRun", "WaitForEvent")
 QUEUES = ("a1", "a2", "@gateway")
 NAMES = ("paid", "sent", "inngest/x")
 CONDITIONS = ("", 'async.data.user == "x"', 'async.data.user == "y"', "async.data.n == 1")
@@ -125,6 +126,7 @@ class Story:
         runs = [*self.runs, "cron:1", "cron:2", "none"]
         slots = [*self.steps, ("none", "s")]
         some = self.chance.sample
+        number = self.chance.randrange(3)
         now = self.now + self.chance.randrange(20)
         room = tuple((queue, self.chance.randrange(6)) for queue in some(QUEUES, 2))
         return Need(
@@ -135,7 +137,7 @@ class Story:
             dedups=frozenset((f"f{n}", self.chance.choice("kl")) for n in (1, 2)),
             meetings=tuple(self.meeting(number) for number in range(2)),
             signals=frozenset(some(["go", "stop", "none"], 2)),
-            look_back=(LookBack("paid", self.now - 30, 4),),
+            look_back=(LookBack("paid", self.now - 30, 4, number, self.chance.choice(runs)),),
             due=Due(now, room, self.chance.randrange(1, 12)),
         )
 
@@ -229,7 +231,16 @@ class Story:
         self.steps.add((run.id, step_id))
         memo = self.chance.choice([b"1", b"2" * 900])
         return fact.StepSaved(
-            Step(run.id, step_id, self.next_place(), "StepRun", "s", memo, self.now, self.now)
+            Step(
+                run.id,
+                step_id,
+                self.next_place(),
+                self.chance.choice(OPS),
+                "s",
+                memo,
+                self.now,
+                self.now,
+            )
         )
 
     def wait(self) -> fact.Record | None:
@@ -338,7 +349,8 @@ def told_by_view(view: View, need: Need) -> dict[str, object]:
         "dedups": {slot: view.dedup(*slot) for slot in need.dedups},
         "meetings": [view.meeting(m.event_id, m.name, m.after) for m in need.meetings],
         "signals": {name: view.signal(name) for name in need.signals},
-        "look_back": [view.look_back(look.name, look.since_ms) for look in need.look_back],
+        "sizes": {run_id: view.saved_size(run_id) for run_id, _ in need.steps},
+        "look_back": [(view.look_back(look), view.met(look.run_id)) for look in need.look_back],
         "due": (view.due(), view.overdue(), view.next_due_ms),
         "waited": [name for name in NAMES if name in view.waited],
         "catalog": (view.catalog.apps, {s: e.version for s, e in view.catalog.listings.items()}),

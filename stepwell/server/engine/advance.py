@@ -10,9 +10,10 @@ import msgspec
 
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.again import try_again
+from stepwell.server.engine.bounds import bounded, excess, too_large
 from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import complete, fail, fail_with
+from stepwell.server.engine.finish import complete, fail, fail_as
 from stepwell.server.engine.input import (
     Broke,
     Done,
@@ -28,7 +29,6 @@ from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_error import is_beside
 from stepwell.server.engine.op.step_run import result_memo, save_memo
 from stepwell.server.engine.row import MAIN, Item, Lease, Run, RunStatus
-from stepwell.wire.failure import STEPS_OVERFLOWED
 from stepwell.wire.operation import (
     PARALLEL_RACE,
     DeferAbort,
@@ -70,11 +70,17 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
     if isinstance(held, Done):
         return held
     run, item, lease = held
-    refused = [op for op in given.operations if not isinstance(op, CHECKPOINTABLE)]
-    if refused:
-        reason = f"cannot checkpoint opcode: {type(refused[0]).__name__}"
+    reason = _uncheckpointable(draft, given.operations)
+    if reason:
         return Done(Verdict.REFUSED, run.id, reason)
-    report = Report(_begun(draft, run, lease), item, lease, given.operations)
+    run = _begun(draft, run, lease)
+    overflow = excess(draft, run, given.operations)
+    if overflow is not None:
+        # Whoever goes on running is to hear of it.
+        fail_as(draft, run, overflow)
+        draft.announce(Topic.RUN_CANCELLED, run.id)
+        return Done(Verdict.REFUSED, run.id, overflow.message)
+    report = Report(run, item, lease, given.operations)
     for operation in given.operations:
         if isinstance(operation, StepRun | LegacyStep):
             save_memo(draft, report, operation, result_memo(operation))
@@ -88,6 +94,14 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
         draft.change(after)
     draft.announce(Topic.RUN_MOVED, run.id)
     return Done(Verdict.APPLIED, run.id)
+
+
+def _uncheckpointable(draft: Draft, operations: tuple[Operation, ...]) -> str:
+    """Why these operations cannot be saved on the way; empty if they can."""
+    refused = [op for op in operations if not isinstance(op, CHECKPOINTABLE)]
+    if refused:
+        return f"cannot checkpoint opcode: {type(refused[0]).__name__}"
+    return next(filter(None, (too_large(draft, operation) for operation in operations)), "")
 
 
 def _checkpointed(draft: Draft, report: Report) -> Run:
@@ -139,10 +153,11 @@ def call_failed(draft: Draft, run: Run, item: Item, broke: Broke) -> None:
 
 
 def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: Progressed) -> None:
-    operations = _first_of_each(outcome.operations)
+    operations = tuple(bounded(draft, op) for op in _first_of_each(outcome.operations))
     counted = [operation for operation in operations if not is_lazy(operation)]
-    if len(operations) > draft.rules.steps_max:
-        overflow(draft, run)
+    overflow = excess(draft, run, operations)
+    if overflow is not None:
+        fail_as(draft, run, overflow)
         return
     ending = next((operation for operation in counted if ends_run(operation)), None)
     run = msgspec.structs.replace(run, version=outcome.version)
@@ -198,17 +213,6 @@ def _without_the_dead(draft: Draft, run: Run) -> Run:
     if len(alive) == len(run.pending):
         return run
     return msgspec.structs.replace(run, pending=alive, force_plan=run.force_plan and bool(alive))
-
-
-def overflow(draft: Draft, run: Run) -> None:
-    """The run has more steps than it may have (server.md 3.9)."""
-    limit = draft.rules.steps_max
-    fail_with(
-        draft,
-        run,
-        STEPS_OVERFLOWED,
-        f"The function run exceeded the step limit of {limit} steps.",
-    )
 
 
 def _first_of_each(operations: tuple[Operation, ...]) -> tuple[Operation, ...]:

@@ -14,7 +14,7 @@ from stepwell.server.engine.action import Action, Announce, Topic, Wake
 from stepwell.server.engine.input import Answer
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import Meeting, Need, merged
-from stepwell.server.engine.row import MAIN, EventRow, Item, Run, Step, Wait, WaitKind
+from stepwell.server.engine.row import MAIN, STEP_WAITS, EventRow, Item, Run, Step, Wait, WaitKind
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 
@@ -135,7 +135,7 @@ class Draft:
         slot = (step.run_id, step.id)
         self._saved.add(slot)
         wait = self.wait(*slot)
-        if wait is not None and wait.kind in _STEPS:
+        if wait is not None and wait.kind in STEP_WAITS:
             self.close(wait)
         if step.id != MAIN and self.item(*slot) is not None:
             self.done(*slot)
@@ -279,4 +279,3 @@ class Draft:
 
 
 _MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})
-_STEPS = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})

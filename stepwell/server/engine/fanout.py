@@ -62,12 +62,13 @@ def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
         return False
     if not wait.condition:
         return True
-    return compile_expression(wait.condition).holds({"async": draft.decoded(event)})
+    return compile_expression(wait.condition).holds({"async": draft.decoded(event)}, draft.now.ms)
 
 
 def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:
     return any(
-        trigger.condition is None or trigger.condition.holds({"event": draft.decoded(event)})
+        trigger.condition is None
+        or trigger.condition.holds({"event": draft.decoded(event)}, draft.now.ms)
         for trigger in listener.triggers
     )
 

@@ -43,7 +43,11 @@ def fail(draft: Draft, run: Run, broke: Broke) -> None:
 
 def fail_with(draft: Draft, run: Run, name: str, message: str) -> None:
     """The engine itself ends the run: a limit, an invalid wait. Never tried again."""
-    failure = Failure(name=name, message=message)
+    fail_as(draft, run, Failure(name=name, message=message))
+
+
+def fail_as(draft: Draft, run: Run, failure: Failure) -> None:
+    """The same, for a failure somebody else described."""
     fail(draft, run, Broke(failure, encode_failure(failure), no_retry=True))
 
 

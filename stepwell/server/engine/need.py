@@ -32,11 +32,14 @@ class Meeting(msgspec.Struct, frozen=True):
 
 
 class LookBack(msgspec.Struct, frozen=True):
-    """Events of a name received since a time, oldest first, at most `limit`."""
+    """Events of a name received since a time, oldest first, past the first `skip`, at most `limit`;
+    and what a run's earlier waits were ended by."""
 
     name: str
     since_ms: int
     limit: int
+    skip: int = 0
+    run_id: str = ""
 
 
 class Old(msgspec.Struct, frozen=True):
@@ -47,8 +50,9 @@ class Old(msgspec.Struct, frozen=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Rows to load. `runs` bring their items, leases and waits; `steps` say whether one is saved;
-    `bodies` bring events whole, `events` only whether they are known."""
+    """Rows to load. `runs` bring their items, leases and waits; `steps` say whether one is saved,
+    and how much its run has saved; `bodies` bring events whole, `events` only whether they are
+    known."""
 
     runs: frozenset[str] = frozenset()
     steps: frozenset[tuple[str, str]] = frozenset()

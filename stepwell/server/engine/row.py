@@ -56,6 +56,10 @@ class WaitKind(IntEnum):
     DEFER = 5  # not waited for: what the run leaves to be started when it ends
 
 
+STEP_WAITS = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})
+"""The kinds of wait that stand for a step: each ends, at the latest by its time-out."""
+
+
 class EventRow(msgspec.Struct, frozen=True, gc=False):
     """An accepted event. `id` is ours and unique; `key` is the sender's own id, or empty."""
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from stepwell.wire import limit
+
 DAY_MS = 86_400_000
 
 
@@ -18,8 +20,9 @@ class Rules(msgspec.Struct, frozen=True):
     retry_interval_ms: int | None = None
     cron_catch_up: Literal["skip", "one", "all"] = "one"
     dedup_window_ms: int = DAY_MS
-    steps_max: int = 1_000
-    state_bytes_max: int = 32 * 1024 * 1024
+    steps_max: int = limit.STEPS_PER_RUN_DEFAULT
+    step_bytes_max: int = limit.STEP_OUTPUT_BYTES_MAX
+    state_bytes_max: int = limit.RUN_STATE_BYTES_MAX
     wait_max_ms: int = 366 * DAY_MS
     losses_max: int = 20
     starts_per_decision_max: int = 1_000

@@ -15,6 +15,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.need import LookBack
 from stepwell.server.engine.row import (
     MAIN,
     EventRow,
@@ -27,6 +28,8 @@ from stepwell.server.engine.row import (
 )
 
 Slot: TypeAlias = tuple[str, str]
+Size: TypeAlias = tuple[int, int]
+"""So many steps, and so many bytes of results."""
 
 
 class NotLoaded(LookupError):
@@ -51,7 +54,10 @@ class View:
         self._dedups: dict[Slot, str | None] = {}
         self._meetings: dict[Slot, tuple[Wait, ...]] = {}
         self._signals: dict[str, Wait | None] = {}
-        self._look_back: dict[tuple[str, int], tuple[EventRow, ...]] = {}
+        self._look_back: dict[LookBack, tuple[EventRow, ...]] = {}
+        self._met: dict[str, frozenset[bytes]] = {}
+        self._sizes: dict[str, Size] = {}
+        self._grown: dict[str, Size] = {}
         self._due: dict[Slot, Item] = {}
         self._overdue: dict[Slot, Lease] = {}
         self._opened: dict[str, list[Wait]] = {}
@@ -99,6 +105,15 @@ class View:
             return self._steps[run_id, step_id]
         except KeyError:
             raise NotLoaded(f"step {step_id} of run {run_id}") from None
+
+    def saved_size(self, run_id: str) -> Size:
+        """How many steps a run has saved, and the bytes of their results."""
+        try:
+            steps, size = self._sizes[run_id]
+        except KeyError:
+            raise NotLoaded(f"the steps of run {run_id}") from None
+        more, grown = self._grown.get(run_id, (0, 0))
+        return steps + more, size + grown
 
     def knows_event(self, event_id: str) -> bool:
         """Whether an event was accepted before."""
@@ -157,16 +172,21 @@ class View:
         """Who waits for a signal."""
         return self._signals.get(name)
 
-    def sees_look_back(self, name: str, since_ms: int) -> bool:
-        """Whether past events of this name were asked for."""
-        return (name, since_ms) in self._look_back
+    def sees_look_back(self, look: LookBack) -> bool:
+        """Whether these past events were asked for."""
+        return look in self._look_back
 
-    def look_back(self, name: str, since_ms: int) -> tuple[EventRow, ...]:
-        """Past events of this name, oldest first: those loaded, then those of this batch."""
-        known = self._look_back[name, since_ms]
-        ids = {event.id for event in known}
-        fresh = [e for e in self.changes.events if e.name == name and e.received_ms >= since_ms]
-        return (*known, *(event for event in fresh if event.id not in ids))
+    def look_back(self, look: LookBack) -> tuple[EventRow, ...]:
+        """Past events, oldest first. Those of this batch come after the last that was loaded."""
+        known = self._look_back[look]
+        if len(known) >= look.limit:
+            return known
+        fresh = (e for e in self.changes.events if e.name == look.name)
+        return (*known, *(event for event in fresh if event.received_ms >= look.since_ms))
+
+    def met(self, run_id: str) -> frozenset[bytes]:
+        """The events that ended waits of a run before, as far as the batch began with them."""
+        return self._met[run_id]
 
     def due(self) -> list[Item]:
         """Items that are due and nobody has."""
@@ -219,9 +239,16 @@ class View:
         """Who waits for a signal."""
         self._signals.setdefault(name, wait)
 
-    def see_look_back(self, name: str, since_ms: int, events: Iterable[EventRow]) -> None:
-        """Past events of a name, oldest first."""
-        self._look_back.setdefault((name, since_ms), tuple(events))
+    def see_saved(self, run_id: str, steps: int, size: int) -> None:
+        """How many steps a run has saved, and the bytes of their results."""
+        self._sizes.setdefault(run_id, (steps, size))
+
+    def see_look_back(
+        self, look: LookBack, events: Iterable[EventRow], met: Iterable[bytes]
+    ) -> None:
+        """Past events of a name, oldest first; and what ended waits of the run before."""
+        self._look_back.setdefault(look, tuple(events))
+        self._met.setdefault(look.run_id, frozenset(met))
 
     def see_due(
         self, items: Iterable[Item], overdue: Iterable[Lease], next_due_ms: int | None
@@ -333,6 +360,8 @@ class View:
         step = record.step
         self._steps[step.run_id, step.id] = True
         self.changes.steps.append(step)
+        steps, size = self._grown.get(step.run_id, (0, 0))
+        self._grown[step.run_id] = steps + 1, size + len(step.memo)
         lease = self._leases.get((step.run_id, MAIN))
         if lease is not None:
             grown = msgspec.structs.replace(lease, steps=lease.steps + 1)

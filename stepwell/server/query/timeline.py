@@ -10,6 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from stepwell.server.engine.row import (
+    STEP_WAITS,
     Item,
     ItemKind,
     Lease,
@@ -156,14 +157,11 @@ def _waits(waits: Iterable[Wait], run: Run) -> list[Span]:
             detail=_waiting_for(wait),
         )
         for wait in waits
-        if wait.kind in _AWAITED and wait.run_id == run.id
+        if wait.kind in STEP_WAITS and wait.run_id == run.id
     ]
 
 
 # The rest hangs on a run without holding it up: cancellations to come, deferrals.
-_AWAITED = frozenset({WaitKind.EVENT, WaitKind.SIGNAL, WaitKind.INVOKE})
-
-
 def _waiting_for(wait: Wait) -> str:
     until = f", until {format_instant(wait.until_ms)}"
     match wait.kind:

@@ -12,6 +12,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
     MAIN,
+    STEP_WAITS,
     AppRow,
     EventRow,
     FunctionRow,
@@ -29,6 +30,7 @@ from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, EventFilter, RunFilter
 from stepwell.server.store.reading import as_seen, order_of, wants_event, wants_run
+from stepwell.wire.operation import WaitForEvent
 
 
 class MemoryStore:
@@ -64,7 +66,9 @@ class MemoryStore:
         for run_id in need.runs:
             self._see_run(run_id, view)
         for run_id, step_id in need.steps:
-            view.see_step(run_id, step_id, self.disk.steps.get((run_id, step_id)) is not None)
+            saved = self.disk.steps.of(run_id)
+            view.see_step(run_id, step_id, any(step.id == step_id for step in saved))
+            view.see_saved(run_id, len(saved), sum(len(step.memo) for step in saved))
         for event_id in need.events:
             view.see_event(event_id, event_id in self.disk.events)
         for event_id in need.bodies:
@@ -76,7 +80,8 @@ class MemoryStore:
         for name in need.signals:
             view.see_signal(name, self._signal(name))
         for look in need.look_back:
-            view.see_look_back(look.name, look.since_ms, self._past(look))
+            ended = (s.memo for s in self.disk.steps.of(look.run_id) if s.op == WaitForEvent.op)
+            view.see_look_back(look, self._past(look), ended)
         if need.due is not None:
             self._see_due(need.due, view)
         if need.old is not None:
@@ -116,7 +121,8 @@ class MemoryStore:
     def _past(self, look: LookBack) -> list[EventRow]:
         named = (event for event in self.disk.events.values() if event.name == look.name)
         past = (event for event in named if event.received_ms >= look.since_ms)
-        return sorted(past, key=lambda event: event.received_ms)[: look.limit]
+        in_order = sorted(past, key=lambda event: event.received_ms)
+        return in_order[look.skip : look.skip + look.limit]
 
     def _see_due(self, due: Due, view: View) -> None:
         left = {queue: count for queue, count in due.capacity if count > 0}
@@ -289,7 +295,7 @@ class MemoryReader:
         with self._disk.lock:
             moved = {item.run_id for item in self._disk.items}
             moved |= {lease.run_id for lease in self._leases}
-            moved |= {wait.run_id for wait in self._disk.waits if wait.kind is not WaitKind.CANCEL}
+            moved |= {wait.run_id for wait in self._disk.waits if wait.kind in STEP_WAITS}
             runs = (run for _, run in sorted(self._disk.runs.items()))
             return [run for run in runs if not run.ended and run.id not in moved][:limit]
 

@@ -7,7 +7,7 @@ the run: what is too much is dropped. Source: server.md 4.10.
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Wait, WaitKind
-from stepwell.wire.limit import DEFERS_PER_RUN_MAX
+from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
 from stepwell.wire.operation import DeferAbort, DeferAdd, label
 
 
@@ -17,7 +17,8 @@ def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
     if draft.wait(run.id, operation.id) is not None:
         return
     present = [w for w in draft.waits_of(run.id) if w.kind is WaitKind.DEFER]
-    if len(present) >= DEFERS_PER_RUN_MAX:
+    size = len(operation.input) + sum(len(wait.condition.encode()) for wait in present)
+    if len(present) >= DEFERS_PER_RUN_MAX or size > DEFER_INPUT_BYTES_MAX:
         return
     wait = Wait(
         run_id=run.id,

@@ -6,8 +6,6 @@ from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Step
 from stepwell.wire.operation import LegacyStep, Operation, StepRun, label
 
-OUTPUT_BYTES_MAX = 4 * 1024 * 1024
-
 
 def result_memo(operation: StepRun | LegacyStep) -> bytes:
     """What a step that went well will be told: wrapped, except for the legacy opcode."""

@@ -16,7 +16,8 @@ from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind
 from stepwell.wire.failure import INVALID_EXPRESSION
 from stepwell.wire.operation import WaitForEvent, label
 
-LOOK_BACK_EVENTS_MAX = 1_000
+LOOK_BACK_PAGES = tuple(1_000 << page for page in range(5))
+"""A wait that looks back sees so many events, in so many looks; the next are waited for."""
 
 
 def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> None:
@@ -29,9 +30,9 @@ def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> Non
         fail_with(draft, run, until.name, f'step "{label(operation)}": {until.message}')
         return
     wait = _wait(draft, report, operation, until)
-    if wait is None:
+    if isinstance(wait, ExpressionError):
         message = "Wait for Event If expression failed to compile"
-        fail_with(draft, run, INVALID_EXPRESSION, f'{message}: step "{label(operation)}"')
+        fail_with(draft, run, INVALID_EXPRESSION, f'{message}: step "{label(operation)}": {wait}')
         return
     past = _past_match(draft, report, operation, wait)
     if past is not None:
@@ -57,7 +58,9 @@ def add_timeout(draft: Draft, wait: Wait, op: str) -> None:
     draft.put(item)
 
 
-def _wait(draft: Draft, report: Report, operation: WaitForEvent, until: int) -> Wait | None:
+def _wait(
+    draft: Draft, report: Report, operation: WaitForEvent, until: int
+) -> Wait | ExpressionError:
     wait = Wait(
         run_id=report.run.id,
         step_id=operation.id,
@@ -71,8 +74,8 @@ def _wait(draft: Draft, report: Report, operation: WaitForEvent, until: int) -> 
         return wait
     try:
         compile_expression(operation.condition)
-    except ExpressionError:
-        return None
+    except ExpressionError as error:
+        return error
     trigger = draft.body(report.run.event_ids[0])
     return bind(wait, operation.condition, {} if trigger is None else draft.decoded(trigger))
 
@@ -80,16 +83,28 @@ def _wait(draft: Draft, report: Report, operation: WaitForEvent, until: int) -> 
 def _past_match(
     draft: Draft, report: Report, operation: WaitForEvent, wait: Wait
 ) -> EventRow | None:
+    """The first event since the run began that matches and ended no wait of the run before."""
     if not operation.look_back:
         return None
-    since = report.run.queued_ms
-    if not draft.view.sees_look_back(wait.name, since):
-        raise LookAgain(Need(look_back=(LookBack(wait.name, since, LOOK_BACK_EVENTS_MAX),)))
-    for event in draft.view.look_back(wait.name, since):
-        if event.id in report.run.event_ids:
-            continue
-        if not wait.condition:
-            return event
-        if compile_expression(wait.condition).holds({"async": draft.decoded(event)}):
-            return event
+    run, skip = report.run, 0
+    for size in LOOK_BACK_PAGES:
+        look = LookBack(wait.name, run.queued_ms, size, skip, run.id)
+        if not draft.view.sees_look_back(look):
+            raise LookAgain(Need(look_back=(look,)))
+        events = draft.view.look_back(look)
+        met = draft.view.met(run.id)
+        for event in events:
+            used = event.id in run.event_ids or event.body in met
+            if not used and _holds(draft, wait, event):
+                return event
+        if len(events) < size:
+            break
+        skip += size
     return None
+
+
+def _holds(draft: Draft, wait: Wait, event: EventRow) -> bool:
+    if not wait.condition:
+        return True
+    variables = {"async": draft.decoded(event)}
+    return compile_expression(wait.condition).holds(variables, draft.now.ms)

@@ -10,6 +10,7 @@ from stepwell.server.engine.view import View
 from stepwell.server.store.row import event_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.memory import Memory
+from stepwell.wire.operation import WaitForEvent
 
 OLD_STEPS_MAX = 5_000
 """Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
@@ -31,7 +32,7 @@ class Loader:
             if not view.sees_run(run_id):
                 self._see_run(run_id, view)
         for run_id, step_id in need.steps:
-            view.see_step(run_id, step_id, self._is_saved(run_id, step_id))
+            self._see_step(run_id, step_id, view)
         for event_id in need.events:
             view.see_event(event_id, self._knows(event_id))
         for event_id in need.bodies:
@@ -43,7 +44,7 @@ class Loader:
         for name in need.signals:
             view.see_signal(name, self._signal(name))
         for look in need.look_back:
-            view.see_look_back(look.name, look.since_ms, self._past(look))
+            view.see_look_back(look, self._past(look), self._met(look))
         if need.due is not None:
             view.see_due(*self._memory.due.ask(need.due))
         if need.old is not None:
@@ -73,9 +74,15 @@ class Loader:
         leases = self._memory.due.leases
         return tuple(leases[run_id, key] for key in keys if (run_id, key) in leases)
 
-    def _is_saved(self, run_id: str, step_id: str) -> bool:
+    def _see_step(self, run_id: str, step_id: str, view: View) -> None:
         entry = self._memory.entry(run_id)
-        return entry is not None and step_id in self._memory.saved(entry)
+        if entry is None:
+            view.see_step(run_id, step_id, False)
+            view.see_saved(run_id, 0, 0)
+            return
+        saved = self._memory.saved(entry)
+        view.see_step(run_id, step_id, step_id in saved)
+        view.see_saved(run_id, len(saved), entry.saved_bytes)
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -96,8 +103,15 @@ class Loader:
         return event
 
     def _past(self, look: LookBack) -> list[EventRow]:
-        wanted = (look.name, look.since_ms, look.limit)
+        wanted = (look.name, look.since_ms, look.limit, look.skip)
         return [event_of(row) for row in self._db.execute(SQL["look_back"], wanted)]
+
+    def _met(self, look: LookBack) -> list[bytes]:
+        entry = self._memory.entry(look.run_id)
+        if entry is None:
+            return []
+        wanted = (entry.seq, WaitForEvent.op)
+        return [memo for (memo,) in self._db.execute(SQL["memos_of_op"], wanted)]
 
     # -- look-ups -------------------------------------------------------------------------------
 

@@ -82,8 +82,8 @@ class Memory:
     def saved(self, entry: RunEntry) -> set[str]:
         """The ids of a run's saved steps."""
         if entry.saved is None:
-            found = self._db.execute(SQL["step_ids"], (entry.seq,))
-            entry.saved = {step_id for (step_id,) in found}
+            sizes = dict(self._db.execute(SQL["step_sizes"], (entry.seq,)))
+            entry.saved, entry.saved_bytes = set(sizes), sum(sizes.values())
         return entry.saved
 
     # -- after a commit -------------------------------------------------------------------------

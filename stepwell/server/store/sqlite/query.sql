@@ -11,8 +11,11 @@ SELECT * FROM item WHERE run_id = ?;
 -- waits_of_run --
 SELECT * FROM wait WHERE run_id = ?;
 
--- step_ids --
-SELECT id FROM step WHERE run = ?;
+-- step_sizes --
+SELECT id, length(memo) FROM step WHERE run = ?;
+
+-- memos_of_op --
+SELECT memo FROM step WHERE run = ? AND op = ?;
 
 -- newest_place --
 SELECT place FROM step WHERE rowid = (SELECT max(rowid) FROM step);
@@ -27,7 +30,7 @@ SELECT id, name, ts, received_ms, key, body FROM event WHERE id = ?;
 
 -- look_back --
 SELECT id, name, ts, received_ms, key, body FROM event
-WHERE name = ? AND received_ms >= ? ORDER BY received_ms, seq LIMIT ?;
+WHERE name = ? AND received_ms >= ? ORDER BY received_ms, seq LIMIT ? OFFSET ?;
 
 -- load: look-ups
 
@@ -217,5 +220,5 @@ SELECT * FROM function ORDER BY slug;
 SELECT * FROM run
 WHERE ended_ms = 0 AND status < 300 AND due_ms IS NULL
 AND NOT EXISTS (SELECT 1 FROM item WHERE item.run_id = run.id)
-AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind <> 4)
+AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind IN (1, 2, 3))
 ORDER BY id;

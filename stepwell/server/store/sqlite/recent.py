@@ -25,8 +25,8 @@ MEMOS_BYTES_MAX = 1024 * 1024
 class RunEntry:
     """A run with everything a decision may need of it.
 
-    `saved` are the ids of its saved steps, `memos` their results in order; each is `None` while
-    unknown.
+    `saved` are the ids of its saved steps, with `saved_bytes` of results in all; `memos` are these
+    results in order. Both are `None` while unknown.
     """
 
     __slots__ = (
@@ -37,6 +37,7 @@ class RunEntry:
         "memos_bytes",
         "run",
         "saved",
+        "saved_bytes",
         "seq",
         "waits",
     )
@@ -55,6 +56,7 @@ class RunEntry:
         self.items = items
         self.waits = waits
         self.saved: set[str] | None = None
+        self.saved_bytes = 0
         self.memos: list[tuple[str, bytes]] | None = None
         self.memos_bytes = 0
         self.last_place = -1
@@ -63,6 +65,7 @@ class RunEntry:
         """A step was saved."""
         if self.saved is not None:
             self.saved.add(step_id)
+            self.saved_bytes += len(memo)
         if self.memos is None:
             return
         self.memos_bytes += len(memo)

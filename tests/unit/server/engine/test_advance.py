@@ -4,7 +4,6 @@ import pytest
 
 from stepwell.server.engine.input import ReplyReceived, StepsCheckpointed, Verdict
 from stepwell.server.engine.row import MAIN, RunStatus
-from stepwell.server.engine.rules import Rules
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import (
     DiscoveryRequest,
@@ -206,15 +205,6 @@ def test_a_step_reported_by_a_discovery_ends_the_call_that_was_planned_for_it() 
     assert bench.memos(run.id) == {"a": {"data": "discovery"}}
     bench.reply(jobs[B], progressed(step_run("b")))
     assert bench.answer(returned()).status is RunStatus.COMPLETED
-
-
-def test_too_many_steps_at_once_fail_the_run() -> None:
-    bench = Bench(rules=Rules(steps_max=3))
-    run = bench.begin()
-    bench.answer(progressed(*(planned(str(n)) for n in range(4))))
-    ended = bench.run(run.id)
-    assert ended.status is RunStatus.FAILED
-    assert b"InngestErrFunctionOverflowed" in (ended.output or b"")
 
 
 def test_checkpoints_are_kept_and_the_lease_with_them() -> None:

@@ -1,11 +1,22 @@
 """A run is told to stop: by an event it named, or by hand (server.md 3.11, 5.9)."""
 
+from collections.abc import Callable
+
 import pytest
 
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import RunStatus, WaitKind
 from stepwell.wire.function_config import Cancel
-from tests.bench import Bench, function, progressed, returned, step_run
+from stepwell.wire.identifier import step_hash
+from stepwell.wire.operation import (
+    GatewayCall,
+    InvokeFunction,
+    Operation,
+    Sleep,
+    WaitForEvent,
+    WaitForSignal,
+)
+from tests.bench import Bench, broke, function, planned, progressed, returned, step_run
 
 
 def cancellable(*cancels: Cancel, data: object = None) -> Bench:
@@ -95,3 +106,73 @@ def test_one_event_may_end_a_wait_and_the_run() -> None:
         assert status(bench) is RunStatus.CANCELLED
         assert list(bench.store.disk.items) == []
         assert list(bench.store.disk.waits) == []
+
+
+def _queued(bench: Bench) -> None:
+    bench.begin()
+
+
+def _called(bench: Bench) -> None:
+    bench.begin()
+    bench.job()
+
+
+def _doing(*operations: Operation) -> Callable[[Bench], None]:
+    def prepare(bench: Bench) -> None:
+        bench.begin()
+        bench.answer(progressed(*operations))
+
+    return prepare
+
+
+def _retried(bench: Bench) -> None:
+    bench.begin()
+    bench.answer(broke())
+
+
+def _targeted(bench: Bench) -> None:
+    bench.begin()
+    bench.answer(progressed(planned("a"), planned("b")))
+    bench.claim()
+
+
+def _invoking(bench: Bench) -> None:
+    bench.begin(function(event="go"), function("child"))
+    bench.answer(progressed(InvokeFunction(id=step_hash("i"), function_id="shop-child")))
+
+
+STATES: dict[str, Callable[[Bench], None]] = {
+    "queued": _queued,
+    "called": _called,
+    "between steps": _doing(step_run("a")),
+    "retried": _retried,
+    "sleeping": _doing(Sleep(id=step_hash("s"), until="1h")),
+    "waiting for an event": _doing(WaitForEvent(id=step_hash("w"), event="x", timeout="1h")),
+    "waiting for a signal": _doing(WaitForSignal(id=step_hash("w"), signal="x")),
+    "waiting for a run": _invoking,
+    "planned": _doing(planned("a"), planned("b")),
+    "targeted": _targeted,
+    "fetching": _doing(GatewayCall(id=step_hash("g"), url="http://x.test/", method="GET")),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_run_is_cancelled_in_every_state_and_nothing_is_left_of_it(state: str) -> None:
+    bench = Bench()
+    STATES[state](bench)
+    run = bench.runs()[0]
+    done = bench.submit(CancelAsked(run.id))
+    assert isinstance(done, Done)
+    assert done.verdict is Verdict.APPLIED
+    assert bench.status(run.id) is RunStatus.CANCELLED
+    assert bench.items(run.id) == {}
+    assert bench.waits(run.id) == []
+    assert bench.reader.leases(run.id) == []
+    again = bench.submit(CancelAsked(run.id))
+    assert isinstance(again, Done)
+    assert again.verdict is Verdict.ALREADY
+    bench.pass_time(86_400_000)
+    bench.send("x")
+    # The child of an invocation goes on; the run itself is called no more.
+    assert all(job.run.id != run.id for job in bench.claim())
+    assert bench.status(run.id) is RunStatus.CANCELLED

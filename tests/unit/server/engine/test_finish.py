@@ -198,6 +198,23 @@ def deferring() -> Bench:
     return bench
 
 
+def test_what_is_too_much_to_defer_is_dropped_and_the_run_goes_on() -> None:
+    mib = 1024 * 1024
+    bench = deferring()
+    large = [
+        DeferAdd(
+            id=step_hash(name),
+            name=name,
+            function_slug="shop-later",
+            input=msgspec.Raw(b'{"q":"%s"}' % (b"x" * size)),
+        )
+        for name, size in (("too large", 4 * mib), ("fits", 3 * mib), ("one more", 2 * mib))
+    ]
+    bench.answer(progressed(*large, step_run("a")))
+    assert bench.answer(returned()).status is RunStatus.COMPLETED
+    assert [len(str(told["q"])) for told in bench.emitted(SCHEDULE)] == [3 * mib]
+
+
 def test_what_was_deferred_is_started_when_the_run_has_ended() -> None:
     bench = deferring()
     bench.answer(progressed(defer("d"), step_run("a")))

@@ -45,6 +45,9 @@ def test_e_95_patterns(pattern: str, name: str, starts: int) -> None:
         ("event.data.n > 3", {"n": 3}, 0),
         ("event.data.n > 3", {}, 0),
         ("event.data.n > 3", {"n": "text"}, 0),
+        ("event.data.n", {"n": 4}, 0),
+        ("date(event.data.due) < now()", {"due": "2026-01-01T00:00:00Z"}, 1),
+        ("date(event.data.due) < now_plus(duration('1h'))", {"due": "2030-01-01T00:00:00Z"}, 0),
     ],
 )
 def test_e_92_conditions(condition: str, data: object, starts: int) -> None:

@@ -3,7 +3,13 @@
 
 import pytest
 
-from stepwell.server.engine.input import Done, ReplyReceived, SignalSent, Verdict
+from stepwell.server.engine.input import (
+    Done,
+    EventsReceived,
+    ReplyReceived,
+    SignalSent,
+    Verdict,
+)
 from stepwell.server.engine.row import MAIN, RunStatus, WaitKind
 from stepwell.server.engine.rules import DAY_MS, Rules
 from stepwell.wire.identifier import step_hash
@@ -333,8 +339,6 @@ def test_a_wait_may_look_back_to_the_start_of_its_run() -> None:
 
 
 def test_looking_back_sees_what_came_earlier_in_the_commit() -> None:
-    from stepwell.server.engine.input import EventsReceived
-
     bench = Bench()
     run = bench.begin()
     job = bench.job()
@@ -355,3 +359,59 @@ def test_looking_back_in_vain_is_waiting() -> None:
     assert len(bench.waits(run.id)) == 1
     bench.send("news")
     assert list(bench.memos(run.id)) == ["w"]
+
+
+def test_looking_back_meets_each_event_once_in_a_run() -> None:
+    """A function that takes message after message is not given the first one for ever."""
+    bench = Bench()
+    run = bench.begin()
+    for number in range(3):
+        bench.send("news", {"n": number})
+    taken: list[object] = []
+    for number in range(4):
+        operation = WaitForEvent(
+            id=step_hash(f"w{number}"),
+            name=f"w{number}",
+            event="news",
+            timeout="1h",
+            look_back=True,
+        )
+        bench.answer(progressed(operation))
+        memo = bench.memos(run.id).get(f"w{number}")
+        taken.append(memo["data"] if isinstance(memo, dict) else memo)
+    assert taken == [{"n": 0}, {"n": 1}, {"n": 2}, None]
+    assert len(bench.waits(run.id)) == 1
+    bench.send("news", {"n": 3})
+    assert str(bench.memos(run.id)["w3"]).count("'n': 3") == 1
+
+
+def test_looking_back_goes_on_beyond_what_is_loaded_at_once() -> None:
+    bench = Bench()
+    run = bench.begin()
+    bench.submit(EventsReceived(tuple(bench.event("news", {"n": n}) for n in range(3_500))))
+    bench.answer(progressed(looking_back(condition="async.data.n == 3400")))
+    memo = bench.memos(run.id)["w"]
+    assert isinstance(memo, dict)
+    assert memo["data"] == {"n": 3_400}
+
+
+def test_a_condition_may_ask_for_the_time() -> None:
+    bench = Bench()
+    run = bench.begin()
+    condition = "date(async.data.until) > now()"
+    bench.answer(
+        progressed(WaitForEvent(id=W, name="w", event="offer", timeout="1h", condition=condition))
+    )
+    bench.send("offer", {"until": "2020-01-01T00:00:00Z"})
+    assert bench.memos(run.id) == {}
+    bench.send("offer", {"until": "2100-01-01T00:00:00Z"})
+    assert list(bench.memos(run.id)) == ["w"]
+
+
+def test_an_expression_that_does_not_compile_is_told_with_its_fault() -> None:
+    bench = Bench()
+    bench.begin()
+    operation = WaitForEvent(id=W, name="w", event="x", timeout="1h", condition="nobody.x == 1")
+    ended = bench.answer(progressed(operation))
+    for part in (b"InvalidExpression", b"failed to compile", b"nobody", b"use event, async"):
+        assert part in (ended.output or b"")

@@ -1,7 +1,6 @@
 """Branches of ordinary asyncio go their own pace: what one waits for holds up no other (D-14)."""
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -48,7 +47,8 @@ async def chain(ctx: stepwell.Context) -> list[int]:
 
     async def steps() -> None:
         for index in range(4):
-            seen.append(await ctx.step.run(f"s{index}", give, index))
+            found = await ctx.step.run(f"s{index}", give, index)
+            seen.append(found)
         raise stepwell.NonRetriableError("done")
 
     try:
@@ -56,17 +56,16 @@ async def chain(ctx: stepwell.Context) -> list[int]:
             group.create_task(ctx.step.sleep("long", LONG))
             group.create_task(steps())
     except* stepwell.NonRetriableError:
-        return seen
-    return []
+        seen.append(-1)
+    return seen
 
 
 @pytest.mark.parametrize(
-    ("function", "result"), [(sends, True), (first, ["quick"]), (chain, [0, 1, 2, 3])]
+    ("function", "result"), [(sends, True), (first, ["quick"]), (chain, [0, 1, 2, 3, -1])]
 )
 async def test_d14_no_branch_waits_for_another(
     function: stepwell.Function[Any], result: object
 ) -> None:
-    began = time.monotonic()
+    """In vain would be to wait for what takes ten minutes."""
     async with Engine(client, [sends, first, chain], database=":memory:"):
         assert await client.invoke(function, timeout="60s") == result
-    assert time.monotonic() - began < 60, "it waited for what takes ten minutes"

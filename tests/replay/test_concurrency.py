@@ -544,3 +544,90 @@ async def test_a_step_asked_for_runs_though_the_race_is_over() -> None:
     stage.settle(await stage.targeted(first))
     ran = await stage.targeted(second)
     assert ran.op == "StepRun"
+
+
+# Which of several steps the server is to wait for
+
+
+Program = Callable[[Context], Any]
+
+
+def modes(found: list[Any]) -> list[str]:
+    return [f"{one.op} {one.parallel_mode}".strip() for one in found]
+
+
+async def beside_a_sleep(ctx: Context) -> None:
+    async def chain() -> None:
+        for index in range(2):
+            await ctx.step.run(f"s{index}", give, index)
+
+    await asyncio.gather(ctx.step.sleep("long", "7d"), chain())
+
+
+async def beside_a_wait(ctx: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ctx.step.wait_for_event("wait", event="e", timeout="7d"))
+        group.create_task(ctx.step.run("s", give, 1))
+
+
+async def the_first(ctx: Context) -> None:
+    tasks = [asyncio.create_task(ctx.step.run(f"s{i}", give, i)) for i in range(2)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def the_first_within_a_branch(ctx: Context) -> None:
+    await asyncio.gather(the_first(ctx), ctx.step.run("beside", give, 1))
+
+
+async def one_after_another(ctx: Context) -> None:
+    for done in asyncio.as_completed([ctx.step.run(f"s{i}", give, i) for i in range(2)]):
+        await done
+
+
+async def all_of_them(ctx: Context) -> None:
+    tasks = [asyncio.create_task(ctx.step.run(f"s{i}", give, i)) for i in range(2)]
+    await asyncio.wait(tasks)
+
+
+async def the_servers_alone(ctx: Context) -> None:
+    await asyncio.gather(ctx.step.sleep("a", 1000), ctx.step.sleep("b", 1000))
+
+
+async def as_the_user_said(ctx: Context) -> None:
+    await ctx.group.parallel((lambda: ctx.step.sleep("a", 1000), lambda: ctx.step.run("s", give)))
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (beside_a_sleep, ["Sleep race", "StepPlanned race"]),
+        (beside_a_wait, ["WaitForEvent race", "StepPlanned race"]),
+        (the_first, ["StepPlanned race", "StepPlanned race"]),
+        (the_first_within_a_branch, ["StepPlanned race"] * 3),
+        (one_after_another, ["StepPlanned race", "StepPlanned race"]),
+        (all_of_them, ["StepPlanned", "StepPlanned"]),
+        (the_servers_alone, ["Sleep", "Sleep"]),
+        (as_the_user_said, ["Sleep", "StepPlanned"]),
+    ],
+)
+async def test_d14_a_server_waits_for_all_only_if_the_handler_does(
+    handler: Program, told: list[str]
+) -> None:
+    stage = Stage(handler)
+    found = stage.operations(await stage.call())
+    assert modes(found) == told
+    for planned in found:
+        if planned.op == "StepPlanned":
+            ran = await stage.targeted(planned)
+            assert ran.parallel_mode == planned.parallel_mode
+
+
+async def test_d14_a_branch_goes_on_while_another_sleeps() -> None:
+    stage = Stage(beside_a_sleep)
+    _, planned = stage.operations(await stage.call())
+    stage.settle(await stage.targeted(planned))
+    found = stage.operations(await stage.call())
+    assert stage.reports[-1] == ["Sleep long", "StepPlanned s1"]
+    stage.settle(found[0])
+    stage.settle(await stage.targeted(found[1]))
+    assert stage.result(await stage.call()) is None

@@ -11,7 +11,7 @@ further, asks what to do. The answer is one of
 
 Law: results are given back one at a time, in the order in which the steps ended, so that a race
 has the same winner in every call.
-Source: http.md 8.1.
+Source: http.md 8.1, 8.3; feature D-14.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from stepwell.sdk.execution.identity import Names, StepName
 from stepwell.sdk.execution.memo import Known, KnownFailure, Memos, Override
 from stepwell.wire.execution import TARGET_DISCOVERY
 from stepwell.wire.failure import Failure
-from stepwell.wire.operation import Operation, StepPlanned, Userland
+from stepwell.wire.operation import PARALLEL_RACE, Operation, StepPlanned, Userland
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -117,6 +117,8 @@ class Replay:
         self.memos = memos
         self.target = None if target == TARGET_DISCOVERY else target
         self.immediate = immediate
+        self.racing = False
+        """The handler goes on as soon as any of the steps it waits for has ended."""
         self._names = Names()
 
     def meet(self, ask: Ask) -> Met:
@@ -127,12 +129,12 @@ class Replay:
     def settle(self, waiting: Sequence[Met]) -> Verdict:
         """What to do now that the handler can go no further than these steps: at least one.
 
-        The verdict concerns a single step (`verdict.met`), or ends the call.
+        The verdict concerns a single step (by its name `verdict.met.name`), or ends the call.
         """
         if len(waiting) == 1:
             return self._settle_alone(waiting[0])
         if self.target is not None:
-            for met in waiting:
+            for met in self._in_mode(waiting):
                 if met.name.hashed == self.target and not _is_known(met):
                     return self._run_target(met)
         rank = self.memos.rank
@@ -141,7 +143,7 @@ class Replay:
             return release(min(known, key=lambda met: rank(met.name.hashed)))
         if self.target is not None:
             return self.missing(waiting)
-        return Report(tuple(map(self._operation, waiting)))
+        return Report(tuple(map(self._operation, self._in_mode(waiting))))
 
     def together(self, waiting: Sequence[Met]) -> tuple[Run, ...]:
         """All of these steps at once, here, if each is new, runs here, and need not be planned.
@@ -174,8 +176,26 @@ class Replay:
         assert self.target is not None
         return Missing(self.target, tuple(met.title for met in waiting))
 
+    def _in_mode(self, waiting: Sequence[Met]) -> Sequence[Met]:
+        """The same steps, in race mode where nobody said how and waiting for all would be wrong.
+
+        A server that waits for all calls again when the last of them has ended. Beside a sleep of
+        a week that holds up every other branch for a week; and where one branch sends what another
+        waits for, for ever. Steps that are all handlers are waited for together, which takes the
+        fewest calls, unless the handler goes on with the first of them.
+        """
+        if any(met.ask.grouped or met.ask.mode for met in waiting):
+            return waiting
+        mixed = len({met.ask.report is None for met in waiting}) > 1
+        return tuple(map(_raced, waiting)) if mixed or self.racing else waiting
+
     def _operation(self, met: Met) -> Operation:
         return plan(met) if met.ask.report is None else met.ask.report(met)
+
+
+def _raced(met: Met) -> Met:
+    ask = msgspec.structs.replace(met.ask, mode=PARALLEL_RACE)
+    return msgspec.structs.replace(met, ask=ask)
 
 
 def _is_known(met: Met) -> bool:

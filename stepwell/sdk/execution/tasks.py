@@ -115,7 +115,9 @@ class TaskedCall(Call):
         if not (self._waiting or self._saving or self._ends) and self._left is None:
             return None
         if self._left is None:
-            return survey((self._main,), self._strands)
+            found = survey((self._main,), self._strands)
+            self.replay.racing = found.racing
+            return found
         found = survey((), self._strands)
         found.world.clear()
         return found
@@ -151,7 +153,7 @@ class TaskedCall(Call):
             self._leave()
             return
         for future, met in waiting.items():
-            if met is verdict.met:
+            if met.name is verdict.met.name:
                 self._let(future, verdict)
                 return
 

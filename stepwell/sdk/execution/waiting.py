@@ -9,7 +9,7 @@ The only place that knows the insides of asyncio and anyio. Source: features D-1
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from types import CodeType
 from typing import Any
 
@@ -24,14 +24,19 @@ class StepFuture(asyncio.Future[Any]):
 
 
 class Survey:
-    """What was found: can anything move, is the world waited for, how deep are gathers nested."""
+    """What was found: can anything move, is the world waited for, how deep are gathers nested.
 
-    __slots__ = ("depth", "moving", "world")
+    `racing` says that somebody goes on with the first of several: `as_completed`, or `wait` with
+    FIRST_COMPLETED.
+    """
+
+    __slots__ = ("depth", "moving", "racing", "world")
 
     def __init__(self) -> None:
         self.moving = False
         self.world: list[asyncio.Future[Any]] = []
         self.depth = 0
+        self.racing = False
 
 
 # Functions whose futures are resolved by other tasks, by the file they are written in.
@@ -106,6 +111,7 @@ def _needs(
             for other in _needs(strand, child, strands, by_task, found, depth + 1)
         ]
     if _is_primitive(strand.inner):
+        found.racing = found.racing or _is_race(strand.inner)
         return [other for other in strands if other.joined]
     shielded = [other for other in strands if _resolves(other, future)]
     if not shielded:
@@ -152,21 +158,36 @@ def _is_primitive(coroutine: Any) -> bool:
     return bool(codes)
 
 
+def _is_race(coroutine: Any) -> bool:
+    """Does the await end with the first of several tasks?"""
+    for awaited in _awaited(coroutine):
+        code = getattr(awaited, "cr_code", None)
+        if code is None or not code.co_filename.replace("\\", "/").endswith("asyncio/tasks.py"):
+            continue
+        if code.co_name == "_wait_for_one":
+            return True
+        frame = awaited.cr_frame
+        if code.co_name == "_wait" and frame is not None:
+            return bool(frame.f_locals.get("return_when") == asyncio.FIRST_COMPLETED)
+    return False
+
+
 def _await_chain(coroutine: Any) -> list[CodeType]:
     """The code of every coroutine between the task and what it waits for, innermost last."""
-    codes: list[CodeType] = []
-    while coroutine is not None:
-        code = (
-            getattr(coroutine, "cr_code", None)
-            or getattr(coroutine, "gi_code", None)
-            or getattr(coroutine, "ag_code", None)
-        )
-        if code is None:
-            break
-        codes.append(code)
+    return [
+        code
+        for awaited in _awaited(coroutine)
+        for code in (getattr(awaited, f"{kind}_code", None) for kind in ("cr", "gi", "ag"))
+        if code is not None
+    ]
+
+
+def _awaited(coroutine: Any) -> Iterator[Any]:
+    """Every coroutine between the task and what it waits for, innermost last."""
+    while any(getattr(coroutine, f"{kind}_code", None) for kind in ("cr", "gi", "ag")):
+        yield coroutine
         coroutine = (
             getattr(coroutine, "cr_await", None)
             or getattr(coroutine, "gi_yieldfrom", None)
             or getattr(coroutine, "ag_await", None)
         )
-    return codes

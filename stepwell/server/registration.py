@@ -15,6 +15,7 @@ import msgspec
 
 from stepwell.cron import parse as parse_cron
 from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.function import CONVERSIONS
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.input import AppRegistered
 from stepwell.server.engine.row import AppRow, FunctionRow
@@ -150,9 +151,16 @@ def _expression_problems(function: FunctionConfig) -> Iterator[str]:
         if not source:
             continue
         try:
-            compile_expression(source)
+            program = compile_expression(source)
         except ExpressionError as error:
             yield f"{field} {source!r} is no expression: {error}"
+            continue
+        if field.startswith("cancel[") and not program.is_plain:
+            called = ", ".join(sorted(program.calls - CONVERSIONS))
+            yield (
+                f"{field} {source!r} uses {called}: compare, compute and convert only, such as"
+                " async.data.id == event.data.id"
+            )
     for index, trigger in enumerate(function.triggers):
         if not trigger.cron:
             continue

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from stepwell.wire import function_config as configs
 from stepwell.wire import limit
-from stepwell.wire.duration import DurationError, format_duration, parse_duration_ms
+from stepwell.wire.duration import DurationError, format_duration, parse_duration_ms, parse_when
 from stepwell.wire.function_config import FunctionConfig
 
 _URL_SCHEMES = ("http", "https", "ws", "wss")
@@ -35,6 +35,13 @@ def _duration(
         yield f"{field} {text!r} is too short: use at least {format_duration(least_ms)}"
     elif most_ms is not None and length_ms > most_ms:
         yield f"{field} {text!r} is too long: use at most {format_duration(most_ms)}"
+
+
+def _until(field: str, text: str) -> _Problems:
+    try:
+        parse_when(text, 0)
+    except DurationError as problem:
+        yield f"{field}: {problem}"
 
 
 def _identity(config: FunctionConfig) -> _Problems:
@@ -120,7 +127,7 @@ def _ends(config: FunctionConfig) -> _Problems:
     for index, cancel in enumerate(config.cancel):
         if not cancel.event:
             yield f"cancel[{index}].event is empty: name the event that cancels"
-        yield from _duration(f"cancel[{index}].timeout", cancel.timeout)
+        yield from _until(f"cancel[{index}].timeout", cancel.timeout)
     singleton = config.singleton
     modes = (configs.SINGLETON_SKIP, configs.SINGLETON_CANCEL)
     if singleton is not None and singleton.mode not in modes:

@@ -42,10 +42,12 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class EventProblem(msgspec.Struct, frozen=True):
-    """Why the event at `index` (from 0) was refused, in the words the sender is told."""
+    """Why the event at `index` (from 0) was refused: in the protocol's words where it has some, and
+    what to do about it where these do not say."""
 
     message: str
     index: int = 0
+    fix: str = ""
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -60,6 +62,14 @@ class Decoded(msgspec.Struct, frozen=True):
 
 class _Refused(ValueError):
     """Carries the reason an event is refused to the one place that reports it."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+def _problem(error: ValueError, index: int) -> EventProblem:
+    return EventProblem(str(error), index, error.fix if isinstance(error, _Refused) else "")
 
 
 def _refuse(name: str) -> float:
@@ -160,9 +170,15 @@ def _timestamp(ts: int | None, now_ms: int) -> int:
     if not ts:
         return now_ms
     if ts < limit.EVENT_TS_MS_MIN:
-        raise _Refused("timestamp is before Jan 1, 1980")
+        raise _Refused(
+            "timestamp is before Jan 1, 1980",
+            f'event field "ts" is {ts}: send milliseconds since 1970, not seconds, or leave it out',
+        )
     if ts > limit.EVENT_TS_MS_MAX:
-        raise _Refused("timestamp is after Jan 1, 2100")
+        raise _Refused(
+            "timestamp is after Jan 1, 2100",
+            f'event field "ts" is {str(ts)[:20]}: send milliseconds since 1970, or leave it out',
+        )
     return ts
 
 
@@ -170,9 +186,14 @@ def _accept(incoming: _Incoming, now_ms: int) -> Event:
     """One event within the rules of intake (server.md 1.3 and 1.4), or _Refused."""
     name = incoming.name
     if not name:
-        raise _Refused("event name is empty")
+        raise _Refused(
+            "event name is empty", 'give the field "name" a text, such as shop/order.placed'
+        )
     if name[:8].lower() == INTERNAL_PREFIX:
-        raise _Refused(f"event name is reserved for internal use: {name}")
+        raise _Refused(
+            f"event name is reserved for internal use: {name}",
+            f"begin it with a word of your own in place of {name[:8]}",
+        )
     ts = _timestamp(incoming.ts, now_ms)
     data = EMPTY_OBJECT
     if incoming.data is not NULL and bytes(incoming.data) != _NULL:
@@ -196,7 +217,10 @@ def _accept(incoming: _Incoming, now_ms: int) -> Event:
 def _check_size(event: Event, bytes_max: int) -> None:
     size = len(encode_event(event, with_user=False))
     if size > bytes_max:
-        raise _Refused(f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes")
+        raise _Refused(
+            f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes",
+            "store what is large elsewhere and send where it is",
+        )
 
 
 def decode_events(
@@ -230,7 +254,7 @@ def decode_events(
                 _check_size(event, event_bytes_max)
             events.append(event)
     except ValueError as problem:
-        return Decoded(tuple(events), EventProblem(str(problem), len(events)))
+        return Decoded(tuple(events), _problem(problem, len(events)))
     if len(incoming) > limit.EVENTS_PER_REQUEST_MAX:
         return Decoded(tuple(events), _too_many())
     return Decoded(tuple(events))
@@ -238,7 +262,8 @@ def decode_events(
 
 def _too_many() -> EventProblem:
     most = limit.EVENTS_PER_REQUEST_MAX
-    return EventProblem(f"Cannot have more than {most} events in a batch", most)
+    message = f"Cannot have more than {most} events in a batch"
+    return EventProblem(message, most, "send the others in another request")
 
 
 def _no_events(body: bytes, content_type: str | None) -> Decoded:
@@ -248,12 +273,14 @@ def _no_events(body: bytes, content_type: str | None) -> Decoded:
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         message = (
-            f"Request body must contain an event object or an array of event objects, got {kind}:"
-            " send JSON"
+            f"Request body must contain an event object or an array of event objects, got {kind}"
         )
     else:
         message = "Request body must contain an event object or an array of event objects"
-    return Decoded((), EventProblem(message))
+    return Decoded((), EventProblem(message, 0, FIX_BODY))
+
+
+FIX_BODY = 'send JSON such as {"name": "shop/order.placed", "data": {"id": 1}}'
 
 
 def _decode_one_by_one(body: bytes, now_ms: int, event_bytes_max: int) -> Decoded:
@@ -274,7 +301,7 @@ def _decode_one_by_one(body: bytes, now_ms: int, event_bytes_max: int) -> Decode
         message = "the event is nested too deeply: flatten it"
         return Decoded(tuple(events), EventProblem(message, len(events)))
     except ValueError as problem:
-        return Decoded(tuple(events), EventProblem(str(problem), len(events)))
+        return Decoded(tuple(events), _problem(problem, len(events)))
     return Decoded(tuple(events))
 
 
@@ -289,7 +316,7 @@ def _list_pieces(
     position = _skip(text, position)
     while True:
         if len(events) == limit.EVENTS_PER_REQUEST_MAX:
-            raise _Refused(_too_many().message)
+            raise _Refused(_too_many().message, _too_many().fix)
         position = _skip(text, _one_piece(text, position, events, now_ms, event_bytes_max))
         if text[position : position + 1] == "]":
             return position + 1

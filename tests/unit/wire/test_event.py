@@ -121,7 +121,7 @@ def test_lists_of_something_else(item: object) -> None:
 def test_forms_are_told_to_send_json(kind: str) -> None:
     problem = decode_events(b"name=a", kind, NOW).problem
     assert problem is not None
-    assert "send JSON" in problem.message
+    assert "send JSON" in problem.fix
 
 
 @pytest.mark.parametrize(

@@ -64,12 +64,25 @@ async def test_a_seed_nobody_can_read_is_ignored() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ('{"name":""}', "event name is empty"),
+        ('{"name":""}', 'event name is empty; give the field "name" a text'),
         ("{}", "event name is empty"),
         ('{"name":"Inngest/x"}', "event name is reserved for internal use: Inngest/x"),
         ('{"name":"a","data":[1]}', 'event field "data" must be a JSON object, got [1]'),
         ('{"name":"a","ts":"soon"}', 'event field "ts" must be an integer'),
         ('{"name":"a","ts":1}', "timestamp is before Jan 1, 1980"),
+        ('{"name":"a","ts":1767225600}', 'field "ts" is 1767225600: send milliseconds'),
+        ('{"name":"a","ts":4102444800001}', "timestamp is after Jan 1, 2100"),
+        ('{"name":"a","ts":1767225600000.5}', 'event field "ts" must be an integer'),
+        ('{"name":"a","id":5}', 'event field "id" must be a string, got 5'),
+        ('{"name":"a","v":5}', 'event field "v" must be a string, got 5'),
+        ('{"name":["a"]}', 'event field "name" must be a string, got ["a"]'),
+        ('{"name":"a","data":"text"}', 'event field "data" must be a JSON object, got "text"'),
+        ('{"name":"a","user":5}', 'event field "user" must be a JSON object, got 5'),
+        ('{"name":"a","meta":{"sessions":{"k":true}}}', 'session "k" must be a string, number'),
+        (
+            '{"name":"a","meta":{"sessions":{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1}}}',
+            "event has 6 sessions: at most 5",
+        ),
         ("{bad", "invalid JSON"),
         ("", "Request body must contain an event object"),
         ("hello", "Request body must contain an event object"),
@@ -99,6 +112,7 @@ async def test_events_before_a_bad_one_are_stored_and_listed() -> None:
         (event,) = await stored(api)
         assert answer.json()["ids"] == [event["internal_id"]]
         assert event["name"] == "a"
+        assert "(event 2 of the request; those before it are accepted)" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data", "application/x-www-form-urlencoded"])
@@ -113,7 +127,7 @@ async def test_too_many_events_at_once() -> None:
     async with serving() as api:
         answer = await api.http.post("/e/any", json=[{"name": "a"}] * 5001)
         assert answer.status_code == 400
-        assert answer.json()["error"] == "Cannot have more than 5000 events in a batch"
+        assert answer.json()["error"].startswith("Cannot have more than 5000 events in a batch; ")
         assert len(answer.json()["ids"]) == 5000
 
 

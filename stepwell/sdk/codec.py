@@ -1,8 +1,8 @@
 """Results as JSON and back, by their declared type: the only place that decides how they travel.
 
 Three kinds of codec: `PlainCodec` for types JSON knows, `TypedCodec` for what msgspec understands
-(dataclasses, TypedDict, datetime, UUID, Decimal, Enum, bytes, sets, tuples, Pydantic models among
-them), `PydanticCodec` for the rest.
+(dataclasses, TypedDict, datetime, UUID, Decimal, Enum, bytes, sets, tuples among them) with what
+Pydantic knows inside of it (models, paths, IP addresses), `PydanticCodec` for the rest.
 
 Law: `settle(value)` gives what `decode` will give on every replay, of the same type.
 Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent).
@@ -10,7 +10,8 @@ Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent)
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from types import UnionType
 from typing import (
     Any,
@@ -29,6 +30,7 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType
 
+from stepwell.sdk.events.typed_dict import readable
 from stepwell.sdk.serializer import Serializer
 from stepwell.wire.canonical import canonical
 
@@ -75,7 +77,10 @@ def settle(codec: Codec, value: object) -> tuple[msgspec.Raw, Any]:
         if kind is str or (kind is int and -_SAFE_INTEGER <= cast(int, value) <= _SAFE_INTEGER):
             return _plain_scalar(value), value
     raw = codec.encode(value)
-    return raw, codec.decode(raw)
+    found = codec.decode(raw)
+    if isinstance(codec, PydanticCodec):
+        codec.refuse_mistaken(value, found)
+    return raw, found
 
 
 def _plain_scalar(value: object) -> msgspec.Raw:
@@ -146,19 +151,32 @@ PLAIN = PlainCodec()
 def _encode_model(value: object) -> object:
     if isinstance(value, pydantic.BaseModel):
         return value.model_dump(mode="json", by_alias=True, round_trip=True)
-    if isinstance(value, complex) or not hasattr(type(value), "__get_pydantic_core_schema__"):
-        raise CodecError(f"{type(value).__qualname__} is nothing JSON can carry: return plain data")
-    return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)
+    kind = cast(Any, type(value))
+    refused = CodecError(f"{kind.__qualname__} is nothing JSON can carry: return plain data")
+    if isinstance(value, type | complex):
+        raise refused
+    try:
+        adapter = _adapter_of(kind)
+    except (TypeError, pydantic.PydanticUserError):
+        raise refused from None
+    return adapter.dump_python(value, mode="json", by_alias=True)
 
 
-def _decode_model(kind: type, value: object) -> object:
-    if issubclass(kind, pydantic.BaseModel):
+def _decode_model(kind: Any, value: object) -> object:
+    if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
         return kind.model_validate(value, strict=False)
-    return _adapter(kind).validate_python(value)
+    if get_origin(kind) is Iterable:  # which Pydantic would read item by item, when it is asked to
+        kind = cast(Any, list)[get_args(kind)]
+    return _adapter_of(kind).validate_python(value)
+
+
+@lru_cache(maxsize=1024)
+def _adapter_of(kind: Any) -> pydantic.TypeAdapter[Any]:
+    return _adapter(kind)
 
 
 def _adapter(kind: Any) -> pydantic.TypeAdapter[Any]:
-    return pydantic.TypeAdapter(kind)
+    return pydantic.TypeAdapter(readable(kind))
 
 
 class TypedCodec:
@@ -212,6 +230,39 @@ class PydanticCodec:
             return self._adapter.validate_json(bytes(raw))
         except Exception as error:
             raise CodecError(f"{_shown(raw)} is no {name_of(self.kind)}: {error}") from error
+
+    def refuse_mistaken(self, value: object, found: object) -> None:
+        """Refuse a value of a union that JSON turns into another of its types. Raises CodecError.
+
+        A datetime of `str | datetime` is text on the way, and would be text ever after.
+        """
+        dump = partial(self._adapter.dump_python, warnings=False)
+        mistaken = _mistaken(value, found) or _mistaken(dump(value), dump(found))
+        if mistaken is not None:
+            was, becomes = (type(one).__qualname__ for one in mistaken)
+            raise CodecError(
+                f"{name_of(self.kind)} does not tell {was} from {becomes} in JSON, and it would"
+                f" come back as {becomes}: give each a field of its own"
+            )
+
+
+def _mistaken(was: object, becomes: object) -> tuple[object, object] | None:
+    """The first value that came back as something else, with what that is."""
+    pairs: Iterable[tuple[object, object]]
+    if isinstance(was, dict) and isinstance(becomes, dict):
+        known = cast(dict[object, object], becomes)
+        pairs = [
+            (item, known[key])
+            for key, item in cast(dict[object, object], was).items()
+            if key in known
+        ]
+    elif isinstance(was, list | tuple) and isinstance(becomes, list | tuple):
+        pairs = zip(cast(list[object], was), cast(list[object], becomes), strict=False)
+    elif isinstance(was, type(becomes)) or was == becomes:
+        return None
+    else:
+        return was, becomes
+    return next(filter(None, (_mistaken(*pair) for pair in pairs)), None)
 
 
 class SerializerCodec:

@@ -3,9 +3,12 @@
 import datetime as dt
 import enum
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict, TypeVar
 
 import msgspec
@@ -57,6 +60,11 @@ class Record(msgspec.Struct):
     raw: bytes
 
 
+@dataclass
+class Either:
+    value: str | dt.datetime
+
+
 class Row(TypedDict):
     when: dt.date
 
@@ -100,6 +108,17 @@ TYPED: list[tuple[Any, Any]] = [
     (dict[str, tuple[int, Size]], {"a": (1, Size.SMALL)}),
     (Annotated[Decimal, "price"], Decimal("3.0")),
     (list[Record] | None, [Record(Size.SMALL, b"")]),
+    (Path, Path("/a/b")),
+    (list[Path], [Path("/a")]),
+    (Path | None, Path("/a")),
+    (IPv4Address, IPv4Address("10.0.0.1")),
+    (deque[int], deque([1, 2])),
+    (Iterable[dt.date], [NOW.date()]),
+    (Row | Point, {"when": NOW.date()}),
+    (Decimal | str, Decimal("1.5")),
+    (dt.date | dt.datetime, NOW),
+    (Model | dt.date, NOW.date()),
+    (str | list[Model], [MODEL]),
 ]
 
 
@@ -164,6 +183,16 @@ class Alien:
         (Alien, Alien(), "Alien"),
         (Record, Record(Size.SMALL, b"x" * 3).raw, "is no Record"),
         (Decimal, "x", "is no Decimal"),
+        (complex, 1j, "complex is nothing JSON can carry"),
+        (type, int, "type is nothing JSON can carry"),
+        (Exception, ValueError("x"), "ValueError is nothing JSON can carry"),
+        (str | dt.datetime, NOW, "does not tell datetime from str in JSON"),
+        (str | bytes, b"ab", "come back as str: give each a field of its own"),
+        (uuid.UUID | str, str(uuid.UUID(int=1)), "does not tell str from UUID"),
+        (list[str | dt.datetime], ["x", NOW], "does not tell datetime from str"),
+        (dict[str, Size | str], {"a": Size.SMALL}, "does not tell Size from str"),
+        (Either, Either(NOW), "Either does not tell datetime from str"),
+        (list[int] | set[int], {1}, "does not tell set from list"),
     ],
     ids=repr,
 )

@@ -10,13 +10,11 @@
 
 import asyncio
 import importlib
-import os
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
-os.environ["INNGEST_DEV"] = "1"
 HELLO = b'"hello"'
 JSON = "application/json"
 

@@ -112,7 +112,7 @@ def running(
     command = [sys.executable, "-m", "bench.adapter_apps", name, colour, side, str(port)]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        server = Server(command, log, environ)
+        server = Server(command, log, {"INNGEST_DEV": "1", **environ})
         try:
             yield connected(port, server.process, log), server.pid
         finally:

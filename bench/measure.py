@@ -6,6 +6,7 @@ import importlib
 import json
 import sys
 
+from bench.collector import look_seldom
 from bench.peer import NotSupported, Peer
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
@@ -15,6 +16,7 @@ async def measure(name: str, workloads: list[str], scale: float) -> None:
     """Each workload on a fresh start of the peer."""
     module, argument = PEERS[name]
     peer: Peer = importlib.import_module(module).make(argument)
+    look_seldom()
     try:
         await peer.start()
         for workload in workloads:

@@ -12,6 +12,7 @@ from pathlib import Path
 from celery import Celery
 from celery import chain as in_a_row
 
+from bench.collector import look_seldom
 from bench.marks import FileMarks, Marks
 from bench.peer import NotSupported
 from bench.processes import Server, free_port
@@ -21,6 +22,7 @@ BROKER_VARIABLE = "BENCH_BROKER"
 broker = os.environ.get(BROKER_VARIABLE, "redis://127.0.0.1:1/0")
 app = Celery("bench", broker=broker, backend=broker)
 app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=16)
+look_seldom()
 _open: FileMarks | None = None
 
 

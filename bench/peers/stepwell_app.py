@@ -5,6 +5,7 @@ import os
 
 import fastapi
 
+from bench.collector import look_seldom
 from bench.marks import FileMarks
 from bench.peers.stepwell_functions import declare
 
@@ -14,3 +15,4 @@ client = sdk.Inngest(app_id="bench")
 functions = declare(sdk, client, FileMarks(os.environ["BENCH_MARKS"]))
 app = fastapi.FastAPI()
 importlib.import_module(f"{name}.fast_api").serve(app, client, functions)
+look_seldom()

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 
+from bench.collector import look_seldom
 from bench.marks import FileMarks
 from bench.peers.stepwell_functions import declare
 
@@ -16,6 +17,7 @@ def main() -> None:
     client = sdk.Inngest(app_id="bench")
     functions = declare(sdk, client, FileMarks(os.environ["BENCH_MARKS"]))
     worker = importlib.import_module(f"{name}.connect").connect([(client, functions)])
+    look_seldom()
     asyncio.run(worker.start())
 
 

@@ -31,6 +31,7 @@ class IdleWatch:
         self._moves = 0
         self._moves_seen = -1
         self._quiet_rounds = 0
+        self._rounds_wanted = 0
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._asked: set[asyncio.Future[Any]] = set()
@@ -63,9 +64,16 @@ class IdleWatch:
 
     def _check(self) -> None:
         self._due = False
+        if 0 < self._quiet_rounds < self._rounds_wanted and self._moves == self._moves_seen:
+            # What was seen holds until a task moves; the next look is the one that counts.
+            self._quiet_rounds += 1
+            self.soon()
+            return
         found = self._look()
         if found is None:
+            self._quiet_rounds = 0
             return
+        self._rounds_wanted = ROUNDS + found.depth
         if self._moves != self._moves_seen:
             self._moves_seen = self._moves
             self._quiet_rounds = 0
@@ -74,7 +82,7 @@ class IdleWatch:
             self.soon()
         elif found.world and not impatient:
             self._wait_for(found.world)
-        elif self._quiet_rounds < ROUNDS + found.depth:
+        elif self._quiet_rounds < self._rounds_wanted:
             self._quiet_rounds += 1
             self.soon()
         else:

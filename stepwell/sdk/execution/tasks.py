@@ -23,7 +23,7 @@ from stepwell.sdk.execution.idle import IdleWatch
 from stepwell.sdk.execution.replay import Met, Raise, Replayed, Run, Verdict
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.suspension import Suspended
-from stepwell.sdk.execution.waiting import StepFuture, Survey, survey
+from stepwell.sdk.execution.waiting import StepFuture, Survey, strand_of, survey
 from stepwell.wire.operation import PARALLEL_WAIT, Operation
 
 CLEANUP_SECONDS = 5.0
@@ -71,8 +71,7 @@ class TaskedCall(Call):
 
     def _strand_here(self) -> Strand | None:
         """The strand of the task that runs here."""
-        task = asyncio.current_task()
-        return next((strand for strand in self._strands if strand.task is task), None)
+        return strand_of(running_task(), self._strands)
 
     # Whose turn it is
 
@@ -80,15 +79,15 @@ class TaskedCall(Call):
         """Wait until the handler is idle and it is this step's turn."""
         self._warn_of_indexing(met)
         future = StepFuture()
+        future.strand = self._strand_here()
         self._waiting[future] = met
         self._idle.progressed()
         try:
             verdict: Verdict = await future
             return verdict
         except BaseException:
-            strand = self._strand_here()
-            if strand is not None:
-                strand.busy = False  # it was to run, and was cancelled before it began
+            if future.strand is not None:
+                future.strand.busy = False  # it was to run, and was cancelled before it began
             raise
         finally:
             del self._waiting[future]
@@ -167,9 +166,8 @@ class TaskedCall(Call):
 
     def _let(self, future: StepFuture, verdict: Verdict) -> None:
         """Let a task go on with its step; if that is to run, the task counts as busy from now."""
-        if isinstance(verdict, Run):
-            for strand in self._strands:
-                strand.busy = strand.busy or strand.waiting_on is future
+        if isinstance(verdict, Run) and future.strand is not None:
+            future.strand.busy = True
         future.set_result(verdict)
 
     def _is_busy(self) -> bool:

@@ -21,6 +21,8 @@ class StepFuture(asyncio.Future[Any]):
 
     saved = False
     """The step has run and was saved; it only waits for its turn."""
+    strand: Strand | None = None
+    """Whose task it is."""
 
 
 class Survey:
@@ -59,11 +61,9 @@ def survey(
 ) -> Survey:
     """Look at all live `strands`; the handler needs what `roots` need."""
     found = Survey()
-    by_task: dict[object, Strand] = {
-        strand.task: strand for strand in strands if strand.task is not None
-    }
     for strand in strands:
-        strand.joined = strand.joined or is_joined(strand)
+        if not strand.joined:
+            strand.joined = is_joined(strand)
         if strand.busy:
             continue
         future = strand.waiting_on
@@ -74,11 +74,11 @@ def survey(
     todo = list(roots)
     while todo:
         strand = todo.pop()
-        if strand not in seen:
-            seen.add(strand)
-            if strand.busy:
-                continue
-            todo += _needs(strand, strand.waiting_on, strands, by_task, found, 1)
+        if strand in seen:
+            continue
+        seen.add(strand)
+        if not strand.busy and not isinstance(strand.waiting_on, StepFuture):
+            todo += _needs(strand, strand.waiting_on, strands, found, 1)
     return found
 
 
@@ -86,7 +86,6 @@ def _needs(
     strand: Strand,
     future: asyncio.Future[Any],
     strands: Collection[Strand],
-    by_task: dict[object, Strand],
     found: Survey,
     depth: int,
 ) -> list[Strand]:
@@ -94,7 +93,7 @@ def _needs(
     if isinstance(future, StepFuture):
         return []
     if isinstance(future, asyncio.Task):
-        other = by_task.get(future)
+        other = strand_of(future, strands)
         if other is not None:
             return [other]
         found.world.append(future)
@@ -105,11 +104,14 @@ def _needs(
         waiting = [child for child in children if not child.done()]
         if not waiting:
             found.moving = True  # its callbacks are on their way
-        return [
-            other
-            for child in waiting
-            for other in _needs(strand, child, strands, by_task, found, depth + 1)
-        ]
+        needed: list[Strand] = []
+        for child in waiting:
+            other = strand_of(child, strands)
+            if other is None:
+                needed += _needs(strand, child, strands, found, depth + 1)
+            elif not (other.busy or isinstance(other.waiting_on, StepFuture)):
+                needed.append(other)
+        return needed
     if _is_primitive(strand.inner):
         found.racing = found.racing or _is_race(strand.inner)
         return [other for other in strands if other.joined]
@@ -117,6 +119,16 @@ def _needs(
     if not shielded:
         found.world.append(future)
     return shielded
+
+
+def strand_of(future: asyncio.Future[Any], strands: Collection[Strand]) -> Strand | None:
+    """The one of `strands` that a future is the task of, if it is any's."""
+    if not isinstance(future, asyncio.Task):
+        return None
+    runs: object = future.get_coro()
+    if isinstance(runs, Strand):  # all but the handler's own, which its host awaits
+        return runs if runs in strands else None
+    return next((strand for strand in strands if strand.task is future), None)
 
 
 def _callbacks(strand: Strand) -> list[Any]:

@@ -362,7 +362,7 @@ class _InProcess:
             assert isinstance(accepted, Accepted)
             ids = accepted.ids
         if decoded.problem is not None:
-            return Delivery(400, ids, decoded.problem.message)
+            return Delivery(400, ids, decoded.problem.told)
         return Delivery(200, ids)
 
 

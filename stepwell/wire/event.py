@@ -49,6 +49,14 @@ class EventProblem(msgspec.Struct, frozen=True):
     index: int = 0
     fix: str = ""
 
+    @property
+    def told(self) -> str:
+        """Both, and which of many events it is about."""
+        text = f"{self.message}; {self.fix}" if self.fix else self.message
+        if not self.index:
+            return text
+        return f"{text} (event {self.index + 1} of the request; those before it are accepted)"
+
 
 class Decoded(msgspec.Struct, frozen=True):
     """The events before the first bad one, and what was wrong with that one, if any.
@@ -270,6 +278,11 @@ def _no_events(body: bytes, content_type: str | None) -> Decoded:
     """A body that begins with neither an object nor a list."""
     if not body.strip():
         return Decoded()
+    return Decoded((), not_events(content_type))
+
+
+def not_events(content_type: str | None = None) -> EventProblem:
+    """What is told of a body that holds no events at all."""
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         message = (
@@ -277,10 +290,10 @@ def _no_events(body: bytes, content_type: str | None) -> Decoded:
         )
     else:
         message = "Request body must contain an event object or an array of event objects"
-    return Decoded((), EventProblem(message, 0, FIX_BODY))
+    return EventProblem(message, 0, _FIX_BODY)
 
 
-FIX_BODY = 'send JSON such as {"name": "shop/order.placed", "data": {"id": 1}}'
+_FIX_BODY = 'send JSON such as {"name": "shop/order.placed", "data": {"id": 1}}'
 
 
 def _decode_one_by_one(body: bytes, now_ms: int, event_bytes_max: int) -> Decoded:

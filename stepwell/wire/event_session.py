@@ -4,6 +4,8 @@ That is `meta.sessions`, which are merged, and the trace context of its sender (
 is kept as it is.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from stepwell.wire import limit
@@ -82,3 +84,20 @@ def normal_meta(raw: msgspec.Raw) -> bytes | None:
             manual[key] = value
     kept: dict[str, object] = {**meta.trace(), **({"sessions": manual} if manual else {})}
     return msgspec.json.encode(kept, order="sorted") if kept else None
+
+
+class _Merged(msgspec.Struct):
+    sessions: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
+def run_meta(metas: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
+    """The sessions of a run's events as the `meta` of what is told about the run: those of its
+    first event first, at most 25; None if there are none (server.md 1.3, 1.6)."""
+    sessions: dict[str, str] = {}
+    for meta in metas:
+        for key, session_id in sorted(msgspec.json.decode(meta, type=_Merged).sessions.items()):
+            if len(sessions) < limit.SESSIONS_PER_RUN_MAX:
+                sessions.setdefault(key, session_id)
+    if not sessions:
+        return None
+    return msgspec.Raw(msgspec.json.encode(_Merged(sessions), order="sorted"))

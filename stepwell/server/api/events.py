@@ -16,7 +16,7 @@ from stepwell.server.engine.input import Accepted, EventsReceived
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header
-from stepwell.wire.event import FIX_BODY, Event, EventProblem, decode_events
+from stepwell.wire.event import Event, decode_events, not_events
 from stepwell.wire.identifier import FIRST_SEEDED, parse_seed, seeded_ulid
 
 PATH = "/e/"
@@ -92,10 +92,10 @@ class EventsEndpoint:
         now_ms = self._deps.clock.now_ms()
         kind = headers.get(b"content-type")
         decoded = decode_events(raw, None if kind is None else kind.decode("latin-1"), now_ms)
-        problem = None if decoded.problem is None else _told(decoded.problem)
+        problem = None if decoded.problem is None else decoded.problem.told
         if not decoded.events:
             if problem is None and not raw.strip():
-                problem = _told(EMPTY_BODY)
+                problem = not_events().told
             return _Answer((), 200 if problem is None else 400, problem)
         given = self._given(decoded.events, headers.get(_SEED), now_ms)
         try:
@@ -119,19 +119,6 @@ class EventsEndpoint:
             ids = [seeded_ulid(seed, place) for place, _ in enumerate(events, FIRST_SEEDED)]
         rows = [event_row(id_, event, now_ms) for event, id_ in zip(events, ids, strict=True)]
         return EventsReceived(tuple(rows), fresh=seed is None)
-
-
-EMPTY_BODY = EventProblem(
-    "Request body must contain an event object or an array of event objects", 0, FIX_BODY
-)
-
-
-def _told(problem: EventProblem) -> str:
-    """Why, what to do, and which of many events it is about."""
-    text = f"{problem.message}; {problem.fix}" if problem.fix else problem.message
-    if not problem.index:
-        return text
-    return f"{text} (event {problem.index + 1} of the request; those before it are accepted)"
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -3,6 +3,7 @@
 Unlike the official server, a function nobody has registered is told at once.
 """
 
+from difflib import get_close_matches
 from urllib.parse import unquote
 
 import msgspec
@@ -14,18 +15,12 @@ from stepwell.server.api.problem import Problem, as_json, body_of
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
 from stepwell.wire import header
-from stepwell.wire.canonical import canonical
-from stepwell.wire.identifier import function_uuid, parse_seed, seeded_ulid
+from stepwell.wire.event import Event, decode_events
+from stepwell.wire.identifier import parse_seed, seeded_ulid
 from stepwell.wire.lifecycle import Invocation, function_invoked
 
-
-class _Invocation(msgspec.Struct):
-    """The part of an event-like body that counts; its name is replaced."""
-
-    data: dict[str, msgspec.Raw] | None = None
-    user: dict[str, msgspec.Raw] | None = None
-    v: str | None = None
-    ts: int | None = None
+NEAR_MAX = 3
+_FIX = 'send an object such as {"data": {"id": 1}}'
 
 
 class _Started(msgspec.Struct):
@@ -37,48 +32,47 @@ class _Started(msgspec.Struct):
 async def invoke(deps: ApiDeps, request: Request) -> Response:
     """Start a function with the body's `data` and tell the ids of its event and run."""
     now_ms = deps.clock.now_ms()
-    slug = slug_of(deps, unquote(request.path_params["slug"]))
-    asked = _decoded(await body_of(request))
+    name = unquote(request.path_params["slug"])
+    listing = deps.ledger.catalog.named(name)
+    slug = name if listing is None else listing.slug
+    asked = _decoded(await body_of(request), now_ms)
     seed = parse_seed(request.headers.get(header.EVENT_ID_SEED))
     event_id = deps.fresh_id(now_ms) if seed is None else seeded_ulid(seed, 0)
     event = function_invoked(
         event_id,
-        asked.ts or now_ms,
+        asked.ts,
         Invocation(slug),
-        data=_canonical(asked.data or {}),
-        user=None if asked.user is None else _canonical(asked.user),
+        data=asked.data,
+        user=asked.user,
         v=asked.v,
+        meta=asked.meta,
     )
     given = InvokeAsked(event_row(event_id, event, now_ms), slug)
     answer = await deps.ledger.submit(given)
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
-        raise Problem(404, answer.reason)
+        raise Problem(404, f"{answer.reason}; {_known(deps, slug)}")
     return as_json(_Started(event_id, answer.subject))
 
 
-def slug_of(deps: ApiDeps, name: str) -> str:
-    """A function's composite id, given as that or as its UUID."""
-    if deps.ledger.catalog.listing(name) is not None:
-        return name
-    for slug in deps.ledger.catalog.listings:
-        if function_uuid(slug) == name:
-            return slug
-    return name
+def _known(deps: ApiDeps, slug: str) -> str:
+    """What somebody who named a function that is not there may have meant."""
+    slugs = sorted(deps.ledger.catalog.listings)
+    if not slugs:
+        return "no app has registered any function yet"
+    near = get_close_matches(slug, slugs, NEAR_MAX, cutoff=0.0)
+    return f"use the id of a registered one, such as {', '.join(near)}"
 
 
-def _decoded(body: bytes) -> _Invocation:
-    if not body.strip():
-        return _Invocation()
+def _decoded(body: bytes, now_ms: int) -> Event:
+    """The event-like body: what holds of events that are sent holds of it, its name aside."""
     try:
-        return msgspec.json.decode(body, type=_Invocation)
+        fields = msgspec.json.decode(body.strip() or b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        fix = 'send an object such as {"data": {"id": 1}}'
-        raise Problem(400, f"the request body cannot be used: {error}; {fix}") from None
-
-
-def _canonical(fields: dict[str, msgspec.Raw]) -> msgspec.Raw:
-    try:
-        return msgspec.Raw(canonical(msgspec.json.encode(fields)))
-    except ValueError as error:
-        raise Problem(400, f"the request body cannot be used: {error}") from None
+        raise Problem(400, f"the request body cannot be used: {error}; {_FIX}") from None
+    fields["name"] = msgspec.Raw(b'"invoked"')
+    decoded = decode_events(msgspec.json.encode(fields), None, now_ms)
+    if decoded.problem is not None:
+        raise Problem(400, f"the request body cannot be used: {decoded.problem.told}; {_FIX}")
+    (event,) = decoded.events
+    return event

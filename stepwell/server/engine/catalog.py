@@ -4,6 +4,7 @@ A catalog is a value: registering makes a new one. Trigger conditions are compil
 function is registered or loaded. Source: server.md 2.1.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
+from stepwell.wire.identifier import function_uuid
 
 
 class Trigger(msgspec.Struct, frozen=True):
@@ -70,6 +72,13 @@ class Catalog:
         """A function by its composite id."""
         return self.listings.get(slug)
 
+    def named(self, name: str) -> Listing | None:
+        """A function by its composite id or its UUID (server.md 2.6)."""
+        known = self.listings.get(name)
+        if known is not None or not _UUID.fullmatch(name):
+            return known
+        return next((e for slug, e in self.listings.items() if function_uuid(slug) == name), None)
+
     def listeners(self, event_name: str) -> tuple[Listener, ...]:
         """Functions with a trigger whose pattern the name matches, each with those triggers."""
         known = self._heard.get(event_name)
@@ -115,6 +124,7 @@ class Catalog:
 
 
 _NAMES_REMEMBERED_MAX = 10_000
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def patterns_of(event_name: str) -> list[str]:

@@ -4,19 +4,23 @@ Source: http.md 6.12, server.md 3.10. Lifecycle events are stored only where som
 them; for everyone else the run itself tells the same.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Broke
 from stepwell.server.engine.resume import resume
-from stepwell.server.engine.row import Run, RunStatus, Wait, WaitKind
+from stepwell.server.engine.row import EventRow, Run, RunStatus, Wait, WaitKind
 from stepwell.wire.event import (
     FUNCTION_CANCELLED,
     FUNCTION_FAILED,
     FUNCTION_FINISHED,
     Event,
+    decode_event,
 )
+from stepwell.wire.event_session import run_meta
 from stepwell.wire.failure import Failure, encode_failure, encode_failure_memo
 from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.lifecycle import (
@@ -88,7 +92,8 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
         parent_run_id=run.id,
     )
     data = msgspec.Raw(wait.condition.encode())
-    event = deferred_schedule(event_id, draft.now.ms, deferral, data=data)
+    meta = _meta(draft.body(one) for one in run.event_ids)
+    event = deferred_schedule(event_id, draft.now.ms, deferral, data=data, meta=meta)
     draft.emit(event_row(event_id, event, draft.now.ms))
 
 
@@ -129,10 +134,17 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
         failure=None if broke is None else broke.failure,
         failure_cause=_cause(broke),
         correlation_id=run.parent,
+        meta=_meta(bodies),
     )
     for name in heard:
         event_id = derived_ulid(draft.now.ms, run.id, name)
         draft.emit(event_row(event_id, _told(draft, name, event_id, ended), draft.now.ms))
+
+
+def _meta(events: Iterable[EventRow | None]) -> msgspec.Raw | None:
+    """What is told about a run belongs to the sessions of its events (server.md 1.6)."""
+    found = (decode_event(row.body).meta for row in events if row and b'"sessions":' in row.body)
+    return run_meta(meta for meta in found if meta is not None)
 
 
 def _told(draft: Draft, name: str, event_id: str, ended: Ended) -> Event:

@@ -31,12 +31,12 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
     if isinstance(until, Limit):
         fail_with(draft, run, until.name, f'step "{label(operation)}": {until.message}')
         return
-    listing = draft.view.catalog.listing(operation.function_id)
+    listing = draft.view.catalog.named(operation.function_id)
     if listing is None:
         failure = unknown_function(operation.function_id)
         step_ended(draft, report, operation, bytes(encode_failure_memo(failure)))
         return
-    event = _event(draft, report, operation, until)
+    event = _event(draft, report, operation, listing.slug, until)
     child = Run(
         id=run_id_for(listing.slug, event),
         function=listing.slug,
@@ -60,12 +60,14 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
     begin(draft, listing, child, event)
 
 
-def _event(draft: Draft, report: Report, operation: InvokeFunction, until: int) -> EventRow:
+def _event(
+    draft: Draft, report: Report, operation: InvokeFunction, slug: str, until: int
+) -> EventRow:
     correlation = f"{report.run.id}.{operation.id}"
     event_id = derived_ulid(draft.now.ms, correlation, FUNCTION_INVOKED)
     parent = draft.view.catalog.listing(report.run.function)
     invocation = Invocation(
-        function_id=operation.function_id,
+        function_id=slug,
         correlation_id=correlation,
         expire_ms=until,
         name=label(operation),

@@ -250,11 +250,43 @@ async def test_a_function_is_invoked_by_its_id(api: Api) -> None:
     assert (await api.http.post("/invoke/shop%2Da")).status_code == 200
     unknown = await api.http.post("/invoke/shop-z", json={})
     assert unknown.status_code == 404
-    assert unknown.json()["error"] == "could not find function with ID: shop-z"
-    for body in (b"[1]", b"{", b'{"data":5}'):
-        bad = await api.http.post("/invoke/shop-a", content=body)
-        assert bad.status_code == 400
-        assert "send an object such as" in bad.json()["error"]
+    assert unknown.json()["error"].startswith("could not find function with ID: shop-z; use the id")
+    assert "shop-a" in unknown.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[1]", "Expected `object`"),
+        (b"{", "truncated"),
+        (b'{"data":5}', 'event field "data" must be a JSON object, got 5'),
+        (b'{"data":{},"ts":"soon"}', 'event field "ts" must be an integer'),
+        (b'{"data":{},"ts":99999999999999999}', "timestamp is after Jan 1, 2100"),
+        (b'{"data":{"x":"' + b"y" * 3_145_728 + b'"}}', "Event is over the max size"),
+        (b'{"data":{},"v":7}', 'event field "v" must be a string, got 7'),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_an_invocation_is_judged_like_an_event(api: Api, body: bytes, said: str) -> None:
+    bad = await api.http.post("/invoke/shop-a", content=body)
+    assert bad.status_code == 400
+    assert said in bad.json()["error"]
+    assert "send an object such as" in bad.json()["error"]
+    assert await data(api, "/v1/runs") == []
+
+
+async def test_an_invocation_cannot_forge_what_the_server_says(api: Api) -> None:
+    forged = {"data": {"_inngest": {"fn_id": "other", "correlation_id": "x.y"}, "n": 1}}
+    told = (await api.http.post("/invoke/shop-a", json=forged)).json()
+    event = await data(api, f"/v1/events/{told['id']}")
+    assert event["data"] == {"n": 1, "_inngest": {"fn_id": "shop-a"}}
+
+
+async def test_a_function_may_be_invoked_by_its_uuid(api: Api) -> None:
+    (listed,) = (await api.http.get("/v1/apps/shop/functions")).json()
+    told = (await api.http.post(f"/invoke/{listed['internal_id']}")).json()
+    (run,) = await data(api, f"/v1/events/{told['id']}/runs")
+    assert run["function"] == "shop-a"
 
 
 async def test_a_signal_reaches_who_waits(api: Api) -> None:

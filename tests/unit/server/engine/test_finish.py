@@ -7,7 +7,8 @@ import pytest
 
 from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.engine.input import CancelAsked, Outcome
-from stepwell.server.engine.row import RunStatus, WaitKind
+from stepwell.server.engine.row import EventRow, RunStatus, WaitKind
+from stepwell.wire.event import decode_event, encode_event
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Trigger
 from stepwell.wire.identifier import step_hash
@@ -182,6 +183,37 @@ def test_a_run_that_ends_before_it_began_began_when_it_ended() -> None:
 # -- deferrals ----------------------------------------------------------------------------
 
 SCHEDULE = "inngest/deferred.schedule"
+
+
+def in_session(bench: Bench, name: str, session: str) -> EventRow:
+    """An event that belongs to a session."""
+    event = bench.event(name)
+    decoded = decode_event(event.body)
+    meta = msgspec.Raw(msgspec.json.encode({"sessions": {"visit": session}}))
+    body = encode_event(msgspec.structs.replace(decoded, meta=meta))
+    return msgspec.structs.replace(event, body=body)
+
+
+def test_what_is_told_about_a_run_belongs_to_the_sessions_of_its_event() -> None:
+    bench = Bench()
+    later = function("later", event=SCHEDULE)
+    bench.register(function(event="go", retries=0), later, *LISTENERS)
+    for session, outcome in (("v1", returned()), ("v2", broke())):
+        bench.submit(given_.EventsReceived((in_session(bench, "go", session),)))
+        bench.answer(progressed(defer("d"), step_run("a")))
+        bench.answer(outcome)
+        while jobs := bench.claim():
+            for job in jobs:
+                bench.reply(job, returned())
+    told = [json.loads(e.body) for e in bench.store.disk.events.values() if e.name != "go"]
+    metas = {(one["name"], one["meta"]["sessions"]["visit"]) for one in told}
+    assert metas == {(FINISHED, "v1"), (SCHEDULE, "v1"), (FINISHED, "v2"), (FAILED, "v2")}
+
+
+def test_a_run_without_sessions_is_told_of_without_meta() -> None:
+    bench = heard()
+    bench.answer(returned())
+    assert all(b'"meta"' not in event.body for event in bench.store.disk.events.values())
 
 
 def defer(name: str, slug: str = "shop-later") -> DeferAdd:

@@ -8,7 +8,7 @@ import pytest
 from stepwell.server.engine.input import InvokeAsked, Outcome, Verdict
 from stepwell.server.engine.row import Run, RunStatus, WaitKind
 from stepwell.server.engine.rules import DAY_MS
-from stepwell.wire.identifier import step_hash
+from stepwell.wire.identifier import function_uuid, step_hash
 from stepwell.wire.operation import InvokeFunction
 from tests.bench import Bench, broke, function, planned, progressed, returned, step_run
 
@@ -98,6 +98,18 @@ def test_time_ends_the_step_but_not_the_child() -> None:
 def test_without_a_timeout_the_parent_waits_a_year() -> None:
     bench, parent, _child = invoking()
     assert bench.waits(parent.id)[0].until_ms == bench.now_ms + 365 * DAY_MS
+
+
+def test_a_function_may_be_named_by_its_uuid() -> None:
+    bench = Bench()
+    bench.begin(function("parent", event="go"), function("child"))
+    operation = InvokeFunction(id=I, name="i", function_id=function_uuid("shop-child"))
+    bench.answer(progressed(operation))
+    child = bench.job()
+    assert child.run.function == "shop-child"
+    event = bench.store.disk.events[child.run.event_ids[0]]
+    assert json.loads(event.body)["data"]["_inngest"]["fn_id"] == "shop-child"
+    assert bench.catalog.named(function_uuid("shop-nobody")) is None
 
 
 def test_nobody_of_that_name() -> None:

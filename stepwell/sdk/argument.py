@@ -4,6 +4,7 @@ Types tell the same to checkers; this is for code without one. Pure. Source: fea
 """
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias, cast
@@ -19,6 +20,7 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
+from stepwell.wire import limit
 
 Expected: TypeAlias = tuple[tuple[type, ...], str]
 """The kinds an argument may be of, and what to give, in words."""
@@ -44,6 +46,9 @@ CLIENT: Mapping[str, Expected] = {
     "request_timeout": _LENGTH,
     "send_retries": _COUNT,
     "send_timeout": _LENGTH,
+    "serve_host": _URL,
+    "serve_origin": _URL,
+    "serve_path": ((str,), 'a path, such as "/api/inngest"'),
     "signing_key": _TEXT,
     "signing_key_fallback": _TEXT,
 }
@@ -67,7 +72,10 @@ FUNCTION: Mapping[str, Expected] = {
 """What a function takes."""
 
 _MEMBERS: Mapping[str, type] = {"cancel": Cancel, "concurrency": Concurrency}
-_COUNTS = frozenset({"retries", "send_retries"})
+_COUNTS: Mapping[str, tuple[float, str]] = {
+    "retries": (limit.RETRIES_MAX, f"0 to {limit.RETRIES_MAX}"),
+    "send_retries": (math.inf, "0 or more"),
+}
 _SHOWN_CHARS = 60
 
 
@@ -79,8 +87,9 @@ def problem_of(given: Mapping[str, object], expected: Mapping[str, Expected]) ->
             continue
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             return f"{name} = {_shown(value)}: give {words}"
-        if name in _COUNTS and cast(int, value) < 0:
-            return f"{name} = {_shown(value)}: give 0 or more"
+        most, span = _COUNTS.get(name, (math.inf, ""))
+        if span and not 0 <= cast(int, value) <= most:
+            return f"{name} = {_shown(value)}: give {span}"
         if name not in _MEMBERS:
             continue
         for index, member in enumerate(cast("Sequence[object]", value)):

@@ -81,6 +81,9 @@ class Inngest(Declarer, Invoker):
         send_timeout: int | dt.timedelta | None = None,
         signing_key_fallback: str | None = None,
         checkpointing: bool | None = None,
+        serve_origin: str | None = None,
+        serve_host: str | None = None,
+        serve_path: str | None = None,
     ) -> None:
         """Configure an app.
 
@@ -108,6 +111,9 @@ class Inngest(Declarer, Invoker):
             signing_key_fallback: The previous signing key, during a rotation.
             checkpointing: Save finished steps while a call goes on (the default), so that the next
                 one runs at once; with False every step is a call of its own.
+            serve_origin: Scheme and host at which the server calls this app, unless `serve` says.
+            serve_host: Another name of `serve_origin`.
+            serve_path: Path at which the server calls this app, unless `serve` says.
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -122,6 +128,8 @@ class Inngest(Declarer, Invoker):
         self.serializer = serializer
         self.schemas = schemas
         self.checkpointing = checkpointing is not False
+        self.serve_origin = serve_origin or serve_host
+        self.serve_path = serve_path
         self._app_version = app_version
         self._options = Options(
             api_base_url=api_base_url,
@@ -180,6 +188,35 @@ class Inngest(Declarer, Invoker):
         """
         self._given = {**self._given, **variables}
         self._settings = self._event_port = self._api = self._probing = None
+
+    def use(
+        self,
+        *,
+        base_url: str | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
+    ) -> None:
+        """Use these from now on, in place of what the constructor was told; None changes nothing.
+
+        Raises ConfigurationError for values that cannot be used.
+        """
+        told = {
+            "base_url": base_url,
+            "signing_key": signing_key,
+            "signing_key_fallback": signing_key_fallback,
+        }
+        told = {name: value for name, value in told.items() if value is not None}
+        if not told:
+            return
+        problem = problem_of(told, CLIENT)
+        if problem is not None:
+            raise ConfigurationError(problem)
+        if base_url is not None:
+            told |= {"api_base_url": base_url, "event_api_base_url": base_url}
+        options = msgspec.structs.replace(self._options, **told)
+        resolve(options, {})
+        self.set_env_vars({})
+        self._options = options
 
     def set_event_key(self, event_key: str) -> None:
         """Use this event key from now on (E-71)."""

@@ -115,10 +115,13 @@ class ServeHandler:
         allow_in_band_sync: bool | None = None,
         trust_proxy: bool | None = None,
         introspection: Introspected | None = None,
+        serve_host: str | None = None,
+        base_url: str | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
     ) -> None:
-        """Serve these functions. What the options mean, `stepwell.asgi.serve` says; of those it
-        does not have, `allow_in_band_sync` allows the configuration in the answer to a signed sync,
-        and `introspection="open"` tells strangers in cloud mode what they learn in development.
+        """Serve these functions. What the options mean, `stepwell.asgi.serve` and
+        `stepwell.sdk.serve.option` say.
 
         Raises FunctionConfigInvalidError for duplicate ids and for what is no function,
         SigningKeyMissingError in cloud mode without a signing key, ConfigurationError for settings
@@ -129,11 +132,14 @@ class ServeHandler:
                 f"client = {client!r}: give the Inngest client here; which argument is which"
                 " differs between frameworks, see docs/frameworks.md"
             )
+        client.use(
+            base_url=base_url, signing_key=signing_key, signing_key_fallback=signing_key_fallback
+        )
         self._client = client
         self._framework = framework
         self._options = ServeOptions(
-            serve_origin=serve_origin,
-            serve_path=serve_path,
+            serve_origin=serve_origin or serve_host or client.serve_origin,
+            serve_path=serve_path or client.serve_path,
             public_path=public_path,
             streaming=streaming,
             enable_unauthed_sync=enable_unauthed_sync,
@@ -361,10 +367,7 @@ class ServeHandler:
         if probe:
             return answer.message_answer(400, f'Unknown probe "{probe}"')
         if not request.body:
-            raise BodyInvalidError(
-                "Missing request body when executing, possibly due to missing request body"
-                " middleware"
-            )
+            raise BodyInvalidError(_no_body(request))
         function_id = request.query.get(header.QUERY_FUNCTION_ID)
         if not function_id:
             raise QueryParamMissingError(f"the query lacks {header.QUERY_FUNCTION_ID}")
@@ -461,6 +464,13 @@ def _streams(setup: _Setup, request: ServeRequest) -> bool:
 
 def _envelope(response: ServeResponse) -> bytes:
     return encode_streamed(CallResponse(response.status, response.body, dict(response.headers)))
+
+
+def _no_body(request: ServeRequest) -> str:
+    text = "Missing request body when executing, possibly due to missing request body middleware"
+    if request.headers.get("transfer-encoding"):
+        text += "; it came in chunks, which the web server does not put together"
+    return text
 
 
 def _call_in(body: bytes) -> CallRequest:

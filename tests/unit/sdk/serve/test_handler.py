@@ -5,10 +5,12 @@ import json
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 
 import stepwell
 from stepwell import Context, ContextSync, Inngest, Streaming, TriggerEvent
+from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.net import HttpReply, NetworkError
 from stepwell.sdk.serve import handler as handler_module
 from stepwell.sdk.serve.handler import ServeHandler
@@ -29,9 +31,11 @@ class Http:
     def __init__(self, **answers: Any) -> None:
         self.answers = answers
         self.seen: list[str] = []
+        self.bodies: list[Any] = []
 
     def request_sync(self, method: str, url: str, **given: Any) -> HttpReply:
         self.seen.append(url)
+        self.bodies.append(json.loads(given.get("body") or b"null"))
         answer = self.answers[url.rpartition("/")[2]]
         if isinstance(answer, Exception):
             raise answer
@@ -292,3 +296,57 @@ async def test_f53_methods(method: str, status: int) -> None:
     answer = await whole(handler().handle(request))
     assert answer.status == status
     assert status == 200 or answer.headers["allow"] == "GET, POST, PUT"
+
+
+# Bodies
+
+
+async def test_f43_a_body_in_chunks_that_nobody_put_together_is_told_apart() -> None:
+    asked = msgspec.structs.replace(post(headers={"transfer-encoding": "chunked"}), body=b"")
+    told = json.loads((await whole(handler().handle(asked))).body)["message"]
+    assert "Missing request body" in told
+    assert "it came in chunks, which the web server does not put together" in told
+
+
+# What `serve` is told
+
+
+def test_f06_serve_takes_the_seeds_names_and_the_client_does_so_too() -> None:
+    http = Http(register={"ok": True})
+    client = Inngest(app_id="app", is_dev=True, http_client=http)
+    served = ServeHandler(
+        client, [], framework="x", serve_host="me.test", base_url="http://other.test"
+    )
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers={}, query={})
+    served.handle_sync(put)
+    assert http.seen == ["http://other.test/fn/register"]
+    assert http.bodies[0]["url"] == "https://me.test/api/inngest"
+    client = Inngest(
+        app_id="app", is_dev=True, http_client=http, serve_host="a.test", serve_path="/b"
+    )
+    ServeHandler(client, [], framework="x").handle_sync(put)
+    assert http.bodies[1]["url"] == "https://a.test/b"
+    ServeHandler(client, [], framework="x", serve_origin="c.test").handle_sync(put)
+    assert http.bodies[2]["url"] == "https://c.test/b"
+
+
+def test_f03_keys_may_be_told_where_functions_are_served() -> None:
+    client = Inngest(app_id="app", is_production=True)
+    served = ServeHandler(
+        client, [], framework="x", signing_key="signkey-x-12", signing_key_fallback="signkey-x-34"
+    )
+    for key in ("signkey-x-12", "signkey-x-34"):
+        signature = handler_module.sign(b"", key, handler_module._now_ms())
+        get = ServeRequest(
+            method="GET",
+            url="http://h/x",
+            headers={"x-inngest-signature": signature},
+            query={},
+        )
+        answer = served.handle_sync(get)
+        assert isinstance(answer, ServeResponse)
+        assert answer.status == 200
+    with pytest.raises(ConfigurationError, match="signing_key = 5: give text"):
+        ServeHandler(client, [], framework="x", signing_key=5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="base_url"):
+        ServeHandler(client, [], framework="x", base_url="nonsense://")

@@ -1,0 +1,27 @@
+"""What every `serve` takes besides the arguments it names: the only list of them.
+
+Sources: features A.0 (0.8), F-6, F-47, F-51.
+"""
+
+from typing import TypedDict
+
+from stepwell.sdk.settings import Introspected
+
+
+class MoreOptions(TypedDict, total=False):
+    """Options of endpoints that few need. Whatever is left out is decided by the client's settings
+    and the environment."""
+
+    serve_host: str | None
+    """Another name of `serve_origin`."""
+    base_url: str | None
+    """Origin of the server's APIs, in place of the client's; for all that the client does."""
+    signing_key: str | None
+    """Key that server and app sign with, in place of the client's."""
+    signing_key_fallback: str | None
+    """The previous signing key, during a rotation."""
+    allow_in_band_sync: bool | None
+    """Put the configuration into the answer to a signed sync, default true."""
+    introspection: Introspected | None
+    """Whom the endpoint tells of itself in cloud mode: "signed" requests (the default), or "open"
+    for a little to anybody."""

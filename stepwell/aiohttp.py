@@ -6,13 +6,14 @@ The module bears the library's name, as `stepwell.flask` and the others do; `imp
 
 from collections.abc import Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Unpack
 
 from aiohttp import web
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.settings import Streaming
@@ -31,6 +32,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of an aiohttp application.
 
@@ -47,6 +49,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     async def inngest_api(request: web.Request) -> web.StreamResponse:

@@ -7,12 +7,13 @@ Sources: features F-22, F-30, F-31, E.1, E.2 (edge, Bun).
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
 
@@ -29,6 +30,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> AsgiEndpoint:
     """An ASGI application that serves these functions.
 
@@ -53,6 +55,7 @@ def serve(
             serve_path=serve_path,
             streaming=streaming,
             trust_proxy=trust_proxy,
+            **more,
         )
     )
 

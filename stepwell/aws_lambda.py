@@ -6,7 +6,7 @@ Sources: features E.2 (lambda), E.4.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 from urllib.parse import quote
 
 from stepwell.sdk.client import Inngest
@@ -14,6 +14,7 @@ from stepwell.sdk.errors import BodyInvalidError
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve import invocation
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
@@ -35,6 +36,7 @@ def serve(
     serve_origin: str | None = None,
     serve_path: str | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> LambdaHandler:
     """A Lambda handler that serves these functions, whatever path its trigger has.
 
@@ -52,6 +54,7 @@ def serve(
         serve_path=serve_path,
         streaming=Streaming.DISABLE,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def lambda_handler(event: dict[str, Any], context: object) -> dict[str, Any]:

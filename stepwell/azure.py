@@ -6,9 +6,8 @@
 Sources: features E.2 (Azure Functions), E.4.
 """
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import quote, urlsplit
 
 from azure import functions as azure_functions
@@ -16,7 +15,13 @@ from azure import functions as azure_functions
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import (
+    SERVE_PATH_DEFAULT,
+    ServeRequest,
+    read_headers,
+    route_name,
+)
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
 
@@ -35,6 +40,7 @@ def serve(
     serve_origin: str | None = None,
     serve_path: str | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a function app.
 
@@ -52,6 +58,7 @@ def serve(
         serve_path=serve_path,
         streaming=Streaming.DISABLE,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     async def inngest_api(req: azure_functions.HttpRequest) -> azure_functions.HttpResponse:
@@ -67,8 +74,7 @@ def serve(
         methods=["GET", "POST", "PUT"],
         auth_level=azure_functions.AuthLevel.ANONYMOUS,
     )(inngest_api)
-    name = re.sub(r"[^A-Za-z0-9_-]", "-", client.app_id)
-    app.function_name(f"inngest_api_{name}")(registered)
+    app.function_name(route_name(client.app_id))(registered)
 
 
 def request_from(req: azure_functions.HttpRequest) -> ServeRequest:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from blacksheep import Application, Content, Request, Response, StreamedContent, allow_anonymous
 from blacksheep.server.csrf import ignore_anti_forgery
@@ -11,6 +11,7 @@ from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
@@ -30,6 +31,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a BlackSheep application.
 
@@ -46,6 +48,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     async def inngest_api(request: Request) -> Response:

@@ -6,16 +6,17 @@
 # pyright: reportArgumentType=false
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import bottle
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
-from stepwell.sdk.serve.wsgi import request_from
+from stepwell.sdk.serve.wsgi import body_of, request_from
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "bottle"
@@ -32,6 +33,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Bottle application.
 
@@ -48,12 +50,15 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def inngest_api() -> bottle.HTTPResponse:
         # `body` is not limited; `json` and `forms` would be.
         request = bottle.request.copy()
-        response = handler.handle_sync(request_from(request.environ, request.body.read(), request))
+        # Looking at `body` reads it, and fails for chunks that the server has put together.
+        body = body_of(request.environ, lambda: request.body.read())  # noqa: PLW0108
+        response = handler.handle_sync(request_from(request.environ, body, request))
         return bottle.HTTPResponse(
             response.body if isinstance(response, ServeResponse) else response.chunks,
             response.status,

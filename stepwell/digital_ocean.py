@@ -6,7 +6,7 @@ Sources: features C.9, E.2 (digitalocean), E.4.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeAlias, TypedDict, cast
+from typing import Any, Protocol, TypeAlias, TypedDict, Unpack, cast
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import BodyInvalidError
@@ -14,6 +14,7 @@ from stepwell.sdk.function import Function
 from stepwell.sdk.serve import invocation
 from stepwell.sdk.serve.answer import error_answer
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.settings import Streaming
 
@@ -49,6 +50,7 @@ def serve(
     serve_origin: str | None = None,
     serve_path: str | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> Main:
     """The `main` of a function that serves these functions, of either colour.
 
@@ -65,6 +67,7 @@ def serve(
         serve_path=serve_path,
         streaming=Streaming.DISABLE,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def main(event: dict[str, object], context: FunctionContext) -> FunctionResponse:

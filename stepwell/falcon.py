@@ -1,7 +1,7 @@
 """Serve functions in a Falcon application, WSGI or ASGI. Sources: features E.2 (remix), E.3."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import falcon
 import falcon.asgi
@@ -10,6 +10,7 @@ from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve import asgi, wsgi
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import (
     ServeResponse,
@@ -29,7 +30,7 @@ class _Resource:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Answer one request."""
-        request = wsgi.request_from(req.env, req.bounded_stream.read(), req)
+        request = wsgi.request_from(req.env, wsgi.body_of(req.env, req.bounded_stream.read), req)
         _fill(resp, self._handler.handle_sync(request))
 
     on_get = on_put = on_post
@@ -69,6 +70,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Falcon application.
 
@@ -85,6 +87,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     resource = _AsyncResource if isinstance(app, falcon.asgi.App) else _Resource
     app.add_route(handler.serve_path or SERVE_PATH_DEFAULT, resource(handler))

@@ -1,7 +1,7 @@
 """Serve functions in a FastAPI application. Sources: features C.9, E.2 (fastify)."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import fastapi
 from starlette.routing import Route
@@ -10,6 +10,7 @@ from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.settings import Streaming
@@ -18,7 +19,7 @@ FRAMEWORK = "fast_api"
 
 
 def serve(
-    app: fastapi.FastAPI,
+    app: fastapi.FastAPI | fastapi.APIRouter,
     client: Inngest,
     functions: Iterable[Function[Any] | None],
     *,
@@ -28,11 +29,12 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
-    """Serve these functions at `/api/inngest`, or at `serve_path`, of a FastAPI application.
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a FastAPI app or router.
 
     The arguments are those of `stepwell.asgi.serve`. Dependencies of the application do not apply,
-    and the route is not part of its documentation.
+    and the route is not part of its documentation. A router is included after this call.
     """
     handler = ServeHandler(
         client,
@@ -44,8 +46,10 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
-    app.router.routes.append(
+    router = app.router if isinstance(app, fastapi.FastAPI) else app
+    router.routes.append(
         Route(
             handler.serve_path or SERVE_PATH_DEFAULT,
             AsgiEndpoint(handler, fastapi.Request),

@@ -1,15 +1,17 @@
 """Serve functions in a Flask application. Sources: features C.9, E.2 (express)."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import flask
 from werkzeug.local import LocalProxy
+from werkzeug.wsgi import get_input_stream
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
@@ -29,11 +31,12 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Flask app or blueprint.
 
-    The arguments are those of `stepwell.asgi.serve`. `async def` functions run on the process's
-    background loop.
+    The arguments are those of `stepwell.asgi.serve`. The application's `MAX_CONTENT_LENGTH` does
+    not apply; `async def` functions run on the process's background loop.
     """
     handler = ServeHandler(
         client,
@@ -45,12 +48,16 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def inngest_api() -> flask.Response:
         # The request behind the proxy, which outlasts this view.
         proxy = cast("LocalProxy[flask.Request]", flask.request)
         request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        if "stream" not in request.__dict__:
+            # The application's limit for bodies counts when its own stream is made, no later.
+            request.stream = get_input_stream(request.environ)
         # The body before anything parses it, and kept for middleware that wants it, too.
         body = request.get_data(cache=True)
         response = handler.handle_sync(request_from(request.environ, body, request))
@@ -62,7 +69,7 @@ def serve(
 
     app.add_url_rule(
         handler.serve_path or SERVE_PATH_DEFAULT,
-        endpoint=f"inngest_api_{client.app_id}",
+        endpoint=route_name(client.app_id),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )

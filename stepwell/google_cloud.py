@@ -6,7 +6,7 @@ Sources: features E.2 (google functions framework), E.4.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
 import flask
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import request_from
@@ -35,6 +36,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> HttpFunction:
     """An HTTP function for `functions_framework.http` or Firebase's `https_fn.on_request`.
 
@@ -50,6 +52,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def inngest_api(request: flask.Request) -> flask.Response:

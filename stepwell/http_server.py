@@ -6,19 +6,26 @@
 Sources: features E.2 (node), E.4.
 """
 
+import re
 from collections.abc import Iterable
+from email.message import Message
 from http.server import BaseHTTPRequestHandler
-from typing import Any, cast
+from io import BufferedIOBase
+from typing import Any, Unpack, cast
 from urllib.parse import urlsplit
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "http.server"
+
+_LINE_BYTES = 65_537
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
 
 class InngestRequestHandler(BaseHTTPRequestHandler):
@@ -29,11 +36,11 @@ class InngestRequestHandler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Answer one request to the endpoint."""
-        length = self.headers.get("content-length", "0")
-        if "transfer-encoding" in self.headers or not length.isdecimal():
-            # This server does not take bodies apart.
+        try:
+            body = read_body(self.headers, self.rfile)
+        except ValueError as error:
             self.close_connection = True
-            return self.send_error(411)
+            return self.send_error(400, str(error))
         parts = urlsplit(self.path)
         address = cast("tuple[str, int]", self.server.server_address)
         host = self.headers.get("host") or f"{address[0]}:{address[1]}"
@@ -42,7 +49,7 @@ class InngestRequestHandler(BaseHTTPRequestHandler):
             url=f"http://{host}{parts.path}",
             headers=read_headers(self.headers.items()),
             query=read_query(parts.query),
-            body=self.rfile.read(int(length)),
+            body=body,
             raw=self,
         )
         response = self.handler.handle_sync(request)
@@ -76,6 +83,32 @@ class InngestRequestHandler(BaseHTTPRequestHandler):
             response.chunks.close()
 
 
+def read_body(headers: Message, stream: BufferedIOBase) -> bytes:
+    """A request's body, by its length or in chunks. Raises ValueError for what is neither."""
+    coding = headers.get("transfer-encoding")
+    if coding is None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
+            raise ValueError(f"content-length {length!r}: expected a number of bytes")
+        return stream.read(int(length))
+    if coding.strip().lower() != "chunked":
+        raise ValueError(f"transfer-encoding {coding!r}: expected chunked")
+    parts: list[bytes] = []
+    while size := _chunk_size(stream.readline(_LINE_BYTES)):
+        parts.append(stream.read(size))
+        stream.readline(_LINE_BYTES)  # the end of the chunk
+    while stream.readline(_LINE_BYTES).strip():
+        pass  # what may be said after the body
+    return b"".join(parts)
+
+
+def _chunk_size(line: bytes) -> int:
+    told = line.partition(b";")[0].strip()
+    if not _HEXADECIMAL.fullmatch(told):
+        raise ValueError(f"a chunk begins with {told!r}: expected its size in hexadecimal digits")
+    return int(told, 16)
+
+
 def serve(
     client: Inngest,
     functions: Iterable[Function[Any] | None],
@@ -86,6 +119,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> type[InngestRequestHandler]:
     """A request handler for `http.server` that serves these functions on every path.
 
@@ -101,5 +135,6 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     return type("InngestHandler", (InngestRequestHandler,), {"handler": serving})

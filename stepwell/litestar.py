@@ -1,16 +1,18 @@
 """Serve functions in a Litestar application. Sources: features E.2 (hono), E.4."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from litestar import Litestar, Request, Router
 from litestar.handlers import ASGIRouteHandler
+from litestar.middleware.rate_limit import RateLimitMiddleware
 from litestar.types import Receive, Scope, Send
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
 
@@ -24,6 +26,17 @@ class _Endpoint(ASGIRouteHandler):
         """None, not even those of the application: the server has no session to show them."""
         return []
 
+    def resolve_middleware(self) -> list[Any]:
+        """The application's, but for those that count requests: the server has its own pace."""
+        return [
+            middleware for middleware in super().resolve_middleware() if not _counts(middleware)
+        ]
+
+
+def _counts(middleware: Any) -> bool:
+    kind = getattr(middleware, "middleware", middleware)
+    return isinstance(kind, type) and issubclass(kind, RateLimitMiddleware)
+
 
 def serve(
     app: Litestar | Router,
@@ -36,11 +49,12 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Litestar app or router.
 
     The arguments are those of `stepwell.asgi.serve`. Guards, CSRF protection, authentication and
-    the limit for bodies do not apply, and the route is not part of the documentation.
+    limits for bodies and rates do not apply, and the route is not part of the documentation.
     """
     handler = ServeHandler(
         client,
@@ -52,6 +66,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     # Litestar's types of scopes and messages are narrower than those of others.
     endpoint: Any = AsgiEndpoint(handler, _request)

@@ -5,7 +5,7 @@
 # pyright: reportUnknownArgumentType=false
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from pyramid.config import Configurator
 from pyramid.request import Request
@@ -15,7 +15,8 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import Streaming
@@ -34,6 +35,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of what is being configured.
 
@@ -50,6 +52,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     def inngest_api(request: Request) -> Response:
@@ -59,7 +62,7 @@ def serve(
             return Response(response.body, response.status, headers)
         return Response(status=response.status, headerlist=headers, app_iter=response.chunks)
 
-    name = f"inngest_api_{client.app_id}"
+    name = route_name(client.app_id)
     config.add_route(name, handler.serve_path or SERVE_PATH_DEFAULT)
     config.add_view(
         inngest_api, route_name=name, require_csrf=False, permission=NO_PERMISSION_REQUIRED

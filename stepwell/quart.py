@@ -1,7 +1,7 @@
 """Serve functions in a Quart application. Sources: features E.2 (koa), E.4."""
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import quart
 from quart.blueprints import BlueprintSetupState
@@ -11,7 +11,8 @@ from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
 
@@ -29,6 +30,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Quart app or blueprint.
 
@@ -45,6 +47,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     path = handler.serve_path or SERVE_PATH_DEFAULT
 
@@ -65,7 +68,7 @@ def serve(
 
     app.add_url_rule(
         path,
-        endpoint=f"inngest_api_{client.app_id}",
+        endpoint=route_name(client.app_id),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import quote
 
 from robyn import Headers, Request, Response, Robyn, StreamingResponse
@@ -10,6 +10,7 @@ from robyn import Headers, Request, Response, Robyn, StreamingResponse
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
@@ -32,6 +33,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Robyn app or sub-router.
 
@@ -49,6 +51,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     os.environ.setdefault(BODY_BYTES_VARIABLE, str(_BODY_BYTES))
 

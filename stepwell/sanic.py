@@ -2,14 +2,21 @@
 
 from collections.abc import ItemsView, Iterable
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import sanic
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import (
+    SERVE_PATH_DEFAULT,
+    ServeRequest,
+    read_headers,
+    read_query,
+    route_name,
+)
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
 
@@ -27,6 +34,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Sanic app or blueprint.
 
@@ -43,6 +51,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
 
     async def inngest_api(request: sanic.Request) -> sanic.HTTPResponse | None:
@@ -70,5 +79,5 @@ def serve(
         inngest_api,
         handler.serve_path or SERVE_PATH_DEFAULT,
         methods=["GET", "POST", "PUT"],
-        name=f"inngest_api_{client.app_id}",
+        name=route_name(client.app_id),
     )

@@ -1,16 +1,17 @@
 """Serve functions in a Starlette application. Sources: features E.2 (fastify), E.4."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
 
@@ -18,7 +19,7 @@ FRAMEWORK = "starlette"
 
 
 def serve(
-    app: Starlette,
+    app: Starlette | Router,
     client: Inngest,
     functions: Iterable[Function[Any] | None],
     *,
@@ -28,8 +29,9 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
-    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Starlette application.
+    """Serve these functions at `/api/inngest`, or at `serve_path`, of a Starlette app or router.
 
     The arguments are those of `stepwell.asgi.serve`.
     """
@@ -43,8 +45,10 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
-    app.router.routes.append(route(handler))
+    router = app.router if isinstance(app, Starlette) else app
+    router.routes.append(route(handler))
 
 
 def route(handler: ServeHandler) -> Route:

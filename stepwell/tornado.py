@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Unpack
 
 import tornado.web
 from tornado.iostream import StreamClosedError
@@ -11,6 +11,7 @@ from tornado.iostream import StreamClosedError
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.settings import Streaming
@@ -88,6 +89,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Tornado application.
 
@@ -104,6 +106,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     path = re.escape(handler.serve_path or SERVE_PATH_DEFAULT)
     app.add_handlers(r".*", [(path, _Endpoint, {"handler": handler})])

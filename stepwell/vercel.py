@@ -8,7 +8,7 @@ what we are called with. Sources: features F-20 to F-24, E.2 (Next.js), E.4.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from stepwell import aws_lambda
 from stepwell.http_server import InngestRequestHandler
@@ -16,6 +16,7 @@ from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.wsgi import WsgiEndpoint
 from stepwell.sdk.settings import Streaming
 
@@ -77,6 +78,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> type[VercelEndpoint]:
     """An object to be called `app`, `handler` or `GET, POST, PUT` in a file such as api/inngest.py.
 
@@ -94,6 +96,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     by_event = aws_lambda.serve(
         client,
@@ -103,6 +106,7 @@ def serve(
         serve_origin=serve_origin,
         serve_path=serve_path,
         trust_proxy=trust_proxy,
+        **more,
     )
     faces: dict[str, Any] = {
         "handler": handler,

@@ -6,11 +6,12 @@
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.wsgi import WsgiEndpoint
 from stepwell.sdk.settings import Streaming
 
@@ -27,6 +28,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> WsgiEndpoint:
     """A WSGI application that serves these functions on every path.
 
@@ -43,5 +45,6 @@ def serve(
             serve_path=serve_path,
             streaming=streaming,
             trust_proxy=trust_proxy,
+            **more,
         )
     )

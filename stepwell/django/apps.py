@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from stepwell.django.checks import check_client, check_middleware
+from stepwell.django.checks import check_client, check_middleware, check_routes
 from stepwell.django.connections import keep_fresh
 from stepwell.django.discovery import import_functions
 
@@ -21,3 +21,4 @@ class StepwellConfig(AppConfig):
         import_functions()
         register(check_client)
         register(check_middleware)
+        register(check_routes)

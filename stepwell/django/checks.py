@@ -3,14 +3,18 @@
 Source: features E.3.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import get_resolver
 from django.utils.module_loading import import_string
 
 from stepwell.django.discovery import get_client
+from stepwell.django.request import wrapped_by
+from stepwell.django.serving import serve
 
 
 def check_client(**_: Any) -> list[checks.CheckMessage]:
@@ -39,6 +43,23 @@ def check_middleware(**_: Any) -> list[checks.CheckMessage]:
             id="stepwell.W001",
         )
     ]
+
+
+def check_routes(**_: Any) -> list[checks.CheckMessage]:
+    """Whether an endpoint stands inside of a view of Django REST framework."""
+    return [
+        checks.Error(wrapped_by(callback.cls.__mro__[1]), id="stepwell.E002")
+        for callback in _callbacks(get_resolver().url_patterns)
+        if getattr(getattr(callback, "cls", None), "__module__", None) == serve.__module__
+    ]
+
+
+def _callbacks(patterns: Iterable[Any]) -> Iterator[Any]:
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _callbacks(pattern.url_patterns)
+        else:
+            yield pattern.callback
 
 
 def _is_async(path: str) -> bool:

@@ -3,23 +3,22 @@
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Unpack
 
-from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import ResolverMatch, URLPattern
 from django.urls.resolvers import RegexPattern
 
 from stepwell.django.connections import freshen_shared_thread, keep_fresh
+from stepwell.django.request import body_behind_asgi, serve_request
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_query
+from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
-from stepwell.sdk.serve.wsgi import headers_of
+from stepwell.sdk.serve.wsgi import body_of
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "django"
@@ -35,6 +34,7 @@ def serve(
     serve_path: str | None = None,
     streaming: Streaming | None = None,
     trust_proxy: bool | None = None,
+    **more: Unpack[MoreOptions],
 ) -> URLPattern:
     """A URL pattern for `api/inngest`, or for `serve_path`, that serves these functions.
 
@@ -52,6 +52,7 @@ def serve(
         serve_path=serve_path,
         streaming=streaming,
         trust_proxy=trust_proxy,
+        **more,
     )
     keep_fresh()
     return _pattern(handler, f"inngest_api_{client.app_id}")
@@ -83,13 +84,15 @@ def _pattern(handler: ServeHandler, name: str) -> URLPattern:
     def inngest_api(request: HttpRequest) -> HttpResponseBase:
         if by_coroutine:
             freshen_shared_thread()
-        response = handler.handle_sync(_request(request, request.read()))
+        body = body_of(request.META, request.read)
+        response = handler.handle_sync(serve_request(request, body))
         if by_coroutine:
             freshen_shared_thread()
         return _response(response)
 
     async def inngest_api_async(request: HttpRequest) -> HttpResponseBase:
-        return _response(await handler.handle(_request(request, await _body(request))))
+        body = await body_behind_asgi(request)
+        return _response(await handler.handle(serve_request(request, body)))
 
     views: tuple[Any, ...] = (inngest_api, inngest_api_async)
     for view in views:
@@ -111,35 +114,6 @@ def _loop_runs() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-async def _body(request: HttpRequest) -> bytes:
-    """The body, which lies in a file if it is large."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdecimal() and int(length) <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
-        return request.read()
-    return await asyncio.to_thread(request.read)
-
-
-def _request(request: Any, body: bytes) -> ServeRequest:
-    # For middleware that wants it, too: `request.body` has a limit that is too small for calls.
-    request._body = body  # noqa: SLF001
-    return ServeRequest(
-        method=request.method or "",
-        url=f"{request.scheme}://{_host(request)}{quote(request.path)}",
-        headers=headers_of(request.META),
-        query=read_query(request.META.get("QUERY_STRING", "")),
-        body=body,
-        raw=request,
-    )
-
-
-def _host(request: HttpRequest) -> str:
-    try:
-        return request.get_host()
-    except DisallowedHost:
-        # The project's hosts are for browsers; a server may know the app by another name.
-        return str(request.META.get("HTTP_HOST", "localhost"))
 
 
 def _response(

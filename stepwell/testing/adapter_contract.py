@@ -61,6 +61,7 @@ FALLBACK = "signkey-test-fedcba9876543210"
 STRANGER = "signkey-test-00000000"
 BODY_BYTES = 20_000_000
 FUNCTIONS = 7
+CHUNKS_TEST = "test_bodies_in_chunks_arrive_whole"
 STREAMING_TESTS = (
     "test_f54_streamed_answers",
     "test_what_needs_no_function_is_not_streamed",
@@ -73,22 +74,24 @@ class AdapterContract:
     """The tests. What a framework cannot do is said by these attributes.
 
     `notices_disconnects`: a lost client ends an asynchronous call. `streams`: answers may go out
-    in pieces; the adapter of a framework that cannot has no argument `streaming`.
-    `in_a_child`: `serving` forks a process for the server.
+    in pieces; the adapter of a framework that cannot has no argument `streaming`. `takes_chunks`:
+    the server puts together bodies whose length is not told. `in_a_child`: `serving` forks a
+    process for the server.
     """
 
     framework = ""
     notices_disconnects = True
     streams = True
+    takes_chunks = True
     in_a_child = False
     path = SERVE_PATH_DEFAULT
     """Where the framework's server has the endpoint, below the mount point."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if not cls.streams:
-            for name in STREAMING_TESTS:
-                setattr(cls, name, None)
+        left_out = () if cls.streams else STREAMING_TESTS
+        for name in left_out if cls.takes_chunks else (*left_out, CHUNKS_TEST):
+            setattr(cls, name, None)
 
     def serving(
         self,
@@ -182,6 +185,13 @@ class AdapterContract:
         """State may reach 32 MB."""
         answer = dev.call("size", {"text": "x" * BODY_BYTES})
         assert (answer.status, answer.json) == (200, BODY_BYTES)
+
+    def test_bodies_in_chunks_arrive_whole(self, dev: Endpoint) -> None:
+        """Whose length nobody says beforehand: proxies do that."""
+        body = call_body({"text": "x" * 100_000}, {})
+        parts = iter((body[:10], body[10:50_000], body[50_000:]))
+        answer = send("POST", dev.call_url("size"), parts)
+        assert (answer.status, answer.json) == (200, 100_000)
 
     def test_state_that_is_too_large_is_fetched(self, dev: Endpoint) -> None:
         """`use_api`: steps and events come from the server (http.md 7.1)."""

@@ -8,7 +8,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
@@ -40,9 +40,12 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def send(
-    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    method: str,
+    url: str,
+    body: bytes | Iterator[bytes] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Reply:
-    """One HTTP request over a connection of its own."""
+    """One HTTP request over a connection of its own; parts of a body are sent in chunks."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE_SECONDS * 3)
     try:

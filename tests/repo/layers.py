@@ -29,6 +29,8 @@ LAYERS: dict[str, Layer] = {
     "cron": Layer((), ("cronsim",)),
     "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic")),
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
+    # For servers on trio, which bring it.
+    "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),
     "server.flow": Layer(("wire", "expr")),
     "server.engine": Layer(("wire", "expr", "cron", "server.flow")),
     "server.store": Layer((*STORED, "wire", "expr.equality", *IMPURE_SERVER)),
@@ -195,5 +197,8 @@ PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_pyt
 
 # Imports inside functions: (module, imported), each with the optional dependency that explains it.
 LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
-    {("stepwell.asgi", "uvicorn")}  # only who wants a server of one line needs one
+    {
+        ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
+        ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
+    }
 )

@@ -153,6 +153,26 @@ async def test_f08_three_methods_on_one_path() -> None:
     assert (await asked(app, "GET", path="/"))[0]["status"] == 404
 
 
+def test_an_app_may_be_called_anything() -> None:
+    """Blueprints and routers take no dots in names of routes."""
+    import flask
+    import quart
+    import sanic
+
+    client = Inngest(app_id="my.shop app/ü", is_dev=True)
+    flasks = flask.Flask("flask"), flask.Blueprint("inner", "flask")
+    quarts = quart.Quart("quart"), quart.Blueprint("inner", "quart")
+    for doors, (app, inner) in (("flask", flasks), ("quart", quarts)):
+        importlib.import_module(f"stepwell.{doors}").serve(inner, client, [])
+        app.register_blueprint(inner)  # type: ignore[arg-type]
+        assert "inner.inngest_api_my-shop-app--" in app.view_functions
+    blueprint = sanic.Blueprint("inner")
+    importlib.import_module("stepwell.sanic").serve(blueprint, client, [])
+    made: Any = sanic.Sanic("odd-name", configure_logging=False)
+    made.blueprint(blueprint)
+    made.finalize()
+
+
 async def test_f21_a_file_has_an_app_or_a_handler() -> None:
     client, f = client_and_function()
     app = handler = stepwell.vercel.serve(client, [f])

@@ -46,9 +46,17 @@ class AsgiEndpoint:
         if body is None:
             return None  # the client went away before it had said everything
         raw = scope if self._raw is None else self._raw(scope)
-        response = await self._handler.handle(request_from(scope, body, raw))
-        await _respond(response, receive, send)
+        request = request_from(scope, body, raw)
+        if _asyncio_runs():
+            await _respond(await self._handler.handle(request), receive, send)
+        else:
+            await self._answer_on_trio(request, send)
         return None
+
+    async def _answer_on_trio(self, request: ServeRequest, send: Send) -> None:
+        from stepwell.sdk.serve import trio_loop  # noqa: PLC0415 - only its servers bring it
+
+        await _respond(await trio_loop.handle(self._handler, request), None, send)
 
 
 def request_from(scope: Message, body: bytes, raw: object) -> ServeRequest:
@@ -85,9 +93,18 @@ async def _body(receive: Receive) -> bytes | None:
             return b"".join(parts)
 
 
+def _asyncio_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 async def _respond(
-    response: ServeResponse | StreamingResponse, receive: Receive, send: Send
+    response: ServeResponse | StreamingResponse, receive: Receive | None, send: Send
 ) -> None:
+    """Send an answer. `receive` tells that the client went away; on trio, `send` does."""
     headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()]
     start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
     if isinstance(response, ServeResponse):
@@ -95,16 +112,17 @@ async def _respond(
         await send(start)
         return await send({"type": "http.response.body", "body": response.body})
     await send(start)
-    gone = asyncio.ensure_future(receive())
+    gone = None if receive is None else asyncio.ensure_future(receive())
     try:
         async with aclosing(response.chunks) as chunks:
             async for chunk in chunks:
-                if gone.done():
+                if gone is not None and gone.done():
                     return None
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         return await send({"type": "http.response.body", "body": b""})
     finally:
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
 async def _live(receive: Receive, send: Send) -> None:

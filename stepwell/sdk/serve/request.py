@@ -3,6 +3,7 @@
 Sources: http.md 1.6; features F-40, F-41 and E.1 rules 1 to 3.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_plus, urlsplit, urlunsplit
 
@@ -11,6 +12,8 @@ import msgspec
 from stepwell.sdk.settings import ServeSettings
 
 SERVE_PATH_DEFAULT = "/api/inngest"
+
+_ODD = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class ServeRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +51,11 @@ def read_query(text: str) -> dict[str, str]:
 
 def _unquoted(text: str) -> str:
     return unquote_plus(text) if "%" in text or "+" in text else text
+
+
+def route_name(app_id: str) -> str:
+    """What frameworks call the route of an app: letters that every one of them takes."""
+    return f"inngest_api_{_ODD.sub('-', app_id)}"
 
 
 def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) -> str:

@@ -3,7 +3,7 @@
 What every WSGI framework's door shares. Sources: features E.1, E.3 (plain WSGI).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote
@@ -72,11 +72,18 @@ def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     return headers
 
 
-def body_of(environ: WSGIEnvironment) -> bytes:
-    """The request's body, read from the server's stream."""
+def body_of(environ: WSGIEnvironment, read: Callable[[], bytes] | None = None) -> bytes:
+    """The request's body, read from the server's stream.
+
+    `read` is a framework's own way, which knows what was read before. Frameworks believe that a
+    body of unknown length (one in chunks) is empty, or try to put together what the server has put
+    together already: then the stream is read past them.
+    """
     stream = environ["wsgi.input"]
     length = environ.get("CONTENT_LENGTH") or ""
-    if length.isdecimal():
-        return cast(bytes, stream.read(int(length)))
     # Without a length only a server that ends the stream by itself may be read to its end.
-    return cast(bytes, stream.read()) if environ.get("wsgi.input_terminated") else b""
+    if not length and environ.get("wsgi.input_terminated"):
+        return cast(bytes, stream.read())
+    if read is not None:
+        return read()
+    return cast(bytes, stream.read(int(length))) if length.isdecimal() else b""

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from stepwell.http_server import read_body
 from tests.contract.adapters.servers import in_a_thread
 
 TEXTUAL = ("text/", "application/json", "application/javascript", "application/xml")
@@ -56,7 +57,7 @@ def platform_serves(invoke: Callable[[Asked], Told]) -> Iterator[str]:
     class Front(BaseHTTPRequestHandler):
         def answer(self) -> None:
             parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            body = read_body(self.headers, self.rfile)
             headers = [(name.lower(), value) for name, value in self.headers.items()]
             told = invoke(Asked(self.command, parts.path, parts.query, headers, body))
             self.send_response(told.status)

@@ -202,6 +202,37 @@ def hypercorn_serves(app: Any) -> Iterator[str]:
 
 
 @contextmanager
+def hypercorn_on_trio_serves(app: Any) -> Iterator[str]:
+    """An ASGI application on hypercorn and trio, where no loop of asyncio runs."""
+    import hypercorn.trio
+    import trio
+    from hypercorn.config import Config
+
+    config, stopping = Config(), threading.Event()
+    config.graceful_timeout = 0.2
+    config.loglevel = "error"
+
+    async def stopped() -> None:
+        while not stopping.is_set():
+            await trio.sleep(0.02)
+
+    async def serve() -> None:
+        await hypercorn.trio.serve(app, config, shutdown_trigger=stopped)
+
+    with listening() as sock:
+        config.bind = [f"fd://{sock.fileno()}"]
+        thread = threading.Thread(target=trio.run, args=(serve,), daemon=True)
+        thread.start()
+        try:
+            yield origin(sock)
+        finally:
+            stopping.set()
+            thread.join(START_SECONDS_MAX)
+            assert not thread.is_alive(), "hypercorn did not stop"
+        sock.detach()  # hypercorn has closed it
+
+
+@contextmanager
 def granian_serves(app: Any) -> Iterator[str]:
     """An ASGI application on granian."""
     from granian.constants import Interfaces

@@ -23,7 +23,7 @@ class TestAiohttp(AdapterContract):
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> Iterator[str]:
-        app = inner = web.Application()
+        app = inner = web.Application(client_max_size=1000)
         if mount:
             inner = web.Application()
         stepwell.aiohttp.serve(inner, client, functions, **options)

@@ -4,6 +4,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from blacksheep import Application, Router
+from blacksheep.server.authorization import Policy
+from blacksheep.server.csrf import AntiForgeryHandler
+from guardpost.common import AuthenticatedRequirement
 
 import stepwell.blacksheep
 from stepwell.testing.adapter_contract import AdapterContract
@@ -19,6 +22,9 @@ class TestBlackSheep(AdapterContract):
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> AbstractContextManager[str]:
         app = Application(router=Router())
+        app.use_authentication()
+        app.use_authorization().default_policy = Policy("known", AuthenticatedRequirement())
+        app.middlewares.append(AntiForgeryHandler())
         stepwell.blacksheep.serve(app, client, functions, **options)
         if not mount:
             return granian_serves(app)

@@ -42,6 +42,7 @@ def mounted(prefix: str, app: Any) -> Any:
 class TestFalconWsgi(AdapterContract):
     shown = Shown("Falcon, WSGI", "stepwell.falcon", "wsgiref", ("falcon",))
     framework = "falcon"
+    takes_chunks = False
     notices_disconnects = False
 
     def serving(

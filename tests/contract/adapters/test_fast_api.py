@@ -8,8 +8,14 @@ import fastapi
 import stepwell
 import stepwell.fast_api
 from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.adapter_peer import send
 from tests.contract.adapters.servers import uvicorn_serves
 from tests.contract.adapters.shown import Shown
+
+
+def nobody() -> None:
+    """A dependency of the whole application."""
+    raise fastapi.HTTPException(403)
 
 
 class TestFastApi(AdapterContract):
@@ -19,7 +25,7 @@ class TestFastApi(AdapterContract):
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> AbstractContextManager[str]:
-        app = fastapi.FastAPI()
+        app = fastapi.FastAPI(dependencies=[fastapi.Depends(nobody)])
         stepwell.fast_api.serve(app, client, functions, **options)
         if mount:
             outer = fastapi.FastAPI()
@@ -32,6 +38,17 @@ def test_the_route_is_not_documented() -> None:
     app = fastapi.FastAPI()
     stepwell.fast_api.serve(app, stepwell.Inngest(app_id="a", is_dev=True), [])
     assert app.openapi()["paths"] == {}
+
+
+def test_a_router_may_be_included_below_a_prefix() -> None:
+    client = stepwell.Inngest(app_id="a", is_dev=True)
+    router = fastapi.APIRouter(dependencies=[fastapi.Depends(nobody)])
+    stepwell.fast_api.serve(router, client, [])
+    app = fastapi.FastAPI()
+    app.include_router(router, prefix="/inner")
+    with uvicorn_serves(app) as origin:
+        assert send("GET", f"{origin}/inner/api/inngest").json["mode"] == "dev"
+        assert send("GET", f"{origin}/api/inngest").status == 404
 
 
 def test_the_path_can_be_told(monkeypatch: Any) -> None:

@@ -21,6 +21,7 @@ class TestFlask(AdapterContract):
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> AbstractContextManager[str]:
         app = flask.Flask("contract")
+        app.config["MAX_CONTENT_LENGTH"] = 1000
         if mount:
             blueprint = flask.Blueprint("inner", "contract", url_prefix=mount)
             stepwell.flask.serve(blueprint, client, functions, **options)

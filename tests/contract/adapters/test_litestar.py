@@ -4,11 +4,27 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from litestar import Litestar, Router
+from litestar.config.csrf import CSRFConfig
+from litestar.exceptions import NotAuthorizedException
+from litestar.middleware.rate_limit import RateLimitConfig
 
 import stepwell.litestar
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.servers import granian_serves
 from tests.contract.adapters.shown import Shown
+
+
+def nobody(connection: Any, handler: Any) -> None:
+    """A guard of the whole application."""
+    raise NotAuthorizedException
+
+
+PROTECTED: dict[str, Any] = {
+    "guards": [nobody],
+    "csrf_config": CSRFConfig(secret="for tests alone"),
+    "middleware": [RateLimitConfig(rate_limit=("hour", 1)).middleware],
+    "request_max_body_size": 1000,
+}
 
 
 class TestLitestar(AdapterContract):
@@ -27,7 +43,7 @@ class TestLitestar(AdapterContract):
         if mount:
             router = Router(mount, route_handlers=[])
             stepwell.litestar.serve(router, client, functions, **options)
-            return granian_serves(Litestar([router]))
-        app = Litestar()
+            return granian_serves(Litestar([router], **PROTECTED))
+        app = Litestar(**PROTECTED)
         stepwell.litestar.serve(app, client, functions, **options)
         return granian_serves(app)

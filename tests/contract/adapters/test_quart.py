@@ -25,6 +25,7 @@ class TestQuart(AdapterContract):
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> AbstractContextManager[str]:
         app = quart.Quart("contract")
+        app.config["MAX_CONTENT_LENGTH"] = 1000
         if mount:
             blueprint = quart.Blueprint("inner", "contract", url_prefix=mount)
             stepwell.quart.serve(blueprint, client, functions, **options)

@@ -6,9 +6,11 @@ from typing import Any
 import tests.django_project  # isort: skip - sets Django up
 import django.urls
 import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, override_settings
-from django.urls import path
+from django.urls import include, path
 
 import stepwell
 import stepwell.django
@@ -110,6 +112,24 @@ def test_beside_rest_framework() -> None:
         assert Client().post("/api/other", {"n": 1}, "application/json").status_code == 403
         called = Client().post(f"{URL}?fnId=a-f", call_body({}, {}), "application/json")
     assert (called.status_code, called.json()) == (200, 2)
+
+
+def test_inside_rest_framework_the_endpoint_is_refused_at_once() -> None:
+    from rest_framework.decorators import api_view, permission_classes
+
+    client, functions = an_app()
+    inner: Any = stepwell.django.serve(client, functions).callback
+    wrapped = api_view(["POST"])(permission_classes([])(inner))
+    wrapped.login_required = False
+    urls = urls_of(path("", include([path("api/inngest", wrapped)])))
+    with override_settings(ROOT_URLCONF=urls):
+        (error,) = run_checks()
+        assert error.id == "stepwell.E002"
+        assert "inside of a view of rest_framework.views" in error.msg
+        with pytest.raises(ImproperlyConfigured, match="inside of a view of rest_framework"):
+            Client().post(f"{URL}?fnId=a-f", call_body({}, {}), "application/json")
+    with serving():
+        assert run_checks() == []
 
 
 def test_beside_ninja() -> None:

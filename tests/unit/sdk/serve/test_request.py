@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.sdk.serve.request import public_url, read_headers, read_query
+from stepwell.sdk.serve.request import public_url, read_headers, read_query, route_name
 from stepwell.sdk.settings import ServeOptions, resolve_serve
 
 URL = "http://10.0.0.7:3000/api/inngest?fnId=a-b&stepId=step&deployId=1#x"
@@ -66,3 +66,8 @@ def test_serve_origin_outranks_the_proxy() -> None:
 def test_f26_headers_and_queries_keep_the_first_value() -> None:
     assert read_headers([("X-Run-Id", "1"), ("x-run-id", "2")]) == {"x-run-id": "1"}
     assert read_query("fnId=a%20b&fnId=c&probe=") == {"fnId": "a b", "probe": ""}
+
+
+def test_routes_have_names_that_every_framework_takes() -> None:
+    assert route_name("shop") == "inngest_api_shop"
+    assert route_name("my.shop app/ü") == "inngest_api_my-shop-app--"

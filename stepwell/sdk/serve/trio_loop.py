@@ -1,0 +1,29 @@
+"""Answers on trio, where neither this SDK nor the code of most users can run: threads do it.
+
+The only place that knows of an event loop other than asyncio's. `async def` functions run on the
+process's background loop, as behind WSGI. Source: features E.3 (plain ASGI, trio-based servers).
+"""
+
+from collections.abc import AsyncGenerator, Generator
+
+import trio
+
+from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
+
+
+async def handle(handler: ServeHandler, request: ServeRequest) -> ServeResponse | StreamingResponse:
+    """Answer a request, on trio's loop."""
+    response = await trio.to_thread.run_sync(handler.handle_sync, request)
+    if isinstance(response, ServeResponse):
+        return response
+    return StreamingResponse(response.status, response.headers, _chunks(response.chunks))
+
+
+async def _chunks(chunks: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
+            yield chunk
+    finally:
+        chunks.close()

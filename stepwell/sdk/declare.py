@@ -101,10 +101,6 @@ def declare(
     serializer: Serializer | None,
 ) -> Function[Any]:
     """Make a Function of a handler and its options. Raises FunctionConfigInvalidError."""
-    if isinstance(handler, Function):
-        raise FunctionConfigInvalidError(
-            f'function "{fn_id}": its handler is a Function already; decorate a plain function'
-        )
     problem = problem_of(options, FUNCTION)
     if problem is not None:
         raise FunctionConfigInvalidError(f'function "{fn_id}": {problem}')

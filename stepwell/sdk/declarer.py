@@ -25,7 +25,7 @@ from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.internal import FunctionFailedEvent
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
-from stepwell.sdk.function import Function
+from stepwell.sdk.function import Function, check_id
 from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.option import (
@@ -181,6 +181,7 @@ class Declarer:
 
         Raises FunctionConfigInvalidError naming the option, its value and the fix.
         """
+        check_id(fn_id)
         several = isinstance(trigger, list | tuple)
         given = cast("Sequence[EventSource[Any, Any]]", trigger if several else [trigger])
         decorate = self._decorator(

@@ -30,6 +30,7 @@ Source: features C.6, E-156 to E-161; http.md 6.7.
 import datetime as dt
 import enum
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import PurePath
 from types import TracebackType
@@ -169,7 +170,15 @@ class RetryAfterError(Error):
 
 def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:
     if isinstance(given, dt.datetime):
-        return given if given.tzinfo is not None else given.astimezone()
+        if given.tzinfo is None:
+            warnings.warn(
+                NaiveDatetimeWarning(
+                    "retry_after has no time zone and is taken as local time: use"
+                    " datetime.now(UTC), or a zone of your own"
+                ),
+                stacklevel=3,
+            )
+        return given.astimezone() if given.tzinfo is None else given
     if isinstance(given, dt.timedelta):
         return given
     if isinstance(given, str):

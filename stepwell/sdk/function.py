@@ -58,7 +58,7 @@ class Function(Generic[T, In_contra]):
         non_retriable: Sequence[type[Exception]] = (),
     ) -> None:
         """Declare a function. Raises FunctionConfigInvalidError naming field, value and fix."""
-        _check_id(options.fn_id)
+        check_id(options.fn_id)
         kinds = tuple(trigger.__event_kind__() for trigger in options.triggers)
         self._prepare(function_config(options), options.fn_id, handler, kinds)
         self.codec: Codec = _codec(options.fn_id, handler, output_type, serializer)
@@ -172,7 +172,8 @@ class Function(Generic[T, In_contra]):
         return (self,) if companion is None else (self, companion)
 
 
-def _check_id(fn_id: object) -> None:
+def check_id(fn_id: object) -> None:
+    """Refuse what is no id of a function. Raises FunctionConfigInvalidError."""
     if not isinstance(fn_id, str) or not fn_id.strip():
         raise FunctionConfigInvalidError(
             f'fn_id = {fn_id!r}: give the function an id, such as "send-welcome-mail"'
@@ -194,6 +195,10 @@ def _exceptions(fn_id: str, given: object) -> tuple[type[Exception], ...]:
 
 def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:
     """The handler with one parameter, the context; the old `(ctx, step)` is still understood."""
+    if isinstance(handler, Function):
+        raise FunctionConfigInvalidError(
+            f'function "{local_id}": its handler is a Function already; give the plain function'
+        )
     if not callable(handler):
         raise FunctionConfigInvalidError(
             f'function "{local_id}": handler = {handler!r} cannot be called: decorate a function'

@@ -67,7 +67,9 @@ def _inspect(handler: Callable[..., object], code: CodeType | None) -> Traits:
     elif getattr(handler, "__name__", "") == _LAMBDA:
         colour = Colour.EXPRESSION
     try:
-        return Traits(code, colour=colour, codec=codec_of(return_type(handler)), problem="")
+        kind = return_type(handler)
+        problem = _unknown_type(handler) if kind is Any else ""
+        return Traits(code, colour=colour, codec=codec_of(kind), problem=problem)
     except CodecError as error:
         return Traits(code, colour=colour, codec=PLAIN, problem=str(error))
 
@@ -117,6 +119,22 @@ def _annotation(bare: Callable[..., object]) -> Any:
         return get_type_hints(function, localns=_closure(function), include_extras=True)["return"]
     except Exception:  # noqa: BLE001 - a name that only checkers can see, say
         return Any
+
+
+def _unknown_type(handler: Callable[..., object]) -> str:
+    """What is wrong with an annotation that means nothing here; empty if nothing is."""
+    function = inspect.unwrap(_bare(handler))
+    given = getattr(function, "__annotations__", {}).get("return")
+    if not isinstance(given, str):
+        return ""
+    try:
+        get_type_hints(function, localns=_closure(function))
+    except Exception as error:  # noqa: BLE001 - a name that only checkers can see, say
+        return (
+            f"its annotation {given!r} cannot be read when the program runs: {error}; import what"
+            " it names outside of TYPE_CHECKING"
+        )
+    return ""
 
 
 def event_type_asked(handler: Callable[..., object]) -> Any:

@@ -16,7 +16,13 @@ import msgspec
 from stepwell.sdk.codec import CodecError, codec_of, encode_any
 from stepwell.sdk.declaration import Duration, duration_ms
 from stepwell.sdk.delivery import Delivery, Outcome, wait_before_retry
-from stepwell.sdk.errors import ConfigurationError, Error, RunFailedError, RunTimeoutError
+from stepwell.sdk.errors import (
+    ConfigurationError,
+    Error,
+    OutputUnserializableError,
+    RunFailedError,
+    RunTimeoutError,
+)
 from stepwell.sdk.failure import deserialize_error
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply, NetworkError
@@ -191,7 +197,13 @@ def result_of(seen: RunSeen, function: Function[Any, Any] | str) -> Any:
     """What an ended run returned. Raises RunFailedError with its error as the cause."""
     if seen.status.lower() == _COMPLETED:
         codec = function.codec if isinstance(function, Function) else codec_of(object)
-        return codec.decode(seen.output)
+        try:
+            return codec.decode(seen.output)
+        except CodecError as error:
+            raise OutputUnserializableError(
+                f"run {seen.run_id}: its result does not fit the type its function is declared"
+                f" with: {error}"
+            ) from error
     told: object = msgspec.json.decode(seen.output)
     cause = None if told is None else deserialize_error(told)
     words = "" if cause is None else f": {cause.name}: {cause}"

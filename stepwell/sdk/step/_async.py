@@ -212,7 +212,8 @@ class Step:
         `MinimalEvent`.
         """
         asked = ask.invoke(step_id, name, function.id, data, timeout, v, user)
-        return function.codec.decode(await self._call.perform(asked))
+        data = await self._call.perform(asked)
+        return ask.invoked(step_id, function.id, function.codec, data)
 
     async def invoke_by_id(
         self,

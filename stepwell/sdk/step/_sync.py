@@ -210,7 +210,8 @@ class StepSync:
         `MinimalEvent`.
         """
         asked = ask.invoke(step_id, name, function.id, data, timeout, v, user)
-        return function.codec.decode(self._call.perform(asked))
+        data = self._call.perform(asked)
+        return ask.invoked(step_id, function.id, function.codec, data)
 
     def invoke_by_id(
         self,

@@ -14,9 +14,13 @@ from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
-from stepwell.sdk.codec import CodecError, encode_any
+from stepwell.sdk.codec import Codec, CodecError, encode_any
 from stepwell.sdk.declaration import Duration, duration_ms
-from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
+from stepwell.sdk.errors import (
+    ConfigurationError,
+    NaiveDatetimeWarning,
+    OutputUnserializableError,
+)
 from stepwell.sdk.events.incoming import read_awaited
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
@@ -236,6 +240,17 @@ def invoke(
         )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
     return _ask(step_id, name, option.invoke(function_id, payload, text, v, about))
+
+
+def invoked(step_id: str, function_id: str, codec: Codec, data: msgspec.Raw) -> Any:
+    """What an invoked function returned. Raises OutputUnserializableError if it does not fit."""
+    try:
+        return codec.decode(data)
+    except CodecError as error:
+        raise OutputUnserializableError(
+            f'step "{step_id}": what function "{function_id}" returned does not fit the type it is'
+            f" declared with: {error}"
+        ) from error
 
 
 def fetch(

@@ -41,7 +41,8 @@ def test_arguments_of_the_client(given: dict[str, Any], words: str) -> None:
     ("given", "words"),
     [
         ({"retries": "3"}, "retries = '3': give a whole number"),
-        ({"retries": -1}, "retries = -1: give 0 or more"),
+        ({"retries": -1}, "retries = -1: give 0 to 20"),
+        ({"retries": 21}, "retries = 21: give 0 to 20"),
         ({"name": 5}, "name = 5: give text"),
         ({"cancel": Cancel(event="x")}, "cancel = Cancel("),
         ({"cancel": ["x"]}, "cancel[0] = 'x': give a list such as [Cancel(event=...)]"),
@@ -68,7 +69,7 @@ def test_what_fits_passes() -> None:
 
     client = Inngest(app_id="a", request_timeout=dt.timedelta(seconds=1), is_dev=None)
     client.on("e", retries=0, concurrency=[Concurrency(limit=1)], name=None)(handler)
-    client.on("e", cancel=(Cancel(event="x"),))(handler)
+    client.on("e", retries=20, cancel=(Cancel(event="x"),))(handler)
     client.on("e", batch_events=Batch(max_size=2, timeout="5s"))(handler)
 
 

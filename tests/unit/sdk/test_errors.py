@@ -9,6 +9,7 @@ import pytest
 from stepwell.sdk import errors
 from stepwell.sdk.errors import (
     Error,
+    NaiveDatetimeWarning,
     NonRetriableError,
     OutputUnserializableError,
     RetryAfterError,
@@ -77,9 +78,11 @@ def test_retry_after_takes_lengths_of_time(given: int | str | dt.timedelta, seco
 def test_retry_after_takes_instants() -> None:
     when = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
     assert RetryAfterError("later", when).retry_after == when
-    naive = RetryAfterError("later", dt.datetime(2030, 1, 1)).retry_after
+    with pytest.warns(NaiveDatetimeWarning, match="retry_after has no time zone") as warned:
+        naive = RetryAfterError("later", dt.datetime(2030, 1, 1)).retry_after
+    assert warned[0].filename == __file__
     assert isinstance(naive, dt.datetime)
-    assert naive.tzinfo is not None
+    assert naive == dt.datetime(2030, 1, 1).astimezone()
     with pytest.raises(ValueError, match=r"retry_after: 'soon' is no duration"):
         RetryAfterError("later", "soon")
 

@@ -40,6 +40,9 @@ def declared(function: Any = handler, on_failure: Any = None, **options: Any) ->
     return Function(FunctionOptions(**given), function, on_failure=on_failure)
 
 
+OTHER = declared(fn_id="other")
+
+
 def registered(function: Function[Any]) -> dict[str, Any]:
     config = function.config("https://app.example.com/api/inngest")
     found: dict[str, Any] = msgspec.json.decode(encode_function(config))
@@ -168,6 +171,8 @@ def test_invoke_only_functions_have_no_trigger() -> None:
         ({"debounce": Debounce(period="8d")}, "debounce.period '8d' is too long"),
         ({"concurrency": tuple(Concurrency(limit=1, key=k) for k in "abc")}, "at most 2"),
         ({"on_failure": lambda a, b, c: 0}, 'function "pay-failure": its handler takes 3'),
+        ({"on_failure": OTHER}, 'function "pay-failure": its handler is a Function already'),
+        ({"function": OTHER}, 'function "pay": its handler is a Function already'),
     ],
     ids=str,
 )

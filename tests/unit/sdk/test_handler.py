@@ -124,6 +124,14 @@ def test_types_of_enclosing_functions_are_found() -> None:
     assert return_type(handler) is Local
 
 
+def test_annotations_that_only_checkers_understand_are_told_of() -> None:
+    assert traits_of(unknown).problem == (
+        "its annotation 'Nowhere' cannot be read when the program runs: name 'Nowhere' is not"
+        " defined; import what it names outside of TYPE_CHECKING"
+    )
+    assert traits_of(textual).problem == traits_of(plain).problem == ""
+
+
 def test_traits_are_kept_by_code() -> None:
     def make() -> Any:
         async def handler() -> dt.date:

@@ -92,6 +92,9 @@ async def test_a_function_says_its_id_and_its_type(invoke: Any) -> None:
 
     assert await invoke(client, day) == dt.date(2020, 1, 2)
     assert server.asked[0][1:3] == ("/invoke/a-day", {"data": {}})
+    server = Server(STARTED, run("Completed", "soon"))
+    with pytest.raises(stepwell.OutputUnserializableError, match='"soon" is no date'):
+        await invoke(client_of(server), day)
 
 
 async def test_the_id_of_a_run_at_once(invoke: Any) -> None:

@@ -225,6 +225,23 @@ async def test_results_of_invoked_functions_have_their_type(plain: bool) -> None
     assert await stage.play() == 2026
 
 
+@pytest.mark.parametrize("plain", [False, True])
+async def test_results_of_invoked_functions_that_do_not_fit_are_named(plain: bool) -> None:
+    async def handler(ctx: Context) -> Any:
+        return await ctx.step.invoke("iv", function=CHILD)
+
+    def blocking(ctx: ContextSync) -> Any:
+        return ctx.step.invoke("iv", function=CHILD)
+
+    found = await Stage(blocking if plain else handler, answers={"iv": "soon"}).play()
+    assert (found["failed"], found["code"]) == (
+        "OutputUnserializableError",
+        "output_unserializable",
+    )
+    assert f'step "iv": what function "{CHILD.id}" returned does not fit' in found["message"]
+    assert '"soon" is no date' in found["message"]
+
+
 async def test_a_child_that_failed() -> None:
     from stepwell.sdk.errors import StepError
     from stepwell.wire.execution import CallResponse

@@ -7,7 +7,7 @@ Source: http.md 4.2, server.md 2.7.
 import msgspec
 
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.catalog import listing_of
+from stepwell.server.engine.catalog import Listing, listing_of
 from stepwell.server.engine.cron_due import schedule_id, scheduled_item
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, Done, Verdict
@@ -28,9 +28,7 @@ def register(draft: Draft, given: AppRegistered) -> Done:
         for slug in sorted(known.keys() - named):
             _forget(draft, slug)
         for function in given.functions:
-            old = known.get(function.slug)
-            version = 1 if old is None else old.version + 1
-            _store(draft, msgspec.structs.replace(function, version=version))
+            _store(draft, function, known.get(function.slug))
     draft.wake(draft.now.ms)
     return Done(Verdict.APPLIED if changed else Verdict.ALREADY, given.app.name)
 
@@ -42,16 +40,22 @@ def _see_schedules(draft: Draft, slugs: frozenset[str]) -> None:
         raise LookAgain(Need(runs=missing))
 
 
-def _store(draft: Draft, function: FunctionRow) -> None:
-    draft.add(fact.FunctionVersioned(function))
+def _store(draft: Draft, function: FunctionRow, old: Listing | None) -> None:
+    """A function that is new or changed gets its next version; one that is the same keeps its."""
     listing = listing_of(function)
+    if old is None or old.config != listing.config:
+        version = 1 if old is None else old.version + 1
+        draft.add(fact.FunctionVersioned(msgspec.structs.replace(function, version=version)))
     wanted = {trigger.cron: trigger for trigger in listing.crons}
-    present = {item.key for item in draft.view.items_of(schedule_id(function.slug))}
-    for key in sorted(present - wanted.keys()):
+    present = {item.key: item for item in draft.view.items_of(schedule_id(function.slug))}
+    for key in sorted(present.keys() - wanted.keys()):
         draft.done(schedule_id(function.slug), key)
-    for cron in sorted(wanted.keys() - present):
-        item = scheduled_item(listing.slug, wanted[cron], after_ms=draft.now.ms)
-        if item is not None:
+    for cron in sorted(wanted):
+        planned = present.get(cron)
+        # What is planned stays planned, with the jitter as it is now.
+        after_ms = draft.now.ms if planned is None else int(planned.detail) - 1
+        item = scheduled_item(listing.slug, wanted[cron], after_ms=after_ms)
+        if item is not None and (planned is None or item.due_ms != planned.due_ms):
             draft.put(item)
 
 

@@ -2,6 +2,7 @@
 
 from stepwell.server.engine.input import AppFailed, AppRemoved, Done, Verdict
 from stepwell.server.engine.row import RunStatus
+from stepwell.wire.function_config import Trigger
 from tests.bench import APP, Bench, function, names, returned
 
 
@@ -17,6 +18,34 @@ def test_functions_come_change_and_go() -> None:
     assert slugs(bench) == {"shop-a": 2, "shop-c": 1}
     bench.send("go")
     assert bench.runs() == []
+
+
+def test_only_functions_that_changed_get_another_version() -> None:
+    bench = Bench()
+    bench.register(function("a", event="go"), function("b", cron="0 * * * *"))
+    planned = list(bench.store.disk.items)
+    bench.pass_time(1_000)
+    bench.register(function("a", event="come"), function("b", cron="0 * * * *"), checksum="2")
+    assert slugs(bench) == {"shop-a": 2, "shop-b": 1}
+    assert list(bench.store.disk.items) == planned
+
+
+def test_a_changed_jitter_counts_for_the_occurrence_that_is_planned() -> None:
+    """server.md 2.7: jitter is that of the moment a schedule fires."""
+    every_hour = "0 * * * *"
+    jittered = function("a", triggers=(Trigger(cron=every_hour, jitter="5m"),))
+    bench = Bench()
+    bench.register(function("a", cron=every_hour))
+    (plain,) = bench.store.disk.items
+    bench.register(jittered, checksum="2")
+    (later,) = bench.store.disk.items
+    assert 1_000 <= later.due_ms - plain.due_ms < 300_000
+    # The hour has struck, and the jitter goes: what was still to come fires at once.
+    bench.now_ms = plain.due_ms + 500
+    bench.register(function("a", cron=every_hour), checksum="3")
+    bench.claim()
+    (run,) = bench.runs()
+    assert run.cron == every_hour
 
 
 def test_the_same_again_is_nothing_new_but_seen() -> None:

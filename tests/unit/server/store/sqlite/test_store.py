@@ -17,7 +17,8 @@ from stepwell.server.engine.need import Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
 from stepwell.server.store.port import Corrupt, StoreError, Unavailable
 from stepwell.server.store.sqlite import loading
-from stepwell.server.store.sqlite.connection import SQL
+from stepwell.server.store.sqlite.connection import SQL, open_keeper
+from stepwell.server.store.sqlite.keeper import copy_back, return_pages
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.store_world import (
     APP,
@@ -227,6 +228,47 @@ def test_runs_with_many_steps_are_forgotten_a_few_at_a_time(
         world.do(*(fact.RunForgotten(run_id) for run_id in old))
     assert named == [2, 2, 2, 1]
     assert database(world).execute("SELECT count(*) FROM step").fetchone() == (0,)
+
+
+def test_the_disk_stays_bounded_however_long_a_server_runs(world: World) -> None:
+    """Wave after wave of runs, each forgotten before the next: the file stops growing."""
+    path = Path(getattr(world.store, "path", ""))
+    connection = open_keeper(str(path))
+    sizes: list[int] = []
+    for wave in range(6):
+        first = wave * 300
+        for number in range(first, first + 300, 50):
+            records: list[fact.Record] = []
+            for one in range(number, number + 50):
+                run = run_number(one)
+                event = msgspec.structs.replace(event_number(one), body=b"e" * 2_000)
+                step = step_of(run, "a", one, b"s" * 2_000)
+                item = Item(run.id, MAIN, ItemKind.CALL, NOW, APP)
+                ended = msgspec.structs.replace(
+                    run, status=RunStatus.COMPLETED, ended_ms=NOW + wave, output=b"o" * 500
+                )
+                records += [fact.EventStored(event), fact.RunStarted(run, item)]
+                records += [fact.StepSaved(step), fact.RunFinished(ended)]
+            world.do(*records)
+        while True:
+            old = world.look(Need(old=Old(NOW + 1_000_000, 200)))
+            if not old.old_runs and not old.old_events:
+                break
+            gone = [fact.RunForgotten(run_id) for run_id in old.old_runs]
+            world.do(*gone, *(fact.EventForgotten(event_id) for event_id in old.old_events))
+        copy_back(connection, str(path))
+        sizes.append(path.stat().st_size)
+        if wave == 3:
+            # What is free is given back, too.
+            while return_pages(connection):
+                pass
+            copy_back(connection, str(path))
+            assert path.stat().st_size < sizes[0] / 4
+    connection.close()
+    assert max(sizes) <= sizes[0] * 1.1
+    for table in ("event", "run", "step", "item", "wait", "note", "run_event"):
+        count = database(world).execute(f"SELECT count(*) FROM {table}").fetchone()
+        assert count == (0,), table
 
 
 # -- what goes wrong ------------------------------------------------------------------------------

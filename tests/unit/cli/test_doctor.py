@@ -1,0 +1,85 @@
+"""`stepwell doctor` finds a run that nothing will ever move, in a file and at a server."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stepwell.cli.main import main
+from stepwell.server.config import Command, ServerConfig
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
+from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.testing.store_world import NOW, World, run_id_of, run_number, wait_of
+from tests.unit.cli.test_asking import Running
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> SqliteStore:
+        store = SqliteStore(self.path, durability="relaxed")
+        store.migrate()
+        return store
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """One run of each kind: due, sleeping, waiting, ended, and two that lost what moved them."""
+    path = tmp_path / "stepwell.db"
+    world = World(_File(path))
+    for number in range(6):
+        world.begin(number)
+    world.do(
+        fact.ItemDone(run_id_of(1), MAIN),
+        fact.ItemAdded(Item(run_id_of(1), "s", ItemKind.SLEEP, NOW + 10**12)),
+    )
+    world.do(
+        fact.ItemDone(run_id_of(2), MAIN),
+        fact.WaitOpened(wait_of(run_number(2), "w", WaitKind.EVENT)),
+    )
+    world.finish(run_number(3), NOW)
+    world.do(
+        fact.ItemDone(run_id_of(4), MAIN),
+        fact.WaitOpened(wait_of(run_number(4), "d", WaitKind.DEFER, "later")),
+    )
+    world.reader.close()
+    world.store.close()
+    # Not even the server's own records do this: the row is damaged.
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE run SET due_ms = NULL WHERE id = ?", (run_id_of(5),))
+    connection.close()
+    return path
+
+
+def test_a_file_with_stranded_runs(database: Path) -> None:
+    told = CliRunner().invoke(main, ["doctor", "--database", str(database)], env={"COLUMNS": "160"})
+    assert told.exit_code == 1
+    assert "2 stranded runs" in told.output
+    assert [number for number in range(6) if run_id_of(number) in told.output] == [4, 5]
+    assert "report it" in told.output
+
+
+def test_a_server_with_stranded_runs(database: Path) -> None:
+    config = ServerConfig(
+        command=Command.DEV,
+        port=0,
+        connect_gateway_port=0,
+        persist=True,
+        sqlite_dir=str(database.parent),
+        retention_ms=None,
+    )
+    with Running(config) as server:
+        told = server.call("doctor")
+    assert told.exit_code == 1
+    assert [number for number in range(6) if run_id_of(number) in told.output] == [4, 5]
+
+
+def test_a_file_that_is_in_use_is_left_alone(database: Path) -> None:
+    store = SqliteStore(database)
+    told = CliRunner().invoke(main, ["doctor", "--database", str(database)])
+    store.close()
+    assert told.exit_code == 1
+    assert "in use" in told.output

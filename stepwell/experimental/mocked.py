@@ -15,6 +15,7 @@ import msgspec
 
 from stepwell.sdk import client as sdk_client
 from stepwell.sdk.codec import encode_any
+from stepwell.sdk.errors import StepError
 from stepwell.sdk.execution.run import run_call_sync
 from stepwell.sdk.failure import deserialize_error, failure_of
 from stepwell.sdk.function import Function
@@ -54,11 +55,15 @@ class UnstubbedStepError(Exception):
 class Inngest(sdk_client.Inngest):
     """A client that sends nothing. Each event of a `send` has the same id of zeros."""
 
-    async def send(self, events: Any, **options: Any) -> SendResult:
+    async def send(
+        self, events: Any, *, skip_middleware: bool = False, **options: Any
+    ) -> SendResult:
         """Send nothing; one id for each event."""
-        return self.send_sync(events, **options)
+        return self.send_sync(events)
 
-    def send_sync(self, events: Any, **options: Any) -> SendResult:
+    def send_sync(
+        self, events: Any, *, skip_middleware: bool = False, **options: Any
+    ) -> SendResult:
         """Send nothing; one id for each event."""
         several = isinstance(events, Sequence) and not isinstance(events, str)
         return SendResult([EVENT_ID] * (len(cast("Sequence[object]", events)) if several else 1))
@@ -66,7 +71,10 @@ class Inngest(sdk_client.Inngest):
 
 @dataclass
 class Result:
-    """How a run ended: what it returned, or what it raised."""
+    """How a run ended: what it returned, or what it raised.
+
+    `error` is the very exception, that of the step if the function let a failed step pass.
+    """
 
     error: Exception | None
     output: Any
@@ -74,10 +82,11 @@ class Result:
 
 
 class _Watch(BaseMiddleware):
-    """Keeps what the function itself returned or raised, before it is written as JSON."""
+    """Keeps what the function and its steps returned or raised, before it is written as JSON."""
 
     output: Any = None
     error: Exception | None = None
+    raised: tuple[str, Exception] | None = None
 
     async def wrap_function_handler(self, next: Callable[[], Any], ctx: Any, fn: Any) -> Any:
         try:
@@ -88,7 +97,7 @@ class _Watch(BaseMiddleware):
         return self.output
 
     def on_step_error(self, ctx: Any, step: Any, error: Exception, is_final_attempt: bool) -> None:
-        self.error = error
+        self.raised = (step.id, error)
 
 
 class _Run:
@@ -109,6 +118,7 @@ class _Run:
         self._steps: dict[str, msgspec.Raw] = {}
         self._stack: list[str] = []
         self._planned: list[str] = []
+        self._raised: dict[str, Exception] = {}
         self._attempt = 0
         self._attempts_max = max_attempts(function.config("http://mocked.invalid"))
 
@@ -117,6 +127,8 @@ class _Run:
         for _ in range(_CALLS_MAX):
             target = self._planned[0] if self._planned else None
             answer, watch = self._call(target)
+            if watch.raised is not None:
+                self._raised.update([watch.raised])
             if answer.status == 206:
                 self._take(list(decode_operations(answer.body or b"[]")))
                 continue
@@ -125,8 +137,14 @@ class _Run:
             self._attempt += 1
             if self._attempt >= self._attempts_max or answer.status == 400:
                 told = deserialize_error(msgspec.json.decode(answer.body or b"null"))
-                return Result(watch.error or told, None, Status.FAILED)
+                return Result(self._original(watch.error or told), None, Status.FAILED)
         raise RuntimeError(f"the function did not end within {_CALLS_MAX} calls")
+
+    def _original(self, error: Exception) -> Exception:
+        """What a step raised, if that is why the function failed."""
+        if not isinstance(error, StepError) or error.step_id is None:
+            return error
+        return self._raised.get(error.step_id, error)
 
     def _call(self, target: str | None) -> tuple[CallResponse, _Watch]:
         watch = _Watch(self._client)

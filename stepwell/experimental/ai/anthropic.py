@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from stepwell.experimental.ai.adapter import ModelAdapter
+from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
+
+__all__ = ["Adapter", "BaseAdapter"]
 
 
 class Adapter(ModelAdapter):

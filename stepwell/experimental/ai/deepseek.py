@@ -1,6 +1,8 @@
 """Models of DeepSeek. Source: features C.11."""
 
-from stepwell.experimental.ai.adapter import ModelAdapter
+from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
+
+__all__ = ["Adapter", "BaseAdapter"]
 
 
 class Adapter(ModelAdapter):

@@ -125,6 +125,29 @@ def test_c11_mocked_stubs() -> None:
         mocked.trigger(fn, EVENT, client_mock)
 
 
+def test_c11_mocked_tells_what_a_step_raised() -> None:
+    """As the official one does, and also where the function has looked at the error before."""
+
+    def empty() -> None:
+        raise KeyError("no stock")
+
+    @client.create_function(fn_id="test", trigger=TRIGGER, retries=1)
+    def passing(ctx: inngest.ContextSync) -> None:
+        ctx.step.run("take", empty)
+
+    @client.create_function(fn_id="caught", trigger=TRIGGER, retries=1)
+    def caught(ctx: inngest.ContextSync) -> None:
+        try:
+            ctx.step.run("take", empty)
+        except inngest.StepError as error:
+            raise RuntimeError("gave up") from error
+
+    for fn, kind, text in [(passing, KeyError, "'no stock'"), (caught, RuntimeError, "gave up")]:
+        result = mocked.trigger(fn, EVENT, client_mock)
+        assert (result.status, result.output) == (mocked.Status.FAILED, None)
+        assert (type(result.error), str(result.error)) == (kind, text)
+
+
 def test_c11_mocked_failures_and_retries() -> None:
     tries: list[int] = []
 

@@ -70,6 +70,12 @@ _ROUTES_V2: tuple[tuple[str, str, _Asked], ...] = (
 )
 
 
+REFUSED = (
+    "Authentication failed\n"
+    "Send the signing key this server was started with: Authorization: Bearer <signing key>\n"
+)
+
+
 def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
     """The whole API as one ASGI app. `fallback` answers what no route here does (a dashboard)."""
     routes = [
@@ -107,7 +113,7 @@ class _Front:
 def _guarded(deps: ApiDeps, endpoint: Endpoint) -> Endpoint:
     async def asked(request: Request) -> Response:
         if not deps.access.may_ask(request.headers):
-            return PlainTextResponse("Authentication failed\n", 401)
+            return PlainTextResponse(REFUSED, 401)
         return await endpoint(request)
 
     return asked

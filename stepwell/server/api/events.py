@@ -25,10 +25,18 @@ _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _JSON = (b"content-type", b"application/json")
 
 _SEED = header.EVENT_ID_SEED.encode()
-_REFUSED: Mapping[str, tuple[int, str]] = {
-    "missing": (401, "Event key is required: POST to /e/<your event key>"),
-    "unknown": (401, "Event key not found"),
-    "closed": (503, "Event keys are required to process events securely: start with --event-key"),
+_REFUSED: Mapping[str, tuple[int, str, str]] = {
+    "missing": (401, "Event key is required: POST to /e/<your event key>", ""),
+    "unknown": (
+        401,
+        "Event key not found",
+        "this server was not started with the key in the path: set INNGEST_EVENT_KEY to one it has",
+    ),
+    "closed": (
+        503,
+        "Event keys are required to process events securely: start with --event-key",
+        "",
+    ),
 }
 
 
@@ -79,8 +87,8 @@ class EventsEndpoint:
             return 405, _ENCODER.encode(refused), (_JSON, (b"allow", b"POST, OPTIONS"))
         verdict = self._deps.access.may_send(scope["path"][len(PATH) :].strip("/"))
         if verdict != "welcome":
-            status, error = _REFUSED[verdict]
-            return status, _ENCODER.encode(_Unknown(status, "", error)), (_JSON,)
+            status, error, fix = _REFUSED[verdict]
+            return status, _ENCODER.encode(_Unknown(status, fix, error)), (_JSON,)
         raw = await _body(receive)
         if raw is None:
             error = f"the request body is over {BODY_BYTES_MAX} bytes: send fewer events at once"

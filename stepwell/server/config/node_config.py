@@ -259,11 +259,19 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         connect_gateway_port=number("connect_gateway_port"),
         connections_max=number("connections_max") or None,
         shown=tuple(_shown(entry) for entry in found.values() if not entry.setting.idle),
-        notices=tuple(
-            f"{entry.setting.flag} ({entry.origin}) has no effect: {entry.setting.idle}"
-            for entry in found.values()
-            if entry.setting.idle and entry.origin != "default"
-        ),
+        notices=_notices(command, found, persist=switched("persist")),
+    )
+
+
+def _notices(command: Command, found: Mapping[str, _Found], *, persist: bool) -> tuple[str, ...]:
+    """What was set and changes nothing, so that nobody counts on it."""
+    why = {entry.setting.field: entry.setting.idle for entry in found.values()}
+    if command is Command.DEV and not persist:
+        why["sqlite_dir"] = "nothing is kept without --persist"
+    return tuple(
+        f"{entry.setting.flag} ({entry.origin}) has no effect: {why[field]}"
+        for field, entry in found.items()
+        if why[field] and entry.origin != "default"
     )
 
 

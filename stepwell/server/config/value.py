@@ -35,11 +35,10 @@ def _bad(setting: Setting, written: Written, origin: str, fix: str) -> SettingEr
 
 def _texts(setting: Setting, written: Written, origin: str) -> tuple[str, ...]:
     if isinstance(written, str):
-        return tuple(part.strip() for part in written.split(",") if part.strip())
-    if isinstance(written, Sequence):
-        texts = tuple(part.strip() for part in written if isinstance(part, str) and part.strip())
-        if len(texts) == len(written):
-            return texts
+        written = (written,)
+    if isinstance(written, Sequence) and all(isinstance(part, str) for part in written):
+        parts = (part.strip() for text in written for part in str(text).split(","))
+        return tuple(part for part in parts if part)
     raise _bad(setting, written, origin, "write texts, or one text with commas between them")
 
 

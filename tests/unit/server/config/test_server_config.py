@@ -95,6 +95,10 @@ def test_the_users_own_file_is_the_last_resort(tmp_path: Path) -> None:
 def test_lists_may_be_written_with_commas(tmp_path: Path) -> None:
     config = start(tmp_path, {}, INNGEST_SIGNING_KEY="12ab", INNGEST_EVENT_KEY="a, b,")
     assert config.event_keys == ("a", "b")
+    flags = {**KEYS, "event-key": ("a,b", "c"), "sdk-url": ("http://a/x, http://b/x",)}
+    config = start(tmp_path, flags)
+    assert config.event_keys == ("a", "b", "c")
+    assert config.sdk_urls == ("http://a/x", "http://b/x")
 
 
 def test_keys_of_the_environment_are_the_apps_business_in_development(tmp_path: Path) -> None:
@@ -174,6 +178,13 @@ def test_flags_with_nothing_to_do_are_accepted_and_named(tmp_path: Path) -> None
     (notice,) = config.notices
     assert notice.startswith("redis-uri (flag) has no effect: queue and run state are in the")
     assert "redis-uri" not in {line.flag for line in config.shown}
+
+
+def test_a_directory_nothing_is_kept_in_is_named(tmp_path: Path) -> None:
+    (notice,) = dev(tmp_path, {"sqlite-dir": "here"}).notices
+    assert notice == "sqlite-dir (flag) has no effect: nothing is kept without --persist"
+    assert dev(tmp_path, {"sqlite-dir": "here", "persist": True}).notices == ()
+    assert start(tmp_path, {**KEYS, "sqlite-dir": "here"}).notices == ()
 
 
 def test_secrets_are_shown_as_fingerprints(tmp_path: Path) -> None:

@@ -70,10 +70,11 @@ _ROUTES_V2: tuple[tuple[str, str, _Asked], ...] = (
 )
 
 
-REFUSED = (
-    "Authentication failed\n"
-    "Send the signing key this server was started with: Authorization: Bearer <signing key>\n"
-)
+# The body is the official server's, which SDKs pass on; what to do stands beside it.
+_HOW = {
+    "www-authenticate": 'Bearer realm="stepwell", error_description="send the signing key this'
+    ' server was started with: Authorization: Bearer <signing key>"'
+}
 
 
 def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
@@ -113,7 +114,7 @@ class _Front:
 def _guarded(deps: ApiDeps, endpoint: Endpoint) -> Endpoint:
     async def asked(request: Request) -> Response:
         if not deps.access.may_ask(request.headers):
-            return PlainTextResponse(REFUSED, 401)
+            return PlainTextResponse("Authentication failed\n", 401, _HOW)
         return await endpoint(request)
 
     return asked

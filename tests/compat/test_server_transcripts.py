@@ -40,6 +40,11 @@ DIFFERENT: tuple[tuple[str, str, str], ...] = (
         "our refusals name the field, the value and the fix, not the decoder's types",
     ),
     (
+        "server-auth",
+        ".message: ",
+        "who sent a wrong event key is told what to do where the official server says nothing",
+    ),
+    (
         "sync-again",
         ".sync_id: ",
         "a sync id names what was registered: the same functions, the same id",

@@ -295,16 +295,34 @@ class AI:
         found: dict[str, object] = codec_of(dict[str, object]).decode(data)
         return found
 
+    @overload
     async def wrap(
         self,
         step_id: str,
         handler: Callable[[*Args], Awaitable[T]],
         *handler_args: *Args,
+        output_type: object = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    @overload
+    async def wrap(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], T],
+        *handler_args: *Args,
+        output_type: object = ...,
+        name: str | None = ...,
+    ) -> T: ...
+
+    async def wrap(
+        self,
+        step_id: str,
+        handler: Callable[[*Args], Any],
+        *handler_args: *Args,
         output_type: object = UNSPECIFIED,
         name: str | None = None,
-    ) -> T:
+    ) -> Any:
         """Run a client library's own call as a step; its arguments and result are shown."""
-        found: T = await self._call.run_step(
-            ask.run(step_id, name, option.WRAP), handler, handler_args, output_type
-        )
-        return found
+        asked = ask.run(step_id, name, option.WRAP)
+        return await self._call.run_step(asked, handler, handler_args, output_type)

@@ -118,6 +118,9 @@ async def everything(ctx: inngest.Context) -> str:
         assert_type(signal.signal, str)
     assert_type((await step.fetch("fetch", "http://example.com", method="PUT")).status, int)
 
+    assert_type(await step.ai.wrap("wa", two_arguments, "x", 2), list[str])
+    assert_type(await step.ai.wrap("wp", plain, 1), str)
+
     both = await asyncio.gather(step.run("p", no_arguments), step.run("q", plain, 1))
     assert_type(both, tuple[int, str])
     async with asyncio.TaskGroup() as group:

@@ -34,6 +34,8 @@ def main(ctx: inngest.ContextSync) -> dict[str, int]:
     assert_type(step.run("c", functools.partial(two_arguments, "x", 2)), list[str])
     assert_type(step.run("d", lambda: 1), int)
     assert_type(step.run("e", coroutine), bytes)
+    assert_type(step.ai.wrap("wa", coroutine), bytes)
+    assert_type(step.ai.wrap("wp", two_arguments, "x", 2), list[str])
     step.sleep("s", datetime.timedelta(seconds=1))
     assert_type(step.wait_for_event("w", event="e", timeout="1h"), inngest.Event | None)
     assert_type(step.invoke("iv", function=child), int)

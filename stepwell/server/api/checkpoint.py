@@ -23,6 +23,7 @@ from stepwell.wire.operation import (
     StepFailed,
     StepPlanned,
     StepRun,
+    label,
 )
 from stepwell.wire.operation_decode import decode_operations
 
@@ -62,6 +63,17 @@ async def checkpoint(deps: ApiDeps, request: Request) -> Response:
             raise Problem(400, answer.reason)
 
 
+def _check_size(operation: Operation) -> None:
+    """A result nobody keeps is refused before anything is saved: the call may still report it."""
+    most = limit.STEP_OUTPUT_BYTES_MAX
+    if isinstance(operation, LegacyStep | StepRun) and len(operation.data) > most:
+        raise Problem(
+            413,
+            f'step "{label(operation)}" returned {len(operation.data)} bytes, at most {most} are'
+            " allowed: return less, or store it elsewhere and return where it is",
+        )
+
+
 def _decoded(body: bytes) -> tuple[_Saved, tuple[Operation, ...]]:
     try:
         saved = msgspec.json.decode(body, type=_Saved)
@@ -72,6 +84,7 @@ def _decoded(body: bytes) -> tuple[_Saved, tuple[Operation, ...]]:
         raise Problem(400, f"the checkpoint cannot be read: {error}") from None
     for operation in operations:
         if isinstance(operation, _SAVED):
+            _check_size(operation)
             continue
         if isinstance(operation, _FINAL):
             raise Problem(400, f"cannot checkpoint opcode: {operation.op}")

@@ -112,3 +112,14 @@ async def test_what_is_no_checkpoint_is_told(api: Api) -> None:
     assert (await api.http.post("/v1/checkpoint/x/async", json={})).status_code == 400
     large = await save(api, job, step("one", "x" * 8 * 1024 * 1024))
     assert large.status_code == 413
+
+
+async def test_a_result_nobody_keeps_is_refused_by_its_step(api: Api) -> None:
+    job = await called(api)
+    mib = 1024 * 1024
+    answer = await save(api, job, step("fine", 1), step("large", "x" * 4 * mib))
+    assert answer.status_code == 413
+    told = answer.json()["error"]
+    assert told.startswith(f'step "large" returned {4 * mib + 2} bytes, at most {4 * mib} are')
+    assert await saved(api, job) == {}
+    assert (await save(api, job, step("fits", "x" * (4 * mib - 2)))).status_code == 200

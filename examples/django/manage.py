@@ -1,12 +1,4 @@
-"""Django: functions that are found by themselves, a task, and views that run a function.
-
-    $ INNGEST_DEV=1 python manage.py runserver localhost:8000 --noreload
-    $ stepwell dev -u http://localhost:8000/api/inngest
-    $ curl http://localhost:8000/welcome/Ada
-
-Without a web server, `python manage.py stepwell_dev` runs the functions and a server for
-development, and `python manage.py stepwell_worker` runs them in production.
-"""
+"""Django: functions that are found by themselves, and views that run one. README.md says more."""
 
 import os
 import sys

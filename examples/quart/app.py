@@ -1,11 +1,4 @@
-"""Quart: a durable function, and a route that runs it and waits.
-
-Start it, start a server beside it, and call the route:
-
-    $ INNGEST_DEV=1 hypercorn app:app --bind localhost:8000
-    $ stepwell dev -u http://localhost:8000/api/inngest
-    $ curl http://localhost:8000/welcome/Ada
-"""
+"""Quart: a durable function, and a route that runs it and waits. README.md says how to start it."""
 
 import quart
 

@@ -1,10 +1,6 @@
 """Tornado: a durable function, and a route that runs it and waits.
 
-Start it, start a server beside it, and call the route:
-
-    $ INNGEST_DEV=1 python app.py 8000
-    $ stepwell dev -u http://localhost:8000/api/inngest
-    $ curl http://localhost:8000/welcome/Ada
+README.md says how to start it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Every example runs as its first lines say, registers at a server and answers its route."""
+"""Every example runs as the first lines of its README say, and gives what they say it gives."""
 
 import os
 import re
@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,45 @@ import pytest
 from stepwell.sdk.background import BackgroundLoop
 from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
-from stepwell.testing.adapter_peer import send
+from stepwell.testing.adapter_peer import Reply, send
 from tests.repo.source import ROOT
+from tests.serving.doors import DOORS
 
-MAIN = ("app.py", "manage.py")
-EXAMPLES = sorted(
-    path.parent.name for main in MAIN for path in (ROOT / "examples").glob(f"*/{main}")
-)
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 START_S = 60.0
-COMMAND = re.compile(r"^    \$ INNGEST_DEV=1 (.+)$", re.MULTILINE)
+BLOCK = re.compile(r"\A# .+\n\n```console\n(.+?)```\n", re.DOTALL)
 PORT = "8000"
+PACKAGES = {"azure-functions": "azure.functions", "functions-framework": "functions_framework"}
+
+
+@dataclass(frozen=True)
+class Readme:
+    """The commands an example's README begins with, and what it says the last of them prints."""
+
+    install: str
+    start: str
+    serve: str
+    use: str
+    printed: str
+
+    @property
+    def url(self) -> str:
+        """Where the functions are served."""
+        return self.serve.removeprefix("stepwell dev -u ")
+
+    @property
+    def waits(self) -> bool:
+        """Is there a route that waits? Else an event is sent."""
+        return self.use.startswith("curl ")
+
+
+def readme(name: str) -> Readme:
+    text = (ROOT / "examples" / name / "README.md").read_text("utf-8")
+    found = BLOCK.match(text)
+    assert found is not None, f"examples/{name}/README.md does not begin with what to type"
+    commands = [line[2:] for line in found[1].splitlines() if line.startswith("$ ")]
+    printed = [line for line in found[1].splitlines() if not line.startswith("$ ")]
+    return Readme(*commands[:4], "\n".join(printed))
 
 
 @dataclass
@@ -40,20 +68,23 @@ class Running:
     port: int
     log: Path
 
-    @property
-    def origin(self) -> str:
-        return f"http://localhost:{self.port}"
+    def here(self, text: str) -> str:
+        """A command or a URL with the port this example was given."""
+        return text.replace(PORT, str(self.port))
 
-    def ready(self) -> None:
+    def ready(self, url: str, serves: Callable[[Reply], bool] = lambda told: True) -> None:
         give_up = time.monotonic() + START_S
         while True:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < give_up, self.log.read_text()
             try:
-                if send("GET", f"{self.origin}/api/inngest").status == 200:
-                    return
+                told = send("GET", url)
             except OSError:
-                time.sleep(0.05)
+                pass
+            else:
+                if told.status == 200 and serves(told):
+                    return
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -90,28 +121,52 @@ def running(server: Server, tmp_path_factory: Any) -> Iterator[dict[str, Running
 
 
 def start(name: str, url: str, folder: Path, port: int) -> Running:
-    place = ROOT / "examples" / name
-    text = (place / ("manage.py" if name == "django" else "app.py")).read_text()
-    told = COMMAND.search(text)
-    assert told is not None, f"examples/{name} does not say how to start it"
-    words = [word.replace(PORT, str(port)) for word in shlex.split(told[1])]
-    log = folder / f"{name}.log"
+    variable, _, command = readme(name).start.partition(" ")
+    assert variable == "INNGEST_DEV=1"
+    return launch(command.replace(PORT, str(port)), name, url, folder / f"{name}.log", port)
+
+
+def environment(url: str) -> dict[str, str]:
+    # Other tests of this process have Django projects of their own.
+    inherited = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    return {
+        **inherited,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "INNGEST_DEV": url,
+    }
+
+
+def launch(command: str, name: str, url: str, log: Path, port: int) -> Running:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            words,
-            cwd=place,
-            env={
-                **os.environ,
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "PYTHONPATH": str(ROOT),
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "INNGEST_DEV": url,
-            },
+            shlex.split(command),
+            cwd=ROOT / "examples" / name,
+            env=environment(url),
             stdout=file,
             stderr=file,
             start_new_session=True,
         )
     return Running(process, port, log)
+
+
+def app_id(name: str) -> str:
+    return f"{name.replace('_', '-')}-example"
+
+
+def run(command: str, name: str, url: str) -> str:
+    """What a command prints that ends by itself."""
+    done = subprocess.run(
+        shlex.split(command),
+        cwd=ROOT / "examples" / name,
+        env=environment(url),
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def free_ports(count: int) -> list[int]:
@@ -124,31 +179,75 @@ def free_ports(count: int) -> list[int]:
 
 
 def get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        text: str = answer.read().decode()
-        return text.strip('"')
+    return send("GET", url).body.decode().strip()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example(name: str, running: dict[str, Running], server: Server) -> None:
-    example = running[name]
-    example.ready()
-    synced = send("PUT", f"{example.origin}/api/inngest")
+    example, told = running[name], readme(name)
+    url = example.here(told.url)
+    example.ready(url)
+    synced = send("PUT", url)
     assert (synced.status, synced.json["message"]) == (200, "Successfully registered")
-    assert get(f"{example.origin}/welcome/Ada") == "Welcome, Ada"
+    if not told.waits:
+        event_id = run(told.use, name, server.url)
+        ended = send("GET", f"{server.url}/v1/events/{event_id}/runs?wait=20").json["data"]
+        outputs = {run["function"]: run["output"] for run in ended}  # other examples listen, too
+        assert outputs[f"{app_id(name)}-welcome"] == "Welcome, Ada"
+        return
+    assert get(example.here(told.use.removeprefix("curl "))) == told.printed
+    origin = f"http://localhost:{example.port}"
     if name in {"fast_api", "flask", "django"}:
-        run_id = get(f"{example.origin}/start/Bob")
+        run_id = get(f"{origin}/start/Bob").strip('"')
         ended = send("GET", f"{server.url}/v1/runs/{run_id}?wait=20").json["data"]
         assert (ended["status"], ended["output"]) == ("Completed", "Welcome, Bob")
     if name == "django":
-        assert get(f"{example.origin}/arrive/Eve") == "noted"
+        assert get(f"{origin}/arrive/Eve") == "noted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fast_api", "aws_lambda"])
+def test_a_readme_word_for_word(name: str, tmp_path: Path) -> None:
+    """With the server it starts; of the words, only the ports are others."""
+    told, ports = readme(name), free_ports(2)
+    server = f"http://localhost:{ports[1]}"
+    options = f" -p {ports[1]} --connect-gateway-port 0 --no-discovery"
+    started = [start(name, server, tmp_path, ports[0])]
+    try:
+        started[0].ready(started[0].here(told.url))
+        started.append(
+            launch(
+                f"{started[0].here(told.serve)}{options}",
+                name,
+                server,
+                tmp_path / "server.log",
+                ports[1],
+            )
+        )
+        started[1].ready(f"{server}/v1/apps/{app_id(name)}/functions", lambda told: told.json != [])
+        if told.waits:
+            assert run(started[0].here(told.use), name, server) == told.printed
+        else:
+            event_id = run(told.use, name, server)
+            send("GET", f"{server}/v1/events/{event_id}/runs?wait=20")
+            assert "welcome" in run("stepwell runs", name, server).lower()
+    finally:
+        for one in started:
+            os.killpg(one.process.pid, signal.SIGKILL)
+            one.process.wait()
+
+
+def test_every_door_has_an_example() -> None:
+    assert sorted(DOORS) == EXAMPLES
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_what_an_example_needs(name: str) -> None:
     """Its requirements name the framework and the server it starts, and installed ones at that."""
-    needed = (ROOT / "examples" / name / "requirements.txt").read_text().split()
-    assert needed[0].startswith("stepwell")
+    lines = (ROOT / "examples" / name / "requirements.txt").read_text().splitlines()
+    assert lines[0].startswith("../..[server"), "stepwell with a server, from this checkout"
+    assert readme(name).install == "pip install -r requirements.txt"
+    needed = lines[1:]
     assert len(needed) == len(set(needed))
-    for package in needed[1:]:
-        __import__(package)
+    for package in needed:
+        __import__(PACKAGES.get(package, package))

@@ -24,33 +24,9 @@ import stepwell.vercel
 from stepwell import Context, Inngest, Streaming, TriggerEvent
 from stepwell.testing.adapter_peer import call_body
 from tests.repo.source import ROOT
+from tests.serving.doors import DOORS
 
 assert tests.django_project
-# Every door, with the name it gives itself on the wire (E.4).
-DOORS = {
-    "aiohttp": "aiohttp",
-    "asgi": "asgi",
-    "aws_lambda": "lambda",
-    "azure": "azure-functions",
-    "blacksheep": "blacksheep",
-    "bottle": "bottle",
-    "digital_ocean": "digitalocean",
-    "django": "django",
-    "falcon": "falcon",
-    "fast_api": "fast_api",
-    "flask": "flask",
-    "google_cloud": "google-functions",
-    "http_server": "http.server",
-    "litestar": "litestar",
-    "pyramid": "pyramid",
-    "quart": "quart",
-    "robyn": "robyn",
-    "sanic": "sanic",
-    "starlette": "starlette",
-    "tornado": "tornado",
-    "vercel": "vercel",
-    "wsgi": "wsgi",
-}
 LINES_MAX = 110
 
 

@@ -1,0 +1,26 @@
+"""Every door, with the name it gives itself on the wire (E.4)."""
+
+DOORS = {
+    "aiohttp": "aiohttp",
+    "asgi": "asgi",
+    "aws_lambda": "lambda",
+    "azure": "azure-functions",
+    "blacksheep": "blacksheep",
+    "bottle": "bottle",
+    "digital_ocean": "digitalocean",
+    "django": "django",
+    "falcon": "falcon",
+    "fast_api": "fast_api",
+    "flask": "flask",
+    "google_cloud": "google-functions",
+    "http_server": "http.server",
+    "litestar": "litestar",
+    "pyramid": "pyramid",
+    "quart": "quart",
+    "robyn": "robyn",
+    "sanic": "sanic",
+    "starlette": "starlette",
+    "tornado": "tornado",
+    "vercel": "vercel",
+    "wsgi": "wsgi",
+}

@@ -9,8 +9,9 @@ Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent)
 """
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from types import UnionType
 from typing import (
@@ -104,19 +105,31 @@ def _canonical(body: bytes) -> msgspec.Raw:
 
 
 def _refuse_long_integers(value: object) -> None:
-    if isinstance(value, int):
+    for leaf in _leaves(value):
         # Some long integers survive: those that a double holds, as servers print them.
         if (
-            not -_SAFE_INTEGER <= value <= _SAFE_INTEGER
-            and canonical(b"%d" % value) != b"%d" % value
+            isinstance(leaf, int)
+            and not -_SAFE_INTEGER <= leaf <= _SAFE_INTEGER
+            and canonical(b"%d" % leaf) != b"%d" % leaf
         ):
-            raise CodecError(f"{value} is beyond 2**53, where JSON rounds: return it as text")
-    elif isinstance(value, dict):
-        for item in cast(dict[str, object], value).values():
-            _refuse_long_integers(item)
-    elif isinstance(value, list):
-        for item in cast(list[object], value):
-            _refuse_long_integers(item)
+            raise CodecError(f"{leaf} is beyond 2**53, where JSON rounds: return it as text")
+
+
+def _refuse_infinite(value: object) -> None:
+    for leaf in _leaves(value):
+        if isinstance(leaf, float) and not math.isfinite(leaf):
+            raise CodecError(f"{leaf} is no number of JSON: return None, or text")
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """What dicts, lists and tuples hold, however deep."""
+    if isinstance(value, dict):
+        value = list(cast(dict[object, object], value).values())
+    if isinstance(value, list | tuple):
+        for item in cast(Sequence[object], value):
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 class PlainCodec:
@@ -193,6 +206,8 @@ class TypedCodec:
         """A value as canonical JSON. Raises CodecError."""
         try:
             body = self._encoder.encode(value)
+            if b"null" in body:  # which is what becomes of numbers JSON does not know
+                _refuse_infinite(msgspec.to_builtins(value, enc_hook=_encode_model))
         except CodecError:
             raise
         except Exception as error:

@@ -84,7 +84,8 @@ class StepSync:
         tried again by the server; when that is in vain, StepError is raised here. A coroutine
         function runs on an event loop meanwhile.
         """
-        return self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
+        work = ask.given_handler(step_id, handler)
+        return self._call.run_step(ask.run(step_id, name), work, handler_args, output_type)
 
     def send_event(
         self, step_id: str, events: Sendable | Iterable[Sendable], *, name: str | None = None
@@ -209,9 +210,10 @@ class StepSync:
         `data` is what the function's triggers take; `v` and `user` go with it, or all of them as a
         `MinimalEvent`.
         """
-        asked = ask.invoke(step_id, name, function.id, data, timeout, v, user)
+        target = ask.given_function(step_id, function).id
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
         data = self._call.perform(asked)
-        return ask.invoked(step_id, function.id, function.codec, data)
+        return ask.invoked(step_id, target, function.codec, data)
 
     def invoke_by_id(
         self,
@@ -322,5 +324,6 @@ class AISync:
         name: str | None = None,
     ) -> Any:
         """Run a client library's own call as a step; its arguments and result are shown."""
+        work = ask.given_handler(step_id, handler)
         asked = ask.run(step_id, name, option.WRAP)
-        return self._call.run_step(asked, handler, handler_args, output_type)
+        return self._call.run_step(asked, work, handler_args, output_type)

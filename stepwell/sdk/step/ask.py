@@ -6,11 +6,13 @@ Both colours use it, so that a step means the same in both. Source: features C.5
 import datetime as dt
 import enum
 import hashlib
+import inspect
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -27,6 +29,7 @@ from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
 from stepwell.sdk.execution.identity import StepName
 from stepwell.sdk.execution.replay import Ask
 from stepwell.sdk.execution.suspension import INSIDE_STEP
+from stepwell.sdk.function import Function
 from stepwell.sdk.schema import Event, MinimalEvent, event_from_json
 from stepwell.sdk.step import option
 from stepwell.wire import limit
@@ -35,7 +38,11 @@ from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, 
 from stepwell.wire.operation import PARALLEL_RACE
 
 _NULL = b"null"
+_SHOWN_CHARS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+T = TypeVar("T")
 
 
 class ParallelMode(enum.Enum):
@@ -115,6 +122,45 @@ def _length(step_id: str, field: str, value: Duration) -> str:
             f'step "{step_id}": {field} = {value!r}: must lie between nothing and 366 days'
         )
     return format_duration(length_ms)
+
+
+def given_handler(step_id: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A step's handler. Raises ConfigurationError for what is none, such as a coroutine."""
+    if callable(cast(object, handler)):
+        return handler
+    raise ConfigurationError(
+        f'step "{step_id}": handler = {_shown(handler)}: give the function itself and then its'
+        ' arguments, as in run("charge", charge, 42)'
+    )
+
+
+def given_branches(callables: Iterable[Callable[[], T]]) -> tuple[Callable[[], T], ...]:
+    """The branches of a group. Raises ConfigurationError for what is none."""
+    branches = tuple(callables)
+    wrong = [(i, one) for i, one in enumerate(branches) if not callable(cast(object, one))]
+    shown = [_shown(one) for _, one in wrong]  # all of them, which closes coroutines
+    if wrong:
+        raise ConfigurationError(
+            f"callables[{wrong[0][0]}] = {shown[0]}: give functions without arguments, as in"
+            ' lambda: ctx.step.run("charge", charge)'
+        )
+    return branches
+
+
+def given_mode(mode: object) -> ParallelMode:
+    """How branches are waited for, also by its name. Raises ConfigurationError for others."""
+    try:
+        return ParallelMode(mode)
+    except ValueError:
+        raise ConfigurationError(
+            f"parallel_mode = {mode!r}: give ParallelMode.WAIT or ParallelMode.RACE"
+        ) from None
+
+
+def _shown(value: object) -> str:
+    if inspect.iscoroutine(value):
+        value.close()  # nobody will ever await it
+    return repr(value)[:_SHOWN_CHARS]
 
 
 def run(step_id: str, name: str | None, kind: str = "") -> Ask:
@@ -200,8 +246,12 @@ def wait_for_signal(
     on_conflict: Literal["fail", "replace"],
 ) -> Ask:
     """Until a signal is sent."""
-    if not signal:
-        raise ConfigurationError(f'step "{step_id}": signal is empty: name the signal')
+    if not isinstance(cast(object, signal), str) or not signal:
+        raise ConfigurationError(f'step "{step_id}": signal = {signal!r}: name the signal')
+    if on_conflict not in ("fail", "replace"):
+        raise ConfigurationError(
+            f'step "{step_id}": on_conflict = {on_conflict!r}: give "fail" or "replace"'
+        )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
     return _ask(step_id, name, option.wait_for_signal(signal, text, on_conflict))
 
@@ -242,6 +292,16 @@ def invoke(
     return _ask(step_id, name, option.invoke(function_id, payload, text, v, about))
 
 
+def given_function(step_id: str, function: Function[Any, Any]) -> Function[Any, Any]:
+    """What is to be invoked. Raises ConfigurationError for what is no Function."""
+    if isinstance(cast(object, function), Function):
+        return function
+    raise ConfigurationError(
+        f'step "{step_id}": function = {_shown(function)}: give what create_function made, or use'
+        " invoke_by_id(..., function_id=...)"
+    )
+
+
 def invoked(step_id: str, function_id: str, codec: Codec, data: msgspec.Raw) -> Any:
     """What an invoked function returned. Raises OutputUnserializableError if it does not fit."""
     try:
@@ -262,6 +322,10 @@ def fetch(
     body: object,
 ) -> Ask:
     """A request the server makes. A body that is no text travels as JSON."""
+    if not _is_web_address(url):
+        raise ConfigurationError(
+            f'step "{step_id}": url = {url!r}: give a whole URL, such as "https://example.com/a"'
+        )
     try:
         text = body if isinstance(body, str) else bytes(encode_any(body)).decode()
     except CodecError as error:
@@ -271,6 +335,14 @@ def fetch(
         name,
         option.fetch(method.upper(), url, headers or {}, "" if body is None else text),
     )
+
+
+def _is_web_address(url: object) -> bool:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        return False
+    return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def fetched(data: msgspec.Raw) -> Fetched:

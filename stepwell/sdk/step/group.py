@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from stepwell.sdk.execution._sync import SyncCall
-from stepwell.sdk.step.ask import GROUP, ParallelMode
+from stepwell.sdk.step.ask import GROUP, ParallelMode, given_branches, given_mode
 
 T = TypeVar("T")
 
@@ -23,9 +23,10 @@ class Group:
         Each branch may do several steps. With RACE a branch goes on as soon as its own step has
         ended. The first exception is raised, and the other branches are cancelled.
         """
-        token = GROUP.set(parallel_mode)
+        branches = given_branches(callables)
+        token = GROUP.set(given_mode(parallel_mode))
         try:
-            tasks = [asyncio.create_task(_branch(branch)) for branch in callables]
+            tasks = [asyncio.create_task(_branch(branch)) for branch in branches]
         finally:
             GROUP.reset(token)
         try:
@@ -57,8 +58,9 @@ class GroupSync:
         ended. The code of the branches itself runs one after another. The first exception in the
         order given is raised.
         """
-        token = GROUP.set(parallel_mode)
+        branches = given_branches(callables)
+        token = GROUP.set(given_mode(parallel_mode))
         try:
-            return self._call.parallel(callables)
+            return self._call.parallel(branches)
         finally:
             GROUP.reset(token)

@@ -61,6 +61,16 @@ class Record(msgspec.Struct):
 
 
 @dataclass
+class Optionals:
+    name: str | None
+    value: float | None
+
+
+class OptionalModel(pydantic.BaseModel):
+    x: float | None = None
+
+
+@dataclass
 class Either:
     value: str | dt.datetime
 
@@ -178,7 +188,12 @@ class Alien:
         (object, float("inf"), "finite"),
         (object, "\ud800", "surrogates"),
         (object, ["\ud800"], "surrogates"),
-        (float, float("nan"), "null is no float"),
+        (float, float("nan"), "nan is no number of JSON"),
+        (float | None, float("nan"), "nan is no number of JSON: return None"),
+        (list[float | None], [None, float("-inf")], "-inf is no number of JSON"),
+        (Optionals, Optionals(None, float("inf")), "inf is no number of JSON"),
+        (OptionalModel, OptionalModel(x=float("nan")), "nan is no number of JSON"),
+        (float | str | bytes, float("nan"), "null is no float"),
         (Data, 5, "5 is no Data"),
         (Alien, Alien(), "Alien"),
         (Record, Record(Size.SMALL, b"x" * 3).raw, "is no Record"),
@@ -254,6 +269,8 @@ def test_encode_any_knows_values_of_undeclared_type() -> None:
     assert bytes(encode_any((1, 2))) == b"[1,2]"
     with pytest.raises(CodecError):
         encode_any(Alien())
+    with pytest.raises(CodecError, match="nan is no number of JSON"):
+        encode_any({"a": float("nan")})
 
 
 def test_a_serializer_of_ones_own() -> None:

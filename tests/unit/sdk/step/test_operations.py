@@ -8,6 +8,7 @@ import pytest
 
 from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
 from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.step.ask import ParallelMode
 from tests.replay.stage import Stage, function
 
 
@@ -108,10 +109,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "fetch",
-        {"url": "u", "method": "post", "body": {"b": 1, "a": None}},
-        {"opts": {"url": "u", "method": "POST", "headers": {}, "body": '{"a":null,"b":1}'}},
+        {"url": "http://u", "method": "post", "body": {"b": 1, "a": None}},
+        {"opts": {"url": "http://u", "method": "POST", "headers": {}, "body": '{"a":null,"b":1}'}},
     ),
-    ("fetch", {"url": "u", "body": "text"}, {"opts": {"body": "text"}}),
+    ("fetch", {"url": "http://u", "body": "text"}, {"opts": {"body": "text"}}),
     (
         "ai.infer",
         {"adapter": Adapter(), "body": {"messages": []}},
@@ -168,10 +169,22 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sleep_until", {"until": "2030"}, "until = '2030': give a datetime"),
     ("wait_for_event", {"event": "", "timeout": 1}, "event is empty: name the event"),
     ("wait_for_event", {"event": "e", "timeout": "x"}, "timeout = 'x'"),
-    ("wait_for_signal", {"signal": ""}, "signal is empty"),
+    ("wait_for_signal", {"signal": ""}, "signal = '': name the signal"),
+    ("wait_for_signal", {"signal": 5}, "signal = 5: name the signal"),
+    (
+        "wait_for_signal",
+        {"signal": "s", "on_conflict": "wait"},
+        "on_conflict = 'wait': give \"fail",
+    ),
+    ("run", {"handler": 5}, "handler = 5: give the function itself"),
+    ("invoke", {"function": "child"}, "function = 'child': give what create_function made"),
     ("invoke_by_id", {"function_id": "f", "data": {"x": object()}}, "data: "),
     ("invoke_by_id", {"function_id": "f", "timeout": -5}, "timeout = -5"),
-    ("fetch", {"url": "u", "body": object()}, "body: "),
+    ("fetch", {"url": "http://u", "body": object()}, "body: "),
+    ("fetch", {"url": "/path"}, "url = '/path': give a whole URL"),
+    ("fetch", {"url": "ftp://u"}, "url = 'ftp://u': give a whole URL"),
+    ("fetch", {"url": "http://["}, "url = 'http://[': give a whole URL"),
+    ("fetch", {"url": None}, "url = None: give a whole URL"),
 ]
 
 
@@ -186,6 +199,63 @@ async def test_refusals_name_step_field_and_value(
     assert found["failed"] == "ConfigurationError"
     assert 'step "my step": ' in found["message"]
     assert words in found["message"]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.filterwarnings("error")
+async def test_what_calling_a_function_gives_is_no_handler(plain: bool) -> None:
+    """Nor is it a branch; and nobody is told that a coroutine was never awaited."""
+
+    async def work() -> None: ...
+
+    async def handler(ctx: Context) -> Any:
+        if ctx.attempt == 0:
+            await ctx.step.run("id", work())  # type: ignore[call-overload]
+        await ctx.group.parallel((lambda: ctx.step.run("id", work), work()))  # type: ignore[arg-type]
+
+    def blocking(ctx: ContextSync) -> Any:
+        if ctx.attempt == 0:
+            ctx.step.run("id", work())  # type: ignore[call-overload]
+        ctx.group.parallel((lambda: ctx.step.run("id", work), work()))  # type: ignore[arg-type]
+
+    stage = Stage(blocking if plain else handler)
+    found = await stage.play()
+    assert found["code"] == "unknown"
+    assert found["message"].startswith('step "id": handler = <coroutine object ')
+    assert found["message"].endswith('arguments, as in run("charge", charge, 42)')
+    stage.attempt = 1
+    found = await stage.play()
+    assert found["message"].startswith("callables[1] = <coroutine object ")
+    assert "give functions without arguments" in found["message"]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_the_mode_of_a_group(plain: bool) -> None:
+    modes: list[Any] = ["race", ParallelMode.RACE, "all"]
+
+    async def work() -> int:
+        return 1
+
+    async def handler(ctx: Context) -> Any:
+        return await ctx.group.parallel(
+            (lambda: ctx.step.run("a", work), lambda: ctx.step.run("b", work)), modes[ctx.attempt]
+        )
+
+    def blocking(ctx: ContextSync) -> Any:
+        return ctx.group.parallel(
+            (lambda: ctx.step.run("a", work), lambda: ctx.step.run("b", work)), modes[ctx.attempt]
+        )
+
+    for attempt in (0, 1):
+        stage = Stage(blocking if plain else handler)
+        stage.attempt = attempt
+        found = stage.operations(await stage.call())
+        assert [one.parallel_mode for one in found] == ["race", "race"]
+    stage.attempt = 2
+    found = await stage.play()
+    assert found["message"] == (
+        "parallel_mode = 'all': give ParallelMode.WAIT or ParallelMode.RACE"
+    )
 
 
 @pytest.mark.parametrize("step_id", ["", None, 5, "a\ud800"])

@@ -192,6 +192,7 @@ def _judge(data: Path, acked: dict[str, tuple[str, int]], log: Path) -> None:
         by_event = {run.dedup: run for run in runs if run.dedup}
         assert len(acked) == EVENTS
         assert set(by_event) == set(acked)
+        assert sum(bool(run.dedup) for run in runs) == EVENTS, "an event started two runs"
         for event_id, (kind, n) in acked.items():
             run = by_event[event_id]
             assert run.status is RunStatus.COMPLETED, (event_id, run)

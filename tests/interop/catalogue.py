@@ -93,6 +93,15 @@ def twenty_steps(outcome: Outcome) -> None:
     completed(outcome, 190, [f"step-{n}" for n in range(20)])
 
 
+@scenario("three-entered", only=lambda app: app.name in {"js3", "js4", "js4-plain"})
+def three_entered(outcome: Outcome) -> None:
+    """With checkpoints the fourth version goes from step to step within one call; without them,
+    and before it, every step is a call of its own."""
+    completed(outcome, "through")
+    entered = outcome.seen().count("entered")
+    assert entered == (1 if outcome.app.name == "js4" else 4)
+
+
 @scenario("parallel-two")
 def parallel_two(outcome: Outcome) -> None:
     completed(outcome, [1, 2, 3])

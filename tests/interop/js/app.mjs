@@ -58,6 +58,12 @@ define("twenty-steps", {}, async (ctx) => {
   return total;
 });
 
+define("three-entered", {}, async (ctx) => {
+  note(ctx, "entered");
+  for (const name of ["a", "b", "c"]) await ctx.step.run(name, doing(ctx, name));
+  return "through";
+});
+
 define("parallel-two", {}, async (ctx) => {
   const [a, b] = await Promise.all([
     ctx.step.run("a", doing(ctx, "a", 1)),

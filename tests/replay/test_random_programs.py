@@ -136,6 +136,65 @@ async def test_stories(seed: int) -> None:
     await tell(seed)
 
 
+class Server:
+    """Has several steps under way, which end in random order; calls again when modes say so."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed + 2)
+        self.stage = Stage(handler_of(seed))
+        self.under_way: dict[str, Any] = {}
+        self.waited_for: set[str] = set()
+
+    async def discover(self) -> Any:
+        """Call the function from its beginning; its result, if it has ended."""
+        plain = not self.under_way and self.chance.random() < 0.8
+        answer = await self.stage.call(immediate=plain)
+        if answer.status != 206:
+            return [self.stage.result(answer)]
+        found = self.stage.operations(answer)
+        if len(found) == 1 and found[0].op == "StepRun":
+            self.stage.settle(found[0])
+            return await self.discover()
+        new = [one for one in found if one.id not in self.under_way]
+        self.under_way.update({one.id: one for one in new})
+        if any(one.op == "StepPlanned" for one in found):
+            self.waited_for.update(one.id for one in new if one.parallel_mode != "race")
+        return None
+
+    async def end_one(self) -> bool:
+        """Let one step end; does that call for a discovery?"""
+        step = self.chance.choice(list(self.under_way))
+        planned = self.under_way.pop(step)
+        ran = planned
+        if planned.op == "StepPlanned":
+            ran = await self.stage.targeted(planned)
+            assert ran.parallel_mode == planned.parallel_mode or ran.parallel_mode == "race"
+        self.stage.settle(ran)
+        held = step in self.waited_for
+        self.waited_for.discard(step)
+        return not held or not self.waited_for
+
+    async def play(self) -> Any:
+        """Until the run ends."""
+        ended = await self.discover()
+        for _ in range(400):
+            if ended is not None:
+                return ended[0]
+            assert self.under_way, "nothing moves the run any more"
+            if await self.end_one():
+                ended = await self.discover()
+        raise AssertionError(f"no end: {self.stage.reports}")
+
+
+@pytest.mark.filterwarnings("ignore::stepwell.sdk.errors.IndeterminateFunctionWarning")
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_stories_where_steps_end_while_others_are_under_way(seed: int) -> None:
+    server = Server(seed)
+    result = await asyncio.wait_for(server.play(), 20)
+    assert not isinstance(result, dict), result
+    assert server.stage.result(await server.stage.call()) == result
+
+
 @pytest.mark.filterwarnings("ignore::stepwell.sdk.errors.IndeterminateFunctionWarning")
 def test_stories_on_another_loop() -> None:
     """The same on uvloop, whose insides are not asyncio's."""

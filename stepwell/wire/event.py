@@ -164,7 +164,14 @@ def _without_internal(data: bytes) -> bytes:
 
 
 def _object(field: str, raw: msgspec.Raw) -> bytes:
-    form = canonical(raw)
+    try:
+        form = canonical(raw)
+    except UnicodeDecodeError:
+        raise _Refused(
+            f'event field "{field}" is not UTF-8', "encode the request body so"
+        ) from None
+    except ValueError as problem:
+        raise _Refused(f'event field "{field}": {str(problem).partition(" - at")[0]}') from None
     if form[:1] != b"{":
         got = form[:40].decode(errors="replace")
         raise _Refused(
@@ -352,18 +359,19 @@ def _one_piece(
     try:
         event = _accept(_ONE.decode(piece), now_ms)
     except msgspec.DecodeError as problem:
-        raise _Refused(_type_problem(piece, str(problem))) from None
+        raise _type_problem(piece, str(problem)) from None
     _check_size(event, event_bytes_max)
     events.append(event)
     return end
 
 
-def _type_problem(piece: str, problem: str) -> str:
+def _type_problem(piece: str, problem: str) -> _Refused:
     """What to tell about a field of the wrong type: its name, its value and the fix."""
     found = re.search(r"- at `\$\.(\w+)`", problem)
     if found is None:
-        return "Request body must contain an event object or an array of event objects"
+        none = not_events()
+        return _Refused(none.message, none.fix)
     field = found.group(1)
     fix = "an integer, milliseconds since 1970" if field == "ts" else "a string"
     value = json.dumps(json.loads(piece).get(field), ensure_ascii=False)[:80]
-    return f'event field "{field}" must be {fix}, got {value}'
+    return _Refused(f'event field "{field}" must be {fix}, got {value}')

@@ -105,7 +105,7 @@ class _Front:
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PATH):
+        if scope["type"] == "http" and (scope["path"] + "/").startswith(PATH):
             await self._events(scope, receive, send)
         else:
             await self._rest(scope, receive, send)

@@ -50,6 +50,8 @@ async def register(deps: ApiDeps, request: Request) -> Response:
 async def remove(deps: ApiDeps, request: Request) -> Response:
     """`DELETE /fn/remove?url=`: forget an app and its functions."""
     url = request.query_params.get("url", "")
+    if not url:
+        raise Problem(400, "url is missing: DELETE /fn/remove?url=<the URL of the app>")
     apps = deps.ledger.catalog.apps.values()
     known = next((app.name for app in apps if normal_url(app.url) == normal_url(url)), url)
     answer = await deps.ledger.submit(AppRemoved(known))

@@ -83,6 +83,8 @@ async def test_a_seed_nobody_can_read_is_ignored() -> None:
             '{"name":"a","meta":{"sessions":{"1":1,"2":1,"3":1,"4":1,"5":1,"6":1}}}',
             "event has 6 sessions: at most 5",
         ),
+        ('{"name":"a","data":{"n":1e400}}', 'event field "data": a number is beyond the range'),
+        ("[5]", "or an array of event objects; send JSON such as"),
         ("{bad", "invalid JSON"),
         ("", "Request body must contain an event object"),
         ("hello", "Request body must contain an event object"),
@@ -97,6 +99,15 @@ async def test_what_is_no_event_is_refused_with_its_reason(body: str, said: str)
         assert (told["status"], told["ids"]) == (400, [])
         assert said in told["error"]
         assert await stored(api) == []
+
+
+async def test_a_body_that_is_not_utf_8_is_told_so() -> None:
+    async with serving() as api:
+        for body in (b'{"name":"a","data":{"x":"\xff"}}', b'{"name":"\xff"}'):
+            answer = await api.http.post("/e/any", content=body)
+            assert answer.status_code == 400
+            assert "not UTF-8" in answer.json()["error"]
+            assert "encode" in answer.json()["error"]
 
 
 async def test_an_empty_list_is_no_error() -> None:
@@ -157,9 +168,10 @@ async def test_configured_keys_are_asked_for() -> None:
             told = answer.json()
             assert (told["status"], told["error"]) == (401, "Event key not found")
             assert "set INNGEST_EVENT_KEY to one it has" in told["message"]
-        missing = await api.http.post("/e/", json={"name": "a"})
-        assert missing.status_code == 401
-        assert missing.json()["error"].startswith("Event key is required")
+        for path in ("/e/", "/e"):
+            missing = await api.http.post(path, json={"name": "a"})
+            assert missing.status_code == 401
+            assert missing.json()["error"].startswith("Event key is required")
         assert missing.headers["x-inngest-server-kind"] == "cloud"
 
 

@@ -157,6 +157,9 @@ async def test_an_app_is_removed_by_its_url() -> None:
         await api.register(function("a", event="x"))
         unknown = await api.http.delete("/fn/remove", params={"url": "http://x/"})
         assert (unknown.status_code, unknown.json()["error"]) == (404, "App not found: http://x/")
+        nameless = await api.http.delete("/fn/remove")
+        assert nameless.status_code == 400
+        assert "DELETE /fn/remove?url=" in nameless.json()["error"]
         url = "http://localhost:3000/api/inngest?deployId=x"
         removed = await api.http.delete("/fn/remove", params={"url": url})
         assert (removed.status_code, removed.content) == (200, b"")

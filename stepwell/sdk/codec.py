@@ -178,9 +178,10 @@ def _encode_model(value: object) -> object:
 def _decode_model(kind: Any, value: object) -> object:
     if isinstance(kind, type) and issubclass(kind, pydantic.BaseModel):
         return kind.model_validate(value, strict=False)
-    if get_origin(kind) is Iterable:  # which Pydantic would read item by item, when it is asked to
-        kind = cast(Any, list)[get_args(kind)]
-    return _adapter_of(kind).validate_python(value)
+    # Pydantic would read an Iterable item by item, when it is asked to.
+    is_iterable = get_origin(cast(object, kind)) is Iterable
+    read = cast(Any, list)[get_args(kind)] if is_iterable else cast(Any, kind)
+    return _adapter_of(read).validate_python(value)
 
 
 @lru_cache(maxsize=1024)
@@ -263,7 +264,7 @@ class PydanticCodec:
 
 def _mistaken(was: object, becomes: object) -> tuple[object, object] | None:
     """The first value that came back as something else, with what that is."""
-    pairs: Iterable[tuple[object, object]]
+    both, pairs = (was, becomes), cast("Iterable[tuple[object, object]]", ())
     if isinstance(was, dict) and isinstance(becomes, dict):
         known = cast(dict[object, object], becomes)
         pairs = [
@@ -273,10 +274,9 @@ def _mistaken(was: object, becomes: object) -> tuple[object, object] | None:
         ]
     elif isinstance(was, list | tuple) and isinstance(becomes, list | tuple):
         pairs = zip(cast(list[object], was), cast(list[object], becomes), strict=False)
-    elif isinstance(was, type(becomes)) or was == becomes:
-        return None
     else:
-        return was, becomes
+        same = isinstance(was, type(becomes)) or was == becomes
+        return None if same else both
     return next(filter(None, (_mistaken(*pair) for pair in pairs)), None)
 
 

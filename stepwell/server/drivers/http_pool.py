@@ -56,6 +56,7 @@ class HttpPool:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
         self._urls: dict[str, URL] = {}
 
     async def request(
@@ -86,9 +87,10 @@ class HttpPool:
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
+        self._session = self._fresh = None
 
     async def _once(
         self,
@@ -99,14 +101,16 @@ class HttpPool:
         bytes_max: int,
         timeout: aiohttp.ClientTimeout,
     ) -> Answer | URL:
-        """One request; one more on a fresh connection if a kept one turned out to be closed."""
+        """One request; one more on a fresh connection if a kept one turned out to be closed: the
+        others that are kept may be closed, too."""
         try:
-            return await self._send(method, url, headers, body, bytes_max, timeout)
+            return await self._send(self._kept(), method, url, headers, body, bytes_max, timeout)
         except _Stale:
-            return await self._send(method, url, headers, body, bytes_max, timeout)
+            return await self._send(self._unkept(), method, url, headers, body, bytes_max, timeout)
 
     async def _send(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         url: URL,
         headers: Mapping[str, str],
@@ -117,7 +121,7 @@ class HttpPool:
         _on_kept_connection.set(False)
         reading = False
         try:
-            async with self._opened().request(
+            async with session.request(
                 method,
                 url,
                 headers=headers,
@@ -138,14 +142,18 @@ class HttpPool:
                 raise _Stale from error
             raise self._explained(url, error, reading=reading) from error
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _kept(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=_Connector(keepalive_timeout=KEEP_ALIVE_S, resolver=_Resolver()),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent", "Content-Type"),
+            self._session = _session(
+                _Connector(keepalive_timeout=KEEP_ALIVE_S, resolver=_Resolver())
             )
         return self._session
+
+    def _unkept(self) -> aiohttp.ClientSession:
+        if self._fresh is None:
+            connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=_Resolver())
+            self._fresh = _session(connector)
+        return self._fresh
 
     def _parsed(self, url: str) -> URL:
         known = self._urls.get(url)
@@ -180,6 +188,14 @@ class HttpPool:
             doing = "reading the reply" if reading else "sending the request"
             return NoAnswer(f"Your server reset the connection while we were {doing}.", reason)
         return NoAnswer(f"{where} gave an answer that is no HTTP: {error}", reason)
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Content-Type"),
+    )
 
 
 class _Stale(Exception):

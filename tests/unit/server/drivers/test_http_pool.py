@@ -143,6 +143,35 @@ async def test_connections_are_kept_and_a_closed_one_is_replaced(pool: HttpPool)
         await pool.close()
 
 
+async def test_an_app_that_came_back_closed_all_kept_connections_not_only_one(
+    pool: HttpPool,
+) -> None:
+    opened, together, gone = 0, asyncio.Event(), False
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        if opened == 3:
+            together.set()
+        kept = not gone
+        while await reader.readuntil(b"\r\n\r\n"):
+            if gone and kept:
+                break
+            await together.wait()
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        await asyncio.gather(*(pool.request("GET", url, {}, b"") for _ in range(3)))
+        gone = True
+        assert (await pool.request("POST", url, {}, b"call")).body == b"ok"
+        assert opened == 4
+        await pool.close()
+
+
 async def test_an_app_that_dies_while_it_works_is_not_called_twice(pool: HttpPool) -> None:
     calls = 0
 

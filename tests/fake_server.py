@@ -164,7 +164,7 @@ class FakeServer:
         self._loop.close()
 
     async def _run(self) -> None:
-        app = web.Application()
+        app = web.Application(client_max_size=GATEWAY_READ_BYTES_MAX)
         app.router.add_post("/v0/connect/start", self._start)
         app.router.add_post("/v0/connect/flush", self._flush)
         runner = web.AppRunner(app)

@@ -16,8 +16,9 @@ import msgspec
 
 from stepwell.sdk.connect import output as worker_output
 from stepwell.sdk.connect.backoff import StartFailure
+from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.phase import ConnectionState, SocketPhase
-from stepwell.sdk.connect.protocol import WorkerConfig, WorkerProtocol
+from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.server.gateway import output as gateway_output
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
 from stepwell.testing.desk import Call, Desk
@@ -118,6 +119,8 @@ class Link:
         self.tap: Tap = lambda from_worker, message: True
         self.trace: list[str] = []
         self.states: list[ConnectionState] = []
+        self.edges: set[tuple[ConnectionState, ConnectionState]] = set()
+        """The changes of state there were, in every life of the worker."""
         self.executions: list[str] = []
         self.cancelled: list[str] = []
         self.starts: list[worker_output.AskStart] = []
@@ -280,6 +283,7 @@ class Link:
                 if not self.states:
                     self.states.append(output.before)
                 self.states.append(output.after)
+                self.edges.add((output.before, output.after))
                 self._trace(f"worker is {output.after.value}")
             case worker_output.Notice():
                 self.notices.append(output)

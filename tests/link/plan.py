@@ -2,8 +2,8 @@
 
 from random import Random
 
+from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.sdk.connect.protocol import WorkerConfig
 from stepwell.testing.link import Faults, Link, default_config
 
 

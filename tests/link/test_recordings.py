@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from stepwell.sdk.connect import output as worker_output
+from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.sdk.connect.protocol import WorkerConfig, WorkerProtocol
+from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.server.gateway import output as gateway_output
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
 from stepwell.wire.connect_message import (

@@ -27,7 +27,7 @@ CONFIG_DELAY_MIN_S: Final = 60.0
 
 TOO_MANY_CONNECTIONS: Final = (
     "You have reached the maximum number of concurrent connections. Please disconnect other "
-    "active workers to continue, or raise the limit of your plan."
+    "active workers to continue. A plan or a server may allow more."
 )
 UNAUTHORIZED: Final = (
     "unauthorized: the server refused every signing key this worker has; check "
@@ -76,6 +76,8 @@ class Verdict(msgspec.Struct, frozen=True):
     delay_s: float
     words: str
     fatal: bool = False
+    loud: bool = False
+    """Worth the level of an error: nothing goes on until somebody acts."""
     switch_key: bool = False
     unauthorized: bool = False
 
@@ -91,10 +93,15 @@ def after_start(failure: StartFailure, given: Situation) -> Verdict:
         case 401 | 403:
             slow = max(wait, LIMIT_DELAY_MIN_S)
             return Verdict(
-                slow, UNAUTHORIZED, fatal=given.first, switch_key=True, unauthorized=True
+                slow,
+                UNAUTHORIZED,
+                fatal=given.first,
+                loud=True,
+                switch_key=True,
+                unauthorized=True,
             )
         case 429:
-            return Verdict(max(wait, LIMIT_DELAY_MIN_S), TOO_MANY_CONNECTIONS)
+            return Verdict(max(wait, LIMIT_DELAY_MIN_S), TOO_MANY_CONNECTIONS, loud=True)
         case 400:
             words = f"the server did not understand the start call: {failure.message}"
             return Verdict(max(wait, LIMIT_DELAY_MIN_S), words)
@@ -117,7 +124,8 @@ def after_close(closure: Closure, given: Situation) -> Verdict:
     if closure.sync_failed is not None:
         problem = closure.sync_failed
         words = f"the server refused the apps of this worker: {problem.code} {problem.message}"
-        return Verdict(max(wait, CONFIG_DELAY_MIN_S), words.rstrip(), fatal=given.first)
+        slow = max(wait, CONFIG_DELAY_MIN_S)
+        return Verdict(slow, words.rstrip(), fatal=given.first, loud=True)
     named = f"{closure.code} {closure.reason}".rstrip()
     if closure.code == CLOSE_GOING_AWAY and closure.reason == REASON_GATEWAY_CLOSING:
         low, high = DRAIN_DELAY_S

@@ -55,6 +55,7 @@ class Connection:
     __slots__ = (
         "beat_at",
         "beat_missed",
+        "began",
         "deadline_at",
         "extend_s",
         "extensions",
@@ -71,6 +72,7 @@ class Connection:
 
     def __init__(self, id: int, now: float) -> None:
         self.id = id
+        self.began = now
         self.phase = SocketPhase.STARTING
         self.start: StartResponse | None = None
         self.deadline_at: float | None = now + PHASE_TIMEOUT_S[SocketPhase.STARTING]

@@ -19,8 +19,8 @@ from stepwell.sdk.agent import LANGUAGE, VERSION, common_headers
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.connect.backoff import SCHEDULE_S
 from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
+from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.sdk.connect.protocol import WorkerConfig
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError

@@ -23,8 +23,10 @@ class ConnectionState(Enum):
     RECONNECTING = "RECONNECTING"
 
 
-# A reconnect is seen as RECONNECTING while waiting and CONNECTING while trying, as in the official
-# SDK. A worker that fails for good passes CLOSING too, so that there is one way to CLOSED.
+# PAUSED is a worker that takes no work but still speaks: its user paused it, too many answers are
+# unacknowledged, or its gateway drains and no other one was found yet. A reconnect is seen as
+# RECONNECTING while waiting and CONNECTING while trying, as in the official SDK. A worker that
+# fails for good passes CLOSING too, so that there is one way to CLOSED.
 STATE_AFTER: Final[dict[ConnectionState, frozenset[ConnectionState]]] = {
     ConnectionState.CONNECTING: frozenset(
         {ConnectionState.ACTIVE, ConnectionState.RECONNECTING, ConnectionState.CLOSING}

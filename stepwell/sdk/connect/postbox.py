@@ -28,6 +28,7 @@ class Postbox:
             else:
                 self._loop.call_soon_threadsafe(self._empty)
         except RuntimeError:
+            self._ringing = False
             return False
         return True
 

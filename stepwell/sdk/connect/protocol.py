@@ -22,10 +22,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from stepwell.sdk.connect import backoff
 from stepwell.sdk.connect.connection import PHASE_TIMEOUT_S, Connection
+from stepwell.sdk.connect.introduction import WorkerConfig, introduction
 from stepwell.sdk.connect.output import (
     AskStart,
     CancelWork,
@@ -61,7 +60,6 @@ from stepwell.wire.connect_limit import (
 )
 from stepwell.wire.connect_message import FrameError, decode_frame
 from stepwell.wire.connect_word import (
-    AppConfig,
     CheckpointAck,
     ConnectionReady,
     ExecutorRequest,
@@ -74,9 +72,7 @@ from stepwell.wire.connect_word import (
     ReplyAck,
     StartResponse,
     SyncFailed,
-    SystemAttributes,
     Unknown,
-    WorkerConnect,
     WorkerHeartbeat,
     WorkerPause,
     WorkerReady,
@@ -85,31 +81,8 @@ from stepwell.wire.connect_word import (
 
 STABLE_AFTER_S: Final = 10.0
 SETTLE_TIMEOUT_S: Final = 30.0
+TELL_WHAT_RUNS_EVERY_S: Final = 60.0
 OUTBOX_FULL: Final = "outbox"
-
-
-class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is and how it behaves; decided once, by the shell. Times in seconds."""
-
-    instance_id: str
-    apps: tuple[AppConfig, ...]
-    capabilities: bytes
-    sdk_version: str
-    sdk_language: str = "py"
-    framework: str = "connect"
-    environment: str | None = None
-    platform: str | None = None
-    system: SystemAttributes = SystemAttributes()
-    concurrency_max: int | None = None
-    keys: int = 0
-    """How many signing keys the shell has; they are numbered from 0."""
-    outbox_bytes_max: int = 256 * 1024 * 1024
-    outbox_count_max: int = 10_000
-    give_up_after_s: float | None = None
-    """Without a connection for so long the worker fails; None: it tries for ever."""
-    shutdown_timeout_s: float | None = None
-    """How long closing waits for running functions; None: until they end."""
-    backoff_max_s: float = backoff.SCHEDULE_S[-1]
 
 
 class WorkerProtocol:
@@ -131,6 +104,8 @@ class WorkerProtocol:
         self._pauses: set[str] = set()
         self._closing_since: float | None = None
         self._settle_by: float | None = None
+        self._tell_at: float | None = None
+        self._epoch_ms: float | None = None
         self._traffic = Traffic(
             apps=frozenset(app.name for app in config.apps),
             concurrency_max=config.concurrency_max,
@@ -153,7 +128,8 @@ class WorkerProtocol:
         if self.state is ConnectionState.CLOSED:
             return None
         times = [connection.deadline() for connection in self._connections.values()]
-        times += [self._retry_at, self._settle_by, self._traffic.deadline(), *self._limits()]
+        times += [self._retry_at, self._settle_by, self._tell_at, self._traffic.deadline()]
+        times += self._limits()
         return min((t for t in times if t is not None), default=None)
 
     def _limits(self) -> list[float | None]:
@@ -193,9 +169,10 @@ class WorkerProtocol:
 
     # --- the life of a worker -----------------------------------------------------------------
 
-    def begin(self, now: float) -> None:
-        """Start connecting; once."""
+    def begin(self, now: float, *, wall_ms: int | None = None) -> None:
+        """Start connecting; once. `wall_ms` is the same instant for others, if they may know."""
         self._down_since = now
+        self._epoch_ms = None if wall_ms is None else wall_ms - now * 1000
         self._new_attempt(now)
 
     def restore(self, request_id: str, payload: bytes) -> None:
@@ -217,8 +194,7 @@ class WorkerProtocol:
         paused = self._active
         if paused is not None and paused.paused:
             self._drain(paused, now)
-        elif self._active is None and self.state is ConnectionState.PAUSED:
-            self._go(ConnectionState.RECONNECTING)
+        self._mind_state()
         if self._active is None and self._attempt is None and self._retry_at is None:
             self._new_attempt(now)
 
@@ -227,6 +203,7 @@ class WorkerProtocol:
         if self._closing_since is not None or self.state is ConnectionState.CLOSED:
             return
         self._closing_since = now
+        self._tell_at = now + TELL_WHAT_RUNS_EVERY_S
         self._go(ConnectionState.CLOSING)
         self._say_pause()
         self._traffic.outbox.hurry()
@@ -238,6 +215,16 @@ class WorkerProtocol:
             self._closing_since = now
             self._go(ConnectionState.CLOSING)
         self._finish(None)
+
+    def recover(self, now: float, *, wait_s: float) -> None:
+        """The shell had a fault: every socket is gone, what it carried goes on over the next."""
+        for connection in self.connections():
+            self._forget(connection)
+        self.counts["faults"] += 1
+        self._down(now)
+        if self.state is ConnectionState.CONNECTING:
+            self._go(ConnectionState.RECONNECTING)
+        self._retry_at = now + wait_s
 
     # --- attempts ------------------------------------------------------------------------------
 
@@ -301,7 +288,8 @@ class WorkerProtocol:
         if verdict.fatal and self._closing_since is None:
             self._fail(verdict.words, now, unauthorized=verdict.unauthorized)
             return
-        self._note(Level.WARNING, verdict.words, retry_in_s=round(verdict.delay_s, 1))
+        level = Level.ERROR if verdict.loud else Level.WARNING
+        self._note(level, verdict.words, retry_in_s=round(verdict.delay_s, 1))
         if self.state is ConnectionState.CONNECTING:
             self._go(ConnectionState.RECONNECTING)
         self._retry_at = now + verdict.delay_s
@@ -348,6 +336,7 @@ class WorkerProtocol:
             self._attempt_failed(connection, closure, now)
         elif connection.phase is SocketPhase.DRAINING:
             self._forget(connection, too_big=code == CLOSE_TOO_BIG)
+            self._mind_state()
         else:
             self._lost(connection, backoff.Closure(code, reason, was_active=True), now)
         self._tend(now)
@@ -364,8 +353,16 @@ class WorkerProtocol:
 
     def _down(self, now: float) -> None:
         self._down_since = now
-        if self.state in {ConnectionState.ACTIVE, ConnectionState.PAUSED} and not self._pauses:
-            self._go(ConnectionState.RECONNECTING)
+        self._mind_state()
+
+    def _mind_state(self) -> None:
+        """With no socket left a worker is reconnecting, unless its user paused it."""
+        going = self.state in {ConnectionState.ACTIVE, ConnectionState.PAUSED}
+        if not going or self._pauses or any(c.phase in OPEN_PHASES for c in self.connections()):
+            return
+        self._go(ConnectionState.RECONNECTING)
+        if self._attempt is not None:
+            self._go(ConnectionState.CONNECTING)
 
     def _forget(self, connection: Connection, *, too_big: bool = False) -> None:
         if connection.phase is not SocketPhase.CLOSED:
@@ -391,30 +388,12 @@ class WorkerProtocol:
             closure = backoff.Closure(CLOSE_ABNORMAL, words)
             self._attempt_failed(connection, closure, now)
             return
-        self._outputs.append(connection.transmit(self._introduction(connection)))
-        connection.go(SocketPhase.INTRODUCED, now)
-
-    def _introduction(self, connection: Connection) -> WorkerConnect:
-        config, start = self._config, connection.start
-        if start is None:
+        if connection.start is None:
             raise LocalProtocolError("a socket was opened before the start call was answered")
-        return WorkerConnect(
-            connection_id=start.connection_id,
-            instance_id=config.instance_id,
-            session_token=start.session_token,
-            sync_token=start.sync_token,
-            capabilities=config.capabilities,
-            apps=config.apps,
-            # READY is sent at once, unless this worker will not take work: then never.
-            manual_readiness=True,
-            system=config.system,
-            environment=config.environment,
-            framework=config.framework,
-            platform=config.platform,
-            sdk_version=config.sdk_version,
-            sdk_language=config.sdk_language,
-            concurrency_max=config.concurrency_max,
-        )
+        began_ms = None if self._epoch_ms is None else int(self._epoch_ms + connection.began * 1000)
+        who = introduction(self._config, connection.start, began_ms=began_ms)
+        self._outputs.append(connection.transmit(who))
+        connection.go(SocketPhase.INTRODUCED, now)
 
     def _introduced(self, connection: Connection, message: Message, now: float) -> None:
         match message:
@@ -480,6 +459,7 @@ class WorkerProtocol:
                 self._traffic.checkpoint_answered(message)
             case GatewayHeartbeat():
                 connection.answered()
+                self._traffic.outbox.hurry()
             case GatewayClosing():
                 if connection.phase is SocketPhase.ACTIVE:
                     self._note(Level.INFO, "the gateway drains; connecting elsewhere")
@@ -502,7 +482,10 @@ class WorkerProtocol:
         self._note(Level.DEBUG, words)
 
     def _drain(self, connection: Connection, now: float) -> None:
-        """Seek a replacement at once; the old socket goes on being read and written meanwhile."""
+        """Seek a replacement at once; the old socket goes on being read and written meanwhile.
+
+        Until there is one the worker is PAUSED: it takes no work, what it holds goes on.
+        """
         connection.go(SocketPhase.DRAINING, now)
         self._active = None
         self.counts["drains"] += 1
@@ -510,7 +493,7 @@ class WorkerProtocol:
             self._retries.stable()
         self._down_since = now
         if self.state is ConnectionState.ACTIVE:
-            self._go(ConnectionState.RECONNECTING)
+            self._go(ConnectionState.PAUSED)
         if self._wants_connection():
             self._new_attempt(now)
 
@@ -618,6 +601,7 @@ class WorkerProtocol:
         self._outputs.append(CloseSocket(connection.id, CLOSE_WORKER_FAILED, REASON_UNEXPECTED))
         if connection.phase is SocketPhase.DRAINING:
             self._forget(connection)
+            self._mind_state()
         else:
             self._lost(connection, backoff.Closure(CLOSE_ABNORMAL, words, was_active=True), now)
 
@@ -641,13 +625,24 @@ class WorkerProtocol:
         if patience is not None and now - self._closing_since >= patience:
             self._cancel_all("the worker is shutting down")
         elif self._traffic.work.unfinished:
+            self._tell_what_runs(now)
             return
+        self._tell_at = None
         if self._settle_by is None:
             self._settle_by = now + SETTLE_TIMEOUT_S
             self._traffic.outbox.hurry()
             self._traffic.tend(self._sockets(), now)
         if not len(self._traffic.outbox) or now >= self._settle_by:
             self._finish(None)
+
+    def _tell_what_runs(self, now: float) -> None:
+        """Whoever waits for the end of a worker wants to know what it waits for."""
+        if self._tell_at is None or self._tell_at > now:
+            return
+        self._tell_at = now + TELL_WHAT_RUNS_EVERY_S
+        running = [w.request.function_slug for w in self._traffic.work if w.stage is Stage.RUNNING]
+        words = "the worker is closing and waits for what runs"
+        self._note(Level.INFO, words, functions=", ".join(sorted(set(running))), calls=len(running))
 
     def _cancel_all(self, why: str) -> None:
         for work in self._traffic.work:

@@ -20,10 +20,8 @@ from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.state import with_state
 from stepwell.sdk.errors import BodyInvalidError
-from stepwell.sdk.execution.pool import handlers, in_thread
-from stepwell.sdk.execution.run import run_call, run_call_sync
+from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.execution.tasks import Save
-from stepwell.sdk.function import Function
 from stepwell.sdk.serve.answer import error_answer
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.tracing import NOTHING, Trace, arrived, trace_in
@@ -200,15 +198,13 @@ async def answered(app: Served, request: ExecutorRequest, *, save: Save | None) 
     function = app.table.find(request.function_slug)
     call = await with_state(call_in(request), app.client.api)
     with arrived(_trace_in(request)):
-        if not function.is_handler_async:
-            return await in_thread(handlers, _called_sync, function, call, app.client, request)
         return await run_call(
             function,
             call,
             client=app.client,
             target=request.step_id or TARGET_DISCOVERY,
             raw_request=request,
-            save=save,
+            save=save if function.is_handler_async else None,
         )
 
 
@@ -239,13 +235,6 @@ def call_in(request: ExecutorRequest) -> CallRequest:
         run_id=ctx.run_id or request.run_id,
     )
     return msgspec.structs.replace(call, ctx=named)
-
-
-def _called_sync(
-    function: Function[Any], call: CallRequest, client: Inngest, request: ExecutorRequest
-) -> CallResponse:
-    target = request.step_id or TARGET_DISCOVERY
-    return run_call_sync(function, call, client=client, target=target, raw_request=request)
 
 
 def _resolve(future: "asyncio.Future[CheckpointSettled]", settled: CheckpointSettled) -> None:

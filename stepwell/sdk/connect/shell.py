@@ -7,6 +7,7 @@ thread, everything else on the loop. Source: architecture, walk 3; protocol sect
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
@@ -15,7 +16,9 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from stepwell.sdk.connect.handshake import Handshake
+from stepwell.sdk.connect.backoff import StartFailure
+from stepwell.sdk.connect.errors import WorkerError
+from stepwell.sdk.connect.handshake import FlushFailure, Handshake
 from stepwell.sdk.connect.output import (
     AskStart,
     CancelWork,
@@ -32,6 +35,7 @@ from stepwell.sdk.connect.output import (
     StateChanged,
     Transmit,
 )
+from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input
@@ -40,6 +44,8 @@ from stepwell.sdk.connect.websocket import WebSocket
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_NO_STATUS,
+    CLOSE_WORKER_FAILED,
+    REASON_UNEXPECTED,
     SUBPROTOCOL,
     WORKER_READ_BYTES_MAX,
 )
@@ -47,6 +53,11 @@ from stepwell.wire.connect_message import encode_reply
 from stepwell.wire.connect_word import Reply, StartResponse
 
 CLOSE_TIMEOUT_S = 3.0
+WRITE_TIMEOUT_S = 10.0
+"""A gateway that takes nothing for so long is gone, whatever its socket says."""
+FAULTS_MAX = 10
+FAULT_DELAY_S = 0.5
+FAULT_DELAY_MAX_S = 30.0
 PING_EVERY_S = 20.0
 _LEVELS = {
     Level.DEBUG: logging.DEBUG,
@@ -114,6 +125,8 @@ class WorkerShell:
         self._rings_at: float | None = None
         self._timing = False
         self._performing = False
+        self._due: list[Output] = []
+        self._faults = 0
         self._finished: asyncio.Future[Finished] = self._loop.create_future()
 
     async def run(self) -> Finished:
@@ -121,7 +134,8 @@ class WorkerShell:
         if self._spool is not None:
             for request_id, payload in self._spool.load().items():
                 self._protocol.restore(request_id, payload)
-        self._input(lambda protocol, now: protocol.begin(now))
+        wall_ms = int(time.time() * 1000)
+        self._input(lambda protocol, now: protocol.begin(now, wall_ms=wall_ms))
         try:
             return await self._finished
         finally:
@@ -150,32 +164,66 @@ class WorkerShell:
         """Give a function's answer, from any thread."""
         self._postbox.put(lambda: self._answered(reply))
 
-    def _answered(self, reply: Reply) -> None:
+    def _answered(self, reply: Reply, *, again: bool = False) -> None:
         """It is on disk, if it is to be, before it is anywhere else."""
         spool = self._spool
         if spool is not None and not spool.keep(reply.request_id, encode_reply(reply)):
             self._logger.error("the answer to %s could not be spooled", reply.request_id)
+        faults = self._faults
         self._input(lambda protocol, now: protocol.reply(reply, now))
+        if self._faults > faults and not again:
+            self._loop.call_soon(lambda: self._answered(reply, again=True))
+        elif self._faults > faults:
+            # Its lease must not be extended for ever: let it run out, and the work be done again.
+            self._input(lambda protocol, now: protocol.abandon(reply.request_id, now))
 
     def _input(self, action: Input) -> None:
-        """Tell the protocol something, then do what it wants. Faults of ours end the worker."""
+        """Tell the protocol something, then do what it wants."""
         if self._finished.done():
             return
         try:
             action(self._protocol, self._loop.time())
             if not self._performing:
                 self._perform_all()
-        except Exception as error:
-            self._logger.exception("the worker connection has a fault and ends")
-            if not self._finished.done():
-                self._finished.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker outlives it
+            self._fault(error)
+
+    def _fault(self, error: BaseException) -> None:
+        """A fault of ours ends every socket, not the worker: what it holds goes on over the next.
+
+        Ten faults without a connection between them end it. Source: protocol section 13, number 48.
+        """
+        if self._finished.done():
+            return
+        self._faults += 1
+        words = f"the worker connection has a fault: {error!r}"
+        with suppress(Exception):
+            self._logger.error("%s", words, exc_info=error)
+        if self._faults >= FAULTS_MAX:
+            ended = WorkerError(f"{words}; it is the {FAULTS_MAX}th in a row")
+            ended.__cause__ = error
+            self._finished.set_exception(ended)
+            return
+        for number in {*self._sockets, *self._starts}:
+            self._close(CloseSocket(number, CLOSE_WORKER_FAILED, REASON_UNEXPECTED))
+        # These are about sockets that are gone now; all else is still to be done.
+        self._due = [o for o in self._due if not isinstance(o, AskStart | Dial | Transmit)]
+        wait_s = min(FAULT_DELAY_S * 2 ** (self._faults - 1), FAULT_DELAY_MAX_S)
+        recovering: Input = lambda protocol, now: protocol.recover(now, wait_s=wait_s)  # noqa: E731
+        self._loop.call_soon(self._input, recovering)
 
     def _perform_all(self) -> None:
         self._performing = True
         try:
-            while outputs := self._protocol.outputs():
-                for output in outputs:
-                    self._perform(output)
+            while outputs := self._due or self._protocol.outputs():
+                left = iter(outputs)
+                self._due = []
+                try:
+                    for output in left:
+                        self._perform(output)
+                except BaseException:
+                    self._due = list(left)
+                    raise
         finally:
             self._performing = False
         if not self._timing:
@@ -213,8 +261,11 @@ class WorkerShell:
             case Notice():
                 self._log(output)
             case StateChanged():
-                self._logger.debug("worker: %s → %s", output.before.value, output.after.value)
+                if output.after is ConnectionState.ACTIVE:
+                    self._faults = 0
                 self._on_state(output)
+                words = f"worker: {output.before.value} → {output.after.value}"
+                self._log(Notice(Level.DEBUG, words))
             case AskStart() | Dial() | Flush() | CloseSocket():
                 self._begin(output)
             case Finished():
@@ -222,9 +273,11 @@ class WorkerShell:
                     self._finished.set_result(output)
 
     def _log(self, notice: Notice) -> None:
+        """Say it; a logger of the user's that raises is no reason to stop."""
         facts = ", ".join(f"{name}={value}" for name, value in notice.facts.items())
         line = f"{notice.words} ({facts})" if facts else notice.words
-        self._logger.log(_LEVELS[notice.level], "%s", line)
+        with suppress(Exception):
+            self._logger.log(_LEVELS[notice.level], "%s", line)
 
     def _begin(self, output: AskStart | Dial | Flush | CloseSocket) -> None:
         match output:
@@ -241,8 +294,13 @@ class WorkerShell:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fault(error)
 
     # --- HTTP ------------------------------------------------------------------------------------
 
@@ -250,6 +308,8 @@ class WorkerShell:
         attempt = asked.attempt
         try:
             answer = await self._handshake.start(asked.key, asked.exclude_gateways)
+        except Exception as error:  # noqa: BLE001 - what the user's HTTP client may raise
+            answer = StartFailure(repr(error))
         finally:
             self._starts.pop(attempt, None)
         if isinstance(answer, StartResponse):
@@ -261,7 +321,10 @@ class WorkerShell:
 
     async def _flush(self, asked: Flush) -> None:
         request_id = asked.request_id
-        failure = await self._handshake.flush(asked.payload)
+        try:
+            failure = await self._handshake.flush(asked.payload)
+        except Exception as error:  # noqa: BLE001 - what the user's HTTP client may raise
+            failure = FlushFailure(repr(error))
         if failure is None:
             self._input(lambda protocol, now: protocol.flushed(request_id, now))
         else:
@@ -303,9 +366,14 @@ class WorkerShell:
         self._input(lambda protocol, now: protocol.opened(attempt, now))
         ws.listen(lambda frame: self._heard(attempt, socket, frame))
         reader = self._loop.create_task(self._read(attempt, socket, ws))
+        reader.add_done_callback(self._ended)
         try:
             await self._write(socket, ws)
         except ConnectionClosed:
+            await asyncio.wait({reader})
+        except TimeoutError:
+            self._logger.warning("the gateway has not read for %g s", WRITE_TIMEOUT_S)
+            ws.transport.abort()
             await asyncio.wait({reader})
         finally:
             reader.cancel()
@@ -352,7 +420,7 @@ class WorkerShell:
         while not socket.gone:
             while socket.frames:
                 frames, socket.frames = socket.frames, []
-                async with ws.send_context():
+                async with asyncio.timeout(WRITE_TIMEOUT_S), ws.send_context():
                     for frame in frames:
                         ws.protocol.send_binary(frame)
             if socket.close is not None:

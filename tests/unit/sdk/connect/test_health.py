@@ -27,7 +27,9 @@ ONCE = {"connects": 1}
     [
         (WorkerStats(S.CONNECTING), False, False),
         (WorkerStats(S.ACTIVE), True, True),
-        (WorkerStats(S.PAUSED), True, False),
+        (WorkerStats(S.PAUSED, counts=ONCE), True, False),
+        (WorkerStats(S.PAUSED, counts=ONCE, down_s=60), False, False),
+        (WorkerStats(S.PAUSED), False, False),
         (WorkerStats(S.CLOSING), True, False),
         (WorkerStats(S.RECONNECTING, counts=ONCE, down_s=59), True, False),
         (WorkerStats(S.RECONNECTING, counts=ONCE, down_s=60), False, False),

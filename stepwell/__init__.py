@@ -56,6 +56,7 @@ from stepwell.sdk.events.internal import (
 from stepwell.sdk.events.kind import EventModel, EventType, event_type
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
+from stepwell.sdk.execution.cancelled import Cancelled
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.function import Function
@@ -93,6 +94,7 @@ __all__ = [
     # The names of the official SDK.
     "Batch",
     "Cancel",
+    "Cancelled",
     "Concurrency",
     "Context",
     "ContextSync",

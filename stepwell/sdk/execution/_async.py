@@ -75,6 +75,7 @@ class AsyncCall(TaskedCall):
             value = await main
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and self._is_cancelled():
+                self.cancelled.set()  # for steps in threads, which cannot be interrupted
                 raise
             return self.answer or await self._broke(ordinary(error))
         if self.answer is None and self._strands:

@@ -35,6 +35,7 @@ from stepwell.sdk.errors import (
     StepUnexpectedError,
 )
 from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution.cancelled import Cancelled, Watch
 from stepwell.sdk.execution.memo import Known, KnownFailure, Memos
 from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import (
@@ -84,6 +85,7 @@ class Call:
         tell: Callable[[BaseException], None] | None = None,
         pause: Pause | None = None,
         non_retriable: tuple[type[Exception], ...] = (),
+        watch: Watch | None = None,
     ) -> None:
         ctx = request.ctx
         self._stack = ctx.stack.stack if ctx.stack is not None else ()
@@ -96,6 +98,7 @@ class Call:
         self.max_attempts = ctx.max_attempts
         self.function_id = function_id
         self.answer: CallResponse | None = None
+        self.cancelled = Cancelled(watch)
         self.step: object = None
         self.watcher: Any = None
         self.sessions: Mapping[str, str] = {}
@@ -121,6 +124,7 @@ class Call:
     def abandon(self) -> None:
         """Nobody waits for the answer any more: leave the handler at its next step."""
         self.answer = self.answer or CallResponse(STATUS_FAILED)
+        self.cancelled.set()
 
     def let_go(self) -> None:
         """Forget what knows this call, at its end: in no circle, it is freed at once. A busy
@@ -137,6 +141,8 @@ class Call:
                 f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
                 " itself, or call its handler directly"
             )
+        if self.cancelled.told:
+            self.abandon()
         if self.answer is not None:
             raise Suspended
         return self.replay.meet(ask)

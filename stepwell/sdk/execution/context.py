@@ -10,6 +10,7 @@ from typing import ClassVar, Generic, TypeAlias
 from typing_extensions import TypeVar
 
 from stepwell.sdk.errors import StepError
+from stepwell.sdk.execution.cancelled import Cancelled
 from stepwell.sdk.middleware.log import Logger
 from stepwell.sdk.schema import Event
 from stepwell.sdk.step._async import Step
@@ -50,6 +51,8 @@ class Context(Generic[E]):
     """What failed, in a failure handler."""
     sessions: Mapping[str, str] = field(default_factory=dict[str, str])
     """The sessions of the run's events; events sent by this run inherit them."""
+    cancelled: Cancelled = field(default_factory=Cancelled)
+    """True once the run was cancelled: for steps that block. A coroutine gets `CancelledError`."""
 
 
 @dataclass
@@ -82,6 +85,8 @@ class ContextSync(Generic[E]):
     """What failed, in a failure handler."""
     sessions: Mapping[str, str] = field(default_factory=dict[str, str])
     """The sessions of the run's events; events sent by this run inherit them."""
+    cancelled: Cancelled = field(default_factory=Cancelled)
+    """True once the run was cancelled: look at it in work that takes long."""
 
 
 HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]

@@ -19,6 +19,7 @@ from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
 from stepwell.sdk.execution.call import Call, Pause
+from stepwell.sdk.execution.cancelled import Watch
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
@@ -47,6 +48,7 @@ class Calling:
         target: str | None,
         raw_request: object,
         pause: Pause | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self.function = function
         self.request = request
@@ -54,6 +56,7 @@ class Calling:
         self.target = target or TARGET_DISCOVERY
         self.raw_request = raw_request
         self.pause = pause
+        self.watch = watch
 
     def session(self, bridge: Bridge | None = None) -> Session | None:
         """The middleware of this call; None if there is none."""
@@ -73,6 +76,7 @@ class Calling:
             "tell": self.tell,
             "pause": self.pause,
             "non_retriable": self.function.non_retriable,
+            "watch": self.watch,
         }
 
     def begun(self) -> None:
@@ -122,6 +126,7 @@ class Calling:
             "max_attempts": ctx.max_attempts,
             "sessions": call.sessions,
             "error": self._failure(events[0]),
+            "cancelled": call.cancelled,
             "logger": call_logger(
                 self.client.logger,
                 call,
@@ -269,13 +274,17 @@ def run_call_sync(
     client: ClientPort,
     target: str | None = None,
     raw_request: object = None,
+    watch: Watch | None = None,
 ) -> CallResponse:
-    """As `run_call`, for blocking code. Coroutine handlers run on the background loop."""
+    """As `run_call`, for blocking code. Coroutine handlers run on the background loop.
+
+    `watch` begins to find out whether the run is cancelled, if a plain handler wants to know.
+    """
     if function.is_handler_async:
         return background.run(
             run_call(function, request, client=client, target=target, raw_request=raw_request)
         )
-    calling = Calling(function, request, client, target, raw_request)
+    calling = Calling(function, request, client, target, raw_request, watch=watch)
     return _run_sync(calling, background.run, None, [])
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
+from stepwell.sdk import background
 from stepwell.sdk.agent import common_headers
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import (
@@ -36,6 +37,7 @@ from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.table import FunctionTable
+from stepwell.sdk.serve.watch import RunWatch
 from stepwell.sdk.server_api import ApiRequest
 from stepwell.sdk.settings import (
     Introspected,
@@ -150,6 +152,7 @@ class ServeHandler:
         self.table = FunctionTable(client.app_id, functions, client.logger)
         self._setup = self._set_up()
         self._checkpoints = Checkpoints(enabled=client.checkpointing)
+        self._watch = RunWatch(lambda: client.api)
         self._told: register.App | None = None
 
     def _set_up(self) -> _Setup:
@@ -223,15 +226,19 @@ class ServeHandler:
         if self._checkpoints.worthwhile(effect.call, effect.target):
             saver = Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
         with arrived(effect.trace):
-            return await run_call(
-                effect.function,
-                effect.call,
-                client=self._client,
-                target=effect.target,
-                raw_request=effect.raw,
-                save=None if saver is None else saver.save,
-                pause=None if saver is None else saver.spent,
-            )
+            return await self._call(effect, saver)
+
+    async def _call(self, effect: FunctionCall, saver: Checkpointer | None) -> CallResponse:
+        work = run_call(
+            effect.function,
+            effect.call,
+            client=self._client,
+            target=effect.target,
+            raw_request=effect.raw,
+            save=None if saver is None else saver.save,
+            pause=None if saver is None else saver.spent,
+        )
+        return await self._watch.over(effect.call.ctx.run_id, work)
 
     def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
         while True:
@@ -249,13 +256,17 @@ class ServeHandler:
         if isinstance(effect, ApiRequests):
             return list(map(self._client.api.ask_sync, effect.requests))
         with arrived(effect.trace):
-            return run_call_sync(
-                effect.function,
-                effect.call,
-                client=self._client,
-                target=effect.target,
-                raw_request=effect.raw,
-            )
+            if effect.function.is_handler_async:
+                return background.run(self._call(effect, None))
+            with self._watch.over_sync(effect.call.ctx.run_id) as watch:
+                return run_call_sync(
+                    effect.function,
+                    effect.call,
+                    client=self._client,
+                    target=effect.target,
+                    raw_request=effect.raw,
+                    watch=watch,
+                )
 
     # Streaming
 

@@ -180,7 +180,11 @@ class Gateway:
         self._place(flight)
 
     def forget(self, flight: Flight) -> None:
-        """Nobody waits for this call any more: its worker hears of it at its next extension."""
+        """Nobody waits for this call any more: its worker is told at once, by a refusal it did not
+        ask for. Of a server that stops, only the next one may say what is lost."""
+        session, request = flight.session, flight.request
+        if session is not None and request is not None and not self.draining:
+            session.connection.answer_lease(request, None)
         flight.end(Ending.LOST)
         self._flights.pop(flight.request_id, None)
         self._unplaced.pop(flight.request_id, None)

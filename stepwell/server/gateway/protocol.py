@@ -219,8 +219,8 @@ class GatewayProtocol:
         """An answer is stored: the worker may forget it. False if it cannot be told any more."""
         return self._send(ReplyAck(request_id))
 
-    def answer_lease(self, asked: ExtendLease, lease_id: str | None) -> bool:
-        """The next lease of a request, or None: refused."""
+    def answer_lease(self, asked: ExtendLease | ExecutorRequest, lease_id: str | None) -> bool:
+        """The next lease of a request, or None: refused, even if the worker did not ask."""
         return self._send(
             ExtendLeaseAck(
                 asked.request_id,

@@ -160,8 +160,8 @@ class GatewayConnection:
         self.protocol.acknowledge(request_id)
         self._perform_all()
 
-    def answer_lease(self, asked: ExtendLease, lease_id: str | None) -> None:
-        """The next lease, or None: refused."""
+    def answer_lease(self, asked: ExtendLease | ExecutorRequest, lease_id: str | None) -> None:
+        """The next lease, or None: refused, even unasked."""
         self.protocol.answer_lease(asked, lease_id)
         self._perform_all()
 

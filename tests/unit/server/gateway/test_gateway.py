@@ -585,7 +585,7 @@ async def test_a_worker_that_is_gone_loses_the_work_sooner(pair: Pair) -> None:
     assert (await ended(hand, event)).status is RunStatus.COMPLETED
 
 
-async def test_a_cancelled_run_refuses_its_next_extension(pair: Pair) -> None:
+async def test_a_cancelled_run_is_told_at_once_and_refuses_its_next_extension(pair: Pair) -> None:
     _, hand = pair
     await hand.join()
     event = await hand.send()
@@ -594,6 +594,7 @@ async def test_a_cancelled_run_refuses_its_next_extension(pair: Pair) -> None:
     async with hand.http.delete(url) as reply:
         assert reply.status in {200, 204}
     await ended(hand, event)
+    assert await lease(hand) is None  # which it did not ask for
     await hand.say(extension(request))
     assert await lease(hand) is None
     await hand.say(answer(request))

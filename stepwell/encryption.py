@@ -21,6 +21,7 @@ from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import TransformOutputResult
 from stepwell.sdk.schema import Event
+from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FAILED, FUNCTION_FINISHED
 
 ENCRYPTION_MARKER = "__ENCRYPTED__"
 STRATEGY_MARKER = "__STRATEGY__"
@@ -28,6 +29,7 @@ STRATEGY = "inngest/libsodium"
 EVENT_FIELD = "encrypted"
 
 _INVOKE = "InvokeFunction"
+_OF_RUNS = frozenset({FUNCTION_FAILED, FUNCTION_FINISHED, FUNCTION_CANCELLED})
 
 
 class DecryptionError(NonRetriableError):
@@ -88,6 +90,14 @@ def is_encrypted(value: object) -> bool:
         return False
     found = cast(Mapping[str, object], value)
     return found.get(ENCRYPTION_MARKER) is True and found.get(STRATEGY_MARKER) == STRATEGY
+
+
+def _is_event(value: object) -> bool:
+    """Has this the shape of an event, as JSON?"""
+    if not isinstance(value, Mapping):
+        return False
+    found = cast(Mapping[str, object], value)
+    return isinstance(found.get("name"), str) and isinstance(found.get("data"), Mapping)
 
 
 class EncryptionMiddleware(MiddlewareSync):
@@ -156,12 +166,14 @@ class EncryptionMiddleware(MiddlewareSync):
             events[index] = event.copy(data=self._sealed(event.data))
 
     def transform_input(self, ctx: Any, function: Any, steps: StepMemos) -> None:
-        """Decrypt what is known of steps, and events."""
+        """Decrypt what is known of steps, events they waited for among it, and the run's events."""
         for output in steps.values():
             if is_encrypted(output.data):
                 output.data = self._cipher.decrypt(output.data)
+            elif _is_event(output.data):
+                output.data = self._event(output.data)
         for event in {id(event): event for event in (ctx.event, *ctx.events)}.values():
-            event.data = self._opened(event.data)
+            event.data = self._data(event.name, event.data)
 
     def transform_output(self, result: TransformOutputResult) -> None:
         """Encrypt what a step or the function returned, and the data of an invocation."""
@@ -185,6 +197,24 @@ class EncryptionMiddleware(MiddlewareSync):
         if found.get(self._field) is None:
             return found
         return {**found, self._field: self._cipher.encrypt(found[self._field])}
+
+    def _event(self, event: Any) -> Any:
+        """An event as JSON, in plain; anything else as it is."""
+        if not _is_event(event):
+            return event
+        return {**event, "data": self._data(event["name"], event["data"])}
+
+    def _data(self, name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Event data in plain; where the server tells of a run, so are the events of that run."""
+        opened = self._opened(data)
+        if name not in _OF_RUNS:
+            return opened
+        inner = {key: opened[key] for key in ("event", "events") if key in opened}
+        told = {
+            key: list(map(self._event, value)) if isinstance(value, list) else self._event(value)
+            for key, value in inner.items()
+        }
+        return {**opened, **told}
 
     def _opened(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
         """Event data in plain: encrypted as a whole, or in one of its fields."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import inngest
 import inngest_encryption
+import msgspec
 import pytest
 
 from stepwell.encryption import Cipher, DecryptionError, EncryptionMiddleware, is_encrypted
@@ -82,8 +83,6 @@ async def test_nothing_secret_leaves_and_everything_comes_back(work: Any, key: A
 
 
 def stage_memo(value: object) -> Any:
-    import msgspec
-
     return msgspec.Raw(json.dumps({"data": value}).encode())
 
 
@@ -133,6 +132,45 @@ async def test_decrypt_only_encrypts_nothing() -> None:
     factory = EncryptionMiddleware.factory("key", decrypt_only=True)
     stage = Stage(handler, client=Client(middleware=[factory]))
     assert b"classified" in bytes((await stage.call()).body)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_an_awaited_event_comes_in_plain(whole: bool) -> None:
+    cipher = Cipher("key")
+    secret = {"pin": 1}
+    sealed = cipher.encrypt(secret) if whole else {"open": 1, "encrypted": cipher.encrypt(secret)}
+
+    async def waits(ctx: Context[Any]) -> Any:
+        found = await ctx.step.wait_for_event("paid", event="paid", timeout=1000)
+        return found and dict(found.data)
+
+    client = Client(middleware=[EncryptionMiddleware.factory("key")])
+    stage = Stage(waits, client=client)
+    [wait] = stage.operations(await stage.call())
+    memo = {"name": "paid", "data": sealed, "id": "e", "ts": 1, "user": {}}
+    stage.keep(wait.id, msgspec.Raw(json.dumps(memo).encode()))
+    told = cipher.decrypt(stage.result(await stage.call()))
+    assert told == (secret if whole else {"open": 1, "encrypted": secret})
+
+
+@pytest.mark.parametrize("end", ["failed", "finished", "cancelled"])
+async def test_what_the_server_tells_of_a_run_comes_in_plain(end: str) -> None:
+    cipher = Cipher("key")
+    event = {"name": "x", "data": {"encrypted": cipher.encrypt("there")}, "user": {}}
+    result = {"result": cipher.encrypt([1])} if end == "finished" else {}
+    told = {"function_id": "f", "run_id": "r", "event": event, "events": [event, event], **result}
+
+    async def listens(ctx: Context[Any]) -> Any:
+        data = ctx.event.data
+        assert data == ctx.events[0].data
+        events = [data["event"], *data["events"]]
+        return [*(one["data"]["encrypted"] for one in events), data.get("result")]
+
+    name = f"inngest/function.{end}"
+    client = Client(middleware=[EncryptionMiddleware.factory("key", decrypt_only=True)])
+    stage = Stage(listens, client=client, event={"name": name, "data": told})
+    plain = [1] if end == "finished" else None
+    assert stage.result(await stage.call()) == ["there", "there", "there", plain]
 
 
 async def test_keys_are_rotated() -> None:
@@ -202,6 +240,33 @@ def test_ours_reads_the_official_package(key: Any, value: Any) -> None:
     mine.transform_input(ctx, None, steps)
     assert [step.data for step in steps.values()] == [value]
     assert ctx.event.data == {"encrypted": value}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("decrypt_only", [False, True])
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_are_rotated_both_ways_with_the_official_package(key: Any, decrypt_only: bool) -> None:
+    options = {"fallback_decryption_keys": ["older", key], "decrypt_only": decrypt_only}
+
+    def read(middleware: Any, memos: Any, kind: Any, sealed: Any) -> Any:
+        event, steps = kind(name="x", data={"encrypted": sealed}), memos({"a": {"data": sealed}})
+        ctx: Any = type("Ctx", (), {"event": event, "events": [event]})
+        middleware.transform_input(ctx, None, steps)
+        [step] = steps.values()
+        return [step.data, ctx.event.data["encrypted"]]
+
+    value = {"pin": 1}
+    theirs = inngest.TransformOutputResult(error=None, output=value, step=None)
+    official(key).transform_output(theirs)
+    mine = EncryptionMiddleware.factory("new", **options)(None, None)
+    assert read(mine, StepMemos.from_raw, Event, theirs.output) == [value, value]
+    sealed = Cipher(key).encrypt(value)
+    other = official("new", **options)
+    assert read(other, inngest.StepMemos.from_raw, inngest.Event, sealed) == [value, value]
+    # With `decrypt_only` either leaves what goes out as it is.
+    for middleware, kind in ((mine, TransformOutputResult), (other, inngest.TransformOutputResult)):
+        result: Any = kind(error=None, output=value, step=None)
+        middleware.transform_output(result)
+        assert is_encrypted(result.output) is not decrypt_only
 
 
 def test_data_encrypted_as_a_whole() -> None:

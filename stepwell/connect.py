@@ -47,6 +47,7 @@ def connect(
     instance_id: str | None = None,
     rewrite_gateway_endpoint: Callable[[str], str] | None = None,
     shutdown_signals: Sequence[signal.Signals] | None = None,
+    handle_shutdown_signals: Sequence[signal.Signals] | None = None,
     max_worker_concurrency: int | None = None,
     gateway_url: str | None = None,
     signing_key: str | None = None,
@@ -76,6 +77,7 @@ def connect(
         rewrite_gateway_endpoint: Is given the address the server names, returns the one to use.
         shutdown_signals: Signals that close the worker gracefully, by default SIGINT and SIGTERM;
             an empty list watches none. They are watched only if started in the main thread.
+        handle_shutdown_signals: Another name for `shutdown_signals`.
         max_worker_concurrency: How many requests run at once at most. Otherwise the variable
             INNGEST_CONNECT_MAX_WORKER_CONCURRENCY counts, and without it there is no limit.
         gateway_url: Address of the gateway in place of the one the server names, such as
@@ -109,6 +111,7 @@ def connect(
         rewrite_gateway_endpoint=rewrite_gateway_endpoint,
         gateway_url=gateway_url,
         shutdown_signals=shutdown_signals,
+        handle_shutdown_signals=handle_shutdown_signals,
         max_worker_concurrency=max_worker_concurrency,
         signing_key=signing_key,
         signing_key_fallback=signing_key_fallback,

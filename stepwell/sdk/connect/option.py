@@ -9,17 +9,19 @@ import datetime as dt
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from stepwell.sdk.agent import LANGUAGE, VERSION, common_headers
+from stepwell.sdk.argument import problem_of
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.connect.backoff import SCHEDULE_S
 from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
 from stepwell.sdk.connect.introduction import WorkerConfig
+from stepwell.sdk.connect.option_kind import WORKER, caught, port_problem, several
 from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
@@ -67,6 +69,7 @@ class ConnectOptions:
     rewrite_gateway_endpoint: Callable[[str], str] | None = None
     gateway_url: str | None = None
     shutdown_signals: Sequence[signal.Signals] | None = None
+    handle_shutdown_signals: Sequence[signal.Signals] | None = None
     max_worker_concurrency: int | None = None
     signing_key: str | None = None
     signing_key_fallback: str | None = None
@@ -116,7 +119,12 @@ class Plan:
 
 def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
     """Judge what a worker was told. Raises ConfigurationError for what cannot work."""
-    told = [_app(index, app) for index, app in enumerate(apps)]
+    given = {field.name: getattr(options, field.name) for field in fields(options)}
+    problem = problem_of(given, WORKER) or port_problem("health_port", options.health_port)
+    if problem is not None:
+        raise ConfigurationError(problem)
+    listed = several("apps", apps, "a list such as [client] or [(client, [function])]")
+    told = [_app(index, app) for index, app in enumerate(listed)]
     if not told:
         raise ConfigurationError(
             "No apps provided: give connect() a list such as [client] or [(client, [function])]"
@@ -153,7 +161,8 @@ def _app(index: int, app: object) -> ConnectApp:
     if isinstance(app, tuple):
         parts = cast("tuple[object, ...]", app)
         if len(parts) == 2 and isinstance(parts[0], Inngest):
-            return ConnectApp(parts[0], tuple(cast("Iterable[Function[Any]]", parts[1])))
+            functions = several(f"apps[{index}][1]", parts[1], "a list of functions")
+            return ConnectApp(parts[0], cast("tuple[Function[Any], ...]", functions))
     raise ConfigurationError(
         f"apps[{index}] is {app!r}: give a client, a pair (client, [functions]) or a ConnectApp"
     )
@@ -290,8 +299,14 @@ def _isolated(client: Inngest, options: ConnectOptions) -> bool:
 
 
 def _signals(options: ConnectOptions) -> tuple[signal.Signals, ...]:
-    told = options.shutdown_signals
-    return DEFAULT_SIGNALS if told is None else tuple(told)
+    told, also = options.shutdown_signals, options.handle_shutdown_signals
+    if told is not None and also is not None:
+        raise ConfigurationError(
+            "shutdown_signals and handle_shutdown_signals are two names of one option: give one"
+        )
+    if also is not None:
+        return caught("handle_shutdown_signals", also)
+    return DEFAULT_SIGNALS if told is None else caught("shutdown_signals", told)
 
 
 def _rewrite(client: Inngest, options: ConnectOptions) -> Callable[[str], str] | None:

@@ -2,6 +2,10 @@
 
 import datetime as dt
 import json
+import re
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -30,7 +34,7 @@ def refused(apps: Any, words: str, **options: Any) -> None:
         connect(apps, **options)
 
 
-def test_refusals_of_apps() -> None:
+def test_w28_refusals_of_apps() -> None:
     refused([], "No apps provided")
     refused(["app"], r"apps\[0\] is 'app': give a client, a pair")
     refused([Inngest(app_id="app", is_production=False)], "'app' has no functions yet: import")
@@ -72,7 +76,7 @@ def test_refusals_of_options() -> None:
     refused([app(signing_key="signkey-test-xyz")], "signing_key: the signing key is malformed")
 
 
-def test_refusals_of_the_cloud() -> None:
+def test_w30_refusals_of_the_cloud() -> None:
     with pytest.raises(SigningKeyMissingError, match="Signing key is required"):
         connect([app(is_production=True)])
     branch = "signkey-branch-" + "ab" * 32
@@ -86,7 +90,7 @@ def settled(apps: Any = None, env: dict[str, str] | None = None, **options: Any)
     return plan(apps or [pair], ConnectOptions(**options))
 
 
-def test_limits_come_from_the_option_then_the_environment() -> None:
+def test_w33_limits_come_from_the_option_then_the_environment() -> None:
     name = "INNGEST_CONNECT_MAX_WORKER_CONCURRENCY"
     assert settled().config.concurrency_max is None
     assert settled(env={name: "7"}).config.concurrency_max == 7
@@ -103,7 +107,7 @@ def test_isolation_can_be_switched_off() -> None:
     assert not settled(isolate_execution=False).isolated
 
 
-def test_gateway_urls_keep_the_path_unless_given_one() -> None:
+def test_w32_gateway_urls_keep_the_path_unless_given_one() -> None:
     endpoint = "ws://inside:8289/v0/connect"
     assert settled().rewrite is None
     assert settled(gateway_url="wss://out:1").rewrite(endpoint) == "wss://out:1/v0/connect"
@@ -119,7 +123,7 @@ def test_times_may_be_timedeltas() -> None:
     assert settled().config.give_up_after_s is None
 
 
-def test_keys_given_here_come_before_those_of_the_client() -> None:
+def test_w30_keys_given_here_come_before_those_of_the_client() -> None:
     other = "signkey-test-" + "cd" * 32
     pair = app(signing_key=KEY, signing_key_fallback=other)
     assert settled([pair]).tokens == (bearer(KEY), bearer(other))
@@ -144,8 +148,57 @@ def test_failure_handlers_are_registered_too() -> None:
     assert [f["id"] for f in functions] == ["app-fn", "app-fn-failure"]
 
 
-def test_instances_are_named_after_the_host_by_default() -> None:
+def test_w29_instances_are_named_after_the_host_by_default() -> None:
     import socket
 
     assert settled().config.instance_id == socket.gethostname()
     assert settled(instance_id="mine").config.instance_id == "mine"
+
+
+def test_arguments_of_the_wrong_kind_are_named_with_their_value_and_what_to_give() -> None:
+    client, functions = app()
+    refused(client, r"apps = <Inngest app>: give a list")
+    refused(None, r"apps = None: give a list")
+    refused([(client, functions[0])], r"apps\[0\]\[1\] = <Function app-fn>: give a list of")
+    for name, value, give in (
+        ("max_worker_concurrency", "3", "a whole number above 0"),
+        ("max_worker_concurrency", True, "a whole number above 0"),
+        ("give_up_after", "5m", "a positive number of seconds, or a timedelta"),
+        ("instance_id", 5, "text"),
+        ("gateway_url", 5, "a URL"),
+        ("rewrite_gateway_endpoint", "ws://x", "a function from one URL to another"),
+        ("on_state_change", 5, "a function that takes a ConnectionState"),
+        ("signing_key", 5, "the key as text"),
+        ("outbox_directory", 5, "the path of a directory"),
+        ("isolate_execution", "no", "True or False"),
+        ("health_port", 70_000, "a port from 0 to 65535"),
+        ("executor", 5, '"thread" or "process"'),
+        ("processes", 1.5, "a whole number above 0"),
+    ):
+        refused([client], re.escape(f"{name} = {value!r}: give {give}"), **{name: value})
+
+
+def test_w31_signals_may_go_by_either_name_and_must_be_some_that_can_be_caught() -> None:
+    assert settled().signals == (signal.SIGINT, signal.SIGTERM)
+    for name in ("shutdown_signals", "handle_shutdown_signals"):
+        assert settled(**{name: [signal.SIGTERM]}).signals == (signal.SIGTERM,)
+        assert settled(**{name: []}).signals == ()
+        refused([app()], rf"{name}\[0\] = 'SIGTERM': give a signal", **{name: ["SIGTERM"]})
+        refused([app()], rf"{name} = .*: give a list such as", **{name: signal.SIGTERM})
+        refused([app()], "no process can catch SIGKILL", **{name: [signal.SIGKILL]})
+    refused([app()], "give one", shutdown_signals=[], handle_shutdown_signals=[])
+
+
+def test_w36_where_there_are_no_websockets_this_is_said() -> None:
+    program = (
+        "import stepwell, sys\n"
+        "sys.platform = 'emscripten'\n"
+        "try:\n"
+        "    import stepwell.connect\n"
+        "except ImportError as error:\n"
+        "    print(error)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert said.stdout.startswith("WebSockets not supported in current environment (emscripten)")

@@ -8,16 +8,18 @@ while. Source: http.md 7.3.
 import asyncio
 import time
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import msgspec
 
 from stepwell.sdk.net import NetworkError
-from stepwell.sdk.server_api import ApiRequest, ServerApi
+from stepwell.sdk.serve.checkpoint_post import CheckpointPost
+from stepwell.sdk.server_api import ServerApi
+from stepwell.wire.checkpoint import Checkpoint, encode_checkpoint
 from stepwell.wire.execution import CallContext, CallRequest
 from stepwell.wire.operation import Operation
 from stepwell.wire.operation_encode import encode_operations
 
-TIMEOUT_SECONDS = 10.0
 RUNTIME_SECONDS_MAX = 10.0
 """How long one call goes on from step to step; then the server calls again (serverless limits)."""
 PAUSE_SECONDS = 60.0
@@ -28,29 +30,25 @@ class NotSaved(Exception):
     """The server did not keep the steps: the answer must carry them."""
 
 
-class _Body(msgspec.Struct):
-    """The body of a checkpoint: the ids are those of the call."""
-
-    run_id: str
-    fn_id: str
-    qi_id: str
-    request_id: str
-    generation_id: int
-    request_started_at: int
-    ts: int
-    steps: msgspec.Raw
-
-
-_ENCODER = msgspec.json.Encoder()
-
-
 class Checkpoints:
-    """What an endpoint knows of its server: whether checkpoints are worth trying."""
+    """What an endpoint knows of its server: whether checkpoints are worth trying, and how they are
+    sent."""
 
     def __init__(self, *, enabled: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._enabled = enabled
         self._clock = clock
         self._silent_until = 0.0
+        self._ways: WeakKeyDictionary[asyncio.AbstractEventLoop, CheckpointPost] = (
+            WeakKeyDictionary()
+        )
+
+    def way_to(self, api: ServerApi) -> CheckpointPost:
+        """The way to this server from the loop that runs here."""
+        loop = asyncio.get_running_loop()
+        known = self._ways.get(loop)
+        if known is None or known.api is not api:
+            known = self._ways[loop] = CheckpointPost(api)
+        return known
 
     def worthwhile(self, call: CallRequest, target: str | None) -> bool:
         """Whether this call may save steps on the way: a discovery, tried for the first time."""
@@ -73,7 +71,7 @@ class Checkpointer:
     """Saves the steps of one call."""
 
     def __init__(self, api: ServerApi, ctx: CallContext, checkpoints: Checkpoints) -> None:
-        self._api = api
+        self._way = checkpoints.way_to(api)
         self._ctx = ctx
         self._checkpoints = checkpoints
         self._began = time.monotonic()
@@ -102,7 +100,7 @@ class Checkpointer:
         finally:
             self._sending = False
             if self._waiting:
-                asyncio.get_running_loop().create_task(self._flush_waiting())
+                self._way.begin(self._flush_waiting())
 
     async def _flush_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -110,7 +108,7 @@ class Checkpointer:
         error: Exception | None = None
         try:
             await self._post(operations)
-        except NotSaved as refused:
+        except Exception as refused:  # noqa: BLE001 - whoever waits decides what it means
             error = refused
         for _, kept in waiting:
             if kept.done():
@@ -122,7 +120,7 @@ class Checkpointer:
 
     async def _send(self, operations: tuple[Operation, ...]) -> None:
         ctx = self._ctx
-        body = _Body(
+        body = Checkpoint(
             run_id=ctx.run_id,
             fn_id=ctx.fn_id,
             qi_id=ctx.qi_id,
@@ -132,19 +130,12 @@ class Checkpointer:
             ts=int(time.time() * 1000),
             steps=msgspec.Raw(encode_operations(operations)),
         )
-        request = ApiRequest(
-            method="POST",
-            path=f"/v1/checkpoint/{ctx.run_id}/async",
-            body=_ENCODER.encode(body),
-            headers={"content-type": "application/json"},
-            timeout_seconds=TIMEOUT_SECONDS,
-        )
         try:
-            reply = await self._api.ask(request)
+            outcome = await self._way.send(ctx.run_id, encode_checkpoint(body))
         except NetworkError as error:
             self._checkpoints.silence()
             raise NotSaved(str(error)) from error
-        if reply.status != 200:
-            if reply.status in {404, 405, 501}:
+        if outcome.status != 200:
+            if outcome.status in {404, 405, 501}:
                 self._checkpoints.silence()
-            raise NotSaved(f"the server answered {reply.status}")
+            raise NotSaved(f"the server answered {outcome.status}")

@@ -32,12 +32,14 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
+from stepwell.wire.checkpoint import GROUP_PATH
 
 _Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 
 # In the order in which they are tried: what is asked most often comes first.
 _ROUTES: tuple[tuple[str, str, _Asked], ...] = (
     ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint),
+    ("POST", GROUP_PATH, checkpoint.group),
     ("POST", "/invoke/{slug:path}", invoke.invoke),
     ("POST", "/fn/register", register.register),
     ("DELETE", "/fn/remove", register.remove),

@@ -8,7 +8,8 @@ import pytest
 
 from stepwell.server.drivers.request import call_request
 from stepwell.server.engine.input import Job, LeaseLost, Returned
-from tests.unit.server.api.harness import Api, function, serving, step
+from stepwell.wire.checkpoint import GROUP_MAX, GROUP_PATH
+from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving, step
 
 
 @pytest.fixture
@@ -123,3 +124,58 @@ async def test_a_result_nobody_keeps_is_refused_by_its_step(api: Api) -> None:
     assert told.startswith(f'step "large" returned {4 * mib + 2} bytes, at most {4 * mib} are')
     assert await saved(api, job) == {}
     assert (await save(api, job, step("fits", "x" * (4 * mib - 2)))).status_code == 200
+
+
+def one_of_group(api: Api, job: Job, *steps: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    listing = api.ledger.catalog.listing(job.run.function)
+    assert listing is not None
+    ctx = call_request(job, api.deps.reader.call_state(job.run), listing).ctx
+    names = ("run_id", "fn_id", "qi_id", "request_id", "generation_id")
+    return {**{name: getattr(ctx, name) for name in names}, "steps": list(steps), **changed}
+
+
+async def test_several_runs_save_in_one_request_and_none_suffers_from_another(api: Api) -> None:
+    for number in range(4):
+        await api.send("x", n=number)
+    first, stale, torn, last = await api.jobs()
+    lease = stale.lease
+    await api.ledger.submit(LeaseLost(lease.id, lease.run_id, lease.key))
+    await api.jobs()
+    commits = api.ledger.commits
+    answer = await api.http.post(
+        GROUP_PATH,
+        json=[
+            one_of_group(api, first, step("one", 1)),
+            one_of_group(api, stale, step("one", 2), request_id="01JQDAE4RQ0000000000000009"),
+            {"steps": 5},
+            one_of_group(api, torn, step("z", op="Sleep")),
+            one_of_group(api, torn, step("one", 3), run_id="x"),
+            one_of_group(api, torn, step("one", 3), qi_id="?"),
+            "no checkpoint",
+            one_of_group(api, last, step("one", 4)),
+        ],
+    )
+    assert answer.status_code == 200
+    told = answer.json()
+    assert [one["status"] for one in told] == [200, 409, 400, 400, 400, 400, 400, 200]
+    assert "cannot checkpoint async steps: return Sleep" in told[3]["error"]
+    assert told[4]["error"] == "Invalid run ID: x"
+    assert api.ledger.commits == commits + 1
+    assert await saved(api, first) == {"hash-one": {"data": 1}}
+    assert await saved(api, stale) == {}
+    assert await saved(api, last) == {"hash-one": {"data": 4}}
+
+
+async def test_what_is_no_group_is_told(api: Api) -> None:
+    for body in (b"{}", b"[", b"\xff"):
+        answer = await api.http.post(GROUP_PATH, content=body)
+        assert answer.status_code == 400
+        assert "a list of checkpoints is expected" in answer.json()["error"]
+    many = await api.http.post(GROUP_PATH, json=[{}] * (GROUP_MAX + 1))
+    assert many.json()["error"] == "101 checkpoints: at most 100 travel together"
+
+
+async def test_groups_need_the_signing_key_too() -> None:
+    async with serving(KEYS) as closed:
+        assert (await closed.http.post(GROUP_PATH, json=[])).status_code == 401
+        assert (await closed.http.post(GROUP_PATH, json=[], headers=BEARER)).json() == []

@@ -1,0 +1,77 @@
+"""A checkpoint as it travels: steps that a call finished and goes on after (http.md 7.3).
+
+Several of different runs may travel in one request, which is ours: a server that knows nothing of
+it refuses, and they are sent one by one.
+"""
+
+from typing import Final
+
+import msgspec
+
+GROUP_PATH: Final = "/v1/checkpoint/group"
+"""Where a list of checkpoints is posted. The answer lists an outcome for each, in their order."""
+GROUP_MAX: Final = 100
+"""How many checkpoints one request may hold."""
+GROUP_BYTES_MAX: Final = 1024 * 1024
+"""How many bytes they may have together; a larger one travels alone."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Finished steps of one call; the ids are those of its `ctx`. Unknown fields are dropped."""
+
+    run_id: str = ""
+    fn_id: str = ""
+    qi_id: str = ""
+    request_id: str = ""
+    generation_id: int = 0
+    request_started_at: int = 0
+    ts: int = 0
+    steps: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class CheckpointOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one of a group: the status it would have had alone, and why."""
+
+    status: int
+    error: str = ""
+
+
+def path_of(run_id: str) -> str:
+    """Where a checkpoint of a run is posted."""
+    return f"/v1/checkpoint/{run_id}/async"
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Checkpoint)
+_GROUP = msgspec.json.Decoder(list[msgspec.Raw])
+_OUTCOMES = msgspec.json.Decoder(list[CheckpointOutcome])
+
+
+def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
+    """The body of a request with one checkpoint."""
+    return _ENCODER.encode(checkpoint)
+
+
+def decode_checkpoint(body: bytes | msgspec.Raw) -> Checkpoint:
+    """Raises msgspec.DecodeError or UnicodeDecodeError for anything else."""
+    return _DECODER.decode(body)
+
+
+def join_group(bodies: list[bytes]) -> bytes:
+    """The body of a request with several checkpoints, each encoded already."""
+    return b"[" + b",".join(bodies) + b"]"
+
+
+def split_group(body: bytes) -> list[msgspec.Raw]:
+    """The checkpoints of a request, still encoded. Raises like `decode_checkpoint`."""
+    return _GROUP.decode(body)
+
+
+def encode_outcomes(outcomes: list[CheckpointOutcome]) -> bytes:
+    """The answer to a group."""
+    return _ENCODER.encode(outcomes)
+
+
+def decode_outcomes(body: bytes) -> list[CheckpointOutcome]:
+    """Raises msgspec.DecodeError or UnicodeDecodeError for anything else."""
+    return _OUTCOMES.decode(body)

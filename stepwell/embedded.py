@@ -43,8 +43,8 @@ from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.node import GRACE_S, RETENTION_MS, Node
 from stepwell.server.registration import app_registered
-from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import Store
+from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
@@ -62,6 +62,7 @@ from stepwell.wire.registration import Registration
 T = TypeVar("T")
 
 DATABASE = "stepwell.db"
+MEMORY = ":memory:"
 CONCURRENCY = 256
 FRAMEWORK = "embedded"
 
@@ -104,8 +105,7 @@ class Engine:
             rules: Numbers of the engine, such as the retry interval.
             grace_seconds: How long `stop` waits for calls under way.
         """
-        if concurrency < 1:
-            raise ValueError(f"concurrency = {concurrency}: at least one call must be possible")
+        _check(database, durability, concurrency, retention_days, grace_seconds)
         self._apps: list[tuple[Inngest, tuple[Function[Any], ...]]] = []
         self._database = str(database)
         self._durability: Literal["full", "relaxed"] = durability
@@ -142,9 +142,13 @@ class Engine:
             retention_ms=self._retention_ms,
             grace_s=self._grace_s,
         )
-        await node.start()
-        for client, functions in self._apps:
-            await attach(node, client, functions, concurrency=self._concurrency)
+        try:
+            await node.start()
+            for client, functions in self._apps:
+                await attach(node, client, functions, concurrency=self._concurrency)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Let calls under way end, then close the database. What is left goes on next time."""
@@ -235,9 +239,28 @@ def _refuse_duplicates(functions: Sequence[Function[Any]]) -> None:
         seen.add(function.id)
 
 
+def _check(
+    database: object,
+    durability: str,
+    concurrency: int,
+    retention_days: float,
+    grace_seconds: float,
+) -> None:
+    if not isinstance(database, str | Path) or not str(database):
+        raise ValueError(f'database = {database!r}: name a file, or ":memory:" to keep nothing')
+    if durability not in ("full", "relaxed"):
+        raise ValueError(f'durability = {durability!r}: use "full" or "relaxed"')
+    if concurrency < 1:
+        raise ValueError(f"concurrency = {concurrency}: at least one call must be possible")
+    if retention_days < 0:
+        raise ValueError(f"retention_days = {retention_days}: use 0 to keep runs for ever")
+    if grace_seconds < 0:
+        raise ValueError(f"grace_seconds = {grace_seconds}: use 0 to wait for nobody")
+
+
 def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:
-    if database == ":memory:":
-        return MemoryStore()
+    if database == MEMORY:
+        return ScratchStore()
     return SqliteStore(database, durability=durability)
 
 

@@ -39,13 +39,17 @@ class Node:
         poll_ms: int = POLL_MS,
         performer: Performer | None = None,
     ) -> None:
-        """Takes the store as its own: `stop` closes it.
+        """Takes the store as its own: `stop` closes it, and so does this if it cannot be used.
 
         `retention_ms` is how long ended runs and their events are kept (0: for ever); `grace_s`,
         how long `stop` waits for calls under way, in seconds; `poll_ms`, how often the pump asks
         unasked, in case a wake was lost. `performer` may be given to hear, or lose, every action.
         """
-        store.migrate()
+        try:
+            store.migrate()
+        except BaseException:
+            store.close()
+            raise
         self.store = store
         self.clock = clock or SystemClock()
         self.reader = store.reader()

@@ -4,11 +4,8 @@ knows them all; the command line runs it, tests and programs may too.
 
 import asyncio
 import contextlib
-import shutil
 import socket
-import tempfile
 from collections.abc import Generator, Sequence
-from pathlib import Path
 from secrets import token_bytes
 from typing import Self
 
@@ -20,7 +17,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
-from stepwell.server.config import DATABASE_NAME, ServerConfig
+from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
@@ -33,7 +30,8 @@ from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
 from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
-from stepwell.server.store.port import RunFilter
+from stepwell.server.store.port import RunFilter, Store
+from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
 
@@ -58,12 +56,10 @@ class Server:
         self.config = config
         self._sockets = tuple(sockets or open_sockets(config.host, config.port))
         self._gateway_sockets = _gateway_sockets(config)
-        self._scratch: str | None = None
         self._grace_s = grace_s
         try:
-            store = SqliteStore(self._database(), durability=config.durability)
             self.node = Node(
-                store,
+                _store(config),
                 rules=Rules(
                     retry_interval_ms=config.retry_interval_ms,
                     cron_catch_up=config.cron_catch_up,
@@ -73,7 +69,6 @@ class Server:
             )
         except BaseException:
             self._close_sockets()
-            self._remove_scratch()
             raise
         self.deps = ApiDeps(
             self.node.ledger, self.node.reader, self.node.clock, config, self._reach
@@ -175,7 +170,6 @@ class Server:
         await self.node.stop()
         await self._pool.close()
         self._close_sockets()
-        self._remove_scratch()
 
     async def sync(self, url: str) -> str:
         """Ask the app at a URL to register; gives what is wrong, or nothing."""
@@ -217,22 +211,17 @@ class Server:
         )
         return bool(self.node.reader.runs(wanted))
 
-    def _database(self) -> Path:
-        path = self.config.database
-        if path is None:
-            # Nothing is to outlive the process, and memory is dearer than disk.
-            self._scratch = tempfile.mkdtemp(prefix="stepwell-")
-            return Path(self._scratch) / DATABASE_NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
     def _close_sockets(self) -> None:
         for one in (*self._sockets, *self._gateway_sockets):
             one.close()
 
-    def _remove_scratch(self) -> None:
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+
+def _store(config: ServerConfig) -> Store:
+    path = config.database
+    if path is None:
+        return ScratchStore(durability=config.durability)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return SqliteStore(path, durability=config.durability)
 
 
 def _gateway_sockets(config: ServerConfig) -> tuple[socket.socket, ...]:

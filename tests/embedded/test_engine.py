@@ -2,9 +2,11 @@
 
 import asyncio
 import dataclasses
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ import stepwell
 from stepwell.embedded import Engine, RunFailed
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.engine.rules import Rules
+from stepwell.server.registration import RegistrationRefused
+from stepwell.server.store.sqlite.scratch import ScratchStore
 
 FAST = Rules(retry_interval_ms=10)
 
@@ -312,3 +316,45 @@ def test_a_program_without_a_loop_runs_it_in_the_background(database: Path) -> N
     finally:
         engine.stop_in_background()
     assert done == ["Ada"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"database": ""}, "database = ''"),
+        ({"database": 5}, "database = 5"),
+        ({"durability": "some"}, 'durability = \'some\': use "full" or "relaxed"'),
+        ({"concurrency": 0}, "concurrency = 0"),
+        ({"retention_days": -1}, "retention_days = -1: use 0"),
+        ({"grace_seconds": -1}, "grace_seconds = -1"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        Engine(make_client(), [], **given)
+
+
+async def test_an_engine_that_could_not_start_lets_go_of_its_database(database: Path) -> None:
+    client = make_client()
+
+    @client.create_function(fn_id="bad", trigger=stepwell.TriggerEvent(event="x", expression="(("))
+    async def bad(ctx: stepwell.Context) -> None: ...
+
+    @client.create_function(fn_id="good", trigger=on("shop/good"))
+    async def good(ctx: stepwell.Context) -> str:
+        return "fine"
+
+    with pytest.raises(RegistrationRefused, match="is no expression"):
+        await Engine(client, [bad], database=database).start()
+    async with Engine(client, [good], database=database) as engine:
+        ids = await client.send(stepwell.Event(name="shop/good"))
+        assert await engine.result_of(ids[0], timeout_seconds=10) == "fine"
+
+
+async def test_an_engine_that_keeps_nothing_leaves_nothing() -> None:
+    client = make_client()
+    async with Engine(client, [], database=":memory:") as engine:
+        store = engine.node.store
+        assert isinstance(store, ScratchStore)
+        assert await asyncio.to_thread(store.folder.is_dir)
+    assert not await asyncio.to_thread(store.folder.exists)

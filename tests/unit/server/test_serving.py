@@ -14,6 +14,7 @@ from aiohttp import web
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
 from stepwell.server.serving import Server
+from stepwell.server.store.sqlite.scratch import ScratchStore
 from tests.unit.server.api.harness import function, registration
 from tests.unit.server.drivers.test_http_pool import serving as serving_app
 
@@ -109,10 +110,10 @@ async def test_a_restart_goes_on_where_the_server_stopped(tmp_path: Path) -> Non
 async def test_nothing_is_left_of_a_server_that_keeps_nothing() -> None:
     server = Server(FREE)
     async with server:
-        scratch = server._scratch
-        assert scratch is not None
-        assert await asyncio.to_thread(Path(scratch).is_dir)
-    assert not await asyncio.to_thread(Path(scratch).exists)
+        store = server.node.store
+        assert isinstance(store, ScratchStore)
+        assert await asyncio.to_thread(store.folder.is_dir)
+    assert not await asyncio.to_thread(store.folder.exists)
 
 
 async def test_a_second_server_is_told_that_the_port_is_taken() -> None:

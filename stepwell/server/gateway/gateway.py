@@ -28,6 +28,7 @@ from stepwell.server.engine.row import AppRow
 from stepwell.server.gateway.call import Place, outcome_of, place_in
 from stepwell.server.gateway.flight import Ending, Flight
 from stepwell.server.gateway.handshake import Admission, Admitted
+from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.sessions import Session, Sessions
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
@@ -52,6 +53,7 @@ SWEEP_EVERY_S = 1.0
 STORE_RETRY_S = 0.5
 ENDED_KEPT = 100
 STOP_TIMEOUT_S = 3.0
+EXTENSIONS_MISSED_MAX = 2
 
 
 class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,12 +160,16 @@ class Gateway:
 
     @property
     def is_full(self) -> bool:
-        """Has as many connections as it may have. Those that fell silent count no more: their
-        workers may be the ones that ask to come back."""
+        """Has as many connections as it may have. Those that fell silent or take no more work do
+        not count: their workers may be the ones that ask to come back."""
         limit, patience_s = self.settings.connections_max, self.settings.connection.stale_s
         if limit is None:
             return False
-        live = sum(session.connection.silence_s < patience_s for session in self.sessions)
+        live = sum(
+            session.connection.protocol.phase is not GatewayPhase.DRAINING
+            and session.connection.silence_s < patience_s
+            for session in self.sessions
+        )
         return live >= limit
 
     # --- for the driver --------------------------------------------------------------------------
@@ -188,6 +194,7 @@ class Gateway:
         flight.end(Ending.LOST)
         self._flights.pop(flight.request_id, None)
         self._unplaced.pop(flight.request_id, None)
+        self._place_all()
 
     def _place(self, flight: Flight) -> None:
         request = flight.request
@@ -289,15 +296,18 @@ class Gateway:
         now_ms = self._now_ms()
         self.counts[f"ended:{reason}"] += 1
         self.ended_sessions.append(_ended(session, now_ms, reason))
-        here = self.sessions.instance_is_here(session.instance_id)
         settings = self.settings
         patience = settings.left_ms if reason == REASON_WORKER_SHUTDOWN else settings.orphan_ms
+        if self.sessions.instance_is_here(session.instance_id):
+            # It came back, or another of its name is here: whoever lives extends in this time.
+            patience = max(
+                patience, EXTENSIONS_MISSED_MAX * settings.connection.extend_lease_s * 1000
+            )
         for request_id in tuple(session.requests):
             flight = self._flights.get(request_id)
             if flight is not None and flight.session is session:
                 flight.leave()
-                if not here:
-                    flight.shorten(now_ms + patience)
+                flight.shorten(now_ms + patience)
         for app in session.apps:
             self._tell_slots(app)
 
@@ -425,6 +435,8 @@ class Gateway:
         self._unplaced.pop(request_id, None)
         if flight is not None:
             flight.end(Ending.STORED)
+            if self._unplaced:
+                self._place_all()
 
     def checkpoint_came(self, connection: GatewayConnection, steps: Checkpoint) -> None:
         """Store steps of a call that goes on, then say what became of them."""
@@ -475,6 +487,7 @@ class Gateway:
         self._flights.pop(flight.request_id, None)
         self._unplaced.pop(flight.request_id, None)
         flight.end(how)
+        self._place_all()
         if flight.request is None:
             place = flight.place
             given = LeaseLost(flight.request_id, place.run_id, place.key)

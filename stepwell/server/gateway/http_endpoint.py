@@ -6,6 +6,7 @@ Source: protocol of the worker connection, sections 2.2 to 2.4.
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 from secrets import token_bytes
@@ -153,10 +154,12 @@ class ConnectApi:
         if not self._may_ask(request.headers):
             return _unauthorized()
         wanted = request.query_params.get("app_id")
+        if wanted is not None and not _is_uuid(wanted):
+            return _problem(400, f"app_id={wanted!r} is no UUID; leave it out to see all")
         rows = [
             self._row(session)
             for session in self._gateway.sessions
-            if wanted is None or wanted in {app_uuid(name) for name in session.apps}
+            if wanted is None or wanted.lower() in {app_uuid(name) for name in session.apps}
         ]
         return JSONResponse({"data": rows})
 
@@ -233,6 +236,14 @@ def _group_row(session: Session, app: ServedApp, connections: list[str]) -> dict
 def _tell(stored: "asyncio.Future[bool]", kept: bool) -> None:
     if not stored.done():
         stored.set_result(kept)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _ulid(now_ms: int) -> str:

@@ -139,7 +139,7 @@ async def test_who_is_connected(pair: Pair) -> None:
     assert row["id"] == hand.started.connection_id
     assert list(row["synced_worker_groups"]) == [app_uuid("app")]
     assert await rows(f"?app_id={app_uuid('app')}") == [row]
-    assert await rows("?app_id=other") == []
+    assert await rows(f"?app_id={app_uuid('other')}") == []
     group = row["all_worker_groups"]["app"]
     async with hand.http.get(f"{url}/groups/{group}") as reply:
         told = (await reply.json())["data"]

@@ -1,8 +1,10 @@
 """What the HTTP API stands on, handed in once by whoever builds a server."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from secrets import token_bytes
+from typing import TypeVar
 
 from stepwell.server.api.access import Access
 from stepwell.server.api.run_watch import RunWatch
@@ -12,6 +14,8 @@ from stepwell.server.ledger import Ledger
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
+
+T = TypeVar("T")
 
 
 def _nothing(app: AppRow) -> None:
@@ -35,6 +39,10 @@ class ApiDeps:
     def __post_init__(self) -> None:
         """Keys are looked at once."""
         object.__setattr__(self, "access", Access.of(self.config))
+
+    async def searched(self, look: Callable[[], T]) -> T:
+        """What a question finds that may go through many rows: the engine does not wait for it."""
+        return await asyncio.to_thread(look)
 
     def fresh_id(self, now_ms: int) -> str:
         """A new ULID of this instant."""

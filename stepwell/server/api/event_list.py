@@ -28,7 +28,8 @@ async def many(deps: ApiDeps, request: Request) -> Response:
         before=query_text.cursor(query),
         limit=query_text.limit(query, EVENTS_DEFAULT, EVENTS_MAX),
     )
-    return enveloped([event_object(row) for row in deps.reader.events(wanted)], now_ms)
+    found = await deps.searched(lambda: deps.reader.events(wanted))
+    return enveloped([event_object(row) for row in found], now_ms)
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:

@@ -16,7 +16,7 @@ from stepwell.server.engine.input import CancelAsked, Done, RerunAsked, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, timeline
-from stepwell.server.store.port import RunFilter
+from stepwell.server.store.port import Reader, RunFilter
 from stepwell.wire.duration import format_instant
 
 RUNS_DEFAULT = 40
@@ -57,7 +57,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs`: newest first; `status`, `function`, `app`, `since`, `until`, `cursor`,
     `limit`. The metadata's cursor leads to the next page."""
     wanted = wanted_runs(request, query_text.limit(request.query_params, RUNS_DEFAULT, RUNS_MAX))
-    found = deps.reader.runs(wanted)
+    found = await deps.searched(lambda: deps.reader.runs(wanted))
     last = found[-1].id if len(found) == wanted.limit else None
     runs = [object_of(deps, run) for run in found]
     return enveloped(runs, deps.clock.now_ms(), cursor=last)
@@ -72,8 +72,12 @@ async def of_event(deps: ApiDeps, request: Request) -> Response:
 async def told_in_order(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs/{id}/timeline`."""
     run = known_run(deps, request)
-    reader = deps.reader
-    rows = Rows(
+    rows = await deps.searched(lambda: _rows(deps.reader, run))
+    return enveloped(timeline(rows), deps.clock.now_ms())
+
+
+def _rows(reader: Reader, run: Run) -> Rows:
+    return Rows(
         run,
         reader.steps(run.id),
         reader.notes(run.id),
@@ -81,7 +85,6 @@ async def told_in_order(deps: ApiDeps, request: Request) -> Response:
         reader.leases(run.id),
         reader.waits(run.id),
     )
-    return enveloped(timeline(rows), deps.clock.now_ms())
 
 
 async def jobs(deps: ApiDeps, request: Request) -> Response:
@@ -120,7 +123,8 @@ async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
 
 async def stranded(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/doctor`: runs that nothing will ever move. There are none, or there is a fault."""
-    runs = [object_of(deps, run) for run in deps.reader.stranded(RUNS_MAX)]
+    found = await deps.searched(lambda: deps.reader.stranded(RUNS_MAX))
+    runs = [object_of(deps, run) for run in found]
     return enveloped({"stranded": runs}, deps.clock.now_ms())
 
 

@@ -67,7 +67,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     )
     if wanted.until_ms is not None and wanted.until_ms <= wanted.since_ms:
         raise Problem(400, "from must be before until")
-    found = deps.reader.runs(wanted)
+    found = await deps.searched(lambda: deps.reader.runs(wanted))
     with_output = query.get("includeOutput", "").lower() in ("1", "true")
     more = len(found) == count
     page: dict[str, object] = {"limit": count}

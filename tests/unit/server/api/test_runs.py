@@ -1,5 +1,7 @@
 """Runs as they are asked about from outside, from their first event to their end."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -324,3 +326,31 @@ async def test_v2_lists_and_cancels(api: Api) -> None:
     assert bad.json()["errors"] == [
         {"code": "invalid_request", "message": "Run ID must be a valid ULID"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("runs", "/v1/runs"),
+        ("runs", "/v2/runs"),
+        ("events", "/v1/events"),
+        ("stranded", "/v1/doctor"),
+    ],
+)
+async def test_a_long_search_holds_nobody_up(
+    api: Api, monkeypatch: pytest.MonkeyPatch, verb: str, path: str
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[object]:
+        begun.set()
+        assert go_on.wait(10)
+        return []
+
+    monkeypatch.setattr(api.deps.reader, verb, slow)
+    searching = asyncio.create_task(api.http.get(path))
+    assert await asyncio.to_thread(begun.wait, 10)
+    sent = await api.http.post("/e/any", json={"name": "a"})
+    assert (sent.status_code, searching.done()) == (200, False)
+    go_on.set()
+    assert (await searching).status_code == 200

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from typing import Any, Unpack, cast
+from wsgiref.types import WSGIEnvironment
 
 import flask
+from werkzeug.datastructures import Headers
 from werkzeug.local import LocalProxy
 from werkzeug.wsgi import get_input_stream
 
@@ -12,7 +14,7 @@ from stepwell.sdk.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
-from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import Streaming
@@ -61,11 +63,7 @@ def serve(
         # The body before anything parses it, and kept for middleware that wants it, too.
         body = request.get_data(cache=True)
         response = handler.handle_sync(request_from(request.environ, body, request))
-        return flask.Response(
-            response.body if isinstance(response, ServeResponse) else response.chunks,
-            status=response.status,
-            headers=dict(response.headers),
-        )
+        return _answered(response)
 
     app.add_url_rule(
         handler.serve_path or SERVE_PATH_DEFAULT,
@@ -73,6 +71,22 @@ def serve(
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )
+
+
+class _Answer(flask.Response):
+    """A response whose headers go out as they are: nothing in them is to be completed."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """All of them."""
+        return self.headers
+
+
+def _answered(response: ServeResponse | StreamingResponseSync) -> flask.Response:
+    headers = Headers(list(response.headers.items()))
+    if isinstance(response, ServeResponse):
+        headers["content-length"] = len(response.body)
+        return _Answer([response.body], response.status, headers)
+    return _Answer(response.chunks, response.status, headers)
 
 
 def answer_run_errors(app: flask.Flask | flask.Blueprint) -> None:

@@ -1,12 +1,24 @@
 """Serve functions in a Tornado application. Sources: features C.9, E.3."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Iterable
-from contextlib import aclosing
-from typing import Any, Unpack
+import time
+from collections.abc import Iterable
+from contextlib import aclosing, suppress
+from http.client import responses
+from typing import Any, Unpack, cast
 
 import tornado.web
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    ResponseStartLine,
+    format_timestamp,
+)
 from tornado.iostream import StreamClosedError
+from tornado.routing import Router
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
@@ -19,37 +31,36 @@ from stepwell.sdk.settings import Streaming
 FRAMEWORK = "tornado"
 
 
-class _Endpoint(tornado.web.RequestHandler):
-    """One request to the endpoint."""
+class _Endpoint(Router):
+    """A route's target, past Tornado's handlers, their cookies and their log."""
 
-    def initialize(self, handler: ServeHandler) -> None:
-        """Take what answers."""
+    def __init__(self, handler: ServeHandler) -> None:
         self._handler = handler
 
-    def check_xsrf_cookie(self) -> None:
-        """The server has no cookie; it signs."""
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
+        """What takes the rest of this request."""
+        return _Incoming(self._handler, request)
 
-    def compute_etag(self) -> str | None:
-        """Answers are never asked for twice."""
-        return None
 
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """Bodies come whole."""
+class _Incoming(HTTPMessageDelegate):
+    """One request to the endpoint."""
 
-    async def get(self) -> None:
-        """Introspection."""
-        await self._answer()
+    def __init__(self, handler: ServeHandler, request: HTTPServerRequest) -> None:
+        self._handler = handler
+        self._request = request
+        self._parts: list[bytes] = []
+        self._answering: asyncio.Future[None] | None = None
 
-    async def post(self) -> None:
-        """A call."""
-        await self._answer()
+    def data_received(self, chunk: bytes) -> None:
+        """A part of the body."""
+        self._parts.append(chunk)
 
-    async def put(self) -> None:
-        """A sync."""
-        await self._answer()
+    def finish(self) -> None:
+        """The request is complete: answer it."""
+        self._request.body = b"".join(self._parts)
+        self._answering = asyncio.ensure_future(self._answer(self._request))
 
-    async def _answer(self) -> None:
-        request = self.request
+    async def _answer(self, request: HTTPServerRequest) -> None:
         response = await self._handler.handle(
             ServeRequest(
                 method=request.method or "",
@@ -60,22 +71,23 @@ class _Endpoint(tornado.web.RequestHandler):
                 raw=request,
             )
         )
-        self.set_status(response.status)
-        for name, value in response.headers.items():
-            self.set_header(name, value)
-        if isinstance(response, ServeResponse):
-            await self.finish(response.body)  # pyright: ignore[reportUnknownMemberType]
-        else:
-            await self._stream(response)
+        with suppress(StreamClosedError):  # the client went away
+            await _send(response, cast(HTTPConnection, request.connection))
 
-    async def _stream(self, response: StreamingResponse) -> None:
+
+async def _send(response: ServeResponse | StreamingResponse, connection: HTTPConnection) -> None:
+    start = ResponseStartLine("", response.status, responses.get(response.status, "Unknown"))
+    headers = HTTPHeaders(response.headers)
+    headers["Date"] = format_timestamp(time.time())
+    if isinstance(response, ServeResponse):
+        headers["Content-Length"] = str(len(response.body))
+        connection.write_headers(start, headers, response.body)
+    else:
         async with aclosing(response.chunks) as chunks:
+            await connection.write_headers(start, headers)
             async for chunk in chunks:
-                self.write(chunk)  # pyright: ignore[reportUnknownMemberType]
-                try:
-                    await self.flush()
-                except StreamClosedError:
-                    return  # the client went away
+                await connection.write(chunk)
+    connection.finish()
 
 
 def serve(
@@ -93,8 +105,9 @@ def serve(
 ) -> None:
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Tornado application.
 
-    The arguments are those of `stepwell.asgi.serve`. XSRF cookies are not asked for. Tornado hands
-    on whole paths: an application behind a `RuleRouter` names its prefix in `serve_path`.
+    The arguments are those of `stepwell.asgi.serve`. XSRF cookies are not asked for, and requests
+    are not logged. Tornado hands on whole paths: an application behind a `RuleRouter` names its
+    prefix in `serve_path`.
     """
     handler = ServeHandler(
         client,
@@ -109,4 +122,4 @@ def serve(
         **more,
     )
     path = re.escape(handler.serve_path or SERVE_PATH_DEFAULT)
-    app.add_handlers(r".*", [(path, _Endpoint, {"handler": handler})])
+    app.add_handlers(r".*", [(path, _Endpoint(handler))])

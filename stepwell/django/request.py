@@ -41,9 +41,11 @@ def serve_request(request: Any, body: bytes) -> ServeRequest:
         raise ImproperlyConfigured(wrapped_by(type(request)))
     # For middleware that wants it, too: `request.body` has a limit that is too small for calls.
     request._body = body  # noqa: SLF001
+    path = quote(request.path)
     return ServeRequest(
         method=request.method or "",
-        url=f"{request.scheme}://{_host(request)}{quote(request.path)}",
+        # Only a sync asks where the endpoint is, and Django takes its time to tell.
+        url=f"{request.scheme}://{_host(request)}{path}" if request.method == "PUT" else path,
         headers=headers_of(request.META),
         query=read_query(request.META.get("QUERY_STRING", "")),
         body=body,

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
 from django.urls import ResolverMatch, URLPattern
 from django.urls.resolvers import RegexPattern
 
@@ -119,7 +119,17 @@ def _loop_runs() -> bool:
 def _response(
     response: ServeResponse | StreamingResponse | StreamingResponseSync,
 ) -> HttpResponseBase:
-    headers = dict(response.headers)
+    made: HttpResponseBase
     if isinstance(response, ServeResponse):
-        return HttpResponse(response.body, status=response.status, headers=headers)
-    return StreamingHttpResponse(response.chunks, status=response.status, headers=headers)
+        made = HttpResponse(response.body, status=response.status)
+    else:
+        made = StreamingHttpResponse(response.chunks, status=response.status)
+    made.headers = _Headers(response.headers)
+    return made
+
+
+class _Headers(ResponseHeaders):
+    """Headers whose names and values need no encoding, which Django would look for one by one."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._store = {name: (name, value) for name, value in headers.items()}

@@ -310,6 +310,8 @@ class Gateway:
                 flight.shorten(now_ms + patience)
         for app in session.apps:
             self._tell_slots(app)
+            if not self.draining:
+                self._admission.left(app, self.sessions)
 
     # --- what connections say: requests ----------------------------------------------------------
 

@@ -2,16 +2,19 @@
 
 The only place that admits workers. Registration goes the way it goes for every app, through
 `server/registration.py` and the ledger; the worker hears the same words an app over HTTP would.
-Source: protocol of the worker connection, sections 5.3 and 5.4.
+A function the newest version no longer has starts no runs, but while a worker of an older version
+still serves it, it stays known, so that its runs come to their end.
+Source: protocol of the worker connection, sections 5.3, 5.4 and 13, number 39.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 import msgspec
 
-from stepwell.server.engine.input import AppRegistered
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.input import Answer, AppRegistered
+from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.gateway import session_token
 from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
 from stepwell.server.gateway.socket_endpoint import Rejected
@@ -27,7 +30,12 @@ from stepwell.wire.connect_limit import (
     REASON_TOO_MANY_APPS,
 )
 from stepwell.wire.connect_word import AppConfig, SyncFailed, WorkerConnect
-from stepwell.wire.function_config import FunctionConfig, MalformedFunction, decode_function
+from stepwell.wire.function_config import (
+    FunctionConfig,
+    MalformedFunction,
+    decode_function,
+    encode_function,
+)
 from stepwell.wire.registration import DEPLOY_CONNECT, Registration
 
 log = logging.getLogger("stepwell.gateway")
@@ -56,6 +64,9 @@ class Admission:
         self._ledger = ledger
         self._now_ms = now_ms
         self._secret = secret
+        self._newest: dict[str, AppRegistered] = {}
+        self._kept: dict[str, frozenset[str]] = {}
+        """Functions by app that only workers of an older version serve."""
 
     async def admit(self, worker: WorkerConnect, sessions: Sessions) -> Admitted | Rejected:
         """Check a worker and register its apps."""
@@ -114,13 +125,40 @@ class Admission:
             given = self._registered(worker, app, functions)
         except RegistrationRefused as refused:
             return _refused(refused.code, refused.message)
+        kept = self._still_served(given, sessions)
         try:
-            await self._ledger.submit(given)
+            await self._ledger.submit(_with(given, kept))
         except (StoreError, LedgerClosed) as error:
             log.warning("app %s could not be registered: %s", app.name, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
+        self._newest[app.name] = given
+        self._kept[app.name] = frozenset(row.slug for row in kept)
         sessions.group_seen(served)
         return served, given.app
+
+    def _still_served(self, given: AppRegistered, sessions: Sessions) -> tuple[FunctionRow, ...]:
+        """What the app no longer names, but some worker of an older version serves: for the runs
+        it has, without its triggers."""
+        named = {function.slug for function in given.functions}
+        return tuple(
+            FunctionRow(
+                slug=entry.slug,
+                app=entry.app,
+                name=entry.name,
+                config=encode_function(msgspec.structs.replace(entry.config, triggers=())),
+                version=1,
+                created_ms=self._now_ms(),
+            )
+            for entry in self._ledger.catalog.of_app(given.app.name)
+            if entry.slug not in named and sessions.serves(entry.app, entry.slug)
+        )
+
+    def left(self, app: str, sessions: Sessions) -> None:
+        """A worker of an app is gone: what only it served need not be known any more."""
+        kept, newest = self._kept.get(app), self._newest.get(app)
+        if kept and newest and not any(sessions.serves(app, slug) for slug in kept):
+            self._kept[app] = frozenset()
+            self._ledger.submit(newest).add_done_callback(_look_away)
 
     def _registered(
         self, worker: WorkerConnect, app: AppConfig, functions: tuple[FunctionConfig, ...]
@@ -135,6 +173,19 @@ class Admission:
             deploy_type=DEPLOY_CONNECT,
         )
         return app_registered(registration, "connect", self._ledger.catalog, self._now_ms())
+
+
+def _with(given: AppRegistered, kept: tuple[FunctionRow, ...]) -> AppRegistered:
+    if not kept:
+        return given
+    checksum = ",".join((given.app.checksum, *(row.slug for row in kept)))
+    app = msgspec.structs.replace(given.app, checksum=checksum)
+    return AppRegistered(app, (*given.functions, *kept))
+
+
+def _look_away(answer: "asyncio.Future[Answer]") -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _refused(code: str, message: str) -> Rejected:

@@ -115,6 +115,10 @@ class Sessions:
         """The sessions of an app that take work now."""
         return [s for s in self._all.values() if app in s.apps and s.connection.routable()]
 
+    def serves(self, app: str, slug: str) -> bool:
+        """Is some worker here that serves this function, whether it takes work now or not?"""
+        return any(app in s.apps and slug in s.apps[app].slugs for s in self._all.values())
+
     def instance_is_here(self, instance_id: str) -> bool:
         """Is some connection of this worker alive, whatever its phase?"""
         return any(session.instance_id == instance_id for session in self._all.values())

@@ -195,7 +195,9 @@ async def test_scenario_39_work_of_a_removed_function_goes_on_where_it_is_still_
     going = requests["app-gone"]
     await hand.say(answer(going, STEP, ReplyStatus.NOT_COMPLETED))
     await hand.say(answer(requests["app-fn"]))
-    await until(lambda: sum(run.ended for run in runs(server, event)) >= 1)
+    await hand.say(answer(await asyncio.wait_for(hand.take(), 5)))
+    await until(lambda: all(run.ended for run in runs(server, event)))
+    assert {run.status for run in runs(server, event)} == {RunStatus.COMPLETED}
     # A new event starts only what is registered now.
     later = await hand.send("both")
     started = await new.take()
@@ -203,6 +205,12 @@ async def test_scenario_39_work_of_a_removed_function_goes_on_where_it_is_still_
     await new.say(answer(started))
     await until(lambda: all(run.ended for run in runs(server, later)))
     assert [run.function for run in runs(server, later)] == ["app-fn"]
+    # With the last worker that serves it, it is forgotten.
+    catalog = lambda: server.node.ledger.catalog  # noqa: E731
+    assert catalog().listing("app-gone") is not None
+    await hand.close()
+    await until(lambda: catalog().listing("app-gone") is None)
+    assert catalog().listing("app-fn") is not None
     await new.close()
 
 

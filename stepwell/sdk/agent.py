@@ -5,12 +5,14 @@ Sources: http.md 2.8; features C.13, F-55.
 """
 
 import importlib.metadata
+from urllib.parse import quote
 
 from stepwell.sdk.settings import Settings
 from stepwell.wire import header
 
 AUTHOR = "inngest"
 LANGUAGE = "py"
+_PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
 def _version() -> str:
@@ -23,6 +25,11 @@ def _version() -> str:
 VERSION = _version()
 SDK = f"{header.SDK_NAME}:v{VERSION}"
 SDK_IN_BODY = f"{LANGUAGE}:v{VERSION}"
+
+
+def in_header(text: str) -> str:
+    """Text as headers can carry it: letters they have no place for are percent-encoded."""
+    return text if text.isascii() and text.isprintable() else quote(text, safe=_PRINTABLE)
 
 
 def common_headers(
@@ -38,7 +45,7 @@ def common_headers(
     optional = (
         (header.FRAMEWORK, framework),
         (header.PLATFORM, settings.platform),
-        (header.ENV, settings.env),
+        (header.ENV, None if settings.env is None else in_header(settings.env)),
         (header.EXPECTED_SERVER_KIND, server_kind),
     )
     headers.update({name: value for name, value in optional if value is not None})

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from stepwell.sdk.agent import in_header
 from stepwell.sdk.errors import SendEventsError
 from stepwell.sdk.net import HttpPort, HttpReply, NetworkError
 from stepwell.sdk.tracing import leaving_trace
@@ -92,7 +93,7 @@ class HttpEventPort:
         if batch.seed:
             headers[header.EVENT_ID_SEED] = batch.seed
         if batch.env is not None:
-            headers[header.ENV] = batch.env
+            headers[header.ENV] = in_header(batch.env)
         return headers
 
     async def deliver(self, batch: EventBatch) -> Delivery:

@@ -149,6 +149,14 @@ def test_an_app_may_be_called_anything() -> None:
     made.finalize()
 
 
+async def test_f55_an_environment_may_be_called_anything() -> None:
+    """Branches are named in every script; headers are not."""
+    client = Inngest(app_id="app", is_dev=True, env="feature/日本 é")
+    start, _ = await asked(stepwell.asgi.serve(client, []), "GET")
+    named = start["headers"]["x-inngest-env"]
+    assert named == "feature/%E6%97%A5%E6%9C%AC %C3%A9"
+
+
 async def test_f21_a_file_has_an_app_or_a_handler() -> None:
     client, f = client_and_function()
     app = handler = stepwell.vercel.serve(client, [f])

@@ -50,7 +50,7 @@ def dev(
     set_up_logging(choice, os.environ)
     config = configured(Command.DEV, given)
     console = Console(stderr=True)
-    console.print("[bold]stepwell dev[/bold] (nothing is signed; not for production)")
+    console.print("[bold]stepwell dev[/bold]")
     show_settings(console, config, everything=False)
     run_server(config, _beside(targets, reload=not no_reload) if targets else None)
 

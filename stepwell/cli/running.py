@@ -13,7 +13,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from stepwell.server.config import ServerConfig
+from stepwell.server.config import Command, ServerConfig
+from stepwell.server.listening import url_of
 from stepwell.server.listening import CannotListen
 from stepwell.server.serving import Server
 from stepwell.server.store.port import StoreError
@@ -81,10 +82,18 @@ def _leave() -> None:
 
 
 def show_settings(console: Console, config: ServerConfig, *, everything: bool) -> None:
-    """The settings, where each came from, and keys as fingerprints only."""
+    """The mode and the URL, then the settings, where each came from, and keys as fingerprints."""
     table = Table(box=None, padding=(0, 2), show_header=False)
+    table.add_row("mode", _MODES[config.command], "")
+    url = url_of(config.host, config.port) if config.port else f"a free port of {config.host}"
+    table.add_row("url", url, "")
     for line in config.shown:
         if everything or line.origin != "default":
             table.add_row(line.flag, line.value, f"[dim]{line.origin}[/dim]")
-    if table.row_count:
-        console.print(table)
+    console.print(table)
+
+
+_MODES = {
+    Command.DEV: "development: nothing is signed, not for production (server kind: dev)",
+    Command.START: "production: calls are signed, every API asks for a key (server kind: cloud)",
+}

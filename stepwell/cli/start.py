@@ -26,6 +26,6 @@ def start(as_json: bool, verbose: bool, log_level: str | None, **given: Any) -> 
     set_up_logging(choice, os.environ)
     config = configured(Command.START, given)
     console = Console(stderr=True)
-    console.print("[bold]stepwell start[/bold] (server kind: cloud)")
+    console.print("[bold]stepwell start[/bold]")
     show_settings(console, config, everything=True)
     run_server(config)

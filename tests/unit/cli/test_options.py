@@ -1,12 +1,22 @@
 """The flags of `dev` and `start`: all of them are told, and what cannot be used is refused."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from stepwell.cli.main import main
-from stepwell.server.config import Command, settings_of
+from stepwell.cli.running import show_settings
+from stepwell.server.config import (
+    Command,
+    ServerConfig,
+    Surroundings,
+    fingerprint,
+    server_config,
+    settings_of,
+)
 
 
 def called(*arguments: str, env: dict[str, str] | None = None) -> Result:
@@ -54,3 +64,28 @@ def test_every_bad_flag_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert refused.exit_code == 1
     for said in ("port (--port): 'x'", "'nowhere' is no URL", "durability", "tick (INNGEST_TICK)"):
         assert said in refused.output
+
+
+def shown(config: ServerConfig, *, everything: bool) -> list[list[str]]:
+    console = Console(file=StringIO(), width=200)
+    show_settings(console, config, everything=everything)
+    assert isinstance(console.file, StringIO)
+    return [line.split() for line in console.file.getvalue().splitlines()]
+
+
+def test_production_tells_mode_url_and_the_fingerprints_of_its_keys(tmp_path: Path) -> None:
+    flags = {"signing-key": "signkey-prod-12ab", "event-key": ("k1", "k2"), "port": 8300}
+    config = server_config(Command.START, flags, Surroundings({}, tmp_path, tmp_path))
+    told = {line[0]: line[1:] for line in shown(config, everything=True)}
+    assert told["mode"][0] == "production:"
+    assert told["url"] == ["http://localhost:8300"]
+    assert told["signing-key"] == [fingerprint("signkey-prod-12ab"), "flag"]
+    assert told["event-key"] == [f"{fingerprint('k1')},", fingerprint("k2"), "flag"]
+    assert told["durability"] == ["full", "default"]
+
+
+def test_development_tells_what_was_chosen_and_no_more(tmp_path: Path) -> None:
+    config = server_config(Command.DEV, {"port": 0}, Surroundings({}, tmp_path, tmp_path))
+    told = shown(config, everything=False)
+    assert [line[0] for line in told] == ["mode", "url", "port"]
+    assert told[1][1:] == ["a", "free", "port", "of", "localhost"]

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stepwell.server.config import Command, ServerConfig
-from stepwell.server.listening import url_of
-from stepwell.server.listening import CannotListen
+from stepwell.server.listening import CannotListen, url_of
 from stepwell.server.serving import Server
 from stepwell.server.store.port import StoreError
 

@@ -46,6 +46,7 @@ CLIENT: Mapping[str, Expected] = {
     "request_timeout": _LENGTH,
     "send_retries": _COUNT,
     "send_timeout": _LENGTH,
+    "session_propagation": _FLAG,
     "serve_host": _URL,
     "serve_origin": _URL,
     "serve_path": ((str,), 'a path, such as "/api/inngest"'),

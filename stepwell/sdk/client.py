@@ -26,6 +26,7 @@ from stepwell.sdk.invoking import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.middleware.factory import MiddlewareFactory
+from stepwell.sdk.middleware.log import own_logger, set_own_level
 from stepwell.sdk.net import (
     TIMEOUT_SECONDS_DEFAULT,
     HttpCallable,
@@ -39,7 +40,7 @@ from stepwell.sdk.probing import probing
 from stepwell.sdk.sending import Sending, SendResult, deliver, send, send_sync
 from stepwell.sdk.serializer import Serializer
 from stepwell.sdk.server_api import ApiRequest, ServerApi
-from stepwell.sdk.settings import EVENT_KEY_DEV, Options, Settings, resolve
+from stepwell.sdk.settings import EVENT_KEY_DEV, LOG_LEVELS, Options, Settings, resolve
 from stepwell.wire import limit
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
@@ -84,6 +85,7 @@ class Inngest(Declarer, Invoker):
         serve_origin: str | None = None,
         serve_host: str | None = None,
         serve_path: str | None = None,
+        session_propagation: bool | None = None,
     ) -> None:
         """Configure an app.
 
@@ -114,6 +116,8 @@ class Inngest(Declarer, Invoker):
             serve_origin: Scheme and host at which the server calls this app, unless `serve` says.
             serve_host: Another name of `serve_origin`.
             serve_path: Path at which the server calls this app, unless `serve` says.
+            session_propagation: What runs send and invoke inherits the sessions of their events
+                (the default).
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -123,7 +127,7 @@ class Inngest(Declarer, Invoker):
         if not isinstance(cast(object, app_id), str) or not app_id.strip():
             raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
         self.app_id = app_id
-        self.logger: Logger = logger or logging.getLogger("stepwell")
+        self.logger: Logger = logger or own_logger
         self.middleware: list[MiddlewareFactory] = []
         self.serializer = serializer
         self.schemas = schemas
@@ -142,6 +146,7 @@ class Inngest(Declarer, Invoker):
             is_production=is_production,
             is_dev=is_dev,
             mode=mode,
+            session_propagation=session_propagation,
         )
         resolve(self._options, {})  # what was told here is judged here; the environment later
         self._timeout_seconds = _seconds("request_timeout", request_timeout)
@@ -168,13 +173,21 @@ class Inngest(Declarer, Invoker):
         """What the client is set to, with the reason of every decision. Decided at first use."""
         if self._settings is None:
             self._settings = resolve(self._options, self.environ)
-            key = self._settings.signing_key
-            if key is not None and "branch" in key and self._settings.env is None:
-                self.logger.warning(
-                    "the signing key is one for branch environments, but no environment is named; "
-                    "set INNGEST_ENV or pass env="
-                )
+            self._heed(self._settings)
         return self._settings
+
+    def _heed(self, settings: Settings) -> None:
+        """Do what settings ask for at once, and say what is odd about them."""
+        if settings.log_level is not None and self.logger is own_logger:
+            set_own_level(LOG_LEVELS[settings.log_level])
+        key = settings.signing_key
+        if key is not None and "branch" in key and settings.env is None:
+            self.logger.warning(
+                "the signing key is one for branch environments, but no environment is named; "
+                "set INNGEST_ENV or pass env="
+            )
+        if settings.advice is not None:
+            self.logger.warning(settings.advice)
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -230,6 +243,11 @@ class Inngest(Declarer, Invoker):
     def add_middleware(self, middleware: MiddlewareFactory) -> None:
         """Add a middleware class or factory, inside those already there; its `init` runs now."""
         self.middleware = [*self.middleware, *enrolled([middleware], self, None)]
+
+    @property
+    def session_propagation(self) -> bool:
+        """Does what runs send and invoke inherit their sessions?"""
+        return self.settings.session_propagation
 
     @property
     def is_production(self) -> bool:

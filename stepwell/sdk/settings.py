@@ -35,6 +35,17 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 
+# The words of INNGEST_LOG_LEVEL, as `logging` counts; above them all is "nothing at all".
+LOG_LEVELS: Mapping[str, int] = {
+    "debug": 10,
+    "info": 20,
+    "warn": 30,
+    "warning": 30,
+    "error": 40,
+    "fatal": 50,
+    "silent": 60,
+}
+
 # The first that is set names the branch environment (E-190).
 _ENV_VARIABLES = (
     "INNGEST_ENV",
@@ -128,6 +139,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     is_production: bool | None = None
     is_dev: bool | None = None
     mode: Literal["cloud", "dev", "auto"] | None = None
+    session_propagation: bool | None = None
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +168,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     signing_key_fallback: str | None
     env: str | None
     platform: str | None
+    session_propagation: bool = True
+    log_level: str | None = None
+    advice: str | None = None
+    """What the user should change, if anything was set that has no effect any more."""
     decisions: tuple[Decision, ...]
 
     @property
@@ -309,6 +325,10 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
     env = choices.text("env", options.env, *_ENV_VARIABLES)
     platform, told_by = _platform(environ)
     choices.note("platform", platform, told_by or "no variable of a known platform is set")
+    inheriting = choices.flag(
+        "session_propagation", options.session_propagation, "INNGEST_SESSION_PROPAGATION", True
+    )
+    log_level = _decide_log_level(choices)
     return Settings(
         mode=mode,
         mode_is_explicit=explicit,
@@ -320,6 +340,9 @@ def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
         signing_key_fallback=fallback,
         env=env,
         platform=platform,
+        session_propagation=inheriting,
+        log_level=log_level,
+        advice=_advice(choices),
         decisions=tuple(choices.made),
     )
 
@@ -425,6 +448,29 @@ def _decide_threads(choices: _Choices) -> int | None:
         )
     choices.note("threads_max", int(found[1]), f"{found[0]}={found[1]}")
     return int(found[1])
+
+
+def _decide_log_level(choices: _Choices) -> str | None:
+    found = choices.variable("INNGEST_LOG_LEVEL")
+    if found is None:
+        choices.note("log_level", None, "as logging is configured; no INNGEST_LOG_LEVEL")
+        return None
+    word = found[1].lower()
+    if word not in LOG_LEVELS:
+        raise ConfigurationError(
+            f"INNGEST_LOG_LEVEL is {found[1]!r}. Set it to one of {', '.join(LOG_LEVELS)}, or"
+            " unset it."
+        )
+    choices.note("log_level", word, f"{found[0]}={found[1]}")
+    return word
+
+
+def _advice(choices: _Choices) -> str | None:
+    """What to say about a variable that older SDKs read."""
+    found = choices.variable("INNGEST_DEVSERVER_URL")
+    if found is None or choices.variable("INNGEST_DEV") is not None:
+        return None
+    return f"INNGEST_DEVSERVER_URL is not read any more: set INNGEST_DEV={found[1]} instead"
 
 
 def _decide_mode(options: Options, choices: _Choices) -> tuple[Mode, bool, str | None]:

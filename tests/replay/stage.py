@@ -35,6 +35,7 @@ class Client:
         self.middleware = list(middleware)
         self.serializer: Any = None
         self.schemas: Any = None
+        self.session_propagation = True
         self.sent: list[tuple[Any, str | None]] = []
 
     async def send(self, events: Any, *, seed: str | None = None) -> list[str]:

@@ -1,7 +1,10 @@
 """What an adapter is, and what those here have in common. Source: features C.11."""
 
+import os
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
+
+from stepwell.sdk.errors import ConfigurationError
 
 
 class BaseAdapter(Protocol):
@@ -35,11 +38,12 @@ class ModelAdapter(BaseAdapter):
     BASE_URL: ClassVar[str]
     PATH: ClassVar[str]
     HEADERS: ClassVar[Mapping[str, str]] = {}
+    KEY_VARIABLE: ClassVar[str]
 
     def __init__(
         self,
         *,
-        auth_key: str,
+        auth_key: str | None = None,
         model: str,
         base_url: str | None = None,
         headers: dict[str, str] | None = None,
@@ -47,12 +51,18 @@ class ModelAdapter(BaseAdapter):
         """Choose a model.
 
         Args:
-            auth_key: The provider's key.
+            auth_key: The provider's key; left out, it is read from the provider's usual variable
+                of the environment, such as OPENAI_API_KEY.
             model: The model that is asked if the body names none.
             base_url: Of another endpoint that speaks the same way.
             headers: Further headers, in place of the provider's usual ones.
+
+        Raises ConfigurationError if there is no key.
         """
-        self._auth_key = auth_key
+        key = auth_key or os.environ.get(self.KEY_VARIABLE)
+        if not key:
+            raise ConfigurationError(f"auth_key is missing: pass it, or set {self.KEY_VARIABLE}")
+        self._auth_key = key
         self._model = model
         self._base_url = (base_url or self.BASE_URL).rstrip("/")
         self._headers = headers or dict(self.HEADERS)

@@ -14,4 +14,5 @@ class Adapter(ModelAdapter):
     FORMAT = "anthropic"
     BASE_URL = "https://api.anthropic.com/v1"
     PATH = "/messages"
+    KEY_VARIABLE = "ANTHROPIC_API_KEY"
     HEADERS: ClassVar[Mapping[str, str]] = {"anthropic-version": "2023-06-01"}

@@ -11,3 +11,4 @@ class Adapter(ModelAdapter):
     FORMAT = "openai-chat"
     BASE_URL = "https://api.deepseek.com/v1"
     PATH = "/chat/completions"
+    KEY_VARIABLE = "DEEPSEEK_API_KEY"

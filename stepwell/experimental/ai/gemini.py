@@ -11,6 +11,7 @@ class Adapter(ModelAdapter):
     FORMAT = "gemini"
     BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
     PATH = ""
+    KEY_VARIABLE = "GEMINI_API_KEY"
 
     def url_infer(self) -> str:
         """Where the request goes."""

@@ -11,3 +11,4 @@ class Adapter(ModelAdapter):
     FORMAT = "openai-chat"
     BASE_URL = "https://api.x.ai/v1"
     PATH = "/chat/completions"
+    KEY_VARIABLE = "XAI_API_KEY"

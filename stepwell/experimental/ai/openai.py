@@ -11,3 +11,4 @@ class Adapter(ModelAdapter):
     FORMAT = "openai-chat"
     BASE_URL = "https://api.openai.com/v1"
     PATH = "/chat/completions"
+    KEY_VARIABLE = "OPENAI_API_KEY"

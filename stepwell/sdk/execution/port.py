@@ -38,6 +38,11 @@ class ClientPort(Protocol):
         """What the app's events look like, if it says so."""
         ...
 
+    @property
+    def session_propagation(self) -> bool:
+        """Does what runs send and invoke inherit their sessions?"""
+        ...
+
     async def send(
         self, events: Sendable | Iterable[Sendable], *, seed: str | None = None
     ) -> list[str]:

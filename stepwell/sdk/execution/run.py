@@ -115,7 +115,9 @@ class Calling:
         ctx = self.request.ctx
         raws = self.request.events or (self.request.event,)
         events = [event_from_json(raw) for raw in raws]
-        call.sessions = _sessions(events)
+        sessions = _sessions(events)
+        if sessions and self.client.session_propagation:
+            call.sessions = sessions
         return {
             "attempt": ctx.attempt,
             "event": events[0],
@@ -124,7 +126,7 @@ class Calling:
             "request_id": ctx.request_id or None,
             "run_id": ctx.run_id,
             "max_attempts": ctx.max_attempts,
-            "sessions": call.sessions,
+            "sessions": sessions,
             "error": self._failure(events[0]),
             "cancelled": call.cancelled,
             "logger": call_logger(

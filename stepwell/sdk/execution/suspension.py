@@ -25,7 +25,7 @@ class Home(Protocol):
     """The call a piece of code belongs to, as those see it who only meet it in passing.
 
     `watcher` is told of every task the handler starts; None if it is no coroutine. `sessions` are
-    those of the run's events.
+    those of the run's events that its events inherit.
     """
 
     step: object
@@ -41,7 +41,7 @@ INSIDE_STEP: ContextVar[StepName | None] = ContextVar("stepwell_inside_step", de
 
 
 def current_sessions() -> Mapping[str, str]:
-    """The sessions of the run whose code runs here, inside of a step or not."""
+    """The sessions that events of the run whose code runs here inherit, in a step or not."""
     home = HOME.get()
     return {} if home is None else home.sessions
 

@@ -15,6 +15,19 @@ from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 
 
+own_logger = logging.getLogger("stepwell")
+"""Where the SDK and `ctx.logger` write if a client is given no logger."""
+
+
+def set_own_level(level: int) -> None:
+    """From now on write lines of this level and above; to standard error if nobody else would."""
+    own_logger.setLevel(level)
+    if not own_logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        own_logger.addHandler(handler)
+
+
 class Phase(Protocol):
     """What a logger needs to know of its call."""
 

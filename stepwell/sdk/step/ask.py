@@ -28,7 +28,7 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
 from stepwell.sdk.execution.identity import StepName
 from stepwell.sdk.execution.replay import Ask
-from stepwell.sdk.execution.suspension import INSIDE_STEP
+from stepwell.sdk.execution.suspension import INSIDE_STEP, current_sessions
 from stepwell.sdk.function import Function
 from stepwell.sdk.schema import Event, MinimalEvent, event_from_json
 from stepwell.sdk.step import option
@@ -289,7 +289,9 @@ def invoke(
             " {'value': ...}"
         )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
-    return _ask(step_id, name, option.invoke(function_id, payload, text, v, about))
+    sessions = current_sessions()
+    meta = encode_any({"propagated_sessions": sessions}) if sessions else None
+    return _ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
 
 
 def given_function(step_id: str, function: Function[Any, Any]) -> Function[Any, Any]:

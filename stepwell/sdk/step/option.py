@@ -78,6 +78,7 @@ def invoke(
     timeout: str,
     v: str | None,
     user: msgspec.Raw | None = None,
+    meta: msgspec.Raw | None = None,
 ) -> Builder:
     """Another function's run, whose result is the step's."""
 
@@ -93,6 +94,7 @@ def invoke(
             timeout=timeout,
             v=v,
             user=user,
+            meta=meta,
         )
 
     return build

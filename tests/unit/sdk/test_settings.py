@@ -31,18 +31,29 @@ def reason(settings: Settings, name: str) -> str:
         ({"INNGEST_DEV": "on"}, "dev", "http://127.0.0.1:8288/"),
         ({"INNGEST_DEV": "0"}, "cloud", "https://api.inngest.com/"),
         ({"INNGEST_DEV": "False"}, "cloud", "https://api.inngest.com/"),
-        ({"INNGEST_DEV": "http://dev.test:1234"}, "dev", "http://dev.test:1234"),
-        ({"INNGEST_DEV": "https://dev.test"}, "dev", "https://dev.test"),
-        ({"INNGEST_DEV": "localhost:8288"}, "dev", "http://localhost:8288"),
-        ({"INNGEST_DEV": "inngest:8288"}, "dev", "http://inngest:8288"),
-        ({"INNGEST_DEV": "[::1]:8288"}, "dev", "http://[::1]:8288"),
         ({"NEXT_PUBLIC_INNGEST_DEV": "1"}, "dev", "http://127.0.0.1:8288/"),
         ({"INNGEST_DEV": "0", "NEXT_PUBLIC_INNGEST_DEV": "1"}, "cloud", "https://api.inngest.com/"),
     ],
 )
-def test_e_181_e_182_mode_by_variable(environ: dict[str, str], mode: str, origin: str) -> None:
+def test_e_181_mode_by_variable(environ: dict[str, str], mode: str, origin: str) -> None:
     settings = resolve(Options(), environ)
     assert (settings.mode, settings.api_origin) == (mode, origin)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("http://dev.test:1234", "http://dev.test:1234"),
+        ("https://dev.test", "https://dev.test"),
+        ("localhost:8288", "http://localhost:8288"),
+        ("inngest:8288", "http://inngest:8288"),
+        ("[::1]:8288", "http://[::1]:8288"),
+    ],
+)
+def test_e_182_the_variable_may_be_the_servers_url(text: str, origin: str) -> None:
+    settings = resolve(Options(), {"INNGEST_DEV": text})
+    assert (settings.mode, settings.mode_is_explicit) == ("dev", True)
+    assert (settings.api_origin, settings.event_origin) == (origin, origin)
 
 
 @pytest.mark.parametrize("text", ["dev", "undefined", "2", "ftp://x.test", "http://", "a b:1"])

@@ -4,6 +4,8 @@ The child, its event and the parent's wait are one commit. The parent hears of e
 child; a child that cannot start ends the step at once. Source: http.md 6.11, server.md 4.4.
 """
 
+import msgspec
+
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
@@ -16,6 +18,7 @@ from stepwell.server.engine.op.wait_signal import YEAR_MS
 from stepwell.server.engine.row import EventRow, Run, Wait, WaitKind
 from stepwell.server.engine.start import begin, run_id_for
 from stepwell.wire.event import FUNCTION_INVOKED
+from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.failure import encode_failure_memo, unknown_function
 from stepwell.wire.identifier import app_uuid, derived_ulid, function_uuid
 from stepwell.wire.lifecycle import Invocation, function_invoked
@@ -82,6 +85,17 @@ def _event(
         data=operation.data,
         user=operation.user,
         v=operation.v,
-        meta=operation.meta,
+        meta=_meta(operation),
     )
     return event_row(event_id, event, draft.now.ms)
+
+
+def _meta(operation: InvokeFunction) -> msgspec.Raw | None:
+    """The sessions the invoked run inherits; what cannot be understood is left out."""
+    if operation.meta is None:
+        return None
+    try:
+        meta = normal_meta(operation.meta)
+    except SessionError:
+        return None
+    return None if meta is None else msgspec.Raw(meta)

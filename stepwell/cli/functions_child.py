@@ -21,6 +21,7 @@ import msgspec
 import uvicorn
 
 from stepwell.asgi import serve as serve_asgi
+from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import (
     Application,
     ServedApp,
@@ -77,7 +78,7 @@ def main() -> None:
         return
     order = msgspec.json.decode(line, type=Order)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    asyncio.run(_serve(order))
+    run_loop(_serve(order))
 
 
 async def _serve(order: Order) -> None:
@@ -98,6 +99,7 @@ async def _serve(order: Order) -> None:
         raise SystemExit(1) from None
     _stop_on_signal(servers)
     _report(order, Report(tuple(served), _files(folder)))
+    look_for_circles_seldom()
     await asyncio.gather(*tasks)
 
 

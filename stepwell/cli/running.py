@@ -1,36 +1,24 @@
 """Runs a server until it is told to stop: the loop, the signals and the words at the beginning."""
 
 import asyncio
-import gc
 import logging
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, url_of
 from stepwell.server.serving import Server
 from stepwell.server.store.port import StoreError
 
-if sys.platform != "win32":
-    import uvloop
-
-    _loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
-else:
-    _loop_factory = None
-
 Beside: TypeAlias = Callable[[Server], AbstractAsyncContextManager[Any]]
 """What runs beside a server, from just after it began to answer until just before it stops."""
-
-GARBAGE_THRESHOLDS: Final = (10_000, 20, 20)
-"""A server has thousands of objects in flight, few of them in cycles: with Python's own threshold
-of 700 new ones, looking for cycles takes a fifth of its time."""
 
 log = logging.getLogger("stepwell")
 
@@ -38,8 +26,7 @@ log = logging.getLogger("stepwell")
 def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Exits with a sentence where the server cannot run."""
     try:
-        with asyncio.Runner(loop_factory=_loop_factory) as runner:
-            runner.run(_serve(config, beside))
+        run_loop(_serve(config, beside))
     except (CannotListen, StoreError) as error:
         raise click.ClickException(str(error)) from None
 
@@ -49,7 +36,7 @@ async def _serve(config: ServerConfig, beside: Beside | None) -> None:
     stopping = asyncio.Event()
     _on_signals(stopping.set)
     async with server:
-        _collect_garbage_seldom()
+        look_for_circles_seldom()
         for notice in config.notices:
             log.warning("%s", notice)
         log.info("listening at %s", server.url)
@@ -58,13 +45,6 @@ async def _serve(config: ServerConfig, beside: Beside | None) -> None:
             log.info("stopping; a second signal does not wait for calls under way")
             _on_signals(_leave)
     log.info("stopped")
-
-
-def _collect_garbage_seldom() -> None:
-    """The process is ours: what lives by now lives as long as the server and is not looked at."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _on_signals(act: Callable[[], Any]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
+from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import ServedClient, TargetError, load, project_files
 from stepwell.connect import WorkerConnection, WorkerError, connect
 from stepwell.sdk.errors import ConfigurationError
@@ -107,7 +108,8 @@ def worker(
             raise
         _wait_for_change(traceback.format_exc())
     try:
-        changed = asyncio.run(_run(connection, reload=reload))
+        look_for_circles_seldom()
+        changed = run_loop(_run(connection, reload=reload))
     except (WorkerError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
     if changed or connection.recycled:

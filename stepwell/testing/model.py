@@ -67,6 +67,7 @@ class Await(msgspec.Struct, frozen=True):
     event: str
     timeout_ms: int
     condition: str = ""
+    look_back: bool = False
 
 
 class Listen(msgspec.Struct, frozen=True):
@@ -330,6 +331,7 @@ def _reported(call: Call, found: _Found) -> Operation:
                 event=step.event,
                 timeout=_text(step.timeout_ms),
                 condition=step.condition,
+                look_back=step.look_back,
                 parallel_mode=mode,
             )
         case Listen():

@@ -157,7 +157,8 @@ class Author:
                 return Nap(self._id(), self._time())
             case "await":
                 condition = "async.data.k == event.data.k" if draw.random() < 0.5 else ""
-                return Await(self._id(), draw.choice(NEWS), self._time(), condition)
+                look_back = self._ids % 2 == 0
+                return Await(self._id(), draw.choice(NEWS), self._time(), condition, look_back)
             case "listen":
                 conflict = "replace" if draw.random() < 0.7 or calm else "fail"
                 return Listen(self._id(), draw.choice(SIGNALS), self._time(), conflict)

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from stepwell.sdk.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
-from stepwell.sdk.execution import outcome
+from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import (
     arguments,
     changed,
@@ -172,6 +172,9 @@ class AsyncCall(TaskedCall):
                 await self._freshen()
             if isinstance(verdict, Replayed):
                 return verdict.data
+            patience = cutoff.patience_seconds(verdict.failure)
+            if patience is not None:
+                await self._until_cut_off(patience)
             raise self.raised(verdict.met, verdict.failure)
         assert not isinstance(verdict, Run)
         self.end(verdict)
@@ -218,7 +221,8 @@ class AsyncCall(TaskedCall):
             await self._end_with(met, ordinary(error), began_ns, given)
         except asyncio.CancelledError as error:
             if running_task().cancelling():
-                raise  # a time-out of the handler, say
+                self.cut_off(met, began_ns, given)
+                raise
             await self._end_with(met, ordinary(error), began_ns, given)
         try:
             data, value = settle(codec, value)

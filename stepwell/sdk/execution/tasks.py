@@ -10,21 +10,22 @@ Source: http.md 8.1, 8.3; features D-14, D-17.
 """
 
 import asyncio
+import time
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
 from stepwell.sdk.errors import ParallelIndexingWarning
-from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.call import Call
+from stepwell.sdk.execution import cutoff, outcome
+from stepwell.sdk.execution.call import Call, arguments
 from stepwell.sdk.execution.idle import IdleWatch
-from stepwell.sdk.execution.replay import Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.replay import Met, Missing, Raise, Replayed, Report, Run, Verdict
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.suspension import Suspended
-from stepwell.sdk.execution.waiting import StepFuture, Survey, strand_of, survey
-from stepwell.wire.operation import PARALLEL_WAIT, Operation
+from stepwell.sdk.execution.waiting import StepFuture, Survey, alarms, strand_of, survey
+from stepwell.wire.operation import PARALLEL_WAIT, Operation, Timing
 
 CLEANUP_SECONDS = 5.0
 """How long tasks of a handler that was left may take to close what they hold open."""
@@ -59,6 +60,9 @@ class TaskedCall(Call):
         self._host_cancelled = False
         self._left: asyncio.Future[None] | None = None
         self._indexing_told = False
+        self._began = asyncio.get_running_loop().time()
+        self._cut: list[Operation] = []
+        """Steps the handler stopped waiting for while they ran."""
 
     @property
     def closing(self) -> bool:
@@ -176,7 +180,47 @@ class TaskedCall(Call):
             return any(strand.busy for strand in self._strands)
         return any(strand.busy and not strand.joined for strand in self._strands)
 
+    # Steps the handler stops waiting for
+
+    def cut_off(self, met: Met, began_ns: int, given: tuple[Any, ...]) -> None:
+        """Note down that the handler stopped waiting for a running step, by a time-out say."""
+        lasted = asyncio.get_running_loop().time() - self._began
+        timing = Timing(began_ns, time.time_ns() - began_ns)
+        failure, told = cutoff.cut_off(lasted), arguments(given)
+        self._cut.append(outcome.step_broke(met, failure, final=True, timing=timing, given=told))
+
+    async def _until_cut_off(self, seconds: float) -> None:
+        """Wait until the handler stops waiting for a step again, as it did before; not for ever."""
+        loop = asyncio.get_running_loop()
+        strand = self._strand_here()
+        waiting = loop.create_future()
+        timer = loop.call_later(seconds, _resolve, waiting)
+
+        def hurry() -> None:
+            if strand is not None and not waiting.done():
+                cutoff.hurry(alarms(strand, self._strands), loop.time() + seconds)
+
+        loop.call_soon(hurry)
+        try:
+            await waiting
+        finally:
+            timer.cancel()
+
+    def settle(self, waiting: Sequence[Met]) -> Verdict:
+        """What to do about steps the handler waits for. What was cut off is reported before
+        anything else is done; a handler that goes on without replays has time for that later."""
+        if self._cut and (self._save is None or self.replay.target) and not self._is_cancelled():
+            return Report(())
+        return super().settle(waiting)
+
     # How the call ends
+
+    def end(self, verdict: Report | Missing) -> None:
+        """End the call by what was met, and by what was cut off; the handler is left."""
+        if self._cut:
+            told = verdict.operations if isinstance(verdict, Report) else ()
+            verdict = Report((*told, *self._cut))
+        super().end(verdict)
 
     async def _keep_in_turn(self, save: Save, operation: Operation, strand: Strand) -> None:
         """Save a step that ran beside others, and go on as a replay would: one step at a time.
@@ -214,6 +258,7 @@ class TaskedCall(Call):
             else operation
             for operation, _ in self._ends
         )
+        operations += tuple(self._cut)
         delays = [delay for _, delay in self._ends if delay is not None]
         self.answer = outcome.reported(operations, delays[-1] if delays else None)
         self._leave()
@@ -277,6 +322,11 @@ class TaskedCall(Call):
         self._strands.pop(strand, None)
         if self._waiting or self._saving or self._ends or self._left is not None:
             self._idle.soon()
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def running_task() -> asyncio.Task[Any]:

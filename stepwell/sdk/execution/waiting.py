@@ -9,9 +9,11 @@ The only place that knows the insides of asyncio and anyio. Source: features D-1
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator
-from types import CodeType
-from typing import Any
+import gc
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+from types import CodeType, MethodType
+from typing import Any, NamedTuple
 
 from stepwell.sdk.execution.strand import Strand
 
@@ -170,11 +172,64 @@ def _is_primitive(coroutine: Any) -> bool:
     return bool(codes)
 
 
+class Alarm(NamedTuple):
+    """A time-out that is set: when it is due by the loop's clock, and what makes it come now."""
+
+    when: float
+    ring: Callable[[], object]
+
+
+def alarms(strand: Strand, strands: Collection[Strand]) -> list[Alarm]:
+    """The time-outs of asyncio under which a strand waits; if it is under none, those of whoever
+    waits for it."""
+    seen: set[Strand] = set()
+    level = [strand]
+    while level:
+        found = [alarm for one in level for alarm in _alarms_set(one.inner)]
+        if found:
+            return found
+        seen.update(level)
+        level = [
+            other
+            for other in strands
+            if other not in seen
+            and other.waiting_on is not None
+            and not seen.isdisjoint(_needs(other, other.waiting_on, strands, Survey(), 1))
+        ]
+    return []
+
+
+def _alarms_set(coroutine: Any) -> Iterator[Alarm]:
+    loop = asyncio.get_running_loop()
+    for awaited in _awaited(coroutine):
+        # A block that is entered stands on the stack of its frame, by the method that leaves it.
+        for held in gc.get_referents(awaited):
+            owner = held.__self__ if isinstance(held, MethodType) else held
+            if isinstance(owner, asyncio.Timeout):
+                when = owner.when()
+                if when is not None and not owner.expired():
+                    yield Alarm(when, partial(owner.reschedule, loop.time()))
+        frame = getattr(awaited, "cr_frame", None)
+        if frame is not None and _is_written_in(frame.f_code, "asyncio/tasks.py"):
+            handle = frame.f_locals.get("timeout_handle")  # of `wait`; up to 3.11 of `wait_for`
+            if isinstance(handle, asyncio.TimerHandle) and not handle.cancelled():
+                yield Alarm(handle.when(), partial(_ring, handle, loop))
+
+
+def _ring(handle: Any, loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_soon(handle._callback, *handle._args)  # noqa: SLF001
+    handle.cancel()
+
+
+def _is_written_in(code: CodeType, end: str) -> bool:
+    return code.co_filename.replace("\\", "/").endswith(end)
+
+
 def _is_race(coroutine: Any) -> bool:
     """Does the await end with the first of several tasks?"""
     for awaited in _awaited(coroutine):
         code = getattr(awaited, "cr_code", None)
-        if code is None or not code.co_filename.replace("\\", "/").endswith("asyncio/tasks.py"):
+        if code is None or not _is_written_in(code, "asyncio/tasks.py"):
             continue
         if code.co_name == "_wait_for_one":
             return True

@@ -1,6 +1,6 @@
 """Serve functions in a Flask application. Sources: features C.9, E.2 (express)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Unpack, cast
 from wsgiref.types import WSGIEnvironment
 
@@ -38,7 +38,8 @@ def serve(
     """Serve these functions at `/api/inngest`, or at `serve_path`, of a Flask app or blueprint.
 
     The arguments are those of `stepwell.asgi.serve`. The application's `MAX_CONTENT_LENGTH` does
-    not apply; `async def` functions run on the process's background loop.
+    not apply, nor does Flask-WTF's protection if it was set up before; `async def` functions run
+    on the process's background loop.
     """
     handler = ServeHandler(
         client,
@@ -65,12 +66,23 @@ def serve(
         response = handler.handle_sync(request_from(request.environ, body, request))
         return _answered(response)
 
+    if isinstance(app, flask.Flask):
+        _exempt(app, inngest_api)
+    else:
+        app.record(lambda state: _exempt(state.app, inngest_api))
     app.add_url_rule(
         handler.serve_path or SERVE_PATH_DEFAULT,
         endpoint=route_name(client.app_id),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )
+
+
+def _exempt(app: Any, view: Callable[[], flask.Response]) -> None:
+    """Flask-WTF, where it was set up before, wants no token of this view."""
+    csrf = app.extensions.get("csrf")
+    if csrf is not None:
+        csrf.exempt(view)
 
 
 class _Answer(flask.Response):

@@ -32,7 +32,9 @@ def test_every_framework_is_in_the_results() -> None:
 
 @pytest.mark.parametrize("name", sorted(results()))
 def test_every_promise_was_kept(name: str) -> None:
-    promises = {test for test in dir(AdapterContract) if test.startswith("test_")}
+    contract = contracts()[name]
+    promises = {test for test in dir(contract) if test.startswith("test_")}
+    promises -= {test for test in promises if getattr(contract, test) is None}
     outcomes = results()[name]["outcomes"]
     assert promises - {test.split("[")[0] for test in outcomes} == set(), HOW
     assert {test: told for test, told in outcomes.items() if told != "passed"} == {}

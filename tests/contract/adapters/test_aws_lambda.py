@@ -17,6 +17,9 @@ from tests.contract.adapters.platforms import (
     invoke_lambda,
     platform_serves,
 )
+from tests.contract.adapters.shown import Shown
+
+LIMIT = "6 MB, the platform's; load balancers 1 MB"
 
 
 class LambdaContract(AdapterContract):
@@ -36,6 +39,8 @@ class LambdaContract(AdapterContract):
 class TestHttpApi(LambdaContract):
     """API Gateway's second payload format, and function URLs."""
 
+    shown = Shown("AWS Lambda", "stepwell.aws_lambda", "HTTP API, function URL", (), LIMIT)
+
     def event(self, asked: Asked, mount: str) -> dict[str, Any]:
         return as_http_api(asked, mount)
 
@@ -43,17 +48,23 @@ class TestHttpApi(LambdaContract):
 class TestRestApi(LambdaContract):
     """API Gateway's first payload format, with stages."""
 
+    shown = Shown("AWS Lambda", "stepwell.aws_lambda", "REST API", (), LIMIT)
+
     def event(self, asked: Asked, mount: str) -> dict[str, Any]:
         return as_rest_api(asked, mount)
 
 
 class TestLoadBalancer(LambdaContract):
+    shown = Shown("AWS Lambda", "stepwell.aws_lambda", "load balancer", (), LIMIT)
+
     def event(self, asked: Asked, mount: str) -> dict[str, Any]:
         return as_balanced(asked, multiple=False)
 
 
 class TestLoadBalancerWithLists(LambdaContract):
     """A target group with multi-value headers."""
+
+    shown = Shown("AWS Lambda", "stepwell.aws_lambda", "load balancer, lists of values", (), LIMIT)
 
     def event(self, asked: Asked, mount: str) -> dict[str, Any]:
         return as_balanced(asked, multiple=True)

@@ -9,9 +9,17 @@ import stepwell
 import stepwell.azure
 from stepwell.testing.adapter_contract import AdapterContract
 from tests.contract.adapters.platforms import azure_serves
+from tests.contract.adapters.shown import Shown
 
 
 class TestAzure(AdapterContract):
+    shown = Shown(
+        "Azure Functions",
+        "stepwell.azure",
+        "its converters",
+        ("azure-functions",),
+        "100 MB, the platform's",
+    )
     framework = "azure-functions"
     streams = False
 

@@ -14,9 +14,17 @@ from tests.contract.adapters.platforms import (
     invoke_digital_ocean,
     platform_serves,
 )
+from tests.contract.adapters.shown import Shown
 
 
 class TestDigitalOcean(AdapterContract):
+    shown = Shown(
+        "DigitalOcean Functions",
+        "stepwell.digital_ocean",
+        "raw HTTP events",
+        (),
+        "1 MB, the platform's",
+    )
     framework = "digitalocean"
     streams = False
     path = "/api/v1/web/fn-b09441/sample/inngest"

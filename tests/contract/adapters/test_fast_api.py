@@ -8,8 +8,8 @@ import fastapi
 import stepwell
 import stepwell.fast_api
 from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import send
-from tests.contract.adapters.servers import uvicorn_serves
+from stepwell.testing.adapter_peer import call_body, send
+from tests.contract.adapters.servers import hypercorn_on_trio_serves, uvicorn_serves
 from tests.contract.adapters.shown import Shown
 
 
@@ -49,6 +49,20 @@ def test_a_router_may_be_included_below_a_prefix() -> None:
     with uvicorn_serves(app) as origin:
         assert send("GET", f"{origin}/inner/api/inngest").json["mode"] == "dev"
         assert send("GET", f"{origin}/api/inngest").status == 404
+
+
+def test_on_trio() -> None:
+    client = stepwell.Inngest(app_id="a", is_dev=True)
+
+    @client.create_function(fn_id="f", trigger=stepwell.TriggerEvent(event="e"))
+    async def f(ctx: stepwell.Context) -> int:
+        return await ctx.step.run("one", lambda: 1)
+
+    app = fastapi.FastAPI()
+    stepwell.fast_api.serve(app, client, [f])
+    with hypercorn_on_trio_serves(app) as origin:
+        url = f"{origin}/api/inngest?fnId=a-f&stepId=step"
+        assert send("POST", url, call_body({}, {})).json[0]["data"] == 1
 
 
 def test_the_path_can_be_told(monkeypatch: Any) -> None:

@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import flask
+from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 
 import stepwell
 import stepwell.flask
@@ -21,7 +22,8 @@ class TestFlask(AdapterContract):
         self, client: Any, functions: Any, *, mount: str = "", **options: Any
     ) -> AbstractContextManager[str]:
         app = flask.Flask("contract")
-        app.config["MAX_CONTENT_LENGTH"] = 1000
+        app.config.update(MAX_CONTENT_LENGTH=1000, SECRET_KEY="for tests alone")
+        CSRFProtect(app)
         if mount:
             blueprint = flask.Blueprint("inner", "contract", url_prefix=mount)
             stepwell.flask.serve(blueprint, client, functions, **options)

@@ -17,6 +17,7 @@ import stepwell.google_cloud
 from stepwell.testing.adapter_contract import AdapterContract
 from stepwell.testing.adapter_peer import InngestServer
 from tests.contract.adapters.servers import werkzeug_serves
+from tests.contract.adapters.shown import Shown
 
 SOURCE = Path(__file__).with_name("google_function.py")
 
@@ -30,6 +31,13 @@ def deployed(client: Any, functions: Any, **options: Any) -> Any:
 
 
 class TestGoogleCloud(AdapterContract):
+    shown = Shown(
+        "Google Cloud Functions",
+        "stepwell.google_cloud",
+        "functions-framework",
+        ("functions-framework",),
+        "32 MB, the platform's",
+    )
     framework = "google-functions"
     notices_disconnects = False
 

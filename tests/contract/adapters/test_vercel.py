@@ -24,6 +24,7 @@ from tests.contract.adapters.servers import (
     in_a_thread,
     uvicorn_serves,
 )
+from tests.contract.adapters.shown import Shown
 
 
 def as_app(app: Any) -> Any:
@@ -53,6 +54,13 @@ def as_handler(handler: Any) -> Any:
 
 
 class TestApp(AdapterContract):
+    shown = Shown(
+        "Vercel Functions",
+        "stepwell.vercel",
+        "`app`, on uvicorn",
+        ("uvicorn",),
+        "4.5 MB, the platform's",
+    )
     framework = "vercel"
 
     def serving(
@@ -63,6 +71,13 @@ class TestApp(AdapterContract):
 
 
 class TestHandler(AdapterContract):
+    shown = Shown(
+        "Vercel Functions",
+        "stepwell.vercel",
+        "`handler`, on `http.server`",
+        (),
+        "4.5 MB, the platform's",
+    )
     framework = "vercel"
     notices_disconnects = False
 

@@ -64,7 +64,7 @@ from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
 from stepwell.sdk.middleware.layer import BaseMiddleware
-from stepwell.sdk.middleware.log import ReplayFilter
+from stepwell.sdk.middleware.log import ReplayFilter, is_replaying
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
 from stepwell.sdk.middleware.validation import ValidationMiddleware
@@ -185,6 +185,7 @@ __all__ = [
     "ValidationMiddleware",
     "deserialize_error",
     "event_type",
+    "is_replaying",
     "is_serialized_error",
     "serialize_error",
     "__version__",

@@ -74,7 +74,7 @@ def serve(
         try:
             response = invocation.answer(handler, request_from(event, context))
         except BodyInvalidError as error:
-            client.logger.error("%s: %s", error.code.value, error)  # noqa: TRY400 - it says enough
+            client.log.error("%s: %s", error.code.value, error)  # noqa: TRY400 - it says enough
             refused = error_answer(error, 400)
             return _told(refused.status, refused.headers, refused.body)
         return _told(response.status, response.headers, response.body)

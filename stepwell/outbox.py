@@ -90,7 +90,7 @@ class Relay:
                 raise
             except Exception as error:  # noqa: BLE001 - of any driver; the rows are safe
                 wait = min(BACKOFF_SECONDS_MAX, wait * 2)
-                self._client.logger.warning("the outbox could not be emptied: %s", error)
+                self._client.log.warning("the outbox could not be emptied: %s", error)
             await asyncio.sleep(wait)
 
     async def _drain(self, outbox: "_Opened") -> int:

@@ -64,7 +64,7 @@ class SentryMiddleware(BaseMiddleware):
     def on_register(client: Any, fn: Any) -> None:
         """Say so if nothing would be captured."""
         if not sentry_sdk.is_initialized():
-            client.logger.warning(
+            client.log.warning(
                 "SentryMiddleware: sentry_sdk is not initialized yet; call sentry_sdk.init(dsn=...)"
                 " before functions run"
             )

@@ -26,7 +26,7 @@ from stepwell.sdk.invoking import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.middleware.factory import MiddlewareFactory
-from stepwell.sdk.middleware.log import own_logger, set_own_level
+from stepwell.sdk.middleware.log import own_logger, set_own_level, spoken
 from stepwell.sdk.net import (
     TIMEOUT_SECONDS_DEFAULT,
     HttpCallable,
@@ -182,12 +182,12 @@ class Inngest(Declarer, Invoker):
             set_own_level(LOG_LEVELS[settings.log_level])
         key = settings.signing_key
         if key is not None and "branch" in key and settings.env is None:
-            self.logger.warning(
+            self.log.warning(
                 "the signing key is one for branch environments, but no environment is named; "
                 "set INNGEST_ENV or pass env="
             )
         if settings.advice is not None:
-            self.logger.warning(settings.advice)
+            self.log.warning(settings.advice)
 
     @property
     def environ(self) -> Mapping[str, str]:
@@ -235,6 +235,11 @@ class Inngest(Declarer, Invoker):
         """Use this event key from now on (E-71)."""
         self.set_env_vars({})
         self._options = msgspec.structs.replace(self._options, event_key=event_key)
+
+    @property
+    def log(self) -> Logger:
+        """Where the SDK writes its own lines: to `logger`, in that logger's way."""
+        return spoken(self.logger)
 
     def set_logger(self, logger: Logger) -> None:
         """Write to this logger from now on."""
@@ -393,7 +398,7 @@ class Inngest(Declarer, Invoker):
             split=split,
             schemas=self.schemas,
             hooks=Chain(self.middleware).open(self, None) if asked else None,
-            logger=self.logger,
+            logger=self.log,
         )
 
     async def deliver(self, batch: EventBatch) -> list[str]:

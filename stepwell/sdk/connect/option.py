@@ -177,10 +177,10 @@ def _served(app: ConnectApp) -> Served:
         )
     functions = client.functions if app.functions is None else app.functions
     if not functions:
-        client.logger.warning(
+        client.log.warning(
             "the app %r is connected without functions: nothing will be called", client.app_id
         )
-    return Served(client, FunctionTable(client.app_id, functions, client.logger))
+    return Served(client, FunctionTable(client.app_id, functions, client.log))
 
 
 def _check_alike(apps: list[ConnectApp]) -> None:

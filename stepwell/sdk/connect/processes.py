@@ -216,7 +216,7 @@ async def _answer(served: dict[str, Served], request: ExecutorRequest) -> CallRe
 def _served(name: str, app: AppPlaces) -> Served:
     client = _loaded(app.client)
     functions = [_loaded(place) for place in app.functions]
-    return Served(client, FunctionTable(name, functions, client.logger))
+    return Served(client, FunctionTable(name, functions, client.log))
 
 
 def _loaded(place: Place) -> Any:

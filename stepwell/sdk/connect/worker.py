@@ -42,7 +42,7 @@ class WorkerConnection:
     def __init__(self, plan: Plan, options: ConnectOptions) -> None:
         self._plan = plan
         self._options = options
-        self._logger = plan.client.logger
+        self._logger = plan.client.log
         self._states = StateWatch()
         self._lock = threading.Lock()
         self._shell: WorkerShell | None = None

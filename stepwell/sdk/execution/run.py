@@ -27,7 +27,7 @@ from stepwell.sdk.execution.tasks import Save
 from stepwell.sdk.failure import deserialize_error
 from stepwell.sdk.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
-from stepwell.sdk.middleware.log import call_logger
+from stepwell.sdk.middleware.log import call_logger, spoken
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.schema import Event, event_from_json
 from stepwell.sdk.step._async import Step
@@ -108,7 +108,7 @@ class Calling:
         logger = self.client.logger
         if logger is not None:
             message = f'{type(error).__name__} in function "{self.function.id}": {error}'
-            logger.error(message, exc_info=error)
+            spoken(logger).error(message, exc_info=error)
 
     def facts(self, call: Call) -> dict[str, Any]:
         """What both kinds of context tell."""

@@ -7,7 +7,8 @@ Source: features E-140 to E-145.
 """
 
 import logging
-from collections.abc import MutableMapping
+import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, TypeAlias, cast
 
 from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP
@@ -84,12 +85,9 @@ class ReplayFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Does a line pass?"""
-        call: Any = HOME.get()
-        if call is None:
-            return True
         for name, value in _place().items():
             setattr(record, name, value)
-        return bool(call.fresh)
+        return not is_replaying()
 
 
 _METHODS = frozenset(
@@ -110,9 +108,12 @@ class ForeignLogger:
         self._phase = phase
 
     def __getattr__(self, name: str) -> Any:
-        if name in _METHODS and not self._phase.fresh:
+        if name not in _METHODS:
+            return getattr(self._logger, name)
+        if not self._phase.fresh:
             return _silent
-        return getattr(self._logger, name)
+        place = _place()
+        return getattr(_bound(self._logger, place) if place else self._logger, name)
 
 
 def _bound(logger: Any, facts: dict[str, object]) -> Any:
@@ -125,6 +126,70 @@ def _bound(logger: Any, facts: dict[str, object]) -> Any:
             except Exception:  # noqa: BLE001 - a logger must never fail a run
                 return logger
     return logger
+
+
+class SpokenLogger:
+    """Takes lines as the standard library does, and gives them to another logger as that one wants
+    them: whole, for it may use braces where others use percent signs."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
+        """It decides for itself."""
+        return True
+
+    def debug(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("debug", text, args, more)
+
+    def info(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("info", text, args, more)
+
+    def warning(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("warning", text, args, more)
+
+    def error(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("error", text, args, more)
+
+    def exception(self, text: object, *args: object, **more: object) -> None:
+        """Write an error with the exception that is handled now."""
+        self._say("error", text, args, {"exc_info": sys.exception(), **more})
+
+    def log(self, level: int, text: object, *args: object, **more: object) -> None:
+        """Write a line of a level told by number."""
+        names = {10: "debug", 20: "info", 30: "warning"}
+        self._say(names.get(level, "error" if level > 30 else "debug"), text, args, more)
+
+    def _say(
+        self, method: str, text: object, args: tuple[object, ...], more: Mapping[str, object]
+    ) -> None:
+        message, error = str(text) % args if args else str(text), more.get("exc_info")
+        with_options = getattr(self._logger, "opt", None)
+        if callable(with_options):  # loguru's; keywords would be taken for parts of the message
+            getattr(with_options(exception=error), method)(message)
+        elif error is None:
+            getattr(self._logger, method, _silent)(message)
+        else:
+            getattr(self._logger, method, _silent)(message, exc_info=error)
+
+
+def spoken(logger: Any) -> Logger:
+    """A logger the SDK can write its own lines to."""
+    plain = isinstance(logger, logging.Logger | logging.LoggerAdapter)
+    return cast(Logger, logger if plain else SpokenLogger(logger))
+
+
+def is_replaying() -> bool:
+    """Does code run here that an earlier call of the same run has run before?
+
+    For loggers other than `ctx.logger` that know no `logging.Filter`: drop lines while it is true.
+    """
+    call: Any = HOME.get()
+    return call is not None and not call.fresh
 
 
 def call_logger(logger: Any, phase: Phase, facts: dict[str, object]) -> Any:

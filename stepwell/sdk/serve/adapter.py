@@ -201,7 +201,7 @@ class CommHandler(ServeHandler):
             self._client.set_env_vars(variables)
 
     def _failed(self, error: ActionError) -> ServeResponse:
-        self._client.logger.error("%s", error, exc_info=error)
+        self._client.log.error("%s", error, exc_info=error)
         told = answer.error_answer(error)
         return ServeResponse(told.status, {**self._setup.headers, **told.headers}, told.body)
 

@@ -149,7 +149,7 @@ class ServeHandler:
             trust_proxy=trust_proxy,
             introspection=introspection,
         )
-        self.table = FunctionTable(client.app_id, functions, client.logger)
+        self.table = FunctionTable(client.app_id, functions, client.log)
         self._setup = self._set_up()
         self._checkpoints = Checkpoints(enabled=client.checkpointing)
         self._watch = RunWatch(lambda: client.api)
@@ -302,10 +302,10 @@ class ServeHandler:
             response = yield from self._route(setup, request, judged, timings)
         except Error as error:
             # No stack: the sentence says what is wrong with the request.
-            self._client.logger.error("%s: %s", error.code.value, error)  # noqa: TRY400
+            self._client.log.error("%s: %s", error.code.value, error)  # noqa: TRY400
             response = answer.error_answer(error)
         except Exception as error:
-            self._client.logger.exception("an unforeseen error while serving")
+            self._client.log.exception("an unforeseen error while serving")
             response = answer.error_answer(error)
         if response is None:
             return answer.UNAUTHORIZED
@@ -339,14 +339,14 @@ class ServeHandler:
         return (yield from self._introspect(setup, request, judged))
 
     def _note_refusal(self, request: ServeRequest, refused: gate.Refused) -> None:
-        self._client.logger.warning("%s request refused: %s", request.method, refused.reason)
+        self._client.log.warning("%s request refused: %s", request.method, refused.reason)
 
     def _introspect(
         self, setup: _Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
     ) -> Steps:
         mismatch = gate.kind_mismatch(request, setup.settings)
         if mismatch is not None:
-            self._client.logger.error(mismatch)
+            self._client.log.error(mismatch)
             return answer.KIND_FORBIDDEN
         is_dev = setup.settings.mode == "dev"
         if is_dev and page.wants_page(request.headers.get("accept")):
@@ -411,7 +411,7 @@ class ServeHandler:
             return None
         mismatch = gate.kind_mismatch(request, setup.settings)
         if mismatch is not None:
-            self._client.logger.error(mismatch)
+            self._client.log.error(mismatch)
             return answer.message_answer(400, mismatch, ErrorCode.SERVER_KIND_MISMATCH.value)
         if in_band and signed:
             return self._sync_in_band(setup, request)
@@ -457,9 +457,9 @@ class ServeHandler:
             assert isinstance(outcome, list)
             status, told = register.registration_outcome(outcome[0])
         if status == 200:
-            self._client.logger.debug("registered %d functions at %s", len(self.table), url)
+            self._client.log.debug("registered %d functions at %s", len(self.table), url)
         else:
-            self._client.logger.error("registration failed: %s", told.message)
+            self._client.log.error("registration failed: %s", told.message)
         sync_kind = {header.SYNC_KIND: header.SYNC_OUT_OF_BAND}
         return CallResponse(status, register.sync_body(told), sync_kind)
 

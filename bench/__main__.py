@@ -2,6 +2,7 @@
 
     scripts/bench adapters [--only fast_api,flask] [--rounds 15]
     scripts/bench events [--events 20000] [--rounds 3]
+    scripts/bench call [--steps 0,10,100]
     scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
@@ -20,10 +21,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, events, idle
+from bench import adapters, call, events, idle
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
+PARTS = {"adapters": adapters, "call": call, "events": events, "idle": idle}
 PEERS_PYTHON = "BENCH_PEERS_PYTHON"
 """The interpreter that has the peers' packages; ours run on this one."""
 
@@ -33,10 +35,9 @@ Samples = dict[tuple[str, str, str], list[float]]
 
 def main() -> None:
     """Measure, then print a table per workload; or run the part that is named first."""
-    for name, part in (("adapters", adapters), ("events", events), ("idle", idle)):
-        if sys.argv[1:2] == [name]:
-            part.main(sys.argv[2:])
-            return
+    if (part := PARTS.get("".join(sys.argv[1:2]))) is not None:
+        part.main(sys.argv[2:])
+        return
     wanted = _arguments()
     samples: Samples = defaultdict(list)
     durability: dict[str, str] = {}

@@ -4,6 +4,7 @@ fenced, and none of it needs its actions. After every input the rows keep their 
 import os
 from typing import TypeAlias
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +24,7 @@ from stepwell.testing.strategies import (
     triggers,
 )
 from stepwell.wire.operation import Operation
-from tests.bench import APP, SEED, Bench, app_row, function, returned
+from tests.bench import APP, SEED, Bench, app_row, function, names, returned
 
 NAMES = ("one", "two", "three")
 SLUGS = tuple(f"{APP}-{name}" for name in NAMES)
@@ -31,6 +32,8 @@ STEPS_MAX = 25
 LAWS = 1 + int(10 * float(os.environ.get("STEPWELL_SIM_MINUTES", "0")))
 """How thoroughly to look: ten times as long for every minute given to simulation."""
 RULES = Rules(steps_max=6, losses_max=3, starts_per_decision_max=4, waits_per_decision_max=2)
+TIGHT = msgspec.structs.replace(RULES, steps_max=2, step_bytes_max=6, state_bytes_max=400)
+"""Runs soon have more than they may."""
 Snapshot: TypeAlias = tuple[object, ...]
 
 
@@ -162,6 +165,11 @@ class Peers:
         self.jobs += work.jobs
 
 
+def rules(data: st.DataObject) -> Rules:
+    """Mostly roomy ones."""
+    return data.draw(st.sampled_from((RULES, RULES, TIGHT)))
+
+
 def live(data: st.DataObject, bench: Bench, judge: "Law") -> None:
     peers = Peers(bench, data)
     bench.submit(peers.draw(peers.deployment()))
@@ -185,7 +193,7 @@ class Law:
 @settings(max_examples=LAWS * 100, deadline=None)
 @given(st.data())
 def test_total_and_the_rows_keep_their_invariant(data: st.DataObject) -> None:
-    live(data, Bench(RULES), Law())
+    live(data, Bench(rules(data)), Law())
 
 
 class Deterministic(Law):
@@ -199,7 +207,7 @@ class Deterministic(Law):
 @settings(max_examples=LAWS * 40, deadline=None)
 @given(st.data())
 def test_deterministic(data: st.DataObject) -> None:
-    live(data, Bench(RULES), Deterministic())
+    live(data, Bench(rules(data)), Deterministic())
 
 
 ASKS_FOR_MORE = (given_.RerunAsked, given_.PruneAsked)
@@ -221,7 +229,7 @@ class Idempotent(Law):
 @settings(max_examples=LAWS * 100, deadline=None)
 @given(st.data())
 def test_idempotent(data: st.DataObject) -> None:
-    live(data, Bench(RULES), Idempotent())
+    live(data, Bench(rules(data)), Idempotent())
 
 
 class Monotonic(Law):
@@ -240,7 +248,7 @@ class Monotonic(Law):
 @settings(max_examples=LAWS * 40, deadline=None)
 @given(st.data())
 def test_monotonic(data: st.DataObject) -> None:
-    live(data, Bench(RULES), Monotonic())
+    live(data, Bench(rules(data)), Monotonic())
 
 
 class Fenced(Law):
@@ -251,22 +259,25 @@ class Fenced(Law):
             assert isinstance(decision.answer, Done)
             if held is not None and held.id != given.lease_id:
                 assert decision.answer.verdict is Verdict.FENCED
-            if decision.answer.verdict is not Verdict.APPLIED:
-                assert decision.records == ()
+            if decision.answer.verdict is not Verdict.APPLIED and decision.records:
+                # Only a checkpoint of more than the run may have ends it, though it is refused.
+                assert decision.answer.verdict is Verdict.REFUSED
+                assert "RunFinished" in names(decision.records)
+                assert "StepSaved" not in names(decision.records)
         bench.submit(given)
 
 
 @settings(max_examples=LAWS * 40, deadline=None)
 @given(st.data())
 def test_fenced(data: st.DataObject) -> None:
-    live(data, Bench(RULES), Fenced())
+    live(data, Bench(rules(data)), Fenced())
 
 
 @settings(max_examples=LAWS * 60, deadline=None)
 @given(st.data())
 def test_everything_ends_without_a_single_action(data: st.DataObject) -> None:
     """The bench performs none. Time alone, and somebody who asks for work, bring every run home."""
-    bench = Bench(RULES)
+    bench = Bench(rules(data))
     live(data, bench, Law())
     bench.register(*(function(name, event="never") for name in ("always", *NAMES)), checksum="z")
     for _ in range(300):

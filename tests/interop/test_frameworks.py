@@ -5,7 +5,7 @@ with functions in Python beside it. Every one syncs, gets an event and completes
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -40,6 +40,8 @@ class Project:
     endpoints: dict[str, tuple[str, str]]
     """The path, and the framework that names itself there, of each app."""
     python: Path | None = None
+    pages: dict[str, str] = field(default_factory=dict[str, str])
+    """Pages of its own, which it serves beside the endpoint, and words on them."""
 
 
 PROJECTS = {
@@ -49,6 +51,7 @@ PROJECTS = {
         {
             "next-app-router": ("/api/inngest", "nextjs"),
             "next-pages-router": ("/api/pages-inngest", "nextjs"),
+            "next-edge": ("/api/edge-inngest", "nextjs"),
         },
     ),
     "next-python": Project(
@@ -56,6 +59,7 @@ PROJECTS = {
         NEXT,
         {"next-python": ("/api/inngest", "vercel")},
         JS / "next-python/api/inngest.py",
+        {"/": "served by the Pages Router", "/about": "served by the App Router"},
     ),
     "astro": Project(JS / "astro", ASTRO, {"astro-js": ("/api/inngest", "astro")}),
     "astro-python": Project(
@@ -63,6 +67,7 @@ PROJECTS = {
         ASTRO,
         {"astro-python": ("/api/inngest", "asgi")},
         JS / "astro-python/api/inngest.py",
+        {"/": "written in Python"},
     ),
     "bun": Project(
         JS / "bun",
@@ -145,3 +150,5 @@ def test_f20_f29_two_steps_complete(name: str, server: Server, tmp_path: Path) -
             assert [(run["status"], run["output"]) for run in runs] == [
                 ("Completed", {"second": 20})
             ]
+        for path, words in project.pages.items():
+            assert words in httpx.get(f"{origin}{path}", timeout=30).text

@@ -1,3 +1,3 @@
 export default function Page() {
-  return <p>The functions are written in Python.</p>;
+  return <p>This page is served by the Pages Router.</p>;
 }

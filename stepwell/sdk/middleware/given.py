@@ -6,7 +6,7 @@ Source: features A.6, B.4.
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 from stepwell.sdk.errors import ConfigurationError
@@ -14,7 +14,10 @@ from stepwell.sdk.errors import ConfigurationError
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-@lru_cache(maxsize=1024)
+_KNOWN_MAX = 1024
+_known: dict[tuple[object, ...], tuple[str, ...]] = {}
+
+
 def _wanted(function: Callable[..., Any], offered: tuple[str, ...]) -> tuple[str, ...]:
     """Which of the offered arguments a function takes. Raises ConfigurationError if it wants more.
 
@@ -44,8 +47,22 @@ def called(function: Callable[..., Any], **offered: Any) -> Any:
 
     Raises ConfigurationError if it requires another one.
     """
-    try:
-        names = _wanted(function, tuple(offered))
-    except TypeError:  # it cannot be hashed
-        names = _wanted.__wrapped__(function, tuple(offered))
-    return function(**{name: offered[name] for name in names})
+    names = tuple(offered)
+    # By its code, not by itself: hooks are made anew for each call, and hold what they close over.
+    key = _kind_of(function, names)
+    wanted = _known.get(key) if key is not None else None
+    if wanted is None:
+        wanted = _wanted(function, names)
+        if key is not None:
+            if len(_known) >= _KNOWN_MAX:
+                _known.clear()
+            _known[key] = wanted
+    return function(**{name: offered[name] for name in wanted})
+
+
+def _kind_of(function: Callable[..., Any], offered: tuple[str, ...]) -> tuple[object, ...] | None:
+    """What functions have in common that want the same; None for other callables."""
+    if not isinstance(function, FunctionType) or function.__dict__:
+        return None
+    defaults, named = function.__defaults__ or (), function.__kwdefaults__ or {}
+    return (function.__code__, len(defaults), tuple(named), offered)

@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -10,11 +12,12 @@ import pytest
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError, SendEventsError
 from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.schema import Event
 from stepwell.sdk.trigger import TriggerEvent
-from tests.replay.stage import Client, Stage
+from tests.replay.stage import RUN_ID, Client, Stage
 
 RUN_HOOKS = [
     "before_memoization",
@@ -214,6 +217,55 @@ async def test_e122_every_hook_in_the_documented_order(handler: Any, blocking: b
     log.clear()
     await stage.call()
     assert log == expected(1, None)
+
+
+@BOTH
+async def test_e122_every_hook_gets_the_arguments_of_the_table(handler: Any) -> None:
+    given: dict[str, list[dict[str, Any]]] = {}
+
+    def taking(hook: str) -> Any:
+        return lambda **offered: given.setdefault(hook, []).append(offered)
+
+    def init(client: Any, fn: Any = None) -> Any:
+        given["init"] = [{"client": client, "fn": fn}]
+
+        def on_function_run(**offered: Any) -> Any:
+            given.setdefault("on_function_run", []).append(offered)
+            hooks = ("transform_input", "transform_output", "finished", *RUN_HOOKS)
+            return {hook: taking(hook) for hook in hooks}
+
+        return {"on_function_run": on_function_run}
+
+    client = Client(middleware=[InngestMiddleware("m", init)])
+    stage = Stage(handler, client=client)
+    raw = "what the adapter was given"
+    answer = await run_call(stage.function, stage.request(), client=client, raw_request=raw)
+    stage.settle(stage.operations(answer)[0])
+    await run_call(stage.function, stage.request(), client=client, raw_request=raw)
+
+    names = {hook: [set(offered) for offered in each] for hook, each in given.items()}
+    everything = {"ctx", "fn", "steps", "req_args"}
+    assert names == {
+        "init": [{"client", "fn"}],
+        "on_function_run": [everything] * 2,
+        "transform_input": [everything] * 2,
+        "transform_output": [{"result", "step"}] * 2,
+        "finished": [{"result"}],
+        **{hook: [set()] * 2 for hook in RUN_HOOKS},
+    }
+    assert given["init"] == [{"client": client, "fn": None}]
+    for hook in ("on_function_run", "transform_input"):
+        first, second = given[hook]
+        assert (first["ctx"].run_id, first["ctx"].event.name) == (RUN_ID, "test/start")
+        assert first["fn"] is stage.function
+        assert first["req_args"] == raw
+        assert (first["steps"], [known.data for known in second["steps"]]) == ([], ["made"])
+        assert not hasattr(second["steps"][0], "id")
+    of_step, of_function = given["transform_output"]
+    step = of_step["step"]
+    assert (step.id, step.op, of_step["result"].data) == ("a", "StepRun", "made")
+    assert (of_function["step"], of_function["result"].data) == (None, "made")
+    assert given["finished"][0]["result"].data == "made"
 
 
 async def test_e123_the_logger_is_there_before_any_middleware() -> None:
@@ -425,3 +477,20 @@ async def test_three_generations_in_one_chain(sender: Any) -> None:
     client = sender.client(Official, InngestMiddleware("m", init), Official)
     await sender.send(client, Event(name="x"))
     assert sender.events.sent[0]["data"]["path"] == ["official", "declared", "official"]
+
+
+async def test_hooks_made_for_a_call_are_gone_after_it() -> None:
+    made: list[weakref.ref[Any]] = []
+
+    def init() -> Any:
+        def on_function_run(ctx: Any) -> Any:
+            made.append(weakref.ref(ctx))
+            return {"transform_input": lambda: ctx.run_id and None}
+
+        return {"on_function_run": on_function_run}
+
+    stage = Stage(one_step, client=Client(middleware=[InngestMiddleware("m", init)]))
+    await asyncio.create_task(stage.call())
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [ref() for ref in made] == [None]

@@ -181,7 +181,7 @@ async def send(client: stepwell.Inngest, driver: Driver, connection: Any, *n: in
     return client.send_sync(orders(*n), connection=connection)
 
 
-async def test_a_commit_sends_and_a_rollback_does_not(driver: Driver, url: str) -> None:
+async def test_d_40_a_commit_sends_and_a_rollback_does_not(driver: Driver, url: str) -> None:
     async with shop() as (client, engine, seen):
         relay = Relay(client, driver.connect)
         lost = await driver.begin()
@@ -242,7 +242,7 @@ async def filled(driver: Driver, client: stepwell.Inngest, rows: int) -> None:
     await driver.end(connection, "commit")
 
 
-async def test_relays_at_once_send_everything_exactly_once(driver: Driver, url: str) -> None:
+async def test_d_40_relays_at_once_send_everything_exactly_once(driver: Driver, url: str) -> None:
     client = new_client(send_retries=0)
     client.event_port = wire = cast(Any, Wire())
     await filled(driver, client, 60)
@@ -355,7 +355,7 @@ async def test_outside_of_a_transaction_nothing_could_be_taken_back(url: str) ->
     assert count(url, "stepwell_outbox") == 1
 
 
-def test_django(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_d_40_django(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     port = int(url.rsplit(":", 1)[1].partition("/")[0])
     told = {"ENGINE": "django.db.backends.postgresql", "NAME": url.rsplit("/", 1)[1]}
     options = {**connections["default"].settings_dict, "OPTIONS": {}, **told}

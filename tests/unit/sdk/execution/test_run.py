@@ -269,7 +269,7 @@ async def test_warnings_made_errors_end_the_call(parallel: bool) -> None:
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-async def test_steps_inside_steps_are_refused(blocking: bool) -> None:
+async def test_e_161_steps_inside_steps_are_refused(blocking: bool) -> None:
     async def handler(ctx: Context) -> Any:
         async def outer() -> Any:
             return await ctx.step.run("inner", give, 1)

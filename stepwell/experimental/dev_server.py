@@ -28,7 +28,7 @@ class DevServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Where it listens; workers connect one port further."""
         return int(os.environ.get("DEV_SERVER_PORT") or PORT)
 
     @property
@@ -48,7 +48,7 @@ class DevServer:
         with contextlib.ExitStack() as stack:
             out = stack.enter_context(_log().open("wb")) if _log_wanted() else subprocess.DEVNULL
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                [*_COMMAND, "--host", "127.0.0.1", "--port", str(self.port)],
+                [*_COMMAND, "--port", str(self.port), "--connect-gateway-port", str(self.port + 1)],
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
@@ -85,7 +85,10 @@ class DevServer:
             return False
 
 
-_COMMAND = (sys.executable, "-m", "stepwell", "dev", "--no-discovery", "--no-poll")
+_COMMAND = (
+    *(sys.executable, "-m", "stepwell", "dev", "--host", "127.0.0.1"),
+    *("--no-discovery", "--no-poll"),
+)
 
 
 def _enabled() -> bool:

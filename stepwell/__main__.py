@@ -1,6 +1,6 @@
 """`python -m stepwell` is the command line."""
 
-from stepwell.cli.main import main
+from stepwell.cli.door import main
 
 if __name__ == "__main__":
-    main(prog_name="stepwell")
+    main()

@@ -15,18 +15,21 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
-from stepwell.sdk.connect.health import WorkerStats
-from stepwell.sdk.connect.option import (
-    App,
-    ConnectApp,
-    ConnectOptions,
-    ExecutorKind,
-    Seconds,
-    plan,
-)
-from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.sdk.connect.worker import WorkerConnection
+from stepwell.sdk.extra import Extra
+
+with Extra("connect", "a worker"):
+    from stepwell.sdk.connect.errors import RepliesUnsentError, WorkerError, WorkerUnauthorizedError
+    from stepwell.sdk.connect.health import WorkerStats
+    from stepwell.sdk.connect.option import (
+        App,
+        ConnectApp,
+        ConnectOptions,
+        ExecutorKind,
+        Seconds,
+        plan,
+    )
+    from stepwell.sdk.connect.phase import ConnectionState
+    from stepwell.sdk.connect.worker import WorkerConnection
 
 __all__ = [
     "ConnectApp",

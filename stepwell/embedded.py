@@ -27,25 +27,9 @@ from stepwell.sdk.delivery import Delivery, EventBatch
 from stepwell.sdk.errors import Error
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call
+from stepwell.sdk.extra import Extra
 from stepwell.sdk.function import Function
 from stepwell.sdk.invoking import Invoked, RunSeen
-from stepwell.server.drivers.local_driver import LocalDriver
-from stepwell.server.drivers.port import Save
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import (
-    Accepted,
-    Done,
-    EventsReceived,
-    InvokeAsked,
-    Verdict,
-)
-from stepwell.server.engine.row import Run
-from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.node import GRACE_S, RETENTION_MS, Node
-from stepwell.server.registration import app_registered
-from stepwell.server.store.port import Store
-from stepwell.server.store.sqlite.scratch import ScratchStore
-from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.identifier import (
@@ -58,6 +42,25 @@ from stepwell.wire.identifier import (
 )
 from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.registration import Registration
+
+with Extra("server", "an engine of your own"):
+    from stepwell.server.drivers.local_driver import LocalDriver
+    from stepwell.server.drivers.port import Save
+    from stepwell.server.engine.event_row import event_row
+    from stepwell.server.engine.input import (
+        Accepted,
+        Done,
+        EventsReceived,
+        InvokeAsked,
+        Verdict,
+    )
+    from stepwell.server.engine.row import Run
+    from stepwell.server.engine.rules import DEFAULT, Rules
+    from stepwell.server.node import GRACE_S, RETENTION_MS, Node
+    from stepwell.server.registration import app_registered
+    from stepwell.server.store.port import Store
+    from stepwell.server.store.sqlite.scratch import ScratchStore
+    from stepwell.server.store.sqlite.store import SqliteStore
 
 T = TypeVar("T")
 

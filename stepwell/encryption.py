@@ -11,10 +11,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-import nacl.encoding
-import nacl.exceptions
-import nacl.hash
-import nacl.secret
+from stepwell.sdk.extra import Extra
+
+with Extra("encryption", "encryption"):
+    import nacl.encoding
+    import nacl.exceptions
+    import nacl.hash
+    import nacl.secret
 
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError
 from stepwell.sdk.middleware.hook import MiddlewareSync

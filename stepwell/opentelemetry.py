@@ -15,10 +15,21 @@ from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, cast
 
-from opentelemetry import propagate, trace
-from opentelemetry.context import Context as TraceContext
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opentelemetry.util.types import AttributeValue
+from stepwell.sdk.extra import Extra
+
+with Extra("opentelemetry", "tracing"):
+    from opentelemetry import propagate, trace
+    from opentelemetry.context import Context as TraceContext
+    from opentelemetry.trace import (
+        Link,
+        Span,
+        SpanContext,
+        SpanKind,
+        Status,
+        StatusCode,
+        TraceFlags,
+    )
+    from opentelemetry.util.types import AttributeValue
 
 from stepwell.sdk.agent import VERSION
 from stepwell.sdk.middleware.layer import BaseMiddleware

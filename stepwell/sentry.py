@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, cast
 
-import sentry_sdk
+from stepwell.sdk.extra import Extra
+
+with Extra("sentry", "Sentry"):
+    import sentry_sdk
 
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.middleware.layer import BaseMiddleware

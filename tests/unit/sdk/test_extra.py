@@ -1,0 +1,49 @@
+"""Who installed the SDK alone is told what else a part needs, and how to get it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from stepwell.sdk.extra import Extra
+
+
+def run_without(blocked: str, program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process in which a package is not installed."""
+    missing = f"import sys; sys.modules[{blocked!r}] = None; sys.argv = ['stepwell']; {program}"
+    command = [sys.executable, "-c", missing]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "blocked", "said"),
+    [
+        ("connect", "google.protobuf", "a worker needs an extra: pip install 'stepwell[connect]'"),
+        ("connect", "websockets", "pip install 'stepwell[connect]'"),
+        ("embedded", "cel_expr_python", "an engine of your own needs an extra: pip install"),
+        ("encryption", "nacl", "pip install 'stepwell[encryption]'"),
+        ("sentry", "sentry_sdk", "pip install 'stepwell[sentry]'"),
+        ("opentelemetry", "opentelemetry", "pip install 'stepwell[opentelemetry]'"),
+    ],
+)
+def test_a_part_whose_extra_is_missing_names_it(module: str, blocked: str, said: str) -> None:
+    done = run_without(blocked, f"import stepwell.{module}")
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+
+
+def test_the_command_without_its_extra_says_one_sentence() -> None:
+    done = run_without("click", "from stepwell.cli.door import main; main()")
+    assert done.returncode == 1
+    assert done.stderr.startswith("the command stepwell needs an extra: pip install 'stepwell[ser")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_module_of_our_own_that_is_missing_is_our_fault() -> None:
+    with pytest.raises(ModuleNotFoundError, match="^No module named"), Extra("server", "this"):
+        __import__("stepwell.nothing")
+
+
+def test_whatever_else_goes_wrong_is_told_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError), Extra("server", "this"):
+        raise ZeroDivisionError

@@ -137,7 +137,8 @@ class AsyncCall(TaskedCall):
     ) -> Any:
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
-        verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
+        alone = len(self._strands) == 1 and not self._cut
+        verdict = self.settle((met,)) if alone else await self._turn(met)
         if not isinstance(verdict, Run):
             return self.decoded(met, await self._known(verdict), codec)
         strand = self._main if len(self._strands) == 1 else self._strand_here()
@@ -163,7 +164,8 @@ class AsyncCall(TaskedCall):
         return PLAIN.encode(await self.hooks.step(self.info_of(met), plain))
 
     async def _asked(self, met: Met) -> msgspec.Raw:
-        verdict = self.settle((met,)) if len(self._strands) == 1 else await self._turn(met)
+        alone = len(self._strands) == 1 and not self._cut
+        verdict = self.settle((met,)) if alone else await self._turn(met)
         return await self._known(verdict)
 
     async def _known(self, verdict: Verdict) -> msgspec.Raw:

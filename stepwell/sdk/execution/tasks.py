@@ -12,7 +12,7 @@ Source: http.md 8.1, 8.3; features D-14, D-17.
 import asyncio
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
@@ -150,7 +150,10 @@ class TaskedCall(Call):
 
     def _settle(self, waiting: dict[StepFuture, Met]) -> None:
         """Settle one of the steps waited for, or end the call."""
-        verdict = self.settle(tuple(waiting.values()))
+        if self._is_cut_short():
+            verdict: Verdict = Report(())
+        else:
+            verdict = self.settle(tuple(waiting.values()))
         if not isinstance(verdict, Replayed | Raise | Run):
             self.end(verdict)
             self._leave()
@@ -206,12 +209,12 @@ class TaskedCall(Call):
         finally:
             timer.cancel()
 
-    def settle(self, waiting: Sequence[Met]) -> Verdict:
-        """What to do about steps the handler waits for. What was cut off is reported before
-        anything else is done; a handler that goes on without replays has time for that later."""
-        if self._cut and (self._save is None or self.replay.target) and not self._is_cancelled():
-            return Report(())
-        return super().settle(waiting)
+    def _is_cut_short(self) -> bool:
+        """Must what was cut off be told before anything else is done? A handler that goes on
+        without replays has time for that until its call ends."""
+        if not self._cut or self._is_cancelled():
+            return False
+        return self._save is None or self.replay.target is not None
 
     # How the call ends
 

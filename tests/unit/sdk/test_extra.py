@@ -40,7 +40,7 @@ def test_the_command_without_its_extra_says_one_sentence() -> None:
 
 
 def test_a_module_of_our_own_that_is_missing_is_our_fault() -> None:
-    with pytest.raises(ModuleNotFoundError, match="^No module named"), Extra("server", "this"):
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named"), Extra("server", "this"):
         __import__("stepwell.nothing")
 
 

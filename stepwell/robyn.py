@@ -56,22 +56,24 @@ def serve(
     os.environ.setdefault(BODY_BYTES_VARIABLE, str(_BODY_BYTES))
 
     async def inngest_api(request: Request) -> Response | StreamingResponse:
-        body = request.body
-        url = request.url
+        body, url = request.body, request.url
+        headers = read_headers(request.headers.items())
+        # Robyn believes whoever says where it is; it speaks no TLS itself.
+        host = headers.get("host") or url.host
         response = await handler.handle(
             ServeRequest(
                 method=request.method,
-                url=f"{url.scheme}://{url.host}{quote(url.path)}",
-                headers=read_headers(request.headers.items()),
+                url=f"http://{host}{quote(url.path)}",
+                headers=headers,
                 query=_query(request),
                 body=body.encode() if isinstance(body, str) else bytes(body),
                 raw=request,
             )
         )
-        headers = Headers(dict(response.headers))
+        told = Headers(dict(response.headers))
         if isinstance(response, ServeResponse):
-            return Response(response.status, headers, response.body)
-        return StreamingResponse(response.chunks, response.status, headers, header.JSON)
+            return Response(response.status, told, response.body)
+        return StreamingResponse(response.chunks, response.status, told, header.JSON)
 
     path = handler.serve_path or SERVE_PATH_DEFAULT
     routes = cast(Any, app)

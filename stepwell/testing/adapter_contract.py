@@ -16,12 +16,13 @@ path.
 What every adapter does (features E.1), and what shows it here:
 
 1. Raw bytes, once: `f44_bad_signatures_are_refused`, `f45_answers_are_signed_…`.
-2. One rule for URLs: `mounted_below_a_path`, `behind_a_proxy`, `f41_origin_and_path_can_be_told`.
+2. One rule for URLs: `mounted_below_a_path`, `behind_a_proxy`, `strangers_cannot_say_where_…`,
+   `f41_origin_and_path_can_be_told`.
 3. The query is read by the core: `f40_letters_beyond_ascii_survive`, `f46_trust_probe`.
 4. Either colour: `f42_a_step_runs_…`, `plain_functions_block_nobody`.
 5. Streaming: `f54_streamed_answers`, `clients_that_go_away_do_no_harm`.
-6. Exemptions: each framework's own module of tests, where it has something to be exempt from.
-7. Size: `f02_large_bodies_arrive_whole`, `state_that_is_too_large_is_fetched`.
+6. Exemptions: `serving` gives an application with every protection its framework knows.
+7. Size: `f02_large_bodies_…`, `bodies_in_chunks_…`, `state_that_is_too_large_is_fetched`.
 8. This kit.
 
 The numbers in the tests' names are those of features A.11 to A.13. Sources: http.md 2, 4, 5, 6.
@@ -31,7 +32,7 @@ import json
 import multiprocessing
 import socket
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ from stepwell.testing.adapter_peer import (
     APP,
     PATIENCE_SECONDS,
     Endpoint,
+    Event,
     InngestServer,
     call_body,
     now_ms,
@@ -236,7 +238,26 @@ class AdapterContract:
         dev.released.set()
         waiter.join(PATIENCE_SECONDS)
         dev.released.clear()
+        dev.waiting.clear()
         assert [(answer.status, answer.json) for answer in answers] == [(200, "released")]
+
+    def test_clients_that_leave_while_they_speak_do_no_harm(self, dev: Endpoint) -> None:
+        """Half a body is no call, and half of a head no request; others are served as before."""
+        head = _head(dev.call_url("waits"), {"content-length": "1000"})
+        for said in (head + b'{"ctx":', head[:30]):
+            _cut_off(dev.call_url("waits"), said)
+        assert not dev.waiting.is_set()
+        assert dev.call("async").status == 206
+
+    def test_clients_that_leave_while_they_wait_do_no_harm(self, dev: Endpoint) -> None:
+        """Nobody is left to take the answer; others are served as before."""
+        body = call_body({}, {})
+        head = _head(dev.call_url("waits"), {"content-length": str(len(body))})
+        _cut_off(dev.call_url("waits"), head + body, dev.waiting)
+        dev.released.set()
+        assert dev.call("async").status == 206
+        dev.released.clear()
+        dev.waiting.clear()
 
     # Methods, probes, introspection
 
@@ -384,6 +405,12 @@ class AdapterContract:
             )
             assert endpoint.server.asked[-1][3]["url"] == f"https://app.test{self.path}"
 
+    def test_strangers_cannot_say_where_the_app_is(self, dev: Endpoint) -> None:
+        """What a proxy would say does not count where none is trusted."""
+        headers = {"x-forwarded-host": "stranger.test", "forwarded": "host=stranger.test"}
+        send("PUT", dev.url, headers=headers)
+        assert dev.server.asked[-1][3]["url"] == dev.url
+
     def test_f41_origin_and_path_can_be_told(self) -> None:
         """`serve_origin` and `public_path` win over what the request says."""
         told: dict[str, Any] = {"serve_origin": "https://app.test", "public_path": "/elsewhere"}
@@ -428,19 +455,37 @@ class AdapterContract:
     def test_clients_that_go_away_do_no_harm(self, streaming: Endpoint) -> None:
         """The connection is cut in the middle of a stream; others are served as before."""
         body = call_body({}, {})
-        parts = urlsplit(streaming.call_url("lingers"))
-        with socket.create_connection((parts.hostname, parts.port), PATIENCE_SECONDS) as cut:
-            cut.sendall(
-                f"POST {parts.path}?{parts.query} HTTP/1.1\r\nhost: x\r\n"
-                f"x-inngest-signature: {sign(body, KEY, now_ms())}\r\n"
-                f"content-length: {len(body)}\r\n\r\n".encode()
-                + body
-            )
+        url = streaming.call_url("lingers")
+        signature = sign(body, KEY, now_ms())
+        head = _head(url, {"x-inngest-signature": signature, "content-length": str(len(body))})
+        with _connected(url) as cut:
+            cut.sendall(head + body)
             assert b" 201 " in cut.recv(1000)
         if self.notices_disconnects:
             assert streaming.left.wait(PATIENCE_SECONDS)
         streaming.released.set()
         assert streaming.call("async", key=KEY).status == 201
+
+
+def _head(url: str, headers: Mapping[str, str]) -> bytes:
+    """How a POST begins."""
+    parts = urlsplit(url)
+    lines = [f"{name}: {value}" for name, value in {"host": parts.netloc, **headers}.items()]
+    first = f"POST {parts.path}?{parts.query} HTTP/1.1"
+    return ("\r\n".join((first, *lines)) + "\r\n\r\n").encode()
+
+
+def _connected(url: str) -> socket.socket:
+    parts = urlsplit(url)
+    return socket.create_connection((parts.hostname, parts.port), PATIENCE_SECONDS)
+
+
+def _cut_off(url: str, said: bytes, until: Event | None = None) -> None:
+    """Say this over a connection and leave, once something has happened."""
+    with _connected(url) as connection:
+        connection.sendall(said)
+        if until is not None:
+            assert until.wait(PATIENCE_SECONDS)
 
 
 def _is_unauthorized(answer: Any) -> None:

@@ -14,7 +14,7 @@ from django.urls import include, path
 
 import stepwell
 import stepwell.django
-from stepwell.testing.adapter_peer import call_body
+from stepwell.testing.adapter_peer import InngestServer, call_body
 from tests.contract.adapters.test_django import urls_of
 
 assert tests.django_project
@@ -57,6 +57,23 @@ def test_unknown_hosts_are_no_trouble() -> None:
     """Without the middleware that refuses them for the whole project."""
     with serving(), override_settings(ALLOWED_HOSTS=["shop.test"], MIDDLEWARE=[]):
         assert Client().get(URL, headers={"host": "host.docker.internal:8000"}).status_code == 200
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_a_proxy_is_believed_as_the_settings_say(believed: bool) -> None:
+    server = InngestServer()
+    client = stepwell.Inngest(app_id="a", is_dev=True, base_url=server.url)
+    pattern = stepwell.django.serve(client, [])
+    said = {"x-forwarded-host": "app.test", "x-forwarded-proto": "https", "host": "inner.test"}
+    with override_settings(
+        ROOT_URLCONF=urls_of(pattern),
+        USE_X_FORWARDED_HOST=believed,
+        SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https") if believed else None,
+    ):
+        assert Client().put(URL, headers=said).status_code == 200
+    server.close()
+    origin = "https://app.test" if believed else "http://inner.test"
+    assert server.asked[-1][3]["url"] == f"{origin}{URL}"
 
 
 def test_large_bodies() -> None:

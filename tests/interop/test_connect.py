@@ -1,4 +1,4 @@
-"""Workers of the official Python SDK and of ours, and everything that goes wrong around them.
+"""Workers of the official SDKs and of ours, and everything that goes wrong around them.
 
 The server lives in the test, so that its connections can be cut, drained and lost; the workers are
 processes of their own and are killed for real.
@@ -25,12 +25,12 @@ from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.serving import Server
-from tests.interop.harness import ROOT, answers, free_port, process
+from tests.interop.harness import JS, PYTHON_SDKS, ROOT, answers, free_port, missing, process
 from tests.interop.harness import until as eventually
 
 APP = ROOT / "tests/interop/apps/connect_app.py"
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
-SDKS = ["inngest", "stepwell"]
+SDKS = ["inngest", "stepwell", "inngest3", "inngest4"]
 QUICK = GatewaySettings(
     connection=GatewayConfig(heartbeat_s=1, extend_lease_s=1),
     lease_ms=2_500,
@@ -38,6 +38,18 @@ QUICK = GatewaySettings(
     orphan_ms=1_000,
     place_ms=2_000,
 )
+
+
+def worker_of(sdk: str, url: str, notes: Path, instance: str) -> tuple[list[str], dict[str, str]]:
+    """How a worker is started: its command, and what its environment adds."""
+    if reason := missing({"SDK": sdk}):
+        pytest.skip(reason)
+    env = {"SDK": sdk, "NOTES": str(notes), "INSTANCE": instance}
+    if sdk in PYTHON_SDKS:
+        return [sys.executable, str(APP)], {**env, "API": url, "PYTHONPATH": str(ROOT)}
+    # Node has WebSockets of its own from 22 on; 20 wants to be asked for them.
+    node = {"INNGEST_DEV": url, "NODE_OPTIONS": "--experimental-websocket"}
+    return ["node", str(JS / "connect.mjs")], {**env, **node}
 
 
 class Scene:
@@ -77,12 +89,9 @@ class Scene:
 
     async def start_worker(self, instance: str = "one") -> asyncio.subprocess.Process:
         before = self.ready()
-        env = {"SDK": self.sdk, "API": self.url, "NOTES": str(self.notes), "INSTANCE": instance}
+        command, env = worker_of(self.sdk, self.url, self.notes, instance)
         worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(APP),
-            env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
-            stderr=None,
+            *command, env={**os.environ, **env}, stderr=None
         )
         self.workers.append(worker)
         await until(lambda: self.ready() > before, 30)
@@ -207,6 +216,11 @@ async def test_acknowledgements_that_are_lost_lose_nothing(
 
         monkeypatch.setattr(GatewayConnection, "acknowledge", lambda self, request_id: None)
         await scene.completed(await scene.send())
+        if sdk not in PYTHON_SDKS:
+            # It flushes what it keeps when it connects anew, five seconds later at the earliest.
+            await asyncio.sleep(6)
+            for connection in list(scene.gateway.connections):
+                connection.port.abort()
         await until(lambda: scene.gateway.counts["flushes"] >= 1)
         assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"]
 
@@ -297,7 +311,7 @@ def test_a_server_killed_mid_run_goes_on_where_it_was(tmp_path: Path, sdk: str) 
     port, gateway_port = free_port(), free_port()
     url, notes = f"http://127.0.0.1:{port}", tmp_path / "notes"
     notes.touch()
-    env = {"SDK": sdk, "API": url, "NOTES": str(notes), "INSTANCE": "one"}
+    command, env = worker_of(sdk, url, notes, "one")
 
     def connected() -> bool | None:
         rows = httpx.get(f"{url}/v0/connect/envs/dev/conns").json()["data"]
@@ -308,9 +322,7 @@ def test_a_server_killed_mid_run_goes_on_where_it_was(tmp_path: Path, sdk: str) 
 
     with ExitStack() as stack:
         first = stack.enter_context(server_process(tmp_path, port, gateway_port))
-        command = [sys.executable, str(APP)]
-        path = {"PYTHONPATH": str(ROOT)}
-        stack.enter_context(process(command, {**env, **path}, tmp_path / "worker.log", ROOT))
+        stack.enter_context(process(command, env, tmp_path / "worker.log", ROOT))
         eventually("the worker", connected)
         body = {"name": "steps", "data": {"seconds": 1.5}}
         event = httpx.post(f"{url}/e/k", json=body).json()["ids"][0]

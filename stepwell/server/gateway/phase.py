@@ -20,7 +20,7 @@ class GatewayPhase(Enum):
     SYNCING = "syncing"
     """The worker introduced itself; its token is checked and its apps are registered."""
     CONNECTED = "connected"
-    """The handshake is complete, but the worker wants to say itself when it is ready."""
+    """The handshake is complete, but the worker is not ready: it will say so, or has just come."""
     READY = "ready"
     """Work may be forwarded."""
     DRAINING = "draining"
@@ -31,9 +31,7 @@ class GatewayPhase(Enum):
 PHASE_AFTER: Final[dict[GatewayPhase, frozenset[GatewayPhase]]] = {
     GatewayPhase.NEW: frozenset({GatewayPhase.GREETED, GatewayPhase.CLOSED}),
     GatewayPhase.GREETED: frozenset({GatewayPhase.SYNCING, GatewayPhase.CLOSED}),
-    GatewayPhase.SYNCING: frozenset(
-        {GatewayPhase.CONNECTED, GatewayPhase.READY, GatewayPhase.CLOSED}
-    ),
+    GatewayPhase.SYNCING: frozenset({GatewayPhase.CONNECTED, GatewayPhase.CLOSED}),
     GatewayPhase.CONNECTED: frozenset(
         {GatewayPhase.READY, GatewayPhase.DRAINING, GatewayPhase.CLOSED}
     ),
@@ -57,7 +55,7 @@ MAY_SEND: Final[dict[GatewayPhase, frozenset[Kind]]] = {
     GatewayPhase.GREETED: frozenset({Kind.GATEWAY_HELLO}),
     GatewayPhase.SYNCING: frozenset({Kind.SYNC_FAILED}),
     GatewayPhase.CONNECTED: _ANSWERS | {Kind.GATEWAY_CONNECTION_READY},
-    GatewayPhase.READY: _ANSWERS | {Kind.GATEWAY_CONNECTION_READY, Kind.GATEWAY_EXECUTOR_REQUEST},
+    GatewayPhase.READY: _ANSWERS | {Kind.GATEWAY_EXECUTOR_REQUEST},
     GatewayPhase.DRAINING: _ANSWERS,
     GatewayPhase.CLOSED: frozenset(),
 }

@@ -108,6 +108,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = GATEWAY_DRAIN_S
     ack_timeout_s: float = 30.0
     """How long a healthy worker may take to claim a request before others are asked."""
+    settle_s: float = 0.25
+    """A worker that does not say when it is ready gets work when it has spoken, or so much later:
+    some SDKs listen for requests only a moment after they heard that they are connected."""
     read_bytes_max: int = GATEWAY_READ_BYTES_MAX
 
     @property
@@ -128,6 +131,7 @@ class GatewayProtocol:
         """When the worker was last heard, on the clock of the inputs."""
         self._hello_by: float | None = None
         self._drained_by: float | None = None
+        self._ready_at: float | None = None
         self._draining = False
         self._unclaimed: OrderedDict[str, float] = OrderedDict()
 
@@ -142,7 +146,8 @@ class GatewayProtocol:
         """When `tick` must be called at the latest; None: only something from outside matters."""
         if self.phase is GatewayPhase.CLOSED:
             return None
-        times = [self._hello_by, self._drained_by, next(iter(self._unclaimed.values()), None)]
+        times = [self._hello_by, self._drained_by, self._ready_at]
+        times.append(next(iter(self._unclaimed.values()), None))
         if self.phase in SERVED:
             times.append(self.heard_at + self._silence_s)
         return min((t for t in times if t is not None), default=None)
@@ -177,9 +182,11 @@ class GatewayProtocol:
         """The worker may stay: its token is good and its apps are registered."""
         if self.phase is not GatewayPhase.SYNCING or self.worker is None:
             return
-        config, automatic = self._config, not self.worker.manual_readiness
+        config = self._config
         self.heard_at = now
-        self._go(GatewayPhase.READY if automatic else GatewayPhase.CONNECTED)
+        self._go(GatewayPhase.CONNECTED)
+        if not self.worker.manual_readiness:
+            self._ready_at = now + config.settle_s
         self._send(
             ConnectionReady(
                 f"{config.heartbeat_s}s",
@@ -188,8 +195,6 @@ class GatewayProtocol:
                 extensions,
             )
         )
-        if automatic:
-            self._outputs.append(Became(routable=True))
         if self._draining:
             self._start_drain(now)
 
@@ -291,6 +296,8 @@ class GatewayProtocol:
         self._outputs.append(Introduced(message))
 
     def _spoken(self, message: Message) -> None:
+        if self._ready_at is not None and not isinstance(message, WorkerPause):
+            self._worker_ready()
         match message:
             case WorkerHeartbeat():
                 self._send(GatewayHeartbeat())
@@ -317,6 +324,7 @@ class GatewayProtocol:
                 return
 
     def _worker_ready(self) -> None:
+        self._ready_at = None
         if self.phase is GatewayPhase.CONNECTED:
             self._go(GatewayPhase.READY)
             self._outputs.append(Became(routable=True))
@@ -362,6 +370,8 @@ class GatewayProtocol:
         """Do whatever is due. Calling it too often is harmless."""
         if self.phase is GatewayPhase.CLOSED:
             return
+        if self._ready_at is not None and self._ready_at <= now:
+            self._worker_ready()
         if self._hello_by is not None and self._hello_by <= now:
             self._close(CLOSE_POLICY, REASON_HELLO_TIMEOUT, REASON_HELLO_TIMEOUT)
         elif self._drained_by is not None and self._drained_by <= now:
@@ -384,11 +394,12 @@ class GatewayProtocol:
         if self.phase is GatewayPhase.READY:
             self._outputs.append(Became(routable=False))
         self._go(GatewayPhase.CLOSED)
-        self._hello_by = self._drained_by = None
+        self._hello_by = self._drained_by = self._ready_at = None
         self._release("the connection ended")
         self._outputs.append(Ended(reason))
 
     def _stop_routing(self) -> None:
+        self._ready_at = None
         if self.phase is GatewayPhase.READY:
             self._outputs.append(Became(routable=False))
         if self.phase in {GatewayPhase.READY, GatewayPhase.CONNECTED}:

@@ -1,5 +1,6 @@
 """A worker made by hand: says exactly what a test wants, over a real socket."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -106,13 +107,21 @@ class Hand:
         }
         return WorkerConnect(**(values | changes))
 
-    async def join(self, **changes: Any) -> ConnectionReady:
-        """Dial and introduce; the worker is ready afterwards."""
+    async def join(self, *, settled: bool = True, **changes: Any) -> ConnectionReady:
+        """Dial and introduce; the worker is ready afterwards, unless it means to say so itself."""
         await self.dial()
         await self.say(self.introduction(**changes))
         ready = await self.hear()
         assert isinstance(ready, ConnectionReady), ready
+        while settled and not changes.get("manual_readiness") and not self._is_ready():
+            await asyncio.sleep(0.005)
         return ready
+
+    def _is_ready(self) -> bool:
+        assert self.started is not None
+        mine = self.started.connection_id
+        sessions = self.server.gateway.sessions
+        return any(s.worker.connection_id == mine and s.connection.routable() for s in sessions)
 
     async def say(self, message: WorkerMessage | bytes | str) -> None:
         assert self.ws is not None

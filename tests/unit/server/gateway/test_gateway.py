@@ -450,7 +450,7 @@ async def test_an_event_right_after_ready_never_fails(pair: Pair) -> None:
     """The reference loses this race about once in five starts."""
     _, hand = pair
     for _ in range(5):
-        await hand.join()
+        await hand.join(settled=False)
         event = await hand.send()
         await hand.say(answer(await hand.take()))
         assert (await ended(hand, event)).status is RunStatus.COMPLETED
@@ -474,6 +474,30 @@ async def test_the_newest_version_is_asked_first_and_an_old_one_does_not_roll_ba
     assert listing is None
     assert server.node.ledger.catalog.apps["app"].app_version == "2"
     await new.close()
+
+
+async def test_a_request_waits_until_a_worker_that_has_just_come_listens(pair: Pair) -> None:
+    """One official SDK drops what comes in the moment after it heard that it is connected."""
+    server, hand = pair
+    await hand.join()
+    await hand.close()
+    await until(lambda: not len(server.gateway.sessions))
+    event = await hand.send()
+    server.gateway.settings = GatewaySettings(connection=GatewayConfig(settle_s=60))
+    await hand.join(settled=False)
+    await asyncio.sleep(0.05)
+    assert server.gateway.counts["forwarded"] == 0
+    # Whoever speaks listens already.
+    await hand.say(WorkerHeartbeat())
+    request = await asyncio.wait_for(hand.take(), 5)
+    await hand.say(answer(request))
+    await ended(hand, event)
+    # Whoever says nothing listens a moment later.
+    await hand.close()
+    await until(lambda: not len(server.gateway.sessions))
+    server.gateway.settings = GatewaySettings()
+    await hand.join(settled=False)
+    await until(lambda: server.gateway.sessions.serving("app"))
 
 
 async def test_two_workers_share_the_work(pair: Pair) -> None:

@@ -91,6 +91,8 @@ class Conversation:
         self.protocol.open(self.now)
         self.say(introduction(manual_readiness=manual))
         self.protocol.accept(self.now)
+        if not manual:
+            self.say(WorkerHeartbeat())
         self.protocol.outputs()
         return self
 
@@ -137,7 +139,8 @@ def test_a_worker_that_says_nothing_is_closed_after_five_seconds() -> None:
     assert closes(talk.tick(0.2)) == [(1008, "connect_worker_hello_timeout")]
 
 
-def test_automatic_readiness() -> None:
+@pytest.mark.parametrize("speaks", [True, False])
+def test_automatic_readiness_comes_with_the_first_word_or_a_moment_later(speaks: bool) -> None:
     talk = Conversation()
     talk.protocol.open(talk.now)
     talk.protocol.outputs()
@@ -146,8 +149,24 @@ def test_automatic_readiness() -> None:
     talk.protocol.accept(talk.now, extensions=("checkpoint",))
     outputs = talk.protocol.outputs()
     assert frames(outputs) == [ConnectionReady("10s", "30s", "0s", ("checkpoint",))]
+    assert others(outputs) == []
+    assert not talk.protocol.forward(request(), talk.now)
+    assert talk.protocol.deadline() == talk.now + 0.25
+    assert talk.tick(0.2) == []
+    outputs = talk.say(WorkerHeartbeat()) if speaks else talk.tick(0.05)
     assert others(outputs) == [out.Became(routable=True)]
     assert talk.protocol.routable(talk.now)
+
+
+def test_a_worker_that_pauses_before_it_was_ready_is_never_asked() -> None:
+    talk = Conversation()
+    talk.protocol.open(talk.now)
+    talk.say(introduction())
+    talk.protocol.accept(talk.now)
+    talk.protocol.outputs()
+    assert talk.say(WorkerPause()) == []
+    assert talk.tick(1) == []
+    assert talk.protocol.phase is GatewayPhase.DRAINING
 
 
 def test_manual_readiness() -> None:

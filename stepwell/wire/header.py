@@ -3,6 +3,7 @@
 Names are lower case: both HTTP stacks of the project hand them over so, and compare them so.
 """
 
+import re
 from typing import Final, Literal, TypeAlias
 
 SDK: Final = "x-inngest-sdk"
@@ -64,11 +65,12 @@ def server_kind(text: str | None) -> ServerKind | None:
 
 
 def request_version(text: str | None) -> int:
-    """`X-Inngest-Req-Version` of a reply; 0 (legacy scheduling) if absent or no number."""
-    try:
-        return int((text or "").strip())
-    except ValueError:
-        return 0
+    """`X-Inngest-Req-Version` of a reply; 0 (legacy scheduling) if absent or no version."""
+    found = _VERSION.fullmatch((text or "").strip())
+    return 0 if found is None else int(found.group())
+
+
+_VERSION = re.compile(r"-?[0-9]{1,3}")
 
 
 def is_no_retry(text: str | None) -> bool:

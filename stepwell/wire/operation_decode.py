@@ -5,12 +5,14 @@ from typing import TypeAlias, TypedDict, get_args
 
 import msgspec
 
+from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.operation import MalformedOperation, Operation
 
 _NULL = b"null"
+_LATEST_NS = limit.EVENT_TS_MS_MAX * 1_000_000
 
 
 class _Incoming(msgspec.Struct):
@@ -262,9 +264,11 @@ def _timing(value: Loose) -> ops.Timing | None:
     if not isinstance(value, dict):
         return None
     start, duration = value.get("a"), value.get("b")
-    if isinstance(start, int) and isinstance(duration, int):
-        return ops.Timing(start, duration)
-    return None
+    if not (isinstance(start, int) and isinstance(duration, int)):
+        return None
+    # What no clock has ever shown is not believed.
+    known = 0 <= start < _LATEST_NS and 0 <= duration < _LATEST_NS
+    return ops.Timing(start, duration) if known else None
 
 
 def _head(incoming: _Incoming, options: _Options) -> _Head:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stepwell.server.ledger import EngineFault, LedgerClosed
-from stepwell.server.store.port import StoreError
+from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.wire import header
 from stepwell.wire.duration import format_instant
 
@@ -83,6 +83,8 @@ def as_problem(error: Exception) -> Problem:
         return error
     if isinstance(error, LedgerClosed):
         return Problem(503, str(error))
+    if isinstance(error, Unstorable):
+        return Problem(400, f"the request cannot be stored: {error}; send less, or smaller numbers")
     if isinstance(error, StoreError):
         return Problem(503, f"the database refused: {error}; try again")
     if isinstance(error, EngineFault):

@@ -17,6 +17,8 @@ from stepwell.wire.event import FUNCTION_FAILED, FUNCTION_FINISHED
 from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 CANCEL_VALID_MS = 366 * 86_400_000
+CANCEL_MAX_MS = 100 * CANCEL_VALID_MS
+"""For ever, as far as anybody is concerned; a larger number might not fit a row."""
 
 
 def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
@@ -84,7 +86,7 @@ def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait:
 def _armed_until(draft: Draft, timeout: str) -> int:
     if timeout:
         try:
-            return parse_when(timeout, draft.now.ms)
+            return min(parse_when(timeout, draft.now.ms), draft.now.ms + CANCEL_MAX_MS)
         except ValueError:
             pass
     return draft.now.ms + CANCEL_VALID_MS

@@ -24,7 +24,7 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
 )
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.store.port import Reader, StoreError
+from stepwell.server.store.port import Reader, StoreError, Unstorable
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.operation import Operation
 
@@ -135,11 +135,12 @@ class Dispatcher:
                 return
             except LedgerClosed:
                 return
-            except EngineFault as fault:
+            except (EngineFault, Unstorable) as fault:
                 # The outcome cannot be decided; that the call failed can.
                 if isinstance(reply, LeaseLost) or isinstance(reply.outcome, Broke):
                     return
-                failed = _broke("EngineFault", f"the server could not take the reply: {fault}")
+                name = type(fault).__name__
+                failed = _broke(name, f"the server could not take the reply: {fault}")
                 reply = ReplyReceived(lease.id, lease.run_id, lease.key, failed)
             except StoreError:
                 # The lease is ours still; the outcome must not be lost with a full disk.

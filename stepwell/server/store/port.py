@@ -58,6 +58,10 @@ class Unavailable(StoreError):
     """The database cannot be reached, is full, or refuses to write."""
 
 
+class Unstorable(StoreError):
+    """A value no row can hold. Whoever sent it may send it again, and it will not fit again."""
+
+
 class Corrupt(StoreError):
     """What the database holds is not what this version can read."""
 

@@ -13,7 +13,8 @@ def test_server_kinds(text: str | None, kind: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("2", 2), (" 1 ", 1), ("-1", -1), ("", 0), (None, 0), ("x", 0)]
+    ("text", "version"),
+    [("2", 2), (" 1 ", 1), ("-1", -1), ("", 0), (None, 0), ("x", 0), ("9" * 30, 0), ("1.5", 0)],
 )
 def test_request_versions(text: str | None, version: int) -> None:
     assert header.request_version(text) == version

@@ -325,3 +325,23 @@ def test_lazy_operations() -> None:
     assert ops.is_lazy(ops.DeferAdd(id="a", function_slug="x"))
     assert ops.is_lazy(ops.DeferAbort(id="a", target_id="x"))
     assert not ops.is_lazy(ops.StepRun(id="a"))
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "believed"),
+    [
+        (1_795_375_478_778_000_000, 47_000_000, True),
+        (0, 0, True),
+        (-1, 5, False),
+        (5, -1, False),
+        (10**30, 5, False),
+        (5, 10**30, False),
+        (2**63, 0, False),
+    ],
+)
+def test_times_no_clock_ever_showed_are_not_believed(
+    start: int, duration: int, believed: bool
+) -> None:
+    body = b'[{"op":"StepRun","id":"x","timing":{"a":%d,"b":%d}}]' % (start, duration)
+    (found,) = decode_operations(body)
+    assert found.timing == (ops.Timing(start, duration) if believed else None)

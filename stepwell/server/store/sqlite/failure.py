@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable
+from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable, Unstorable
 
 _CODE_MASK = 0xFF  # the rest of an extended code says more about the same thing
 
@@ -24,6 +24,8 @@ def translated(error: sqlite3.Error, path: str) -> StoreError:
             return Unavailable(
                 f"{path} cannot be written; check its rights and its folder: {error}"
             )
+        case sqlite3.SQLITE_TOOBIG:
+            return Unstorable(f"a value is too large for any row of {path}: {error}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_FORMAT:
             return Corrupt(f"{path} is no intact Stepwell database; restore a backup: {error}")
         case _:

@@ -12,7 +12,7 @@ from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import StoreError
+from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of
 from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer
 from stepwell.server.store.sqlite.failure import translated
@@ -105,6 +105,8 @@ class SqliteStore:
             self._touched, self._rows = self._ready.writer.write(changes)
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+        except (OverflowError, UnicodeEncodeError) as error:
+            raise Unstorable(f"a value fits no row of {self.path}: {error}") from error
 
     def commit(self) -> None:
         """Make the written rows durable."""

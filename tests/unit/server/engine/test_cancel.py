@@ -64,6 +64,15 @@ def test_a_cancellation_is_armed_for_a_while(timeout: str, armed_ms: int) -> Non
     assert status(bench) is RunStatus.SCHEDULED
 
 
+def test_a_time_beyond_all_reason_is_a_hundred_years() -> None:
+    """A row holds 63 bits, and one function's number must not refuse everybody's events."""
+    bench = cancellable(Cancel(event="stop", timeout="9999999999999999w"))
+    (wait,) = bench.waits(bench.runs()[0].id)
+    assert wait.until_ms == bench.now_ms + 100 * 366 * 86_400_000
+    bench.send("stop")
+    assert status(bench) is RunStatus.CANCELLED
+
+
 def test_a_condition_that_does_not_compile_never_cancels() -> None:
     bench = cancellable(Cancel(event="stop", condition="syntax error ("))
     bench.send("stop")

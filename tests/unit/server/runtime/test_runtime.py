@@ -11,6 +11,7 @@ from stepwell.server.drivers.port import Lost, Save, Settled
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Announce, Topic, Wake
 from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.input import Job, Outcome, Returned, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.ledger import EngineFault
@@ -19,7 +20,7 @@ from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
-from stepwell.server.store.port import CallState, RunFilter, Unavailable
+from stepwell.server.store.port import CallState, RunFilter, Unavailable, Unstorable
 from stepwell.testing.virtual_time import VirtualClock, VirtualLoop, run_virtually
 from stepwell.wire.operation import Sleep
 from tests.bench import APP, Bench, app_row, function, progressed, returned, step_run
@@ -326,6 +327,29 @@ def test_an_outcome_the_engine_cannot_decide_is_a_failed_attempt(
         run = await stage.ended(await stage.send())
         assert run.status is RunStatus.FAILED
         assert b"EngineFault" in (run.output or b"")
+        assert len(stage.driver.calls) == 2
+        await stage.node.stop()
+
+    play(scene)
+
+
+def test_an_outcome_no_row_can_hold_is_a_failed_attempt() -> None:
+    """Not tried again for ever, as with a full disk: it would fit no better."""
+
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, done)
+        write = stage.store.write
+
+        def refuse(changes: Changes) -> None:
+            if any(run.status is RunStatus.COMPLETED for run in changes.runs.values()):
+                raise Unstorable("a value fits no row")
+            write(changes)
+
+        stage.store.write = refuse  # type: ignore[method-assign]
+        await stage.open(retries=1)
+        run = await stage.ended(await stage.send())
+        assert run.status is RunStatus.FAILED
+        assert b"a value fits no row" in (run.output or b"")
         assert len(stage.driver.calls) == 2
         await stage.node.stop()
 

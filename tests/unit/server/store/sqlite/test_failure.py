@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable
+from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable, Unstorable
 from stepwell.server.store.sqlite.failure import in_our_words, translated
 
 
@@ -18,6 +18,7 @@ from stepwell.server.store.sqlite.failure import in_our_words, translated
         (sqlite3.SQLITE_IOERR_WRITE, Unavailable),
         (sqlite3.SQLITE_CORRUPT_INDEX, Corrupt),
         (sqlite3.SQLITE_NOTADB, Corrupt),
+        (sqlite3.SQLITE_TOOBIG, Unstorable),
     ],
 )
 def test_codes(code: int, kind: type[StoreError]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.need import Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
-from stepwell.server.store.port import Corrupt, StoreError, Unavailable
+from stepwell.server.store.port import Corrupt, RunFilter, StoreError, Unavailable, Unstorable
 from stepwell.server.store.sqlite import loading
 from stepwell.server.store.sqlite.connection import SQL, open_keeper
 from stepwell.server.store.sqlite.keeper import copy_back, return_pages
@@ -289,6 +289,16 @@ def test_a_full_disk_refuses_clearly_and_loses_nothing(world: World) -> None:
     database(world).execute(f"PRAGMA max_page_count = {pages + 500}")
     world.do(*big)
     assert len(world.reader.steps(run.id)) == 5
+
+
+def test_a_value_that_fits_no_row_is_refused_and_nothing_else_is(world: World) -> None:
+    far = Item(run_id_of(1), MAIN, ItemKind.CALL, 2**63, APP)
+    bad = world.prepare([fact.RunStarted(run_number(1), far)])
+    with pytest.raises(Unstorable, match="a value fits no row"):
+        world.store.write(bad.changes)
+    world.store.rollback()
+    world.begin(2)
+    assert [run.id for run in world.reader.runs(RunFilter())] == [run_id_of(2)]
 
 
 def test_a_second_store_on_the_file_is_refused(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Writes the step tools of plain handlers from those of coroutine handlers: the same names, the same
+"""Writes the step tools of plain handlers from those of coroutine handlers: the same names and
 arguments, and no `await`. Run `python -m tools.step_twin`; a test compares the result with the file
 kept."""
 

@@ -83,10 +83,15 @@ class Memos:
         """The hashed ids of known steps the handler has not asked for, in the order they ended."""
         return sorted(self._unseen, key=self.rank)
 
-    def rank(self, hashed: str) -> int:
-        """The place of a known step in the order in which steps ended."""
+    @property
+    def ranks(self) -> Mapping[str, int]:
+        """The place of each known step in the order in which steps ended, by its hashed id."""
         if self._ranks is None:
             ended = dict.fromkeys(self._stack)
             ended.update(dict.fromkeys(self._steps))
             self._ranks = {step: place for place, step in enumerate(ended)}
-        return self._ranks.get(hashed, len(self._ranks))
+        return self._ranks
+
+    def rank(self, hashed: str) -> int:
+        """The place of a known step in the order in which steps ended."""
+        return self.ranks.get(hashed, len(self.ranks))

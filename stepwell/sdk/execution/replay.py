@@ -137,10 +137,10 @@ class Replay:
             for met in self._in_mode(waiting):
                 if met.name.hashed == self.target and not _is_known(met):
                     return self._run_target(met)
-        rank = self.memos.rank
-        known = [met for met in waiting if _is_known(met)]
+        known = [met for met in waiting if met.memo is not None and type(met.memo) is not Override]
         if known:
-            return release(min(known, key=lambda met: rank(met.name.hashed)))
+            ranks = self.memos.ranks
+            return release(min(known, key=lambda met: ranks[met.name.hashed]))
         if self.target is not None:
             return self.missing(waiting)
         return Report(tuple(map(self._operation, self._in_mode(waiting))))

@@ -24,7 +24,7 @@ from stepwell.sdk.execution.idle import IdleWatch
 from stepwell.sdk.execution.replay import Met, Missing, Raise, Replayed, Report, Run, Verdict
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.suspension import Suspended
-from stepwell.sdk.execution.waiting import StepFuture, Survey, alarms, strand_of, survey
+from stepwell.sdk.execution.waiting import Gathered, StepFuture, Survey, alarms, strand_of, survey
 from stepwell.wire.operation import PARALLEL_WAIT, Operation, Timing
 
 CLEANUP_SECONDS = 5.0
@@ -60,6 +60,7 @@ class TaskedCall(Call):
         self._host_cancelled = False
         self._left: asyncio.Future[None] | None = None
         self._indexing_told = False
+        self._gathered: Gathered = {}
         self._began = asyncio.get_running_loop().time()
         self._cut: list[Operation] = []
         """Steps the handler stopped waiting for while they ran."""
@@ -118,7 +119,7 @@ class TaskedCall(Call):
         if not (self._waiting or self._saving or self._ends) and self._left is None:
             return None
         if self._left is None:
-            found = survey((self._main,), self._strands)
+            found = survey((self._main,), self._strands, self._gathered)
             self.replay.racing = found.racing
             return found
         found = survey((), self._strands)
@@ -304,6 +305,7 @@ class TaskedCall(Call):
         """Forget what knows this call."""
         super().let_go()
         self._main = None
+        self._gathered.clear()
 
     # What strands report
 

@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from stepwell.sdk.execution.strand import Strand
 
@@ -31,16 +31,40 @@ class Survey:
     """What was found: can anything move, is the world waited for, how deep are gathers nested.
 
     `racing` says that somebody goes on with the first of several: `as_completed`, or `wait` with
-    FIRST_COMPLETED.
+    FIRST_COMPLETED. `gathered`, if given, keeps for the next look what cannot change.
     """
 
-    __slots__ = ("depth", "moving", "racing", "world")
+    __slots__ = ("_gathered", "depth", "moving", "racing", "world")
 
-    def __init__(self) -> None:
+    def __init__(self, gathered: "Gathered | None" = None) -> None:
         self.moving = False
         self.world: list[asyncio.Future[Any]] = []
         self.depth = 0
         self.racing = False
+        self._gathered: Gathered = {} if gathered is None else gathered
+
+    def made_of(
+        self,
+        future: asyncio.Future[Any],
+        children: Collection[asyncio.Future[Any]],
+        strands: Collection[Strand],
+    ) -> tuple[list[Strand], list[asyncio.Future[Any]]]:
+        """What a gather is made of: strands, and futures of others."""
+        found = self._gathered.get(future)
+        if found is None:
+            known, others = list[Strand](), list[asyncio.Future[Any]]()
+            for child in children:
+                strand = strand_of(child, strands)
+                if strand is not None:
+                    known.append(strand)
+                elif not child.done():
+                    others.append(child)
+            found = self._gathered[future] = known, others
+        return found
+
+
+Gathered: TypeAlias = dict[asyncio.Future[Any], tuple[list[Strand], list[asyncio.Future[Any]]]]
+"""What gathers are made of, which never changes."""
 
 
 # Functions whose futures are resolved by other tasks, by the file they are written in.
@@ -60,9 +84,10 @@ _ANYIO_PRIMITIVES = frozenset(
 def survey(
     roots: Iterable[Strand],
     strands: Collection[Strand],
+    gathered: "Gathered | None" = None,
 ) -> Survey:
     """Look at all live `strands`; the handler needs what `roots` need."""
-    found = Survey()
+    found = Survey(gathered)
     for strand in strands:
         if not strand.joined:
             strand.joined = is_joined(strand)
@@ -103,16 +128,14 @@ def _needs(
     children: list[asyncio.Future[Any]] | None = getattr(future, "_children", None)
     if children is not None:
         found.depth = max(found.depth, depth)
-        waiting = [child for child in children if not child.done()]
-        if not waiting:
+        known, others = found.made_of(future, children, strands)
+        going = [other for other in known if other.task is not None]
+        foreign = [child for child in others if not child.done()]
+        if not going and not foreign:
             found.moving = True  # its callbacks are on their way
-        needed: list[Strand] = []
-        for child in waiting:
-            other = strand_of(child, strands)
-            if other is None:
-                needed += _needs(strand, child, strands, found, depth + 1)
-            elif not (other.busy or isinstance(other.waiting_on, StepFuture)):
-                needed.append(other)
+        needed = [o for o in going if not (o.busy or isinstance(o.waiting_on, StepFuture))]
+        for child in foreign:
+            needed += _needs(strand, child, strands, found, depth + 1)
         return needed
     if _is_primitive(strand.inner):
         found.racing = found.racing or _is_race(strand.inner)

@@ -1,6 +1,8 @@
 """What an endpoint does with a request, beyond the contract of adapters: F-47 to F-57."""
 
+import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from stepwell import (
     Context,
     ContextSync,
     Inngest,
+    MiddlewareSync,
     NonRetriableError,
     RetryAfterError,
     TriggerCron,
@@ -114,6 +117,47 @@ def test_f55_answers_say_where_they_come_from_and_when_to_ask_again() -> None:
     assert told["x-inngest-no-retry"] == "false"
     assert told["retry-after"] == "60"
     assert answer(served, post("never")).headers["x-inngest-no-retry"] == "true"
+
+
+class Slowly(MiddlewareSync):
+    """Middleware that takes its time, so that it can be told whose that was."""
+
+    def transform_input(self, *given: Any) -> None:
+        time.sleep(0.03)
+
+    def transform_output(self, *given: Any) -> None:
+        time.sleep(0.06)
+
+
+@pytest.mark.parametrize("function", ["plain", "coroutine"])
+@pytest.mark.parametrize("door", ["blocking", "loop"])
+async def test_f04_an_answer_tells_what_each_part_took(function: str, door: str) -> None:
+    client = Inngest(app_id="app", is_dev=True, middleware=[Slowly])
+
+    @client.create_function(fn_id="plain", trigger=TriggerEvent(event="e"))
+    def plain(ctx: ContextSync) -> None:
+        time.sleep(0.12)
+
+    @client.create_function(fn_id="coroutine", trigger=TriggerEvent(event="e"))
+    async def coroutine(ctx: Context) -> None:
+        time.sleep(0.24)  # noqa: ASYNC251 - what must not be done, and is told
+
+    served = ServeHandler(client, [plain, coroutine], framework="test")
+    if door == "loop":
+        told = await served.handle(post(function))
+        assert isinstance(told, ServeResponse)
+    else:
+        told = await asyncio.to_thread(answer, served, post(function))
+    parts = told.headers["server-timing"].split(", ")
+    spent = {name: int(ms) for name, _, ms in (part.partition(";dur=") for part in parts)}
+    handler_ms = 120 if function == "plain" else 240
+    assert spent["mw.transform_input"] >= 30
+    assert spent["mw.transform_output"] >= 60
+    assert spent["function"] >= handler_ms
+    assert spent["comm_handler"] >= spent["function"] + 90
+    assert ("async_block" in spent) == (function == "coroutine")
+    if function == "coroutine":
+        assert spent["async_block"] >= 100
 
 
 def test_f58_what_headers_say_counts_where_the_body_says_nothing() -> None:

@@ -28,6 +28,7 @@ from stepwell.sdk.middleware.layered import as_member
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
 from stepwell.sdk.schema import Event
+from stepwell.sdk.timing import INPUT, OUTPUT, measured
 
 Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine for blocking code, and waits for it."""
@@ -107,7 +108,8 @@ class Session:
     async def transform_input(self, ctx: object, function: object, steps: StepMemos) -> None:
         """Before anything else of a call; then known steps are gone through."""
         self._ctx, self._function = ctx, function
-        await self._run("transform_input", ctx, function, steps)
+        with measured(INPUT):
+            await self._run("transform_input", ctx, function, steps)
         await self._run("before_memoization")
 
     async def before_execution(self) -> None:
@@ -125,7 +127,8 @@ class Session:
 
     async def transform_output(self, result: TransformOutputResult) -> None:
         """An output is about to leave; then those who only watch see it."""
-        await self._run("transform_output", result, inward=False)
+        with measured(OUTPUT):
+            await self._run("transform_output", result, inward=False)
         await self._run("observe_output", result)
 
     async def before_response(self) -> None:
@@ -180,7 +183,8 @@ class Session:
     def transform_input_sync(self, ctx: object, function: object, steps: StepMemos) -> None:
         """As `transform_input`, for blocking code."""
         self._ctx, self._function = ctx, function
-        self._run_sync("transform_input", ctx, function, steps)
+        with measured(INPUT):
+            self._run_sync("transform_input", ctx, function, steps)
         self._run_sync("before_memoization")
 
     def before_execution_sync(self) -> None:
@@ -198,7 +202,8 @@ class Session:
 
     def transform_output_sync(self, result: TransformOutputResult) -> None:
         """As `transform_output`, for blocking code."""
-        self._run_sync("transform_output", result, inward=False)
+        with measured(OUTPUT):
+            self._run_sync("transform_output", result, inward=False)
         self._run_sync("observe_output", result)
 
     def before_response_sync(self) -> None:

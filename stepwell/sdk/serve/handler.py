@@ -47,6 +47,18 @@ from stepwell.sdk.settings import (
     Streaming,
     resolve_serve,
 )
+from stepwell.sdk.timing import (
+    ASYNC_BLOCK,
+    COMM_HANDLER,
+    FUNCTION,
+    INPUT,
+    OUTPUT,
+    USE_API,
+    LoopLook,
+    Timings,
+    in_words,
+    timing,
+)
 from stepwell.sdk.tracing import Trace, arrived, trace_in
 from stepwell.wire import header
 from stepwell.wire.execution import (
@@ -78,6 +90,7 @@ class FunctionCall(msgspec.Struct, frozen=True):
     target: str
     raw: object
     trace: Trace
+    timings: Timings
 
 
 class ApiRequests(msgspec.Struct, frozen=True):
@@ -225,7 +238,7 @@ class ServeHandler:
         saver = None
         if self._checkpoints.worthwhile(effect.call, effect.target):
             saver = Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
-        with arrived(effect.trace):
+        with arrived(effect.trace), timing(effect.timings):
             return await self._call(effect, saver)
 
     async def _call(self, effect: FunctionCall, saver: Checkpointer | None) -> CallResponse:
@@ -238,7 +251,13 @@ class ServeHandler:
             save=None if saver is None else saver.save,
             pause=None if saver is None else saver.spent,
         )
-        return await self._watch.over(effect.call.ctx.run_id, work)
+        if not effect.function.is_handler_async:
+            return await self._watch.over(effect.call.ctx.run_id, work)
+        look = LoopLook()
+        try:
+            return await self._watch.over(effect.call.ctx.run_id, work)
+        finally:
+            effect.timings[ASYNC_BLOCK] = look.end()
 
     def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
         while True:
@@ -255,7 +274,7 @@ class ServeHandler:
     def _perform_sync(self, effect: Effect) -> Outcome:
         if isinstance(effect, ApiRequests):
             return list(map(self._client.api.ask_sync, effect.requests))
-        with arrived(effect.trace):
+        with arrived(effect.trace), timing(effect.timings):
             if effect.function.is_handler_async:
                 return background.run(self._call(effect, None))
             with self._watch.over_sync(effect.call.ctx.run_id) as watch:
@@ -294,7 +313,7 @@ class ServeHandler:
 
     def _serve(self, setup: _Setup, request: ServeRequest) -> Serving:
         began_ns = time.perf_counter_ns()
-        timings: dict[str, int] = {}
+        timings: Timings = {}
         judged = gate.judge(request, setup.settings, _now_ms())
         key = judged.key if isinstance(judged, gate.Passed) else None
         response: CallResponse | None
@@ -309,11 +328,9 @@ class ServeHandler:
             response = answer.error_answer(error)
         if response is None:
             return answer.UNAUTHORIZED
-        timings["comm_handler"] = time.perf_counter_ns() - began_ns
+        timings[COMM_HANDLER] = time.perf_counter_ns() - began_ns
         headers = {**setup.headers, **response.headers, **answer.echoed(request.headers)}
-        headers[header.SERVER_TIMING] = ", ".join(
-            f"{name};dur={spent_ns // 1_000_000}" for name, spent_ns in timings.items()
-        )
+        headers[header.SERVER_TIMING] = in_words(timings)
         if key is not None:
             headers[header.SIGNATURE] = sign(response.body, key, _now_ms())
         return ServeResponse(response.status, headers, response.body)
@@ -323,7 +340,7 @@ class ServeHandler:
         setup: _Setup,
         request: ServeRequest,
         judged: gate.Passed | gate.Refused,
-        timings: dict[str, int],
+        timings: Timings,
     ) -> Steps:
         """The answer to a request; None if it has no right to one."""
         if request.method == "PUT":
@@ -371,7 +388,7 @@ class ServeHandler:
 
     # POST: a call
 
-    def _post(self, request: ServeRequest, timings: dict[str, int]) -> Steps:
+    def _post(self, request: ServeRequest, timings: Timings) -> Steps:
         probe = request.query.get(header.QUERY_PROBE)
         if probe == header.PROBE_TRUST:
             return answer.TRUSTED
@@ -387,11 +404,14 @@ class ServeHandler:
         if call.use_api:
             began_ns = time.perf_counter_ns()
             call = yield from _with_state(call)
-            timings["use_api"] = time.perf_counter_ns() - began_ns
+            timings[USE_API] = time.perf_counter_ns() - began_ns
         target = request.query.get(header.QUERY_STEP_ID) or TARGET_DISCOVERY
         began_ns = time.perf_counter_ns()
-        outcome = yield FunctionCall(function, call, target, request.raw, trace_in(request.headers))
-        timings["function"] = time.perf_counter_ns() - began_ns
+        timings[INPUT] = timings[OUTPUT] = 0
+        trace = trace_in(request.headers)
+        outcome = yield FunctionCall(function, call, target, request.raw, trace, timings)
+        spent_ns = time.perf_counter_ns() - began_ns
+        timings[FUNCTION] = spent_ns - timings[INPUT] - timings[OUTPUT]
         if isinstance(outcome, Exception):
             raise outcome
         assert isinstance(outcome, CallResponse)

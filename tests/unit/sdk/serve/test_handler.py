@@ -128,7 +128,8 @@ async def test_timings_are_told() -> None:
     http = Http(actions={}, batch=[EVENT])
     answer = await whole(handler(http).handle(post(use_api=True)))
     names = [part.partition(";")[0] for part in answer.headers["server-timing"].split(", ")]
-    assert names == ["use_api", "function", "comm_handler"]
+    middleware = ["mw.transform_input", "mw.transform_output"]
+    assert names == ["use_api", *middleware, "async_block", "function", "comm_handler"]
 
 
 async def test_e_98_only_what_is_missing_is_fetched() -> None:

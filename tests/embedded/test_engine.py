@@ -153,6 +153,42 @@ async def test_a_wait_ends_by_its_event_or_by_time(shop: Harness) -> None:
     assert await engine.result_of(ids[0], timeout_seconds=10) == ["yes 5", None]
 
 
+@pytest.mark.parametrize("colour", ["async", "sync"])
+async def test_a_wait_may_look_back_at_what_came_before_it(shop: Harness, colour: str) -> None:
+    """Each event is taken once, in the order in which they came."""
+
+    @shop.client.create_function(fn_id="inbox", trigger=on("shop/open"))
+    async def inbox(ctx: stepwell.Context) -> object:
+        await ctx.step.sleep("busy", 300)
+        taken = [
+            await ctx.step.wait_for_event(
+                f"mail-{number}", event="shop/mail", timeout=60_000, look_back=True
+            )
+            for number in range(2)
+        ]
+        missed = await ctx.step.wait_for_event("missed", event="shop/mail", timeout=1)
+        return [mail and mail.data["n"] for mail in (*taken, missed)]
+
+    @shop.client.create_function(fn_id="inbox", trigger=on("shop/open"))
+    def blocking(ctx: stepwell.ContextSync) -> object:
+        ctx.step.sleep("busy", 300)
+        mail = [
+            ctx.step.wait_for_event(
+                f"mail-{number}", event="shop/mail", timeout=60_000, look_back=True
+            )
+            for number in range(2)
+        ]
+        missed = ctx.step.wait_for_event("missed", event="shop/mail", timeout=1)
+        return [one and one.data["n"] for one in (*mail, missed)]
+
+    engine = await shop.start(inbox if colour == "async" else blocking)
+    ids = await shop.client.send(stepwell.Event(name="shop/open"))
+    await asyncio.sleep(0.05)
+    for number in (1, 2):
+        await shop.client.send(stepwell.Event(name="shop/mail", data={"n": number}))
+    assert await engine.result_of(ids[0], timeout_seconds=10) == [1, 2, None]
+
+
 async def test_an_invoked_function_answers_its_caller(shop: Harness) -> None:
     @shop.client.create_function(fn_id="double", trigger=on("shop/never"))
     async def double(ctx: stepwell.Context) -> int:

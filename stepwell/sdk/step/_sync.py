@@ -119,6 +119,7 @@ class StepSync:
         timeout: Duration,
         match: str | None = ...,
         name: str | None = ...,
+        look_back: bool = ...,
     ) -> Event | None: ...
 
     @overload
@@ -131,6 +132,7 @@ class StepSync:
         timeout: Duration,
         match: str | None = ...,
         name: str | None = ...,
+        look_back: bool = ...,
     ) -> E | None: ...
 
     def wait_for_event(
@@ -142,16 +144,20 @@ class StepSync:
         timeout: Duration,
         match: str | None = None,
         name: str | None = None,
+        look_back: bool = False,
     ) -> Any:
         """Go on when an event arrives, or with None when time ran out.
 
         `event` is a name, or an event type: then the result is typed, and StepError is raised for
         an event that does not fit. `if_exp` is a condition in CEL over `event`, which started the
         function, and `async`, which arrives; `match="data.id"` is short for the two being equal
-        there.
+        there. With `look_back` an event that arrived since the run began counts, too, unless it
+        ended an earlier wait of the run; only Stepwell's server looks back.
         """
         schemas = self._client.schemas
-        asked = ask.wait_for_event(step_id, name, event, if_exp, match, timeout, schemas)
+        asked = ask.wait_for_event(
+            step_id, name, event, if_exp, match, timeout, schemas, look_back=look_back
+        )
         found = self._call.perform(asked)
         return ask.awaited_event(step_id, found, event, schemas)
 

@@ -197,14 +197,18 @@ def wait_for_event(
     match: str | None,
     timeout: Duration,
     schemas: EventSchemas | None = None,
+    *,
+    look_back: bool = False,
 ) -> Ask:
-    """Until an event arrives."""
+    """Until an event arrives, or came since the run began."""
     try:
         event = name_of_source(source)
     except TypeError as error:
         raise ConfigurationError(f'step "{step_id}": event: {error}') from None
     if not event:
         raise ConfigurationError(f'step "{step_id}": event is empty: name the event to wait for')
+    if look_back not in (True, False):
+        raise ConfigurationError(f'step "{step_id}": look_back = {look_back!r}: give True or False')
     if schemas is not None:
         problem = schemas.problem_of_listening(event)
         if problem is not None:
@@ -213,11 +217,8 @@ def wait_for_event(
     if match:
         conditions.insert(0, f"event.{match} == async.{match}")
     condition = conditions[0] if len(conditions) == 1 else " && ".join(f"({c})" for c in conditions)
-    return _ask(
-        step_id,
-        name,
-        option.wait_for_event(event, condition, _length(step_id, "timeout", timeout)),
-    )
+    length = _length(step_id, "timeout", timeout)
+    return _ask(step_id, name, option.wait_for_event(event, condition, length, look_back))
 
 
 def awaited_event(

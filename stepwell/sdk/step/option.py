@@ -36,8 +36,8 @@ def sleep(until: str) -> Builder:
     return build
 
 
-def wait_for_event(event: str, condition: str, timeout: str) -> Builder:
-    """Until an event of a name meets a condition, or until then."""
+def wait_for_event(event: str, condition: str, timeout: str, look_back: bool) -> Builder:
+    """Until an event of a name meets a condition, or until then; past ones may count, too."""
 
     def build(met: Met) -> Operation:
         return ops.WaitForEvent(
@@ -49,6 +49,7 @@ def wait_for_event(event: str, condition: str, timeout: str) -> Builder:
             event=event,
             timeout=timeout,
             condition=condition,
+            look_back=look_back,
         )
 
     return build

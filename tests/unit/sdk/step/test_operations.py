@@ -58,6 +58,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("wait_for_event", {"event": "e", "timeout": "1w"}, {"opts": {"timeout": "1w"}}),
     (
         "wait_for_event",
+        {"event": "e", "timeout": "1w", "look_back": True},
+        {"opts": {"lookBack": True, "timeout": "1w"}},
+    ),
+    (
+        "wait_for_event",
         {"event": "e", "timeout": 1, "match": "data.id", "if_exp": "a"},
         {"opts": {"if": "(event.data.id == async.data.id) && (a)", "timeout": "1ms"}},
     ),
@@ -169,6 +174,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sleep_until", {"until": "2030"}, "until = '2030': give a datetime"),
     ("wait_for_event", {"event": "", "timeout": 1}, "event is empty: name the event"),
     ("wait_for_event", {"event": "e", "timeout": "x"}, "timeout = 'x'"),
+    ("wait_for_event", {"event": "e", "timeout": 1, "look_back": "yes"}, "look_back = 'yes'"),
     ("wait_for_signal", {"signal": ""}, "signal = '': name the signal"),
     ("wait_for_signal", {"signal": 5}, "signal = 5: name the signal"),
     (

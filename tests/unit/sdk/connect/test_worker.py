@@ -264,6 +264,58 @@ async def test_a_refused_lease_cancels_the_function(server: FakeServer) -> None:
         assert call.answer is None
 
 
+async def test_w16_a_refused_lease_is_told_to_code_that_blocks_by_a_token(
+    server: FakeServer,
+) -> None:
+    client, told = client_of(server), threading.Event()
+
+    def handler(ctx: Any) -> None:
+        if ctx.cancelled.wait(30):
+            told.set()
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        server.within(lambda: setattr(call, "lease_id", "gone"))
+        await until(told.is_set)
+        await until(lambda: worker.stats().in_flight == ())
+        assert call.answer is None
+
+
+async def test_a_shutdown_with_a_limit_is_told_to_code_that_blocks(server: FakeServer) -> None:
+    client, told = client_of(server), threading.Event()
+
+    def handler(ctx: Any) -> None:
+        if ctx.cancelled.wait(30):
+            told.set()
+
+    worker, _ = watched([(client, [function(client, handler)])], shutdown_timeout=0.2)
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+    await until(told.is_set)
+
+
+async def test_steps_of_plain_functions_are_stored_while_the_call_goes_on(
+    server: FakeServer,
+) -> None:
+    client = client_of(server)
+
+    def handler(ctx: Any) -> int:
+        first = ctx.step.run("first", lambda: 20)
+        second = ctx.step.run("second", lambda: 22)
+        return int(first + second)
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        reply = await answer(call)
+    assert reply.status is ReplyStatus.DONE
+    assert json.loads(reply.body) == 42
+    assert [json.loads(steps)[0]["data"] for steps in call.steps.values()] == [20, 22]
+
+
 @pytest.mark.parametrize(
     ("function_id", "body", "code"),
     [

@@ -18,7 +18,7 @@ import msgspec
 import pydantic
 
 from stepwell.sdk.errors import EventValidationError
-from stepwell.sdk.events.definition import Parts
+from stepwell.sdk.events.definition import Judged, Parts
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.kind import EventModel
 from stepwell.sdk.events.schemas import EventSchemas
@@ -68,6 +68,14 @@ def collect(
     Raises EventValidationError that names all problems of all events. Whether an event without a
     schema is well-formed is judged by `encode`, when middleware has seen it.
     """
+    return collect_for(given, schemas, at_once_max=0)[0]
+
+
+def collect_for(
+    given: Sendable | Iterable[Sendable], schemas: EventSchemas | None, *, at_once_max: int
+) -> tuple[list[Event], EventSchemas | None]:
+    """As `collect`, but up to `at_once_max` events are judged by `encode`, which writes what the
+    schemas made of them: those are given back for it, None if there is nothing left to judge."""
     if isinstance(given, Event):
         items: list[object] = [given]
     else:
@@ -75,10 +83,11 @@ def collect(
         items = [given] if single or not hasattr(given, "__iter__") else list(cast(Any, given))
     problems: list[_Problem] = []
     found = [_as_event(index, item, problems) for index, item in enumerate(items)]
-    judging = schemas is not None and schemas.judges_outgoing
-    if problems or judging:
-        return _judged(found, schemas if judging else None, problems)
-    return [event for event in found if event is not None]
+    judging = schemas if schemas is not None and schemas.judges_outgoing else None
+    later = judging is not None and not problems and len(found) <= at_once_max
+    if problems or (judging is not None and not later):
+        return _judged(found, judging, problems), None
+    return [event for event in found if event is not None], judging
 
 
 def _as_event(index: int, item: object, problems: list[_Problem]) -> Event | None:
@@ -128,17 +137,28 @@ def _judged_one(event: Event, schemas: EventSchemas | None, found: list[tuple[st
     ts = _check_plain_fields(event, found)
     data = _json_object("data", event.data, found) or b"{}"
     user = _json_object("user", event.user, found)
-    if schemas is None:
-        return event
+    judged = None if schemas is None else _asked(schemas, event, ts, data, user, found)
+    return event if judged is None else _replaced(event, judged.data, judged.user)
+
+
+def _asked(
+    schemas: EventSchemas,
+    event: Event,
+    ts: int,
+    data: bytes,
+    user: bytes | None,
+    found: list[tuple[str, str]],
+) -> Judged | None:
+    """What the schemas make of an event; None if that cannot be said, or is in what was found."""
     named = isinstance(cast(object, event.name), str) and bool(event.name)
-    if not named or any(path.partition(".")[0] in ("data", "user") for path, _ in found):
-        return event
+    spoilt = found and any(path.partition(".")[0] in ("data", "user") for path, _ in found)
+    if not named or spoilt:
+        return None
     try:
-        judged = schemas.judge(Parts(event.name, data, user, event.id, ts, event.v))
+        return schemas.judge(Parts(event.name, data, user, event.id, ts, event.v))
     except Unfit as error:
         found.extend(error.problems)
-        return event
-    return _replaced(event, judged.data, judged.user)
+        return None
 
 
 def _replaced(event: Event, data: object, user: object) -> Event:
@@ -170,17 +190,17 @@ def inheriting(event: Event, sessions: Mapping[str, str]) -> Event:
     return event.model_copy(update={"meta": {**meta, "propagated_sessions": {**sessions, **own}}})
 
 
-def encode(events: Sequence[Event], now_ms: int) -> Body:
+def encode(events: Sequence[Event], now_ms: int, schemas: EventSchemas | None = None) -> Body:
     """The body of the request. Raises EventValidationError that names all problems of all events.
 
     A missing or zero `ts` becomes `now_ms`, missing `data` an empty object, an empty `id` is left
-    out.
+    out. `schemas` are those that have yet to judge the events.
     """
     problems: list[_Problem] = []
     parts: list[bytes] = []
     largest, largest_index = 0, 0
     for index, event in enumerate(events):
-        part = _encode_one(index, event, now_ms, problems)
+        part = _encode_one(index, event, now_ms, problems, schemas)
         if len(part) > largest:
             largest, largest_index = len(part), index
         parts.append(part)
@@ -189,11 +209,22 @@ def encode(events: Sequence[Event], now_ms: int) -> Body:
     return Body(b"[" + b",".join(parts) + b"]", len(parts), largest, largest_index)
 
 
-def _encode_one(index: int, event: Event, now_ms: int, problems: list[_Problem]) -> bytes:
+def _encode_one(
+    index: int,
+    event: Event,
+    now_ms: int,
+    problems: list[_Problem],
+    schemas: EventSchemas | None,
+) -> bytes:
     found: list[tuple[str, str]] = []
     ts = _check_plain_fields(event, found)
     data = _json_object("data", event.data, found) or b"{}"
     user = _json_object("user", event.user, found)
+    if schemas is not None:
+        judged = _asked(schemas, event, ts, data, user, found)
+        if judged is not None:
+            data = data if judged.data is None else encode_json(judged.data)
+            user = user if judged.user is None else encode_json(judged.user)
     meta = _json_object("meta", event.meta, found)
     if found:
         problems.extend((index, path, text) for path, text in found)

@@ -28,7 +28,7 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.execution.suspension import current_sessions
 from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net import NetworkError
-from stepwell.sdk.outgoing import Body, Sendable, collect, encode, inheriting
+from stepwell.sdk.outgoing import Body, Sendable, collect_for, encode, inheriting
 from stepwell.sdk.schema import Event
 from stepwell.wire import limit
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed
@@ -119,8 +119,9 @@ def new_seed(now_ms: int) -> str:
 
 async def send(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
     """Send events. Raises EventValidationError, EventKeyUnspecifiedError or SendEventsError."""
-    events, hooks = collect(given, sending.schemas), sending.hooks
-    work = partial(_sent, events, sending, time.time_ns() // 1_000_000)
+    hooks = sending.hooks
+    events, schemas = _collected(given, sending)
+    work = partial(_sent, events, schemas, sending, time.time_ns() // 1_000_000)
     if hooks is None:
         return SendResult(await work())
     await hooks.before_send_events(events)
@@ -133,10 +134,20 @@ async def send(given: Sendable | Iterable[Sendable], sending: Sending) -> SendRe
     return _concluded(seen, error)
 
 
-async def _sent(events: Sequence[Event], sending: Sending, now_ms: int) -> list[str]:
+def _collected(
+    given: Sendable | Iterable[Sendable], sending: Sending
+) -> tuple[list[Event], EventSchemas | None]:
+    """The events; and the schemas, if nobody looks at the events before they are written."""
+    at_once_max = limit.EVENTS_PER_REQUEST_MAX if sending.hooks is None else 0
+    return collect_for(given, sending.schemas, at_once_max=at_once_max)
+
+
+async def _sent(
+    events: Sequence[Event], schemas: EventSchemas | None, sending: Sending, now_ms: int
+) -> list[str]:
     ids: list[str] = []
     try:
-        for batch in _batches(events, sending, now_ms):
+        for batch in _batches(events, schemas, sending, now_ms):
             ids += accepted_ids(await _deliver(sending, batch), sending.where)
     except SendEventsError as error:
         error.ids = [*ids, *error.ids]  # what earlier requests of the same call achieved
@@ -151,8 +162,9 @@ async def deliver(batch: EventBatch, sending: Sending) -> list[str]:
 
 def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendResult:
     """The same for blocking code."""
-    events, hooks = collect(given, sending.schemas), sending.hooks
-    work = partial(_sent_sync, events, sending, time.time_ns() // 1_000_000)
+    hooks = sending.hooks
+    events, schemas = _collected(given, sending)
+    work = partial(_sent_sync, events, schemas, sending, time.time_ns() // 1_000_000)
     if hooks is None:
         return SendResult(work())
     hooks.before_send_events_sync(events)
@@ -165,10 +177,12 @@ def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendRes
     return _concluded(seen, error)
 
 
-def _sent_sync(events: Sequence[Event], sending: Sending, now_ms: int) -> list[str]:
+def _sent_sync(
+    events: Sequence[Event], schemas: EventSchemas | None, sending: Sending, now_ms: int
+) -> list[str]:
     ids: list[str] = []
     try:
-        for batch in _batches(events, sending, now_ms):
+        for batch in _batches(events, schemas, sending, now_ms):
             ids += accepted_ids(_deliver_sync(sending, batch), sending.where)
     except SendEventsError as error:
         error.ids = [*ids, *error.ids]  # what earlier requests of the same call achieved
@@ -186,7 +200,9 @@ def _concluded(seen: SendEventsResult, error: SendEventsError | None) -> SendRes
     raise error
 
 
-def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[EventBatch]:
+def _batches(
+    events: Sequence[Event], schemas: EventSchemas | None, sending: Sending, now_ms: int
+) -> list[EventBatch]:
     """The requests of one call. All events are judged before the first of them leaves."""
     if not events:
         sending.logger.warning("send() called with no events: nothing was sent")
@@ -202,7 +218,7 @@ def _batches(events: Sequence[Event], sending: Sending, now_ms: int) -> list[Eve
     batches: list[EventBatch] = []
     sessions = current_sessions()
     for index, part in enumerate(parts):
-        body = encode([inheriting(event, sessions) for event in part], now_ms)
+        body = encode([inheriting(event, sessions) for event in part], now_ms, schemas)
         _warn_if_large(part, body, sending)
         # A seed names each id by its place in the request: a second request needs another.
         given = sending.seed if index == 0 else None

@@ -67,13 +67,15 @@ class PydanticValidator:
     def load(self, body: bytes) -> Any:
         """The value that JSON stands for. Raises Unfit with all problems."""
         try:
-            return self._adapter.validate_json(body)
+            # The adapter's own methods only fill in defaults, for a third of the whole time.
+            return self._adapter.validator.validate_json(body)
         except pydantic.ValidationError as error:
             raise Unfit(problems_of(error)) from None
 
     def dump(self, value: Any) -> Any:
         """A loaded value as plain JSON values."""
-        return self._adapter.dump_python(value, mode="json", by_alias=True, round_trip=True)
+        write = self._adapter.serializer.to_python
+        return write(value, mode="json", by_alias=True, round_trip=True)
 
     def json_schema(self) -> dict[str, Any] | None:
         """The schema Pydantic makes of the type."""

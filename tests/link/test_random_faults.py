@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from stepwell.sdk.connect.health import COUNTERS
 from tests.link.plan import check_all_is_well, suffer, troubled_link
 
 SEEDS = range(40)
@@ -34,6 +35,7 @@ def test_the_trouble_is_real() -> None:
         *("leases_extended", "flushed", "flush_failures", "replies_unacknowledged"),
     ):
         assert seen[name] > 0, name
+    assert set(seen) <= set(COUNTERS)
 
 
 @pytest.mark.slow

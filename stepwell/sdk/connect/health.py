@@ -17,6 +17,12 @@ from stepwell.sdk.connect.phase import ConnectionState
 DOWN_MAX_S = 60.0
 REQUEST_TIMEOUT_S = 10.0
 LINE_BYTES_MAX = 8_192
+COUNTERS = (
+    *("attempts", "connects", "reconnects", "drains", "heartbeats_missed", "faults"),
+    *("requests", "duplicates", "replies", "replies_unacknowledged", "abandoned"),
+    *("leases_extended", "leases_refused", "flushed", "flush_failures"),
+)
+"""What a worker counts: each is told from the start, so that its first change is seen."""
 _ALIVE = frozenset({ConnectionState.ACTIVE, ConnectionState.CLOSING})
 
 
@@ -108,7 +114,8 @@ def metrics(stats: WorkerStats) -> str:
     )
     for name, value in gauges:
         lines += [f"# TYPE stepwell_worker_{name} gauge", f"stepwell_worker_{name} {value:g}"]
-    counters = {"calls_finished": stats.finished, **dict(sorted(stats.counts.items()))}
+    counts = {**dict.fromkeys(COUNTERS, 0), **stats.counts}
+    counters = {"calls_finished": stats.finished, **dict(sorted(counts.items()))}
     for name, count in counters.items():
         lines += [
             f"# TYPE stepwell_worker_{name}_total counter",

@@ -420,6 +420,9 @@ class WorkerProtocol:
         self.counts["connects"] += 1
         if connection.start is not None:
             self.connection_id = connection.start.connection_id
+            facts = {"gateway": connection.start.gateway_endpoint}
+            apps = ", ".join(app.name for app in self._config.apps)
+            self._note(Level.INFO, f"the worker is connected and serves {apps}", **facts)
         if self._pauses or self._closing_since is not None:
             self._say_pause()
         else:

@@ -74,7 +74,10 @@ def test_it_serves_until_it_is_told_to_end(server: FakeServer, tmp_path: Path) -
         assert server.workers[0].instance_id == "mine"
         assert server.workers[0].concurrency_max == 3
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        said, _ = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "the worker is connected and serves app" in said
+    assert "SIGTERM: the worker finishes what runs, then ends" in said
 
 
 def test_it_begins_anew_after_so_many_requests(server: FakeServer, tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_metrics() -> None:
     assert "stepwell_worker_replies_unacknowledged 3" in lines
     assert "stepwell_worker_calls_finished_total 9" in lines
     assert "stepwell_worker_connects_total 2" in lines
+    assert "stepwell_worker_leases_refused_total 0" in lines
     named = {line.split()[2] for line in lines if line.startswith("#")}
     assert named == {line.split()[0].split("{")[0] for line in lines if line[0] != "#"}
 

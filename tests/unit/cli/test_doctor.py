@@ -13,23 +13,14 @@ from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.store_world import NOW, World, run_id_of, run_number, wait_of
 from tests.unit.cli.test_asking import Running
-
-
-class _File:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def open(self) -> SqliteStore:
-        store = SqliteStore(self.path, durability="relaxed")
-        store.migrate()
-        return store
+from tests.unit.server.store.sqlite.test_store import Opener
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """One run of each kind: due, sleeping, waiting, ended, and two that lost what moved them."""
     path = tmp_path / "stepwell.db"
-    world = World(_File(path))
+    world = World(Opener(path))
     for number in range(6):
         world.begin(number)
     world.do(

@@ -622,6 +622,66 @@ async def test_d14_a_server_waits_for_all_only_if_the_handler_does(
             assert ran.parallel_mode == planned.parallel_mode
 
 
+async def test_d14_the_mode_is_the_same_though_the_steps_beside_it_are_met_later() -> None:
+    """A call for one step runs it at once; what stands beside it is found behind known steps."""
+
+    async def working(ctx: Context) -> Any:
+        await ctx.step.run("a1", give, 1)
+        return await ctx.step.run("a2", give, 2)
+
+    async def sleeping(ctx: Context) -> None:
+        await ctx.step.run("b1", give, 1)
+        await ctx.step.sleep("b2", "7d")
+
+    async def handler(ctx: Context) -> Any:
+        return await asyncio.gather(working(ctx), sleeping(ctx))
+
+    stage = Stage(handler)
+    await stage.wave(stage.operations(await stage.call()), lambda steps: steps)
+    found = stage.operations(await stage.call())
+    assert modes(found) == ["StepPlanned race", "Sleep race"]
+    for later in (False, True):
+        if later:
+            stage.settle(found[1])
+        ran = await stage.targeted(found[0])
+        assert (ran.op, ran.parallel_mode) == ("StepRun", "race")
+
+
+async def failing(ctx: Context) -> None:
+    await ctx.step.run("known", give, 1)
+    raise ValueError("no")
+
+
+async def gathered(ctx: Context) -> None:
+    await asyncio.gather(ctx.step.run("wanted", give, 2), failing(ctx))
+
+
+async def grouped(ctx: Context) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ctx.step.run("wanted", give, 2))
+        group.create_task(failing(ctx))
+
+
+async def returning(ctx: Context) -> int:
+    await asyncio.wait(
+        [asyncio.create_task(ctx.step.run(name, give, name)) for name in ("wanted", "known")],
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    return 1
+
+
+@pytest.mark.parametrize("handler", [gathered, grouped, returning])
+async def test_d14_a_step_that_ran_is_told_whatever_comes_behind_known_ones(
+    handler: Program,
+) -> None:
+    """The handler goes on and returns, raises or cancels before its step is told."""
+    stage = Stage(handler)
+    wanted, known = stage.operations(await stage.call())
+    stage.settle(await stage.targeted(known))
+    assert (await stage.targeted(wanted)).op == "StepRun"
+    assert stage.reports[-1] == ["StepRun wanted"]
+
+
 async def test_d14_a_branch_goes_on_while_another_sleeps() -> None:
     stage = Stage(beside_a_sleep)
     _, planned = stage.operations(await stage.call())

@@ -77,9 +77,11 @@ class AsyncCall(TaskedCall):
             if isinstance(error, asyncio.CancelledError) and self._is_cancelled():
                 self.cancelled.set()  # for steps in threads, which cannot be interrupted
                 raise
+            self.tell_ends()
             return self.answer or await self._broke(ordinary(error))
         if self.answer is None and self._strands:
             await self._linger()
+        self.tell_ends()
         return self.answer or self.unmet() or await self._returned(value)
 
     async def _returned(self, value: object) -> CallResponse:
@@ -137,7 +139,7 @@ class AsyncCall(TaskedCall):
     ) -> Any:
         traits = traits_of(handler)
         codec = self.codec_of(traits, output_type)
-        alone = len(self._strands) == 1 and not self._cut
+        alone = len(self._strands) == 1 and not (self._cut or self._ends)
         verdict = self.settle((met,)) if alone else await self._turn(met)
         if not isinstance(verdict, Run):
             return self.decoded(met, await self._known(verdict), codec)
@@ -164,7 +166,7 @@ class AsyncCall(TaskedCall):
         return PLAIN.encode(await self.hooks.step(self.info_of(met), plain))
 
     async def _asked(self, met: Met) -> msgspec.Raw:
-        alone = len(self._strands) == 1 and not self._cut
+        alone = len(self._strands) == 1 and not (self._cut or self._ends)
         verdict = self.settle((met,)) if alone else await self._turn(met)
         return await self._known(verdict)
 

@@ -134,8 +134,8 @@ class Replay:
         if len(waiting) == 1:
             return self._settle_alone(waiting[0])
         if self.target is not None:
-            for met in self._in_mode(waiting):
-                if met.name.hashed == self.target and not _is_known(met):
+            for met in waiting:
+                if met.name.hashed == self.target and not is_known(met):
                     return self._run_target(met)
         known = [met for met in waiting if met.memo is not None and type(met.memo) is not Override]
         if known:
@@ -143,7 +143,9 @@ class Replay:
             return release(min(known, key=lambda met: ranks[met.name.hashed]))
         if self.target is not None:
             return self.missing(waiting)
-        return Report(tuple(map(self._operation, self._in_mode(waiting))))
+        if self.is_race(waiting):
+            waiting = tuple(map(_raced, waiting))
+        return Report(tuple(map(self._operation, waiting)))
 
     def together(self, waiting: Sequence[Met]) -> tuple[Run, ...]:
         """All of these steps at once, here, if each is new, runs here, and need not be planned.
@@ -154,12 +156,12 @@ class Replay:
             return ()
         for met in waiting:
             ask = met.ask
-            if _is_known(met) or ask.report is not None or ask.grouped or ask.mode:
+            if is_known(met) or ask.report is not None or ask.grouped or ask.mode:
                 return ()
         return tuple(map(run, waiting))
 
     def _settle_alone(self, met: Met) -> Verdict:
-        if _is_known(met):
+        if is_known(met):
             return release(met)
         if self.target is not None:
             return self._run_target(met) if met.name.hashed == self.target else self.missing((met,))
@@ -176,8 +178,8 @@ class Replay:
         assert self.target is not None
         return Missing(self.target, tuple(met.title for met in waiting))
 
-    def _in_mode(self, waiting: Sequence[Met]) -> Sequence[Met]:
-        """The same steps, in race mode where nobody said how and waiting for all would be wrong.
+    def is_race(self, waiting: Sequence[Met]) -> bool:
+        """Do these steps race, because nobody said how and waiting for all would be wrong?
 
         A server that waits for all calls again when the last of them has ended. Beside a sleep of
         a week that holds up every other branch for a week; and where one branch sends what another
@@ -185,9 +187,8 @@ class Replay:
         fewest calls, unless the handler goes on with the first of them.
         """
         if any(met.ask.grouped or met.ask.mode for met in waiting):
-            return waiting
-        mixed = len({met.ask.report is None for met in waiting}) > 1
-        return tuple(map(_raced, waiting)) if mixed or self.racing else waiting
+            return False
+        return self.racing or len({met.ask.report is None for met in waiting}) > 1
 
     def _operation(self, met: Met) -> Operation:
         return plan(met) if met.ask.report is None else met.ask.report(met)
@@ -198,7 +199,8 @@ def _raced(met: Met) -> Met:
     return msgspec.structs.replace(met, ask=ask)
 
 
-def _is_known(met: Met) -> bool:
+def is_known(met: Met) -> bool:
+    """Has the step ended in an earlier call?"""
     return met.memo is not None and not isinstance(met.memo, Override)
 
 

@@ -21,11 +21,20 @@ from stepwell.sdk.errors import ParallelIndexingWarning
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import Call, arguments
 from stepwell.sdk.execution.idle import IdleWatch
-from stepwell.sdk.execution.replay import Met, Missing, Raise, Replayed, Report, Run, Verdict
+from stepwell.sdk.execution.replay import (
+    Met,
+    Missing,
+    Raise,
+    Replayed,
+    Report,
+    Run,
+    Verdict,
+    is_known,
+)
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.suspension import Suspended
 from stepwell.sdk.execution.waiting import Gathered, StepFuture, Survey, alarms, strand_of, survey
-from stepwell.wire.operation import PARALLEL_WAIT, Operation, Timing
+from stepwell.wire.operation import PARALLEL_RACE, PARALLEL_WAIT, Operation, Timing
 
 CLEANUP_SECONDS = 5.0
 """How long tasks of a handler that was left may take to close what they hold open."""
@@ -60,6 +69,10 @@ class TaskedCall(Call):
         self._host_cancelled = False
         self._left: asyncio.Future[None] | None = None
         self._indexing_told = False
+        self._chosen: tuple[Met, ...] = ()
+        """The step run last, if tasks took turns for it."""
+        self._raced = False
+        """What stands beside the step asked for makes them race."""
         self._gathered: Gathered = {}
         self._began = asyncio.get_running_loop().time()
         self._cut: list[Operation] = []
@@ -129,8 +142,11 @@ class TaskedCall(Call):
     def _settle_one(self) -> None:
         """The handler is idle: settle one step, run several beside each other, or end the call."""
         busy = self._is_busy()
+        if self.replay.target is not None:
+            beside = (*self._waiting.values(), *self._chosen)
+            self._raced = self._raced or self.replay.is_race(beside)
         if self._ends:
-            if not busy:
+            if not busy and not self._go_on():
                 self._report_ends()
             return
         if self._saving and self._saving[0].saved:
@@ -159,10 +175,27 @@ class TaskedCall(Call):
             self.end(verdict)
             self._leave()
             return
-        for future, met in waiting.items():
+        self._hand(verdict)
+
+    def _hand(self, verdict: Replayed | Raise | Run) -> None:
+        """Tell the task that waits for a step what becomes of it."""
+        for future, met in self._waiting.items():
             if met.name is verdict.met.name:
                 self._let(future, verdict)
                 return
+
+    def _go_on(self) -> bool:
+        """The step asked for has ended: pass over a known one, to see what stands beside it.
+
+        How it was planned depends on that, and its result has to say the same.
+        """
+        known = tuple(filter(is_known, self._waiting.values()))
+        if self.replay.target is None or not known:
+            return False
+        verdict = self.settle(known)
+        assert isinstance(verdict, Replayed | Raise), "known steps have ended"
+        self._hand(verdict)
+        return True
 
     def _run_together(self, waiting: dict[StepFuture, Met]) -> bool:
         """Run all waiting steps now, if they may: each is saved when it ends."""
@@ -174,8 +207,10 @@ class TaskedCall(Call):
 
     def _let(self, future: StepFuture, verdict: Verdict) -> None:
         """Let a task go on with its step; if that is to run, the task counts as busy from now."""
-        if isinstance(verdict, Run) and future.strand is not None:
-            future.strand.busy = True
+        if isinstance(verdict, Run):
+            self._chosen = (verdict.met,)
+            if future.strand is not None:
+                future.strand.busy = True
         future.set_result(verdict)
 
     def _is_busy(self) -> bool:
@@ -250,22 +285,33 @@ class TaskedCall(Call):
         strand = self._strand_here()
         if strand is not None:
             strand.busy = False
-        if self._is_busy():
+        seen_all = self.replay.target is None or not any(map(is_known, self._waiting.values()))
+        if self._is_busy() or not seen_all:
+            self._idle.progressed()
             await StepFuture()
         self._report_ends()
         raise Suspended from None
 
+    def tell_ends(self) -> None:
+        """The handler has ended before its step was told: that counts for more."""
+        if self._ends and self.replay.target is not None and self.answer is None:
+            self._report_ends()
+
     def _report_ends(self) -> None:
         operations = tuple(
-            msgspec.structs.replace(operation, parallel_mode=PARALLEL_WAIT)
-            if operation.id in self._together
-            else operation
+            msgspec.structs.replace(operation, parallel_mode=self._mode_of(operation))
             for operation, _ in self._ends
         )
         operations += tuple(self._cut)
         delays = [delay for _, delay in self._ends if delay is not None]
         self.answer = outcome.reported(operations, delays[-1] if delays else None)
         self._leave()
+
+    def _mode_of(self, operation: Operation) -> str:
+        if operation.id in self._together:
+            return PARALLEL_WAIT
+        raced = self._raced and not any(met.ask.grouped for met in self._chosen)
+        return PARALLEL_RACE if raced else operation.parallel_mode
 
     def _leave(self) -> None:
         """Wake whatever still waits, so that it is unwound."""

@@ -34,7 +34,7 @@ async def measure(name: str, workloads: list[str], scale: float) -> None:
 
 
 if __name__ == "__main__":
-    if sys.platform != "win32" and sys.argv[1].startswith("stepwell"):
+    if sys.platform != "win32":
         import uvloop
 
         uvloop.install()

@@ -45,7 +45,7 @@ async def w3(peer: Peer, *, scale: float) -> Figures:
 async def _burst(peer: Peer, kind: str, count: int, *, steps: int) -> Figures:
     peer.marks.clear()
     keys = [f"{kind}-{time.time_ns()}-{index}" for index in range(max(count, 10))]
-    cpu, work = _cpu_by_part(peer), peer.work()
+    cpu, work, disk = _cpu_by_part(peer), peer.work(), _to_disk_kib(peer)
     began = time.time()
     await peer.run(kind, keys)
     await peer.marks.all_last(keys, LIMIT_S)
@@ -59,6 +59,8 @@ async def _burst(peer: Peer, kind: str, count: int, *, steps: int) -> Figures:
     figures["cpu ms/step"] = sum(spent.values()) * 1_000 / done
     for part, seconds in spent.items():
         figures[f"cpu ms/step {part}"] = seconds * 1_000 / done
+    if disk is not None:
+        figures["KiB to disk/step"] = ((_to_disk_kib(peer) or 0.0) - disk) / done
     for name, value in peer.work().items():
         figures[f"{name}/step"] = (value - work.get(name, 0.0)) / done
     return figures
@@ -185,6 +187,14 @@ def _cpu_by_part(peer: Peer) -> dict[str, float]:
         times = [process.cpu_times() for process in processes]
         seconds[name] = sum(one.user + one.system for one in times)
     return seconds
+
+
+def _to_disk_kib(peer: Peer) -> float | None:
+    """What all parts have had written to the disk so far, where the system tells."""
+    processes = [process for some in _parts(peer).values() for process in some]
+    if not all(hasattr(process, "io_counters") for process in processes):
+        return None
+    return sum(process.io_counters().write_bytes for process in processes) / 1024
 
 
 def _cpu_s(peer: Peer) -> float:

@@ -19,6 +19,7 @@ import restate
 
 from bench.collector import look_seldom
 from bench.marks import FileMarks, Marks
+from bench.posting import Poster
 from bench.processes import Server, answers, free_port, listens
 
 MARKS_VARIABLE = "BENCH_MARKS"
@@ -103,8 +104,7 @@ class Peer:
         self._folder = Path(tempfile.mkdtemp(prefix="bench-restate-"))
         self.marks = Marks(self._folder / "marks")
         self._servers: dict[str, Server] = {}
-        self._ingress = ""
-        self._http: aiohttp.ClientSession | None = None
+        self._http: Poster | None = None
 
     async def start(self) -> None:
         ingress, admin, node, served = free_port(), free_port(), free_port(), free_port()
@@ -126,26 +126,25 @@ class Peer:
         self._servers["app"] = Server([*granian, *where], self._folder / "app.log", marks)
         await answers(f"http://127.0.0.1:{admin}/health")
         await listens(served)
-        self._http = aiohttp.ClientSession()
-        self._ingress = f"http://127.0.0.1:{ingress}"
-        await answers(f"{self._ingress}/restate/health")
+        await answers(f"http://127.0.0.1:{ingress}/restate/health")
+        self._http = Poster(f"http://127.0.0.1:{ingress}")
         await self._register(f"http://127.0.0.1:{admin}", f"http://127.0.0.1:{served}")
 
     async def _register(self, admin: str, served: str) -> None:
-        assert self._http is not None
         deadline = time.time() + 30
-        while True:
-            async with self._http.post(f"{admin}/deployments", json={"uri": served}) as reply:
-                if reply.status < 300:
-                    return
-                text = await reply.text()
-            if time.time() > deadline:
-                raise RuntimeError(f"registration failed: {text}")
-            await asyncio.sleep(0.2)
+        async with aiohttp.ClientSession() as http:
+            while True:
+                async with http.post(f"{admin}/deployments", json={"uri": served}) as reply:
+                    if reply.status < 300:
+                        return
+                    text = await reply.text()
+                if time.time() > deadline:
+                    raise RuntimeError(f"registration failed: {text}")
+                await asyncio.sleep(0.2)
 
     async def stop(self) -> None:
         if self._http is not None:
-            await self._http.close()
+            self._http.close()
         for server in reversed(self._servers.values()):
             server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -174,16 +173,8 @@ class Peer:
 
     async def _post(self, path: str, body: str | None) -> None:
         assert self._http is not None
-        headers = {"content-type": "application/json"} if body is not None else {}
-        data = None if body is None else json.dumps(body)
-        url = self._ingress + path
-        untyped = () if data else ("Content-Type",)
-        async with self._http.post(
-            url, data=data, headers=headers, skip_auto_headers=untyped
-        ) as reply:
-            text = await reply.text()
-            if reply.status >= 300:
-                raise RuntimeError(f"{path}: {reply.status} {text}")
+        data = b"" if body is None else json.dumps(body).encode()
+        await self._http.post(path, data, typed=body is not None)
 
     def pids(self) -> dict[str, int]:
         return {name: server.pid for name, server in self._servers.items()}

@@ -3,10 +3,9 @@ or the official one, unchanged. Started with keys; nothing is called over HTTP."
 
 import sys
 
-import aiohttp
-
 from bench.peers.stepwell_http import EVENT_KEY, SIGNING_KEY
 from bench.peers.stepwell_http import Peer as HttpPeer
+from bench.posting import Poster
 from bench.processes import Server, answers, free_port
 
 
@@ -33,7 +32,7 @@ class Peer(HttpPeer):
         await answers(f"{self._url}/health")
         worker = [sys.executable, "-m", "bench.peers.stepwell_worker"]
         self._servers["app"] = Server(worker, self._folder / "app.log", self.app_env())
-        self._http = aiohttp.ClientSession()
+        self._http = Poster(self._url)
         await self.ready()
 
 

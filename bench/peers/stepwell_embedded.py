@@ -12,9 +12,6 @@ from bench.marks import Marks
 from bench.peers.stepwell_functions import EVENTS_PER_SEND, declare, events_for
 from stepwell.embedded import Engine
 
-WRITTEN = Path("/proc/self/io") if Path("/proc/self/io").exists() else None
-"""Where Linux counts what this process wrote; nobody but the store writes much."""
-
 
 class Peer:
     """`durability` is `full` (a flush before every acknowledgement) or `relaxed` (none)."""
@@ -65,14 +62,9 @@ class Peer:
 
     def work(self) -> dict[str, float]:
         ledger = self._engine.node.ledger
-        counted = {"commits": float(ledger.commits), "rows": float(ledger.rows)}
-        return counted if WRITTEN is None else {**counted, "KiB written": _written_kib(WRITTEN)}
+        return {"commits": float(ledger.commits), "rows": float(ledger.rows)}
 
 
 def make(durability: str) -> Peer:
     """The peer."""
     return Peer("full" if durability == "full" else "relaxed")
-
-
-def _written_kib(counters: Path) -> float:
-    return int(dict(line.split(": ") for line in counters.read_text().splitlines())["wchar"]) / 1024

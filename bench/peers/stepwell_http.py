@@ -10,10 +10,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import aiohttp
-
 from bench.marks import Marks
 from bench.peers.stepwell_functions import EVENTS_PER_SEND
+from bench.posting import Poster
 from bench.processes import Server, answers, free_port
 
 EVENT_KEY = "bench"
@@ -31,7 +30,7 @@ class Peer:
         self.marks = Marks(self._folder / "marks")
         self._servers: dict[str, Server] = {}
         self._url = ""
-        self._http: aiohttp.ClientSession | None = None
+        self._http: Poster | None = None
 
     async def start(self) -> None:
         port, app_port = free_port(), free_port()
@@ -51,7 +50,7 @@ class Peer:
             [*start, *ports, *keys, *data], self._folder / "server.log", self.clean()
         )
         await answers(f"{self._url}/health")
-        self._http = aiohttp.ClientSession()
+        self._http = Poster(self._url)
         await self.ready()
 
     def app_env(self) -> dict[str, str]:
@@ -82,7 +81,7 @@ class Peer:
 
     async def stop(self) -> None:
         if self._http is not None:
-            await self._http.close()
+            self._http.close()
         for server in reversed(self._servers.values()):
             server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -104,11 +103,7 @@ class Peer:
 
     async def _post(self, events: list[dict[str, object]]) -> None:
         assert self._http is not None
-        body = json.dumps(events)
-        async with self._http.post(f"{self._url}/e/{EVENT_KEY}", data=body) as reply:
-            text = await reply.text()
-            if reply.status != 200:
-                raise RuntimeError(f"{reply.status} {text}")
+        await self._http.post(f"/e/{EVENT_KEY}", json.dumps(events).encode())
 
     def pids(self) -> dict[str, int]:
         return {name: server.pid for name, server in self._servers.items()}

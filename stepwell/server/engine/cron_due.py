@@ -7,6 +7,8 @@ Source: server.md 2.7, http.md 6.12.
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from stepwell.cron import CronError, Schedule, jitter_ms, next_after, parse
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Listing, Trigger
@@ -63,19 +65,23 @@ def fire(draft: Draft, item: Item) -> None:
         draft.done(item.run_id, item.key)
         return
     first_ms = int(item.detail)
+    # Jitter puts every occurrence off: none is missed because of it, however long it is.
+    late_ms = max(0, draft.now.ms - item.due_ms)
+    until_ms, missed = first_ms + late_ms, late_ms > LATE_MS
     if draft.rules.cron_catch_up == "all":
-        chosen = _first_occurrences(schedule, first_ms, draft.now.ms)
+        chosen = _first_occurrences(schedule, first_ms, until_ms)
         last = chosen[-1]
     else:
-        last = _last_occurrence(schedule, first_ms, draft.now.ms)
-        missed = draft.rules.cron_catch_up == "skip" and item.due_ms + LATE_MS < draft.now.ms
-        chosen = [] if missed else [last]
+        last = _last_occurrence(schedule, first_ms, until_ms)
+        chosen = [] if missed and draft.rules.cron_catch_up == "skip" else [last]
     draft.each(chosen, lambda at_ms: _start(draft, listing, trigger, at_ms))
     following = scheduled_item(listing.slug, trigger, after_ms=last)
     if following is None:
         draft.done(item.run_id, item.key)
-    else:
-        draft.move(following)
+        return
+    if not missed and following.due_ms < draft.now.ms:
+        following = msgspec.structs.replace(following, due_ms=draft.now.ms)
+    draft.move(following)
 
 
 def _first_occurrences(schedule: Schedule, first_ms: int, now_ms: int) -> list[int]:

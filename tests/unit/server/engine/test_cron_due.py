@@ -2,7 +2,7 @@
 missed caught up as the operator chose (server.md 2.7)."""
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -140,6 +140,24 @@ def test_e_94_jitter_puts_an_occurrence_off_by_the_same_time_every_time() -> Non
     body = next(json.loads(event.body) for event in first.store.disk.events.values())
     assert body["ts"] == due
     assert FIRST_MS + MINUTE_MS < items(first)[0].due_ms < FIRST_MS + MINUTE_MS + 30_000
+
+
+@pytest.mark.parametrize("catch_up", ["skip", "one", "all"])
+def test_e_94_jitter_longer_than_the_period_loses_no_occurrence(catch_up: CatchUp) -> None:
+    bench = scheduled(catch_up=catch_up, jitter="5m")
+    for _ in range(20):
+        bench.now_ms = max(bench.now_ms, items(bench)[0].due_ms)
+        bench.claim()
+    assert fired(bench) == [FIRST_MS + n * MINUTE_MS for n in range(20)]
+
+
+@pytest.mark.parametrize(("catch_up", "missed"), [("skip", []), ("one", [9]), ("all", range(10))])
+def test_e_94_what_was_missed_is_caught_up_with_jitter_too(catch_up: CatchUp, missed: Any) -> None:
+    bench = scheduled(catch_up=catch_up, jitter="5m")
+    bench.restart()
+    bench.now_ms = items(bench)[0].due_ms + 9 * MINUTE_MS
+    bench.claim()
+    assert fired(bench) == [FIRST_MS + n * MINUTE_MS for n in missed]
 
 
 def test_e_94_two_schedules_that_coincide_start_one_run() -> None:

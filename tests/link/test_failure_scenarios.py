@@ -176,7 +176,7 @@ def test_05_an_answered_request_delivered_again_is_answered_again() -> None:
     assert len(link.executions) == 1
 
 
-def test_06_an_answer_whose_acknowledgement_is_lost_is_flushed_after_five_seconds() -> None:
+def test_06_w18_an_answer_whose_acknowledgement_is_lost_is_flushed_after_five_seconds() -> None:
     link = active_link()
     link.tap = withhold(ReplyAck)
     call = link.want(1.0)
@@ -274,7 +274,7 @@ def test_14_a_paused_worker_is_given_nothing_until_it_resumes() -> None:
     assert len(link.sockets()) == 1
 
 
-def test_15_a_refused_lease_cancels_the_function_and_its_answer_is_still_sent() -> None:
+def test_15_w16_a_refused_lease_cancels_the_function_and_its_answer_is_still_sent() -> None:
     link = active_link()
     call = link.want(60.0)
     link.run(1)
@@ -680,7 +680,7 @@ def test_a_worker_told_to_give_up_does_so_and_says_why() -> None:
     assert link.finished.error == "no connection for 60 s; giving up"
 
 
-def test_a_worker_not_told_to_give_up_never_does() -> None:
+def test_w23_a_worker_not_told_to_give_up_never_does() -> None:
     link = Link(7)
     link.api_status = None
     link.start()

@@ -18,14 +18,15 @@ from stepwell.wire.connect_word import SystemAttributes
 
 T = TypeVar("T")
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_GROUPS = Path("/proc/self/cgroup")
 _UNLIMITED_BYTES = 1 << 60
 
 
-def system_attributes(*, cgroup: Path = _CGROUP) -> SystemAttributes:
+def system_attributes(*, cgroup: Path = _CGROUP, own: Path = _OWN_GROUPS) -> SystemAttributes:
     """The machine as far as this process may use it."""
     return SystemAttributes(
-        cpu_cores=cpu_cores(cgroup=cgroup),
-        mem_bytes=memory_bytes(cgroup=cgroup),
+        cpu_cores=cpu_cores(cgroup=cgroup, own=own),
+        mem_bytes=memory_bytes(cgroup=cgroup, own=own),
         os=_guarded(platform.system, "").lower() or "unknown",
     )
 
@@ -35,15 +36,27 @@ def host_name() -> str:
     return _guarded(socket.gethostname, "") or "unknown"
 
 
-def cpu_cores(*, cgroup: Path = _CGROUP) -> int:
+def cpu_cores(*, cgroup: Path = _CGROUP, own: Path = _OWN_GROUPS) -> int:
     """Cores this process may run on, at least 1; 0 if nothing is known."""
     cores = _guarded(lambda: os.cpu_count() or 0, 0)
     affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
     if affinity is not None:
         allowed = affinity
         cores = _guarded(lambda: len(allowed(0)), cores)
-    quota = _cpu_quota(cgroup)
-    return max(1, min(cores, quota)) if quota and cores else cores
+    quotas = [quota for group in _groups(cgroup, own) if (quota := _cpu_quota(group))]
+    return max(1, min(cores, *quotas)) if quotas and cores else cores
+
+
+def _groups(cgroup: Path, own: Path) -> tuple[Path, ...]:
+    """The control groups this process is in, its own and all around it; each may have limits."""
+    with suppress(OSError):
+        for line in own.read_text().splitlines():
+            number, _, path = line.partition("::")
+            parts = path.strip("/").split("/")
+            if number == "0" and path.strip("/") and ".." not in parts:
+                inner = [cgroup.joinpath(*parts[: n + 1]) for n in range(len(parts))]
+                return (cgroup, *inner)
+    return (cgroup,)
 
 
 def _cpu_quota(cgroup: Path) -> int | None:
@@ -60,13 +73,13 @@ def _cpu_quota(cgroup: Path) -> int | None:
     return None
 
 
-def memory_bytes(*, cgroup: Path = _CGROUP) -> int:
+def memory_bytes(*, cgroup: Path = _CGROUP, own: Path = _OWN_GROUPS) -> int:
     """Bytes of memory this process may use; 0 if unknown."""
     machine = _guarded(_machine_memory, 0)
-    limit = _memory_limit(cgroup)
-    if limit is None:
+    limits = [limit for group in _groups(cgroup, own) if (limit := _memory_limit(group))]
+    if not limits:
         return machine
-    return min(machine, limit) if machine else limit
+    return min(machine, *limits) if machine else min(limits)
 
 
 def _memory_limit(cgroup: Path) -> int | None:

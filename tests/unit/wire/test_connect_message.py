@@ -39,7 +39,7 @@ GOLDEN = [
 
 
 @pytest.mark.parametrize(("message", "hexadecimal"), GOLDEN, ids=lambda v: type(v).__name__)
-def test_golden_bytes(message: word.GatewayMessage, hexadecimal: str) -> None:
+def test_w10_golden_bytes(message: word.GatewayMessage, hexadecimal: str) -> None:
     expected = bytes.fromhex(hexadecimal.replace(" ", ""))
     assert codec.encode_frame(message) == expected
     assert codec.decode_frame(expected, bytes_max=BIG) == message
@@ -184,7 +184,7 @@ def _plain(frame: bytes) -> tuple[str, object]:
     return str(envelope.kind), json.dumps(fields, sort_keys=True)
 
 
-def test_a_kind_of_a_later_protocol_is_unknown_and_harmless() -> None:
+def test_w11_a_kind_of_a_later_protocol_is_unknown_and_harmless() -> None:
     assert codec.decode_frame(b"\x08\x63\x12\x02ab", bytes_max=BIG) == word.Unknown(99)
 
 

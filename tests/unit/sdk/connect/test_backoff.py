@@ -30,13 +30,13 @@ def situation(**changes: object) -> Situation:
     return Situation(**(values | changes))  # type: ignore[arg-type]
 
 
-def test_the_schedule_without_jitter() -> None:
+def test_w23_the_schedule_without_jitter() -> None:
     waits = [delay_s(failures, 0.5) for failures in range(12)]
     assert waits == [0.0, 2, 5, 10, 20, 30, 60, 120, 300, 300, 300, 300]
 
 
 @given(st.integers(0, 50), st.floats(0, 1, exclude_max=True))
-def test_jitter_is_a_fifth_either_way(failures: int, chance: float) -> None:
+def test_w23_jitter_is_a_fifth_either_way(failures: int, chance: float) -> None:
     plain = delay_s(failures, 0.5)
     assert plain * 0.79 <= delay_s(failures, chance) <= plain * 1.21
 
@@ -46,7 +46,7 @@ def test_the_wait_can_be_capped() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key(status: int) -> None:
+def test_w22_a_refused_key(status: int) -> None:
     refused = StartFailure("no", status)
     other = after_start(refused, situation(keys=2, keys_refused=1, first=True))
     assert (other.delay_s, other.switch_key, other.fatal) == (0.0, True, False)
@@ -60,7 +60,7 @@ def test_a_refused_key(status: int) -> None:
     assert without.fatal
 
 
-def test_too_many_connections_is_never_fatal_and_never_hurried() -> None:
+def test_w25_too_many_connections_is_never_fatal_and_never_hurried() -> None:
     verdict = after_start(StartFailure("limit", 429), situation(first=True))
     assert verdict.words == TOO_MANY_CONNECTIONS
     assert verdict.delay_s == 30
@@ -128,7 +128,7 @@ def retries(**options: object) -> Retries:
     return Retries(**(values | options))  # type: ignore[arg-type]
 
 
-def test_gateways_are_avoided_for_a_while_and_welcome_again_once_they_work() -> None:
+def test_w26_gateways_are_avoided_for_a_while_and_welcome_again_once_they_work() -> None:
     memory = retries()
     memory.avoid("a", 0.0)
     memory.avoid("b", 10.0)

@@ -54,7 +54,7 @@ def handshake(
     )
 
 
-async def test_a_start_call_names_its_key_and_what_to_avoid() -> None:
+async def test_w05_a_start_call_names_its_key_and_what_to_avoid() -> None:
     port = Port(reply(200, encode_start_response(ANSWER)))
     assert await handshake(port).start(1, ("bad",)) == ANSWER
     url, headers, body = port.asked[0]
@@ -127,7 +127,7 @@ async def test_a_rewrite_that_raises_is_a_failure() -> None:
     assert "no such proxy" in failure.message
 
 
-async def test_a_flush_remembers_the_key_that_worked() -> None:
+async def test_w21_a_flush_remembers_the_key_that_worked() -> None:
     port = Port(reply(401), reply(200), reply(200), reply(403), reply(200))
     shaking = handshake(port)
     for _ in range(3):

@@ -22,7 +22,7 @@ def test_a_new_answer_waits_to_be_flushed_unless_it_is_sent() -> None:
     assert not box.awaits(2)
 
 
-def test_late_acknowledgements_move_answers_to_the_flush_in_order() -> None:
+def test_w18_w20_late_acknowledgements_move_answers_to_the_flush_in_order() -> None:
     box = outbox()
     for number, name in enumerate("abc"):
         box.sent(box.add(name, b"1"), 1, now=float(number))
@@ -96,7 +96,7 @@ def test_flushes_are_few_at_once_and_one_while_the_server_is_away() -> None:
     assert len(box.take_due(1.0)) == FLUSHES_MAX - 1
 
 
-def test_the_waits_between_flushes_grow_to_a_minute() -> None:
+def test_w21_the_waits_between_flushes_grow_to_a_minute() -> None:
     box = outbox()
     box.add("a", b"1")
     now, waits = 0.0, []

@@ -39,7 +39,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize(("before", "after"), list(itertools.product(S, S)))
-def test_every_pair_of_states(before: S, after: S) -> None:
+def test_w04_every_pair_of_states(before: S, after: S) -> None:
     if (before, after) in EDGES:
         check_state(before, after)
     else:
@@ -47,7 +47,7 @@ def test_every_pair_of_states(before: S, after: S) -> None:
             check_state(before, after)
 
 
-def test_the_official_names_and_values() -> None:
+def test_w03_the_official_names_and_values() -> None:
     assert {s.name: s.value for s in S} == {
         name: name
         for name in ("ACTIVE", "CLOSED", "CLOSING", "CONNECTING", "PAUSED", "RECONNECTING")

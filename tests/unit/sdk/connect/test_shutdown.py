@@ -42,7 +42,7 @@ def worker_process(server: FakeServer) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_worker_gracefully(server: FakeServer, number: signal.Signals) -> None:
+def test_w31_a_signal_ends_it_gracefully(server: FakeServer, number: signal.Signals) -> None:
     with worker_process(server) as process:
         call = server.call("app-sleep")
         server.until(lambda: call.claimed)
@@ -52,7 +52,7 @@ def test_a_signal_ends_the_worker_gracefully(server: FakeServer, number: signal.
     server.until(lambda: server.ends == ["WORKER_SHUTDOWN"])
 
 
-def test_the_gateway_hears_of_it_at_once_although_the_main_thread_is_busy(
+def test_scenario_49_the_gateway_hears_of_it_at_once_although_the_main_thread_is_busy(
     server: FakeServer,
 ) -> None:
     with worker_process(server) as process:
@@ -91,7 +91,7 @@ def test_a_second_signal_ends_a_process_whose_main_thread_is_stuck(server: FakeS
         assert process.wait(1.0) in {128 + signal.SIGTERM, -signal.SIGTERM}
 
 
-def test_killed_mid_call_its_work_goes_to_another(server: FakeServer) -> None:
+def test_scenario_03_killed_mid_call_its_work_goes_to_another(server: FakeServer) -> None:
     server.desk._lease_s = 1.0
     with worker_process(server) as process:
         call = server.call("app-sleep")

@@ -1,8 +1,10 @@
 """The worker over real sockets, against our own gateway on another thread."""
 
 import asyncio
+import hashlib
 import json
 import logging
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -69,7 +71,7 @@ def watched(apps: Any, **options: Any) -> tuple[WorkerConnection, list[Connectio
     return connect(apps, on_state_change=states.append, shutdown_signals=[], **options), states
 
 
-async def test_a_call_is_run_on_the_callers_loop_and_answered(server: FakeServer) -> None:
+async def test_w01_w27_a_call_is_run_on_the_callers_loop_and_answered(server: FakeServer) -> None:
     client, home = client_of(server), threading.get_ident()
 
     async def handler(ctx: Any) -> dict[str, object]:
@@ -97,7 +99,7 @@ async def test_a_call_is_run_on_the_callers_loop_and_answered(server: FakeServer
     assert call.attempts == 1
 
 
-async def test_what_a_worker_says_of_itself(server: FakeServer) -> None:
+async def test_w08_what_a_worker_says_of_itself(server: FakeServer) -> None:
     one = client_of(server, "one", app_version="v7", env="branch")
     two = client_of(server, "two", env="branch")
 
@@ -133,7 +135,7 @@ async def test_what_a_worker_says_of_itself(server: FakeServer) -> None:
     assert server.headers[0]["authorization"] == bearer(KEY)
 
 
-async def test_a_lost_connection_comes_back_at_once_with_one_start_call(
+async def test_w02_a_lost_connection_comes_back_at_once_with_one_start_call(
     server: FakeServer,
 ) -> None:
     client = client_of(server)
@@ -155,7 +157,7 @@ async def test_a_lost_connection_comes_back_at_once_with_one_start_call(
     assert states == [S.ACTIVE, S.RECONNECTING, S.CONNECTING, S.ACTIVE, S.CLOSING, S.CLOSED]
 
 
-async def test_an_answer_given_while_the_gateway_is_away_is_flushed(server: FakeServer) -> None:
+async def test_w20_an_answer_given_while_the_gateway_is_away_is_flushed(server: FakeServer) -> None:
     client = client_of(server)
     release = asyncio.Event()
 
@@ -176,7 +178,9 @@ async def test_an_answer_given_while_the_gateway_is_away_is_flushed(server: Fake
         await worker.wait_for_state(S.ACTIVE)
 
 
-async def test_a_draining_gateway_is_replaced_while_the_call_goes_on(server: FakeServer) -> None:
+async def test_w24_a_draining_gateway_is_replaced_while_a_call_runs(
+    server: FakeServer,
+) -> None:
     client, runs = client_of(server), 0
 
     async def handler(ctx: Any) -> str:
@@ -213,13 +217,16 @@ async def test_plain_functions_run_in_threads_side_by_side(server: FakeServer) -
     assert not {"MainThread", "stepwell-connect"} & names
 
 
-async def test_a_blocked_loop_loses_neither_heartbeats_nor_leases(
-    server: FakeServer, caplog: pytest.LogCaptureFixture
+async def test_scenario_10_w12_a_blocked_loop_loses_neither_heartbeats_nor_leases(
+    server: FakeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As a minute would at the usual intervals: a lease is over twice while the loop is blocked."""
+    monkeypatch.setattr("stepwell.testing.desk.GRACE_S", 0.1)
+    server.desk._lease_s = 1.6
     client = client_of(server)
 
     async def handler(ctx: Any) -> str:
-        until_then = time.monotonic() + 2.6
+        until_then = time.monotonic() + 3.6
         while time.monotonic() < until_then:
             pass
         return "done"
@@ -231,12 +238,12 @@ async def test_a_blocked_loop_loses_neither_heartbeats_nor_leases(
             call = server.call("app-fn")
             await answer(call)
             beats = worker.stats().counts["leases_extended"]
-            await until(lambda: worker.stats().loop_lag_worst_s > 2)
+            await until(lambda: worker.stats().loop_lag_worst_s > 3)
     assert beats >= 2
     assert call.attempts == 1
     extended = [at - began for at in server.extensions]
     assert extended
-    assert max(extended) < 2.6, "the lease was extended while the loop was blocked"
+    assert max(extended) < 3.6, "the lease was extended while the loop was blocked"
     assert len(server.starts) == 1
     said = [r.getMessage() for r in caplog.records if "blocked" in r.getMessage()]
     assert "app-fn" in said[0]
@@ -244,7 +251,7 @@ async def test_a_blocked_loop_loses_neither_heartbeats_nor_leases(
     assert "test_worker.py" in said[0]
 
 
-async def test_a_refused_lease_cancels_the_function(server: FakeServer) -> None:
+async def test_w16_a_refused_lease_cancels_the_function(server: FakeServer) -> None:
     client, cancelled = client_of(server), asyncio.Event()
 
     async def handler(ctx: Any) -> None:
@@ -324,7 +331,7 @@ async def test_steps_of_plain_functions_are_stored_while_the_call_goes_on(
         ("app-fn", b'{"ctx":{}}', "body_invalid"),
     ],
 )
-async def test_requests_that_are_no_good_are_answered_with_an_error(
+async def test_scenario_23_24_requests_that_are_no_good_are_answered_with_an_error(
     server: FakeServer, function_id: str, body: bytes, code: str
 ) -> None:
     client = client_of(server)
@@ -338,7 +345,7 @@ async def test_requests_that_are_no_good_are_answered_with_an_error(
     assert json.loads(reply.body)["code"] == code
 
 
-async def test_failures_travel_as_errors(server: FakeServer) -> None:
+async def test_w17_failures_travel_as_errors(server: FakeServer) -> None:
     client = client_of(server)
 
     async def handler(ctx: Any) -> None:
@@ -380,7 +387,79 @@ async def test_steps_are_stored_while_the_call_goes_on_if_the_gateway_can(
     assert plain.steps == {}
 
 
-async def test_no_more_run_at_once_than_allowed(server: FakeServer) -> None:
+async def test_w15_a_call_over_the_connection_is_the_call_of_http(server: FakeServer) -> None:
+    client, seen = client_of(server), list[Any]()
+
+    async def handler(ctx: Any) -> object:
+        seen.append(ctx)
+        return await ctx.step.run("known", lambda: "never run")
+
+    worker, _ = watched([(client, [function(client, handler)])])
+    known = hashlib.sha1(b"known", usedforsecurity=False).hexdigest()
+    body = payload(steps={known: {"data": "remembered"}}, data={"n": 7}, attempt=2)
+    async with worker:
+        reply = await answer(server.call("app-fn", body))
+    assert (reply.status, json.loads(reply.body)) == (ReplyStatus.DONE, "remembered")
+    (ctx,) = seen
+    assert (ctx.attempt, ctx.run_id, ctx.event.data) == (2, "run-1", {"n": 7})
+    assert [event.name for event in ctx.events] == ["test/event"]
+
+
+async def test_w38_apps_share_a_socket_and_each_runs_its_own_functions(
+    server: FakeServer,
+) -> None:
+    clients = [client_of(server, name) for name in ("one", "two")]
+
+    def handler_of(name: str) -> Any:
+        async def handler(ctx: Any) -> str:
+            return name
+
+        return handler
+
+    pairs = [(c, [function(c, handler_of(c.app_id))]) for c in clients]
+    worker, _ = watched(pairs)
+    async with worker:
+        for name in ("two", "one"):
+            reply = await answer(server.call(f"{name}-fn", app=name))
+            assert json.loads(reply.body) == name
+        assert len(server.connections) == 1
+
+
+async def test_w31_w34_signals_go_back_to_whoever_had_them(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    worker = connect([(client, [function(client, handler)])])
+    async with worker:
+        inside = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        assert all(now != then for now, then in zip(inside, before, strict=True))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
+async def test_scenario_36_a_clock_that_jumps_moves_nothing(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    client, whole = client_of(server), time.time
+
+    async def handler(ctx: Any) -> str:
+        await asyncio.sleep(1.3)
+        return "on time"
+
+    worker, states = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        await until(lambda: call.claimed)
+        monkeypatch.setattr(time, "time", lambda: whole() + jump_s)
+        await answer(call)
+        assert len(server.extensions) == 1
+        assert call.attempts == 1
+    assert states == [S.ACTIVE, S.CLOSING, S.CLOSED]
+
+
+async def test_w33_no_more_run_at_once_than_allowed(server: FakeServer) -> None:
     client, running, most = client_of(server), 0, 0
 
     async def handler(ctx: Any) -> None:
@@ -397,7 +476,7 @@ async def test_no_more_run_at_once_than_allowed(server: FakeServer) -> None:
     assert most == 2
 
 
-async def test_the_other_key_is_tried_for_start_and_flush(server: FakeServer) -> None:
+async def test_w21_w22_the_other_key_is_tried_for_start_and_flush(server: FakeServer) -> None:
     server.tokens = {bearer(OTHER_KEY)}
     client = client_of(server, signing_key=KEY, signing_key_fallback=OTHER_KEY)
 
@@ -417,7 +496,7 @@ async def test_the_other_key_is_tried_for_start_and_flush(server: FakeServer) ->
     assert tokens[:2] == [bearer(KEY), bearer(OTHER_KEY)]
 
 
-async def test_refused_keys_are_an_exception(server: FakeServer) -> None:
+async def test_w22_refused_keys_are_an_exception(server: FakeServer) -> None:
     server.tokens = {"Bearer of nothing"}
     client = client_of(server, signing_key=KEY)
 
@@ -434,7 +513,7 @@ async def test_refused_keys_are_an_exception(server: FakeServer) -> None:
         await worker.start()
 
 
-async def test_too_many_connections_are_said_plainly(
+async def test_w25_too_many_connections_are_said_plainly(
     server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.api_status = 429
@@ -452,7 +531,7 @@ async def test_too_many_connections_are_said_plainly(
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_closing_a_worker_that_never_connected_returns_at_once(
+async def test_w23_closing_a_worker_that_never_connected_returns_at_once(
     server: FakeServer, status: int
 ) -> None:
     server.api_status = status
@@ -493,7 +572,7 @@ async def test_a_worker_may_be_told_to_give_up() -> None:
         await worker.start()
 
 
-async def test_closing_waits_for_what_runs(server: FakeServer) -> None:
+async def test_w34_closing_waits_for_what_runs(server: FakeServer) -> None:
     client = client_of(server)
 
     async def handler(ctx: Any) -> str:
@@ -548,7 +627,7 @@ async def test_pausing_and_resuming(server: FakeServer) -> None:
     assert states[:3] == [S.ACTIVE, S.PAUSED, S.ACTIVE]
 
 
-async def test_answers_outlive_the_process_in_a_directory(
+async def test_w20_answers_outlive_the_process_in_a_directory(
     server: FakeServer, tmp_path: Path
 ) -> None:
     client, outbox = client_of(server), tmp_path / "outbox"
@@ -610,7 +689,7 @@ async def test_without_isolation_everything_lives_on_one_loop(server: FakeServer
         assert len(call.steps) == 1
 
 
-async def test_the_gateway_can_be_reached_another_way(server: FakeServer) -> None:
+async def test_w32_the_gateway_can_be_reached_another_way(server: FakeServer) -> None:
     client, seen = client_of(server), []
 
     async def handler(ctx: Any) -> None: ...

@@ -156,7 +156,7 @@ async def test_who_is_connected(pair: Pair) -> None:
 # --- admission ----------------------------------------------------------------------------------
 
 
-async def test_a_worker_is_admitted_and_its_app_registered(pair: Pair) -> None:
+async def test_w39_a_worker_is_admitted_and_its_app_registered(pair: Pair) -> None:
     server, hand = pair
     ready = await hand.join()
     assert ready == ConnectionReady("10s", "30s", "0s", ("checkpoint",))
@@ -216,7 +216,7 @@ async def test_a_token_of_another_server_is_no_good(pair: Pair) -> None:
     assert await hand.closed() == (1008, "connect_authentication_failed")
 
 
-async def test_functions_that_are_refused_are_named(pair: Pair) -> None:
+async def test_w39_functions_that_are_refused_are_named(pair: Pair) -> None:
     _, hand = pair
     await hand.dial()
     await hand.say(hand.introduction(apps=(AppConfig("app", b'[{"id":"app-fn"}]'),)))
@@ -245,7 +245,7 @@ async def test_a_draining_gateway_ends_new_sockets_before_its_hello(pair: Pair) 
 # --- calls --------------------------------------------------------------------------------------
 
 
-async def test_a_call_from_its_event_to_its_end(pair: Pair) -> None:
+async def test_w37_a_call_from_its_event_to_its_end(pair: Pair) -> None:
     server, hand = pair
     await hand.join()
     event = await hand.send(data={"n": 1})
@@ -331,7 +331,7 @@ async def test_steps_can_be_stored_while_the_call_goes_on(pair: Pair) -> None:
         ({"sdk_version": ""}, RunStatus.COMPLETED),
     ],
 )
-async def test_what_replies_mean(pair: Pair, reply: dict[str, Any], status: RunStatus) -> None:
+async def test_w17_what_replies_mean(pair: Pair, reply: dict[str, Any], status: RunStatus) -> None:
     _, hand = pair
     await hand.join()
     event = await hand.send()
@@ -457,7 +457,7 @@ async def test_an_event_right_after_ready_never_fails(pair: Pair) -> None:
         await hand.close()
 
 
-async def test_the_newest_version_is_asked_first_and_an_old_one_does_not_roll_back(
+async def test_scenario_40_the_newest_version_is_asked_first_and_an_old_one_does_not_roll_back(
     pair: Pair,
 ) -> None:
     server, hand = pair

@@ -124,6 +124,7 @@ class Engine:
         """One more app in the same engine. Before it is started."""
         if self._node is not None:
             raise RuntimeError("add apps before the engine is started")
+        _check_app(client, functions)
         served = tuple(one for function in functions for one in function.served())
         _refuse_duplicates(served)
         self._apps.append((client, served))
@@ -259,6 +260,16 @@ def _check(
         raise ValueError(f"retention_days = {retention_days}: use 0 to keep runs for ever")
     if grace_seconds < 0:
         raise ValueError(f"grace_seconds = {grace_seconds}: use 0 to wait for nobody")
+
+
+def _check_app(client: object, functions: Sequence[object]) -> None:
+    if not isinstance(client, Inngest):
+        raise TypeError(f"client = {client!r}: give the app's stepwell.Inngest")
+    for place, function in enumerate(functions):
+        if not isinstance(function, Function):
+            raise TypeError(
+                f"functions[{place}] = {function!r}: give what create_function made of a handler"
+            )
 
 
 def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:

@@ -370,6 +370,13 @@ def test_an_argument_that_cannot_be_used_is_named(given: dict[str, Any], said: s
         Engine(make_client(), [], **given)
 
 
+def test_what_is_no_client_and_no_function_is_named() -> None:
+    with pytest.raises(TypeError, match=r"^functions\[0\] = 'greet': give what create_function"):
+        Engine(make_client(), ["greet"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="^client = 'shop': give the app's stepwell.Inngest"):
+        Engine("shop", [])  # type: ignore[arg-type]
+
+
 async def test_an_engine_that_could_not_start_lets_go_of_its_database(database: Path) -> None:
     client = make_client()
 

@@ -57,7 +57,7 @@ def test_e_92_conditions(condition: str, data: object, starts: int) -> None:
     assert len(bench.runs()) == starts
 
 
-def test_an_event_of_the_future_waits_for_its_time() -> None:
+def test_e_7_an_event_of_the_future_waits_for_its_time() -> None:
     bench = Bench()
     bench.register(function(event="go"))
     bench.send("go", ts=NOW_MS + 60_000)

@@ -373,7 +373,7 @@ def test_an_argument_that_cannot_be_used_is_named(given: dict[str, Any], said: s
 def test_what_is_no_client_and_no_function_is_named() -> None:
     with pytest.raises(TypeError, match=r"^functions\[0\] = 'greet': give what create_function"):
         Engine(make_client(), ["greet"])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="^client = 'shop': give the app's stepwell.Inngest"):
+    with pytest.raises(TypeError, match=r"^client = 'shop': give the app's stepwell\.Inngest"):
         Engine("shop", [])  # type: ignore[arg-type]
 
 

@@ -84,8 +84,9 @@ class Step:
         tried again by the server; when that is in vain, StepError is raised here. A plain function
         runs in a thread.
         """
-        work = ask.given_handler(step_id, handler)
-        return await self._call.run_step(ask.run(step_id, name), work, handler_args, output_type)
+        if not callable(handler):
+            raise ask.no_handler(step_id, handler)
+        return await self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
 
     async def send_event(
         self, step_id: str, events: Sendable | Iterable[Sendable], *, name: str | None = None
@@ -332,6 +333,7 @@ class AI:
         name: str | None = None,
     ) -> Any:
         """Run a client library's own call as a step; its arguments and result are shown."""
-        work = ask.given_handler(step_id, handler)
+        if not callable(handler):
+            raise ask.no_handler(step_id, handler)
         asked = ask.run(step_id, name, option.WRAP)
-        return await self._call.run_step(asked, work, handler_args, output_type)
+        return await self._call.run_step(asked, handler, handler_args, output_type)

@@ -84,8 +84,9 @@ class StepSync:
         tried again by the server; when that is in vain, StepError is raised here. A coroutine
         function runs on an event loop meanwhile.
         """
-        work = ask.given_handler(step_id, handler)
-        return self._call.run_step(ask.run(step_id, name), work, handler_args, output_type)
+        if not callable(handler):
+            raise ask.no_handler(step_id, handler)
+        return self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
 
     def send_event(
         self, step_id: str, events: Sendable | Iterable[Sendable], *, name: str | None = None
@@ -330,6 +331,7 @@ class AISync:
         name: str | None = None,
     ) -> Any:
         """Run a client library's own call as a step; its arguments and result are shown."""
-        work = ask.given_handler(step_id, handler)
+        if not callable(handler):
+            raise ask.no_handler(step_id, handler)
         asked = ask.run(step_id, name, option.WRAP)
-        return self._call.run_step(asked, work, handler_args, output_type)
+        return self._call.run_step(asked, handler, handler_args, output_type)

@@ -124,11 +124,9 @@ def _length(step_id: str, field: str, value: Duration) -> str:
     return format_duration(length_ms)
 
 
-def given_handler(step_id: str, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """A step's handler. Raises ConfigurationError for what is none, such as a coroutine."""
-    if callable(cast(object, handler)):
-        return handler
-    raise ConfigurationError(
+def no_handler(step_id: str, handler: object) -> ConfigurationError:
+    """What is raised for a handler that cannot be called, such as a coroutine."""
+    return ConfigurationError(
         f'step "{step_id}": handler = {_shown(handler)}: give the function itself and then its'
         ' arguments, as in run("charge", charge, 42)'
     )

@@ -18,6 +18,7 @@ _VERBS = {
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
+    "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",
     "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",

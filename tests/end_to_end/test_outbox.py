@@ -12,11 +12,13 @@ import psycopg
 import psycopg2
 import pytest
 import sqlalchemy
+from click.testing import CliRunner
 from django.db import connections, transaction
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 import stepwell
+from stepwell.cli.main import main
 from stepwell.embedded import Engine
 from stepwell.outbox import Relay, create_table, create_table_sync
 from stepwell.sdk.delivery import Delivery, EventBatch
@@ -384,6 +386,25 @@ def test_d_40_django(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         del connections["outbox"]
     assert wire.sent == [2]
     assert count(url, "stepwell_outbox") == 0
+
+
+def test_d_40_a_relay_of_its_own_empties_the_outbox(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INNGEST_DEV", "http://127.0.0.1:1")
+    sent: list[str] = []
+
+    async def deliver(self: stepwell.Inngest, batch: EventBatch) -> list[str]:
+        sent.extend(event["name"] for event in json.loads(batch.body))
+        return ["id"] * batch.count
+
+    monkeypatch.setattr(stepwell.Inngest, "deliver", deliver)
+    relay = ["relay", database, "--once"]
+    assert CliRunner().invoke(main, [*relay, "--create-table"]).output == "0 events sent\n"
+    with psycopg.connect(database) as connection:
+        new_client().send_sync(orders(1, 2), connection=connection)
+    assert CliRunner().invoke(main, relay).output == "2 events sent\n"
+    assert (sent, count(database, "stepwell_outbox")) == (["order/made"] * 2, 0)
 
 
 async def test_a_seed_that_nobody_can_read_is_refused(url: str) -> None:

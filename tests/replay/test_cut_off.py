@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+import uvloop
 
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.execution import cutoff
@@ -126,6 +127,18 @@ async def test_d14_a_replay_does_not_wait_for_the_clock(limited: Limited) -> Non
     stage = remembered(Stage(handler_of(limited, LONG)), LONG)
     assert await asyncio.wait_for(stage.play(), 10) == ["a", "b"]
     assert ran == ["a", "b"]
+
+
+@pytest.mark.parametrize("limited", HURRIED, ids=lambda f: f.__name__)
+def test_d14_nor_does_it_on_another_loop(limited: Limited) -> None:
+    """On uvloop, whose time-outs are not asyncio's."""
+
+    async def replay() -> Any:
+        stage = remembered(Stage(handler_of(limited, LONG)), LONG)
+        return await asyncio.wait_for(stage.play(), 10)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(replay()) == ["a", "b"]
 
 
 async def test_d14_only_the_time_out_that_came_comes_again() -> None:

@@ -33,7 +33,15 @@ from stepwell.sdk.execution.replay import (
 )
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.suspension import Suspended
-from stepwell.sdk.execution.waiting import Gathered, StepFuture, Survey, alarms, strand_of, survey
+from stepwell.sdk.execution.waiting import (
+    Gathered,
+    StepFuture,
+    Survey,
+    alarms,
+    resolve,
+    strand_of,
+    survey,
+)
 from stepwell.wire.operation import PARALLEL_RACE, PARALLEL_WAIT, Operation, Timing
 
 CLEANUP_SECONDS = 5.0
@@ -233,7 +241,7 @@ class TaskedCall(Call):
         loop = asyncio.get_running_loop()
         strand = self._strand_here()
         waiting = loop.create_future()
-        timer = loop.call_later(seconds, _resolve, waiting)
+        timer = loop.call_later(seconds, resolve, waiting)
 
         def hurry() -> None:
             if strand is not None and not waiting.done():
@@ -373,11 +381,6 @@ class TaskedCall(Call):
         self._strands.pop(strand, None)
         if self._waiting or self._saving or self._ends or self._left is not None:
             self._idle.soon()
-
-
-def _resolve(waiting: asyncio.Future[None]) -> None:
-    if not waiting.done():
-        waiting.set_result(None)
 
 
 def running_task() -> asyncio.Task[Any]:

@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from types import CodeType, MethodType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from stepwell.sdk.execution.strand import Strand
 
@@ -234,14 +234,16 @@ def _alarms_set(coroutine: Any) -> Iterator[Alarm]:
                     yield Alarm(when, partial(owner.reschedule, loop.time()))
         frame = getattr(awaited, "cr_frame", None)
         if frame is not None and _is_written_in(frame.f_code, "asyncio/tasks.py"):
-            handle = frame.f_locals.get("timeout_handle")  # of `wait`; up to 3.11 of `wait_for`
-            if isinstance(handle, asyncio.TimerHandle) and not handle.cancelled():
-                yield Alarm(handle.when(), partial(_ring, handle, loop))
+            # Of `wait`, and up to Python 3.11 of `wait_for`: what ends the waiting, and when.
+            handle, waiter = map(frame.f_locals.get, ("timeout_handle", "waiter"))
+            if hasattr(handle, "when") and isinstance(waiter, asyncio.Future):
+                yield Alarm(handle.when(), partial(resolve, cast("asyncio.Future[None]", waiter)))
 
 
-def _ring(handle: Any, loop: asyncio.AbstractEventLoop) -> None:
-    loop.call_soon(handle._callback, *handle._args)  # noqa: SLF001
-    handle.cancel()
+def resolve(waiting: asyncio.Future[None]) -> None:
+    """Let whoever waits go on, if nothing else did."""
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _is_written_in(code: CodeType, end: str) -> bool:

@@ -86,6 +86,7 @@ class DeclaredOptions(TypedDict, total=False):
     output_type: object
     priority: Priority | None
     rate_limit: RateLimit | None
+    reraise: Sequence[type[Exception]]
     retries: int | None
     singleton: Singleton | None
     throttle: Throttle | None
@@ -128,6 +129,7 @@ def declare(
         middleware=options.get("middleware") or (),
         serializer=serializer,
         non_retriable=options.get("non_retriable", ()),
+        reraise=options.get("reraise", ()),
     )
 
 

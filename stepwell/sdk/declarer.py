@@ -152,6 +152,7 @@ class Declarer:
         timeouts: Timeouts | None = None,
         singleton: Singleton | None = None,
         non_retriable: Sequence[type[Exception]] = (),
+        reraise: Sequence[type[Exception]] = (),
         trigger: EventSource[Any, Any] | Sequence[EventSource[Any, Any]],
         handler: Callable[..., Any] | None = None,
     ) -> Any:
@@ -175,6 +176,8 @@ class Declarer:
             timeouts: How long a run may wait and last.
             singleton: One run at a time.
             non_retriable: Exceptions after which no further try makes sense, as classes.
+            reraise: Exceptions of steps that the handler can catch as what they are, as classes;
+                the StepError that a failed step raises is then one of these, too.
             trigger: The event or schedule that starts it, or several of them. Event types make
                 the handler's events typed; several of different types belong in a tuple.
             handler: The handler itself, where nothing is decorated: the function is returned.
@@ -200,6 +203,7 @@ class Declarer:
                 "output_type": output_type,
                 "priority": priority,
                 "rate_limit": rate_limit,
+                "reraise": reraise,
                 "retries": retries,
                 "singleton": singleton,
                 "throttle": throttle,

@@ -208,6 +208,10 @@ class StepError(Error):
         self, message: str, name: str, stack: str | None, *, step_id: str | None = None
     ) -> None:
         super().__init__(message)
+        self.tell(name, stack, step_id)
+
+    def tell(self, name: str, stack: str | None, step_id: str | None) -> None:
+        """Say what failed."""
         self._name = name
         self._stack = stack
         self.step_id = step_id

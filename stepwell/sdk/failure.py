@@ -114,11 +114,40 @@ def _encoded(value: object) -> bytes:
         return msgspec.json.encode(str(value).encode(errors="replace").decode())
 
 
-def step_error(failure: Failure, *, step_id: str | None = None) -> StepError:
-    """What user code catches for a failed step: the original's name, message and stack, chained."""
-    error = StepError(failure.message, failure.name, failure.stack or None, step_id=step_id)
+def step_error(
+    failure: Failure,
+    *,
+    step_id: str | None = None,
+    kinds: Mapping[str, type[StepError]] | None = None,
+) -> StepError:
+    """What user code catches for a failed step: the original's name, message and stack, chained.
+
+    `kinds` are the classes, by name, it may be one of besides: see `also`.
+    """
+    kind = StepError if kinds is None else kinds.get(failure.name, StepError)
+    error = kind(failure.message, failure.name, failure.stack or None, step_id=step_id)
     error.__cause__ = _cause(failure.cause, limit.ERROR_CAUSES_MAX)
     return error
+
+
+def also(original: type[Exception]) -> type[StepError]:
+    """The class of failed steps that can be caught as the exception they raised, too (E-158).
+
+    Raises TypeError for a class that cannot be combined.
+    """
+
+    def made(
+        self: StepError, message: str, name: str, stack: str | None, *, step_id: str | None = None
+    ) -> None:
+        Exception.__init__(self, message)  # not as the original's, which may ask for anything
+        self.tell(name, stack, step_id)
+
+    members = {"__init__": made, "__str__": _told, "__module__": original.__module__}
+    return cast("type[StepError]", type(original.__name__, (StepError, original), members))
+
+
+def _told(error: Exception) -> str:
+    return str(error.args[0])
 
 
 def _cause(raw: msgspec.Raw | None, depth: int) -> BaseException | None:

@@ -14,9 +14,10 @@ from typing_extensions import TypeVar
 
 from stepwell.sdk.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
 from stepwell.sdk.dependency import filled, needs_of
-from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.errors import FunctionConfigInvalidError, StepError
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
+from stepwell.sdk.failure import also
 from stepwell.sdk.function_wire import FunctionOptions, function_config
 from stepwell.sdk.handler import event_type_asked, is_async, positional_parameters, return_type
 from stepwell.sdk.middleware.factory import MiddlewareFactory
@@ -56,6 +57,7 @@ class Function(Generic[T, In_contra]):
         middleware: Sequence[MiddlewareFactory] = (),
         serializer: Serializer | None = None,
         non_retriable: Sequence[type[Exception]] = (),
+        reraise: Sequence[type[Exception]] = (),
     ) -> None:
         """Declare a function. Raises FunctionConfigInvalidError naming field, value and fix."""
         check_id(options.fn_id)
@@ -63,8 +65,10 @@ class Function(Generic[T, In_contra]):
         self._prepare(function_config(options), options.fn_id, handler, kinds)
         self.codec: Codec = _codec(options.fn_id, handler, output_type, serializer)
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
-        self.non_retriable = _exceptions(options.fn_id, non_retriable)
+        self.non_retriable = _exceptions(options.fn_id, "non_retriable", non_retriable)
         """Exceptions that end the run, or fail the step, at once (E-156)."""
+        self.reraised = _reraised(options.fn_id, reraise)
+        """What failed steps are raised as, by the name of what they raised (E-158)."""
         self.failure_function: Function[object] | None = None
         """The companion that runs when a run of this function failed; served like any other."""
         if on_failure is not None:
@@ -105,6 +109,7 @@ class Function(Generic[T, In_contra]):
         companion.codec = _codec(companion.local_id, handler, UNSPECIFIED, None)
         companion.middleware = self.middleware
         companion.non_retriable = self.non_retriable
+        companion.reraised = self.reraised
         companion.failure_function = None
         return companion
 
@@ -180,17 +185,35 @@ def check_id(fn_id: object) -> None:
         )
 
 
-def _exceptions(fn_id: str, given: object) -> tuple[type[Exception], ...]:
-    """The classes of `non_retriable`, one or several."""
+def _exceptions(fn_id: str, option: str, given: object) -> tuple[type[Exception], ...]:
+    """The classes an option names, one or several."""
     several = cast("Iterable[object]", given) if isinstance(given, Iterable) else (given,)
     classes = tuple(several)
     for kind in classes:
         if not isinstance(kind, type) or not issubclass(kind, Exception):
             raise FunctionConfigInvalidError(
-                f'function "{fn_id}": non_retriable holds {kind!r}: give classes of exceptions,'
+                f'function "{fn_id}": {option} holds {kind!r}: give classes of exceptions,'
                 " such as (ValueError,)"
             )
     return cast("tuple[type[Exception], ...]", classes)
+
+
+def _reraised(fn_id: str, given: object) -> dict[str, type[StepError]]:
+    found: dict[str, type[StepError]] = {}
+    for kind in _exceptions(fn_id, "reraise", given):
+        if issubclass(kind, StepError):
+            raise FunctionConfigInvalidError(
+                f'function "{fn_id}": reraise holds {kind.__name__}: that is what every failed step'
+                " raises; name what steps raise themselves"
+            )
+        try:
+            found[kind.__name__] = also(kind)
+        except TypeError as error:
+            raise FunctionConfigInvalidError(
+                f'function "{fn_id}": reraise holds {kind.__name__}, which cannot be combined with'
+                f" StepError: {error}"
+            ) from None
+    return found
 
 
 def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -191,6 +191,68 @@ async def test_e_158_a_step_that_failed_for_good_is_caught_with_all_it_had() -> 
     assert told == ["charge", "ValueError", "declined", "KeyError", True]
 
 
+class Declined(Exception):
+    """A user's own exception, which cannot be made of a message alone."""
+
+    def __init__(self, code: int, *, reason: str) -> None:
+        super().__init__(code, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"declined: {self.reason}"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+async def test_e_158_a_failed_step_can_be_caught_as_what_it_raised(plain: bool) -> None:
+    client = new_client()
+    kinds = [Declined, KeyError, OSError]
+
+    def charge(kind: int) -> None:
+        raise (Declined(5, reason="no cover"), KeyError("card"), ValueError("other"))[kind]
+
+    def told(error: Exception) -> list[Any]:
+        assert isinstance(error, stepwell.StepError)
+        return [type(error).__name__, error.name, str(error), error.step_id, bool(error.stack)]
+
+    @client.on("async", retries=0, reraise=kinds)
+    async def coroutine(ctx: Context) -> Any:
+        found = []
+        for kind in range(3):
+            try:
+                await ctx.step.run(f"charge-{kind}", charge, kind)
+            except (Declined, KeyError) as error:
+                found.append(told(error))
+            except stepwell.StepError as error:
+                found.append(told(error))
+        return found
+
+    @client.on("sync", retries=0, reraise=kinds)
+    def blocking(ctx: ContextSync) -> Any:
+        found = []
+        for kind in range(3):
+            try:
+                ctx.step.run(f"charge-{kind}", charge, kind)
+            except (Declined, KeyError) as error:
+                found.append(told(error))
+            except stepwell.StepError as error:
+                found.append(told(error))
+        return found
+
+    async with running(client, coroutine, blocking) as engine:
+        found = await result(engine, client, Event(name="sync" if plain else "async"))
+    assert found == [
+        ["Declined", "Declined", "declined: no cover", "charge-0", True],
+        ["KeyError", "KeyError", "'card'", "charge-1", True],
+        ["StepError", "ValueError", "other", "charge-2", True],
+    ]
+
+
+@pytest.mark.parametrize("given", [["ValueError"], [int], [stepwell.StepError]])
+def test_e_158_what_cannot_be_reraised_is_refused(given: Any) -> None:
+    with pytest.raises(stepwell.FunctionConfigInvalidError, match='"f": reraise holds'):
+        new_client().on("e", fn_id="f", reraise=given)(_nothing)
+
+
 async def test_e_159_the_failure_handler_is_a_function_of_its_own() -> None:
     client, told = new_client(), list[Any]()
 

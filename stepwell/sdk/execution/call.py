@@ -85,6 +85,7 @@ class Call:
         tell: Callable[[BaseException], None] | None = None,
         pause: Pause | None = None,
         non_retriable: tuple[type[Exception], ...] = (),
+        reraised: Mapping[str, type[StepError]] | None = None,
         watch: Watch | None = None,
     ) -> None:
         ctx = request.ctx
@@ -112,6 +113,7 @@ class Call:
         self._tell = tell
         self._pause = pause
         self._non_retriable = non_retriable
+        self._reraised = reraised
         self.saved = False
         """A step of this call was saved; the handler went on after it."""
         self._doubt_told = False
@@ -167,7 +169,7 @@ class Call:
 
     def raised(self, met: Met, failure: Failure) -> StepError:
         """A known failure as user code gets it."""
-        return step_error(failure, step_id=met.name.id)
+        return step_error(failure, step_id=met.name.id, kinds=self._reraised)
 
     def settle(self, waiting: Sequence[Met]) -> Verdict:
         """What to do about steps the handler waits for, see `Replay.settle`."""

@@ -76,6 +76,7 @@ class Calling:
             "tell": self.tell,
             "pause": self.pause,
             "non_retriable": self.function.non_retriable,
+            "reraised": self.function.reraised,
             "watch": self.watch,
         }
 

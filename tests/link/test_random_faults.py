@@ -39,10 +39,11 @@ def test_the_trouble_is_real() -> None:
 
 
 @pytest.mark.slow
-def test_a_day_of_trouble() -> None:
-    link = troubled_link(20_251_122)
-    chance = Random(1)
+@pytest.mark.parametrize("seed", [20_251_122, 1, 2, 3])
+def test_a_day_of_trouble(seed: int) -> None:
+    link = troubled_link(seed)
+    chance = Random(seed)
     link.start()
-    suffer(link, chance, seconds=86_400, every_s=90)
+    suffer(link, chance, seconds=86_400, every_s=60)
     check_all_is_well(link)
     assert len(link.starts) > 100

@@ -564,7 +564,7 @@ class WorkerProtocol:
             if self._attempt is None and self._active is None and self._wants_connection():
                 self._new_attempt(now)
         give_up = self._config.give_up_after_s
-        if give_up is not None and self._active is None and now - self._down_since >= give_up:
+        if give_up is not None and self._active is None and self._down_since + give_up <= now:
             self._fail(f"no connection for {give_up:g} s; giving up", now)
             return
         self._traffic.tend(self._sockets(), now)
@@ -625,7 +625,7 @@ class WorkerProtocol:
         if self._closing_since is None or self.state is ConnectionState.CLOSED:
             return
         patience = self._config.shutdown_timeout_s
-        if patience is not None and now - self._closing_since >= patience:
+        if patience is not None and self._closing_since + patience <= now:
             self._cancel_all("the worker is shutting down")
         elif self._traffic.work.unfinished:
             self._tell_what_runs(now)

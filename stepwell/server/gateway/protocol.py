@@ -376,7 +376,7 @@ class GatewayProtocol:
             self._close(CLOSE_POLICY, REASON_HELLO_TIMEOUT, REASON_HELLO_TIMEOUT)
         elif self._drained_by is not None and self._drained_by <= now:
             self._close(CLOSE_GOING_AWAY, REASON_GATEWAY_CLOSING, REASON_DRAINED)
-        elif self.phase in SERVED and now - self.heard_at >= self._silence_s:
+        elif self.phase in SERVED and self.heard_at + self._silence_s <= now:
             self._outputs.append(Drop(REASON_HEARTBEATS_MISSED))
             self._end(REASON_HEARTBEATS_MISSED)
         while self._unclaimed and next(iter(self._unclaimed.values())) <= now:

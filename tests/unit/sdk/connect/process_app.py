@@ -54,5 +54,6 @@ async def block(ctx: Any) -> str:
 FUNCTIONS = [where, steps, crash, spin, sleep, block]
 
 if __name__ == "__main__":
-    asyncio.run(connect([(client, FUNCTIONS)]).start())
+    outbox = os.environ.get("TEST_OUTBOX")
+    asyncio.run(connect([(client, FUNCTIONS)], outbox_directory=outbox).start())
     sys.exit(0)

@@ -24,10 +24,10 @@ def server() -> Iterator[FakeServer]:
 
 
 @contextmanager
-def worker_process(server: FakeServer) -> Iterator[subprocess.Popen[bytes]]:
+def worker_process(server: FakeServer, **env: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, str(APP)],
-        env={**os.environ, "TEST_API": server.url, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "TEST_API": server.url, "PYTHONPATH": str(ROOT), **env},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
@@ -102,3 +102,21 @@ def test_scenario_03_killed_mid_call_its_work_goes_to_another(server: FakeServer
         with worker_process(server):
             server.until(lambda: call.answer is not None, within_s=15)
     assert call.attempts == 2
+
+
+def test_w20_an_answer_outlives_its_process_killed_before_it_was_acknowledged(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    outbox = tmp_path / "outbox"
+    server.silent = True
+    with worker_process(server, TEST_OUTBOX=str(outbox)) as process:
+        call = server.call("app-sleep")
+        server.until(lambda: list(outbox.glob("*.reply")))
+        process.kill()
+        process.wait()
+    assert call.answer is None
+    with worker_process(server, TEST_OUTBOX=str(outbox)):
+        server.until(lambda: call.answer is not None)
+        server.until(lambda: not list(outbox.glob("*.reply")))
+    assert server.flushed == [call.request_id]
+    assert call.attempts == 1

@@ -473,3 +473,14 @@ def test_the_tables() -> None:
 def test_the_hello_is_the_only_message_of_its_phase() -> None:
     assert MAY_SEND[GatewayPhase.GREETED] == {Kind.GATEWAY_HELLO}
     assert encode_frame(GatewayHello()) == b""
+
+
+@given(st.floats(0, 1e7))
+def test_a_deadline_that_has_come_is_dealt_with_whatever_rounding_does(now: float) -> None:
+    talk = Conversation()
+    talk.now = now
+    talk.ready()
+    due = talk.protocol.deadline()
+    assert due is not None
+    talk.protocol.tick(due)
+    assert talk.protocol.phase is GatewayPhase.CLOSED

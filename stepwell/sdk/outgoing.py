@@ -52,7 +52,7 @@ _SET = object.__setattr__
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The JSON array of one request, and where the largest event stands (for a warning)."""
+    """The JSON array of one request, and where in it the largest event stands, for a warning."""
 
     body: bytes
     count: int
@@ -196,17 +196,26 @@ def encode(events: Sequence[Event], now_ms: int, schemas: EventSchemas | None = 
     A missing or zero `ts` becomes `now_ms`, missing `data` an empty object, an empty `id` is left
     out. `schemas` are those that have yet to judge the events.
     """
+    return encode_in_parts(events, now_ms, schemas, most=max(1, len(events)))[0]
+
+
+def encode_in_parts(
+    events: Sequence[Event], now_ms: int, schemas: EventSchemas | None, *, most: int
+) -> list[Body]:
+    """As `encode`, the bodies of requests with at most so many events; all are judged first."""
     problems: list[_Problem] = []
-    parts: list[bytes] = []
-    largest, largest_index = 0, 0
-    for index, event in enumerate(events):
-        part = _encode_one(index, event, now_ms, problems, schemas)
-        if len(part) > largest:
-            largest, largest_index = len(part), index
-        parts.append(part)
+    parts = [
+        _encode_one(index, event, now_ms, problems, schemas) for index, event in enumerate(events)
+    ]
     if problems:
         raise EventValidationError(problems, [str(event.name) for event in events])
-    return Body(b"[" + b",".join(parts) + b"]", len(parts), largest, largest_index)
+    return [_body(parts[start : start + most]) for start in range(0, max(1, len(parts)), most)]
+
+
+def _body(parts: Sequence[bytes]) -> Body:
+    lengths = [0, *map(len, parts)]
+    largest = max(lengths)
+    return Body(b"[" + b",".join(parts) + b"]", len(parts), largest, lengths.index(largest) - 1)
 
 
 def _encode_one(

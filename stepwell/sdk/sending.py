@@ -28,10 +28,10 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.execution.suspension import current_sessions
 from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net import NetworkError
-from stepwell.sdk.outgoing import Body, Sendable, collect_for, encode, inheriting
+from stepwell.sdk.outgoing import Body, Sendable, collect_for, encode_in_parts, inheriting
 from stepwell.sdk.schema import Event
 from stepwell.wire import limit
-from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed, seed_after
 
 LARGE_EVENT_BYTES = 256 * 1024
 """Half of what the cloud's default plan takes: from here on a warning is logged (E-85)."""
@@ -214,16 +214,18 @@ def _batches(
             f"{len(events)} events in one call, at most {most} fit into a request; pass split=True "
             "to send them in several"
         )
-    parts = [events[start : start + most] for start in range(0, len(events), most)]
-    batches: list[EventBatch] = []
     sessions = current_sessions()
-    for index, part in enumerate(parts):
-        body = encode([inheriting(event, sessions) for event in part], now_ms, schemas)
-        _warn_if_large(part, body, sending)
-        # A seed names each id by its place in the request: a second request needs another.
-        given = sending.seed if index == 0 else None
-        seed = given or _drawn_seed(now_ms, sending)
-        batches.append(EventBatch(body.body, body.count, seed, sending.env, fresh=given is None))
+    leaving = [inheriting(event, sessions) for event in events] if sessions else events
+    text, fresh = sending.seed or _drawn_seed(now_ms, sending), sending.seed is None
+    seed = parse_seed(text)
+    batches: list[EventBatch] = []
+    sent = 0
+    for body in encode_in_parts(leaving, now_ms, schemas, most=most):
+        _warn_if_large(events[sent : sent + body.count], body, sending)
+        # A seed names each id by its place in the request: those of a further one go on from there.
+        told = "" if seed is None else format_seed(seed_after(seed, sent)) if sent else text
+        batches.append(EventBatch(body.body, body.count, told, sending.env, fresh=fresh))
+        sent += body.count
     return batches
 
 

@@ -94,8 +94,13 @@ def format_seed(seed: Seed) -> str:
 
 def seeded_ulid(seed: Seed, index: int) -> str:
     """The id of event number `index` of a request: from `FIRST_SEEDED` on `/e`, 0 on `/invoke`."""
-    tail = (int.from_bytes(seed.entropy[6:], "big") + index) % 2**32
-    return ulid_at(seed.time_ms, seed.entropy[:6] + tail.to_bytes(4, "big"))
+    return ulid_at(seed.time_ms, seed_after(seed, index).entropy)
+
+
+def seed_after(seed: Seed, count: int) -> Seed:
+    """The seed of a further request whose ids go on where so many of this one's end."""
+    tail = (int.from_bytes(seed.entropy[6:], "big") + count) % 2**32
+    return Seed(seed.time_ms, seed.entropy[:6] + tail.to_bytes(4, "big"))
 
 
 @lru_cache(maxsize=16_384)

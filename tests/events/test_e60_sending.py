@@ -540,6 +540,17 @@ async def test_e_85_limits_are_told_before_the_server_does(
         await send(dev(wire), many)
     assert len(await send(dev(wire), many, split=True)) == 5001
     assert [len(seen[3]) for seen in wire.seen] == [1, 5000, 1]
+    # The ids of the second request go on where those of the first end: a repetition is known.
+    first, second = (parse_seed(seen[2]["x-inngest-event-id-seed"]) for seen in wire.seen[1:])
+    assert first is not None
+    assert second is not None
+    assert seeded_ulid(second, 1) == seeded_ulid(first, 5001)
+    # What is wrong with any of them is told before the first request, by its place among all.
+    with pytest.raises(stepwell.EventValidationError) as caught:
+        await send(dev(wire), [{"name": ""}, *many[:-1], {"name": "b", "v": 5}], split=True)
+    assert [(index, path) for index, path, _ in caught.value.problems] == [(0, "name"), (5001, "v")]
+    assert 'Event[5001] "b" is invalid: v' in str(caught.value)
+    assert len(wire.seen) == 3
     for event, words in (
         ({"name": "a", "data": {"x": "y" * 3_200_000}}, "at most 3145728"),
         ({"name": "n" * 513}, "longer than 512 bytes"),

@@ -105,7 +105,8 @@ def test_create_function_has_the_official_arguments() -> None:
     assert set(parameters) == {
         *("self", "batch_events", "cancel", "concurrency", "debounce", "fn_id", "idempotency"),
         *("middleware", "name", "on_failure", "output_type", "priority", "rate_limit", "retries"),
-        *("throttle", "timeouts", "singleton", "trigger", "non_retriable", "handler"),
+        *("throttle", "timeouts", "singleton", "trigger", "non_retriable", "reraise"),
+        "handler",
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     assert required == ["self", "fn_id", "trigger"]

@@ -223,6 +223,46 @@ async def test_d14_the_loser_of_a_race_may_be_cancelled_while_it_runs() -> None:
     assert ran == ["slow", "quick"]
 
 
+async def going_on(ctx: Context) -> Any:
+    return await ctx.step.run("late", give, "late")
+
+
+async def giving_up(ctx: Context) -> Any:
+    return "late"
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("late", [going_on, giving_up])
+async def test_d14_a_time_out_that_comes_while_a_step_is_saved(
+    late: Callable[[Context], Any], parallel: bool
+) -> None:
+    """The step counts: the call ends before the handler does anything else."""
+
+    async def one(ctx: Context) -> Any:
+        try:
+            async with asyncio.timeout(0.05):
+                return await ctx.step.run("quick", give, "quick")
+        except TimeoutError:
+            return await late(ctx)
+
+    async def two(ctx: Context) -> Any:
+        return await asyncio.gather(one(ctx), ctx.step.run("beside", give, "beside"))
+
+    stage = Stage(two if parallel else one)
+
+    async def save(operations: Any) -> None:
+        for operation in operations:
+            stage.settle(operation)
+        await asyncio.sleep(0.2)
+
+    answer = await stage.call(save=save)
+    told = [f"{one.op} {one.name}" for one in stage.operations(answer)]
+    assert told == ["StepRun quick"]
+    assert await stage.play() == (["quick", "beside"] if parallel else "quick")
+    assert "late" not in ran
+    assert ran.count("quick") == 1
+
+
 async def test_d14_whoever_ends_the_call_cuts_nothing_off() -> None:
     """A server that shuts down, say: the step is tried again."""
     started = asyncio.Event()

@@ -282,6 +282,9 @@ class AsyncCall(TaskedCall):
                     await self._save((operation,))
                 else:
                     await self._keep_in_turn(self._save, operation, strand)
+            except asyncio.CancelledError:
+                self.cut_in_saving(operation)
+                raise
             except Exception:  # noqa: BLE001 - the answer still carries the step
                 self._save = None
             else:

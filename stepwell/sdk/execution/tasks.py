@@ -84,7 +84,9 @@ class TaskedCall(Call):
         self._gathered: Gathered = {}
         self._began = asyncio.get_running_loop().time()
         self._cut: list[Operation] = []
-        """Steps the handler stopped waiting for while they ran."""
+        """Steps the handler stopped waiting for while they ran, or were saved."""
+        self._torn = False
+        """The handler saw something else than a replay would: nothing it does now is to count."""
 
     @property
     def closing(self) -> bool:
@@ -168,6 +170,11 @@ class TaskedCall(Call):
             if self._left is not None and not busy:
                 self._leave()
             return
+        if self._is_cut_short():
+            if not busy:
+                self.end(Report(()))
+                self._leave()
+            return
         if self._save is not None and (busy or len(waiting) > 1) and self._run_together(waiting):
             return
         if not busy:
@@ -175,10 +182,7 @@ class TaskedCall(Call):
 
     def _settle(self, waiting: dict[StepFuture, Met]) -> None:
         """Settle one of the steps waited for, or end the call."""
-        if self._is_cut_short():
-            verdict: Verdict = Report(())
-        else:
-            verdict = self.settle(tuple(waiting.values()))
+        verdict = self.settle(tuple(waiting.values()))
         if not isinstance(verdict, Replayed | Raise | Run):
             self.end(verdict)
             self._leave()
@@ -236,6 +240,12 @@ class TaskedCall(Call):
         failure, told = cutoff.cut_off(lasted), arguments(given)
         self._cut.append(outcome.step_broke(met, failure, final=True, timing=timing, given=told))
 
+    def cut_in_saving(self, operation: Operation) -> None:
+        """Note down that the handler stopped waiting for a step that has ended, and is or is not
+        saved: it counts, whatever the handler does now, so the call has to end."""
+        self._cut.append(operation)
+        self._torn = True
+
     async def _until_cut_off(self, seconds: float) -> None:
         """Wait until the handler stops waiting for a step again, as it did before; not for ever."""
         loop = asyncio.get_running_loop()
@@ -258,7 +268,7 @@ class TaskedCall(Call):
         without replays has time for that until its call ends."""
         if not self._cut or self._is_cancelled():
             return False
-        return self._save is None or self.replay.target is not None
+        return self._torn or self._save is None or self.replay.target is not None
 
     # How the call ends
 
@@ -302,8 +312,12 @@ class TaskedCall(Call):
 
     def tell_ends(self) -> None:
         """The handler has ended before its step was told: that counts for more."""
-        if self._ends and self.replay.target is not None and self.answer is None:
+        if self.answer is not None:
+            return
+        if self._ends and self.replay.target is not None:
             self._report_ends()
+        elif self._torn and not self._is_cancelled():
+            self.end(Report(()))
 
     def _report_ends(self) -> None:
         operations = tuple(

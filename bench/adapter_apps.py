@@ -13,7 +13,7 @@ import importlib
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 HELLO = b'"hello"'
 JSON = "application/json"
@@ -55,15 +55,52 @@ def _uvicorn(app: Any, port: int) -> None:
 
 
 def _threads(app: Any, port: int) -> None:
-    from werkzeug.serving import WSGIRequestHandler, make_server
+    """The standard library's server, with a thread for each connection, which is kept. Werkzeug's
+    own waits after each answer for what a client might still say, in a way that costs more than a
+    whole call."""
+    from http.server import ThreadingHTTPServer
+    from wsgiref.simple_server import ServerHandler, WSGIRequestHandler
+
+    def whole(environ: Any, start_response: Any) -> list[bytes]:
+        """In one piece, whose length the server tells."""
+        parts = app(environ, start_response)
+        body = b"".join(parts)
+        if hasattr(parts, "close"):
+            parts.close()
+        return [body]
 
     class Handler(WSGIRequestHandler):
-        protocol_version = "HTTP/1.1"  # connections are kept, or nothing else is measured
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
-        def log(self, *args: Any) -> None:
+        def handle(self) -> None:
+            self.close_connection = False
+            while not self.close_connection:
+                self.raw_requestline = self.rfile.readline()
+                if not self.raw_requestline or not self.parse_request():
+                    return
+                given: Any = self.rfile
+                handler = ServerHandler(
+                    given, self.wfile, self.get_stderr(), self.get_environ(), multithread=True
+                )
+                handler.http_version = "1.1"
+                handler.request_handler = self  # type: ignore[attr-defined]
+                handler.run(whole)
+
+        def log_message(self, *args: Any) -> None:
             """Say nothing."""
 
-    make_server("127.0.0.1", port, app, threaded=True, request_handler=Handler).serve_forever()
+    class Server(ThreadingHTTPServer):
+        base_environ: ClassVar[dict[str, str]] = {
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(port),
+            "SCRIPT_NAME": "",
+            "GATEWAY_INTERFACE": "CGI/1.1",
+            "REMOTE_HOST": "",
+            "CONTENT_LENGTH": "",
+        }
+
+    Server(("127.0.0.1", port), Handler).serve_forever()
 
 
 def fast_api(app: App, port: int) -> None:
@@ -160,7 +197,7 @@ def falcon_asgi(app: App, port: int) -> None:
 
 
 def falcon_wsgi(app: App, port: int) -> None:
-    """Falcon on werkzeug's threads."""
+    """Falcon on the standard library's threads."""
     import falcon
 
     class Hello:
@@ -175,7 +212,7 @@ def falcon_wsgi(app: App, port: int) -> None:
 
 
 def flask(app: App, port: int) -> None:
-    """Flask on werkzeug's threads."""
+    """Flask on the standard library's threads."""
     import flask as framework
 
     made = framework.Flask("bench")
@@ -190,7 +227,7 @@ def flask(app: App, port: int) -> None:
 
 
 def bottle(app: App, port: int) -> None:
-    """Bottle on werkzeug's threads."""
+    """Bottle on the standard library's threads."""
     import bottle as framework
 
     made = framework.Bottle()
@@ -205,7 +242,7 @@ def bottle(app: App, port: int) -> None:
 
 
 def pyramid(app: App, port: int) -> None:
-    """Pyramid on werkzeug's threads."""
+    """Pyramid on the standard library's threads."""
     from pyramid.config import Configurator
     from pyramid.response import Response
 
@@ -247,7 +284,7 @@ def _django(app: App) -> None:
 
 
 def django_wsgi(app: App, port: int) -> None:
-    """Django on werkzeug's threads."""
+    """Django on the standard library's threads."""
     from django.core.handlers.wsgi import WSGIHandler
 
     _django(app)

@@ -5,7 +5,8 @@
 Both routes of an application are asked in turns over one kept connection, in batches. What counts
 is the time of the processor, of all threads of the server's process; of the rounds, the least:
 what is beyond it is other people's work.
-Where the official SDK has an adapter for the framework, the same application is measured with it.
+Where the official SDK has an adapter for the framework, the same application with it is asked in
+turns with ours.
 Needs Linux, whose clocks tell the time of other processes.
 """
 
@@ -16,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -38,6 +40,8 @@ OFFICIAL = {
 # can use meanwhile; beside it ours is told to do the same.
 ON_THE_LOOP = {"tornado"}
 NO_THREADS = {"INNGEST_THREAD_POOL_MAX_WORKERS": "0"}
+Side: TypeAlias = tuple[str, Mapping[str, str]]
+"""Ours or theirs, and variables of its environment."""
 START_S = 20.0
 WARM_UP = 100
 CPUCLOCK_SCHED = 2
@@ -57,45 +61,49 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(f"no framework is called {', '.join(unknown)}; there are {', '.join(APPS)}")
     for name in names:
         for colour in ("async", "sync"):
-            hello, ours = measure(name, colour, "ours", wanted.rounds, wanted.batch)
-            cells = [name, colour, f"{hello:.0f}", f"{ours:.0f}"]
-            if colour in OFFICIAL.get(name, ()):
-                cells += beside_the_official(name, colour, ours, wanted.rounds, wanted.batch)
-            table.add_row(*cells)
+            table.add_row(name, colour, *row(name, colour, wanted.rounds, wanted.batch))
     Console(width=100).print(table)
 
 
-def beside_the_official(
-    name: str, colour: str, ours: float, rounds: int, batch: int
-) -> tuple[str, str]:
-    """What the official SDK's adapter adds, and the ratio of ours to it, both working alike."""
-    environ = NO_THREADS if name in ON_THE_LOOP else {}
-    alike = measure(name, colour, "ours", rounds, batch, environ)[1] if environ else ours
-    _, theirs = measure(name, colour, "theirs", rounds, batch, environ)
-    return f"{theirs:.0f}", f"{alike / theirs:.2f}"
+def row(name: str, colour: str, rounds: int, batch: int) -> list[str]:
+    """What a bare route takes, what ours adds, what the official SDK's adapter adds, and the ratio
+    of ours to it, both working alike."""
+    sides: list[Side] = [("ours", {})]
+    if colour in OFFICIAL.get(name, ()):
+        environ = NO_THREADS if name in ON_THE_LOOP else {}
+        sides += [("theirs", environ)]
+        sides += [("ours", environ)] if environ else []
+    (hello, ours), *beside = measure(name, colour, sides, rounds, batch)
+    cells = [f"{hello:.0f}", f"{ours:.0f}"]
+    if beside:
+        theirs, alike = beside[0][1], beside[-1][1] if len(beside) > 1 else ours
+        cells += [f"{theirs:.0f}", f"{alike / theirs:.2f}"]
+    return cells
 
 
 def measure(
-    name: str,
-    colour: str,
-    side: str,
-    rounds: int,
-    batch: int,
-    environ: Mapping[str, str] | None = None,
-) -> tuple[float, float]:
-    """Microseconds of the bare route, and what a call takes beyond that."""
+    name: str, colour: str, sides: Sequence[Side], rounds: int, batch: int
+) -> list[tuple[float, float]]:
+    """For each side, microseconds of the bare route, and what a call takes beyond that.
+
+    They are asked in turns: what else the machine does meanwhile is done to all of them.
+    """
     path = "/hello-async" if name == "django_asgi" else "/hello"
-    with running(name, colour, side, environ or {}) as (connection, pid):
-        ask(connection, path, WARM_UP)
-        ask(connection, CALL, WARM_UP)
-        bare, whole = [], []
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(running(name, colour, side, environ)) for side, environ in sides
+        ]
+        spent: list[tuple[list[float], list[float]]] = [([], []) for _ in sides]
+        for connection, _ in servers:
+            ask(connection, path, WARM_UP)
+            ask(connection, CALL, WARM_UP)
         for _ in range(rounds):
-            for asked, spent in ((path, bare), (CALL, whole)):
-                began = processor_ns(pid)
-                ask(connection, asked, batch)
-                spent.append((processor_ns(pid) - began) / batch / 1e3)
-    hello = min(bare)
-    return hello, min(whole) - hello
+            for (connection, pid), (bare, whole) in zip(servers, spent, strict=True):
+                for asked, times in ((path, bare), (CALL, whole)):
+                    began = processor_ns(pid)
+                    ask(connection, asked, batch)
+                    times.append((processor_ns(pid) - began) / batch / 1e3)
+    return [(min(bare), min(whole) - min(bare)) for bare, whole in spent]
 
 
 def processor_ns(pid: int) -> int:

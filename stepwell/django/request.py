@@ -12,7 +12,7 @@ from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest
 
 from stepwell.sdk.serve.request import ServeRequest, read_query
-from stepwell.sdk.serve.wsgi import headers_of
+from stepwell.sdk.serve.wsgi import WsgiHeaders
 
 
 async def body_behind_asgi(request: HttpRequest) -> bytes:
@@ -46,7 +46,7 @@ def serve_request(request: Any, body: bytes) -> ServeRequest:
         method=request.method or "",
         # Only a sync asks where the endpoint is, and Django takes its time to tell.
         url=f"{request.scheme}://{_host(request)}{path}" if request.method == "PUT" else path,
-        headers=headers_of(request.META),
+        headers=WsgiHeaders(request.META),
         query=read_query(request.META.get("QUERY_STRING", "")),
         body=body,
         raw=request,

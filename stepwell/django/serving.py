@@ -122,9 +122,11 @@ def _response(
     made: HttpResponseBase
     if isinstance(response, ServeResponse):
         made = HttpResponse(response.body, status=response.status)
+        made.headers = _Headers(response.headers)
+        made.headers["content-length"] = str(len(response.body))
     else:
         made = StreamingHttpResponse(response.chunks, status=response.status)
-    made.headers = _Headers(response.headers)
+        made.headers = _Headers(response.headers)
     return made
 
 

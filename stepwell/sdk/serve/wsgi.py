@@ -4,6 +4,7 @@ What every WSGI framework's door shares. Sources: features E.1, E.3 (plain WSGI)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest, read_query
 from stepwell.sdk.serve.response import ServeResponse
 
+_UNPREFIXED = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -45,8 +47,8 @@ def status_line(status: int) -> str:
 
 def request_from(environ: WSGIEnvironment, body: bytes, raw: object) -> ServeRequest:
     """A WSGI request as the serve handler takes it."""
-    headers = headers_of(environ)
-    host = headers.get("host") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    headers = WsgiHeaders(environ)
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
     # WSGI hands over the bytes of the path as Latin-1.
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}".encode("latin-1")
     return ServeRequest(
@@ -59,17 +61,40 @@ def request_from(environ: WSGIEnvironment, body: bytes, raw: object) -> ServeReq
     )
 
 
-def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The request's headers, names in lower case."""
-    headers: dict[str, str] = {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            headers[name.lower().replace("_", "-")] = environ[name]
-    return headers
+class WsgiHeaders(Mapping[str, str]):
+    """The request's headers, names in lower case; only those that are asked for are looked at."""
+
+    __slots__ = ("_environ",)
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        return cast(str, self._environ[_key(name)])
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._environ
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The header's value, or the default."""
+        return self._environ.get(_key(name), default)
+
+    def __iter__(self) -> Iterator[str]:
+        for key in self._environ:
+            if key.startswith("HTTP_"):
+                yield key[5:].replace("_", "-").lower()
+            elif key in _UNPREFIXED and self._environ[key]:
+                yield key.replace("_", "-").lower()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@lru_cache(256)
+def _key(name: str) -> str:
+    """What a header is called in the environment of WSGI."""
+    key = name.upper().replace("-", "_")
+    return key if key in _UNPREFIXED else f"HTTP_{key}"
 
 
 def body_of(environ: WSGIEnvironment, read: Callable[[], bytes] | None = None) -> bytes:

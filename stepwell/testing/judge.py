@@ -206,8 +206,7 @@ class Judge:
                 if wanted and not count and not dropped and fn.slug not in self._gone:
                     self._break(f"event {event.id} ({event.name}) has no run of {fn.slug}")
 
-        if self._keeps:
-            self._judge_keys(keys)
+        self._judge_keys(keys)
 
     def _judge_keys(self, keys: dict[tuple[str, str], list[int]]) -> None:
         """A sender's id starts a function once a day."""

@@ -693,6 +693,17 @@ class StoreContract:
         assert world.reader.events(EventFilter()) == []
         assert world.reader.runs_of_event(event_id_of(12)) == []
 
+    def test_a_run_of_a_senders_id_is_kept_as_long_as_that_counts(self, world: World) -> None:
+        for number, key in enumerate(("k", "", "k2")):
+            world.finish(world.begin(number, dedup=key), NOW)
+        for _ in range(2):
+            early = world.look(Need(old=Old(NOW + 100, 5, NOW)))
+            assert early.old_runs == (run_id_of(1),)
+            assert early.old_events == (event_id_of(1),)
+            late = world.look(Need(old=Old(NOW + 100, 5, NOW + 9)))
+            assert late.old_runs == tuple(run_id_of(number) for number in range(3))
+            world.reopen()
+
     def test_a_forgotten_run_may_not_come_back_by_its_event(self, world: World) -> None:
         run = world.begin(1, dedup="k")
         world.finish(run, NOW + 1)

@@ -24,7 +24,7 @@ from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.receive import receive
 from stepwell.server.engine.register import fail_app, register, remove
-from stepwell.server.engine.rules import Rules
+from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.signal_sent import deliver
 from stepwell.server.engine.view import View
 from stepwell.wire.operation import Operation
@@ -48,7 +48,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
         case given_.SignalSent():
             return Need(signals=frozenset({given.name}))
         case given_.PruneAsked():
-            return Need(old=Old(given.before_ms, given.limit))
+            # What the sender's ids started is known for a day, however little else is kept.
+            return Need(old=Old(given.before_ms, given.limit, now.ms - DEFAULT.dedup_window_ms))
         case (
             given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
         ):

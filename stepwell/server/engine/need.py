@@ -43,10 +43,12 @@ class LookBack(msgspec.Struct, frozen=True):
 
 
 class Old(msgspec.Struct, frozen=True):
-    """Runs that ended, and events received, before a time; at most `limit` of each."""
+    """Runs that ended, and events received, before a time; at most `limit` of each. Runs that
+    answer for a sender's event id must have been queued before `keyed_before_ms`, too."""
 
     before_ms: int
     limit: int
+    keyed_before_ms: int = 2**63 - 1
 
 
 class Need(msgspec.Struct, frozen=True):

@@ -147,7 +147,8 @@ class MemoryStore:
 
     def _see_old(self, old: Old, view: View) -> None:
         ended = (r for r in self.disk.runs.values() if r.ended and r.ended_ms < old.before_ms)
-        runs = sorted(ended, key=lambda run: run.ended_ms)[: old.limit]
+        free = (r for r in ended if not r.dedup or r.queued_ms < old.keyed_before_ms)
+        runs = sorted(free, key=lambda run: run.ended_ms)[: old.limit]
         going = {run.id for run in runs}
         kept = (run for run in self.disk.runs.values() if run.id not in going)
         used = {event_id for run in kept for event_id in run.event_ids}

@@ -147,7 +147,9 @@ class Loader:
         named: list[str] = []
         theirs: dict[str, None] = {}
         steps = 0
-        for run in self._db.execute(SQL["old_runs"], (old.before_ms, old.limit)):
+        for run in self._db.execute(
+            SQL["old_runs"], (old.before_ms, old.keyed_before_ms, old.limit)
+        ):
             seq, run_id, event_id, steps_of_run = run
             steps += steps_of_run
             if named and steps > OLD_STEPS_MAX:

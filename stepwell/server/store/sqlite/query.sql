@@ -62,7 +62,7 @@ ORDER BY due_ms, run_id, key LIMIT ?;
 
 -- old_runs --
 SELECT seq, id, event_id, (SELECT count(*) FROM step WHERE step.run = run.seq) FROM run
-WHERE ended_ms > 0 AND ended_ms < ?
+WHERE ended_ms > 0 AND ended_ms < ? AND (dedup = '' OR queued_ms < ?)
 ORDER BY ended_ms, seq LIMIT ?;
 
 -- more_events_of_run --

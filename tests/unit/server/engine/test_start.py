@@ -2,11 +2,11 @@
 
 import pytest
 
-from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.input import Accepted, EventsReceived, PruneAsked
 from stepwell.server.engine.row import MAIN
 from stepwell.server.engine.rules import DAY_MS, Rules
 from stepwell.wire.function_config import Trigger
-from tests.bench import NOW_MS, Bench, function, names
+from tests.bench import NOW_MS, Bench, function, names, returned
 
 
 def test_a_function_starts_once_however_many_triggers_match() -> None:
@@ -85,6 +85,23 @@ def test_the_same_sender_id_starts_once_a_day() -> None:
     assert len(bench.runs()) == 4
     bench.send("go", key="k")
     assert len(bench.runs()) == 4
+
+
+def test_the_same_sender_id_starts_once_a_day_however_little_is_kept() -> None:
+    bench = Bench()
+    bench.register(function(event="go"))
+    bench.send("go", key="order-1")
+    bench.send("go")
+    for job in bench.claim():
+        bench.reply(job, returned())
+    bench.pass_time(3_600_000)
+    bench.submit(PruneAsked(bench.now_ms, 10))
+    assert [run.dedup for run in bench.runs()] == ["order-1"]
+    bench.send("go", key="order-1")
+    assert len(bench.runs()) == 1
+    bench.pass_time(DAY_MS)
+    bench.submit(PruneAsked(bench.now_ms, 10))
+    assert bench.runs() == []
 
 
 def test_the_same_sender_id_twice_in_one_request_starts_once() -> None:

@@ -212,11 +212,9 @@ class EncryptionMiddleware(MiddlewareSync):
         opened = self._opened(data)
         if name not in _OF_RUNS:
             return opened
-        inner = {key: opened[key] for key in ("event", "events") if key in opened}
-        told = {
-            key: list(map(self._event, value)) if isinstance(value, list) else self._event(value)
-            for key, value in inner.items()
-        }
+        told = {"event": self._event(opened.get("event"))} if "event" in opened else {}
+        if isinstance(events := opened.get("events"), list):
+            told["events"] = list(map(self._event, cast(list[object], events)))
         return {**opened, **told}
 
     def _opened(self, data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ Sources: features E-173; server.md 3.11 and 6.2.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -73,7 +73,7 @@ class RunWatch:
                 task.uncancel()
 
     @contextmanager
-    def over_sync(self, run_id: str) -> Iterator[Watch]:
+    def over_sync(self, run_id: str) -> Generator[Watch]:
         """What finds out about a call of blocking code, for as long as that runs."""
         begun: list[Future[None]] = []
 

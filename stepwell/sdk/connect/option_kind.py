@@ -7,6 +7,7 @@ import datetime as dt
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import cast
 
 from stepwell.sdk.argument import Expected
 from stepwell.sdk.errors import ConfigurationError
@@ -82,4 +83,4 @@ def several(name: str, told: object, give: str) -> tuple[object, ...]:
     """The members of what should be a list. Raises ConfigurationError where it is none."""
     if isinstance(told, str) or not isinstance(told, Iterable):
         raise ConfigurationError(f"{name} = {told!r}: give {give}")
-    return tuple(told)
+    return tuple(cast("Iterable[object]", told))

@@ -60,12 +60,34 @@ async def chain(ctx: stepwell.Context) -> list[int]:
     return seen
 
 
+@client.create_function(fn_id="deadline", trigger=stepwell.TriggerEvent(event="try/deadline"))
+async def deadline(ctx: stepwell.Context) -> list[str]:
+    seen: list[str] = []
+
+    async def work() -> None:
+        seen.append(await ctx.step.run("begin", give, "begun"))
+        await ctx.step.wait_for_event("wait", event="never", timeout=LONG)
+        seen.append("done")
+
+    working = asyncio.create_task(work())
+    limit = asyncio.create_task(ctx.step.sleep("limit", 50))
+    await asyncio.wait({working, limit}, return_when=asyncio.FIRST_COMPLETED)
+    working.cancel()
+    return [*seen, await ctx.step.run("late", give, "late")]
+
+
 @pytest.mark.parametrize(
-    ("function", "result"), [(sends, True), (first, ["quick"]), (chain, [0, 1, 2, 3, -1])]
+    ("function", "result"),
+    [
+        (sends, True),
+        (first, ["quick"]),
+        (chain, [0, 1, 2, 3, -1]),
+        (deadline, ["begun", "late"]),
+    ],
 )
 async def test_d14_no_branch_waits_for_another(
     function: stepwell.Function[Any], result: object
 ) -> None:
     """In vain would be to wait for what takes ten minutes."""
-    async with Engine(client, [sends, first, chain], database=":memory:"):
+    async with Engine(client, client.functions, database=":memory:"):
         assert await client.invoke(function, timeout="60s") == result

@@ -172,7 +172,7 @@ class AsyncCall(TaskedCall):
 
     async def _known(self, verdict: Verdict) -> msgspec.Raw:
         if isinstance(verdict, (Replayed, Raise)):
-            if not (self.fresh or self.memos.any_unseen or self._waiting):
+            if not (self.fresh or self._waiting) and self.is_beyond_known:
                 await self._freshen()
             if isinstance(verdict, Replayed):
                 return verdict.data

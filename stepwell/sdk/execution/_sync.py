@@ -172,7 +172,7 @@ class SyncCall(Call):
 
     def _known(self, verdict: Verdict) -> msgspec.Raw:
         if isinstance(verdict, Replayed | Raise):
-            if not self.fresh and not self.memos.any_unseen:
+            if not self.fresh and self.is_beyond_known:
                 self._freshen()
             if isinstance(verdict, Replayed):
                 return verdict.data

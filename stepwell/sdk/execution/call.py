@@ -103,7 +103,7 @@ class Call:
         self.step: object = None
         self.watcher: Any = None
         self.sessions: Mapping[str, str] = {}
-        self.fresh = not self.memos.any_unseen
+        self.fresh = self.is_beyond_known
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks
         self._reports: tuple[Operation, ...] = ()
@@ -121,7 +121,13 @@ class Call:
     def remember(self, steps: dict[str, msgspec.Raw]) -> None:
         """Know these steps instead: what middleware made of them. Before the handler runs."""
         self.memos = self.replay.memos = Memos(steps, self._stack)
-        self.fresh = not self.memos.any_unseen
+        self.fresh = self.is_beyond_known
+
+    @property
+    def is_beyond_known(self) -> bool:
+        """Is code new that runs outside of steps? Not in a call for one step: whoever found that
+        step has run it."""
+        return self.replay.target is None and not self.memos.any_unseen
 
     def abandon(self) -> None:
         """Nobody waits for the answer any more: leave the handler at its next step."""

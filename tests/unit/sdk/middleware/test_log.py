@@ -1,5 +1,6 @@
 """The logger of a call: rows E-140 to E-145, in both colours."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -118,6 +119,43 @@ async def test_e_142_replayed_code_logs_nothing(
     await Stage(work, client=Client(logger=LOGGER)).play()
     lines = [record.message for record in caplog.records if record.name == LOGGER.name]
     assert lines == ["before", "inside", "after"]
+
+
+async def beside(ctx: Context[Any]) -> Any:
+    async def work(name: str) -> None:
+        ctx.logger.info(name)
+
+    async def both(names: str) -> None:
+        await asyncio.gather(*(ctx.step.run(name, work, name) for name in names))
+
+    ctx.logger.info("before")
+    await both("ab")
+    ctx.logger.info("between")
+    await both("cd")
+    ctx.logger.info("after")
+
+
+def beside_sync(ctx: ContextSync[Any]) -> Any:
+    def both(names: str) -> None:
+        ctx.group.parallel(
+            tuple(lambda name=name: ctx.step.run(name, ctx.logger.info, name) for name in names)  # type: ignore[misc]
+        )
+
+    ctx.logger.info("before")
+    both("ab")
+    ctx.logger.info("between")
+    both("cd")
+    ctx.logger.info("after")
+
+
+@pytest.mark.parametrize("work", [beside, beside_sync])
+async def test_e_142_calls_for_one_step_of_several_log_only_that(
+    work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, LOGGER.name)
+    await Stage(work, client=Client(logger=LOGGER)).play()
+    lines = [record.message for record in caplog.records if record.name == LOGGER.name]
+    assert lines == ["before", "a", "b", "between", "c", "d", "after"]
 
 
 @BOTH

@@ -23,28 +23,9 @@ from stepwell.wire.connect_word import (
     WorkerConnect,
 )
 from tests.link.plan import check_all_is_well, suffer, troubled_link
+from tests.unit.sdk.connect.test_phase import EDGES
 
 S = ConnectionState
-
-# The diagram of the seed, edge by edge, and what makes it whole: a try to come back is CONNECTING,
-# as the official SDK tells it, a connection may be lost before it was ready, and while paused.
-SEED = {
-    (S.CONNECTING, S.ACTIVE),
-    (S.CONNECTING, S.RECONNECTING),
-    (S.ACTIVE, S.RECONNECTING),
-    (S.ACTIVE, S.PAUSED),
-    (S.ACTIVE, S.CLOSING),
-    (S.PAUSED, S.ACTIVE),
-    (S.PAUSED, S.CLOSING),
-    (S.RECONNECTING, S.ACTIVE),
-    (S.RECONNECTING, S.CLOSING),
-    (S.CLOSING, S.CLOSED),
-}
-MORE = {
-    (S.RECONNECTING, S.CONNECTING),
-    (S.CONNECTING, S.CLOSING),
-    (S.PAUSED, S.RECONNECTING),
-}
 
 
 def active_link(**options: object) -> Link:
@@ -92,7 +73,7 @@ def test_w04_whatever_happens_only_edges_of_the_diagram_are_walked_and_each_of_t
             link.run(60)
         walked |= link.edges
     # The way back to ACTIVE leads through CONNECTING.
-    assert walked == (SEED | MORE) - {(S.RECONNECTING, S.ACTIVE)}
+    assert walked == EDGES - {(S.RECONNECTING, S.ACTIVE)}
 
 
 def test_w04_a_drain_pauses_until_there_is_another_gateway() -> None:

@@ -20,21 +20,25 @@ from stepwell.sdk.connect.phase import (
 from stepwell.wire.connect_word import Kind
 
 S = ConnectionState
-# The diagram users read, drawn once more by hand.
-EDGES = {
+# The diagram of the seed, drawn once more by hand.
+SEED = {
     (S.CONNECTING, S.ACTIVE),
     (S.CONNECTING, S.RECONNECTING),
-    (S.CONNECTING, S.CLOSING),
     (S.ACTIVE, S.RECONNECTING),
     (S.ACTIVE, S.PAUSED),
     (S.ACTIVE, S.CLOSING),
     (S.PAUSED, S.ACTIVE),
-    (S.PAUSED, S.RECONNECTING),
     (S.PAUSED, S.CLOSING),
-    (S.RECONNECTING, S.CONNECTING),
     (S.RECONNECTING, S.ACTIVE),
     (S.RECONNECTING, S.CLOSING),
     (S.CLOSING, S.CLOSED),
+}
+# What makes it whole: a try to come back is CONNECTING, as the official SDK tells it; a worker may
+# be closed before it was ever connected, and its connection be lost while it is paused.
+EDGES = SEED | {
+    (S.RECONNECTING, S.CONNECTING),
+    (S.CONNECTING, S.CLOSING),
+    (S.PAUSED, S.RECONNECTING),
 }
 
 

@@ -1,7 +1,7 @@
 """A worker made by hand: says exactly what a test wants, over a real socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -168,6 +168,22 @@ class Hand:
         if self.ws is not None:
             with suppress(AttributeError):  # of a transport that is gone already
                 await self.ws.close(1000, "WORKER_SHUTDOWN")
+
+
+Pair = tuple[Server, Hand]
+
+
+async def until(condition: Callable[[], object], within_s: float = 5) -> None:
+    """Wait for something to come true."""
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def ended(hand: Hand, event: str) -> Run:
+    """The run an event caused, once it is over."""
+    await until(lambda: hand.run(event).ended)
+    return hand.run(event)
 
 
 def acknowledgement(request: ExecutorRequest) -> RequestAck:

@@ -1,7 +1,6 @@
 """The gateway inside a whole server: admission, routing, leases, answers, and both ports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ from stepwell.server.engine.row import RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.session_token import Entitlement, mint
-from stepwell.server.serving import Server
 from stepwell.wire.connect_limit import START_BODY_BYTES_MAX
 from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import (
@@ -34,31 +32,13 @@ from stepwell.wire.connect_word import (
 from stepwell.wire.identifier import app_uuid, function_uuid, ulid_time_ms
 from tests.unit.server.gateway.hand import (
     Hand,
+    Pair,
     answer,
+    ended,
     extension,
     functions,
-    server_and_hand,
+    until,
 )
-
-Pair = tuple[Server, Hand]
-
-
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    async with server_and_hand() as both:
-        yield both
-
-
-async def until(condition: Callable[[], object], within_s: float = 5) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def ended(hand: Hand, event: str) -> Any:
-    await until(lambda: hand.run(event).ended)
-    return hand.run(event)
-
 
 # --- HTTP ---------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 protocol does (section 13)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -24,27 +23,17 @@ from stepwell.wire.connect_word import (
     WorkerReady,
 )
 from stepwell.wire.identifier import app_uuid
-from tests.unit.server.gateway.hand import Hand, answer, extension, functions, server_and_hand
+from tests.unit.server.gateway.hand import (
+    Hand,
+    Pair,
+    answer,
+    ended,
+    extension,
+    functions,
+    until,
+)
 
-Pair = tuple[Server, Hand]
 STEP = b'[{"id":"h1","op":"StepRun","name":"one","displayName":"one","data":7}]'
-
-
-@pytest.fixture
-async def pair() -> AsyncIterator[Pair]:
-    async with server_and_hand() as both:
-        yield both
-
-
-async def until(condition: Callable[[], object], within_s: float = 5) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def ended(hand: Hand, event: str) -> Any:
-    await until(lambda: hand.run(event).ended)
-    return hand.run(event)
 
 
 async def heard(hand: Hand, kind: type[Any]) -> Any:

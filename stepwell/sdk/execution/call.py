@@ -127,7 +127,12 @@ class Call:
     def is_beyond_known(self) -> bool:
         """Is code new that runs outside of steps? Not in a call for one step: whoever found that
         step has run it."""
-        return self.replay.target is None and not self.memos.any_unseen
+        return not (self.is_targeted or self.memos.any_unseen)
+
+    @property
+    def is_targeted(self) -> bool:
+        """Is this a call for one step that an earlier call found?"""
+        return self.replay.target is not None
 
     def abandon(self) -> None:
         """Nobody waits for the answer any more: leave the handler at its next step."""

@@ -32,6 +32,11 @@ class Home(Protocol):
     watcher: Any
     sessions: Mapping[str, str]
 
+    @property
+    def is_targeted(self) -> bool:
+        """Is the call one for a single step?"""
+        ...
+
 
 HOME: ContextVar[Home | None] = ContextVar("stepwell_call", default=None)
 """The call whose handler runs here."""

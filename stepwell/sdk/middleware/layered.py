@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
+from stepwell.sdk.execution.suspension import HOME
 from stepwell.sdk.middleware import change
 from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.middleware.memos import StepMemos
@@ -69,8 +70,10 @@ class LayeredMember:
         return self._observe("on_memoization_end", self._ctx, self._function)
 
     def before_execution(self) -> Any:
-        """New code begins: the run itself, if nothing is known and nothing was tried."""
-        if self._known or self._ctx.attempt:
+        """New code begins: the run itself, if nothing is known and nothing was tried, and the call
+        is not for one step, which an earlier call found."""
+        home = HOME.get()
+        if self._known or self._ctx.attempt or (home is not None and home.is_targeted):
             return None
         return self._observe("on_run_start", self._ctx, self._function)
 

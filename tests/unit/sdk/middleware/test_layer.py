@@ -1,5 +1,6 @@
 """Class middleware with transforms, wraps and observers: rows B-70 to B-75, in both colours."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -309,6 +310,23 @@ async def test_b73_observers(handler: Any) -> None:
     assert log == [
         *[end, "run start", "step start a", "step complete a 2"],
         *[end, end, "run complete 2"],
+    ]
+
+
+async def test_b73_a_run_begins_once_however_many_steps_are_called_for() -> None:
+    async def handler(ctx: Context[Any]) -> Any:
+        async def work() -> None: ...
+
+        await asyncio.gather(*(ctx.step.run(name, work) for name in "abc"))
+
+    log: list[str] = []
+    watching = type("Watching", (Watching,), {"log": log})
+    await Stage(handler, client=Client(middleware=[watching])).play()
+    assert log.count("run start") == 1
+    assert [line for line in log if line.startswith("step start")] == [
+        "step start a",
+        "step start b",
+        "step start c",
     ]
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
+from stepwell.server.store.port import Conflict, Unavailable
 from stepwell.server.store.sqlite.connection import open_keeper
 
 LOG_BYTES = 16 * 1024 * 1024
@@ -51,7 +52,7 @@ class Keeper:
         self._thread.join()
 
     def _run(self) -> None:
-        connection = open_keeper(self._path)
+        connection: sqlite3.Connection | None = None
         behind = False
         while True:
             self._wanted.wait(AGAIN_S if behind else None)
@@ -59,17 +60,20 @@ class Keeper:
             if self._stopped:
                 break
             try:
+                connection = connection or open_keeper(self._path)
                 behind = not copy_back(connection, self._path)
                 if self._tidy:
                     self._tidy = False
                     return_pages(connection)
-            except sqlite3.OperationalError as error:
+            except (sqlite3.OperationalError, Conflict, Unavailable) as error:
                 log.info("the log of %s was not copied back yet: %s", self._path, error)
                 behind = True
-            except sqlite3.Error:
+            except Exception:
+                # Whatever it is, a thread that ended would let the log grow for ever.
                 log.exception("cannot copy the log of %s back; stop and check the file", self._path)
                 behind = True
-        connection.close()
+        if connection is not None:
+            connection.close()
 
 
 def copy_back(connection: sqlite3.Connection, path: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwell.server.store.port import Unavailable
 from stepwell.server.store.sqlite import keeper
 from stepwell.server.store.sqlite.connection import open_keeper, open_reader, open_writer
 
@@ -108,3 +109,31 @@ def test_the_thread_does_both_when_told(
         assert time.monotonic() < deadline
         time.sleep(0.005)
     kept.stop()
+
+
+@pytest.mark.parametrize("error", [Unavailable("locked"), OSError("gone"), sqlite3.DatabaseError()])
+def test_the_thread_goes_on_after_any_failure(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """If it ended, the log would grow for ever, and nobody would notice."""
+    tries = 0
+
+    def refuse(path: str) -> sqlite3.Connection:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise error
+        return open_keeper(path)
+
+    monkeypatch.setattr(keeper, "open_keeper", refuse)
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.01)
+    monkeypatch.setattr(keeper, "LOG_FILE_BYTES_MAX", 1_000)
+    fill(writer, 100)
+    kept = keeper.Keeper(path)
+    kept.tidy()
+    deadline = time.monotonic() + 10
+    while size(f"{path}-wal"):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    kept.stop()
+    assert tries == 3

@@ -10,6 +10,7 @@
 
 import asyncio
 import importlib
+import json
 import sys
 import types
 from collections.abc import Callable
@@ -366,8 +367,6 @@ def http_server(app: App, port: int) -> None:
     from http.server import ThreadingHTTPServer
 
     class Handler(app.door("http_server").serve(app.client, app.functions)):  # type: ignore[misc]
-        disable_nagle_algorithm = True
-
         def do_POST(self) -> None:
             if self.path != "/hello":
                 return self.answer()
@@ -381,6 +380,34 @@ def http_server(app: App, port: int) -> None:
             """Say nothing."""
 
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+def digital_ocean(app: App, port: int) -> None:
+    """DigitalOcean's functions, called by the standard library's threads."""
+    mains = {
+        "/hello": lambda event, context: {
+            "statusCode": 200,
+            "headers": {"content-type": JSON},
+            "body": HELLO.decode(),
+        },
+        "/api/inngest": app.door("digital_ocean").serve(app.client, app.functions),
+    }
+    context = types.SimpleNamespace(api_host="https://faas.test", function_name="/fn/bench/f")
+
+    def platform(environ: Any, start_response: Any) -> list[bytes]:
+        http = {
+            "method": environ["REQUEST_METHOD"],
+            "path": "",
+            "queryString": environ["QUERY_STRING"],
+            "headers": {"content-type": environ["CONTENT_TYPE"], "host": "ccontroller"},
+            "body": environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode(),
+        }
+        told = mains[environ["PATH_INFO"]]({"http": http}, context)
+        start_response(f"{told['statusCode']} ", list(told["headers"].items()))
+        body = told["body"]  # which the platform makes JSON of, if it is no text
+        return [(body if isinstance(body, str) else json.dumps(body)).encode()]
+
+    _threads(platform, port)
 
 
 APPS: dict[str, Callable[[App, int], None]] = {
@@ -403,6 +430,7 @@ APPS: dict[str, Callable[[App, int], None]] = {
         bottle,
         pyramid,
         http_server,
+        digital_ocean,
     )
 }
 

@@ -35,6 +35,7 @@ OFFICIAL = {
     "django_wsgi": ("async", "sync"),
     "django_asgi": ("async", "sync"),
     "tornado": ("sync",),
+    "digital_ocean": ("sync",),
 }
 # The official SDK's adapter for Tornado runs plain functions on the event loop, which nothing else
 # can use meanwhile; beside it ours is told to do the same.

@@ -10,7 +10,7 @@ Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -278,17 +278,20 @@ def run_call_sync(
     target: str | None = None,
     raw_request: object = None,
     watch: Watch | None = None,
+    save: Callable[[Any], object] | None = None,
+    pause: Pause | None = None,
 ) -> CallResponse:
     """As `run_call`, for blocking code. Coroutine handlers run on the background loop.
 
     `watch` begins to find out whether the run is cancelled, if a plain handler wants to know.
+    `save`, which blocks, and `pause` are for plain handlers only.
     """
     if function.is_handler_async:
         return background.run(
             run_call(function, request, client=client, target=target, raw_request=raw_request)
         )
-    calling = Calling(function, request, client, target, raw_request, watch=watch)
-    return _run_sync(calling, background.run, None, [])
+    calling = Calling(function, request, client, target, raw_request, pause, watch)
+    return _run_sync(calling, background.run, save, [])
 
 
 def _run_sync(calling: Calling, bridge: Bridge, save: Any, made: list[SyncCall]) -> CallResponse:

@@ -68,16 +68,19 @@ class Checkpoints:
 
 
 class Checkpointer:
-    """Saves the steps of one call."""
+    """Saves the steps of one call; made anywhere, used on one loop."""
 
     def __init__(self, api: ServerApi, ctx: CallContext, checkpoints: Checkpoints) -> None:
-        self._way = checkpoints.way_to(api)
+        self._api = api
         self._ctx = ctx
         self._checkpoints = checkpoints
         self._began = time.monotonic()
         self._began_ms = int(time.time() * 1000)
         self._waiting: list[tuple[tuple[Operation, ...], asyncio.Future[None]]] = []
         self._sending = False
+
+    def _way(self) -> CheckpointPost:
+        return self._checkpoints.way_to(self._api)
 
     def spent(self) -> bool:
         """Whether the call has gone on for long enough."""
@@ -100,7 +103,7 @@ class Checkpointer:
         finally:
             self._sending = False
             if self._waiting:
-                self._way.begin(self._flush_waiting())
+                self._way().begin(self._flush_waiting())
 
     async def _flush_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -131,7 +134,7 @@ class Checkpointer:
             steps=msgspec.Raw(encode_operations(operations)),
         )
         try:
-            outcome = await self._way.send(ctx.run_id, encode_checkpoint(body))
+            outcome = await self._way().send(ctx.run_id, encode_checkpoint(body))
         except NetworkError as error:
             self._checkpoints.silence()
             raise NotSaved(str(error)) from error

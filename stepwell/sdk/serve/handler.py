@@ -235,13 +235,16 @@ class ServeHandler:
             return list(await asyncio.gather(*map(self._client.api.ask, effect.requests)))
         if self._setup.serve.threads_max == 0 and not effect.function.is_handler_async:
             return self._perform_sync(effect)  # wished for: no threads, the loop may be blocked
-        saver = None
-        if self._checkpoints.worthwhile(effect.call, effect.target):
-            saver = Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
         with arrived(effect.trace), timing(effect.timings):
-            return await self._call(effect, saver)
+            return await self._call(effect)
 
-    async def _call(self, effect: FunctionCall, saver: Checkpointer | None) -> CallResponse:
+    def _saver(self, effect: FunctionCall) -> Checkpointer | None:
+        if not self._checkpoints.worthwhile(effect.call, effect.target):
+            return None
+        return Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
+
+    async def _call(self, effect: FunctionCall) -> CallResponse:
+        saver = self._saver(effect)
         work = run_call(
             effect.function,
             effect.call,
@@ -276,7 +279,8 @@ class ServeHandler:
             return list(map(self._client.api.ask_sync, effect.requests))
         with arrived(effect.trace), timing(effect.timings):
             if effect.function.is_handler_async:
-                return background.run(self._call(effect, None))
+                return background.run(self._call(effect))
+            saver = self._saver(effect)
             with self._watch.over_sync(effect.call.ctx.run_id) as watch:
                 return run_call_sync(
                     effect.function,
@@ -285,6 +289,8 @@ class ServeHandler:
                     target=effect.target,
                     raw_request=effect.raw,
                     watch=watch,
+                    save=None if saver is None else lambda steps: background.run(saver.save(steps)),
+                    pause=None if saver is None else saver.spent,
                 )
 
     # Streaming

@@ -1,14 +1,12 @@
 """Between a platform that hands over requests as dictionaries and the serve handler.
 
 What the doors of such platforms share: bodies that may be base64, and a call that waits for the
-whole answer on the process's one event loop. Sources: features E.1 rule 4, E.2 (lambda,
-digitalocean).
+whole answer. Sources: features E.2 (lambda, digitalocean).
 """
 
 import base64
 import binascii
 
-from stepwell.sdk import background
 from stepwell.sdk.errors import BodyInvalidError
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
@@ -16,12 +14,8 @@ from stepwell.sdk.serve.response import ServeResponse
 
 
 def answer(handler: ServeHandler, request: ServeRequest) -> ServeResponse:
-    """Answer a request of a handler that does not stream, from blocking code.
-
-    Everything happens on the background loop, which lives as long as the process: connections
-    outlast a call, and calls may save their steps on the way.
-    """
-    response = background.run(handler.handle(request))
+    """Answer a request of a handler that does not stream, from blocking code."""
+    response = handler.handle_sync(request)
     assert isinstance(response, ServeResponse), "a door of such a platform must not stream"
     return response
 

@@ -309,6 +309,39 @@ async def test_f43_a_body_in_chunks_that_nobody_put_together_is_told_apart() -> 
     assert "it came in chunks, which the web server does not put together" in told
 
 
+# Steps saved on the way
+
+
+@pytest.mark.parametrize("fn", ["plain", "coroutine"])
+@pytest.mark.parametrize("door", ["blocking", "loop"])
+async def test_every_door_saves_steps_of_both_colours_while_a_call_goes_on(
+    fn: str, door: str
+) -> None:
+    http = Http(group={"ok": True}, **{"async": {"ok": True}})
+    client = Inngest(app_id="app", is_dev=True, base_url="http://s.test", http_client=http)
+
+    @client.create_function(fn_id="plain", trigger=TriggerEvent(event="e"))
+    def plain(ctx: ContextSync) -> int:
+        return ctx.step.run("one", lambda: 1) + ctx.step.run("two", lambda: 2)
+
+    @client.create_function(fn_id="coroutine", trigger=TriggerEvent(event="e"))
+    async def coroutine(ctx: Context) -> int:
+        one = await ctx.step.run("one", lambda: 1)
+        return one + await ctx.step.run("two", lambda: 2)
+
+    served = ServeHandler(client, [plain, coroutine], framework="x")
+    asked = post(fn, ctx={"fn_id": "f", "qi_id": "q", "attempt": 0})
+    if door == "loop":
+        answer = await whole(served.handle(asked))
+    else:
+        told = await asyncio.to_thread(served.handle_sync, asked)
+        assert isinstance(told, ServeResponse)
+        answer = told
+    assert (answer.status, answer.body) == (200, b"3")
+    assert len(http.seen) == 2
+    assert {url.partition("/v1/")[2] for url in http.seen} == {"checkpoint/r/async"}
+
+
 # What `serve` is told
 
 

@@ -86,6 +86,8 @@ class Poller:
                 return
             except StoreError as error:
                 log.warning("apps were not looked at: %s", error)
+            except Exception:
+                log.exception("looking at apps has a fault; the next look may do better")
             await asyncio.sleep(self._deps.config.poll_interval_s)
 
     def _due(self) -> Iterable[str]:

@@ -71,3 +71,6 @@ class Janitor:
                 return
             except (StoreError, EngineFault) as error:
                 log.warning("clean-up was put off: %s", error)
+            except Exception:
+                # If nobody cleaned any more, nobody would notice before the disk is full.
+                log.exception("clean-up has a fault and was put off")

@@ -95,8 +95,14 @@ class Pump:
         if self._stopped:
             # Whoever leased them is going: they are free again when the process has ended.
             return
-        for job in work.jobs:
-            self._dispatcher.begin(job)
+        try:
+            for job in work.jobs:
+                self._dispatcher.begin(job)
+        finally:
+            # Whatever happens to one job, others will be asked for.
+            self._ask_again(work, now_ms)
+
+    def _ask_again(self, work: Work, now_ms: int) -> None:
         if self._again or len(work.jobs) >= ASK_ITEMS_MAX:
             self.ask()
         else:

@@ -1,5 +1,6 @@
 """Which apps are asked to register, when, and what is noted of those that do not."""
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -163,3 +164,22 @@ async def test_an_app_on_a_common_port_is_found_and_others_are_left_alone() -> N
         await found.run_once()
         assert list(api.ledger.catalog.listings) == ["shop-a"]
         await pool.close()
+
+
+async def test_a_poller_goes_on_after_a_fault(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = asyncio.Queue[int]()
+
+    async def stumble(self: Poller) -> None:
+        looks.put_nowait(1)
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(Poller, "run_once", stumble)
+    at_once = ServerConfig(poll=True, poll_interval_s=0)
+    async with world(at_once, named=False) as (_, poller, _):
+        poller.start()
+        for _ in range(3):
+            await asyncio.wait_for(looks.get(), 10)
+        await poller.stop()
+    assert "looking at apps has a fault" in caplog.text

@@ -441,6 +441,29 @@ def test_a_pump_that_is_refused_asks_again() -> None:
     play(scene)
 
 
+def test_a_pump_goes_on_whatever_happens_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, done)
+        await stage.open()
+        begin, failed = stage.node.dispatcher.begin, 0
+
+        def stumble(job: Job) -> None:
+            nonlocal failed
+            if failed < 2:
+                failed += 1
+                raise ZeroDivisionError("a fault of ours")
+            begin(job)
+
+        monkeypatch.setattr(stage.node.dispatcher, "begin", stumble)
+        loop.set_exception_handler(lambda *_: None)
+        run = await stage.ended(await stage.send())
+        assert run.status is RunStatus.COMPLETED
+        assert failed == 2
+        await stage.node.stop()
+
+    play(scene)
+
+
 # -- the janitor ------------------------------------------------------------------------------
 
 
@@ -464,7 +487,9 @@ def test_the_janitor_forgets_what_is_old_in_small_batches() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("error", [Unavailable("no disk"), EngineFault("a fault of ours")])
+@pytest.mark.parametrize(
+    "error", [Unavailable("no disk"), EngineFault("a fault of ours"), ZeroDivisionError("another")]
+)
 def test_the_janitor_goes_on_after_an_error(error: Exception) -> None:
     async def scene(loop: VirtualLoop) -> None:
         stage = Stage(loop, done)

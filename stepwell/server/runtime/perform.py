@@ -1,9 +1,12 @@
 """Actions after the commit, to whoever listens. All of this may be lost without harm."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from stepwell.server.engine.action import Action, Announce, Topic, Wake
+
+log = logging.getLogger("stepwell.perform")
 
 Listener: TypeAlias = Callable[[Announce], None]
 
@@ -29,9 +32,17 @@ class Performer:
                     earliest = action.due_ms
             else:
                 for listener in tuple(self._listeners[action.topic]):
-                    listener(action)
+                    _tell(listener, action)
         if earliest is not None:
             self.wake(earliest)
+
+
+def _tell(listener: Listener, announced: Announce) -> None:
+    """A listener that fails keeps nothing from the others."""
+    try:
+        listener(announced)
+    except Exception:
+        log.exception("a listener of %s failed", announced.topic)
 
 
 def _nobody(due_ms: int) -> None:

@@ -526,6 +526,20 @@ def test_one_wake_for_the_earliest_and_every_announcement_in_order() -> None:
     assert (woken, heard) == ([3], ["a", "b"])
 
 
+def test_a_listener_that_fails_keeps_nothing_from_the_others() -> None:
+    performer, told = Performer(), list[object]()
+
+    def fail(announced: Announce) -> None:
+        raise ZeroDivisionError("a fault of a listener's")
+
+    performer.subscribe(Topic.RUN_ENDED, fail)
+    performer.subscribe(Topic.RUN_ENDED, told.append)
+    performer.wake = told.append
+    ended = Announce(Topic.RUN_ENDED, "r")
+    performer.perform([ended, Wake(5)])
+    assert told == [ended, 5]
+
+
 def test_a_lane_is_dropped_only_for_the_driver_it_was_meant_for() -> None:
     """An app that connects is no longer called where it was served; its workers' lane stays."""
     served: Any = object()

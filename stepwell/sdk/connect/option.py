@@ -23,6 +23,7 @@ from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
 from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.option_kind import WORKER, caught, port_problem, several
 from stepwell.sdk.connect.phase import ConnectionState
+from stepwell.sdk.connect.recycle import resident_bytes
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
@@ -137,6 +138,7 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
         _check_keys(first, options)
     _check_positive("max_requests", options.max_requests)
     _check_positive("max_rss_bytes", options.max_rss_bytes)
+    _check_memory(options.max_rss_bytes)
     return Plan(
         client=first,
         apps=served,
@@ -370,6 +372,16 @@ def _processes(options: ConnectOptions) -> int:
     told = options.processes
     _check_positive("processes", told)
     return told or cpu_cores() or 1
+
+
+def _check_memory(told: int | None) -> None:
+    """A limit that is passed already would have the worker begin anew for ever."""
+    held = resident_bytes()
+    if told is not None and told <= held:
+        raise ConfigurationError(
+            f"max_rss_bytes = {told!r}: the process holds {held} bytes before its first call; give"
+            " more"
+        )
 
 
 def _check_positive(name: str, told: int | None) -> None:

@@ -152,3 +152,5 @@ def test_limits_are_positive() -> None:
     for name in ("max_requests", "max_rss_bytes"):
         with pytest.raises(ConfigurationError, match=f"{name} = 0"):
             connect([(client, [])], **{name: 0})
+    with pytest.raises(ConfigurationError, match=r"max_rss_bytes = 1000: the process holds \d+"):
+        connect([(client, [])], max_rss_bytes=1000)

@@ -185,5 +185,5 @@ async def test_scenario_47_a_gateway_that_does_not_read_is_left(
         server.within(first.port._socket.transport.pause_reading)  # type: ignore[attr-defined]
         call = server.call("app-fn")
         assert len((await answer(call)).body) == 6_000_002
-        assert worker.stats().counts["reconnects"] == 1
+        assert worker.stats().counts["reconnects"] >= 1
     assert "the gateway has not read for 0.2 s" in caplog.text

@@ -45,6 +45,7 @@ from stepwell.wire import limit
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
+_KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
 _NO_EVENT_KEY = """Failed to send events: couldn't find an event key. Do one of these:
 - set the environment variable INNGEST_EVENT_KEY;
 - pass it to the client, as in Inngest(app_id=..., event_key=...);
@@ -121,13 +122,13 @@ class Inngest(Declarer, Invoker):
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
-        problem = problem_of(locals(), CLIENT)
+        problem = problem_of(locals(), _KINDS)
         if problem is not None:
             raise ConfigurationError(problem)
         if not isinstance(cast(object, app_id), str) or not app_id.strip():
             raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
         self.app_id = app_id
-        self.logger: Logger = logger or own_logger
+        self.logger: Logger = own_logger if logger is None else _checked(logger)
         self.middleware: list[MiddlewareFactory] = []
         self.serializer = serializer
         self.schemas = schemas
@@ -242,8 +243,8 @@ class Inngest(Declarer, Invoker):
         return spoken(self.logger)
 
     def set_logger(self, logger: Logger) -> None:
-        """Write to this logger from now on."""
-        self.logger = logger
+        """Write to this logger from now on. Raises ConfigurationError for what is none."""
+        self.logger = _checked(logger)
 
     def add_middleware(self, middleware: MiddlewareFactory) -> None:
         """Add a middleware class or factory, inside those already there; its `init` runs now."""
@@ -464,3 +465,12 @@ class _SignalledRun(msgspec.Struct):
 class _SignalAnswer(msgspec.Struct):
     data: _SignalledRun | None = None
     error: str | None = None
+
+
+def _checked(logger: Logger) -> Logger:
+    if callable(getattr(logger, "info", None)) and callable(getattr(logger, "error", None)):
+        return logger
+    raise ConfigurationError(
+        f"logger = {logger!r}: give one of logging, structlog or loguru, or an object with methods"
+        " such as info and error"
+    )

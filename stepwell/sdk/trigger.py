@@ -67,8 +67,14 @@ class TriggerEvent(Declaration, Generic[E_co, D_co]):
         if given is not None and not isinstance(given, str):
             kind = _kind_of(given)
             fields["event"] = kind.name if kind is not None else given
-        if "if_exp" in fields and fields.get("expression") is None:
-            fields["expression"] = fields.pop("if_exp")
+        condition = fields.pop("if_exp", None)
+        if condition is not None and fields.get("expression") is not None:
+            raise FunctionConfigInvalidError(
+                f"TriggerEvent.if_exp = {condition!r}: it is another name of expression, which is"
+                " given already: remove one of them"
+            )
+        if condition is not None:
+            fields["expression"] = condition
         super().__init__(**fields)
         self._kind = kind
 

@@ -112,6 +112,28 @@ def test_create_function_has_the_official_arguments() -> None:
     assert required == ["self", "fn_id", "trigger"]
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"logger": "app"}, "logger = 'app': give one of logging, structlog or loguru"),
+        ({"logger": print}, "logger = <built-in function print>: give one of"),
+        ({"schemas": {}}, r"schemas = \{\}: give EventSchemas\(\)"),
+        ({"schemas": {"user/created": dict}}, "schemas = .*: give EventSchemas"),
+    ],
+)
+def test_e_151_what_is_no_logger_and_no_schemas_is_told(options: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Inngest(app_id="app", **options)
+    if "logger" in options:
+        with pytest.raises(ConfigurationError, match=words):
+            Inngest(app_id="app").set_logger(options["logger"])
+
+
+def test_e_92_a_condition_has_one_name_at_a_time() -> None:
+    with pytest.raises(FunctionConfigInvalidError, match="if_exp = 'y': it is another name of exp"):
+        TriggerEvent(event="a", expression="x", if_exp="y")
+
+
 def test_every_official_name_is_exported() -> None:
     inngest = pytest.importorskip("inngest")
     assert set(inngest.__all__) <= set(stepwell.__all__)

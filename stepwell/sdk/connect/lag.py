@@ -61,6 +61,7 @@ class LagWatch:
         done, _ = await asyncio.wait({answered}, timeout=self._limit_s)
         if not done:
             where = self._where()
+            self.worst_s = max(self.worst_s, loop.time() - began)
             self._logger.warning(
                 "the event loop has been blocked for %.1f s by %s; await instead, make the"
                 ' function a plain `def`, or run it with executor="process"',

@@ -238,3 +238,27 @@ async def test_w39_apps_that_are_refused_are_an_error_with_the_servers_words(
     await gateway.sockets[-1].close(1008, "")
     with pytest.raises(WorkerError, match="bad_config the cron is no schedule"):
         await task
+
+
+async def test_c12_8_a_request_above_five_megabytes_is_read(gateway: OfficialGateway) -> None:
+    """One official worker breaks its socket over it, and gets the same request again."""
+
+    async def handler(ctx: Any) -> int:
+        return len(ctx.event.data["text"])
+
+    worker, _ = worker_of(gateway, handler)
+    async with worker:
+        event = {"name": "test/event", "data": {"text": "x" * 6_000_000}, "id": "e", "ts": 1}
+        body = {
+            "ctx": {"attempt": 0, "fn_id": "fn", "run_id": "run-1", "stack": {"stack": []}},
+            "event": event,
+            "events": [event],
+            "steps": {},
+            "version": -1,
+        }
+        request_id = await gateway.call(f9=json.dumps(body))
+        await until(lambda: gateway.answer_to(request_id))
+        reply = gateway.answer_to(request_id)
+        assert reply is not None
+        assert text(reply, 6) == "6000000"
+        assert len(gateway.starts) == 1

@@ -22,7 +22,7 @@ with Extra("encryption", "encryption"):
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.middleware.result import RunResult, TransformOutputResult
 from stepwell.sdk.schema import Event
 from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FAILED, FUNCTION_FINISHED
 
@@ -192,6 +192,10 @@ class EncryptionMiddleware(MiddlewareSync):
         if step.op == _INVOKE and isinstance(payload, dict):
             told = cast(dict[str, Any], payload)
             step.opts["payload"] = {**told, "data": self._sealed(told.get("data"))}
+
+    def read_result(self, result: RunResult) -> None:
+        """Decrypt what a run returned that ordinary code started."""
+        result.data = self._cipher.decrypt(result.data)
 
     def _sealed(self, data: Any) -> Any:
         if not isinstance(data, Mapping):

@@ -25,6 +25,7 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.failure import deserialize_error
 from stepwell.sdk.function import Function
+from stepwell.sdk.invocation_hooks import InvocationHooks
 from stepwell.sdk.net import HttpReply, NetworkError
 from stepwell.sdk.schema import MinimalEvent
 from stepwell.sdk.sending import new_seed
@@ -70,6 +71,11 @@ class RunSeen(msgspec.Struct, frozen=True):
     run_id: str
     status: str
     output: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def completed(self) -> bool:
+        """Did it return something?"""
+        return self.status.lower() == _COMPLETED
 
     @property
     def ended(self) -> bool:
@@ -195,7 +201,7 @@ def ended_sync(port: RunPort, run_id: str, timeout: Duration | None) -> RunSeen:
 
 def result_of(seen: RunSeen, function: Function[Any, Any] | str) -> Any:
     """What an ended run returned. Raises RunFailedError with its error as the cause."""
-    if seen.status.lower() == _COMPLETED:
+    if seen.completed:
         codec = function.codec if isinstance(function, Function) else codec_of(object)
         try:
             return codec.decode(seen.output)
@@ -473,9 +479,17 @@ class Invoker:
         Raises RunFailedError if the run failed or was cancelled, RunTimeoutError if it took longer
         (it goes on), Error if the function cannot be started, NetworkError if nobody answers.
         """
-        port = self.run_port
-        run_id = await port.start(invoked(function, data, user, v))
-        return result_of(await ended(port, run_id, timeout), function) if wait else run_id
+        port, hooks = self.run_port, InvocationHooks(self, function)
+        asked = invoked(function, data, user, v)
+        leaving = await hooks.leaving(asked.data)
+        run_id = await port.start(msgspec.structs.replace(asked, data=leaving))
+        if not wait:
+            return run_id
+        seen = await ended(port, run_id, timeout)
+        if seen.completed:
+            output = await hooks.returned(seen.output)
+            seen = msgspec.structs.replace(seen, output=output)
+        return result_of(seen, function)
 
     @overload
     def invoke_sync(
@@ -524,6 +538,14 @@ class Invoker:
         timeout: Duration | None = None,
     ) -> Any:
         """The same as `invoke`, for blocking code."""
-        port = self.run_port
-        run_id = port.start_sync(invoked(function, data, user, v))
-        return result_of(ended_sync(port, run_id, timeout), function) if wait else run_id
+        port, hooks = self.run_port, InvocationHooks(self, function)
+        asked = invoked(function, data, user, v)
+        leaving = hooks.leaving_sync(asked.data)
+        run_id = port.start_sync(msgspec.structs.replace(asked, data=leaving))
+        if not wait:
+            return run_id
+        seen = ended_sync(port, run_id, timeout)
+        if seen.completed:
+            output = hooks.returned_sync(seen.output)
+            seen = msgspec.structs.replace(seen, output=output)
+        return result_of(seen, function)

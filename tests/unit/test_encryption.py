@@ -1,5 +1,6 @@
 """End-to-end encryption, and that the official package and ours read each other (C.11, B-76)."""
 
+import asyncio
 import json
 import secrets
 from typing import Any
@@ -17,6 +18,9 @@ from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import TransformOutputResult, TransformOutputStepInfo
 from stepwell.sdk.schema import Event
+from stepwell.sdk.trigger import TriggerEvent
+from stepwell.server.store.port import EventFilter, RunFilter
+from tests.events.shop import new_client, running
 from tests.replay.stage import Client, Stage
 
 KEYS = ["a passphrase", secrets.token_hex(32).encode()]
@@ -126,6 +130,36 @@ async def test_events_are_encrypted_and_stay_plain_for_their_sender() -> None:
     assert is_encrypted(port.sent[0]["data"]["encrypted"])
     assert [sent["data"].get("open") for sent in port.sent] == [2, 3]
     assert event.data == {"encrypted": [1], "open": 2}
+
+
+@pytest.mark.parametrize("of", ["client", "function"])
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_runs_that_ordinary_code_starts_are_encrypted_both_ways(
+    of: str, blocking: bool
+) -> None:
+    middleware = [EncryptionMiddleware.factory("key")]
+    client = new_client(middleware=middleware if of == "client" else [])
+
+    @client.create_function(
+        fn_id="child",
+        trigger=TriggerEvent(event="shop/never"),
+        middleware=middleware if of == "function" else [],
+    )
+    async def child(ctx: Context) -> dict[str, object]:
+        return {"pin": ctx.event.data["encrypted"], "open": ctx.event.data["open"]}
+
+    data = {"encrypted": "classified", "open": 1}
+    async with running(client, child) as engine:
+        if blocking:
+            told = await asyncio.to_thread(client.invoke_sync, child, data=data)
+        else:
+            told = await client.invoke(child, data=data)
+        (event,) = engine.node.reader.events(EventFilter(internal=True, limit=5))
+        (run,) = engine.node.reader.runs(RunFilter(limit=5))
+    assert told == {"pin": "classified", "open": 1}
+    assert b"classified" not in event.body
+    assert b"classified" not in (run.output or b"")
+    assert is_encrypted(json.loads(event.body)["data"]["encrypted"])
 
 
 async def test_decrypt_only_encrypts_nothing() -> None:

@@ -6,7 +6,7 @@ any object; it is asked for those of these hooks it has:
 
     transform_input  before_memoization  after_memoization  before_execution  after_execution
     transform_output  observe_output  before_response  before_send_events  after_send_events
-    transform_step_input  observe_step
+    transform_step_input  observe_step  read_result
     wrap_request  wrap_function_handler  wrap_step  wrap_step_handler  wrap_send_event
 
 A hook is a plain function, a coroutine function, or a generator that yields what is to be awaited.
@@ -26,7 +26,12 @@ from stepwell.sdk.middleware.around import Wrap, around, around_sync
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.layered import as_member
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
+from stepwell.sdk.middleware.result import (
+    RunResult,
+    SendEventsResult,
+    StepInfo,
+    TransformOutputResult,
+)
 from stepwell.sdk.schema import Event
 from stepwell.sdk.timing import INPUT, OUTPUT, measured
 
@@ -143,6 +148,10 @@ class Session:
         """Events were sent, or could not be."""
         await self._run("after_send_events", result, inward=False)
 
+    async def read_result(self, result: RunResult) -> None:
+        """A run that ordinary code started has returned."""
+        await self._run("read_result", result)
+
     async def request(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Around everything a call does."""
         return await around(self._wraps("wrap_request"), work)
@@ -217,6 +226,10 @@ class Session:
     def after_send_events_sync(self, result: SendEventsResult) -> None:
         """As `after_send_events`, for blocking code."""
         self._run_sync("after_send_events", result, inward=False)
+
+    def read_result_sync(self, result: RunResult) -> None:
+        """As `read_result`, for blocking code."""
+        self._run_sync("read_result", result)
 
     def request_sync(self, work: Callable[[], Any]) -> Any:
         """As `request`, for blocking code."""

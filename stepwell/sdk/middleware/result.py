@@ -36,6 +36,13 @@ class StepInfo(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
+class RunResult:
+    """What a run returned, on its way to the ordinary code that started it. Change `data` here."""
+
+    data: object
+
+
+@dataclass(slots=True)
 class TransformOutputStepInfo:
     """The step an output belongs to. `opts` is what the server is told about it."""
 

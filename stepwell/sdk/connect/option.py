@@ -376,8 +376,15 @@ def _processes(options: ConnectOptions) -> int:
 
 def _check_memory(told: int | None) -> None:
     """A limit that is passed already would have the worker begin anew for ever."""
+    if told is None:
+        return
     held = resident_bytes()
-    if told is not None and told <= held:
+    if not held:
+        raise ConfigurationError(
+            f"max_rss_bytes = {told!r}: this system does not tell how much memory a process holds;"
+            " use max_requests instead"
+        )
+    if told <= held:
         raise ConfigurationError(
             f"max_rss_bytes = {told!r}: the process holds {held} bytes before its first call; give"
             " more"

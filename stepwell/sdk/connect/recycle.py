@@ -5,6 +5,8 @@ many bytes, the worker closes gracefully; whoever runs it starts another. Source
 """
 
 import asyncio
+import ctypes
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +20,37 @@ if sys.platform != "win32":
 
 def resident_bytes() -> int:
     """Memory this process holds now, or at most held where only that is known; 0 if neither is."""
-    if sys.platform == "win32":
-        return 0
+    if platform.system() == "Windows":
+        return _windows_resident()
     try:
         return int(_STATM.read_text().split()[1]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         pass
+    if sys.platform == "win32":
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+class _Counters(ctypes.Structure):
+    """What Windows fills in when asked for the memory of a process."""
+
+    _fields_ = (
+        ("length", ctypes.c_ulong),
+        ("faults", ctypes.c_ulong),
+        ("peak", ctypes.c_size_t),
+        ("resident", ctypes.c_size_t),
+        ("rest", ctypes.c_size_t * 6),
+    )
+
+
+def _windows_resident() -> int:
+    counters = _Counters()
+    counters.length = ctypes.sizeof(counters)
+    windows = ctypes.CDLL("kernel32", use_errno=True)
+    this_process = ctypes.c_void_p(-1)
+    asked = windows.K32GetProcessMemoryInfo(this_process, ctypes.byref(counters), counters.length)
+    return int(counters.resident) if asked else 0
 
 
 async def watch(

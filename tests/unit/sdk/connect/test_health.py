@@ -1,7 +1,9 @@
 """What a worker answers to orchestrators and Prometheus, and when it has done enough."""
 
 import asyncio
+import ctypes
 import os
+import platform
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +13,7 @@ import psutil
 import pytest
 
 from stepwell.connect import ConnectionState, WorkerStats, connect
+from stepwell.sdk.client import Inngest
 from stepwell.sdk.connect.health import answer, metrics, serve_health
 from stepwell.sdk.connect.recycle import resident_bytes, watch
 from stepwell.sdk.errors import ConfigurationError
@@ -145,9 +148,28 @@ async def test_memory_is_a_limit_too() -> None:
     assert "at most 1 were asked for" in why[0]
 
 
-def test_limits_are_positive() -> None:
-    from stepwell.sdk.client import Inngest
+def test_memory_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        knows = 1
 
+        @classmethod
+        def K32GetProcessMemoryInfo(cls, process: Any, counters: Any, size: int) -> int:
+            assert process.value == ctypes.c_void_p(-1).value
+            assert size == counters._obj.length == ctypes.sizeof(counters._obj)
+            counters._obj.resident = 77_000_000
+            return cls.knows
+
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, use_errno: {"kernel32": Kernel}[name])
+    assert resident_bytes() == 77_000_000
+    Kernel.knows = 0
+    assert resident_bytes() == 0
+    client = Inngest(app_id="app", is_production=False)
+    with pytest.raises(ConfigurationError, match="does not tell how much memory"):
+        connect([(client, [])], max_rss_bytes=1000)
+
+
+def test_limits_are_positive() -> None:
     client = Inngest(app_id="app", is_production=False)
     for name in ("max_requests", "max_rss_bytes"):
         with pytest.raises(ConfigurationError, match=f"{name} = 0"):

@@ -3,7 +3,7 @@
 # The library has no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportAttributeAccessIssue=false
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportUnknownLambdaType=false
 
 from collections.abc import Iterable
 from typing import Any, Unpack

@@ -60,7 +60,7 @@ def serve(
         request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         if "stream" not in request.__dict__:
             # The application's limit for bodies counts when its own stream is made, no later.
-            request.stream = get_input_stream(request.environ)
+            request.__dict__["stream"] = get_input_stream(request.environ)
         # The body before anything parses it, and kept for middleware that wants it, too.
         body = request.get_data(cache=True)
         response = handler.handle_sync(request_from(request.environ, body, request))

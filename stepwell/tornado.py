@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Iterable
 from contextlib import aclosing, suppress
+from email.utils import formatdate
 from http.client import responses
 from typing import Any, Unpack, cast
 
@@ -15,7 +15,6 @@ from tornado.httputil import (
     HTTPMessageDelegate,
     HTTPServerRequest,
     ResponseStartLine,
-    format_timestamp,
 )
 from tornado.iostream import StreamClosedError
 from tornado.routing import Router
@@ -78,7 +77,7 @@ class _Incoming(HTTPMessageDelegate):
 async def _send(response: ServeResponse | StreamingResponse, connection: HTTPConnection) -> None:
     start = ResponseStartLine("", response.status, responses.get(response.status, "Unknown"))
     headers = HTTPHeaders(response.headers)
-    headers["Date"] = format_timestamp(time.time())
+    headers["Date"] = formatdate(usegmt=True)
     if isinstance(response, ServeResponse):
         headers["Content-Length"] = str(len(response.body))
         connection.write_headers(start, headers, response.body)

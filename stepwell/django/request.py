@@ -38,7 +38,7 @@ def serve_request(request: Any, body: bytes) -> ServeRequest:
     Raises ImproperlyConfigured if Django REST framework has wrapped the view.
     """
     if not isinstance(request, HttpRequest):
-        raise ImproperlyConfigured(wrapped_by(type(request)))
+        raise ImproperlyConfigured(wrapped_by(request.__class__))
     # For middleware that wants it, too: `request.body` has a limit that is too small for calls.
     request._body = body  # noqa: SLF001
     path = quote(request.path)

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler as WsgirefRequestHandler
@@ -162,23 +162,29 @@ def in_a_thread(server: Any) -> Iterator[None]:
 def waitress_serves(app: Any) -> Iterator[str]:
     """A WSGI application on waitress."""
     import waitress
+    from waitress import wasyncore
 
     with listening() as sock:
         server: Any = waitress.create_server(
             app, sockets=[sock], threads=8, clear_untrusted_proxy_headers=False
         )
 
+        stopping = threading.Event()
+
         def run() -> None:
-            with suppress(OSError):  # its socket is closed while it waits
-                server.run()
+            while not stopping.is_set():
+                wasyncore.loop(timeout=0.02, map=server._map, count=1)
+            server.close()
+            server.task_dispatcher.shutdown()
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         try:
             yield origin(sock)
         finally:
-            server.trigger.pull_trigger(server.close)
+            stopping.set()
             thread.join(START_SECONDS_MAX)
+            assert not thread.is_alive(), "waitress did not stop"
 
 
 @contextmanager

@@ -51,6 +51,14 @@ class Admitted(msgspec.Struct, frozen=True):
     registered: tuple[AppRow, ...]
 
 
+class _Keeping(msgspec.Struct, frozen=True):
+    """An app as its newest version registered it, and what was kept beside that."""
+
+    newest: AppRegistered
+    checksum: str
+    kept: tuple[FunctionRow, ...]
+
+
 class Admission:
     """Admits workers of one server."""
 
@@ -64,9 +72,8 @@ class Admission:
         self._ledger = ledger
         self._now_ms = now_ms
         self._secret = secret
-        self._newest: dict[str, AppRegistered] = {}
-        self._kept: dict[str, frozenset[str]] = {}
-        """Functions by app that only workers of an older version serve."""
+        self._keeping: dict[str, _Keeping] = {}
+        """Apps with functions that only workers of an older version serve."""
 
     async def admit(self, worker: WorkerConnect, sessions: Sessions) -> Admitted | Rejected:
         """Check a worker and register its apps."""
@@ -126,13 +133,16 @@ class Admission:
         except RegistrationRefused as refused:
             return _refused(refused.code, refused.message)
         kept = self._still_served(given, sessions)
+        told = _with(given, kept)
         try:
-            await self._ledger.submit(_with(given, kept))
+            await self._ledger.submit(told)
         except (StoreError, LedgerClosed) as error:
             log.warning("app %s could not be registered: %s", app.name, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
-        self._newest[app.name] = given
-        self._kept[app.name] = frozenset(row.slug for row in kept)
+        if kept:
+            self._keeping[app.name] = _Keeping(given, told.app.checksum, kept)
+        else:
+            self._keeping.pop(app.name, None)
         sessions.group_seen(served)
         return served, given.app
 
@@ -155,10 +165,14 @@ class Admission:
 
     def left(self, app: str, sessions: Sessions) -> None:
         """A worker of an app is gone: what only it served need not be known any more."""
-        kept, newest = self._kept.get(app), self._newest.get(app)
-        if kept and newest and not any(sessions.serves(app, slug) for slug in kept):
-            self._kept[app] = frozenset()
-            self._ledger.submit(newest).add_done_callback(_look_away)
+        keeping = self._keeping.get(app)
+        if keeping is None or any(sessions.serves(app, row.slug) for row in keeping.kept):
+            return
+        del self._keeping[app]
+        known = self._ledger.catalog.apps.get(app)
+        if known is not None and known.checksum == keeping.checksum:
+            # Nobody registered it another way meanwhile.
+            self._ledger.submit(keeping.newest).add_done_callback(_look_away)
 
     def _registered(
         self, worker: WorkerConnect, app: AppConfig, functions: tuple[FunctionConfig, ...]

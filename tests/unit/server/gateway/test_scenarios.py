@@ -203,6 +203,26 @@ async def test_scenario_39_work_of_a_removed_function_goes_on_where_it_is_still_
     await new.close()
 
 
+async def test_scenario_39_an_app_that_moved_to_http_is_not_brought_back_by_those_who_leave(
+    pair: Pair,
+) -> None:
+    server, hand = pair
+    await hand.join(apps=(AppConfig("app", functions("app-fn", "app-gone"), "1"),))
+    new = Hand(server, hand.http)
+    await new.join(instance_id="new", apps=(AppConfig("app", functions("app-fn"), "2"),))
+    await new.close()
+    made = msgspec.json.decode(functions("app-fn"))
+    url = "http://127.0.0.1:1/x?fnId=app-fn&stepId=step"
+    made[0]["steps"]["step"]["runtime"] = {"type": "http", "url": url}
+    told = {"url": "http://127.0.0.1:1/x", "appName": "app", "sdk": "py:v1", "functions": made}
+    async with hand.http.post(f"{server.url}/fn/register", json={"v": "0.1", **told}) as reply:
+        assert reply.status == 200, await reply.text()
+    await hand.close()
+    await until(lambda: not len(server.gateway.sessions))
+    await asyncio.sleep(0.05)
+    assert server.node.ledger.catalog.apps["app"].method == "serve"
+
+
 def runs(server: Server, event: str) -> Any:
     return server.node.reader.runs_of_event(event)
 

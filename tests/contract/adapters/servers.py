@@ -146,6 +146,20 @@ def wsgiref_serves(app: Any) -> Iterator[str]:
 
 
 @contextmanager
+def beside(serve: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run a server in a thread; it stops once the event is set."""
+    stopping = threading.Event()
+    thread = threading.Thread(target=serve, args=(stopping,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join(START_SECONDS_MAX)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+@contextmanager
 def in_a_thread(server: Any) -> Iterator[None]:
     """A `socketserver` server."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -169,22 +183,14 @@ def waitress_serves(app: Any) -> Iterator[str]:
             app, sockets=[sock], threads=8, clear_untrusted_proxy_headers=False
         )
 
-        stopping = threading.Event()
-
-        def run() -> None:
+        def serve(stopping: threading.Event) -> None:
             while not stopping.is_set():
                 wasyncore.loop(timeout=0.02, map=server._map, count=1)
             server.close()
             server.task_dispatcher.shutdown()
 
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
-        try:
+        with beside(serve):
             yield origin(sock)
-        finally:
-            stopping.set()
-            thread.join(START_SECONDS_MAX)
-            assert not thread.is_alive(), "waitress did not stop"
 
 
 @contextmanager
@@ -214,27 +220,21 @@ def hypercorn_on_trio_serves(app: Any) -> Iterator[str]:
     import trio
     from hypercorn.config import Config
 
-    config, stopping = Config(), threading.Event()
+    config = Config()
     config.graceful_timeout = 0.2
     config.loglevel = "error"
 
-    async def stopped() -> None:
-        while not stopping.is_set():
-            await trio.sleep(0.02)
+    async def serve(stopping: threading.Event) -> None:
+        async def stopped() -> None:
+            while not stopping.is_set():
+                await trio.sleep(0.02)
 
-    async def serve() -> None:
         await hypercorn.trio.serve(app, config, shutdown_trigger=stopped)
 
     with listening() as sock:
         config.bind = [f"fd://{sock.fileno()}"]
-        thread = threading.Thread(target=trio.run, args=(serve,), daemon=True)
-        thread.start()
-        try:
+        with beside(lambda stopping: trio.run(serve, stopping)):
             yield origin(sock)
-        finally:
-            stopping.set()
-            thread.join(START_SECONDS_MAX)
-            assert not thread.is_alive(), "hypercorn did not stop"
         sock.detach()  # hypercorn has closed it
 
 

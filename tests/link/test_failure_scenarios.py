@@ -384,6 +384,24 @@ def test_20_an_answer_the_flush_finds_too_large_becomes_an_error() -> None:
     assert call.answer.no_retry
 
 
+def test_20_steps_no_frame_could_carry_are_left_to_the_answer() -> None:
+    link = active_link()
+    link.on_execute = lambda request, checkpointing: None
+    call = link.want()
+    link.run(0.1)
+    sent: list[int | None] = []
+    for size in (8_388_608, 8_000_000):
+        link.call_worker(
+            lambda worker, now, size=size: sent.append(
+                worker.checkpoint(call.request_id, b"x" * size, now)
+            )
+        )
+    link.run(1)
+    assert sent == [None, 1]
+    assert list(call.steps) == [1]
+    assert link.closes == []
+
+
 def test_21_a_request_too_large_for_this_worker_is_loud_and_harmless() -> None:
     link = active_link()
     socket = link.sockets()[0]

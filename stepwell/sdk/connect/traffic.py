@@ -41,6 +41,8 @@ from stepwell.wire.connect_word import (
 
 # An envelope adds a few bytes to a reply; what is larger never fits a frame.
 REPLY_BYTES_MAX = GATEWAY_READ_BYTES_MAX - 64
+# A checkpoint names its run and its function beside the steps.
+CHECKPOINT_BYTES_MAX = GATEWAY_READ_BYTES_MAX - 65_536
 # Of answers below this size none can be the reason for "message too big".
 TOO_BIG_SUSPECT_BYTES = 1_048_576
 
@@ -255,6 +257,9 @@ class Traffic:
         work = self.work.get(request_id)
         on = _checkpointing(sockets)
         if work is None or work.lost or work.stage is not Stage.RUNNING or on is None:
+            return None
+        if len(steps) > CHECKPOINT_BYTES_MAX:
+            # No frame could carry it, over this socket or the next.
             return None
         pending = self.work.add_checkpoint(work, steps, now)
         self._send_checkpoint(pending, work, on)

@@ -458,6 +458,28 @@ async def test_scenario_36_a_clock_that_jumps_moves_nothing(
     assert states == [S.ACTIVE, S.CLOSING, S.CLOSED]
 
 
+async def test_scenario_20_large_steps_side_by_side_are_stored_in_messages_that_fit(
+    server: FakeServer,
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> int:
+        async def branch(name: str) -> int:
+            return len(await ctx.step.run(name, lambda: name * 3_500_000))
+
+        return sum(await asyncio.gather(*(branch(name) for name in "abc")))
+
+    worker, states = watched([(client, [function(client, handler)])])
+    async with worker:
+        call = server.call("app-fn")
+        reply = await answer(call)
+        assert (reply.status, json.loads(reply.body)) == (ReplyStatus.DONE, 10_500_000)
+        stored = [step["data"][0] for steps in call.steps.values() for step in json.loads(steps)]
+        assert sorted(stored) == ["a", "b", "c"]
+        assert all(len(steps) < 8_388_608 for steps in call.steps.values())
+    assert states == [S.ACTIVE, S.CLOSING, S.CLOSED]
+
+
 async def test_w33_no_more_run_at_once_than_allowed(server: FakeServer) -> None:
     client, running, most = client_of(server), 0, 0
 

@@ -117,18 +117,26 @@ async def test_fast_api_routes_wait_for_runs() -> None:
             await judge(shop, ask)
 
 
-async def test_flask_views_wait_for_runs() -> None:
+@pytest.mark.parametrize("colour", ["async", "sync"])
+async def test_flask_views_wait_for_runs(colour: str) -> None:
     app = flask.Flask("routes")
     stepwell.flask.answer_run_errors(app)
     async with running() as shop:
 
-        @app.get("/wait/<name>")
-        def wait(name: str) -> Any:
+        async def wait(name: str) -> Any:
+            return {"result": await shop.wait(name)}
+
+        async def start(name: str) -> Any:
+            return {"run_id": await shop.client.invoke(f"shop-{name}", data={"n": 2}, wait=False)}
+
+        def wait_sync(name: str) -> Any:
             return {"result": shop.wait_sync(name)}
 
-        @app.get("/start/<name>")
-        def start(name: str) -> Any:
+        def start_sync(name: str) -> Any:
             return {"run_id": shop.client.invoke_sync(f"shop-{name}", data={"n": 2}, wait=False)}
+
+        app.get("/wait/<name>")(wait if colour == "async" else wait_sync)
+        app.get("/start/<name>")(start if colour == "async" else start_sync)
 
         async def ask(url: str) -> Any:
             told = await asyncio.to_thread(app.test_client().get, url)

@@ -6,6 +6,11 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.config.csrf import CSRFConfig
 from litestar.exceptions import NotAuthorizedException
+from litestar.middleware import (
+    AbstractAuthenticationMiddleware,
+    AuthenticationResult,
+    DefineMiddleware,
+)
 from litestar.middleware.rate_limit import RateLimitConfig
 
 import stepwell.litestar
@@ -19,10 +24,17 @@ def nobody(connection: Any, handler: Any) -> None:
     raise NotAuthorizedException
 
 
+class Login(AbstractAuthenticationMiddleware):
+    """Nobody gets in."""
+
+    async def authenticate_request(self, connection: Any) -> AuthenticationResult:
+        raise NotAuthorizedException
+
+
 PROTECTED: dict[str, Any] = {
     "guards": [nobody],
     "csrf_config": CSRFConfig(secret="for tests alone"),
-    "middleware": [RateLimitConfig(rate_limit=("hour", 1)).middleware],
+    "middleware": [DefineMiddleware(Login), RateLimitConfig(rate_limit=("hour", 1)).middleware],
     "request_max_body_size": 1000,
 }
 

@@ -1,12 +1,15 @@
 """The gateway inside a whole server: admission, routing, leases, answers, and both ports."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from stepwell.server.engine.row import RunStatus
+from stepwell.server.gateway.flight import Ending
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.session_token import Entitlement, mint
@@ -605,6 +608,30 @@ async def test_a_cancelled_run_is_told_at_once_and_refuses_its_next_extension(pa
     assert await hand.hear() == ReplyAck(request.request_id)
 
 
+async def test_a_run_that_is_cancelled_after_a_restart_refuses_its_next_extension(
+    pair: Pair,
+) -> None:
+    server, hand = pair
+    await hand.join()
+    event = await hand.send()
+    request = await hand.take()
+    await hand.say(extension(request))
+    first = await lease(hand)
+    # A server that was restarted has not begun the call, and knows of no flight.
+    server.gateway._flights.pop(request.request_id).end(Ending.STORED)
+    await hand.say(extension(request, first))
+    adopted = await lease(hand)
+    assert adopted is not None
+    await hand.say(extension(request, adopted))
+    again = await lease(hand)
+    assert again not in {None, adopted}
+    async with hand.http.delete(f"{server.url}/v1/runs/{request.run_id}") as reply:
+        assert reply.status in {200, 204}
+    await ended(hand, event)
+    await hand.say(extension(request, again))
+    assert await lease(hand) is None
+
+
 async def test_nobody_claims_and_the_work_returns_to_the_queue(pair: Pair) -> None:
     server, hand = pair
     server.gateway.settings = QUICK
@@ -660,10 +687,14 @@ async def test_the_main_port_forgets_those_who_go(pair: Pair) -> None:
     assert server.gateway.ended_sessions[0].reason == "WORKER_SHUTDOWN"
 
 
-async def test_frames_above_the_limit_end_the_connection(pair: Pair) -> None:
+@pytest.mark.parametrize("main", [False, True])
+async def test_frames_above_the_limit_end_the_connection(pair: Pair, main: bool) -> None:
     server, hand = pair
-    await hand.join()
-    await hand.say(b"\x00" * (8_388_608 + 1))
+    await hand.dial(f"ws://localhost:{server.port}/v0/connect" if main else None)
+    await hand.say(hand.introduction())
+    await hand.hear()
+    with suppress(ConnectionClosed):  # it may be refused before it is sent whole
+        await hand.say(b"\x00" * (8_388_608 + 1))
     assert (await hand.closed())[0] == 1009
     await until(lambda: not len(server.gateway.sessions))
     assert server.gateway.ended_sessions[0].reason == "MESSAGE_TOO_LARGE"

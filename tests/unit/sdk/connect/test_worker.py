@@ -21,6 +21,7 @@ from stepwell.connect import (
     WorkerError,
     WorkerUnauthorizedError,
     connect,
+    run_worker,
 )
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import Error
@@ -759,3 +760,28 @@ async def test_an_exception_at_start_reaches_the_context_manager(server: FakeSer
     with pytest.raises(WorkerUnauthorizedError):
         async with worker:
             raise AssertionError("never entered")
+
+
+def test_w27_code_without_a_loop_runs_a_worker_until_it_is_closed(server: FakeServer) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> str:
+        return "run"
+
+    worker, states = watched([(client, [function(client, handler)])])
+    calls: list[Call] = []
+
+    def elsewhere() -> None:
+        server.until(lambda: any(c.routable() for c in server.connections))
+        calls.append(server.call("app-fn"))
+        server.until(lambda: calls[0].answer is not None)
+        worker.ask_close()
+
+    other = threading.Thread(target=elsewhere)
+    other.start()
+    run_worker(worker)
+    other.join(10)
+    assert states[-1] is S.CLOSED
+    assert calls[0].attempts == 1
+    with pytest.raises(Error, match="called already"):
+        run_worker(worker)

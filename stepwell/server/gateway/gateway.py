@@ -348,10 +348,16 @@ class Gateway:
             flight.give_to(session)
             self._unplaced.pop(flight.request_id, None)
             flight.claimed = True
+        if lease is not None and flight.request is None:
+            self._extend_adopted(connection, asked, flight, lease)
+        else:
+            self._answer_lease(connection, asked, lease)
+
+    def _answer_lease(
+        self, connection: GatewayConnection, asked: ExtendLease, lease: str | None
+    ) -> None:
         self.counts["extended" if lease else "extension_refused"] += 1
         connection.answer_lease(asked, lease)
-        if lease is not None and flight.request is None:
-            self._extend_adopted(flight)
 
     def _adopt(self, connection: GatewayConnection, asked: ExtendLease) -> None:
         place = place_in(asked.system_trace)
@@ -385,11 +391,22 @@ class Gateway:
                 flight.give_to(session)
         connection.answer_lease(asked, flight.lease_id)
 
-    def _extend_adopted(self, flight: Flight) -> None:
-        """The engine's lease of an adopted request is nobody else's to extend."""
+    def _extend_adopted(
+        self, connection: GatewayConnection, asked: ExtendLease, flight: Flight, lease: str
+    ) -> None:
+        """The engine's lease of an adopted request is nobody else's to extend, and nobody else
+        hears that it ended, because the run was cancelled for instance."""
         place, lease_ms = flight.place, self.settings.lease_ms
         given = LeaseExtended(flight.request_id, place.run_id, place.key, lease_ms)
-        self._ledger.submit(given).add_done_callback(_done)
+
+        def answered(answer: "asyncio.Future[Answer]") -> None:
+            done = _done(answer)
+            lost = done is not None and done.verdict is not Verdict.APPLIED
+            if lost:
+                self.forget(flight)
+            self._answer_lease(connection, asked, None if lost else lease)
+
+        self._ledger.submit(given).add_done_callback(answered)
 
     # --- what connections say: answers -----------------------------------------------------------
 

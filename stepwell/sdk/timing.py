@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 COMM_HANDLER = "comm_handler"
 """From the reading of a request to its answer."""
@@ -52,31 +53,54 @@ def measured(name: str) -> Generator[None, None, None]:
 
 
 class LoopLook:
-    """Looks at the running event loop until it is told to end."""
+    """Looks at an event loop while calls are under way: one timer for all of them."""
 
-    __slots__ = ("_due", "_loop", "_seconds", "_timer")
+    __slots__ = ("__weakref__", "_calls", "_due", "_seconds")
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._calls = 0
+        self._due: float | None = None
         self._seconds = 0.0
-        self._plan()
 
-    def _plan(self) -> None:
-        self._due = self._loop.time() + BLOCK_SECONDS
-        self._timer = self._loop.call_at(self._due, self._tick)
+    def begin(self) -> float:
+        """A call begins; what `end` needs to know."""
+        self._calls += 1
+        loop = asyncio.get_running_loop()
+        if self._due is None:
+            self._plan(loop)
+        return self._blocked(loop)
+
+    def end(self, begun: float) -> int:
+        """How long the loop could not turn meanwhile, in nanoseconds; shorter than a look counts as
+        nothing."""
+        self._calls -= 1
+        return int((self._blocked(asyncio.get_running_loop()) - begun) * 1e9)
+
+    def _blocked(self, loop: asyncio.AbstractEventLoop) -> float:
+        late = 0.0 if self._due is None else loop.time() - self._due
+        return self._seconds + max(0.0, late)
+
+    def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due = loop.time() + BLOCK_SECONDS
+        loop.call_at(self._due, self._tick)
 
     def _tick(self) -> None:
-        self._add()
-        self._plan()
+        loop = asyncio.get_running_loop()
+        self._seconds, self._due = self._blocked(loop), None
+        if self._calls:
+            self._plan(loop)
 
-    def _add(self) -> None:
-        self._seconds += max(0.0, self._loop.time() - self._due)
 
-    def end(self) -> int:
-        """How long it could not turn, in nanoseconds; shorter than a look counts as nothing."""
-        self._timer.cancel()
-        self._add()
-        return int(self._seconds * 1e9)
+_LOOKS: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopLook] = WeakKeyDictionary()
+
+
+def loop_look() -> LoopLook:
+    """The look at the loop that runs here."""
+    loop = asyncio.get_running_loop()
+    found = _LOOKS.get(loop)
+    if found is None:
+        found = _LOOKS[loop] = LoopLook()
+    return found
 
 
 def in_words(timings: Mapping[str, int]) -> str:

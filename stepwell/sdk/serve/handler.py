@@ -54,9 +54,9 @@ from stepwell.sdk.timing import (
     INPUT,
     OUTPUT,
     USE_API,
-    LoopLook,
     Timings,
     in_words,
+    loop_look,
     timing,
 )
 from stepwell.sdk.tracing import Trace, arrived, trace_in
@@ -256,11 +256,12 @@ class ServeHandler:
         )
         if not effect.function.is_handler_async:
             return await self._watch.over(effect.call.ctx.run_id, work)
-        look = LoopLook()
+        look = loop_look()
+        begun = look.begin()
         try:
             return await self._watch.over(effect.call.ctx.run_id, work)
         finally:
-            effect.timings[ASYNC_BLOCK] = look.end()
+            effect.timings[ASYNC_BLOCK] = look.end(begun)
 
     def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
         while True:

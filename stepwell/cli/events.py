@@ -67,7 +67,7 @@ def generate(targets: tuple[str, ...], output: Path, check: bool) -> None:
 
     TARGET is a module, such as shop.events, something in one, such as shop.events:schemas, or a
     JSON file with JSON Schemas or an AsyncAPI document. Of a module, its schemas, clients,
-    functions and event types count.
+    functions and event types count; of a client, its schemas and its functions.
     """
     _write(described(_all_definitions(targets)), output, check=check)
 
@@ -185,7 +185,8 @@ def _declared_by(value: Any) -> dict[str, EventDefinition]:
     if isinstance(value, EventSchemas):
         return dict(value.own)
     if isinstance(value, Inngest):
-        return definitions_of(value.schemas, ())
+        # As its app registers them: a comparison with the server must not miss any.
+        return definitions_of(value.schemas, (kind for f in value.functions for kind in f.kinds))
     if isinstance(value, Function):
         return definitions_of(None, value.kinds)
     try:

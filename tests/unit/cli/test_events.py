@@ -83,6 +83,15 @@ def test_one_thing_of_a_module_can_be_named(folder: Path) -> None:
     ]
 
 
+def test_a_client_stands_for_all_that_its_app_registers(folder: Path) -> None:
+    done = call("generate", "project_with_events:client", "-o", "app.json")
+    assert done.exit_code == 0, done.output
+    assert list(json.loads((folder / "app.json").read_text())["events"]) == [
+        "order/seen",
+        "user/created",
+    ]
+
+
 def test_check_says_whether_files_are_up_to_date(folder: Path) -> None:
     given = ("generate", "project_with_events", "-o", "made_too.py")
     assert call(*given, "--check").exit_code == 1

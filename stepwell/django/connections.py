@@ -5,12 +5,13 @@ without this a connection the database has closed would fail one call after anot
 Source: features D-41, E.3.
 """
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import SyncToAsync
-from django.db import close_old_connections, reset_queries
+from django.db import close_old_connections, connections, reset_queries
 
 from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import surround
@@ -19,15 +20,29 @@ from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
 
 
+class _Thread(threading.local):
+    """What is known of this thread."""
+
+    has_connections = True
+    """Whether it may hold any: a function that never asks the database pays nothing for it."""
+
+
+_thread = _Thread()
+
+
 @contextmanager
 def fresh_connections() -> Generator[None, None, None]:
     """Around work in this thread: connections that are broken or too old are closed."""
-    reset_queries()
-    close_old_connections()
+    if _thread.has_connections:
+        reset_queries()
+        close_old_connections()
     try:
         yield
     finally:
-        close_old_connections()
+        held = connections.all(initialized_only=True)
+        for connection in held:
+            connection.close_if_unusable_or_obsolete()
+        _thread.has_connections = bool(held)
 
 
 def keep_fresh() -> None:

@@ -80,6 +80,9 @@ def surrounded(work: Callable[..., T], *args: object) -> T:
     """Do blocking work as it is to be done in a thread of a pool."""
     if not _surroundings:
         return work(*args)
+    if len(_surroundings) == 1:  # as ever, and without the price of a stack
+        with _surroundings[0]():
+            return work(*args)
     with ExitStack() as stack:
         for made in _surroundings:
             stack.enter_context(made())

@@ -1,6 +1,7 @@
 """What a project finds, sends and keeps fresh."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tests.django_project  # isort: skip - sets Django up
@@ -145,7 +146,26 @@ async def test_connections_of_threads_are_given_back() -> None:
 
     used: Any = await pool.in_thread(pool.handlers, work)
     assert used.connection is None  # CONN_MAX_AGE is 0
+    assert (await pool.in_thread(pool.handlers, work)).connection is None
     assert fresh_connections in pool._surroundings
+
+
+def test_a_kept_connection_that_is_too_old_is_closed_before_the_next_work() -> None:
+    with ThreadPoolExecutor(1) as thread:
+
+        def work() -> Any:
+            with fresh_connections():
+                assert connections["default"].connection is None
+                query()
+                connections["default"].close_at = 0.0  # as if it had been open for too long
+                return connections["default"]
+
+        for _ in range(2):
+            thread.submit(query).result()
+            connections_here: Any = thread.submit(lambda: connections["default"]).result()
+            thread.submit(lambda: setattr(connections["default"], "close_at", 0.0)).result()
+            assert connections_here.connection is not None
+            assert thread.submit(work).result().connection is None
 
 
 def test_connections_of_the_thread_of_coroutines_are_given_back() -> None:

@@ -51,9 +51,14 @@ class _TwoFaced(type):
             return cls.wsgi(*args) if callable(args[1]) else cls.event(*args)
         return cls.asgi(*args, **kwargs)
 
+    @property
+    def methods(cls) -> "tuple[_TwoFaced, _TwoFaced, _TwoFaced]":
+        """For endpoint files: `GET, POST, PUT = serve(...).methods`."""
+        return (cls, cls, cls)
+
     def __iter__(cls) -> Iterator["_TwoFaced"]:
-        """For endpoint files: `GET, POST, PUT = serve(...)`."""
-        return iter((cls, cls, cls))
+        """The same without a name: `GET, POST, PUT = serve(...)`."""
+        return iter(cls.methods)
 
 
 class VercelEndpoint(InngestRequestHandler, metaclass=_TwoFaced):

@@ -21,6 +21,7 @@ import stepwell
 import stepwell.asgi
 import stepwell.starlette
 import stepwell.vercel
+import stepwell.wsgi
 from stepwell import Context, Inngest, Streaming, TriggerEvent
 from stepwell.testing.adapter_peer import call_body
 from tests.repo.source import ROOT
@@ -171,6 +172,9 @@ async def test_f22_a_file_names_its_methods() -> None:
         assert (await asked(GET, "GET"))[0]["status"] == 200
         assert (await asked(POST))[1] == [b'"done"']
         assert PUT is POST
+    for serve in (stepwell.asgi.serve, stepwell.vercel.serve, stepwell.wsgi.serve):
+        GET, POST, PUT = endpoint = serve(client, [f])
+        assert (GET, POST, PUT) == endpoint.methods == (endpoint,) * 3
 
 
 async def test_f23_one_object_tells_by_its_arguments_what_is_asked_of_it() -> None:

@@ -32,9 +32,14 @@ class AsgiEndpoint:
         """The path it was told to live at, by argument or environment."""
         return self._handler.serve_path
 
+    @property
+    def methods(self) -> tuple["AsgiEndpoint", "AsgiEndpoint", "AsgiEndpoint"]:
+        """For endpoint files: `GET, POST, PUT = serve(...).methods`."""
+        return (self, self, self)
+
     def __iter__(self) -> Iterator["AsgiEndpoint"]:
-        """For endpoint files: `GET, POST, PUT = serve(...)`."""
-        return iter((self, self, self))
+        """The same without a name: `GET, POST, PUT = serve(...)`."""
+        return iter(self.methods)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request; complete a lifespan; refuse anything else."""

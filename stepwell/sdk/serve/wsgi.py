@@ -24,9 +24,14 @@ class WsgiEndpoint:
     def __init__(self, handler: ServeHandler) -> None:
         self._handler = handler
 
+    @property
+    def methods(self) -> tuple["WsgiEndpoint", "WsgiEndpoint", "WsgiEndpoint"]:
+        """For endpoint files: `GET, POST, PUT = serve(...).methods`."""
+        return (self, self, self)
+
     def __iter__(self) -> Iterator["WsgiEndpoint"]:
-        """For endpoint files: `GET, POST, PUT = serve(...)`."""
-        return iter((self, self, self))
+        """The same without a name: `GET, POST, PUT = serve(...)`."""
+        return iter(self.methods)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""

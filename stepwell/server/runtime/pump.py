@@ -5,7 +5,7 @@ import asyncio
 import logging
 import secrets
 
-from stepwell.server.engine.input import Answer, Work, WorkAsked
+from stepwell.server.engine.input import Answer, Job, Work, WorkAsked
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.runtime.clock import Clock
 from stepwell.server.runtime.dispatcher import Dispatcher
@@ -95,12 +95,16 @@ class Pump:
         if self._stopped:
             # Whoever leased them is going: they are free again when the process has ended.
             return
+        for job in work.jobs:
+            self._begin(job)
+        self._ask_again(work, now_ms)
+
+    def _begin(self, job: Job) -> None:
         try:
-            for job in work.jobs:
-                self._dispatcher.begin(job)
-        finally:
-            # Whatever happens to one job, others will be asked for.
-            self._ask_again(work, now_ms)
+            self._dispatcher.begin(job)
+        except Exception:
+            # Its lease runs out, and it is tried again; the others need not wait for that.
+            log.exception("a call of run %s did not begin", job.run.id)
 
     def _ask_again(self, work: Work, now_ms: int) -> None:
         if self._again or len(work.jobs) >= ASK_ITEMS_MAX:

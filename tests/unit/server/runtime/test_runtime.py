@@ -441,6 +441,30 @@ def test_a_pump_that_is_refused_asks_again() -> None:
     play(scene)
 
 
+def test_a_job_that_cannot_begin_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, done)
+        await stage.open()
+        begin, tried = stage.node.dispatcher.begin, list[str]()
+
+        def stumble(job: Job) -> None:
+            tried.append(job.run.id)
+            if len(tried) == 1:
+                raise ZeroDivisionError("a fault of ours")
+            begin(job)
+
+        monkeypatch.setattr(stage.node.dispatcher, "begin", stumble)
+        first, second = await stage.send(), await stage.send()
+        began = loop.time()
+        runs = [await stage.ended(run) for run in (second, first)]
+        assert [run.status for run in runs] == [RunStatus.COMPLETED] * 2
+        assert loop.time() - began >= 60  # the first one's lease had to run out
+        assert tried == [first, second, first]
+        await stage.node.stop()
+
+    play(scene)
+
+
 def test_a_pump_goes_on_whatever_happens_to_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scene(loop: VirtualLoop) -> None:
         stage = Stage(loop, done)

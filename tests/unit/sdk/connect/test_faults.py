@@ -181,6 +181,7 @@ async def test_scenario_47_a_gateway_that_does_not_read_is_left(
         [(client, [function(client, handler)])], shutdown_signals=[], shutdown_timeout=5
     )
     async with worker:
+        await until(lambda: any(c.routable() for c in server.connections))
         first = server.connections[0]
         server.within(first.port._socket.transport.pause_reading)  # type: ignore[attr-defined]
         call = server.call("app-fn")

@@ -74,7 +74,7 @@ def serve(
         methods=["GET", "POST", "PUT"],
         auth_level=azure_functions.AuthLevel.ANONYMOUS,
     )(inngest_api)
-    app.function_name(route_name(client.app_id))(registered)
+    app.function_name(route_name(client.app_id, path))(registered)
 
 
 def request_from(req: azure_functions.HttpRequest) -> ServeRequest:

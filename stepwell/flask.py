@@ -70,9 +70,10 @@ def serve(
         _exempt(app, inngest_api)
     else:
         app.record(lambda state: _exempt(state.app, inngest_api))
+    path = handler.serve_path or SERVE_PATH_DEFAULT
     app.add_url_rule(
-        handler.serve_path or SERVE_PATH_DEFAULT,
-        endpoint=route_name(client.app_id),
+        path,
+        endpoint=route_name(client.app_id, path),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )

@@ -62,8 +62,9 @@ def serve(
             return Response(response.body, response.status, headers)
         return Response(status=response.status, headerlist=headers, app_iter=response.chunks)
 
-    name = route_name(client.app_id)
-    config.add_route(name, handler.serve_path or SERVE_PATH_DEFAULT)
+    path = handler.serve_path or SERVE_PATH_DEFAULT
+    name = route_name(client.app_id, path)
+    config.add_route(name, path)
     config.add_view(
         inngest_api, route_name=name, require_csrf=False, permission=NO_PERMISSION_REQUIRED
     )

@@ -68,7 +68,7 @@ def serve(
 
     app.add_url_rule(
         path,
-        endpoint=route_name(client.app_id),
+        endpoint=route_name(client.app_id, path),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
     )

@@ -75,9 +75,10 @@ def serve(
         await answer.eof()
         return None
 
+    path = handler.serve_path or SERVE_PATH_DEFAULT
     app.add_route(
         inngest_api,
-        handler.serve_path or SERVE_PATH_DEFAULT,
+        path,
         methods=["GET", "POST", "PUT"],
-        name=route_name(client.app_id),
+        name=route_name(client.app_id, path),
     )

@@ -150,6 +150,27 @@ def test_an_app_may_be_called_anything() -> None:
     made.finalize()
 
 
+def test_an_app_may_be_served_at_two_paths() -> None:
+    """While its address changes."""
+    import flask
+    import quart
+    import sanic
+    from pyramid.config import Configurator
+
+    client = Inngest(app_id="app", is_dev=True)
+    odd: Any = sanic.Sanic("two-paths", configure_logging=False)
+    apps = {"flask": flask.Flask("two"), "quart": quart.Quart("two"), "sanic": odd}
+    for name, app in (*apps.items(), ("pyramid", Configurator())):
+        door: Any = importlib.import_module(f"stepwell.{name}")
+        door.serve(app, client, [])
+        door.serve(app, client, [], serve_path="/new/inngest")
+        if name == "pyramid":
+            app.make_wsgi_app()
+    answers = [apps["flask"].test_client().get(p) for p in ("/api/inngest", "/new/inngest")]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    odd.finalize()
+
+
 async def test_f55_an_environment_may_be_called_anything() -> None:
     """Branches are named in every script; headers are not."""
     client = Inngest(app_id="app", is_dev=True, env="feature/日本 é")

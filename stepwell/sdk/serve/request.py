@@ -53,9 +53,11 @@ def _unquoted(text: str) -> str:
     return unquote_plus(text) if "%" in text or "+" in text else text
 
 
-def route_name(app_id: str) -> str:
-    """What frameworks call the route of an app: letters that every one of them takes."""
-    return f"inngest_api_{_ODD.sub('-', app_id)}"
+def route_name(app_id: str, path: str = SERVE_PATH_DEFAULT) -> str:
+    """What frameworks call the route of an app: letters that every one of them takes. An app that
+    is served at several paths has a name for each."""
+    told = app_id if path == SERVE_PATH_DEFAULT else f"{app_id}{path}"
+    return f"inngest_api_{_ODD.sub('-', told)}"
 
 
 def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) -> str:

@@ -40,4 +40,7 @@ def test_two_apps_below_other_paths() -> None:
         (function.get_function_name(), function.get_trigger().get_dict_repr()["route"])
         for function in app.get_functions()
     ]
-    assert seen == [("inngest_api_first-app", "x/first app"), ("inngest_api_second", "x/second")]
+    assert seen == [
+        ("inngest_api_first-app-x-first-app", "x/first app"),
+        ("inngest_api_second-x-second", "x/second"),
+    ]

@@ -71,3 +71,4 @@ def test_f26_headers_and_queries_keep_the_first_value() -> None:
 def test_routes_have_names_that_every_framework_takes() -> None:
     assert route_name("shop") == "inngest_api_shop"
     assert route_name("my.shop app/ü") == "inngest_api_my-shop-app--"
+    assert route_name("shop", "/new/inngest") == "inngest_api_shop-new-inngest"

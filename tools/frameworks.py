@@ -23,7 +23,7 @@ HEADINGS = (
     "`async def`",
     "`def`",
     "Streaming",
-    "A lost client ends the call",
+    "A lost client ends a streamed call",
     "Largest call",
 )
 

@@ -6,6 +6,7 @@ What every ASGI framework's door shares. Sources: features E.1, E.2 (edge).
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote
 
@@ -55,13 +56,19 @@ class AsgiEndpoint:
         if _asyncio_runs():
             await _respond(await self._handler.handle(request), receive, send)
         else:
-            await self._answer_on_trio(request, send)
+            await self._answer_on_trio(request, receive, send)
         return None
 
-    async def _answer_on_trio(self, request: ServeRequest, send: Send) -> None:
+    async def _answer_on_trio(self, request: ServeRequest, receive: Receive, send: Send) -> None:
         from stepwell.sdk.serve import trio_loop  # noqa: PLC0415 - only its servers bring it
 
-        await _respond(await trio_loop.handle(self._handler, request), None, send)
+        response = await trio_loop.handle(self._handler, request)
+        if isinstance(response, ServeResponse):
+            return await _send_whole(response, send)
+        await send(_start(response))
+        if await trio_loop.send_chunks(response.chunks, receive, partial(_send_chunk, send)):
+            await send({"type": "http.response.body", "body": b""})
+        return None
 
 
 def request_from(scope: Message, body: bytes, raw: object) -> ServeRequest:
@@ -107,27 +114,39 @@ def _asyncio_runs() -> bool:
 
 
 async def _respond(
-    response: ServeResponse | StreamingResponse, receive: Receive | None, send: Send
+    response: ServeResponse | StreamingResponse, receive: Receive, send: Send
 ) -> None:
-    """Send an answer. `receive` tells that the client went away; on trio, `send` does."""
-    headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()]
-    start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
     if isinstance(response, ServeResponse):
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        await send(start)
-        return await send({"type": "http.response.body", "body": response.body})
-    await send(start)
-    gone = None if receive is None else asyncio.ensure_future(receive())
+        return await _send_whole(response, send)
+    await send(_start(response))
+    gone = asyncio.ensure_future(receive())
     try:
         async with aclosing(response.chunks) as chunks:
             async for chunk in chunks:
-                if gone is not None and gone.done():
+                if gone.done():
                     return None
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await _send_chunk(send, chunk)
         return await send({"type": "http.response.body", "body": b""})
     finally:
-        if gone is not None:
-            gone.cancel()
+        gone.cancel()
+
+
+def _start(response: ServeResponse | StreamingResponse, *more: tuple[bytes, bytes]) -> Message:
+    headers = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in response.headers.items()]
+    return {
+        "type": "http.response.start",
+        "status": response.status,
+        "headers": [*headers, *more],
+    }
+
+
+async def _send_whole(response: ServeResponse, send: Send) -> None:
+    await send(_start(response, (b"content-length", str(len(response.body)).encode())))
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_chunk(send: Send, chunk: bytes) -> None:
+    await send({"type": "http.response.body", "body": chunk, "more_body": True})
 
 
 async def _live(receive: Receive, send: Send) -> None:

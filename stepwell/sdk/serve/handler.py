@@ -6,7 +6,6 @@ perform these, each in its colour. Sources: http.md 2.4, 4 to 6; features F-40 t
 """
 
 import asyncio
-import contextvars
 import time
 from collections.abc import AsyncGenerator, Generator, Iterable
 from concurrent import futures
@@ -26,7 +25,6 @@ from stepwell.sdk.errors import (
     SigningKeyMissingError,
 )
 from stepwell.sdk.events.registry import event_schemas
-from stepwell.sdk.execution.pool import handlers, surrounded
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function import Function
 from stepwell.sdk.net import HttpReply
@@ -307,14 +305,15 @@ class ServeHandler:
             task.cancel()  # nobody waits any more, if it is still under way
 
     def _stream_sync(self, serving: Serving, effect: Effect) -> Generator[bytes, None, None]:
-        context = contextvars.copy_context()
-        future = handlers.executor().submit(
-            context.run, surrounded, self._perform_all_sync, serving, effect
-        )
-        yield b" "
-        while not futures.wait([future], timeout=KEEP_ALIVE_SECONDS).done:
+        loop = background.shared().loop
+        future = asyncio.run_coroutine_threadsafe(self._perform_all(serving, effect), loop)
+        try:
             yield b" "
-        yield _envelope(future.result())
+            while not futures.wait([future], timeout=KEEP_ALIVE_SECONDS).done:
+                yield b" "
+            yield _envelope(future.result())
+        finally:
+            future.cancel()  # nobody waits any more, if it is still under way
 
     # What a request means
 

@@ -4,7 +4,8 @@ The only place that knows of an event loop other than asyncio's. `async def` fun
 process's background loop, as behind WSGI. Source: features E.3 (plain ASGI, trio-based servers).
 """
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import aclosing
 
 import trio
 
@@ -19,6 +20,27 @@ async def handle(handler: ServeHandler, request: ServeRequest) -> ServeResponse 
     if isinstance(response, ServeResponse):
         return response
     return StreamingResponse(response.status, response.headers, _chunks(response.chunks))
+
+
+async def send_chunks(
+    chunks: AsyncGenerator[bytes, None],
+    receive: Callable[[], Awaitable[object]],
+    send: Callable[[bytes], Awaitable[None]],
+) -> bool:
+    """Send the chunks until the client goes away. Returns whether all of them were sent."""
+    sent = False
+    async with aclosing(chunks), trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            await receive()  # after the whole request only its end can come
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        async for chunk in chunks:
+            await send(chunk)
+        sent = True
+        nursery.cancel_scope.cancel()
+    return sent
 
 
 async def _chunks(chunks: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:

@@ -47,7 +47,6 @@ class TestAsgiOnTrio(AsgiContract):
 
     shown = Shown("Plain ASGI", "stepwell.asgi", "hypercorn on trio", ("hypercorn", "trio"))
     served_by = hypercorn_on_trio_serves
-    notices_disconnects = False
 
 
 class TestAsgiOnGranian(AsgiContract):

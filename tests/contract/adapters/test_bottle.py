@@ -21,7 +21,6 @@ def nobody(callback: Any) -> Any:
 class TestBottle(AdapterContract):
     shown = Shown("Bottle", "stepwell.bottle", "waitress", ("bottle", "waitress"))
     framework = "bottle"
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

@@ -61,7 +61,6 @@ class TestDjangoWsgi(AdapterContract):
     )
     framework = "django"
     in_a_child = True
-    notices_disconnects = False
 
     @contextmanager
     def serving(

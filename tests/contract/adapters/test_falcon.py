@@ -43,7 +43,6 @@ class TestFalconWsgi(AdapterContract):
     shown = Shown("Falcon, WSGI", "stepwell.falcon", "wsgiref", ("falcon",))
     framework = "falcon"
     takes_chunks = False
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

@@ -16,7 +16,6 @@ from tests.contract.adapters.shown import Shown
 class TestFlask(AdapterContract):
     shown = Shown("Flask", "stepwell.flask", "werkzeug", ("flask", "werkzeug"))
     framework = "flask"
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

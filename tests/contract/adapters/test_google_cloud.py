@@ -39,7 +39,6 @@ class TestGoogleCloud(AdapterContract):
         "32 MB, the platform's",
     )
     framework = "google-functions"
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

@@ -14,7 +14,6 @@ from tests.contract.adapters.shown import Shown
 class TestHttpServer(AdapterContract):
     shown = Shown("`http.server`", "stepwell.http_server", "its own", ())
     framework = "http.server"
-    notices_disconnects = False
 
     @contextmanager
     def serving(

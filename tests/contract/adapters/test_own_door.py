@@ -62,7 +62,6 @@ class Small(Adapter[None]):
 
 class TestOwnDoor(AdapterContract):
     framework = "small"
-    notices_disconnects = False
 
     @contextmanager
     def serving(

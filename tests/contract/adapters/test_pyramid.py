@@ -25,7 +25,6 @@ class Nobody:
 class TestPyramid(AdapterContract):
     shown = Shown("Pyramid", "stepwell.pyramid", "gunicorn", ("pyramid", "gunicorn"))
     framework = "pyramid"
-    notices_disconnects = False
     in_a_child = True
 
     def serving(

@@ -79,7 +79,6 @@ class TestHandler(AdapterContract):
         "4.5 MB, the platform's",
     )
     framework = "vercel"
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

@@ -20,7 +20,6 @@ from tests.contract.adapters.shown import Shown
 
 class WsgiContract(AdapterContract):
     framework = "wsgi"
-    notices_disconnects = False
     served_by: ClassVar[Callable[[Any], AbstractContextManager[str]]]
 
     def serving(

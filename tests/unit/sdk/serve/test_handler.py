@@ -276,6 +276,36 @@ async def test_f54_a_stream_that_is_closed_cancels_the_call() -> None:
     await asyncio.wait_for(ended.wait(), 5)
 
 
+def test_f54_a_stream_in_blocking_code_that_is_closed_cancels_the_call() -> None:
+    client = Inngest(app_id="app", is_dev=True)
+    begun, ended = threading.Event(), threading.Event()
+
+    @client.create_function(fn_id="f", trigger=TriggerEvent(event="e"))
+    async def f(ctx: Context) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    @client.create_function(fn_id="g", trigger=TriggerEvent(event="e"))
+    def g(ctx: ContextSync) -> None:
+        begun.set()
+        if ctx.cancelled.wait(60):
+            ended.set()
+
+    for fn in ("f", "g"):
+        begun.clear()
+        ended.clear()
+        served = ServeHandler(client, [f, g], framework="x", streaming=Streaming.FORCE)
+        response = served.handle_sync(post(fn))
+        assert isinstance(response, StreamingResponseSync)
+        assert next(response.chunks) == b" "
+        assert begun.wait(5)
+        response.chunks.close()
+        assert ended.wait(5)
+
+
 def test_a_stream_in_blocking_code() -> None:
     response = handler(streaming=Streaming.FORCE).handle_sync(post("g"))
     assert isinstance(response, StreamingResponseSync)

@@ -43,6 +43,12 @@ def serve(
         serve_path: The same as `public_path`, for an application mounted by hand.
         streaming: Answer calls at once and keep the connection alive while the function runs.
         trust_proxy: Believe `Forwarded` and `X-Forwarded-*` headers.
+        more: What few need: `serve_host`, `base_url`, `signing_key`, `signing_key_fallback`,
+            `allow_in_band_sync` and `introspection`, as `MoreOptions` explains them.
+
+    Raises FunctionConfigInvalidError for duplicate ids and for what is no function,
+    SigningKeyMissingError in cloud mode without a signing key, ConfigurationError for settings
+    that cannot be used.
     """
     return AsgiEndpoint(
         ServeHandler(

@@ -18,6 +18,7 @@ Or say it as actions, each of which is timed, and named if it fails:
 
 from stepwell.sdk.serve.adapter import ActionError, Adapter, CommHandler
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import (
     SERVE_PATH_DEFAULT,
     ServeRequest,
@@ -35,6 +36,7 @@ __all__ = [
     "ActionError",
     "Adapter",
     "CommHandler",
+    "MoreOptions",
     "ServeHandler",
     "ServeRequest",
     "ServeResponse",

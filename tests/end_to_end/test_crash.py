@@ -179,7 +179,11 @@ async def test_a_server_that_is_killed_again_and_again_loses_nothing(tmp_path: P
     finally:
         victim.stop()
         app.terminate()
-        app.wait(timeout=10)
+        try:
+            app.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            app.kill()
+            raise
     _judge(tmp_path / "data", acked, log)
 
 

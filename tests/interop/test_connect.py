@@ -168,7 +168,11 @@ async def test_it_survives_cuts_drains_and_a_graceful_end(tmp_path: Path, sdk: s
         for connection in list(scene.gateway.connections):
             connection.drain()
         await scene.completed(drained)
-        assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"] * 3
+        if sdk == "stepwell":
+            assert scene.noted() == ["one begins", "one ends", "two begins", "two ends"] * 3
+        else:  # what others had to say when they were cut off may be lost, and is done again
+            assert scene.noted()[:4] == ["one begins", "one ends", "two begins", "two ends"]
+            assert scene.noted().count("two ends") == 3
 
         last = await scene.send(0.7)
         await until(lambda: scene.noted()[-1:] == ["one begins"])
@@ -177,7 +181,9 @@ async def test_it_survives_cuts_drains_and_a_graceful_end(tmp_path: Path, sdk: s
         assert scene.noted()[-1] == "one ends"
         await scene.start_worker("two")
         await scene.completed(last)
-        assert scene.noted().count("one begins") == 4
+        assert scene.noted().count("two ends") == 4
+        if sdk == "stepwell":
+            assert scene.noted().count("one begins") == 4
 
 
 @pytest.mark.parametrize("sdk", SDKS)

@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 import falcon
 import falcon.asgi
+import msgspec
 
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
@@ -45,7 +46,13 @@ class _AsyncResource:
     async def on_post(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
         """Answer one request."""
         request = asgi.request_from(req.scope, await req.stream.read(), req)
-        _fill(resp, await self._handler.handle(request))
+        response = await self._handler.handle(request)
+        if isinstance(response, StreamingResponse):
+            # Falcon tells nobody else that a client went away.
+            receive = req._receive  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            chunks = asgi.until_gone(response.chunks, receive)
+            response = msgspec.structs.replace(response, chunks=chunks)
+        _fill(resp, response)
 
     on_get = on_put = on_post
 

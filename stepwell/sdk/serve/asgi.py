@@ -4,7 +4,7 @@ What every ASGI framework's door shares. Sources: features E.1, E.2 (edge).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeAlias, cast
@@ -119,14 +119,24 @@ async def _respond(
     if isinstance(response, ServeResponse):
         return await _send_whole(response, send)
     await send(_start(response))
+    async with aclosing(until_gone(response.chunks, receive)) as chunks:
+        async for chunk in chunks:
+            await _send_chunk(send, chunk)
+    return await send({"type": "http.response.body", "body": b""})
+
+
+async def until_gone(
+    chunks: AsyncGenerator[bytes, None], receive: Callable[[], Awaitable[object]]
+) -> AsyncGenerator[bytes, None]:
+    """The chunks, until the client goes away; then they are closed."""
+    # After the whole request only its end can come.
     gone = asyncio.ensure_future(receive())
     try:
-        async with aclosing(response.chunks) as chunks:
+        async with aclosing(chunks):
             async for chunk in chunks:
                 if gone.done():
-                    return None
-                await _send_chunk(send, chunk)
-        return await send({"type": "http.response.body", "body": b""})
+                    return
+                yield chunk
     finally:
         gone.cancel()
 

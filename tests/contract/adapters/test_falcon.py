@@ -17,7 +17,6 @@ from tests.contract.adapters.shown import Shown
 class TestFalconAsgi(AdapterContract):
     shown = Shown("Falcon, ASGI", "stepwell.falcon", "uvicorn", ("falcon", "uvicorn"))
     framework = "falcon"
-    notices_disconnects = False
 
     def serving(
         self, client: Any, functions: Any, *, mount: str = "", **options: Any

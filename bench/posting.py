@@ -6,26 +6,30 @@ from collections import deque
 from typing import cast
 from urllib.parse import urlsplit
 
+CONNECTIONS_MAX = 32
+
 
 class Poster:
-    """Connections to one server. As many as there are requests at once."""
+    """Connections to one server: as many as there are requests at once, up to a limit."""
 
     def __init__(self, origin: str) -> None:
         parts = urlsplit(origin)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or 80
         self._idle: deque[_Connection] = deque()
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
 
     async def post(self, path: str, body: bytes, *, typed: bool = True) -> bytes:
         """The body of the answer. Raises RuntimeError if it is not a success."""
-        connection = self._idle.pop() if self._idle else await self._opened()
         kind = "content-type: application/json\r\n" if typed else ""
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {self._host}:{self._port}\r\n{kind}"
             f"content-length: {len(body)}\r\n\r\n"
         )
-        status, answer = await connection.ask(head.encode() + body)
-        self._idle.append(connection)
+        async with self._room:
+            connection = self._idle.pop() if self._idle else await self._opened()
+            status, answer = await connection.ask(head.encode() + body)
+            self._idle.append(connection)
         if status >= 300:
             raise RuntimeError(f"{path}: {status} {answer.decode(errors='replace')}")
         return answer

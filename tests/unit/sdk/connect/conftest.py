@@ -1,8 +1,10 @@
-"""A worker outlives faults of ours; a test must not overlook them."""
+"""A gateway on another thread; and no test overlooks a fault that a worker outlived."""
 
 from collections.abc import Iterator
 
 import pytest
+
+from tests.fake_server import FakeServer
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +15,9 @@ def no_fault_is_overlooked(
     said = [record.getMessage() for record in caplog.get_records("call")]
     faults = [line for line in said if "connection has a fault" in line]
     assert request.path.name == "test_faults.py" or not faults
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running

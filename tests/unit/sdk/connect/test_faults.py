@@ -4,7 +4,6 @@ held. Protocol section 13, numbers 47 and 48."""
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,15 +14,9 @@ from stepwell.sdk.connect.handshake import Handshake
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.traffic import Traffic
 from tests.fake_server import FakeServer
-from tests.unit.sdk.connect.test_worker import answer, client_of, function, until
+from tests.unit.sdk.connect.stage import answer, client_of, function, until
 
 S = ConnectionState
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer() as running:
-        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import asyncio
 import ctypes
 import os
 import platform
-from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
@@ -18,8 +17,8 @@ from stepwell.sdk.connect.health import answer, metrics, serve_health
 from stepwell.sdk.connect.recycle import resident_bytes, watch
 from stepwell.sdk.errors import ConfigurationError
 from tests.fake_server import FakeServer
-from tests.unit.sdk.connect.test_worker import answer as answered
-from tests.unit.sdk.connect.test_worker import client_of, function
+from tests.unit.sdk.connect.stage import answer as answered
+from tests.unit.sdk.connect.stage import client_of, function
 
 S = ConnectionState
 ONCE = {"connects": 1}
@@ -82,12 +81,6 @@ async def test_a_client_that_says_nothing_or_nonsense_harms_nobody() -> None:
         writer.close()
     assert heard.startswith(b"HTTP/1.1 200 OK\r\n")
     server.close()
-
-
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer() as running:
-        yield running
 
 
 async def test_a_worker_tells_how_it_is(server: FakeServer) -> None:

@@ -19,7 +19,7 @@ from stepwell.sdk.trigger import TriggerEvent
 from stepwell.wire.connect_word import ReplyStatus
 from tests.fake_server import FakeServer
 from tests.unit.sdk.connect import process_app
-from tests.unit.sdk.connect.test_worker import answer, until
+from tests.unit.sdk.connect.stage import answer, until
 
 
 @pytest.fixture

@@ -17,12 +17,6 @@ APP = Path(__file__).with_name("process_app.py")
 ROOT = Path(__file__).resolve().parents[4]
 
 
-@pytest.fixture
-def server() -> Iterator[FakeServer]:
-    with FakeServer() as running:
-        yield running
-
-
 @contextmanager
 def worker_process(server: FakeServer, **env: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(

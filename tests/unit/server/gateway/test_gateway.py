@@ -9,7 +9,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from stepwell.server.engine.row import RunStatus
-from stepwell.server.gateway.flight import Ending
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.session_token import Entitlement, mint
@@ -22,7 +21,6 @@ from stepwell.wire.connect_word import (
     CheckpointOutcome,
     ConnectionReady,
     ExecutorRequest,
-    ExtendLeaseAck,
     GatewayHeartbeat,
     ReplyAck,
     ReplyStatus,
@@ -38,7 +36,6 @@ from tests.unit.server.gateway.hand import (
     Pair,
     answer,
     ended,
-    extension,
     functions,
     until,
 )
@@ -495,157 +492,6 @@ async def test_two_workers_share_the_work(pair: Pair) -> None:
     await other.say(answer(theirs))
     for event in events:
         await ended(hand, event)
-    await other.close()
-
-
-# --- leases -------------------------------------------------------------------------------------
-
-
-async def lease(hand: Hand) -> str | None:
-    while not isinstance(told := await hand.hear(), ExtendLeaseAck):
-        pass
-    return told.lease_id
-
-
-async def test_leases_are_extended_with_one_step_of_memory(pair: Pair) -> None:
-    server, hand = pair
-    await hand.join()
-    await hand.send()
-    request = await hand.take()
-    await hand.say(extension(request))
-    second = await lease(hand)
-    assert second not in {None, request.lease_id}
-    await hand.say(extension(request))
-    assert await lease(hand) == second
-    await hand.say(extension(request, second))
-    third = await lease(hand)
-    assert third not in {None, second}
-    await hand.say(extension(request))
-    assert await lease(hand) is None
-    await hand.say(extension(request, "01M82GQD21KW6NBR2HCQQ7JA9S"))
-    assert await lease(hand) is None
-    await hand.say(answer(request))
-    while not isinstance(await hand.hear(), ReplyAck):
-        pass
-    await hand.say(extension(request, third))
-    assert await lease(hand) is None
-    assert server.gateway.counts["extended"] == 3
-
-
-async def test_a_lease_may_be_extended_over_another_connection(pair: Pair) -> None:
-    server, hand = pair
-    await hand.join()
-    event = await hand.send()
-    request = await hand.take()
-    other = Hand(server, hand.http)
-    await other.join()
-    await other.say(extension(request))
-    assert await lease(other) is not None
-    await hand.close()
-    await until(lambda: len(server.gateway.sessions) == 1)
-    (session,) = server.gateway.sessions
-    assert session.requests == {request.request_id}
-    await other.say(answer(request))
-    await ended(hand, event)
-    await other.close()
-
-
-QUICK = GatewaySettings(
-    connection=GatewayConfig(heartbeat_s=1, extend_lease_s=1),
-    lease_ms=300,
-    grace_ms=100,
-    orphan_ms=100,
-    left_ms=50,
-    place_ms=200,
-)
-
-
-async def test_a_worker_that_stops_extending_loses_the_work(pair: Pair) -> None:
-    server, hand = pair
-    server.gateway.settings = QUICK
-    await hand.join()
-    event = await hand.send()
-    first = await hand.take()
-    second = await hand.take()
-    assert second.request_id != first.request_id
-    assert second.run_id == first.run_id
-    # Nothing failed: the attempt is the same.
-    assert msgspec.json.decode(second.payload)["ctx"]["attempt"] == 0
-    await hand.say(extension(first))
-    assert await lease(hand) is None
-    await hand.say(answer(first, b'"late"'))
-    await hand.say(answer(second, b'"in time"'))
-    assert (await ended(hand, event)).output == b'"in time"'
-    assert server.gateway.counts["lost"] == 1
-
-
-async def test_a_worker_that_is_gone_loses_the_work_sooner(pair: Pair) -> None:
-    server, hand = pair
-    server.gateway.settings = msgspec.structs.replace(QUICK, lease_ms=60_000)
-    await hand.join()
-    event = await hand.send()
-    await hand.take()
-    assert hand.ws is not None
-    hand.ws.transport.abort()
-    await hand.join(instance_id="another")
-    await hand.say(answer(await hand.take()))
-    assert (await ended(hand, event)).status is RunStatus.COMPLETED
-
-
-async def test_a_cancelled_run_is_told_at_once_and_refuses_its_next_extension(pair: Pair) -> None:
-    _, hand = pair
-    await hand.join()
-    event = await hand.send()
-    request = await hand.take()
-    url = f"{pair[0].url}/v1/runs/{request.run_id}"
-    async with hand.http.delete(url) as reply:
-        assert reply.status in {200, 204}
-    await ended(hand, event)
-    assert await lease(hand) is None  # which it did not ask for
-    await hand.say(extension(request))
-    assert await lease(hand) is None
-    await hand.say(answer(request))
-    assert await hand.hear() == ReplyAck(request.request_id)
-
-
-async def test_a_run_that_is_cancelled_after_a_restart_refuses_its_next_extension(
-    pair: Pair,
-) -> None:
-    server, hand = pair
-    await hand.join()
-    event = await hand.send()
-    request = await hand.take()
-    await hand.say(extension(request))
-    first = await lease(hand)
-    # A server that was restarted has not begun the call, and knows of no flight.
-    server.gateway._flights.pop(request.request_id).end(Ending.STORED)
-    await hand.say(extension(request, first))
-    adopted = await lease(hand)
-    assert adopted is not None
-    await hand.say(extension(request, adopted))
-    again = await lease(hand)
-    assert again not in {None, adopted}
-    async with hand.http.delete(f"{server.url}/v1/runs/{request.run_id}") as reply:
-        assert reply.status in {200, 204}
-    await ended(hand, event)
-    await hand.say(extension(request, again))
-    assert await lease(hand) is None
-
-
-async def test_nobody_claims_and_the_work_returns_to_the_queue(pair: Pair) -> None:
-    server, hand = pair
-    server.gateway.settings = QUICK
-    await hand.join()
-    event = await hand.send()
-    while not isinstance(await hand.hear(), ExecutorRequest):
-        pass
-    await hand.say(WorkerPause())
-    await until(lambda: server.gateway.counts["not taken"] == 1)
-    assert not hand.run(event).ended
-    other = Hand(server, hand.http)
-    await other.join(instance_id="other")
-    await other.say(answer(await other.take()))
-    await ended(hand, event)
     await other.close()
 
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench.adapter_apps import APPS
 from bench.processes import Server, free_port
-from stepwell.testing.adapter_peer import call_body
+from stepwell.testing.contract.adapter_peer import call_body
 
 # The framework and the colours of functions the official SDK's adapter takes.
 OFFICIAL = {

@@ -19,7 +19,7 @@ import fastapi
 from rich.console import Console
 from rich.table import Table
 
-from stepwell.testing.adapter_peer import call_body
+from stepwell.testing.contract.adapter_peer import call_body
 from stepwell.wire.identifier import step_hash
 
 SDKS = ("stepwell", "inngest")

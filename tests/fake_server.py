@@ -16,7 +16,7 @@ from websockets.typing import Subprotocol
 from stepwell.server.gateway.frame_port import JoinedConnection, LibrarySocket
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
-from stepwell.testing.desk import Call, Desk
+from stepwell.testing.simulation.desk import Call, Desk
 from stepwell.wire.connect_limit import (
     EXTENSION_CHECKPOINT,
     GATEWAY_READ_BYTES_MAX,

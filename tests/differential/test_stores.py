@@ -33,7 +33,7 @@ from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import EventFilter, Reader, RunFilter, Store
 from stepwell.server.store.sqlite.memory import Limits
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.store_world import app_named, function_named
+from stepwell.testing.contract.store_world import app_named, function_named
 
 SMALL = Limits(items_max=12, items_page=5, runs_bytes_max=30_000, events_bytes_max=6_000)
 OPS = ("StepRun", "WaitForEvent")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.repo.source import ROOT
 from tools.frameworks import BEGIN, END, PAGE, page, results
 

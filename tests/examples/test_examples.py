@@ -19,7 +19,7 @@ import pytest
 from stepwell.sdk.background import BackgroundLoop
 from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
-from stepwell.testing.adapter_peer import Reply, send
+from stepwell.testing.contract.adapter_peer import Reply, send
 from tests.repo.source import ROOT
 from tests.serving.doors import DOORS
 

@@ -13,8 +13,8 @@ from stepwell.server.engine.decide import needs
 from stepwell.server.engine.input import Done, Input, Job, Verdict, Work
 from stepwell.server.engine.row import MAIN, EventRow, RunStatus
 from stepwell.server.engine.rules import Rules
-from stepwell.testing.invariant import broken_everywhere
-from stepwell.testing.strategies import (
+from stepwell.testing.simulation.invariant import broken_everywhere
+from stepwell.testing.simulation.strategies import (
     EVENT_NAMES,
     SIGNALS,
     STEP_IDS,

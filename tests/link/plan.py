@@ -4,7 +4,7 @@ from random import Random
 
 from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.phase import ConnectionState
-from stepwell.testing.link import Faults, Link, default_config
+from stepwell.testing.simulation.link import Faults, Link, default_config
 
 
 def random_faults(chance: Random) -> Faults:

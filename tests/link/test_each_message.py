@@ -6,7 +6,7 @@ import pytest
 
 from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.server.gateway.protocol import GatewayConfig
-from stepwell.testing.link import Link, Socket
+from stepwell.testing.simulation.link import Link, Socket
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointAck,

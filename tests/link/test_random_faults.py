@@ -1,5 +1,5 @@
 """Worker and gateways joined, with random trouble: the laws hold at every instant, and in the end
-all is well. The laws themselves are asserted by `stepwell.testing.link`."""
+all is well. The laws themselves are asserted by `stepwell.testing.simulation.link`."""
 
 from collections import Counter
 from random import Random

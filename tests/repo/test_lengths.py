@@ -8,7 +8,7 @@ FUNCTION_LINES_MAX = 70
 FILE_LINES_MAX = 700
 
 # What any store must do is one contract, read as one list.
-FILES_APART = {"stepwell/testing/store_contract.py": 1000}
+FILES_APART = {"stepwell/testing/contract/store.py": 1000}
 
 # Ratchets: longer than allowed, with the length they may not exceed. Lower them as you go.
 LONG_FILES: dict[str, int] = {}

@@ -23,7 +23,7 @@ import stepwell.starlette
 import stepwell.vercel
 import stepwell.wsgi
 from stepwell import Context, Inngest, Streaming, TriggerEvent
-from stepwell.testing.adapter_peer import call_body
+from stepwell.testing.contract.adapter_peer import call_body
 from tests.repo.source import ROOT
 from tests.serving.doors import DOORS
 

@@ -17,9 +17,9 @@ import pytest
 
 from stepwell.server.store.port import Store
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.faults import CRASHES, Fault
-from stepwell.testing.judge import Broken, Told
-from stepwell.testing.simulate import Ground, MemoryGround, Options, options_of, simulate
+from stepwell.testing.simulation.faults import CRASHES, Fault
+from stepwell.testing.simulation.judge import Broken, Told
+from stepwell.testing.simulation.simulate import Ground, MemoryGround, Options, options_of, simulate
 
 SEEDS = 300
 PER_TEST = 30

@@ -6,7 +6,7 @@ The ledger drives a store from one place, one batch at a time:
 
 `commit` returns only when the rows are as durable as the store promises, and may block; it is the
 only verb that may be called from another thread (never at the same time as another verb).
-`stepwell/testing/store_contract.py` is this port's definition; every store runs it.
+`stepwell/testing/contract/store.py` is this port's definition; every store runs it.
 
 What a need means, wherever its own words leave room:
 

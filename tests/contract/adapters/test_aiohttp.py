@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 import stepwell.aiohttp
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
 from tests.contract.adapters.shown import Shown
 

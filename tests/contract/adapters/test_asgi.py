@@ -9,7 +9,7 @@ from starlette.routing import Mount
 
 import stepwell
 import stepwell.asgi
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import (
     daphne_serves,
     granian_serves,

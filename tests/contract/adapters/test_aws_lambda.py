@@ -8,7 +8,7 @@ import pytest
 import stepwell
 import stepwell.aws_lambda
 from stepwell.sdk.errors import BodyInvalidError
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.platforms import (
     Asked,
     as_balanced,

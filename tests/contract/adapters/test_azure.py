@@ -7,7 +7,7 @@ from azure import functions as azure_functions
 
 import stepwell
 import stepwell.azure
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.platforms import azure_serves
 from tests.contract.adapters.shown import Shown
 

@@ -9,7 +9,7 @@ from blacksheep.server.csrf import AntiForgeryHandler
 from guardpost.common import AuthenticatedRequirement
 
 import stepwell.blacksheep
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import granian_serves
 from tests.contract.adapters.shown import Shown
 

@@ -7,8 +7,8 @@ import bottle
 
 import stepwell
 import stepwell.bottle
-from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import call_body, send
+from stepwell.testing.contract.adapter import AdapterContract
+from stepwell.testing.contract.adapter_peer import call_body, send
 from tests.contract.adapters.servers import gunicorn_serves, waitress_serves
 from tests.contract.adapters.shown import Shown
 

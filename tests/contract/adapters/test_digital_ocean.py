@@ -8,7 +8,7 @@ import pytest
 
 import stepwell
 import stepwell.digital_ocean
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.platforms import (
     DigitalOceanContext,
     invoke_digital_ocean,

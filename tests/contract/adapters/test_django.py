@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.urls import include, path
 
 import stepwell.django
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import daphne_serves, gunicorn_serves
 from tests.contract.adapters.shown import Shown
 

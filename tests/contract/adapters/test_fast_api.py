@@ -7,8 +7,8 @@ import fastapi
 
 import stepwell
 import stepwell.fast_api
-from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import call_body, send
+from stepwell.testing.contract.adapter import AdapterContract
+from stepwell.testing.contract.adapter_peer import call_body, send
 from tests.contract.adapters.servers import hypercorn_on_trio_serves, uvicorn_serves
 from tests.contract.adapters.shown import Shown
 

@@ -8,7 +8,7 @@ from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
 
 import stepwell
 import stepwell.flask
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import werkzeug_serves
 from tests.contract.adapters.shown import Shown
 

@@ -14,8 +14,8 @@ from werkzeug.test import Client
 
 import stepwell
 import stepwell.google_cloud
-from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import InngestServer
+from stepwell.testing.contract.adapter import AdapterContract
+from stepwell.testing.contract.adapter_peer import InngestServer
 from tests.contract.adapters.servers import werkzeug_serves
 from tests.contract.adapters.shown import Shown
 

@@ -6,7 +6,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 import stepwell.http_server
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import in_a_thread
 from tests.contract.adapters.shown import Shown
 

@@ -14,7 +14,7 @@ from litestar.middleware import (
 from litestar.middleware.rate_limit import RateLimitConfig
 
 import stepwell.litestar
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import granian_serves
 from tests.contract.adapters.shown import Shown
 

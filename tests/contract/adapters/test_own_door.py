@@ -14,7 +14,7 @@ from stepwell.serve import (
     StreamingResponse,
     StreamingResponseSync,
 )
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import in_a_thread
 
 

@@ -7,7 +7,7 @@ from pyramid.config import Configurator
 from pyramid.security import Denied
 
 import stepwell.pyramid
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import gunicorn_serves
 from tests.contract.adapters.shown import Shown
 

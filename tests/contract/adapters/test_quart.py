@@ -6,7 +6,7 @@ from typing import Any
 import quart
 
 import stepwell.quart
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import hypercorn_serves
 from tests.contract.adapters.shown import Shown
 

@@ -6,7 +6,7 @@ from typing import Any
 from robyn import Robyn, SubRouter
 
 import stepwell.robyn
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import robyn_serves
 from tests.contract.adapters.shown import Shown
 

@@ -9,7 +9,7 @@ from typing import Any
 import sanic
 
 import stepwell.sanic
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
 from tests.contract.adapters.shown import Shown
 

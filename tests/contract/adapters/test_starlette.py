@@ -8,8 +8,8 @@ from starlette.routing import Mount, Router
 
 import stepwell
 import stepwell.starlette
-from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import send
+from stepwell.testing.contract.adapter import AdapterContract
+from stepwell.testing.contract.adapter_peer import send
 from tests.contract.adapters.servers import uvicorn_serves
 from tests.contract.adapters.shown import Shown
 

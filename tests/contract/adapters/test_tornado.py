@@ -10,7 +10,7 @@ import tornado.web
 
 import stepwell.tornado
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
-from stepwell.testing.adapter_contract import AdapterContract
+from stepwell.testing.contract.adapter import AdapterContract
 from tests.contract.adapters.servers import listening, on_a_loop, origin
 from tests.contract.adapters.shown import Shown
 

@@ -15,8 +15,8 @@ from starlette.routing import Mount
 
 import stepwell
 import stepwell.vercel
-from stepwell.testing.adapter_contract import AdapterContract
-from stepwell.testing.adapter_peer import send
+from stepwell.testing.contract.adapter import AdapterContract
+from stepwell.testing.contract.adapter_peer import send
 from tests.contract.adapters.servers import (
     daphne_serves,
     granian_serves,

@@ -4,7 +4,7 @@ import pytest
 
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
-from stepwell.testing.store_contract import StoreContract
+from stepwell.testing.contract.store import StoreContract
 
 
 class MemoryOpener:

@@ -8,7 +8,7 @@ import pytest
 from stepwell.server.store.sqlite.connection import Durability
 from stepwell.server.store.sqlite.memory import LIMITS, Limits
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.store_contract import StoreContract
+from stepwell.testing.contract.store import StoreContract
 
 FORGETFUL = Limits(items_max=8, items_page=4, runs_bytes_max=2_048, events_bytes_max=512)
 

@@ -11,7 +11,7 @@ from stepwell.server.config import Command, ServerConfig
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.store_world import NOW, World, run_id_of, run_number, wait_of
+from stepwell.testing.contract.store_world import NOW, World, run_id_of, run_number, wait_of
 from tests.unit.cli.test_asking import Running
 from tests.unit.server.store.sqlite.test_store import Opener
 

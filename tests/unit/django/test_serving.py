@@ -14,7 +14,7 @@ from django.urls import include, path
 
 import stepwell
 import stepwell.django
-from stepwell.testing.adapter_peer import InngestServer, call_body
+from stepwell.testing.contract.adapter_peer import InngestServer, call_body
 from tests.contract.adapters.test_django import urls_of
 
 assert tests.django_project

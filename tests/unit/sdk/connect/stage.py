@@ -12,7 +12,7 @@ from stepwell.connect import (
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.function import Function
 from stepwell.sdk.trigger import TriggerEvent
-from stepwell.testing.desk import Call
+from stepwell.testing.simulation.desk import Call
 from stepwell.wire.connect_word import Reply
 from tests.fake_server import FakeServer
 

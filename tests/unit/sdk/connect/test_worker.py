@@ -180,7 +180,7 @@ async def test_scenario_10_w12_a_blocked_loop_loses_neither_heartbeats_nor_lease
     server: FakeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a minute would at the usual intervals: a lease is over twice while the loop is blocked."""
-    monkeypatch.setattr("stepwell.testing.desk.GRACE_S", 0.1)
+    monkeypatch.setattr("stepwell.testing.simulation.desk.GRACE_S", 0.1)
     server.desk._lease_s = 1.6
     client = client_of(server)
 

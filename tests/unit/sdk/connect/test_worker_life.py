@@ -18,7 +18,7 @@ from stepwell.connect import (
 )
 from stepwell.sdk.client import Inngest
 from stepwell.sdk.errors import Error
-from stepwell.testing.desk import Call
+from stepwell.testing.simulation.desk import Call
 from stepwell.wire.signature import bearer
 from tests.fake_server import FakeServer
 from tests.unit.sdk.connect.stage import (

@@ -20,7 +20,7 @@ from stepwell.server.store.sqlite import loading
 from stepwell.server.store.sqlite.connection import SQL, open_keeper
 from stepwell.server.store.sqlite.keeper import copy_back, return_pages
 from stepwell.server.store.sqlite.store import SqliteStore
-from stepwell.testing.store_world import (
+from stepwell.testing.contract.store_world import (
     APP,
     NOW,
     World,

@@ -3,7 +3,7 @@
 import msgspec
 
 from stepwell.server.engine.input import Broke, Progressed, Returned
-from stepwell.testing.model import (
+from stepwell.testing.simulation.model import (
     Await,
     Body,
     Call,

@@ -21,7 +21,7 @@ from stepwell.sdk.connect.phase import ConnectionState, SocketPhase
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.server.gateway import output as gateway_output
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
-from stepwell.testing.desk import Call, Desk
+from stepwell.testing.simulation.desk import Call, Desk
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_POLICY,

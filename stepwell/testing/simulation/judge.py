@@ -12,9 +12,9 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
-from stepwell.testing.faults import Fault, Plan
-from stepwell.testing.invariant import broken_by, broken_everywhere
-from stepwell.testing.workload import DAY_MS, Fn
+from stepwell.testing.simulation.faults import Fault, Plan
+from stepwell.testing.simulation.invariant import broken_by, broken_everywhere
+from stepwell.testing.simulation.workload import DAY_MS, Fn
 from stepwell.wire.identifier import ulid_time_ms
 
 RUNS_MAX = 100_000

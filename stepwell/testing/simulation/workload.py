@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from stepwell.server.engine.row import AppRow, FunctionRow
-from stepwell.testing.model import (
+from stepwell.testing.simulation.model import (
     Await,
     Body,
     Do,

@@ -29,11 +29,10 @@ from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import RunFilter, Store, StoreError
-from stepwell.testing.faults import Fault, FaultyPerformer, FaultyStore, Plan
-from stepwell.testing.judge import Broken, Judge, Told
-from stepwell.testing.model_driver import GatewayModel, ModelDriver
-from stepwell.testing.virtual_time import VirtualClock, VirtualLoop, run_virtually
-from stepwell.testing.workload import (
+from stepwell.testing.simulation.faults import Fault, FaultyPerformer, FaultyStore, Plan
+from stepwell.testing.simulation.judge import Broken, Judge, Told
+from stepwell.testing.simulation.model_driver import GatewayModel, ModelDriver
+from stepwell.testing.simulation.workload import (
     APP,
     DAY_MS,
     NEWS,
@@ -46,6 +45,7 @@ from stepwell.testing.workload import (
     app_row,
     rows,
 )
+from stepwell.testing.virtual_time import VirtualClock, VirtualLoop, run_virtually
 from stepwell.wire.event import Event
 from stepwell.wire.identifier import derived_ulid
 

@@ -24,9 +24,9 @@ from stepwell.server.engine.input import (
     Verdict,
 )
 from stepwell.server.store.port import CallState
-from stepwell.testing.faults import Fault, Plan
-from stepwell.testing.model import Call, Program, Reply, answer, broken, live
-from stepwell.testing.workload import Fn
+from stepwell.testing.simulation.faults import Fault, Plan
+from stepwell.testing.simulation.model import Call, Program, Reply, answer, broken, live
+from stepwell.testing.simulation.workload import Fn
 from stepwell.wire.event import Event
 from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.operation import StepRun

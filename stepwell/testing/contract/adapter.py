@@ -44,7 +44,7 @@ from stepwell.sdk.function import Function
 from stepwell.sdk.serve import handler as serve_handler
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
-from stepwell.testing.adapter_peer import (
+from stepwell.testing.contract.adapter_peer import (
     APP,
     PATIENCE_SECONDS,
     Endpoint,

@@ -7,7 +7,7 @@ import pytest
 
 from stepwell.server.engine.row import MAIN, Item, ItemKind, Lease, Run, Step
 from stepwell.server.store.disk import Disk
-from stepwell.testing.invariant import broken_everywhere
+from stepwell.testing.simulation.invariant import broken_everywhere
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import InvokeFunction, WaitForEvent
 from tests.bench import Bench, function, planned, progressed, returned, step_run

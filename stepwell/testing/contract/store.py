@@ -33,7 +33,7 @@ from stepwell.server.store.port import (
     EventFilter,
     RunFilter,
 )
-from stepwell.testing.store_world import (
+from stepwell.testing.contract.store_world import (
     APP,
     FUNCTION,
     NOW,

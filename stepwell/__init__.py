@@ -4,10 +4,8 @@ The public names, and nothing else. Code written for the official SDK runs with
 `import stepwell as inngest`.
 """
 
-from stepwell.sdk.agent import VERSION
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.declare import DeclaredOptions, TypedDecorator
-from stepwell.sdk.dependency import Depends, close_dependencies, inject, override
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.client.declare import DeclaredOptions, TypedDecorator
 from stepwell.sdk.errors import (
     AsyncUnsupportedError,
     BodyInvalidError,
@@ -44,6 +42,7 @@ from stepwell.sdk.errors import (
     URLInvalidError,
 )
 from stepwell.sdk.events.definition import EventDefinition
+from stepwell.sdk.events.event import JSON, Event, EventOf, MinimalEvent
 from stepwell.sdk.events.internal import (
     FunctionCancelledEvent,
     FunctionFailedEvent,
@@ -56,19 +55,9 @@ from stepwell.sdk.events.internal import (
 from stepwell.sdk.events.kind import EventModel, EventType, event_type
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
-from stepwell.sdk.execution.cancelled import Cancelled
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.failure import deserialize_error, is_serialized_error, serialize_error
-from stepwell.sdk.function import Function
-from stepwell.sdk.middleware.declared import InngestMiddleware
-from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
-from stepwell.sdk.middleware.inject import dependency_injection_middleware
-from stepwell.sdk.middleware.layer import BaseMiddleware
-from stepwell.sdk.middleware.log import ReplayFilter, is_replaying
-from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
-from stepwell.sdk.middleware.validation import ValidationMiddleware
-from stepwell.sdk.option import (
+from stepwell.sdk.function.dependency import Depends, close_dependencies, inject, override
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.option import (
     Batch,
     Cancel,
     Concurrency,
@@ -79,14 +68,25 @@ from stepwell.sdk.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.schema import JSON, Event, EventOf, MinimalEvent
-from stepwell.sdk.sending import SendResult
-from stepwell.sdk.serializer import PydanticSerializer, Serializer
+from stepwell.sdk.function.trigger import TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.middleware.declared import InngestMiddleware
+from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
+from stepwell.sdk.middleware.inject import dependency_injection_middleware
+from stepwell.sdk.middleware.layer import BaseMiddleware
+from stepwell.sdk.middleware.memos import StepMemos
+from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
+from stepwell.sdk.middleware.validation import ValidationMiddleware
+from stepwell.sdk.net.agent import VERSION
+from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.settings import Streaming
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.ask import ParallelMode
-from stepwell.sdk.trigger import TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.step.cancelled import Cancelled
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.log import ReplayFilter, is_replaying
+from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
+from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
 
 __version__ = VERSION
 

@@ -9,8 +9,8 @@ Sources: features F-22, F-30, F-31, E.1, E.2 (edge, Bun).
 from collections.abc import Iterable
 from typing import Any, Unpack
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

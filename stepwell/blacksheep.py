@@ -7,8 +7,8 @@ from typing import Any, Unpack, cast
 from blacksheep import Application, Content, Request, Response, StreamedContent, allow_anonymous
 from blacksheep.server.csrf import ignore_anti_forgery
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

@@ -10,8 +10,8 @@ from typing import Any, Unpack
 
 import bottle
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT

@@ -8,9 +8,9 @@ Sources: features C.9, E.2 (digitalocean), E.4.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack, cast
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import BodyInvalidError
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import invocation
 from stepwell.sdk.serve.answer import error_answer
 from stepwell.sdk.serve.handler import ServeHandler

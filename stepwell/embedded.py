@@ -20,16 +20,16 @@ from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
-from stepwell.sdk.agent import SDK_IN_BODY
 from stepwell.sdk.background import BackgroundLoop
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.extra import Extra
-from stepwell.sdk.function import Function
-from stepwell.sdk.invoking import Invoked, RunSeen
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.invoke.invoking import Invoked, RunSeen
+from stepwell.sdk.net.agent import SDK_IN_BODY
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.identifier import (

@@ -20,10 +20,10 @@ with Extra("encryption", "encryption"):
     import nacl.secret
 
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import RunResult, TransformOutputResult
-from stepwell.sdk.schema import Event
 from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FAILED, FUNCTION_FINISHED
 
 ENCRYPTION_MARKER = "__ENCRYPTED__"

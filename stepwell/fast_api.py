@@ -6,8 +6,8 @@ from typing import Any, Unpack
 import fastapi
 from starlette.routing import Route
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

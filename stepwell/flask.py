@@ -9,8 +9,8 @@ from werkzeug.datastructures import Headers
 from werkzeug.local import LocalProxy
 from werkzeug.wsgi import get_input_stream
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name

@@ -14,8 +14,8 @@ from io import BufferedIOBase
 from typing import Any, Unpack, cast
 from urllib.parse import urlsplit
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query

@@ -8,8 +8,8 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.middleware.rate_limit import RateLimitMiddleware
 from litestar.types import Receive, Scope, Send
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

@@ -31,10 +31,10 @@ with Extra("opentelemetry", "tracing"):
     )
     from opentelemetry.util.types import AttributeValue
 
-from stepwell.sdk.agent import VERSION
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.middleware.result import StepInfo
-from stepwell.sdk.schema import Event
+from stepwell.sdk.net.agent import VERSION
 from stepwell.sdk.tracing import arrived_trace, leaving, trace_in
 
 SYSTEM = "inngest"

@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.outbox import TABLE, Database, Row, database, done, finished
+from stepwell.sdk.send.outbox import TABLE, Database, Row, database, done, finished
 
 __all__ = ["TABLE", "Relay", "create_table", "create_table_sync"]
 

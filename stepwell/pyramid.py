@@ -12,8 +12,8 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name

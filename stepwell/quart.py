@@ -7,8 +7,8 @@ import quart
 from quart.blueprints import BlueprintSetupState
 from werkzeug.local import LocalProxy
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

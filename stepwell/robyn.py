@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 from robyn import Headers, Request, Response, Robyn, StreamingResponse
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query

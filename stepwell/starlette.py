@@ -7,8 +7,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route, Router
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

@@ -12,8 +12,8 @@ from typing import Any, Unpack, cast
 
 from stepwell import aws_lambda
 from stepwell.http_server import InngestRequestHandler
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions

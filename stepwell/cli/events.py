@@ -14,7 +14,7 @@ import msgspec
 
 from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.cli.target import TargetError, imported, split
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
 from stepwell.sdk.events.contract import changes
 from stepwell.sdk.events.definition import EventDefinition, definition_of
@@ -22,7 +22,7 @@ from stepwell.sdk.events.generator import generate as generated
 from stepwell.sdk.events.registry import definitions_of, described
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import kind_of
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.wire.event import is_internal_event
 
 Described = dict[str, dict[str, Any]]

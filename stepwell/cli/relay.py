@@ -16,9 +16,9 @@ import click
 
 from stepwell.cli.target import TargetError, imported, split
 from stepwell.outbox import POLL_SECONDS, Relay, create_table
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
-from stepwell.sdk.outbox import done
+from stepwell.sdk.send.outbox import done
 
 Connect = Callable[[], Any]
 

@@ -13,11 +13,11 @@ from typing import Any
 from asgiref.sync import SyncToAsync
 from django.db import close_old_connections, connections, reset_queries
 
-from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import surround
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
+from stepwell.sdk.step.context import Context, ContextSync
 
 
 class _Thread(threading.local):

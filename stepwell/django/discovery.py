@@ -14,8 +14,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import autodiscover_modules, import_string
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.wire.function_config import composite_id
 
 MODULE = "inngest_functions"

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.outgoing import Sendable, collect, encode
-from stepwell.sdk.sending import new_seed
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.send.outgoing import Sendable, collect, encode
+from stepwell.sdk.send.sending import new_seed
 
 
 def send_on_commit(

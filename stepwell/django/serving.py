@@ -12,8 +12,8 @@ from django.urls.resolvers import RegexPattern
 
 from stepwell.django.connections import freshen_shared_thread, keep_fresh
 from stepwell.django.request import body_behind_asgi, serve_request
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT

@@ -21,15 +21,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from stepwell.django.discovery import add_function, get_client
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error, stack_of
-from stepwell.sdk.execution.context import ContextSync
-from stepwell.sdk.function import Function
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.option import Concurrency, Priority
-from stepwell.sdk.schema import Event
-from stepwell.sdk.server_api import ApiRequest
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.option import Concurrency, Priority
+from stepwell.sdk.function.trigger import TriggerEvent
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.server_api import ApiRequest
+from stepwell.sdk.step.context import ContextSync
 
 EVENT = "django/task.enqueued"
 FUNCTION_ID = "django-tasks"

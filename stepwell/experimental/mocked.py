@@ -13,15 +13,15 @@ from typing import Any, cast
 
 import msgspec
 
-from stepwell.sdk import client as sdk_client
-from stepwell.sdk.codec import encode_any
+from stepwell.sdk.client import client as sdk_client
 from stepwell.sdk.errors import StepError
+from stepwell.sdk.events.event import Event, event_to_wire
 from stepwell.sdk.execution.run import run_call_sync
-from stepwell.sdk.failure import deserialize_error, failure_of
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.layer import BaseMiddleware
-from stepwell.sdk.schema import Event, event_to_wire
-from stepwell.sdk.sending import SendResult
+from stepwell.sdk.send.sending import SendResult
+from stepwell.sdk.value.codec import encode_any
+from stepwell.sdk.value.failure import deserialize_error, failure_of
 from stepwell.wire import operation as ops
 from stepwell.wire.event import encode_event
 from stepwell.wire.execution import CallContext, CallRequest, CallResponse, Stack, data_memo

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.codec import CodecError, encode_any
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.server_api import ApiRequest
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.server_api import ApiRequest
+from stepwell.sdk.value.codec import CodecError, encode_any
 
 SECONDS_MAX = 30.0
 

@@ -23,7 +23,7 @@
     InngestWarning                 what is probably a mistake; filter them through `warnings`
 
 Law: an exception here is an ordinary exception. What unwinds a suspended handler derives from
-BaseException and is in `sdk/execution/suspension.py`.
+BaseException and is in `sdk/step/suspension.py`.
 Source: features C.6, E-156 to E-161; http.md 6.7.
 """
 

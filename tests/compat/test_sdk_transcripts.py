@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import stepwell as inngest
-from stepwell.sdk.net import HttpReply
+from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.serve import handler as handler_module
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest, read_query

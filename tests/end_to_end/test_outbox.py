@@ -21,8 +21,8 @@ import stepwell
 from stepwell.cli.main import main
 from stepwell.embedded import Engine
 from stepwell.outbox import Relay, create_table, create_table_sync
-from stepwell.sdk.delivery import Delivery, EventBatch
-from stepwell.sdk.net import NetworkError
+from stepwell.sdk.net.port import NetworkError
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 from tests.events.shop import new_client, running
 
 assert tests.django_project

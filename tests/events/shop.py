@@ -8,7 +8,7 @@ from typing import Any
 
 import stepwell
 from stepwell.embedded import Engine
-from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.server.engine.rules import Rules
 
 FAST = Rules(retry_interval_ms=10)

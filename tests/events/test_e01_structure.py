@@ -9,7 +9,7 @@ import pydantic
 import pytest
 
 import stepwell
-from stepwell.sdk.schema import event_from_json, event_to_wire
+from stepwell.sdk.events.event import event_from_json, event_to_wire
 from stepwell.wire.event import encode_event
 from tests.events.shop import catching, new_client, result, running, until
 

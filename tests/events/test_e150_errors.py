@@ -1,6 +1,7 @@
 """Errors on their way: sends, steps, failure handlers, warnings, answers (A.7).
 
-E-153 to E-155 are in tests/unit/sdk/test_failure.py, E-162 in tests/unit/sdk/execution/test_run.py.
+E-153 to E-155 are in tests/unit/sdk/value/test_failure.py, E-162 in
+tests/unit/sdk/execution/test_run.py.
 """
 
 import asyncio
@@ -17,11 +18,11 @@ import pytest
 
 import stepwell
 from stepwell import Context, ContextSync, Event
-from stepwell.sdk import sending
-from stepwell.sdk.failure import failure_of
+from stepwell.sdk.send import sending
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.value.failure import failure_of
 from stepwell.wire.signature import sign
 from tests.events.shop import catching, new_client, result, running, until
 from tests.replay.stage import Stage, function

@@ -15,8 +15,8 @@ import pytest
 
 import stepwell
 from stepwell import Event, Inngest
-from stepwell.sdk.delivery import read_answer, wait_before_retry
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
+from stepwell.sdk.send.delivery import read_answer, wait_before_retry
 from stepwell.wire import limit
 from stepwell.wire.identifier import parse_seed, seeded_ulid
 from tests.events.shop import new_client, result, running
@@ -210,7 +210,7 @@ async def test_e_69_without_a_source_of_chance_events_are_sent_once(
         raise NotImplementedError("no randomness source")
 
     caplog.set_level(logging.DEBUG, "stepwell")
-    monkeypatch.setattr("stepwell.sdk.sending.secrets.token_bytes", none)
+    monkeypatch.setattr("stepwell.sdk.send.sending.secrets.token_bytes", none)
     wire = Wire(reply(503, {}))
     with pytest.raises(stepwell.SendEventsError):
         await send(dev(wire), {"name": "a"})

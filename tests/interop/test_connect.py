@@ -18,8 +18,8 @@ import httpx
 import msgspec
 import pytest
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.schema import Event
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.events.event import Event
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from stepwell.sdk.errors import NonRetriableError, StepError
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.schema import Event
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.step.context import Context, ContextSync
 
 
 class Size(Enum):

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from stepwell.sdk.execution.run import run_call, run_call_sync
-from stepwell.sdk.function import Function
-from stepwell.sdk.function_wire import FunctionOptions
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.trigger import TriggerEvent
+from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.wire import operation as ops
 from stepwell.wire.execution import CallContext, CallRequest, CallResponse, Stack, data_memo
 from stepwell.wire.failure import encode_failure_memo

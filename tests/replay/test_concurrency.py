@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from stepwell.sdk.errors import StepError
-from stepwell.sdk.execution.context import Context
 from stepwell.sdk.step.ask import ParallelMode
+from stepwell.sdk.step.context import Context
 from tests.replay.stage import Stage
 
 

@@ -11,7 +11,7 @@ import uvloop
 
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.execution import cutoff
-from stepwell.sdk.execution.context import Context
+from stepwell.sdk.step.context import Context
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.failure import encode_failure_memo
 from stepwell.wire.identifier import step_hash

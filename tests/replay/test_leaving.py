@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.execution.suspension import Suspended
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.suspension import Suspended
 from tests.replay.stage import Stage
 
 

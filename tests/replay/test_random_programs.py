@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from stepwell.sdk.execution.context import Context
 from stepwell.sdk.step.ask import ParallelMode
+from stepwell.sdk.step.context import Context
 from tests.replay.stage import Stage
 
 SEEDS = range(120)

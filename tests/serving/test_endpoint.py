@@ -18,7 +18,7 @@ from stepwell import (
     TriggerEvent,
 )
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.net import HttpReply
+from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 
 from stepwell.encryption import Cipher, DecryptionError, EncryptionMiddleware, is_encrypted
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import TransformOutputResult, TransformOutputStepInfo
-from stepwell.sdk.schema import Event
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.server.store.port import EventFilter, RunFilter
 from tests.events.shop import new_client, running
 from tests.replay.stage import Client, Stage
@@ -324,7 +324,7 @@ def test_whole_data_that_is_no_object_is_refused() -> None:
 
 
 def test_steps_without_output_stay_without() -> None:
-    from stepwell.sdk.codec import UNSPECIFIED
+    from stepwell.sdk.value.codec import UNSPECIFIED
 
     info = TransformOutputStepInfo("nap", "Sleep", None)
     result = TransformOutputResult(None, UNSPECIFIED, info)

@@ -13,12 +13,12 @@ import sqlalchemy
 from sqlalchemy.orm import Session
 
 from stepwell.outbox import Relay, create_table, create_table_sync
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import ConfigurationError, EventValidationError, SendEventsError
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.hook import MiddlewareSync
-from stepwell.sdk.outbox import database
-from stepwell.sdk.schema import Event
+from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.sdk.send.outbox import database
 from stepwell.wire.identifier import parse_seed, seeded_ulid
 
 

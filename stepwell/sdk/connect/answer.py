@@ -5,7 +5,7 @@ becomes an error: read as "done" it would turn bad input into a successful run.
 Source: protocol of the worker connection, section 7.3; W-17.
 """
 
-from stepwell.sdk.agent import SDK
+from stepwell.sdk.net.agent import SDK
 from stepwell.wire import header
 from stepwell.wire.connect_word import ExecutorRequest, Reply, ReplyStatus
 from stepwell.wire.execution import STATUS_DONE, STATUS_OPERATIONS, CallResponse

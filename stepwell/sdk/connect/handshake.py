@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stepwell.sdk.connect.backoff import StartFailure
-from stepwell.sdk.net import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
 from stepwell.wire.connect_limit import WORKER_START_TIMEOUT_S
 from stepwell.wire.connect_message import (
     FrameError,

@@ -15,9 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from stepwell.sdk.agent import LANGUAGE, VERSION, common_headers
-from stepwell.sdk.argument import problem_of
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.backoff import SCHEDULE_S
 from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
 from stepwell.sdk.connect.introduction import WorkerConfig
@@ -27,9 +25,11 @@ from stepwell.sdk.connect.recycle import resident_bytes
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
-from stepwell.sdk.function import Function
-from stepwell.sdk.net import shared_port
-from stepwell.sdk.plain_http import PlainHttp
+from stepwell.sdk.function.argument import problem_of
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.net.agent import LANGUAGE, VERSION, common_headers
+from stepwell.sdk.net.plain import PlainHttp
+from stepwell.sdk.net.port import shared_port
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.settings import parse_flag
 from stepwell.wire import header

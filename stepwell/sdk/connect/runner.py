@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.answer import reply_to
 from stepwell.sdk.connect.output import CheckpointSettled, Execute
 from stepwell.sdk.connect.postbox import Postbox

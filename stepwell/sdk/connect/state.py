@@ -2,9 +2,9 @@
 
 import asyncio
 
-from stepwell.sdk.net import NetworkError
-from stepwell.sdk.run_state import completed, state_requests, unreachable
-from stepwell.sdk.server_api import ServerApi
+from stepwell.sdk.net.port import NetworkError
+from stepwell.sdk.net.server_api import ServerApi
+from stepwell.sdk.serve.run_state import completed, state_requests, unreachable
 from stepwell.wire.execution import CallRequest
 
 

@@ -12,13 +12,13 @@ import msgspec
 
 from stepwell.sdk.errors import EventValidationError, StepError
 from stepwell.sdk.events.definition import Parts
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import Reader, reader_of_class, reader_of_data
 from stepwell.sdk.events.schemas import Disallowed, EventSchemas
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.events.type_facts import fields_of, literals, members_of
 from stepwell.sdk.events.validator import PydanticValidator, Unfit
-from stepwell.sdk.schema import Event
 from stepwell.wire.event import FUNCTION_INVOKED, is_internal_event
 
 

@@ -14,9 +14,9 @@ import pydantic
 from typing_extensions import TypeVar
 
 from stepwell.sdk.errors import StepError
+from stepwell.sdk.events.event import JSON, Event
 from stepwell.sdk.events.source import ObjectLike
-from stepwell.sdk.failure import deserialize_error, serialize_error
-from stepwell.sdk.schema import JSON, Event
+from stepwell.sdk.value.failure import deserialize_error, serialize_error
 from stepwell.wire import event as wire_event
 from stepwell.wire.failure import MESSAGE_UNKNOWN, NAME_UNKNOWN
 

@@ -12,11 +12,11 @@ import pydantic
 from typing_extensions import ParamSpec, TypeVar
 
 from stepwell.sdk.errors import EventSchemaError, EventValidationError
+from stepwell.sdk.events.event import JSON, Event, ts_of
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import Upcast, Upcasts, reader_of_data
 from stepwell.sdk.events.source import EventKind, ObjectLike
 from stepwell.sdk.events.validator import Unfit, Validator, problems_of, validator_of_object
-from stepwell.sdk.schema import JSON, Event, ts_of
 from stepwell.wire import event as wire_event
 from stepwell.wire import limit
 

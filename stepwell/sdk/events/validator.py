@@ -19,8 +19,8 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType, is_typeddict
 
-from stepwell.sdk.codec import name_of
-from stepwell.sdk.events.typed_dict import contains_itself, readable
+from stepwell.sdk.value.codec import name_of
+from stepwell.sdk.value.typed_dict import contains_itself, readable
 
 Problem = tuple[str, str]
 """Where something is wrong, such as `data.email`, and what."""

@@ -16,7 +16,6 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from stepwell.sdk.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import (
     arguments,
@@ -29,13 +28,14 @@ from stepwell.sdk.execution.call import (
     told_input,
 )
 from stepwell.sdk.execution.pool import in_thread, steps
-from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
 from stepwell.sdk.execution.strand import Strand, watch
-from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
 from stepwell.sdk.execution.tasks import TaskedCall, running_task
-from stepwell.sdk.handler import Colour, Traits, traits_of
 from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.step.handler import Colour, Traits, traits_of
+from stepwell.sdk.step.port import Hooks
+from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Suspended
+from stepwell.sdk.value.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.operation import Operation
 

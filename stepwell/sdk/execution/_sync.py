@@ -16,7 +16,6 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 
-from stepwell.sdk.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.call import (
     Call,
@@ -29,12 +28,13 @@ from stepwell.sdk.execution.call import (
     overridden,
     told_input,
 )
-from stepwell.sdk.execution.memo import Known, KnownFailure
-from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
-from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
-from stepwell.sdk.handler import Traits, traits_of
 from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.step.handler import Traits, traits_of
+from stepwell.sdk.step.memo import Known, KnownFailure
+from stepwell.sdk.step.port import Hooks
+from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Suspended
+from stepwell.sdk.value.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.operation import Operation
 

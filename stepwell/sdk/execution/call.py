@@ -13,16 +13,6 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
-from stepwell.sdk.codec import (
-    PLAIN,
-    UNSPECIFIED,
-    Codec,
-    CodecError,
-    SerializerCodec,
-    codec_of,
-    encode_any,
-    name_of,
-)
 from stepwell.sdk.errors import (
     Error,
     ErrorCode,
@@ -35,9 +25,6 @@ from stepwell.sdk.errors import (
     StepUnexpectedError,
 )
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.cancelled import Cancelled, Watch
-from stepwell.sdk.execution.memo import Known, KnownFailure, Memos
-from stepwell.sdk.execution.port import Hooks
 from stepwell.sdk.execution.replay import (
     Ask,
     Met,
@@ -48,15 +35,28 @@ from stepwell.sdk.execution.replay import (
     Verdict,
     plan,
 )
-from stepwell.sdk.execution.suspension import INSIDE_STEP, Suspended
-from stepwell.sdk.failure import failure_of, step_error
-from stepwell.sdk.handler import Traits
 from stepwell.sdk.middleware.result import (
     StepInfo,
     TransformOutputResult,
     TransformOutputStepInfo,
 )
-from stepwell.sdk.serializer import Serializer
+from stepwell.sdk.step.cancelled import Cancelled, Watch
+from stepwell.sdk.step.handler import Traits
+from stepwell.sdk.step.memo import Known, KnownFailure, Memos
+from stepwell.sdk.step.port import Hooks
+from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
+from stepwell.sdk.value.codec import (
+    PLAIN,
+    UNSPECIFIED,
+    Codec,
+    CodecError,
+    SerializerCodec,
+    codec_of,
+    encode_any,
+    name_of,
+)
+from stepwell.sdk.value.failure import failure_of, step_error
+from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import limit
 from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure

@@ -19,8 +19,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from stepwell.sdk.execution.identity import Names, StepName
-from stepwell.sdk.execution.memo import Known, KnownFailure, Memos, Override
+from stepwell.sdk.step.identity import Names, StepName
+from stepwell.sdk.step.memo import Known, KnownFailure, Memos, Override
 from stepwell.wire.execution import TARGET_DISCOVERY
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import PARALLEL_RACE, Operation, StepPlanned, Userland

@@ -16,23 +16,23 @@ from typing import Any, cast
 
 from stepwell.sdk import background
 from stepwell.sdk.errors import ConfigurationError, Error
+from stepwell.sdk.events.event import Event, event_from_json
 from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
 from stepwell.sdk.execution.call import Call, Pause
-from stepwell.sdk.execution.cancelled import Watch
-from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.pool import handlers, in_thread
-from stepwell.sdk.execution.port import ClientPort
 from stepwell.sdk.execution.tasks import Save
-from stepwell.sdk.failure import deserialize_error
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
-from stepwell.sdk.middleware.log import call_logger, spoken
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.schema import Event, event_from_json
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
+from stepwell.sdk.step.cancelled import Watch
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.group import Group, GroupSync
+from stepwell.sdk.step.log import call_logger, spoken
+from stepwell.sdk.step.port import ClientPort
+from stepwell.sdk.value.failure import deserialize_error
 from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.execution import TARGET_DISCOVERY, CallRequest, CallResponse
 

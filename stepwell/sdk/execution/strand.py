@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator
 from types import CellType, CodeType, TracebackType
 from typing import Any, Protocol, cast
 
-from stepwell.sdk.execution.suspension import HOME, INSIDE_STEP, Suspended
+from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Suspended
 
 
 class Watcher(Protocol):

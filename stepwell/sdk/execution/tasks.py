@@ -32,7 +32,6 @@ from stepwell.sdk.execution.replay import (
     is_known,
 )
 from stepwell.sdk.execution.strand import Strand
-from stepwell.sdk.execution.suspension import Suspended
 from stepwell.sdk.execution.waiting import (
     Gathered,
     StepFuture,
@@ -42,6 +41,7 @@ from stepwell.sdk.execution.waiting import (
     strand_of,
     survey,
 )
+from stepwell.sdk.step.suspension import Suspended
 from stepwell.wire.operation import PARALLEL_RACE, PARALLEL_WAIT, Operation, Timing
 
 CLEANUP_SECONDS = 5.0

@@ -22,6 +22,7 @@ from types import GeneratorType
 from typing import Any, TypeAlias, cast
 
 from stepwell.sdk import background
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.around import Wrap, around, around_sync
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.layered import as_member
@@ -32,7 +33,6 @@ from stepwell.sdk.middleware.result import (
     StepInfo,
     TransformOutputResult,
 )
-from stepwell.sdk.schema import Event
 from stepwell.sdk.timing import INPUT, OUTPUT, measured
 
 Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]

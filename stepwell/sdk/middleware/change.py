@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.memos import Output, StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
-from stepwell.sdk.outgoing import Sendable, collect
-from stepwell.sdk.schema import Event
+from stepwell.sdk.send.outgoing import Sendable, collect
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

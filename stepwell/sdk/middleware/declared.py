@@ -25,11 +25,11 @@ from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware import change
 from stepwell.sdk.middleware.given import called
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
-from stepwell.sdk.schema import Event
 from stepwell.wire.event import FUNCTION_INVOKED
 from stepwell.wire.operation import InvokeFunction
 

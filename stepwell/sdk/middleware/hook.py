@@ -7,11 +7,11 @@ Source: features C.7.
 
 from typing import Any
 
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.function import Function
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
-from stepwell.sdk.schema import Event
+from stepwell.sdk.step.context import Context, ContextSync
 
 
 class Middleware:

@@ -3,8 +3,8 @@
 from typing import Any
 
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.execution.context import Context
 from stepwell.sdk.middleware.declared import InngestMiddleware
+from stepwell.sdk.step.context import Context
 
 _OWN = frozenset(Context.__dataclass_fields__)
 

@@ -13,9 +13,9 @@ Source: features B-70 to B-73, B-75.
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, TypeAlias
 
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import StepInfo
-from stepwell.sdk.schema import Event
 
 Next: TypeAlias = Callable[[], Awaitable[Any]]
 """Does what lies inside of a wrap."""

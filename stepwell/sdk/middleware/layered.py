@@ -7,12 +7,12 @@ from collections.abc import Callable, Generator
 from inspect import isawaitable
 from typing import Any, TypeAlias
 
-from stepwell.sdk.execution.suspension import HOME
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware import change
 from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
-from stepwell.sdk.schema import Event
+from stepwell.sdk.step.suspension import HOME
 
 Hooking: TypeAlias = Generator[Any, Any, None]
 """A hook that yields what is to be awaited."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from stepwell.sdk.codec import PLAIN
 from stepwell.sdk.errors import StepError
-from stepwell.sdk.failure import step_error
+from stepwell.sdk.value.codec import PLAIN
+from stepwell.sdk.value.failure import step_error
 from stepwell.wire.execution import classify_memo, data_memo
 from stepwell.wire.failure import decode_failure
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 import pydantic
 
-from stepwell.sdk.codec import UNSPECIFIED
+from stepwell.sdk.value.codec import UNSPECIFIED
 
 
 class SendEventsResult(pydantic.BaseModel):

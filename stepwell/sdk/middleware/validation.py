@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any, cast
 
 from stepwell.sdk.errors import EventValidationError
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.events.incoming import judged, sentence
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.validator import Unfit
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.schema import Event
+from stepwell.sdk.step.context import Context, ContextSync
 
 
 class ValidationMiddleware(MiddlewareSync):

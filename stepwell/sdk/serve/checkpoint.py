@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from stepwell.sdk.net import NetworkError
+from stepwell.sdk.net.port import NetworkError
+from stepwell.sdk.net.server_api import ServerApi
 from stepwell.sdk.serve.checkpoint_post import CheckpointPost
-from stepwell.sdk.server_api import ServerApi
 from stepwell.wire.checkpoint import Checkpoint, encode_checkpoint
 from stepwell.wire.execution import CallContext, CallRequest
 from stepwell.wire.operation import Operation

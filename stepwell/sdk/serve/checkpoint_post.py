@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.server_api import ApiRequest, ServerApi
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.wire.checkpoint import (
     GROUP_BYTES_MAX,
     GROUP_MAX,

@@ -14,8 +14,7 @@ from typing import Any, TypeAlias, cast
 import msgspec
 
 from stepwell.sdk import background
-from stepwell.sdk.agent import common_headers
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import (
     BodyInvalidError,
     ConfigurationError,
@@ -26,17 +25,18 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call, run_call_sync
-from stepwell.sdk.function import Function
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
-from stepwell.sdk.run_state import completed, state_requests, unreachable
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.net.agent import common_headers
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
+from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.serve import answer, gate, introspect, page, register
 from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
+from stepwell.sdk.serve.run_state import completed, state_requests, unreachable
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.serve.watch import RunWatch
-from stepwell.sdk.server_api import ApiRequest
 from stepwell.sdk.settings import (
     Introspected,
     ServeOptions,

@@ -3,7 +3,7 @@
 Sources: http.md 5.1; features F-47, F-48, E-185.
 """
 
-from stepwell.sdk.agent import LANGUAGE, VERSION
+from stepwell.sdk.net.agent import LANGUAGE, VERSION
 from stepwell.sdk.settings import ServeSettings, Settings, Streaming
 from stepwell.wire.identifier import event_key_hash
 from stepwell.wire.registration import Introspection, TrustedIntrospection

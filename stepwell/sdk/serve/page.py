@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.settings import Settings
 from stepwell.wire import header
 from stepwell.wire.execution import CallResponse

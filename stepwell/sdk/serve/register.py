@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from stepwell.sdk.agent import AUTHOR, LANGUAGE, SDK_IN_BODY, VERSION
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.server_api import ApiRequest
+from stepwell.sdk.net.agent import AUTHOR, LANGUAGE, SDK_IN_BODY, VERSION
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.settings import ServeSettings, Settings
 from stepwell.wire import header, limit
 from stepwell.wire.function_config import FunctionConfig

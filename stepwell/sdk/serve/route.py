@@ -7,7 +7,7 @@ Source: features E.2 (durable endpoints).
 import msgspec
 
 from stepwell.sdk.errors import RunFailedError, RunTimeoutError
-from stepwell.sdk.net import NetworkError
+from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.wire import header
 

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard, cast
 
 from stepwell.sdk.errors import FunctionConfigInvalidError, FunctionNotFoundError
 from stepwell.sdk.events.source import EventKind
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.wire.function_config import FunctionConfig, composite_id
 
 _SHOWN_MAX = 20

@@ -15,11 +15,11 @@ from typing import Any
 
 from stepwell.sdk import background
 from stepwell.sdk.errors import Error
-from stepwell.sdk.execution.cancelled import Cancelled, Watch
 from stepwell.sdk.execution.tasks import running_task
-from stepwell.sdk.invoking import HttpRunPort, RunSeen
-from stepwell.sdk.net import NetworkError
-from stepwell.sdk.server_api import ServerApi
+from stepwell.sdk.invoke.invoking import HttpRunPort, RunSeen
+from stepwell.sdk.net.port import NetworkError
+from stepwell.sdk.net.server_api import ServerApi
+from stepwell.sdk.step.cancelled import Cancelled, Watch
 from stepwell.wire.execution import STATUS_FAILED, CallResponse
 
 AFTER_SECONDS = 2.0

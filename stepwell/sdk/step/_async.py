@@ -8,16 +8,16 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
-from stepwell.sdk.codec import UNSPECIFIED, codec_of
-from stepwell.sdk.declaration import Duration
+from stepwell.sdk.events.event import Event, MinimalEvent
 from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.execution._async import AsyncCall
-from stepwell.sdk.execution.port import ClientPort
-from stepwell.sdk.function import Function
-from stepwell.sdk.outgoing import Sendable
-from stepwell.sdk.schema import Event, MinimalEvent
+from stepwell.sdk.function.declaration import Duration
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
+from stepwell.sdk.step.port import ClientPort
+from stepwell.sdk.value.codec import UNSPECIFIED, codec_of
 from stepwell.wire.function_config import composite_id
 
 T = TypeVar("T")

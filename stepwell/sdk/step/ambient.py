@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, cast
 
-from stepwell.sdk.execution.suspension import INSIDE_STEP, current_step
-from stepwell.sdk.handler import is_async
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
+from stepwell.sdk.step.handler import is_async
+from stepwell.sdk.step.suspension import INSIDE_STEP, current_step
 
 P = ParamSpec("P")
 T = TypeVar("T")

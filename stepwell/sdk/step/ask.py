@@ -16,22 +16,22 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from stepwell.sdk.codec import Codec, CodecError, encode_any
-from stepwell.sdk.declaration import Duration, duration_ms
 from stepwell.sdk.errors import (
     ConfigurationError,
     NaiveDatetimeWarning,
     OutputUnserializableError,
 )
+from stepwell.sdk.events.event import Event, MinimalEvent, event_from_json
 from stepwell.sdk.events.incoming import read_awaited
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
-from stepwell.sdk.execution.identity import StepName
 from stepwell.sdk.execution.replay import Ask
-from stepwell.sdk.execution.suspension import INSIDE_STEP, current_sessions
-from stepwell.sdk.function import Function
-from stepwell.sdk.schema import Event, MinimalEvent, event_from_json
+from stepwell.sdk.function.declaration import Duration, duration_ms
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.step import option
+from stepwell.sdk.step.identity import StepName
+from stepwell.sdk.step.suspension import INSIDE_STEP, current_sessions
+from stepwell.sdk.value.codec import Codec, CodecError, encode_any
 from stepwell.wire import limit
 from stepwell.wire.duration import format_duration
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, ulid_time_ms

@@ -39,8 +39,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import handler as serve_handler
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming

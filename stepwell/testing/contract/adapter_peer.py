@@ -15,10 +15,10 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.function import Function
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.trigger import TriggerEvent
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.wire.canonical import canonical_value
 from stepwell.wire.signature import sign
 

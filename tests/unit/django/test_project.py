@@ -20,8 +20,8 @@ from stepwell.django.connections import (
     fresh_connections,
     freshen_shared_thread,
 )
-from stepwell.sdk.delivery import Delivery, EventBatch
 from stepwell.sdk.execution import pool
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 from tests.django_project.shop.inngest import client, other
 
 assert tests.django_project

@@ -13,8 +13,8 @@ from django.test import Client
 import stepwell
 from stepwell.django import task_backend
 from stepwell.django.task_backend import StepwellBackend, tasks
-from stepwell.sdk.delivery import Delivery, EventBatch
-from stepwell.sdk.net import HttpReply
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.testing.contract.adapter_peer import call_body
 from tests.django_project.shop import tasks as shop
 from tests.django_project.shop.inngest import client

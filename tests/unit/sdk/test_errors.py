@@ -88,7 +88,7 @@ def test_retry_after_takes_instants() -> None:
 
 
 def test_our_frames_are_left_out_of_stacks() -> None:
-    from stepwell.sdk.codec import PLAIN, CodecError
+    from stepwell.sdk.value.codec import PLAIN, CodecError
 
     try:
         PLAIN.encode(object())

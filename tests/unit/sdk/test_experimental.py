@@ -20,7 +20,7 @@ from stepwell.experimental.remote_state_middleware import (
     RemoteStateMiddleware,
     S3Driver,
 )
-from stepwell.sdk.net import HttpReply
+from stepwell.sdk.net.port import HttpReply
 from tests.replay.stage import Client, Stage
 
 client = inngest.Inngest(app_id="my-app", is_production=False)

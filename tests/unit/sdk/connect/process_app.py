@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from stepwell.connect import connect
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.trigger import TriggerEvent
 
 client = Inngest(
     app_id="app",

@@ -9,9 +9,9 @@ from stepwell.connect import (
     WorkerConnection,
     connect,
 )
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.function import Function
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.testing.simulation.desk import Call
 from stepwell.wire.connect_word import Reply
 from tests.fake_server import FakeServer

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from stepwell.connect import ConnectionState, connect
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.schema import Event
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings

@@ -6,7 +6,7 @@ import pytest
 
 from stepwell.sdk.connect.backoff import StartFailure
 from stepwell.sdk.connect.handshake import FlushFailure, Handshake
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.wire.connect_message import decode_start_request, encode_start_response
 from stepwell.wire.connect_word import StartRequest, StartResponse
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from stepwell.connect import ConnectionState, WorkerStats, connect
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.health import answer, metrics, serve_health
 from stepwell.sdk.connect.recycle import resident_bytes, watch
 from stepwell.sdk.errors import ConfigurationError

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stepwell.connect import ConnectionState, WorkerConnection, WorkerError, connect
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.trigger import TriggerEvent
 from tests.unit.sdk.connect import official_gateway as wire
 from tests.unit.sdk.connect.official_gateway import OfficialGateway, packed, text, until
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from stepwell.connect import connect
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.option import ConnectApp, ConnectOptions, plan
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.wire.signature import bearer
 
 KEY = "signkey-test-" + "ab" * 32

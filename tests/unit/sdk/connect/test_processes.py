@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from stepwell.connect import connect
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.processes import ProcessPool
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.serve.table import FunctionTable
-from stepwell.sdk.trigger import TriggerEvent
 from stepwell.wire.connect_word import ReplyStatus
 from tests.fake_server import FakeServer
 from tests.unit.sdk.connect import process_app

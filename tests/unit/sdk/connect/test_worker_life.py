@@ -16,7 +16,7 @@ from stepwell.connect import (
     WorkerUnauthorizedError,
     run_worker,
 )
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
 from stepwell.testing.simulation.desk import Call
 from stepwell.wire.signature import bearer

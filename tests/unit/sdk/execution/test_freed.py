@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Stage
 
 

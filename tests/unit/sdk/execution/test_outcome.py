@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.identity import Names
 from stepwell.sdk.execution.replay import Ask, Met
+from stepwell.sdk.step.identity import Names
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import StepError, StepFailed, Timing
 

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.sdk.execution.memo import Memos
 from stepwell.sdk.execution.replay import (
     Ask,
     Met,
@@ -16,6 +15,7 @@ from stepwell.sdk.execution.replay import (
     Report,
     Run,
 )
+from stepwell.sdk.step.memo import Memos
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Operation, Sleep, StepPlanned
 

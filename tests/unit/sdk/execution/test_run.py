@@ -20,8 +20,8 @@ from stepwell.sdk.errors import (
     RetryAfterError,
     StepError,
 )
-from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.execution.run import run_call, run_call_sync
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.wire.identifier import step_hash
 from tests.replay.stage import Client, Stage, function
 
@@ -626,7 +626,7 @@ async def test_a_failure_handler_gets_the_error() -> None:
 
 
 async def test_sending_events_repeats_under_the_same_seed() -> None:
-    from stepwell.sdk.schema import Event
+    from stepwell.sdk.events.event import Event
 
     async def handler(ctx: Context) -> Any:
         first = await ctx.step.send_event("send", Event(name="a"))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.delivery import Delivery, EventBatch
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.send.delivery import Delivery, EventBatch
 
 
 class Events:

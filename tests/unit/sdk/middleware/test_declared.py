@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError, SendEventsError
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.events.event import Event
 from stepwell.sdk.execution.run import run_call
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import MiddlewareSync
-from stepwell.sdk.schema import Event
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import RUN_ID, Client, Stage
 
 RUN_HOOKS = [

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from stepwell.sdk.errors import NonRetriableError, StepError
-from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Client, Stage
 
 HOOKS = [

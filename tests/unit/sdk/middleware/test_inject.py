@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Client, Stage
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError, SendEventsError, StepError
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.middleware.layer import BaseMiddleware
-from stepwell.sdk.schema import Event
-from stepwell.sdk.trigger import TriggerEvent
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Client, Stage
 
 

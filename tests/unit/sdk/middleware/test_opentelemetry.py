@@ -15,16 +15,16 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from stepwell.embedded import Engine
 from stepwell.opentelemetry import OpenTelemetryMiddleware, TraceFilter, add_trace
-from stepwell.sdk.client import Inngest
-from stepwell.sdk.delivery import EventBatch, HttpEventPort
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError
-from stepwell.sdk.execution.context import Context, ContextSync
-from stepwell.sdk.net import HttpReply
-from stepwell.sdk.schema import Event
+from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.trigger import TriggerEvent
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.send.delivery import EventBatch, HttpEventPort
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.tracing import arrived
-from stepwell.sdk.trigger import TriggerEvent
 from tests.fake_server import payload
 from tests.replay.stage import Client, Stage
 

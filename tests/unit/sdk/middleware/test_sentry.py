@@ -10,9 +10,9 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
 
-from stepwell.sdk.client import Inngest
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sentry import SentryMiddleware
 from tests.replay.stage import RUN_ID, Client, Stage
 

@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from stepwell.encryption import EncryptionMiddleware
 from stepwell.opentelemetry import OpenTelemetryMiddleware
-from stepwell.sdk.dependency import Depends
 from stepwell.sdk.errors import NonRetriableError
 from stepwell.sdk.events.schemas import EventSchemas
-from stepwell.sdk.execution.context import Context, ContextSync
+from stepwell.sdk.function.dependency import Depends
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
 from stepwell.sdk.middleware.validation import ValidationMiddleware
+from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sentry import SentryMiddleware
 from tests.replay.stage import Client, Stage
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
+from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.serve.checkpoint import PAUSE_SECONDS, Checkpointer, Checkpoints, NotSaved
-from stepwell.sdk.server_api import ApiRequest
 from stepwell.wire.execution import CallContext, CallRequest
 from stepwell.wire.operation import StepRun
 

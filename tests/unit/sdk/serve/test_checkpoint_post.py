@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.sdk.execution.context import Context
 from stepwell.sdk.execution.run import run_call
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
+from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
 from stepwell.sdk.serve.checkpoint_post import LANES, CheckpointPost
-from stepwell.sdk.server_api import ApiRequest
+from stepwell.sdk.step.context import Context
 from stepwell.wire.checkpoint import GROUP_BYTES_MAX, GROUP_MAX, GROUP_PATH, CheckpointOutcome
 from tests.replay.stage import Client, Stage, function
 

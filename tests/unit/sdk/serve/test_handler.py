@@ -11,7 +11,7 @@ import pytest
 import stepwell
 from stepwell import Context, ContextSync, Inngest, Streaming, TriggerEvent
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.serve import handler as handler_module
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest

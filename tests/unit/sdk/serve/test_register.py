@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from stepwell.sdk.agent import VERSION
-from stepwell.sdk.net import HttpReply
+from stepwell.sdk.net.agent import VERSION
+from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.serve import introspect, register
 from stepwell.sdk.settings import Options, ServeOptions, resolve, resolve_serve
 from stepwell.wire.function_config import FunctionConfig, Trigger

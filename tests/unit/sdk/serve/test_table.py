@@ -13,7 +13,7 @@ from stepwell import (
     TriggerEvent,
 )
 from stepwell.sdk.errors import FunctionNotFoundError
-from stepwell.sdk.function import Function
+from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.table import FunctionTable
 

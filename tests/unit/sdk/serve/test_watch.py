@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from stepwell.sdk.execution.cancelled import Cancelled
-from stepwell.sdk.net import HttpReply, NetworkError
+from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.serve import watch
 from stepwell.sdk.serve.watch import RunWatch
+from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.wire.execution import STATUS_DONE, CallResponse
 
 DONE = CallResponse(STATUS_DONE)

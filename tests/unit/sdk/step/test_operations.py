@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
-from stepwell.sdk.execution.context import Context, ContextSync
 from stepwell.sdk.step.ask import ParallelMode
+from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Stage, function
 
 

@@ -1,0 +1,476 @@
+"""The client: an app's configuration, what it sends, and what it may ask.
+
+Settings are decided at first use, not at construction, so that variables loaded after the module
+was imported still count. Sources: features C.1, A.3; http.md 6.11 (signals).
+"""
+
+import datetime as dt
+import json
+import logging
+import os
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeAlias, cast
+from urllib.parse import quote
+
+import msgspec
+
+from stepwell.sdk.client.declarer import Declarer
+from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
+from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.function.argument import CLIENT, problem_of
+from stepwell.sdk.invoke.invoking import Invoker
+from stepwell.sdk.middleware.chain import Chain
+from stepwell.sdk.middleware.enrol import enrolled
+from stepwell.sdk.middleware.factory import MiddlewareFactory
+from stepwell.sdk.net.agent import common_headers
+from stepwell.sdk.net.httpx_port import HttpxClient, port_of
+from stepwell.sdk.net.port import (
+    TIMEOUT_SECONDS_DEFAULT,
+    HttpCallable,
+    HttpPort,
+    HttpReply,
+    shared_port,
+)
+from stepwell.sdk.net.probing import probing
+from stepwell.sdk.net.server_api import ApiRequest, ServerApi
+from stepwell.sdk.send.delivery import EventBatch, EventPort, HttpEventPort
+from stepwell.sdk.send.outbox import OutboxPort
+from stepwell.sdk.send.outgoing import Sendable
+from stepwell.sdk.send.sending import Sending, SendResult, deliver, send, send_sync
+from stepwell.sdk.settings import EVENT_KEY_DEV, LOG_LEVELS, Options, Settings, resolve
+from stepwell.sdk.step.log import own_logger, set_own_level, spoken
+from stepwell.sdk.value.serializer import Serializer
+from stepwell.wire import limit
+
+Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
+
+_KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
+_NO_EVENT_KEY = """Failed to send events: couldn't find an event key. Do one of these:
+- set the environment variable INNGEST_EVENT_KEY;
+- pass it to the client, as in Inngest(app_id=..., event_key=...);
+- give it later, as in client.set_event_key(...);
+- for a development server, which needs no key, set INNGEST_DEV=1."""
+
+
+class Inngest(Declarer, Invoker):
+    """An app: declare functions with it, send events through it, serve it.
+
+    Every argument may be left out; the environment and then defaults take its place.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        api_base_url: str | None = None,
+        app_version: str | None = None,
+        env: str | None = None,
+        event_api_base_url: str | None = None,
+        event_key: str | None = None,
+        is_production: bool | None = None,
+        logger: Logger | None = None,
+        middleware: list[MiddlewareFactory] | None = None,
+        request_timeout: int | dt.timedelta | None = None,
+        serializer: Serializer | None = None,
+        signing_key: str | None = None,
+        base_url: str | None = None,
+        http_client: HttpPort | HttpCallable | HttpxClient | None = None,
+        is_dev: bool | None = None,
+        mode: Literal["cloud", "dev", "auto"] | None = None,
+        schemas: EventSchemas | None = None,
+        send_retries: int | None = None,
+        send_timeout: int | dt.timedelta | None = None,
+        signing_key_fallback: str | None = None,
+        checkpointing: bool | None = None,
+        serve_origin: str | None = None,
+        serve_host: str | None = None,
+        serve_path: str | None = None,
+        session_propagation: bool | None = None,
+    ) -> None:
+        """Configure an app.
+
+        Args:
+            app_id: The app's id; changing it makes another app of it.
+            api_base_url: Origin of the server's API.
+            app_version: Any text, shown with the app's deployments.
+            env: Branch environment.
+            event_api_base_url: Origin of the event API.
+            event_key: Key for sending events; a development server needs none.
+            is_production: True for cloud mode (signatures are checked), False for dev mode.
+            logger: Where the SDK and `ctx.logger` write.
+            middleware: Classes or factories, outermost first.
+            request_timeout: Of one request to the server: milliseconds or timedelta, default 30 s.
+            serializer: For results whose `output_type` is given.
+            signing_key: Key that server and app sign with.
+            base_url: Origin of both APIs at once.
+            http_client: What makes requests, in place of the shared one: a client of httpx, an
+                HttpPort or a function.
+            is_dev: The opposite of `is_production`.
+            mode: The same as text; "auto" goes by the hints hosting platforms give.
+            schemas: What events look like: judged when they are sent and when they arrive.
+            send_retries: How often a send is repeated after a failure, default 4.
+            send_timeout: Of one try to send: milliseconds or timedelta, default `request_timeout`.
+            signing_key_fallback: The previous signing key, during a rotation.
+            checkpointing: Save finished steps while a call goes on (the default), so that the next
+                one runs at once; with False every step is a call of its own.
+            serve_origin: Scheme and host at which the server calls this app, unless `serve` says.
+            serve_host: Another name of `serve_origin`.
+            serve_path: Path at which the server calls this app, unless `serve` says.
+            session_propagation: What runs send and invoke inherits the sessions of their events
+                (the default).
+
+        Raises ConfigurationError for arguments that contradict each other or cannot be used.
+        """
+        problem = problem_of(locals(), _KINDS)
+        if problem is not None:
+            raise ConfigurationError(problem)
+        if not isinstance(cast(object, app_id), str) or not app_id.strip():
+            raise ConfigurationError(f"app_id = {app_id!r}: give the app an id, such as 'shop'")
+        self.app_id = app_id
+        self.logger: Logger = own_logger if logger is None else _checked(logger)
+        self.middleware: list[MiddlewareFactory] = []
+        self.serializer = serializer
+        self.schemas = schemas
+        self.checkpointing = checkpointing is not False
+        self.serve_origin = serve_origin or serve_host
+        self.serve_path = serve_path
+        self._app_version = app_version
+        self._options = Options(
+            api_base_url=api_base_url,
+            event_api_base_url=event_api_base_url,
+            base_url=base_url,
+            env=env,
+            event_key=event_key,
+            signing_key=signing_key,
+            signing_key_fallback=signing_key_fallback,
+            is_production=is_production,
+            is_dev=is_dev,
+            mode=mode,
+            session_propagation=session_propagation,
+        )
+        resolve(self._options, {})  # what was told here is judged here; the environment later
+        self._timeout_seconds = _seconds("request_timeout", request_timeout)
+        self._send_timeout_seconds = self._timeout_seconds
+        if send_timeout is not None:
+            self._send_timeout_seconds = _seconds("send_timeout", send_timeout)
+        self._tries_max = _tries(send_retries)
+        self._http = None if http_client is None else port_of(http_client)
+        self._probing: HttpPort | None = None
+        self._given: Mapping[str, str] = {}
+        self._settings: Settings | None = None
+        self._event_port: EventPort | None = None
+        self._told_event_port: EventPort | None = None
+        self._api: ServerApi | None = None
+        self.middleware = enrolled(middleware or [], self, None)
+
+    def __repr__(self) -> str:
+        return f"<Inngest {self.app_id}>"
+
+    # Settings
+
+    @property
+    def settings(self) -> Settings:
+        """What the client is set to, with the reason of every decision. Decided at first use."""
+        if self._settings is None:
+            self._settings = resolve(self._options, self.environ)
+            self._heed(self._settings)
+        return self._settings
+
+    def _heed(self, settings: Settings) -> None:
+        """Do what settings ask for at once, and say what is odd about them."""
+        if settings.log_level is not None and self.logger is own_logger:
+            set_own_level(LOG_LEVELS[settings.log_level])
+        key = settings.signing_key
+        if key is not None and "branch" in key and settings.env is None:
+            self.log.warning(
+                "the signing key is one for branch environments, but no environment is named; "
+                "set INNGEST_ENV or pass env="
+            )
+        if settings.advice is not None:
+            self.log.warning(settings.advice)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What settings are read from: what `set_env_vars` gave, then the process's environment."""
+        return ChainMap(dict(self._given), cast("dict[str, str]", os.environ))
+
+    def set_env_vars(self, variables: Mapping[str, str]) -> None:
+        """Put variables in front of the process's environment and decide the settings anew (E-81).
+
+        For platforms that hand over their variables with the request, and for tests.
+        """
+        self._given = {**self._given, **variables}
+        self._settings = self._event_port = self._api = self._probing = None
+
+    def use(
+        self,
+        *,
+        base_url: str | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
+    ) -> None:
+        """Use these from now on, in place of what the constructor was told; None changes nothing.
+
+        Raises ConfigurationError for values that cannot be used.
+        """
+        told = {
+            "base_url": base_url,
+            "signing_key": signing_key,
+            "signing_key_fallback": signing_key_fallback,
+        }
+        told = {name: value for name, value in told.items() if value is not None}
+        if not told:
+            return
+        problem = problem_of(told, CLIENT)
+        if problem is not None:
+            raise ConfigurationError(problem)
+        if base_url is not None:
+            told |= {"api_base_url": base_url, "event_api_base_url": base_url}
+        options = msgspec.structs.replace(self._options, **told)
+        resolve(options, {})
+        self.set_env_vars({})
+        self._options = options
+
+    def set_event_key(self, event_key: str) -> None:
+        """Use this event key from now on (E-71)."""
+        self.set_env_vars({})
+        self._options = msgspec.structs.replace(self._options, event_key=event_key)
+
+    @property
+    def log(self) -> Logger:
+        """Where the SDK writes its own lines: to `logger`, in that logger's way."""
+        return spoken(self.logger)
+
+    def set_logger(self, logger: Logger) -> None:
+        """Write to this logger from now on. Raises ConfigurationError for what is none."""
+        self.logger = _checked(logger)
+
+    def add_middleware(self, middleware: MiddlewareFactory) -> None:
+        """Add a middleware class or factory, inside those already there; its `init` runs now."""
+        self.middleware = [*self.middleware, *enrolled([middleware], self, None)]
+
+    @property
+    def session_propagation(self) -> bool:
+        """Does what runs send and invoke inherit their sessions?"""
+        return self.settings.session_propagation
+
+    @property
+    def is_production(self) -> bool:
+        """Is the client in cloud mode?"""
+        return self.settings.mode == "cloud"
+
+    @property
+    def api_origin(self) -> str:
+        """The URL of the server's API."""
+        return self.settings.api_origin
+
+    @property
+    def event_api_origin(self) -> str:
+        """The URL of the event API."""
+        return self.settings.event_origin
+
+    @property
+    def env(self) -> str | None:
+        """The branch environment, if there is one."""
+        return self.settings.env
+
+    @property
+    def event_key(self) -> str | None:
+        """The event key, if there is one."""
+        return self.settings.event_key
+
+    @property
+    def signing_key(self) -> str | None:
+        """The signing key, if there is one."""
+        return self.settings.signing_key
+
+    @property
+    def signing_key_fallback(self) -> str | None:
+        """The signing key that is being phased out, if there is one."""
+        return self.settings.signing_key_fallback
+
+    @property
+    def app_version(self) -> str | None:
+        """What the app says its version is."""
+        return self._app_version
+
+    # Ports
+
+    @property
+    def http(self) -> HttpPort:
+        """What makes this client's HTTP requests."""
+        if self._probing is None:
+            own = self._http if self._http is not None else shared_port()
+            self._probing = probing(own, self.settings)
+        return self._probing
+
+    @property
+    def api(self) -> ServerApi:
+        """The server's API, with this client's keys."""
+        if self._api is None:
+            self._api = ServerApi(lambda: self.http, self.settings)
+        return self._api
+
+    @property
+    def event_port(self) -> EventPort:
+        """Where events go: the event API over HTTP, unless another port was put in its place.
+
+        Raises EventKeyUnspecifiedError in cloud mode without an event key.
+        """
+        if self._told_event_port is not None:
+            return self._told_event_port
+        if self._event_port is None:
+            settings = self.settings
+            key = settings.event_key
+            if key is None and settings.mode == "cloud":
+                raise EventKeyUnspecifiedError(_NO_EVENT_KEY)
+            self._event_port = HttpEventPort(
+                lambda: self.http,
+                f"{settings.event_origin.rstrip('/')}/e/{quote(key or EVENT_KEY_DEV, safe='')}",
+                common_headers(settings),
+                self._send_timeout_seconds,
+            )
+        return self._event_port
+
+    @event_port.setter
+    def event_port(self, port: EventPort | None) -> None:
+        """Deliver events through this port; None goes back to HTTP."""
+        self._told_event_port = port
+
+    # Sending
+
+    async def send(
+        self,
+        events: Sendable | Iterable[Sendable],
+        *,
+        skip_middleware: bool = False,
+        env: str | None = None,
+        seed: str | None = None,
+        split: bool = False,
+        connection: object = None,
+    ) -> SendResult:
+        """Send one or more events; returns their ids in order.
+
+        Args:
+            events: An Event, an EventModel, a mapping with an event's fields, or several of them.
+            skip_middleware: Leave out the client's send hooks.
+            env: Branch environment for this call only.
+            seed: What ids are derived from; the same seed makes a repetition known to the server.
+            split: Send more than 5,000 events in several requests.
+            connection: A connection to your database: the events are sent by a relay if, and only
+                if, its transaction commits; see `stepwell.outbox`.
+
+        Raises EventValidationError before anything is sent if events are malformed or do not fit
+        their schemas, naming all that is wrong with all of them,
+        EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
+        what was accepted, if the server refuses or cannot be reached after five tries.
+        """
+        return await send(events, self._sending(skip_middleware, env, seed, split, connection))
+
+    def send_sync(
+        self,
+        events: Sendable | Iterable[Sendable],
+        *,
+        skip_middleware: bool = False,
+        env: str | None = None,
+        seed: str | None = None,
+        split: bool = False,
+        connection: object = None,
+    ) -> SendResult:
+        """The same as `send`, for blocking code."""
+        return send_sync(events, self._sending(skip_middleware, env, seed, split, connection))
+
+    def _sending(
+        self,
+        skip_middleware: bool,
+        env: str | None,
+        seed: str | None,
+        split: bool,
+        connection: object = None,
+    ) -> Sending:
+        asked = self.middleware and not skip_middleware
+        return Sending(
+            port=lambda: self.event_port if connection is None else OutboxPort(connection),
+            where=self.settings.event_origin,
+            env=env,
+            seed=seed,
+            tries_max=self._tries_max,
+            split=split,
+            schemas=self.schemas,
+            hooks=Chain(self.middleware).open(self, None) if asked else None,
+            logger=self.log,
+        )
+
+    async def deliver(self, batch: EventBatch) -> list[str]:
+        """Send a batch as it is, with as many tries as `send`; returns the ids.
+
+        Raises EventKeyUnspecifiedError and SendEventsError as `send` does.
+        """
+        return await deliver(batch, self._sending(True, None, None, False))
+
+    async def send_signal(self, signal: str, data: object = None) -> str | None:
+        """Resume the run that waits for a signal; returns its id, None if none waits."""
+        return _signalled(await self.api.ask(self._signal(signal, data)))
+
+    def send_signal_sync(self, signal: str, data: object = None) -> str | None:
+        """The same as `send_signal`, for blocking code."""
+        return _signalled(self.api.ask_sync(self._signal(signal, data)))
+
+    def _signal(self, signal: str, data: object) -> ApiRequest:
+        return ApiRequest(
+            method="POST",
+            path="/v1/signals",
+            body=json.dumps({"signal": signal, "data": data}, allow_nan=False).encode(),
+            timeout_seconds=self._timeout_seconds,
+        )
+
+
+def _seconds(name: str, timeout: int | dt.timedelta | None) -> float:
+    if timeout is None:
+        return TIMEOUT_SECONDS_DEFAULT
+    seconds = timeout.total_seconds() if isinstance(timeout, dt.timedelta) else timeout / 1000
+    if seconds <= 0:
+        raise ConfigurationError(
+            f"{name} = {timeout!r}: give a positive number of milliseconds or a timedelta"
+        )
+    return seconds
+
+
+def _tries(retries: int | None) -> int:
+    if retries is None:
+        return limit.SEND_ATTEMPTS_MAX
+    if retries < 0:
+        raise ConfigurationError(f"send_retries = {retries!r}: give 0 or more")
+    return retries + 1
+
+
+def _signalled(reply: HttpReply) -> str | None:
+    """The run a signal resumed; 404 says that none waited for it (http.md 6.11)."""
+    if reply.status == 404:
+        return None
+    try:
+        answer = msgspec.json.decode(reply.body, type=_SignalAnswer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        answer = _SignalAnswer(error=reply.body[:300].decode(errors="replace"))
+    if reply.status != 200 or answer.error:
+        raise Error(f"sending a signal failed: HTTP {reply.status}: {answer.error}")
+    return None if answer.data is None else answer.data.run_id
+
+
+class _SignalledRun(msgspec.Struct):
+    run_id: str | None = None
+
+
+class _SignalAnswer(msgspec.Struct):
+    data: _SignalledRun | None = None
+    error: str | None = None
+
+
+def _checked(logger: Logger) -> Logger:
+    if callable(getattr(logger, "info", None)) and callable(getattr(logger, "error", None)):
+        return logger
+    raise ConfigurationError(
+        f"logger = {logger!r}: give one of logging, structlog or loguru, or an object with methods"
+        " such as info and error"
+    )

@@ -1,0 +1,123 @@
+"""The option classes of `create_function`: flow control, cancellation, batching, time-outs.
+
+The only place for their public names, fields and limits. Source: features C.3; http.md 4.4, 4.5.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pydantic
+
+from stepwell.sdk.events.source import EventSource, name_of_source
+from stepwell.sdk.function.declaration import Declaration, Duration, check_period
+from stepwell.wire import limit
+
+Period = Annotated[Duration, pydantic.PlainValidator(check_period)]
+"""Whole seconds, at least one: milliseconds, a timedelta, or text such as "1h30m"."""
+Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class Batch(Declaration):
+    """Start one run for several events: when there are `max_size`, or `timeout` after the first."""
+
+    max_size: Annotated[int, pydantic.Field(ge=1)]
+    timeout: Period | None = None
+    key: str | None = None
+    if_exp: str | None = None
+
+
+class Cancel(Declaration):
+    """Cancel a run when an event of a name arrives; `event` is the name, or an event type.
+
+    `if_exp` sees the run's event as `event` and the arriving one as `async`; after `timeout`
+    nothing cancels it any more.
+    """
+
+    event: str
+    if_exp: str | None = None
+    timeout: Period | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            event: str | EventSource[Any, Any],
+            if_exp: str | None = ...,
+            timeout: Duration | None = ...,
+        ) -> None: ...
+
+    @pydantic.field_validator("event", mode="before")
+    @classmethod
+    def _an_event_type_is_its_name(cls, value: Any) -> str:
+        try:
+            return name_of_source(value)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+
+
+class Concurrency(Declaration):
+    """At most `limit` steps at the same time, of the function or of whatever shares `key`."""
+
+    limit: Annotated[int, pydantic.Field(ge=0)]
+    key: str | None = None
+    scope: Literal["account", "env", "fn"] | None = None
+
+    @pydantic.field_validator("scope")
+    @classmethod
+    def _shared_scopes_need_a_key(
+        cls, value: str | None, info: pydantic.ValidationInfo
+    ) -> str | None:
+        if value in ("account", "env") and not info.data.get("key"):
+            raise ValueError('needs a key beside it: add key="...", an expression')
+        return value
+
+
+class Debounce(Declaration):
+    """Start once, `period` after the last event, but at most `timeout` after the first."""
+
+    period: Period
+    key: str | None = None
+    timeout: Period | None = None
+
+
+class Priority(Declaration):
+    """`run` is an expression that gives seconds, up to 12 hours, by which a run moves forward."""
+
+    run: str
+
+
+class RateLimit(Declaration):
+    """Start at most `limit` runs per `period`; events beyond that start nothing."""
+
+    limit: Count
+    period: Period
+    key: str | None = None
+
+
+class Singleton(Declaration):
+    """At most one run at a time: a new one is skipped, or cancels the old one."""
+
+    mode: Literal["skip", "cancel"]
+    key: str | None = None
+
+
+class Throttle(Declaration):
+    """Start at most `limit` runs per `period`, plus `burst`; further runs wait."""
+
+    limit: Count
+    period: Period
+    key: str | None = None
+    burst: int | None = 1
+
+
+class Timeouts(Declaration):
+    """Cancel a run that has not started after `start`, or not ended `finish` after it started."""
+
+    start: Period | None = None
+    finish: Period | None = None
+
+
+class Retries(Declaration):
+    """How often a failed call is tried again."""
+
+    attempts: Annotated[int, pydantic.Field(ge=0, le=limit.RETRIES_MAX)]

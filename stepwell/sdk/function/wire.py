@@ -1,0 +1,127 @@
+"""A declaration as the wire writes it: the only place that maps option classes to the wire's.
+
+Source: http.md 4.4, 4.5.
+"""
+
+from dataclasses import dataclass
+
+from stepwell.sdk.function.declaration import Duration, duration_ms, whole_seconds
+from stepwell.sdk.function.option import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+)
+from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.wire import function_config as wire
+from stepwell.wire.duration import format_duration
+from stepwell.wire.event import FUNCTION_INVOKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionOptions:
+    """What a function was declared with, as users wrote it."""
+
+    app_id: str
+    fn_id: str
+    name: str | None = None
+    triggers: tuple[Trigger, ...] = ()
+    batch_events: Batch | None = None
+    cancel: tuple[Cancel, ...] = ()
+    concurrency: tuple[Concurrency, ...] = ()
+    debounce: Debounce | None = None
+    idempotency: str | None = None
+    priority: Priority | None = None
+    rate_limit: RateLimit | None = None
+    retries: int | None = None
+    singleton: Singleton | None = None
+    throttle: Throttle | None = None
+    timeouts: Timeouts | None = None
+
+
+def function_config(options: FunctionOptions) -> wire.FunctionConfig:
+    """A function as it is registered, but for the URL it is called at."""
+    return wire.FunctionConfig(
+        id=wire.composite_id(options.app_id, options.fn_id),
+        name=options.name or options.fn_id,
+        triggers=_triggers(options.triggers),
+        retries=options.retries,
+        concurrency=tuple(
+            wire.Concurrency(c.limit, c.key or "", c.scope or "") for c in options.concurrency
+        ),
+        throttle=_throttle(options.throttle),
+        rate_limit=_rate_limit(options.rate_limit),
+        debounce=_debounce(options.debounce),
+        batch=_batch(options.batch_events),
+        priority=None if options.priority is None else wire.Priority(options.priority.run),
+        cancel=tuple(
+            wire.Cancel(c.event, c.if_exp or "", _period(c.timeout)) for c in options.cancel
+        ),
+        singleton=_singleton(options.singleton),
+        timeouts=_timeouts(options.timeouts),
+        idempotency=options.idempotency or "",
+    )
+
+
+def _throttle(given: Throttle | None) -> wire.Throttle | None:
+    if given is None:
+        return None
+    return wire.Throttle(given.limit, _period(given.period), given.burst, given.key or "")
+
+
+def _rate_limit(given: RateLimit | None) -> wire.RateLimit | None:
+    if given is None:
+        return None
+    return wire.RateLimit(given.limit, _period(given.period), given.key or "")
+
+
+def _debounce(given: Debounce | None) -> wire.Debounce | None:
+    if given is None:
+        return None
+    return wire.Debounce(_period(given.period), given.key or "", _period(given.timeout))
+
+
+def _singleton(given: Singleton | None) -> wire.Singleton | None:
+    return None if given is None else wire.Singleton(given.mode, given.key or "")
+
+
+def _timeouts(given: Timeouts | None) -> wire.Timeouts | None:
+    return None if given is None else wire.Timeouts(_period(given.start), _period(given.finish))
+
+
+def _period(value: Duration | None) -> str:
+    return whole_seconds(value) or ""
+
+
+def _triggers(given: tuple[Trigger, ...]) -> tuple[wire.Trigger, ...]:
+    """Two schemas for one name are one trigger for the server: any of them may fit (E-112)."""
+    found: list[wire.Trigger] = []
+    for trigger in given:
+        written = _trigger(trigger)
+        is_typed = isinstance(trigger, TriggerEvent) and trigger.__event_kind__().read is not None
+        if not (is_typed and written in found):
+            found.append(written)
+    return tuple(found)
+
+
+def _trigger(trigger: Trigger) -> wire.Trigger:
+    if isinstance(trigger, TriggerCron):
+        return wire.Trigger(cron=trigger.cron, jitter=trigger.jitter or "")
+    if isinstance(trigger, TriggerInvoke):
+        return wire.Trigger(event=FUNCTION_INVOKED)
+    return wire.Trigger(event=trigger.event, expression=trigger.expression or "")
+
+
+def _batch(batch: Batch | None) -> wire.Batch | None:
+    if batch is None:
+        return None
+    timeout = ""
+    if batch.timeout is not None:
+        # Its time-out alone is read by a clock that knows no days.
+        timeout = format_duration(duration_ms(batch.timeout), clock_units=True)
+    return wire.Batch(batch.max_size, timeout, batch.key or "", batch.if_exp or "")

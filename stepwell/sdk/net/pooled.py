@@ -1,0 +1,151 @@
+"""The SDK's shared HTTP client, on aiohttp, in both colours.
+
+A coroutine uses a pool that belongs to its own loop and is closed with it; blocking code uses the
+pool of the process's background loop. A fork leaves the child without pools; it opens its own.
+Imported when the first request is made (`port.shared_port`), because the library takes memory and
+time that many processes never need.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from urllib.request import getproxies
+
+import aiohttp
+from yarl import URL
+
+from stepwell.sdk import background
+from stepwell.sdk.net.port import HttpReply, NetworkError, Trouble, in_words, trouble_of
+
+CONNECTIONS_MAX = 100
+KEEP_ALIVE_SECONDS = 15.0
+
+
+class _Pool:
+    """The connections of one event loop."""
+
+    def __init__(self) -> None:
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_SECONDS
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Content-Type"),
+            # Asking for proxies costs a walk over the environment per request: only if there are.
+            trust_env=bool(getproxies()),
+        )
+        self._guard = _closed_with_its_loop(self.session)
+
+    async def watch(self) -> None:
+        """Tie the pool to the running loop: when the loop shuts down, the connections close."""
+        await anext(self._guard)
+
+    async def close(self) -> None:
+        await self._guard.aclose()
+        await self.session.close()
+
+    def drop(self) -> None:
+        """Let go of a pool whose loop was closed without being shut down: nobody can wait."""
+        closing = self.session.close()
+        with suppress(Exception):
+            closing.send(None)  # as far as it gets without its loop
+        closing.close()
+
+
+async def _closed_with_its_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    # A loop ends the generators that were begun on it before it closes (asyncio.Runner, uvicorn,
+    # pytest-asyncio all do): the one moment at which a library may close what it opened there.
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+class AiohttpPort:
+    """The implementation of HttpPort: keep-alive pools, one per event loop."""
+
+    def __init__(self) -> None:
+        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+        self._pid = os.getpid()
+        self._left_behind: list[object] = []
+        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+
+    async def _pool(self) -> _Pool:
+        if self._pid != os.getpid():
+            # The parent's sockets: kept, because collecting them would write to them.
+            self._left_behind.append(self._pools)
+            self._pools = {}
+            self._pid = os.getpid()
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None or pool.session.closed:
+            self._sweep()
+            pool = self._pools[loop] = _Pool()
+            await pool.watch()
+        return pool
+
+    def _sweep(self) -> None:
+        """Forget the pools of loops that are no more."""
+        for loop in [loop for loop in list(self._pools) if loop.is_closed()]:
+            pool = self._pools.pop(loop, None)
+            if pool is not None and not pool.session.closed:
+                pool.drop()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Send one request on the running loop's pool. Raises NetworkError if no answer came."""
+        pool = await self._pool()
+        timeout = self._timeouts.get(timeout_seconds)
+        if timeout is None:
+            timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+            self._timeouts = {**self._timeouts, timeout_seconds: timeout}
+        try:
+            async with pool.session.request(
+                method, URL(url, encoded=True), headers=headers, data=body, timeout=timeout
+            ) as answer:
+                read = await answer.read()
+                return HttpReply(
+                    answer.status, {k.lower(): v for k, v in answer.headers.items()}, read
+                )
+        except TimeoutError as error:
+            raise NetworkError(
+                f"{method} {url}: no answer within {timeout_seconds:g} s", "timeout"
+            ) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NetworkError(f"{method} {url}: {in_words(error)}", _trouble(error)) from error
+
+    def request_sync(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """The same for blocking code, by way of the process's background loop."""
+        return background.run(
+            self.request(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
+        )
+
+    async def close(self) -> None:
+        """Close the running loop's pool now. The next request opens another."""
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None:
+            await pool.close()
+
+
+def _trouble(error: Exception) -> Trouble:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "refused"
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return "lost"
+    return trouble_of(error)

@@ -1,0 +1,113 @@
+"""Whether a development server is there, asked before anything goes to one nobody named.
+
+The only place that knows the probe of mode "auto": an HttpPort around another one. What it finds is
+remembered as long as the client's settings; that nobody answers is not, for a server may be started
+at any moment. Law: a request meant for a missing development server fails; it never goes elsewhere.
+Sources: features A.0 row 0.4, E-183 and E-184.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.settings import Settings
+
+PROBE_PATH = "/dev"
+PROBE_SECONDS = 2.0
+"""A development server is near: what takes longer is none."""
+
+
+class _Version(msgspec.Struct):
+    version: str
+
+
+class DevServerFirst:
+    """Lets requests to `origin` pass once `GET {origin}/dev` was answered by a dev server."""
+
+    def __init__(self, http: HttpPort, origin: str) -> None:
+        self._http = http
+        self._origin = origin.rstrip("/") + "/"
+        self._found = False
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Probe, then send. Raises NetworkError if there is no development server, or no answer."""
+        if not self._found and url.startswith(self._origin):
+            try:
+                reply = await self._http.request(
+                    "GET",
+                    self._origin.rstrip("/") + PROBE_PATH,
+                    headers={},
+                    body=None,
+                    timeout_seconds=PROBE_SECONDS,
+                )
+            except NetworkError as error:
+                raise self._missing(str(error)) from error
+            self._judge(reply)
+        return await self._http.request(
+            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
+        )
+
+    def request_sync(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """The same for blocking code."""
+        if not self._found and url.startswith(self._origin):
+            try:
+                reply = self._http.request_sync(
+                    "GET",
+                    self._origin.rstrip("/") + PROBE_PATH,
+                    headers={},
+                    body=None,
+                    timeout_seconds=PROBE_SECONDS,
+                )
+            except NetworkError as error:
+                raise self._missing(str(error)) from error
+            self._judge(reply)
+        return self._http.request_sync(
+            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
+        )
+
+    def _judge(self, reply: HttpReply) -> None:
+        if not is_dev_server(reply):
+            raise self._missing(f"what answers GET {PROBE_PATH} there is none")
+        self._found = True
+
+    def _missing(self, why: str) -> NetworkError:
+        return NetworkError(
+            f"mode 'auto' sees no sign of production, but there is no development server at "
+            f"{self._origin} ({why}). Start one with `stepwell dev`, name one in INNGEST_DEV, or "
+            "set INNGEST_DEV=0 to use the cloud.",
+            "other",
+        )
+
+
+def is_dev_server(reply: HttpReply) -> bool:
+    """Does this answer to `GET /dev` come from a development server?"""
+    if reply.status != 200:
+        return False
+    try:
+        msgspec.json.decode(reply.body, type=_Version)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def probing(http: HttpPort, settings: Settings) -> HttpPort:
+    """`http`, asking first for the development server if its address is nobody's word."""
+    guessed = settings.guessed_origin
+    return http if guessed is None else DevServerFirst(http, guessed)

@@ -1,0 +1,199 @@
+"""The logger handlers receive: silent while known steps are gone through again.
+
+Each line carries what it belongs to: run, event, function, attempt, and the step it was written
+in as `step_id`. Works with the standard library's loggers, and with any object that has `info`,
+`error` and the like; `ReplayFilter` does as much for loggers that are not `ctx.logger`.
+Source: features E-140 to E-145.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol, TypeAlias, cast
+
+from stepwell.sdk.step.suspension import HOME, INSIDE_STEP
+
+Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
+
+
+own_logger = logging.getLogger("stepwell")
+"""Where the SDK and `ctx.logger` write if a client is given no logger."""
+
+
+def set_own_level(level: int) -> None:
+    """From now on write lines of this level and above; to standard error if nobody else would."""
+    own_logger.setLevel(level)
+    if not own_logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        own_logger.addHandler(handler)
+
+
+class Phase(Protocol):
+    """What a logger needs to know of its call."""
+
+    fresh: bool
+    """New code runs now."""
+
+
+class CallLogger(logging.LoggerAdapter[Any]):
+    """A standard logger for one call. Nothing is logged twice because of a replay."""
+
+    def __init__(self, logger: Logger, phase: Phase, facts: dict[str, object]) -> None:
+        super().__init__(logger, facts)
+        self._phase = phase
+        self.wrote = False
+        """Was a line written?"""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
+        """Is a line of this level written now?"""
+        return self._phase.fresh and self.logger.isEnabledFor(level)
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add what the line belongs to, beside the caller's own `extra`."""
+        self.wrote = True
+        kwargs["extra"] = {**(self.extra or {}), **_place(), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+    def flush(self) -> None:
+        """Have every handler write what it holds back; nothing if no line was written (E-144)."""
+        if not self.wrote:
+            return
+        found: Any = self.logger
+        while isinstance(found, logging.LoggerAdapter):
+            found = cast(Any, found).logger
+        while found is not None:
+            for handler in found.handlers:
+                handler.flush()
+            found = found.parent if found.propagate else None
+
+
+def _place() -> dict[str, object]:
+    """The step whose handler runs here, if one does."""
+    step = INSIDE_STEP.get()
+    return {} if step is None else {"step_id": step.id}
+
+
+class ReplayFilter(logging.Filter):
+    """Keeps lines of replayed code from handlers, for loggers other than `ctx.logger` (E-142).
+
+    Add it to a handler: `handler.addFilter(ReplayFilter())`. Lines that belong to no call pass;
+    those of new code get `step_id`.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Does a line pass?"""
+        for name, value in _place().items():
+            setattr(record, name, value)
+        return not is_replaying()
+
+
+_METHODS = frozenset(
+    {"trace", "debug", "info", "success", "warn", "warning", "error", "exception", "critical"}
+    | {"log", "msg", "fatal"}
+)
+
+
+def _silent(*_: object, **__: object) -> None:
+    """A line that was written by an earlier call."""
+
+
+class ForeignLogger:
+    """Any other logger for one call, such as structlog's or loguru's."""
+
+    def __init__(self, logger: Any, phase: Phase, facts: dict[str, object]) -> None:
+        self._logger = _bound(logger, facts)
+        self._phase = phase
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _METHODS:
+            return getattr(self._logger, name)
+        if not self._phase.fresh:
+            return _silent
+        place = _place()
+        return getattr(_bound(self._logger, place) if place else self._logger, name)
+
+
+def _bound(logger: Any, facts: dict[str, object]) -> Any:
+    """The logger with facts attached, if it knows how; else as it is."""
+    for way in ("bind", "child"):
+        make = getattr(logger, way, None)
+        if callable(make):
+            try:
+                return make(**facts) if way == "bind" else make(facts)
+            except Exception:  # noqa: BLE001 - a logger must never fail a run
+                return logger
+    return logger
+
+
+class SpokenLogger:
+    """Takes lines as the standard library does, and gives them to another logger as that one wants
+    them: whole, for it may use braces where others use percent signs."""
+
+    def __init__(self, logger: Any) -> None:
+        self._logger = logger
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
+        """It decides for itself."""
+        return True
+
+    def debug(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("debug", text, args, more)
+
+    def info(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("info", text, args, more)
+
+    def warning(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("warning", text, args, more)
+
+    def error(self, text: object, *args: object, **more: object) -> None:
+        """Write a line of this level."""
+        self._say("error", text, args, more)
+
+    def exception(self, text: object, *args: object, **more: object) -> None:
+        """Write an error with the exception that is handled now."""
+        self._say("error", text, args, {"exc_info": sys.exception(), **more})
+
+    def log(self, level: int, text: object, *args: object, **more: object) -> None:
+        """Write a line of a level told by number."""
+        names = {10: "debug", 20: "info", 30: "warning"}
+        self._say(names.get(level, "error" if level > 30 else "debug"), text, args, more)
+
+    def _say(
+        self, method: str, text: object, args: tuple[object, ...], more: Mapping[str, object]
+    ) -> None:
+        message, error = str(text) % args if args else str(text), more.get("exc_info")
+        with_options = getattr(self._logger, "opt", None)
+        if callable(with_options):  # loguru's; keywords would be taken for parts of the message
+            getattr(with_options(exception=error), method)(message)
+        elif error is None:
+            getattr(self._logger, method, _silent)(message)
+        else:
+            getattr(self._logger, method, _silent)(message, exc_info=error)
+
+
+def spoken(logger: Any) -> Logger:
+    """A logger the SDK can write its own lines to."""
+    plain = isinstance(logger, logging.Logger | logging.LoggerAdapter)
+    return cast(Logger, logger if plain else SpokenLogger(logger))
+
+
+def is_replaying() -> bool:
+    """Does code run here that an earlier call of the same run has run before?
+
+    For loggers other than `ctx.logger` that know no `logging.Filter`: drop lines while it is true.
+    """
+    call: Any = HOME.get()
+    return call is not None and not call.fresh
+
+
+def call_logger(logger: Any, phase: Phase, facts: dict[str, object]) -> Any:
+    """The logger of one call."""
+    if isinstance(logger, logging.Logger | logging.LoggerAdapter):
+        return CallLogger(cast(Logger, logger), phase, facts)
+    return ForeignLogger(logger, phase, facts)

@@ -1,0 +1,61 @@
+"""Events between user code and the wire."""
+
+import datetime as dt
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from stepwell.sdk.events.event import Event, event_from_json, event_from_wire, event_to_wire
+from stepwell.wire.event import decode_event, encode_event
+
+
+def test_there_and_back() -> None:
+    event = Event(
+        name="a/b",
+        data={"a": [1, None, {"b": "é"}]},
+        id="x",
+        ts=5,
+        v="1",
+        user={"id": 1},
+        meta={"m": True},
+    )
+    assert event_from_wire(decode_event(encode_event(event_to_wire(event)))) == event
+
+
+def test_what_is_absent_stays_absent() -> None:
+    raw = json.dumps({"name": "a", "data": None}).encode()
+    event = event_from_wire(decode_event(raw))
+    assert (event.data, event.id, event.ts, event.v, event.user) == ({}, "", 0, None, None)
+
+
+def test_data_that_is_no_json_is_named() -> None:
+    event = Event.model_construct(name="a/b", data={"x": object()}, id="", ts=0)
+    with pytest.raises(ValueError, match='event "a/b": data cannot be written as JSON'):
+        event_to_wire(event)
+
+
+def test_values_msgspec_knows_travel_as_text() -> None:
+    event = Event.model_construct(name="a", data={"at": dt.date(2026, 1, 2)}, id="", ts=0)
+    assert bytes(event_to_wire(event).data) == b'{"at":"2026-01-02"}'
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "e", "data": {}},
+        {"name": "e", "data": {"n": 1}, "id": "i", "ts": 3, "v": "1", "user": {"a": 1}},
+        {"received": 1, "name": "e", "data": {}, "meta": {"b": 2}, "more": [1]},
+    ],
+)
+def test_events_of_a_call_are_what_pydantic_would_have_made(fields: dict[str, Any]) -> None:
+    made = event_from_json(msgspec.json.encode(fields))
+    usual = Event.model_construct(None, **fields)
+    assert made == usual
+    assert made.model_dump() == usual.model_dump()
+    assert made.model_dump(exclude_unset=True) == fields
+    assert list(made.model_dump()) == list(usual.model_dump())
+    assert made.model_extra == usual.model_extra
+    assert made.model_fields_set == usual.model_fields_set
+    assert made.model_copy(update={"id": "x"}).id == "x"

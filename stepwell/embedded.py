@@ -44,6 +44,7 @@ from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.registration import Registration
 
 with Extra("server", "an engine of your own"):
+    from stepwell.server.advice import advice
     from stepwell.server.drivers.local_driver import LocalDriver
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.event_row import event_row
@@ -292,6 +293,8 @@ async def _register(node: Node, client: Inngest, functions: Sequence[Function[An
     catalog = node.ledger.catalog
     given = app_registered(registration, "local", catalog, node.clock.now_ms())
     await node.ledger.submit(given)
+    for warning in advice(registration.functions):
+        client.log.warning("%s", warning)
 
 
 def _driver(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> LocalDriver:

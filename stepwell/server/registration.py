@@ -7,7 +7,7 @@ Source: http.md 4.2 to 4.5, server.md 2.5, 6.2.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,7 +21,7 @@ from stepwell.server.engine.input import AppRegistered
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.wire import header
 from stepwell.wire.function_check import problems
-from stepwell.wire.function_config import FunctionConfig, encode_function
+from stepwell.wire.function_config import FunctionConfig, encode_function, key_expressions
 from stepwell.wire.registration import Registration
 
 Method: TypeAlias = Literal["serve", "connect", "local"]
@@ -176,24 +176,9 @@ def _expressions(function: FunctionConfig) -> Iterator[tuple[str, str]]:
         yield f"triggers[{index}].expression", trigger.expression
     for index, cancel in enumerate(function.cancel):
         yield f"cancel[{index}].if", cancel.condition
-    for index, concurrency in enumerate((*function.concurrency, *function.run_concurrency)):
-        yield f"concurrency[{index}].key", concurrency.key
-    yield "idempotency", function.idempotency
-    for field, owner, attribute in _KEYED:
-        part = owner(function)
-        if part is not None:
-            yield field, str(getattr(part, attribute))
-
-
-_KEYED: tuple[tuple[str, Callable[[FunctionConfig], msgspec.Struct | None], str], ...] = (
-    ("throttle.key", lambda function: function.throttle, "key"),
-    ("rateLimit.key", lambda function: function.rate_limit, "key"),
-    ("debounce.key", lambda function: function.debounce, "key"),
-    ("batchEvents.key", lambda function: function.batch, "key"),
-    ("batchEvents.if", lambda function: function.batch, "condition"),
-    ("priority.run", lambda function: function.priority, "run"),
-    ("singleton.key", lambda function: function.singleton, "key"),
-)
+    if function.batch is not None:
+        yield "batchEvents.if", function.batch.condition
+    yield from key_expressions(function)
 
 
 def _checksum(registration: Registration, url: str, functions: Iterable[FunctionConfig]) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from stepwell.wire.canonical import Loose, canonical
 
 NAME_UNKNOWN = "Error"
+RETRY_KEY = "key"
 MESSAGE_UNKNOWN = "Unknown error"
 
 # Names the server itself gives (server.md Appendix B).
@@ -29,7 +30,11 @@ _NULL = msgspec.Raw(b"null")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain."""
+    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain.
+
+    `retry_scope` is ours: with `key`, the time of the next try holds for everything that stands
+    under the same keys of flow control.
+    """
 
     name: str = NAME_UNKNOWN
     message: str = MESSAGE_UNKNOWN
@@ -37,6 +42,7 @@ class Failure(msgspec.Struct, frozen=True):
     cause: msgspec.Raw | None = None
     data: msgspec.Raw | None = None
     no_retry: bool = False
+    retry_scope: str = ""
 
 
 class _Incoming(msgspec.Struct):
@@ -47,6 +53,7 @@ class _Incoming(msgspec.Struct):
     cause: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
     no_retry: Loose = msgspec.field(name="noRetry", default=None)
+    retry_scope: Loose = msgspec.field(name="retryScope", default=None)
 
 
 class _Outgoing(msgspec.Struct, omit_defaults=True):
@@ -59,6 +66,7 @@ class _Outgoing(msgspec.Struct, omit_defaults=True):
     message: str | None = None
     name: str | None = None
     no_retry: bool = msgspec.field(name="noRetry", default=False)
+    retry_scope: str = msgspec.field(name="retryScope", default="")
     stack: str = ""
 
 
@@ -86,6 +94,7 @@ def _from_object(body: bytes) -> Failure:
         _kept(incoming.cause),
         _kept(incoming.data),
         incoming.no_retry is True,
+        RETRY_KEY if incoming.retry_scope == RETRY_KEY else "",
     )
 
 
@@ -125,6 +134,7 @@ def encode_failure(failure: Failure, *, error: str = "", serialized: bool = Fals
             failure.message,
             failure.name,
             failure.no_retry,
+            failure.retry_scope,
             failure.stack,
         )
     )

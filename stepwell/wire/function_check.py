@@ -1,7 +1,7 @@
 """The only place that judges a function's configuration (http.md 4.5, server.md 2.5).
 
 Expressions and cron schedules are judged where they are understood; here only their presence,
-length and number.
+length and number. Whoever is told may know the fields by other names than the wire's.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,6 +16,8 @@ from stepwell.wire.function_config import FunctionConfig
 _URL_SCHEMES = ("http", "https", "ws", "wss")
 _SCOPES = ("", configs.SCOPE_FUNCTION, configs.SCOPE_ENV, configs.SCOPE_ACCOUNT)
 
+Named: TypeAlias = Callable[[str], str]
+"""What a field of the wire, such as `batchEvents.maxSize`, is called by whoever is told."""
 _Problems: TypeAlias = Iterator[str]
 
 
@@ -37,6 +39,19 @@ def _duration(
         yield f"{field} {text!r} is too long: use at most {format_duration(most_ms)}"
 
 
+def _count(field: str, given: int, least: int, most: int) -> _Problems:
+    """A number that may be absent, which is 0."""
+    if given and given < least:
+        yield f"{field} {given} is too small: use at least {least}"
+    elif given > most:
+        yield f"{field} {given} is too large: use at most {most}"
+
+
+def _word(field: str, given: str, known: tuple[str, ...]) -> _Problems:
+    if given and given not in known:
+        yield f"{field} {given!r} is unknown: use {' or '.join(known)}"
+
+
 def _until(field: str, text: str) -> _Problems:
     try:
         parse_when(text, 0)
@@ -44,7 +59,7 @@ def _until(field: str, text: str) -> _Problems:
         yield f"{field}: {problem}"
 
 
-def _identity(config: FunctionConfig) -> _Problems:
+def _identity(config: FunctionConfig, named: Named) -> _Problems:
     if not config.id:
         yield "id is empty: use <app id>-<function id>"
     if not config.name:
@@ -55,7 +70,7 @@ def _identity(config: FunctionConfig) -> _Problems:
         yield f"steps.step.runtime.url {config.url!r} must begin with http, https, ws or wss"
 
 
-def _triggers(config: FunctionConfig) -> _Problems:
+def _triggers(config: FunctionConfig, named: Named) -> _Problems:
     if len(config.triggers) > limit.TRIGGERS_MAX:
         yield f"triggers has {len(config.triggers)} entries: use at most {limit.TRIGGERS_MAX}"
     if len(set(config.triggers)) < len(config.triggers):
@@ -73,44 +88,68 @@ def _triggers(config: FunctionConfig) -> _Problems:
         )
 
 
-def _concurrency(config: FunctionConfig) -> _Problems:
-    entries = [("concurrency", entry) for entry in config.concurrency]
-    entries += [("concurrency.fn", entry) for entry in config.run_concurrency]
-    if max(len(config.concurrency), len(config.run_concurrency)) > limit.CONCURRENCY_MAX:
-        yield f"concurrency has {len(entries)} entries: use at most {limit.CONCURRENCY_MAX}"
-    for field, entry in entries:
-        if entry.scope not in _SCOPES:
-            yield f"{field}.scope {entry.scope!r} is unknown: use fn, env or account"
-        elif entry.scope not in ("", configs.SCOPE_FUNCTION) and not entry.key:
-            yield f"{field}.key is missing: the scope {entry.scope!r} needs one"
+def _concurrency(config: FunctionConfig, named: Named) -> _Problems:
+    for written, entries in (
+        ("concurrency", config.concurrency),
+        ("concurrency.fn", config.run_concurrency),
+    ):
+        field = named(written)
+        if len(entries) > limit.CONCURRENCY_MAX:
+            yield f"{field} has {len(entries)} entries: use at most {limit.CONCURRENCY_MAX}"
+        for entry in entries:
+            if entry.scope not in _SCOPES:
+                yield f"{field}.scope {entry.scope!r} is unknown: use fn, env or account"
+            elif entry.scope not in ("", configs.SCOPE_FUNCTION) and not entry.key:
+                yield f"{field}.key is missing: the scope {entry.scope!r} needs one"
 
 
-def _starts(config: FunctionConfig) -> _Problems:
+def _starts(config: FunctionConfig, named: Named) -> _Problems:
     if config.throttle is not None:
-        yield from _duration("throttle.period", config.throttle.period, needed=True)
-    if config.rate_limit is not None:
-        if config.rate_limit.limit < 1:
-            yield f"rateLimit.limit {config.rate_limit.limit} is too small: use at least 1"
-        period = config.rate_limit.period
-        yield from _duration("rateLimit.period", period, 1, limit.RATE_LIMIT_MS_MAX, needed=True)
-    if config.debounce is not None:
-        period = config.debounce.period
+        yield from _duration(named("throttle.period"), config.throttle.period, needed=True)
+        if (burst := config.throttle.burst) is not None and burst < 0:
+            yield f"{named('throttle.burst')} {burst} is too small: use at least 0"
+    if (rate := config.rate_limit) is not None:
+        if rate.limit < 1:
+            yield f"{named('rateLimit.limit')} {rate.limit} is too small: use at least 1"
         yield from _duration(
-            "debounce.period", period, limit.DEBOUNCE_MS_MIN, limit.DEBOUNCE_MS_MAX, needed=True
+            named("rateLimit.period"), rate.period, 1, limit.RATE_LIMIT_MS_MAX, needed=True
         )
-        yield from _duration("debounce.timeout", config.debounce.timeout)
+        yield from _word(named("rateLimit.algorithm"), rate.algorithm, ("gcra", configs.WINDOW))
     if config.priority is not None and not config.priority.run:
-        yield "priority.run is empty: give an expression or leave priority out"
+        yield f"{named('priority.run')} is empty: give an expression or leave priority out"
 
 
-def _batch(config: FunctionConfig) -> _Problems:
+def _debounce(config: FunctionConfig, named: Named) -> _Problems:
+    given = config.debounce
+    if given is None:
+        return
+    least, most = limit.DEBOUNCE_MS_MIN, limit.DEBOUNCE_MS_MAX
+    yield from _duration(named("debounce.period"), given.period, least, most, needed=True)
+    yield from _duration(named("debounce.timeout"), given.timeout)
+    words = (configs.COLLECT_LAST, configs.COLLECT_ALL)
+    yield from _word(named("debounce.collect"), given.collect, words)
+    for written, number, least_number, most_number in (
+        ("debounce.maxEvents", given.max_events, 2, limit.BATCH_SIZE_MAX),
+        ("debounce.maxBytes", given.max_bytes, 1, limit.BATCH_BYTES_MAX),
+    ):
+        yield from _count(named(written), number, least_number, most_number)
+        if number and given.collect != configs.COLLECT_ALL:
+            yield (
+                f"{named(written)} {number} bounds a collection:"
+                f" add {named('debounce.collect')} = 'all', or leave it out"
+            )
+
+
+def _batch(config: FunctionConfig, named: Named) -> _Problems:
     batch = config.batch
     if batch is None:
         return
+    size = named("batchEvents.maxSize")
     if batch.max_size < limit.BATCH_SIZE_MIN:
-        yield f"batchEvents.maxSize {batch.max_size} is too small: use at least 2"
-    least_ms = limit.BATCH_TIMEOUT_MS_MIN
-    yield from _duration("batchEvents.timeout", batch.timeout, least_ms, needed=True)
+        yield f"{size} {batch.max_size} is too small: use at least {limit.BATCH_SIZE_MIN}"
+    yield from _count(size, batch.max_size, 0, limit.BATCH_SIZE_MAX)
+    least, most = limit.BATCH_TIMEOUT_MS_MIN, limit.BATCH_TIMEOUT_MS_MAX
+    yield from _duration(named("batchEvents.timeout"), batch.timeout, least, most, needed=True)
     rivals = {
         "cancel": bool(config.cancel),
         "debounce": config.debounce is not None,
@@ -118,35 +157,72 @@ def _batch(config: FunctionConfig) -> _Problems:
         "priority": config.priority is not None,
     }
     for name in (name for name, used in rivals.items() if used):
-        yield f"batchEvents cannot be combined with {name}: remove one of them"
+        yield f"{named('batchEvents')} cannot be combined with {named(name)}: remove one of them"
 
 
-def _ends(config: FunctionConfig) -> _Problems:
+def _ends(config: FunctionConfig, named: Named) -> _Problems:
     if len(config.cancel) > limit.CANCEL_MAX:
         yield f"cancel has {len(config.cancel)} entries: use at most {limit.CANCEL_MAX}"
     for index, cancel in enumerate(config.cancel):
         if not cancel.event:
             yield f"cancel[{index}].event is empty: name the event that cancels"
         yield from _until(f"cancel[{index}].timeout", cancel.timeout)
-    singleton = config.singleton
-    modes = (configs.SINGLETON_SKIP, configs.SINGLETON_CANCEL)
-    if singleton is not None and singleton.mode not in modes:
-        yield f"singleton.mode {singleton.mode!r} is unknown: use skip or cancel"
+    if (singleton := config.singleton) is not None:
+        if singleton.mode not in (modes := (configs.SINGLETON_SKIP, configs.SINGLETON_CANCEL)):
+            yield f"singleton.mode {singleton.mode!r} is unknown: use {' or '.join(modes)}"
+        yield from _count(named("singleton.limit"), singleton.limit, 1, limit.SINGLETON_MAX)
     if config.timeouts is not None:
-        yield from _duration("timeouts.start", config.timeouts.start)
-        yield from _duration("timeouts.finish", config.timeouts.finish)
+        yield from _duration(named("timeouts.start"), config.timeouts.start)
+        yield from _duration(named("timeouts.finish"), config.timeouts.finish)
 
 
-_CHECKS: tuple[Callable[[FunctionConfig], _Problems], ...] = (
-    _identity,
+def _queue(config: FunctionConfig, named: Named) -> _Problems:
+    """What is ours: fairness, the backlog, named limits."""
+    keyed = any(entry.key for entry in config.concurrency)
+    if config.fairness is not None and not config.fairness.key and not keyed:
+        yield f"{named('fairness.key')} is missing: give an expression, such as event.data.user"
+    if (backlog := config.backlog) is not None:
+        if backlog.limit < 1:
+            yield f"{named('backlog.limit')} {backlog.limit} is too small: use at least 1"
+        words = (configs.BACKLOG_REJECT, configs.BACKLOG_OLDEST)
+        yield from _word(named("backlog.onFull"), backlog.on_full, words)
+    names = [use.name for use in config.limits]
+    if len(names) > limit.LIMITS_MAX:
+        yield f"limits has {len(names)} entries: use at most {limit.LIMITS_MAX}"
+    for index, name in enumerate(names):
+        if problem := limit_name_problem(name):
+            yield f"limits[{index}].name {name!r} {problem}"
+        elif name in names[:index]:
+            yield f"limits[{index}].name {name!r} is there twice: remove one of them"
+
+
+def limit_name_problem(name: str) -> str:
+    """What is wrong with the name of a named limit; empty if nothing."""
+    if not name:
+        return "is empty: give the name of a limit, such as openai-tpm"
+    if len(name) > limit.LIMIT_NAME_CHARS_MAX:
+        return f"has {len(name)} characters: use at most {limit.LIMIT_NAME_CHARS_MAX}"
+    if not all(letter.isascii() and (letter.isalnum() or letter in "-_.:") for letter in name):
+        return "has letters that a name cannot have: use a to z, A to Z, 0 to 9 and - _ . :"
+    return ""
+
+
+_OPTIONS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _triggers,
     _concurrency,
     _starts,
+    _debounce,
     _batch,
     _ends,
+    _queue,
 )
 
 
 def problems(config: FunctionConfig) -> list[str]:
     """What is wrong with a configuration, each naming field, value and fix; empty if nothing."""
-    return [problem for check in _CHECKS for problem in check(config)]
+    return [problem for check in (_identity, *_OPTIONS) for problem in check(config, str)]
+
+
+def option_problems(config: FunctionConfig, named: Named) -> list[str]:
+    """The same of the options alone, for a function that is declared and has no URL yet."""
+    return [problem for check in _OPTIONS for problem in check(config, named)]

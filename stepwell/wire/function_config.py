@@ -4,6 +4,7 @@ Names here are ours; the wire's are camelCase. Empty text and None mean absent a
 Source: http.md 4.4. Whether a configuration is acceptable is asked of `function_check.problems`.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -22,6 +23,11 @@ SCOPE_ENV = "env"
 SCOPE_ACCOUNT = "account"
 SINGLETON_SKIP = "skip"
 SINGLETON_CANCEL = "cancel"
+WINDOW = "window"
+COLLECT_ALL = "all"
+COLLECT_LAST = "last"
+BACKLOG_REJECT = "reject"
+BACKLOG_OLDEST = "oldest"
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,19 +57,30 @@ class Throttle(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RateLimit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At most `limit` starts per `period`; the rest is dropped."""
+    """At most `limit` starts per `period`; the rest is dropped.
+
+    `algorithm` is ours: empty smooths the starts over the period, `window` counts them exactly.
+    """
 
     limit: int = 0
     period: str = ""
     key: str = ""
+    algorithm: str = ""
 
 
 class Debounce(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Start when no event came for `period`, at the latest after `timeout`."""
+    """Start when no event came for `period`, at the latest after `timeout`.
+
+    The rest is ours: `collect` is empty or `last` for the latest event, `all` for every event;
+    `max_events` and `max_bytes`, 0 for no bound of one's own, start a full collection at once.
+    """
 
     period: str = ""
     key: str = ""
     timeout: str = ""
+    collect: str = ""
+    max_events: int = msgspec.field(name="maxEvents", default=0)
+    max_bytes: int = msgspec.field(name="maxBytes", default=0)
 
 
 class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,10 +107,42 @@ class Cancel(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Singleton(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One run at a time for each value of `key`: `skip` the new one or `cancel` the old one."""
+    """One run at a time for each value of `key`: `skip` the new one or `cancel` the old one.
+
+    `limit` is ours: that many at a time; 0 is 1.
+    """
 
     mode: str = ""
     key: str = ""
+    limit: int = 0
+
+
+class Fairness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Free capacity goes round the values of `key` by `weight`, both expressions (ours)."""
+
+    key: str = ""
+    weight: str = ""
+
+
+class Backlog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At most `limit` runs wait for their start, of each value of `key` (ours).
+
+    `on_full` is empty or `reject` to skip the new one, or `oldest` to cancel the oldest.
+    """
+
+    limit: int = 0
+    key: str = ""
+    on_full: str = msgspec.field(name="onFull", default="")
+
+
+class LimitUse(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A named limit of the server that the function's calls stand under (ours).
+
+    `weight` is an expression for how much of it one call takes; empty is 1.
+    """
+
+    name: str = ""
+    weight: str = ""
 
 
 class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -136,12 +185,41 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts | None = None
     idempotency: str = ""
     checkpoint: Checkpoint | None = None
+    fairness: Fairness | None = None
+    backlog: Backlog | None = None
+    limits: tuple[LimitUse, ...] = ()
 
 
 def max_attempts(config: FunctionConfig) -> int:
     """How many tries each step and discovery has: retries, capped at 20 and at least 0, plus 1."""
     retries = limit.RETRIES_DEFAULT if config.retries is None else config.retries
     return min(max(retries, 0), limit.RETRIES_MAX) + 1
+
+
+def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
+    """The expressions that are evaluated when a run starts, each with the field it stands in."""
+    limits = (("concurrency", config.concurrency), ("concurrency.fn", config.run_concurrency))
+    for name, entries in limits:
+        for index, entry in enumerate(entries):
+            yield f"{name}[{index}].key", entry.key
+    yield "idempotency", config.idempotency
+    for name, part in (
+        ("throttle.key", config.throttle),
+        ("rateLimit.key", config.rate_limit),
+        ("debounce.key", config.debounce),
+        ("batchEvents.key", config.batch),
+        ("singleton.key", config.singleton),
+        ("fairness.key", config.fairness),
+        ("backlog.key", config.backlog),
+    ):
+        if part is not None:
+            yield name, part.key
+    if config.priority is not None:
+        yield "priority.run", config.priority.run
+    if config.fairness is not None:
+        yield "fairness.weight", config.fairness.weight
+    for index, use in enumerate(config.limits):
+        yield f"limits[{index}].weight", use.weight
 
 
 def composite_id(app_id: str, function_id: str) -> str:
@@ -219,6 +297,9 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     timeouts: Timeouts | msgspec.UnsetType = msgspec.UNSET
     idempotency: str = ""
     checkpoint: Checkpoint | msgspec.UnsetType = msgspec.UNSET
+    fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
+    backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
+    limits: tuple[LimitUse, ...] = ()
 
 
 _T = TypeVar("_T")
@@ -310,6 +391,9 @@ def _read(wire: _Wire) -> FunctionConfig:
         timeouts=_given(wire.timeouts),
         idempotency=wire.idempotency,
         checkpoint=_given(wire.checkpoint),
+        fairness=_given(wire.fairness),
+        backlog=_given(wire.backlog),
+        limits=wire.limits,
     )
 
 
@@ -338,5 +422,8 @@ def encode_function(config: FunctionConfig) -> bytes:
             timeouts=_sent(config.timeouts),
             idempotency=config.idempotency,
             checkpoint=_sent(config.checkpoint),
+            fairness=_sent(config.fairness),
+            backlog=_sent(config.backlog),
+            limits=config.limits,
         )
     )

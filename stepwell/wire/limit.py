@@ -59,11 +59,19 @@ CANCEL_MAX: Final = 5
 CRON_JITTER_MS_MIN: Final = _SECOND_MS
 CRON_JITTER_MS_MAX: Final = 5 * _MINUTE_MS
 BATCH_SIZE_MIN: Final = 2
+BATCH_SIZE_MAX: Final = 1000  # ours, as the next two: beyond is refused, nothing is cut off
+BATCH_BYTES_MAX: Final = 10 * _MIB
+BATCH_TIMEOUT_MS_MAX: Final = _DAY_MS
 BATCH_TIMEOUT_MS_MIN: Final = _SECOND_MS
 DEBOUNCE_MS_MIN: Final = _SECOND_MS
 DEBOUNCE_MS_MAX: Final = 7 * _DAY_MS
 RATE_LIMIT_MS_MAX: Final = _DAY_MS
 PRIORITY_SECONDS_MAX: Final = 43_200
+THROTTLE_MS_MIN: Final = _SECOND_MS  # documented; nobody refuses others
+THROTTLE_MS_MAX: Final = 7 * _DAY_MS
+SINGLETON_MAX: Final = 1000  # ours
+LIMITS_MAX: Final = 5  # ours: named limits that one function, or one step, stands under
+LIMIT_NAME_CHARS_MAX: Final = 100  # ours
 
 # Signatures and sync
 SIGNATURE_AGE_MS_MAX: Final = 5 * _MINUTE_MS

@@ -135,12 +135,16 @@ def _schemas(given: dict[str, msgspec.Raw]) -> msgspec.Raw | None:
 
 
 class RegisterAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the server answers to a registration; `modified` tells whether anything changed."""
+    """What the server answers to a registration; `modified` tells whether anything changed.
+
+    `warnings` is ours: what may be registered and is probably a mistake, a sentence each.
+    """
 
     ok: bool = True
     modified: bool = False
     sync_id: str | None = None
     app_id: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class RegisterProblem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -158,6 +162,7 @@ def encode_register_answer(answer: RegisterAnswer) -> bytes:
         "modified": answer.modified,
         "sync_id": answer.sync_id,
         "app_id": answer.app_id,
+        "warnings": answer.warnings or None,
     }
     return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
 

@@ -74,6 +74,7 @@ LAYERS: dict[str, Layer] = {
             "server.ledger",
             "server.drivers",
             "server.engine.input",
+            "server.advice",
             "server.registration",
             "server.store.port",
             *STORED,
@@ -83,6 +84,7 @@ LAYERS: dict[str, Layer] = {
     ),
     # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
     "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
+    "server.advice": Layer(("wire", "expr")),
     "server.query": Layer(("wire", "server.store.port", *STORED)),
     "server.api": Layer(
         (
@@ -91,6 +93,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.input",
             "server.engine.event_row",
             "server.query",
+            "server.advice",
             "server.registration",
             "server.runtime.clock",
             "server.store.port",

@@ -482,6 +482,8 @@ class ServeHandler:
         else:
             assert isinstance(outcome, list)
             status, told = register.registration_outcome(outcome[0])
+            for warning in register.registration_warnings(outcome[0]):
+                self._client.log.warning("%s", warning)
         if status == 200:
             self._client.log.debug("registered %d functions at %s", len(self.table), url)
         else:

@@ -93,6 +93,14 @@ def registration_outcome(reply: HttpReply) -> tuple[int, SyncAnswer]:
     return 200, SyncAnswer(REGISTERED_MESSAGE, answer.modified)
 
 
+def registration_warnings(reply: HttpReply) -> tuple[str, ...]:
+    """What the server took and thinks a mistake; nothing of what it knew already."""
+    answer = decode_register_answer(reply.body)
+    if isinstance(answer, RegisterProblem) or not answer.modified:
+        return ()
+    return answer.warnings
+
+
 def sync_body(answer: SyncAnswer) -> bytes:
     """The body of the answer to an out-of-band PUT."""
     return encode_sync_answer(answer)

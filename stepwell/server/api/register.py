@@ -3,11 +3,13 @@
 Source: http.md 4.2, server.md 6.2.
 """
 
+import logging
 from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.advice import advice
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, body_of, raw_json
 from stepwell.server.engine.input import AppRemoved, Done, Verdict
@@ -21,6 +23,8 @@ from stepwell.wire.registration import (
     decode_registration,
     encode_register_answer,
 )
+
+log = logging.getLogger("stepwell.registration")
 
 
 async def register(deps: ApiDeps, request: Request) -> Response:
@@ -36,12 +40,17 @@ async def register(deps: ApiDeps, request: Request) -> Response:
     answer = await deps.ledger.submit(given)
     assert isinstance(answer, Done)
     deps.on_app(given.app)
+    modified = answer.verdict is Verdict.APPLIED
+    warnings = advice(registration.functions)
+    for warning in warnings if modified else ():
+        log.warning("%s", warning)
     return raw_json(
         encode_register_answer(
             RegisterAnswer(
-                modified=answer.verdict is Verdict.APPLIED,
+                modified=modified,
                 sync_id=str(uuid4()),
                 app_id=app_uuid(given.app.name),
+                warnings=warnings,
             )
         )
     )

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from stepwell.server.engine.input import Answer, AppRegistered
+from stepwell.server.advice import advice
+from stepwell.server.engine.input import Answer, AppRegistered, Done, Verdict
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.gateway import session_token
 from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
@@ -135,10 +136,13 @@ class Admission:
         kept = self._still_served(given, sessions)
         told = _with(given, kept)
         try:
-            await self._ledger.submit(told)
+            answer = await self._ledger.submit(told)
         except (StoreError, LedgerClosed) as error:
             log.warning("app %s could not be registered: %s", app.name, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
+        if isinstance(answer, Done) and answer.verdict is Verdict.APPLIED:
+            for warning in advice(functions):
+                log.warning("%s", warning)
         if kept:
             self._keeping[app.name] = _Keeping(given, told.app.checksum, kept)
         else:

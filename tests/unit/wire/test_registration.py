@@ -91,6 +91,8 @@ def test_answers() -> None:
     same = said.encode_register_answer(RegisterAnswer(sync_id="s", app_id="a"))
     assert json.loads(same) == {"ok": True, "modified": False, "sync_id": "s", "app_id": "a"}
     assert said.decode_register_answer(same) == RegisterAnswer(sync_id="s", app_id="a")
+    warned = RegisterAnswer(modified=True, warnings=("a", "b"))
+    assert said.decode_register_answer(said.encode_register_answer(warned)) == warned
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,16 @@ async def test_a_server_that_cannot_be_reached() -> None:
     assert served.handle_sync(put).status == 500
 
 
+@pytest.mark.parametrize(("modified", "said"), [(True, ["mend it"]), (False, [])])
+async def test_what_the_server_warns_of_is_logged_once(
+    modified: bool, said: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = {"ok": True, "modified": modified, "warnings": ["mend it"]}
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers={}, query={})
+    assert (await whole(handler(Http(register=answer)).handle(put))).status == 200
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == said
+
+
 def in_band(body: bytes) -> ServeResponse:
     client = Inngest(app_id="a", is_production=True, signing_key="signkey-x-12")
     served = ServeHandler(client, [], framework="x", serve_origin="https://me.test")

@@ -207,7 +207,8 @@ def limit_name_problem(name: str) -> str:
     return ""
 
 
-_OPTIONS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
+_CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
+    _identity,
     _triggers,
     _concurrency,
     _starts,
@@ -218,11 +219,6 @@ _OPTIONS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
 )
 
 
-def problems(config: FunctionConfig) -> list[str]:
+def problems(config: FunctionConfig, named: Named = str) -> list[str]:
     """What is wrong with a configuration, each naming field, value and fix; empty if nothing."""
-    return [problem for check in (_identity, *_OPTIONS) for problem in check(config, str)]
-
-
-def option_problems(config: FunctionConfig, named: Named) -> list[str]:
-    """The same of the options alone, for a function that is declared and has no URL yet."""
-    return [problem for check in _OPTIONS for problem in check(config, named)]
+    return [problem for check in _CHECKS for problem in check(config, named)]

@@ -16,7 +16,7 @@ from stepwell.sdk.errors import FunctionConfigInvalidError, StepError
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
-from stepwell.sdk.function.wire import FunctionOptions, function_config
+from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
 from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.step.handler import event_type_asked, is_async, positional_parameters, return_type
 from stepwell.sdk.value.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
@@ -73,7 +73,7 @@ class Function(Generic[T, In_contra]):
         """The companion that runs when a run of this function failed; served like any other."""
         if on_failure is not None:
             self.failure_function = self._companion(on_failure)
-        found = problems(self.config(_ANYWHERE))
+        found = problems(self.config(_ANYWHERE), option_name)
         if found:
             raise FunctionConfigInvalidError(f'function "{self.local_id}": {"; ".join(found)}')
 

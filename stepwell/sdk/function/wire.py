@@ -3,6 +3,7 @@
 Source: http.md 4.4, 4.5.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stepwell.sdk.function.declaration import Duration, duration_ms, whole_seconds
@@ -66,6 +67,20 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         timeouts=_timeouts(options.timeouts),
         idempotency=options.idempotency or "",
     )
+
+
+_WRITTEN: Mapping[str, str] = {
+    "batchEvents": "batch_events",
+    "if": "if_exp",
+    "maxSize": "max_size",
+    "rateLimit": "rate_limit",
+}
+"""What the wire calls otherwise than Python."""
+
+
+def option_name(field: str) -> str:
+    """A field of the wire, such as `batchEvents.maxSize`, as the option users write."""
+    return ".".join(_WRITTEN.get(part, part) for part in field.split("."))
 
 
 def _throttle(given: Throttle | None) -> wire.Throttle | None:

@@ -115,10 +115,10 @@ def test_f62_every_option_travels() -> None:
 
 
 def test_batches_are_timed_by_a_clock_that_knows_no_days() -> None:
-    batch = Batch(max_size=100, timeout=dt.timedelta(days=1, seconds=5), key="k", if_exp="true")
+    batch = Batch(max_size=100, timeout=dt.timedelta(days=1), key="k", if_exp="true")
     assert registered(declared(batch_events=batch))["batchEvents"] == {
         "maxSize": 100,
-        "timeout": "24h5s",
+        "timeout": "24h",
         "key": "k",
         "if": "true",
     }
@@ -165,9 +165,14 @@ def test_invoke_only_functions_have_no_trigger() -> None:
         ({"function": lambda a, b, c: 0}, "takes 3 parameters"),
         (
             {"batch_events": Batch(max_size=5, timeout=1000), "cancel": (Cancel(event="e"),)},
-            "batchEvents cannot be combined with cancel",
+            "batch_events cannot be combined with cancel",
         ),
-        ({"batch_events": Batch(max_size=1, timeout=1000)}, "maxSize 1 is too small"),
+        (
+            {"batch_events": Batch(max_size=1, timeout=1000)},
+            r"batch_events\.max_size 1 is too small",
+        ),
+        ({"batch_events": Batch(max_size=2)}, r"batch_events\.timeout is missing"),
+        ({"rate_limit": RateLimit(limit=1, period="2d")}, r"rate_limit\.period '2d' is too long"),
         ({"debounce": Debounce(period="8d")}, "debounce.period '8d' is too long"),
         ({"concurrency": tuple(Concurrency(limit=1, key=k) for k in "abc")}, "at most 2"),
         ({"on_failure": lambda a, b, c: 0}, 'function "pay-failure": its handler takes 3'),

@@ -44,7 +44,7 @@ class App:
 
         self.functions = [function]
 
-    def door(self, name: str) -> Any:
+    def adapter(self, name: str) -> Any:
         """The adapter of a framework."""
         return importlib.import_module(f"{self._package}.{name}")
 
@@ -115,7 +115,7 @@ def fast_api(app: App, port: int) -> None:
         await request.body()
         return fastapi.Response(HELLO, media_type=JSON)
 
-    app.door("fast_api").serve(made, app.client, app.functions)
+    app.adapter("fast_api").serve(made, app.client, app.functions)
     _uvicorn(made, port)
 
 
@@ -131,7 +131,7 @@ def starlette(app: App, port: int) -> None:
         return Response(HELLO, media_type=JSON)
 
     made = Starlette(routes=[Route("/hello", hello, methods=["POST"])])
-    app.door("starlette").serve(made, app.client, app.functions)
+    app.adapter("starlette").serve(made, app.client, app.functions)
     _uvicorn(made, port)
 
 
@@ -145,7 +145,7 @@ def litestar(app: App, port: int) -> None:
 
     hello.__annotations__.update({"request": Request, "return": Response})
     made = Litestar([post("/hello")(hello)])
-    app.door("litestar").serve(made, app.client, app.functions)
+    app.adapter("litestar").serve(made, app.client, app.functions)
     _uvicorn(made, port)
 
 
@@ -160,7 +160,7 @@ def quart(app: App, port: int) -> None:
         await framework.request.get_data()
         return framework.Response(HELLO, content_type=JSON)
 
-    app.door("quart").serve(made, app.client, app.functions)
+    app.adapter("quart").serve(made, app.client, app.functions)
     _uvicorn(made, port)
 
 
@@ -176,7 +176,7 @@ def blacksheep(app: App, port: int) -> None:
 
     hello.__annotations__.update({"request": framework.Request})
     made.router.add("POST", "/hello", hello)
-    app.door("blacksheep").serve(made, app.client, app.functions)
+    app.adapter("blacksheep").serve(made, app.client, app.functions)
     import uvicorn
 
     uvicorn.run(made, port=port, log_level="error", lifespan="on")
@@ -193,7 +193,7 @@ def falcon_asgi(app: App, port: int) -> None:
 
     made = falcon.asgi.App()
     made.add_route("/hello", Hello())
-    app.door("falcon").serve(made, app.client, app.functions)
+    app.adapter("falcon").serve(made, app.client, app.functions)
     _uvicorn(made, port)
 
 
@@ -208,7 +208,7 @@ def falcon_wsgi(app: App, port: int) -> None:
 
     made = falcon.App()
     made.add_route("/hello", Hello())
-    app.door("falcon").serve(made, app.client, app.functions)
+    app.adapter("falcon").serve(made, app.client, app.functions)
     _threads(made, port)
 
 
@@ -223,7 +223,7 @@ def flask(app: App, port: int) -> None:
         framework.request.get_data()
         return framework.Response(HELLO, content_type=JSON)
 
-    app.door("flask").serve(made, app.client, app.functions)
+    app.adapter("flask").serve(made, app.client, app.functions)
     _threads(made, port)
 
 
@@ -238,7 +238,7 @@ def bottle(app: App, port: int) -> None:
         framework.request.body.read()
         return framework.HTTPResponse(HELLO, content_type=JSON)
 
-    app.door("bottle").serve(made, app.client, app.functions)
+    app.adapter("bottle").serve(made, app.client, app.functions)
     _threads(made, port)
 
 
@@ -254,7 +254,7 @@ def pyramid(app: App, port: int) -> None:
     with Configurator() as config:
         config.add_route("hello", "/hello")
         config.add_view(hello, route_name="hello")
-        app.door("pyramid").serve(config, app.client, app.functions)
+        app.adapter("pyramid").serve(config, app.client, app.functions)
         _threads(config.make_wsgi_app(), port)
 
 
@@ -280,7 +280,7 @@ def _django(app: App) -> None:
     module.urlpatterns = [
         path("hello", csrf_exempt(hello)),
         path("hello-async", csrf_exempt(hello_async)),
-        app.door("django").serve(app.client, app.functions),
+        app.adapter("django").serve(app.client, app.functions),
     ]
 
 
@@ -311,7 +311,7 @@ def tornado(app: App, port: int) -> None:
 
     async def main() -> None:
         made = tornado.web.Application([("/hello", Hello)], log_function=lambda handler: None)
-        app.door("tornado").serve(made, app.client, app.functions)
+        app.adapter("tornado").serve(made, app.client, app.functions)
         made.listen(port, "127.0.0.1")
         await asyncio.Event().wait()
 
@@ -328,7 +328,7 @@ def aiohttp(app: App, port: int) -> None:
 
     made = web.Application()
     made.router.add_post("/hello", hello)
-    app.door("aiohttp").serve(made, app.client, app.functions)
+    app.adapter("aiohttp").serve(made, app.client, app.functions)
     web.run_app(made, host="127.0.0.1", port=port, access_log=None, print=None)
 
 
@@ -343,7 +343,7 @@ def sanic(app: App, port: int) -> None:
         assert request.body
         return framework.raw(HELLO, content_type=JSON)
 
-    app.door("sanic").serve(made, app.client, app.functions)
+    app.adapter("sanic").serve(made, app.client, app.functions)
     made.run(port=port, single_process=True, access_log=False, motd=False)
 
 
@@ -358,7 +358,7 @@ def robyn(app: App, port: int) -> None:
         assert request.body
         return Response(200, Headers({"content-type": JSON}), HELLO)
 
-    app.door("robyn").serve(made, app.client, app.functions)
+    app.adapter("robyn").serve(made, app.client, app.functions)
     made.start("127.0.0.1", port, _check_port=False)
 
 
@@ -366,7 +366,7 @@ def http_server(app: App, port: int) -> None:
     """The standard library on its own server."""
     from http.server import ThreadingHTTPServer
 
-    class Handler(app.door("http_server").serve(app.client, app.functions)):  # type: ignore[misc]
+    class Handler(app.adapter("http_server").serve(app.client, app.functions)):  # type: ignore[misc]
         def do_POST(self) -> None:
             if self.path != "/hello":
                 return self.answer()
@@ -390,7 +390,7 @@ def digital_ocean(app: App, port: int) -> None:
             "headers": {"content-type": JSON},
             "body": HELLO.decode(),
         },
-        "/api/inngest": app.door("digital_ocean").serve(app.client, app.functions),
+        "/api/inngest": app.adapter("digital_ocean").serve(app.client, app.functions),
     }
     context = types.SimpleNamespace(api_host="https://faas.test", function_name="/fn/bench/f")
 

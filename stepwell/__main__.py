@@ -1,6 +1,6 @@
 """`python -m stepwell` is the command line."""
 
-from stepwell.cli.door import main
+from stepwell.cli.entry import main
 
 if __name__ == "__main__":
     main()

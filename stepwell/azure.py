@@ -63,7 +63,7 @@ def serve(
 
     async def inngest_api(req: azure_functions.HttpRequest) -> azure_functions.HttpResponse:
         response = await handler.handle(request_from(req))
-        assert isinstance(response, ServeResponse), "this door does not stream"
+        assert isinstance(response, ServeResponse), "this adapter does not stream"
         return azure_functions.HttpResponse(
             response.body, status_code=response.status, headers=dict(response.headers)
         )

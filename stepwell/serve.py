@@ -1,4 +1,4 @@
-"""What a framework adapter is made of: for frameworks this package has no door to.
+"""What a framework adapter is made of: for frameworks that this package has no adapter for.
 
     handler = ServeHandler(client, [function], framework="my_framework")
     response = await handler.handle(

@@ -31,7 +31,7 @@ def _called_oddly(args: tuple[object, ...]) -> str:
     return (
         f"the endpoint was called with ({kinds}). It answers ASGI (scope, receive, send), WSGI"
         " (environ, start_response), AWS Lambda (event, context) and http.server (request,"
-        " client_address, server); for a framework's own route, use the framework's door"
+        " client_address, server); for a framework's own route, use the framework's adapter"
     )
 
 

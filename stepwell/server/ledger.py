@@ -1,4 +1,4 @@
-"""The one door to durable state: load, decide, write, commit, answer, act.
+"""The only way to durable state: load, decide, write, commit, answer, act.
 
 Inputs that wait together share one transaction; an input that comes alone waits for nobody.
 Whoever submitted is answered after the commit, and actions follow the answers.

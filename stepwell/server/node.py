@@ -1,7 +1,7 @@
 """Builds one node: the only place that knows all the parts of the engine.
 
-A node without doors is complete: it takes inputs through its ledger and calls functions through
-the drivers it was given. The HTTP API and the worker gateway are doors added from outside.
+A node without an API is complete: it takes inputs through its ledger and calls functions through
+the drivers it was given. The HTTP API and the worker gateway are added from outside.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
 from stepwell.testing.contract.adapter_peer import Reply, send
 from tests.repo.source import ROOT
-from tests.serving.doors import DOORS
+from tests.serving.adapters import ADAPTERS
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").iterdir() if path.is_dir())
 START_S = 60.0
@@ -248,7 +248,7 @@ def test_a_readme_word_for_word(name: str, tmp_path: Path) -> None:
 
 
 def test_every_door_has_an_example() -> None:
-    assert sorted(DOORS) == EXAMPLES
+    assert sorted(ADAPTERS) == EXAMPLES
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -204,7 +204,7 @@ PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_pyt
 # Imports inside functions: (module, imported), each with the optional dependency that explains it.
 LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
     {
-        ("stepwell.cli.door", "stepwell.cli.main"),  # click comes with the server
+        ("stepwell.cli.entry", "stepwell.cli.main"),  # click comes with the server
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
     }

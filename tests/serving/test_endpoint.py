@@ -130,8 +130,8 @@ class Slowly(MiddlewareSync):
 
 
 @pytest.mark.parametrize("function", ["plain", "coroutine"])
-@pytest.mark.parametrize("door", ["blocking", "loop"])
-async def test_f04_an_answer_tells_what_each_part_took(function: str, door: str) -> None:
+@pytest.mark.parametrize("entry", ["blocking", "loop"])
+async def test_f04_an_answer_tells_what_each_part_took(function: str, entry: str) -> None:
     client = Inngest(app_id="app", is_dev=True, middleware=[Slowly])
 
     @client.create_function(fn_id="plain", trigger=TriggerEvent(event="e"))
@@ -143,7 +143,7 @@ async def test_f04_an_answer_tells_what_each_part_took(function: str, door: str)
         time.sleep(0.24)  # noqa: ASYNC251 - what must not be done, and is told
 
     served = ServeHandler(client, [plain, coroutine], framework="test")
-    if door == "loop":
+    if entry == "loop":
         told = await served.handle(post(function))
         assert isinstance(told, ServeResponse)
     else:

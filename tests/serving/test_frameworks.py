@@ -1,4 +1,4 @@
-"""What all doors have in common, and the seed's frameworks in Python: F-1 to F-8, F-20 to F-31.
+"""What all adapters have in common, and the seed's frameworks in Python: F-1 to F-8, F-20 to F-31.
 
 Rows F-20 and F-29 are shown in tests/interop/test_frameworks.py on real projects, too.
 """
@@ -25,7 +25,7 @@ import stepwell.wsgi
 from stepwell import Context, Inngest, Streaming, TriggerEvent
 from stepwell.testing.contract.adapter_peer import call_body
 from tests.repo.source import ROOT
-from tests.serving.doors import DOORS
+from tests.serving.adapters import ADAPTERS
 
 assert tests.django_project
 LINES_MAX = 110
@@ -81,20 +81,20 @@ def _code_lines(path: Path) -> int:
     return sum(1 for n, line in numbered if n not in said and line.strip(" )]}"))
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ADAPTERS)
 def test_f01_adapters_are_thin(name: str) -> None:
     path = ROOT / f"stepwell/{name}.py"
     lines = _code_lines(path if path.exists() else ROOT / f"stepwell/{name}/serving.py")
     assert lines <= LINES_MAX
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ADAPTERS)
 def test_f05_doors_name_their_framework(name: str) -> None:
-    door = importlib.import_module(f"stepwell.{name}")
-    assert DOORS[name] == door.FRAMEWORK
+    adapter = importlib.import_module(f"stepwell.{name}")
+    assert ADAPTERS[name] == adapter.FRAMEWORK
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", ADAPTERS)
 def test_f06_serve_takes_the_same_everywhere(name: str) -> None:
     serve = importlib.import_module(f"stepwell.{name}").serve
     parameters = list(inspect.signature(serve).parameters.values())
@@ -139,8 +139,8 @@ def test_an_app_may_be_called_anything() -> None:
     client = Inngest(app_id="my.shop app/ü", is_dev=True)
     flasks = flask.Flask("flask"), flask.Blueprint("inner", "flask")
     quarts = quart.Quart("quart"), quart.Blueprint("inner", "quart")
-    for doors, (app, inner) in (("flask", flasks), ("quart", quarts)):
-        importlib.import_module(f"stepwell.{doors}").serve(inner, client, [])
+    for adapters, (app, inner) in (("flask", flasks), ("quart", quarts)):
+        importlib.import_module(f"stepwell.{adapters}").serve(inner, client, [])
         app.register_blueprint(inner)  # type: ignore[arg-type]
         assert "inner.inngest_api_my-shop-app--" in app.view_functions
     blueprint = sanic.Blueprint("inner")
@@ -161,9 +161,9 @@ def test_an_app_may_be_served_at_two_paths() -> None:
     odd: Any = sanic.Sanic("two-paths", configure_logging=False)
     apps = {"flask": flask.Flask("two"), "quart": quart.Quart("two"), "sanic": odd}
     for name, app in (*apps.items(), ("pyramid", Configurator())):
-        door: Any = importlib.import_module(f"stepwell.{name}")
-        door.serve(app, client, [])
-        door.serve(app, client, [], serve_path="/new/inngest")
+        adapter: Any = importlib.import_module(f"stepwell.{name}")
+        adapter.serve(app, client, [])
+        adapter.serve(app, client, [], serve_path="/new/inngest")
         if name == "pyramid":
             app.make_wsgi_app()
     answers = [apps["flask"].test_client().get(p) for p in ("/api/inngest", "/new/inngest")]

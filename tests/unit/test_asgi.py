@@ -1,4 +1,4 @@
-"""The ASGI door: requests as they come from odd servers, lifespans, and other kinds of scope."""
+"""The ASGI adapter: requests as they come from odd servers, lifespans, and other kinds of scope."""
 
 from typing import Any
 

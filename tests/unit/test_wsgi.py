@@ -1,4 +1,4 @@
-"""The WSGI door: what is read from an environ, as different servers fill it."""
+"""The WSGI adapter: what is read from an environ, as different servers fill it."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""The door to execution: one call of one function in, its answer out.
+"""The entry to execution: one call of one function in, its answer out.
 
 Serving, connecting and the in-process driver come through here and nowhere else. Functions of
 either colour can be called from either: plain handlers run in a bounded pool beside an event loop,

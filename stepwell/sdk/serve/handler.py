@@ -188,7 +188,7 @@ class ServeHandler:
         """The path this endpoint was told to live at, by argument or environment."""
         return self._setup.serve.serve_path
 
-    # Doors
+    # Entries
 
     async def handle(self, request: ServeRequest) -> ServeResponse | StreamingResponse:
         """Answer a request, on an event loop. Plain functions run in a bounded pool of threads."""

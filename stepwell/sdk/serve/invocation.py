@@ -1,6 +1,6 @@
 """Between a platform that hands over requests as dictionaries and the serve handler.
 
-What the doors of such platforms share: bodies that may be base64, and a call that waits for the
+What the adapters of such platforms share: bodies that may be base64, and a call that waits for the
 whole answer. Sources: features E.2 (lambda, digitalocean).
 """
 
@@ -16,7 +16,7 @@ from stepwell.sdk.serve.response import ServeResponse
 def answer(handler: ServeHandler, request: ServeRequest) -> ServeResponse:
     """Answer a request of a handler that does not stream, from blocking code."""
     response = handler.handle_sync(request)
-    assert isinstance(response, ServeResponse), "a door of such a platform must not stream"
+    assert isinstance(response, ServeResponse), "an adapter of such a platform must not stream"
     return response
 
 

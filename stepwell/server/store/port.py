@@ -1,4 +1,4 @@
-"""What a store is: the one door's other side. It loads needs, writes changes, and knows no rule.
+"""What a store is, as the ledger sees it. It loads needs, writes changes, and knows no rule.
 
 The ledger drives a store from one place, one batch at a time:
 

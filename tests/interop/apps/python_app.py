@@ -20,7 +20,7 @@ import fastapi
 import uvicorn
 
 sdk = importlib.import_module(os.environ["SDK"])
-door = importlib.import_module(f"{os.environ['SDK']}.fast_api")
+adapter = importlib.import_module(f"{os.environ['SDK']}.fast_api")
 encryption = importlib.import_module(
     {"inngest": "inngest_encryption", "stepwell": "stepwell.encryption"}[os.environ["SDK"]]
 )
@@ -384,7 +384,7 @@ async def encrypted(ctx: Any) -> Any:
 app = fastapi.FastAPI()
 CONNECTED = os.environ.get("TRANSPORT") == "connect"
 if not CONNECTED:
-    door.serve(app, client, functions)
+    adapter.serve(app, client, functions)
 
 
 @app.get("/log")

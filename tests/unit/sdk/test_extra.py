@@ -33,7 +33,7 @@ def test_a_part_whose_extra_is_missing_names_it(module: str, blocked: str, said:
 
 
 def test_the_command_without_its_extra_says_one_sentence() -> None:
-    done = run_without("click", "from stepwell.cli.door import main; main()")
+    done = run_without("click", "from stepwell.cli.entry import main; main()")
     assert done.returncode == 1
     assert done.stderr.startswith("the command stepwell needs an extra: pip install 'stepwell[ser")
     assert "Traceback" not in done.stderr

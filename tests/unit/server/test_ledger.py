@@ -1,4 +1,4 @@
-"""The one door: batches only of what waits, answers after the commit, actions after the answers; a
+"""The ledger: batches only of what waits, answers after the commit, actions after the answers; a
 fault, of the store or of ours, refuses only who must be refused."""
 
 import asyncio

@@ -353,9 +353,9 @@ async def test_f43_a_body_in_chunks_that_nobody_put_together_is_told_apart() -> 
 
 
 @pytest.mark.parametrize("fn", ["plain", "coroutine"])
-@pytest.mark.parametrize("door", ["blocking", "loop"])
+@pytest.mark.parametrize("entry", ["blocking", "loop"])
 async def test_every_door_saves_steps_of_both_colours_while_a_call_goes_on(
-    fn: str, door: str
+    fn: str, entry: str
 ) -> None:
     http = Http(group={"ok": True}, **{"async": {"ok": True}})
     client = Inngest(app_id="app", is_dev=True, base_url="http://s.test", http_client=http)
@@ -371,7 +371,7 @@ async def test_every_door_saves_steps_of_both_colours_while_a_call_goes_on(
 
     served = ServeHandler(client, [plain, coroutine], framework="x")
     asked = post(fn, ctx={"fn_id": "f", "qi_id": "q", "attempt": 0})
-    if door == "loop":
+    if entry == "loop":
         answer = await whole(served.handle(asked))
     else:
         told = await asyncio.to_thread(served.handle_sync, asked)

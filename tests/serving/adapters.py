@@ -1,6 +1,6 @@
-"""Every door, with the name it gives itself on the wire (E.4)."""
+"""Every adapter, with the name it gives itself on the wire (E.4)."""
 
-DOORS = {
+ADAPTERS = {
     "aiohttp": "aiohttp",
     "asgi": "asgi",
     "aws_lambda": "lambda",

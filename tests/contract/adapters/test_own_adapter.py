@@ -1,4 +1,4 @@
-"""A door of one's own, said as actions, keeps the contract of adapters."""
+"""A adapter of one's own, said as actions, keeps the contract of adapters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -12,6 +12,7 @@ from stepwell import EventSchemas, EventValidationError, ValidationMiddleware
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.wire.execution import CallResponse, decode_call
 from tests.events.shop import catching, new_client, result, running, until
+from tests.ids import steady
 
 
 class Created(TypedDict):
@@ -100,7 +101,7 @@ def test_e_105_what_checkers_refuse_fails_at_run_time_too() -> None:
         ({"name": "a", "more": 1}, "more"),
         (5, "event"),
     ],
-    ids=str,
+    ids=steady,
 )
 async def test_e_106_mandatory_fields(event: Any, path: str) -> None:
     client, outbox = catching()

@@ -14,6 +14,7 @@ import typing_extensions
 import stepwell
 from stepwell import EventSchemaError, EventSchemas, EventValidationError
 from tests.events.shop import catching, new_client, result, running, until
+from tests.ids import steady
 
 INTERNAL = set(stepwell.InternalEvent)
 
@@ -109,7 +110,7 @@ async def test_e_23_an_empty_entry_asks_nothing(entry: Any) -> None:
         (Annotated[Created | Paid, "x"], {"amount": 1}, {"amount": "x"}),
         (Deleted | Paid, {"id": "1"}, {"ids": 1}),
     ],
-    ids=str,
+    ids=steady,
 )
 async def test_e_24_objects_of_every_kind_are_accepted(kind: Any, good: Any, bad: Any) -> None:
     schemas = EventSchemas().from_record({"x": {"data": kind}})
@@ -126,7 +127,7 @@ async def test_e_24_objects_of_every_kind_are_accepted(kind: Any, good: Any, bad
 @pytest.mark.parametrize(
     "kind",
     [str, int, list[str], tuple[int, ...], Created | str, Annotated[int, "x"], bytes],
-    ids=str,
+    ids=steady,
 )
 @pytest.mark.parametrize("field", ["data", "user"])
 def test_e_24_what_is_no_object_is_refused_by_name(kind: Any, field: str) -> None:

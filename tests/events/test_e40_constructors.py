@@ -17,6 +17,7 @@ from typing_extensions import TypeAliasType
 import stepwell
 from stepwell import EventModel, EventSchemaError, EventSchemas, EventValidationError, event_type
 from tests.events.shop import catching, new_client, result, running, until
+from tests.ids import steady
 
 
 class Data(TypedDict):
@@ -182,7 +183,7 @@ Pet = Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]
         (Node, {"child": {"child": None}}, {"child": {"child": 5}}),
         (pydantic.RootModel[dict[str, int]], {"a": 1}, {"a": "x"}),
     ],
-    ids=str,
+    ids=steady,
 )
 async def test_e_43_unions_and_types_that_contain_themselves(
     kind: Any, good: Any, bad: Any

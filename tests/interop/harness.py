@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 JS = ROOT / "tests/interop/js"
 PYTHON_SDKS = frozenset({"inngest", "stepwell"})
 ENDED = frozenset({"Completed", "Failed", "Cancelled"})
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 
 def free_port() -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.interop.harness import (
     JS,
+    PATIENCE_SECONDS,
     ROOT,
     Server,
     answers,
@@ -140,9 +141,9 @@ def test_f20_f29_two_steps_complete(name: str, server: Server, tmp_path: Path) -
         origin = start(stack, project, server, tmp_path)
         for app_id, (path, framework) in project.endpoints.items():
             url = f"{origin}{path}"
-            asked = httpx.get(url, timeout=30)
+            asked = httpx.get(url, timeout=PATIENCE_SECONDS)
             assert (asked.status_code, asked.headers["x-inngest-framework"]) == (200, framework)
-            synced = httpx.put(url, timeout=30)
+            synced = httpx.put(url, timeout=PATIENCE_SECONDS)
             assert synced.status_code == 200, synced.text
             assert called_at(server, app_id) == f"{url}?fnId={app_id}-two-steps&stepId=step"
             event = server.send(f"{app_id}/go", {"n": 1})
@@ -151,4 +152,4 @@ def test_f20_f29_two_steps_complete(name: str, server: Server, tmp_path: Path) -
                 ("Completed", {"second": 20})
             ]
         for path, words in project.pages.items():
-            assert words in httpx.get(f"{origin}{path}", timeout=30).text
+            assert words in httpx.get(f"{origin}{path}", timeout=PATIENCE_SECONDS).text

@@ -23,6 +23,7 @@ from stepwell.sdk.errors import (
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.wire.identifier import step_hash
+from tests.ids import exact
 from tests.replay.stage import Client, Stage, function
 
 
@@ -78,7 +79,7 @@ def stepping(body: Callable[[], Any]) -> list[Any]:
         (GeneratorExit(), "HandlerExit", "false", None),
         (ExceptionGroup("g", [ValueError("y")]), "ExceptionGroup", "false", None),
     ],
-    ids=repr,
+    ids=exact,
 )
 async def test_function_level_errors(
     colour: int, error: BaseException, name: str, no_retry: str, retry_after: str | None
@@ -100,7 +101,7 @@ async def test_function_level_errors(
         (SystemExit(3), "StepError", None),
         (asyncio.CancelledError(), "StepError", None),
     ],
-    ids=repr,
+    ids=exact,
 )
 async def test_errors_inside_steps(
     colour: int, error: BaseException, op: str, retry_after: str | None

@@ -14,6 +14,7 @@ from stepwell import (
     Inngest,
     RetryAfterError,
 )
+from tests.ids import exact
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from stepwell import (
         ({"send_retries": -1}, "send_retries = -1: give 0 or more"),
         ({"middleware": 5}, "middleware = 5: give a list"),
     ],
-    ids=repr,
+    ids=exact,
 )
 def test_arguments_of_the_client(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -54,7 +55,7 @@ def test_arguments_of_the_client(given: dict[str, Any], words: str) -> None:
         ({"throttle": {}}, "throttle = {}: give Throttle(limit=..., period=...)"),
         ({"timeouts": 5}, "timeouts = 5: give Timeouts("),
     ],
-    ids=repr,
+    ids=exact,
 )
 def test_options_of_functions(given: dict[str, Any], words: str) -> None:
     async def handler(ctx: Any) -> None: ...

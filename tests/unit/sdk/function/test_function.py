@@ -23,6 +23,7 @@ from stepwell.sdk.function.trigger import TriggerCron, TriggerEvent
 from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.value.codec import PLAIN, codec_of
 from stepwell.wire.function_config import encode_function
+from tests.ids import steady
 
 EVENT = TriggerEvent(event="shop/paid")
 
@@ -179,7 +180,7 @@ def test_invoke_only_functions_have_no_trigger() -> None:
         ({"on_failure": OTHER}, 'function "pay-failure": its handler is a Function already'),
         ({"function": OTHER}, 'function "pay": its handler is a Function already'),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_wrong_declarations_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(FunctionConfigInvalidError, match=words):

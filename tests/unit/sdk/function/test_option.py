@@ -12,6 +12,7 @@ import stepwell
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.function.declaration import duration_ms, whole_seconds
 from stepwell.sdk.function.option import Retries
+from tests.ids import steady
 
 CLASSES = [
     "Batch",
@@ -68,7 +69,7 @@ def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
         (lambda: stepwell.TriggerCron(cron="* * * * *", jitter="x"), "is no duration"),
         (lambda: Retries(attempts=21), "attempts = 21"),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_refusals_name_field_value_and_fix(make: Any, words: str) -> None:
     with pytest.raises(FunctionConfigInvalidError, match=words):

@@ -15,6 +15,7 @@ from stepwell.sdk.step.handler import (
     traits_of,
 )
 from stepwell.sdk.value.codec import PLAIN, codec_of
+from tests.ids import exact
 
 
 async def coroutine() -> dt.date:
@@ -78,7 +79,7 @@ ASYNC: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("handler", ASYNC, ids=repr)
+@pytest.mark.parametrize("handler", ASYNC, ids=exact)
 def test_coroutine_functions_are_known_however_wrapped(handler: Any) -> None:
     assert is_async(handler)
     assert traits_of(handler).colour is Colour.COROUTINE

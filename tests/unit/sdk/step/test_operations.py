@@ -9,6 +9,7 @@ import pytest
 from stepwell.sdk.errors import ConfigurationError, NaiveDatetimeWarning
 from stepwell.sdk.step.ask import ParallelMode
 from stepwell.sdk.step.context import Context, ContextSync
+from tests.ids import steady
 from tests.replay.stage import Stage, function
 
 
@@ -194,7 +195,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "given", "words"), REFUSED, ids=str)
+@pytest.mark.parametrize(("method", "given", "words"), REFUSED, ids=steady)
 async def test_refusals_name_step_field_and_value(
     method: str, given: dict[str, Any], words: str
 ) -> None:

@@ -26,6 +26,7 @@ from stepwell.sdk.value.codec import (
     settle,
 )
 from stepwell.sdk.value.serializer import PydanticSerializer
+from tests.ids import exact, steady
 
 T = TypeVar("T")
 
@@ -132,7 +133,7 @@ TYPED: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "value"), TYPED, ids=str)
+@pytest.mark.parametrize(("kind", "value"), TYPED, ids=steady)
 def test_typed_values_come_back_as_they_went(kind: Any, value: Any) -> None:
     codec = codec_of(kind)
     raw, first = settle(codec, value)
@@ -147,7 +148,7 @@ def test_typed_values_come_back_as_they_went(kind: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [None, True, False, 0, -5, 2**53, "", "é\u2028", [1, [2]], {"a": {"b": None}}, 1.5, [], {}],
-    ids=repr,
+    ids=exact,
 )
 def test_plain_values_come_back_as_they_went(value: Any) -> None:
     raw, first = settle(PLAIN, value)
@@ -209,7 +210,7 @@ class Alien:
         (Either, Either(NOW), "Either does not tell datetime from str"),
         (list[int] | set[int], {1}, "does not tell set from list"),
     ],
-    ids=repr,
+    ids=exact,
 )
 def test_what_cannot_travel_is_refused(kind: Any, value: Any, words: str) -> None:
     with pytest.raises(CodecError, match=words):
@@ -246,7 +247,7 @@ def test_a_value_nested_too_deeply_is_refused() -> None:
         (set[int], False),
         (Size, False),
     ],
-    ids=str,
+    ids=steady,
 )
 def test_plain_types_take_the_short_way(kind: Any, plain: bool) -> None:
     assert is_plain(kind) is plain

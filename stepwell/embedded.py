@@ -32,6 +32,7 @@ from stepwell.sdk.net.agent import SDK_IN_BODY
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
+from stepwell.wire.failure import decode_failure
 from stepwell.wire.identifier import (
     ENTROPY_BYTES,
     FIRST_SEEDED,
@@ -55,7 +56,7 @@ with Extra("server", "an engine of your own"):
         InvokeAsked,
         Verdict,
     )
-    from stepwell.server.engine.row import Run
+    from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.registration import app_registered
@@ -219,7 +220,7 @@ async def attach(
 
 
 class RunFailed(Exception):
-    """A run ended without a result. `run_id` names it; the text is its error."""
+    """A run ended without a result. `run_id` names it; the text is its error, name and message."""
 
     def __init__(self, run_id: str, message: str) -> None:
         super().__init__(message)
@@ -227,10 +228,11 @@ class RunFailed(Exception):
 
 
 def _output(run: Run) -> object:
-    told = None if run.output is None else msgspec.json.decode(run.output)
-    if run.status.word == "Completed":
-        return told
-    raise RunFailed(run.id, f"run {run.id} {run.status.word.lower()}: {told}")
+    if run.status is RunStatus.COMPLETED:
+        return None if run.output is None else msgspec.json.decode(run.output)
+    if run.status is RunStatus.CANCELLED or run.output is None:
+        raise RunFailed(run.id, f"run {run.id} was {run.status.word.lower()}")
+    raise RunFailed(run.id, f"run {run.id} failed: {decode_failure(run.output).told}")
 
 
 def _refuse_duplicates(functions: Sequence[Function[Any]]) -> None:

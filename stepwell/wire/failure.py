@@ -44,6 +44,11 @@ class Failure(msgspec.Struct, frozen=True):
     no_retry: bool = False
     retry_scope: str = ""
 
+    @property
+    def told(self) -> str:
+        """The error as people read it: name and message."""
+        return f"{self.name}: {self.message}" if self.message else self.name
+
 
 class _Incoming(msgspec.Struct):
     name: Loose = None

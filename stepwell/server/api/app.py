@@ -17,10 +17,10 @@ from stepwell.server.api import (
     event_schemas,
     invoke,
     register,
+    rerun,
     run_state,
     runs,
     signals_endpoint,
-    v2,
 )
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.events import PATH, EventsEndpoint
@@ -32,43 +32,46 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
+from stepwell.server.api.route import BODY, NOTHING, WIRE, Takes, refuse_others
+from stepwell.server.api.v2 import answer
+from stepwell.server.api.v2 import runs as v2_runs
 from stepwell.wire.checkpoint import GROUP_PATH
 
 _Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 
 # In the order in which they are tried: what is asked most often comes first.
-_ROUTES: tuple[tuple[str, str, _Asked], ...] = (
-    ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint),
-    ("POST", GROUP_PATH, checkpoint.group),
-    ("POST", "/invoke/{slug:path}", invoke.invoke),
-    ("POST", "/fn/register", register.register),
-    ("DELETE", "/fn/remove", register.remove),
-    ("GET", "/v0/runs/{run_id}/batch", run_state.batch),
-    ("GET", "/v0/runs/{run_id}/actions", run_state.actions),
-    ("DELETE", "/v0/runs/{run_id}", run_state.cancel_old),
-    ("GET", "/dev", app_list.dev),
-    ("GET", "/v1/events", event_list.many),
-    ("GET", "/v1/events/schemas", event_schemas.listed),
-    ("GET", "/v1/events/{event_id}", event_list.one),
-    ("GET", "/v1/events/{event_id}/runs", runs.of_event),
-    ("GET", "/v1/runs", runs.many),
-    ("GET", "/v1/runs/{run_id}", runs.one),
-    ("DELETE", "/v1/runs/{run_id}", runs.cancel),
-    ("GET", "/v1/runs/{run_id}/jobs", runs.jobs),
-    ("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order),
-    ("POST", "/v1/runs/{run_id}/rerun", runs.rerun_v1),
-    ("GET", "/v1/doctor", runs.stranded),
-    ("POST", "/v1/signals", signals_endpoint.send_signal),
-    ("GET", "/v1/apps", app_list.apps),
-    ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app),
-    ("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint),
+ROUTES: tuple[tuple[str, str, _Asked, Takes], ...] = (
+    ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint, WIRE),
+    ("POST", GROUP_PATH, checkpoint.group, WIRE),
+    ("POST", "/invoke/{slug:path}", invoke.invoke, BODY),
+    ("POST", "/fn/register", register.register, WIRE),
+    ("DELETE", "/fn/remove", register.remove, Takes(("url",))),
+    ("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),
+    ("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
+    ("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, NOTHING),
+    ("GET", "/dev", app_list.dev, WIRE),
+    ("GET", "/v1/events", event_list.many, event_list.LISTED),
+    ("GET", "/v1/events/schemas", event_schemas.listed, Takes(("app",))),
+    ("GET", "/v1/events/{event_id}", event_list.one, NOTHING),
+    ("GET", "/v1/events/{event_id}/runs", runs.of_event, NOTHING),
+    ("GET", "/v1/runs", runs.many, runs.LISTED),
+    ("GET", "/v1/runs/{run_id}", runs.one, Takes(("wait",))),
+    ("DELETE", "/v1/runs/{run_id}", runs.cancel, NOTHING),
+    ("GET", "/v1/runs/{run_id}/jobs", runs.jobs, NOTHING),
+    ("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order, NOTHING),
+    ("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
+    ("GET", "/v1/doctor", runs.stranded, NOTHING),
+    ("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
+    ("GET", "/v1/apps", app_list.apps, NOTHING),
+    ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app, NOTHING),
+    ("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
 )
-_ROUTES_V2: tuple[tuple[str, str, _Asked], ...] = (
-    ("GET", "/health", v2.health),
-    ("GET", "/runs", v2.many),
-    ("GET", "/runs/{run_id}", v2.one),
-    ("POST", "/runs/{run_id}/rerun", v2.rerun),
-    ("POST", "/runs/{run_id}/cancel", v2.cancel),
+ROUTES_V2: tuple[tuple[str, str, _Asked, Takes], ...] = (
+    ("GET", "/health", answer.health, NOTHING),
+    ("GET", "/runs", v2_runs.many, v2_runs.LISTED),
+    ("GET", "/runs/{run_id}", v2_runs.one, NOTHING),
+    ("POST", "/runs/{run_id}/rerun", rerun.rerun_v2, BODY),
+    ("POST", "/runs/{run_id}/cancel", v2_runs.cancel, NOTHING),
 )
 
 
@@ -85,11 +88,11 @@ def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),
     ]
-    for method, path, asked in _ROUTES:
-        endpoint = told(_guarded(deps, partial(asked, deps)))
+    for method, path, asked, takes in ROUTES:
+        endpoint = told(_guarded(deps, partial(asked, deps), takes))
         routes.append(Route(path, endpoint, methods=[method]))
-    for method, path, asked in _ROUTES_V2:
-        endpoint = v2.told(_guarded(deps, partial(asked, deps)))
+    for method, path, asked, takes in ROUTES_V2:
+        endpoint = answer.told(_guarded(deps, partial(asked, deps), takes))
         routes += [Route(root + path, endpoint, methods=[method]) for root in ("/v2", "/api/v2")]
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
@@ -113,10 +116,11 @@ class _Front:
             await self._rest(scope, receive, send)
 
 
-def _guarded(deps: ApiDeps, endpoint: Endpoint) -> Endpoint:
+def _guarded(deps: ApiDeps, endpoint: Endpoint, takes: Takes) -> Endpoint:
     async def asked(request: Request) -> Response:
         if not deps.access.may_ask(request.headers):
             return PlainTextResponse("Authentication failed\n", 401, _HOW)
+        await refuse_others(request, takes)
         return await endpoint(request)
 
     return asked

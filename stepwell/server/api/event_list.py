@@ -6,6 +6,7 @@ from starlette.responses import Response
 from stepwell.server.api import query_text
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.route import Takes
 from stepwell.server.query.run_object import event_object
 from stepwell.server.store.port import EventFilter
 from stepwell.wire.identifier import is_ulid
@@ -13,6 +14,7 @@ from stepwell.wire.identifier import is_ulid
 EVENTS_DEFAULT = 20
 EVENTS_MAX = 50
 HOUR_MS = 3_600_000
+LISTED = Takes(("name", "internal", "received_after", "received_before", "cursor", "limit"))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
@@ -22,7 +24,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     now_ms = deps.clock.now_ms()
     wanted = EventFilter(
         name=query.get("name", ""),
-        internal=query.get("internal", "").lower() in ("1", "true"),
+        internal=query_text.flag(query, "internal"),
         since_ms=query_text.instant(query, "received_after", now_ms - HOUR_MS) or 0,
         until_ms=query_text.instant(query, "received_before", None),
         before=query_text.cursor(query),

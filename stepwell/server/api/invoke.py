@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_json, body_of
+from stepwell.server.api.route import refuse_fields
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
 from stepwell.wire import header
@@ -20,6 +21,7 @@ from stepwell.wire.identifier import parse_seed, seeded_ulid
 from stepwell.wire.lifecycle import Invocation, function_invoked
 
 NEAR_MAX = 3
+_FIELDS = ("data", "id", "ts", "user", "v", "meta", "name")
 _FIX = 'send an object such as {"data": {"id": 1}}'
 
 
@@ -30,7 +32,8 @@ class _Started(msgspec.Struct):
 
 
 async def invoke(deps: ApiDeps, request: Request) -> Response:
-    """Start a function with the body's `data` and tell the ids of its event and run."""
+    """Start a function with the body's `data` and tell the ids of its event and run. An `id` counts
+    once, as that of an event does: who repeats it is told of the run there is."""
     now_ms = deps.clock.now_ms()
     name = unquote(request.path_params["slug"])
     listing = deps.ledger.catalog.named(name)
@@ -47,12 +50,13 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
         v=asked.v,
         meta=asked.meta,
     )
-    given = InvokeAsked(event_row(event_id, event, now_ms), slug)
-    answer = await deps.ledger.submit(given)
+    row = msgspec.structs.replace(event_row(event_id, event, now_ms), key=asked.id)
+    answer = await deps.ledger.submit(InvokeAsked(row, slug))
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
         raise Problem(404, f"{answer.reason}; {_known(deps, slug)}")
-    return as_json(_Started(event_id, answer.subject))
+    run = deps.reader.run(answer.subject) if answer.verdict is Verdict.ALREADY else None
+    return as_json(_Started(run.event_ids[0] if run else event_id, answer.subject))
 
 
 def _known(deps: ApiDeps, slug: str) -> str:
@@ -70,6 +74,7 @@ def _decoded(body: bytes, now_ms: int) -> Event:
         fields = msgspec.json.decode(body.strip() or b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, f"the request body cannot be used: {error}; {_FIX}") from None
+    refuse_fields(fields, _FIELDS)
     fields["name"] = msgspec.Raw(b'"invoked"')
     decoded = decode_events(msgspec.json.encode(fields), None, now_ms)
     if decoded.problem is not None:

@@ -7,6 +7,8 @@ from stepwell.server.engine.row import RunStatus
 from stepwell.wire.duration import DurationError, parse_date_ms
 from stepwell.wire.identifier import is_ulid
 
+_FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
+
 
 def instant(query: QueryParams, name: str, default_ms: int | None) -> int | None:
     """A date, in milliseconds since 1970."""
@@ -34,6 +36,14 @@ def limit(query: QueryParams, default: int, most: int) -> int:
     text = query.get("limit", "")
     count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     return min(count or default, most)
+
+
+def flag(query: QueryParams, name: str) -> bool:
+    """Yes or no; no if it is not asked for."""
+    text = query.get(name, "").lower()
+    if text not in _FLAGS:
+        raise Problem(400, f"Invalid {name} query parameter: {text!r}; write true or false")
+    return _FLAGS[text]
 
 
 def seconds(query: QueryParams, name: str, most: float) -> float:

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, raw_json
+from stepwell.server.drivers.request import memos_of
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run
-from stepwell.server.store.port import CallState
 from stepwell.wire.event import decode_event, encode_event
 from stepwell.wire.execution import encode_steps
 from stepwell.wire.identifier import is_ulid
@@ -19,14 +19,14 @@ UNKNOWN_RUN = "A function run with the given ID could not be found"
 
 async def batch(deps: ApiDeps, request: Request) -> Response:
     """The events of a run that goes on."""
-    state = _state(deps, request.path_params["run_id"])
+    state = deps.reader.call_state(_going(deps, request.path_params["run_id"]))
     return raw_json(b"[" + b",".join([_as_sent(body) for body in state.events]) + b"]")
 
 
 async def actions(deps: ApiDeps, request: Request) -> Response:
     """The saved steps of a run that goes on, as a memo map."""
-    state = _state(deps, request.path_params["run_id"])
-    return raw_json(encode_steps({step_id: msgspec.Raw(memo) for step_id, memo in state.steps}))
+    run = _going(deps, request.path_params["run_id"])
+    return raw_json(encode_steps(memos_of(run, deps.reader.call_state(run))))
 
 
 async def cancel_old(deps: ApiDeps, request: Request) -> Response:
@@ -55,11 +55,11 @@ def _as_sent(body: bytes) -> bytes:
     return encode_event(event, with_user=False)
 
 
-def _state(deps: ApiDeps, run_id: str) -> CallState:
+def _going(deps: ApiDeps, run_id: str) -> Run:
     if not is_ulid(run_id):
         raise Problem(400, "The run ID specified is invalid")
     run: Run | None = deps.reader.run(run_id)
     if run is None or run.ended:
         gone = f"runtime state is no longer available for runID: {run_id}"
         raise Problem(410, gone)
-    return deps.reader.call_state(run)
+    return run

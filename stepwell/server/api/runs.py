@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from stepwell.server.api import query_text
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem, as_json, enveloped
+from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.engine.input import CancelAsked, Done, RerunAsked, Verdict
+from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, timeline
@@ -22,6 +23,7 @@ from stepwell.wire.duration import format_instant
 RUNS_DEFAULT = 40
 RUNS_MAX = 200
 WAIT_SECONDS_MAX = 60.0
+LISTED = Takes(("since", "until", "cursor", "limit"), ("status", "function", "app"))
 
 _JOB_KINDS = {
     ItemKind.CALL: "edge",
@@ -102,23 +104,6 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
     if answer.verdict is Verdict.GONE:
         raise Problem(404, f"Unable to load function run: {run_id}")
     return Response(status_code=200)
-
-
-async def rerun(deps: ApiDeps, request: Request) -> str:
-    """A new run with the events of an old one; gives its id."""
-    run_id = checked_run_id(request, "Run ID must be a valid ULID")
-    answer = await deps.ledger.submit(RerunAsked(run_id))
-    assert isinstance(answer, Done)
-    if answer.verdict is Verdict.GONE:
-        raise Problem(404, "Run not found", "not_found")
-    if answer.verdict is Verdict.REFUSED:
-        raise Problem(409, f"the run cannot run again: {answer.reason}", "invalid_request")
-    return answer.subject
-
-
-async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
-    """`POST /v1/runs/{id}/rerun`."""
-    return as_json({"data": {"run_id": await rerun(deps, request)}})
 
 
 async def stranded(deps: ApiDeps, request: Request) -> Response:

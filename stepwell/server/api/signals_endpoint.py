@@ -6,11 +6,12 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, body_of, enveloped
+from stepwell.server.api.route import unknown_field
 from stepwell.server.engine.input import Done, SignalSent, Verdict
 from stepwell.wire.canonical import canonical
 
 
-class _Signal(msgspec.Struct):
+class _Signal(msgspec.Struct, forbid_unknown_fields=True):
     signal: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -26,7 +27,8 @@ async def send_signal(deps: ApiDeps, request: Request) -> Response:
         data = canonical(asked.data)
     except (msgspec.DecodeError, ValueError) as error:
         fix = 'send {"signal": "name", "data": …}'
-        raise Problem(400, f"the signal cannot be read: {error}; {fix}") from None
+        said = unknown_field(error, _Signal.__struct_fields__)
+        raise Problem(400, f"the signal cannot be read: {said}; {fix}") from None
     if not asked.signal:
         raise Problem(400, "signal is empty: name the signal a function waits for")
     answer = await deps.ledger.submit(SignalSent(asked.signal, data))

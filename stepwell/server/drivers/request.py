@@ -12,9 +12,10 @@ import msgspec
 
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job
+from stepwell.server.engine.row import Run
 from stepwell.server.store.port import CallState
 from stepwell.wire import header, limit
-from stepwell.wire.execution import CallContext, CallRequest, Stack, without_state
+from stepwell.wire.execution import CallContext, CallRequest, Stack, input_memo, without_state
 from stepwell.wire.identifier import function_uuid
 
 ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
@@ -46,9 +47,19 @@ def call_request(job: Job, state: CallState, listing: Listing) -> CallRequest:
         ),
         event=events[0] if events else msgspec.Raw(b"null"),
         events=events,
-        steps={step_id: msgspec.Raw(memo) for step_id, memo in state.steps},
+        steps=memos_of(run, state),
         version=run.version,
     )
+
+
+def memos_of(run: Run, state: CallState) -> dict[str, msgspec.Raw]:
+    """What a call is told of the run's steps: their results, and the arguments a rerun gives to a
+    step that has none yet."""
+    memos = {step_id: msgspec.Raw(memo) for step_id, memo in state.steps}
+    for step_id, arguments in run.edited:
+        if step_id not in memos:
+            memos[step_id] = input_memo(msgspec.Raw(arguments.encode()))
+    return memos
 
 
 def within_limit(call: CallRequest, bytes_max: int = limit.CALL_BODY_BYTES_MAX) -> CallRequest:

@@ -13,12 +13,13 @@ from stepwell.server.engine.input import (
     Verdict,
 )
 from stepwell.server.engine.row import Run
-from stepwell.server.engine.start import begin, run_id_for
+from stepwell.server.engine.start import begin, run_id_for, started_lately
 from stepwell.wire.identifier import derived_ulid
 
 
 def rerun(draft: Draft, given: RerunAsked) -> Done:
-    """A new run with the events of an old one, of the function as it is today."""
+    """A new run with the events of an old one, of the function as it is today; from its beginning,
+    or with the steps it is given."""
     old = draft.run(given.run_id)
     if old is None:
         return Done(Verdict.GONE, given.run_id, "no such run")
@@ -36,21 +37,26 @@ def rerun(draft: Draft, given: RerunAsked) -> Done:
         original=old.original or old.id,
         cron=old.cron,
         quiet=old.quiet,
+        edited=given.edited,
     )
     begin(draft, listing, run, msgspec.structs.replace(event, ts=draft.now.ms))
+    for step in given.steps:
+        kept = msgspec.structs.replace(step, run_id=run.id, place=draft.place())
+        draft.add(fact.StepSaved(kept))
     return Done(Verdict.APPLIED, run.id)
 
 
 def invoke(draft: Draft, given: InvokeAsked) -> Done:
-    """Start a function by its id, whatever its triggers."""
+    """Start a function by its id, whatever its triggers; once for an event id of the sender's."""
     listing = draft.view.catalog.listing(given.function)
     if listing is None:
         return Done(
             Verdict.GONE, given.event.id, f"could not find function with ID: {given.function}"
         )
     run_id = run_id_for(listing.slug, given.event)
-    if draft.run(run_id) is not None:
-        return Done(Verdict.ALREADY, run_id)
+    known = started_lately(draft, listing, given.event)
+    if known or draft.run(run_id) is not None:
+        return Done(Verdict.ALREADY, known or run_id)
     draft.add(fact.EventStored(given.event))
     run = Run(
         id=run_id,
@@ -58,6 +64,7 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
         app=listing.app,
         event_ids=(given.event.id,),
         queued_ms=draft.now.ms,
+        dedup=given.event.key,
     )
     begin(draft, listing, run, given.event)
     return Done(Verdict.APPLIED, run_id)

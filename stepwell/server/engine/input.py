@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run
+from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run, Step
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import Operation
 
@@ -122,9 +122,15 @@ class CancelAsked(msgspec.Struct, frozen=True):
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
-    """Somebody wants a run again, as a new run with the same events."""
+    """Somebody wants a run again, as a new run with the same events.
+
+    `steps` are those of the old run that it need not do again; `edited` holds new arguments, a
+    JSON array, for a step that it does.
+    """
 
     run_id: str
+    steps: tuple[Step, ...] = ()
+    edited: tuple[tuple[str, str], ...] = ()
 
 
 class AppRegistered(msgspec.Struct, frozen=True):

@@ -72,7 +72,8 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One execution of one function."""
+    """One execution of one function. `edited` holds, by step, the arguments (a JSON array) that a
+    rerun gives it in place of those in the code."""
 
     id: str
     function: str
@@ -93,6 +94,7 @@ class Run(msgspec.Struct, frozen=True):
     cron: str = ""
     original: str = ""
     quiet: bool = False
+    edited: tuple[tuple[str, str], ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -23,7 +23,7 @@ CANCEL_MAX_MS = 100 * CANCEL_VALID_MS
 
 def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
     """Start a run of a function for an event it listens to, unless it has one for the event id."""
-    if event.key and _started_lately(draft, listing, event):
+    if started_lately(draft, listing, event):
         return
     run = Run(
         id=run_id_for(listing.slug, event),
@@ -37,12 +37,12 @@ def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
     begin(draft, listing, run, event)
 
 
-def _started_lately(draft: Draft, listing: Listing, event: EventRow) -> bool:
-    """Whether the function had a run for the sender's event id within the window."""
-    known = draft.dedup(listing.slug, event.key)
-    return known is not None and (
-        ulid_time_ms(known) > event.received_ms - draft.rules.dedup_window_ms
-    )
+def started_lately(draft: Draft, listing: Listing, event: EventRow) -> str:
+    """The run the function had for the sender's event id within the window; empty without one."""
+    known = draft.dedup(listing.slug, event.key) if event.key else None
+    if known is None or ulid_time_ms(known) <= event.received_ms - draft.rules.dedup_window_ms:
+        return ""
+    return known
 
 
 def run_id_for(slug: str, event: EventRow) -> str:

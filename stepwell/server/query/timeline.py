@@ -133,7 +133,7 @@ def _attempt(note: Note, name: str) -> Span:
         attempt=note.attempt,
         started_ms=note.at_ms,
         ended_ms=note.at_ms,
-        detail=f"{failure.name}: {failure.message}",
+        detail=failure.told,
         output=msgspec.Raw(note.body),
     )
 
@@ -143,7 +143,7 @@ def _failure_of(memo: bytes) -> str | None:
     if not memo.startswith(b'{"error":'):
         return None
     failure = decode_failure(memo[len(b'{"error":') : -1])
-    return f"{failure.name}: {failure.message}"
+    return failure.told
 
 
 def _waits(waits: Iterable[Wait], run: Run) -> list[Span]:
@@ -223,7 +223,7 @@ def _why(run: Run, open_ends: Sequence[Span]) -> str:
     """Why a run that has not ended stands where it stands; what an ended one failed with."""
     if run.status is RunStatus.FAILED and run.output is not None:
         failure = decode_failure(run.output)
-        return f"{failure.name}: {failure.message}"
+        return failure.told
     if run.ended:
         return ""
     if not open_ends:

@@ -37,12 +37,14 @@ _WAIT = {int(kind): kind for kind in WaitKind}
 
 
 class _Origin(msgspec.Struct, omit_defaults=True):
-    """What few runs have: more events than one, a parent, a schedule, a run they repeat."""
+    """What few runs have: more events than one, a parent, a schedule, a run they repeat, arguments
+    for its steps."""
 
     more_event_ids: tuple[str, ...] = ()
     parent: str = ""
     cron: str = ""
     original: str = ""
+    edited: tuple[tuple[str, str], ...] = ()
 
 
 class _Main(msgspec.Struct, array_like=True):
@@ -114,7 +116,7 @@ def run_values(seq: int, run: Run, main: Item | None) -> Values:
 def _origin_of(run: Run) -> str | None:
     if len(run.event_ids) < 2 and not (run.parent or run.cron or run.original):
         return None
-    origin = _Origin(run.event_ids[1:], run.parent, run.cron, run.original)
+    origin = _Origin(run.event_ids[1:], run.parent, run.cron, run.original, run.edited)
     return _write_json.encode(origin).decode()
 
 
@@ -195,6 +197,7 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         origin.cron,
         origin.original,
         bool(flags & QUIET),
+        origin.edited,
     )
     return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 

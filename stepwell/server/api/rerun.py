@@ -1,0 +1,103 @@
+"""A run again: the whole of it, or from one of its steps on, with other arguments for that step.
+
+Source: server.md 3.12, 6.4.
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem, as_json, body_of
+from stepwell.server.api.route import unknown_field
+from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.api.v2.answer import answered
+from stepwell.server.engine.input import Done, RerunAsked, Verdict
+from stepwell.server.query.from_step import TAKES_INPUT, NoSuchStep, from_step
+from stepwell.wire.canonical import canonical
+from stepwell.wire.limit import STEP_INPUT_BYTES_MAX
+
+_FIX = 'send {}, or {"fromStep": {"stepId": "...", "input": [...]}}'
+
+
+class _FromStep(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    step_id: str
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Rerun(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    from_step: _FromStep | None = None
+
+
+async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
+    """`POST /v1/runs/{id}/rerun`, with the same body as in v2."""
+    return as_json({"data": {"run_id": await _rerun(deps, request)}})
+
+
+async def rerun_v2(deps: ApiDeps, request: Request) -> Response:
+    """`POST /v2/runs/{id}/rerun`: `fromStep` names a step by its hashed id or its name; `input`, a
+    list, takes the place of the arguments it is handed in the code."""
+    return answered(deps, {"runId": await _rerun(deps, request)})
+
+
+async def _rerun(deps: ApiDeps, request: Request) -> str:
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    asked = _read(await body_of(request))
+    given = RerunAsked(run_id)
+    if asked.from_step is not None:
+        start = asked.from_step
+        given = await deps.searched(lambda: _from_step(deps, run_id, start))
+    answer = await deps.ledger.submit(given)
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, "Run not found", "not_found")
+    if answer.verdict is Verdict.REFUSED:
+        raise Problem(409, f"the run cannot run again: {answer.reason}", "invalid_request")
+    return answer.subject
+
+
+def _read(body: bytes) -> _Rerun:
+    try:
+        asked = msgspec.json.decode(body.strip() or b"{}", type=_Rerun)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        said = unknown_field(error, ("fromStep", "fromStep.stepId", "fromStep.input"))
+        raise Problem(400, f"the rerun cannot be read: {said}; {_FIX}") from None
+    start = asked.from_step
+    if start is not None and not start.step_id:
+        raise Problem(400, f"fromStep.stepId is empty; {_FIX}", "missing_field")
+    return asked
+
+
+def _from_step(deps: ApiDeps, run_id: str, asked: _FromStep) -> RerunAsked:
+    """What a saved step holds never changes, so it may be read before the ledger decides."""
+    reader = deps.reader
+    if reader.run(run_id) is None:
+        raise Problem(404, "Run not found", "not_found")
+    try:
+        start = from_step(
+            asked.step_id,
+            reader.steps(run_id),
+            reader.notes(run_id),
+            reader.items(run_id),
+            reader.waits(run_id),
+        )
+    except NoSuchStep as error:
+        raise Problem(400, f"{error}: {asked.step_id!r}", "invalid_request") from None
+    if asked.input is msgspec.UNSET:
+        return RerunAsked(run_id, start.kept)
+    if start.op not in TAKES_INPUT:
+        raise Problem(400, f"fromStep.input: a {start.op} step takes no arguments: leave it out")
+    return RerunAsked(run_id, start.kept, ((start.step_id, _arguments(asked.input)),))
+
+
+def _arguments(given: msgspec.Raw) -> str:
+    try:
+        raw = canonical(given)
+    except ValueError as error:
+        raise Problem(400, f"fromStep.input cannot be stored: {error}") from None
+    if not raw.startswith(b"["):
+        raise Problem(400, f"fromStep.input must be a list of arguments, got {raw[:80].decode()}")
+    if len(raw) > STEP_INPUT_BYTES_MAX:
+        most = STEP_INPUT_BYTES_MAX
+        raise Problem(400, f"fromStep.input has {len(raw)} bytes, at most {most} are allowed")
+    return raw.decode()

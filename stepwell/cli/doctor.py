@@ -1,25 +1,28 @@
-"""`stepwell doctor`: is there a run that nothing will ever move?"""
+"""`stepwell doctor`: is there a run that does not move, and who is to move it?"""
 
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
+from rich.markup import escape
 
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
+from stepwell.server.query.offline import waiting_in
 from stepwell.server.query.run_object import RunObject, run_object
+from stepwell.server.query.waiting import RUNS_MAX, Waiting
 from stepwell.server.store.port import StoreError
 from stepwell.server.store.sqlite.store import SqliteStore
 
 STRANDED_MAX = 200
 
 
-class _Diagnosis:
-    """What was looked at, and what was found."""
+class _Diagnosis(msgspec.Struct, frozen=True):
+    """What was found: runs nothing will move, and runs that wait for an app."""
 
-    def __init__(self, place: str, stranded: list[RunObject]) -> None:
-        self.place = place
-        self.stranded = stranded
+    stranded: list[RunObject]
+    waiting: list[Waiting] = []
 
 
 @click.command("doctor")
@@ -30,26 +33,38 @@ class _Diagnosis:
 )
 @server_options
 def doctor(database: Path | None, url: str, signing_key: str | None) -> None:
-    """Check the invariant of the engine.
+    """Look for runs that do not move.
 
-    Every run that has not ended has something due, somebody at work on it, a timer or an open
-    wait. Exits with 1, and lists them, if there are runs that have none of these.
+    A run whose work is due waits for its app if nobody serves its function, no worker is connected
+    or the app cannot be reached: then doctor says who is waited for, since when, and what to do. A
+    run that has nothing due, nobody at work on it, no timer and no open wait is stranded: a fault
+    of the server. Exits with 1 if there are runs of either kind.
     """
-    found = _asked(url, signing_key) if database is None else _opened(database)
+    if database is None:
+        server = server_at(url, signing_key)
+        place, found = server.url, server.get(Enveloped[_Diagnosis], "/v1/doctor").data
+    else:
+        place, found = str(database), _opened(database)
     console = Console()
-    if not found.stranded:
-        console.print(f"[green]healthy[/green]: no stranded run in {found.place}")
-        return
-    console.print(f"[red]{len(found.stranded)} stranded runs[/red] in {found.place}")
-    console.print(table_of(found.stranded))
-    console.print("This is a fault of the server: please report it with the database, if you can.")
-    raise SystemExit(1)
+    _show_waiting(console, found.waiting)
+    if found.stranded:
+        console.print(f"[red]{len(found.stranded)} stranded runs[/red] in {escape(place)}")
+        console.print(table_of(found.stranded))
+        fix = "This is a fault of the server: please report it with the database, if you can."
+        console.print(fix)
+    if found.stranded or found.waiting:
+        raise SystemExit(1)
+    told = f"[green]healthy[/green]: no stranded run in {escape(place)}, and none that waits"
+    console.print(f"{told} for an app")
 
 
-def _asked(url: str, signing_key: str | None) -> _Diagnosis:
-    server = server_at(url, signing_key)
-    answer = server.get(Enveloped[dict[str, list[RunObject]]], "/v1/doctor")
-    return _Diagnosis(server.url, answer.data["stranded"])
+def _show_waiting(console: Console, found: list[Waiting]) -> None:
+    for one in found:
+        count = f"{one.runs} run{'s' if one.runs > 1 else ''}"
+        if one.runs >= RUNS_MAX:
+            count = f"{RUNS_MAX} runs or more"
+        console.print(f"[yellow]{count}[/yellow] of {escape(one.function)}: {escape(one.text)}")
+        console.print(f"  the oldest: stepwell run {one.oldest.run_id}")
 
 
 def _opened(database: Path) -> _Diagnosis:
@@ -59,9 +74,10 @@ def _opened(database: Path) -> _Diagnosis:
             store.migrate()
             reader = store.reader()
             stranded = [run_object(run) for run in reader.stranded(STRANDED_MAX)]
+            found = _Diagnosis(stranded, waiting_in(reader))
             reader.close()
         finally:
             store.close()
     except StoreError as error:
         raise click.ClickException(str(error)) from None
-    return _Diagnosis(str(database), stranded)
+    return found

@@ -24,6 +24,7 @@ from stepwell.asgi import serve as serve_asgi
 from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import (
     Application,
+    Misnamed,
     ServedApp,
     ServedClient,
     TargetError,
@@ -47,11 +48,13 @@ class ServedAt(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What the child tells its parent. `problem` says why nothing is served."""
+    """What the child tells its parent. `problem` says why nothing is served; `misnamed`, that what
+    was named is not there, which no change of a file will mend."""
 
     served: tuple[ServedAt, ...] = ()
     files: tuple[str, ...] = ()
     problem: str = ""
+    misnamed: bool = False
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -95,7 +98,8 @@ async def _serve(order: Order) -> None:
     except BaseException as error:
         if not isinstance(error, Exception | SystemExit):
             raise
-        _report(order, Report(files=_files(folder, error), problem=_words(error)))
+        misnamed = isinstance(error, Misnamed)
+        _report(order, Report((), _files(folder, error), _words(error), misnamed))
         raise SystemExit(1) from None
     _stop_on_signal(servers)
     _report(order, Report(tuple(served), _files(folder)))

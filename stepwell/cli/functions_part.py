@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from stepwell.cli.functions_child import Order, Report
+from stepwell.cli.target import Misnamed
 from stepwell.server.api.discovery import PATHS
 from stepwell.server.serving import Server
 
@@ -49,11 +50,18 @@ class FunctionsPart:
         self._spare: asyncio.subprocess.Process | None = None
         self._watched: tuple[str, ...] = ()
         self._endings: set[asyncio.Task[None]] = set()
+        self._misnamed = ""
+        self._begun = False
 
     @asynccontextmanager
     async def running(self, *, reload: bool) -> AsyncGenerator[None, None]:
-        """Functions are served inside; with `reload` they follow their files."""
+        """Functions are served inside; with `reload` they follow their files. Raises `Misnamed` if
+        there is no module of a target's name."""
         await self.replace()
+        if self._misnamed:
+            await self.close()
+            raise Misnamed(self._misnamed)
+        self._begun = True
         watching = None
         if reload:
             self._spare = await self._opened()
@@ -71,8 +79,10 @@ class FunctionsPart:
         with tempfile.TemporaryDirectory(prefix="stepwell-dev-") as scratch:
             child = await self._start(Path(scratch))
         self._watched = child.report.files or self._watched
+        self._misnamed = child.report.problem if child.report.misnamed else ""
         if child.report.problem:
-            log.error("the functions cannot be served:\n%s", child.report.problem)
+            if self._begun or not self._misnamed:
+                log.error("the functions cannot be served:\n%s", child.report.problem)
             await _ended(child.process)
             return False
         await self._register(child.report)

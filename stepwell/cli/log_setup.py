@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from rich.console import Console
@@ -80,7 +80,8 @@ def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, msg, and the error where there is one."""
+    """One JSON object a line: time, level, logger, msg, the facts a record brings (such as run_id),
+    and the error where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
@@ -90,6 +91,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "msg": record.getMessage(),
         }
+        facts = cast("dict[str, Any]", getattr(record, "facts", {}))
+        line.update({key: fact for key, fact in facts.items() if key not in line})
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False)

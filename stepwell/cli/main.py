@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from stepwell.cli.log_setup import LogChoice, log_options
+from stepwell.sdk.extra import Extra
 
 _VERBS = {
     "dev": "Run a server for development.",
@@ -39,7 +40,11 @@ class Verbs(click.Group):
             return None
         if cmd_name == "version":
             return show_version
-        found = getattr(import_module(f"stepwell.cli.{cmd_name}"), cmd_name)
+        try:
+            with Extra("server", f"stepwell {cmd_name}"):
+                found = getattr(import_module(f"stepwell.cli.{cmd_name}"), cmd_name)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(str(error)) from None
         assert isinstance(found, click.Command)
         return found
 

@@ -1,33 +1,53 @@
 """`stepwell run`: one run, told in order of time."""
 
+from pathlib import Path
+
 import click
 from rich.console import Console
 
 from stepwell.cli.run_view import draw
 from stepwell.cli.runs import table_of
-from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
-from stepwell.server.query.run_object import RunObject
-from stepwell.server.query.timeline import Span
+from stepwell.cli.source import Source, source_at, source_options
 
 
 @click.command("run")
 @click.argument("run_id", metavar="ID")
 @click.option("--output", is_flag=True, help="Print the output alone, as JSON.")
-@server_options
-def run(run_id: str, output: bool, url: str, signing_key: str | None) -> None:
+@source_options
+def run(
+    run_id: str, output: bool, database: Path | None, url: str, signing_key: str | None
+) -> None:
     """Draw the timeline of the run ID: its steps, failed attempts, sleeps and waits.
 
-    ID may be that of an event: then its runs are listed, or drawn if there is only one.
+    ID may be that of an event: then its runs are listed, or drawn if there is only one. Of an event
+    that started no run it is told who listens to it.
     """
-    server = server_at(url, signing_key)
     console = Console()
-    of_event = server.get(Enveloped[list[RunObject]], f"/v1/events/{segment(run_id)}/runs").data
-    if len(of_event) > 1:
-        console.print(table_of(of_event))
-        return
-    found = of_event[0].run_id if of_event else run_id
-    told = server.get(Enveloped[Span], f"/v1/runs/{segment(found)}/timeline").data
+    with source_at(database, url, signing_key) as source:
+        of_event = source.runs_of_event(run_id)
+        if len(of_event) > 1:
+            console.print(table_of(of_event))
+            return
+        if not of_event:
+            _tell_event(source, run_id)
+        found = of_event[0].run_id if of_event else run_id
+        told = source.timeline(found)
     if output:
         click.echo(bytes(told.output))
     else:
         draw(console, found, told)
+
+
+def _tell_event(source: Source, event_id: str) -> None:
+    """Where the id is that of an event without a run, exit and say why that may be."""
+    name = source.event_name(event_id)
+    if name is None:
+        return
+    heard = source.heard_by(name)
+    told = f"event {event_id} ({name}) started no run"
+    if "no function" not in heard:
+        heard += (
+            "; but none was started by it: a condition did not hold, its id had started one before,"
+            " the run is put off, or the function was registered later"
+        )
+    raise click.ClickException(f"{told}: {heard}" if heard else told)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stepwell.cli.process import look_for_circles_seldom, run_loop
+from stepwell.cli.target import TargetError
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, url_of
 from stepwell.server.serving import Server
@@ -27,7 +28,7 @@ def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Exits with a sentence where the server cannot run."""
     try:
         run_loop(_serve(config, beside))
-    except (CannotListen, StoreError) as error:
+    except (CannotListen, StoreError, TargetError) as error:
         raise click.ClickException(str(error)) from None
 
 

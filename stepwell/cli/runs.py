@@ -1,12 +1,13 @@
 """`stepwell runs`: the latest runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from stepwell.cli.server_api import Enveloped, server_at, server_options
+from stepwell.cli.source import Wanted, source_at, source_options
 from stepwell.server.query.run_object import RunObject
 from stepwell.wire.duration import format_duration, parse_date_ms
 
@@ -23,35 +24,36 @@ COLOURS = {
 @click.option("--status", multiple=True, metavar="TEXT", help="Only runs of this status; repeat.")
 @click.option("--function", multiple=True, metavar="ID", help="Only runs of this function; repeat.")
 @click.option("--app", multiple=True, metavar="NAME", help="Only runs of this app; repeat.")
-@click.option("--limit", default=20, show_default=True, help="How many, at most 200.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 200),
+    default=20,
+    show_default=True,
+    help="How many, at most 200.",
+)
 @click.option("--cursor", metavar="ID", help="Only runs before this one.")
-@server_options
+@source_options
 def runs(
     status: tuple[str, ...],
     function: tuple[str, ...],
     app: tuple[str, ...],
     limit: int,
     cursor: str | None,
+    database: Path | None,
     url: str,
     signing_key: str | None,
 ) -> None:
     """List runs, the newest first. `stepwell run ID` tells more about one."""
-    answer = server_at(url, signing_key).get(
-        Enveloped[list[RunObject]],
-        "/v1/runs",
-        status=status,
-        function=function,
-        app=app,
-        limit=limit,
-        cursor=cursor,
-    )
+    wanted = Wanted(status, function, app, limit, cursor)
+    with source_at(database, url, signing_key) as source:
+        found, more = source.runs(wanted)
     console = Console()
-    if not answer.data:
+    if not found:
         console.print("no runs")
         return
-    console.print(table_of(answer.data))
-    if answer.metadata.cursor:
-        console.print(f"[dim]more: stepwell runs --cursor {answer.metadata.cursor}[/dim]")
+    console.print(table_of(found))
+    if more:
+        console.print(f"[dim]more: stepwell runs --cursor {more}[/dim]")
 
 
 def table_of(found: Sequence[RunObject]) -> Table:

@@ -6,10 +6,22 @@ from typing import Any
 import click
 import msgspec
 
-from stepwell.cli.server_api import segment, server_at, server_options
+from stepwell.cli.server_api import (
+    ANY_KEY,
+    EVENTS_PATH,
+    Enveloped,
+    segment,
+    server_at,
+    server_options,
+)
 
-ANY_KEY = "dev"
-"""A development server takes any event key."""
+
+class Listening(msgspec.Struct, frozen=True):
+    """Who listens to an event, as a server tells it (read here without a server's imports)."""
+
+    event: str
+    functions: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
 
 
 class _Sent(msgspec.Struct):
@@ -41,14 +53,29 @@ def send(
 ) -> None:
     """Send the event NAME with JSON as its data ({} by default, - reads it from standard input).
 
-    Prints the event's id.
+    Prints the event's id, and beside it (on standard error) how many functions listen to it.
     """
     event: dict[str, Any] = {"name": name, "data": _object(data)}
     more = {"id": event_id, "ts": ts, "v": version}
     event.update({key: value for key, value in more.items() if value is not None})
-    path = f"/e/{segment((event_key or ANY_KEY).split(',')[0])}"
+    path = f"{EVENTS_PATH}{segment((event_key or ANY_KEY).split(',')[0])}"
     for sent in server_at(url, None).post(_Sent, path, event).ids:
         click.echo(sent)
+    server = server_at(url, signing_key)
+    found = server.get_if_there(Enveloped[Listening], "/v1/events/listeners", name=name)
+    if found is not None:
+        click.echo(heard_by(found.data), err=True)
+
+
+def heard_by(found: Listening) -> str:
+    """Who listens to an event, in a sentence."""
+    if found.functions:
+        many = len(found.functions) > 1
+        count = f"{len(found.functions)} functions listen" if many else "1 function listens"
+        return f"{count} to {found.event}: {', '.join(found.functions)}"
+    if not found.near:
+        return f"no function listens to {found.event}"
+    return f"no function listens to {found.event}; near it: {', '.join(found.near)}"
 
 
 def _object(text: str) -> dict[str, Any]:

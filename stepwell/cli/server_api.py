@@ -14,6 +14,9 @@ from stepwell.wire.signature import SigningKeyError, bearer
 
 DEFAULT_URL = "http://localhost:8288"
 TIMEOUT_S = 30
+EVENTS_PATH = "/e/"
+ANY_KEY = "dev"
+"""A development server takes any event key."""
 _URL_VARIABLES = ("STEPWELL_URL", "INNGEST_API_BASE_URL", "INNGEST_BASE_URL", "INNGEST_DEV")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,8 +37,12 @@ class Enveloped(msgspec.Struct, Generic[T], frozen=True):
     metadata: Metadata = Metadata()
 
 
-class _Refused(msgspec.Struct):
+class _Told(msgspec.Struct):
     error: str | None = None
+
+
+class Refused(click.ClickException):
+    """The server answered, and does not do what it was asked."""
 
 
 class ServerApi(msgspec.Struct, frozen=True):
@@ -49,6 +56,13 @@ class ServerApi(msgspec.Struct, frozen=True):
         given = {key: value for key, value in query.items() if value not in (None, "", ())}
         asked = f"?{urlencode(given, doseq=True)}" if given else ""
         return self._read(kind, self._ask("GET", f"{path}{asked}", None))
+
+    def get_if_there(self, kind: type[T], path: str, **query: Text) -> T | None:
+        """The same; None where the server refuses or knows nothing of it."""
+        try:
+            return self.get(kind, path, **query)
+        except Refused:
+            return None
 
     def post(self, kind: type[T], path: str, body: object) -> T:
         """What a POST answers, read as `kind`."""
@@ -73,7 +87,7 @@ class ServerApi(msgspec.Struct, frozen=True):
                 raw: bytes = answer.read()
                 return raw
         except urllib.error.HTTPError as error:
-            raise click.ClickException(_refusal(self.url, error)) from None
+            raise Refused(_refusal(self, path, error)) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             raise click.ClickException(
@@ -91,16 +105,29 @@ class ServerApi(msgspec.Struct, frozen=True):
         return headers
 
 
-def _refusal(url: str, error: urllib.error.HTTPError) -> str:
-    if error.code == 401:
-        return (
-            f"{url} asks for a key: pass --signing-key (or --event-key for send), or set"
-            " INNGEST_SIGNING_KEY"
-        )
+def _refusal(server: ServerApi, path: str, error: urllib.error.HTTPError) -> str:
     text = error.read().decode(errors="replace").strip()
     with suppress(msgspec.DecodeError):
-        text = msgspec.json.decode(text, type=_Refused).error or text
-    return f"{url} answered HTTP {error.code}: {text}"
+        text = msgspec.json.decode(text, type=_Told).error or text
+    if error.code != 401:
+        return f"{server.url} answered HTTP {error.code}: {text}"
+    if path.startswith(EVENTS_PATH):
+        return _event_key_refused(server.url, path[len(EVENTS_PATH) :])
+    if server.signing_key:
+        return (
+            f"{server.url} refuses the signing key it was given: pass the one the server was"
+            " started with as --signing-key, or set INNGEST_SIGNING_KEY to it"
+        )
+    return f"{server.url} asks for a key: pass --signing-key, or set INNGEST_SIGNING_KEY"
+
+
+def _event_key_refused(url: str, key: str) -> str:
+    if key == ANY_KEY:
+        return f"{url} asks for a key: pass --event-key, or set INNGEST_EVENT_KEY"
+    return (
+        f"{url} refuses the event key it was given: pass one the server was started with as"
+        " --event-key, or set INNGEST_EVENT_KEY to it"
+    )
 
 
 def server_options(function: F) -> F:

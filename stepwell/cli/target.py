@@ -26,6 +26,10 @@ class TargetError(Exception):
     """A target nobody can serve; the text names it and the fix."""
 
 
+class Misnamed(TargetError):
+    """There is no module or file of the name that was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServedClient:
     """A client and the functions it serves."""
@@ -92,14 +96,14 @@ def imported(place: str, folder: Path) -> ModuleType:
     if place.endswith(".py"):
         path = (folder / place).resolve()
         if not path.is_file():
-            raise TargetError(f"{place}: there is no such file in {folder}")
+            raise Misnamed(f"{place}: there is no such file in {folder}")
         sys.path.insert(0, str(path.parent))
         place = path.stem
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name and (place == error.name or place.startswith(f"{error.name}.")):
-            raise TargetError(
+            raise Misnamed(
                 f"{place}: there is no such module below {folder}; name it as Python imports it,"
                 " such as shop.functions:client"
             ) from None

@@ -35,14 +35,16 @@ class Node:
         clock: Clock | None = None,
         rules: Rules = DEFAULT,
         retention_ms: int = RETENTION_MS,
+        unserved_ms: int = 0,
         grace_s: float = GRACE_S,
         poll_ms: int = POLL_MS,
         performer: Performer | None = None,
     ) -> None:
         """Takes the store as its own: `stop` closes it, and so does this if it cannot be used.
 
-        `retention_ms` is how long ended runs and their events are kept (0: for ever); `grace_s`,
-        how long `stop` waits for calls under way, in seconds; `poll_ms`, how often the pump asks
+        `retention_ms` is how long ended runs and their events are kept (0: for ever);
+        `unserved_ms`, how long runs wait for a function nobody serves (0: for ever); `grace_s`, how
+        long `stop` waits for calls under way, in seconds; `poll_ms`, how often the pump asks
         unasked, in case a wake was lost. `performer` may be given to hear, or lose, every action.
         """
         try:
@@ -55,9 +57,16 @@ class Node:
         self.reader = store.reader()
         self.performer = performer or Performer()
         self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
-        self.dispatcher = Dispatcher(self.ledger, self.reader)
+        self.dispatcher = Dispatcher(self.ledger, self.reader, self.clock)
         self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms)
-        self.janitor = Janitor(self.ledger, self.clock, retention_ms, store)
+        self.janitor = Janitor(
+            self.ledger,
+            self.clock,
+            retention_ms,
+            store,
+            reader=self.reader,
+            unserved_ms=unserved_ms,
+        )
         self._grace_s = grace_s
         self.performer.wake = self.pump.wake
         self.performer.subscribe(Topic.RUN_CANCELLED, self.dispatcher.cancel_run)

@@ -30,6 +30,7 @@ from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
 from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
+from stepwell.server.runtime.journal import Journal
 from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
@@ -65,17 +66,25 @@ class Server:
                     cron_catch_up=config.cron_catch_up,
                 ),
                 retention_ms=config.retention_ms or 0,
+                unserved_ms=config.unserved_ms or 0,
                 grace_s=grace_s,
             )
         except BaseException:
             self._close_sockets()
             raise
         self.deps = ApiDeps(
-            self.node.ledger, self.node.reader, self.node.clock, config, self._reach
+            self.node.ledger,
+            self.node.reader,
+            self.node.clock,
+            config,
+            self._registered,
+            lane=self.node.dispatcher.lane,
+            named=self._named_at,
         )
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
+        self._journal = Journal(self.node.performer, self.node.reader)
         self._pool = HttpPool()
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
         self._poller: Poller | None = None
@@ -87,7 +96,7 @@ class Server:
             secret=secret,
             settings=GatewaySettings(connections_max=config.connections_max),
             on_slots=self._reach_workers,
-            on_app=self._reach,
+            on_app=self._registered,
             had_work=self._had_work,
         )
         self._workers = ConnectDriver(self.gateway)
@@ -184,6 +193,11 @@ class Server:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    def _registered(self, app: AppRow) -> None:
+        functions = len(self.node.ledger.catalog.of_app(app.name))
+        self._journal.registered(app, functions)
+        self._reach(app)
+
     def _reach(self, app: AppRow) -> None:
         if app.method == "serve":
             self.node.reach(app.name, self._driver, self.config.queue_workers)
@@ -200,6 +214,10 @@ class Server:
             self.node.reach(app, self._workers, slots)
         else:
             self.node.dispatcher.drop_lane(app)
+
+    def _named_at(self, app: str) -> str:
+        """At which of the addresses in the settings an app answered."""
+        return "" if self._poller is None else self._poller.named_at(app)
 
     def _had_work(self, app: str) -> bool:
         """May a worker of this app be at work on something an earlier server gave it?"""

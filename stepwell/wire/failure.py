@@ -18,6 +18,7 @@ STATE_OVERFLOWED = "InngestErrStateOverflowed"
 TIMEOUT_TOO_LONG = "InngestErrTimeoutTooLong"
 INVOKE_TIMEOUT = "InngestInvokeTimeoutError"
 INVALID_EXPRESSION = "InvalidExpression"
+FUNCTION_NOT_FOUND = "FunctionNotFound"  # ours
 GATEWAY_ERROR = "GatewayError"
 AI_GATEWAY_ERROR = "AIGatewayError"
 

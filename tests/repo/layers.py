@@ -62,6 +62,7 @@ LAYERS: dict[str, Layer] = {
             "server.drivers.request",
             "server.engine.input",
             "server.engine.action",
+            "server.engine.row",
             "server.store.port",
             "cron",
             *IMPURE_SERVER,
@@ -85,7 +86,7 @@ LAYERS: dict[str, Layer] = {
     # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
     "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
     "server.advice": Layer(("wire", "expr")),
-    "server.query": Layer(("wire", "server.store.port", *STORED)),
+    "server.query": Layer(("wire", "server.engine.lease_id", "server.store.port", *STORED)),
     "server.api": Layer(
         (
             "wire",
@@ -97,6 +98,7 @@ LAYERS: dict[str, Layer] = {
             "server.registration",
             "server.runtime.clock",
             "server.store.port",
+            "server.drivers.port",
             "server.drivers.reply",
             "server.drivers.request",
             "server.drivers.http_pool",

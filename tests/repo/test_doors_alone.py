@@ -1,6 +1,7 @@
 """Who installs one framework never needs another: an adapter imports its own and nothing else."""
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -50,6 +51,36 @@ for name in sys.argv[1:]:
         os._exit(0)
     os.waitpid(child, 0)
 """
+
+
+WORKER = """
+import sys, importlib.abc
+missing = set(sys.argv[1:])
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+sys.argv = ["stepwell", "worker", "--help"]
+from stepwell.cli.door import main
+main()
+"""
+MODULES = {"cel-expr-python": "cel_expr_python", "pyyaml": "yaml", "protobuf": "google"}
+
+
+def _brought_by(extra: str) -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = [re.split("[>=; ]", line)[0] for line in project["optional-dependencies"][extra]]
+    return {MODULES.get(name, name) for name in names}
+
+
+def test_a_worker_needs_no_more_than_its_extra() -> None:
+    missing = _brought_by("server") - _brought_by("connect")
+    assert missing >= {"starlette", "uvicorn", "cel_expr_python"}
+    command = [sys.executable, "-c", WORKER, *sorted(missing)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "Connect to a server" in told.stdout
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, cast
 
 from stepwell.sdk import background
-from stepwell.sdk.errors import ConfigurationError, Error
+from stepwell.sdk.errors import ConfigurationError, Error, StepError
 from stepwell.sdk.events.event import Event, event_from_json
 from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
@@ -105,9 +105,10 @@ class Calling:
             logger.debug(message, extra={**facts, "function_name": self.function.name})
 
     def tell(self, error: BaseException) -> None:
-        """Write an error of user code into the log (E-143)."""
+        """Write an error of user code into the log (E-143). A step's error that ends its function
+        was written when the step failed."""
         logger = self.client.logger
-        if logger is not None:
+        if logger is not None and not isinstance(error, StepError):
             message = f'{type(error).__name__} in function "{self.function.id}": {error}'
             spoken(logger).error(message, exc_info=error)
 

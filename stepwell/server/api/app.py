@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stepwell.server.api import (
     app_list,
     checkpoint,
+    doctor,
     event_list,
     event_schemas,
     invoke,
@@ -52,6 +53,7 @@ ROUTES: tuple[tuple[str, str, _Asked, Takes], ...] = (
     ("GET", "/dev", app_list.dev, WIRE),
     ("GET", "/v1/events", event_list.many, event_list.LISTED),
     ("GET", "/v1/events/schemas", event_schemas.listed, Takes(("app",))),
+    ("GET", "/v1/events/listeners", event_schemas.listeners, Takes(("name",))),
     ("GET", "/v1/events/{event_id}", event_list.one, NOTHING),
     ("GET", "/v1/events/{event_id}/runs", runs.of_event, NOTHING),
     ("GET", "/v1/runs", runs.many, runs.LISTED),
@@ -60,7 +62,7 @@ ROUTES: tuple[tuple[str, str, _Asked, Takes], ...] = (
     ("GET", "/v1/runs/{run_id}/jobs", runs.jobs, NOTHING),
     ("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order, NOTHING),
     ("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
-    ("GET", "/v1/doctor", runs.stranded, NOTHING),
+    ("GET", "/v1/doctor", doctor.doctor, NOTHING),
     ("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
     ("GET", "/v1/apps", app_list.apps, NOTHING),
     ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app, NOTHING),
@@ -83,7 +85,7 @@ _HOW = {
 
 
 def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
-    """The whole API as one ASGI app. `fallback` answers what no route here does (a dashboard)."""
+    """The whole API as one ASGI app. `fallback` answers what no route here does."""
     routes = [
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),

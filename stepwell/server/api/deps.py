@@ -9,6 +9,7 @@ from typing import TypeVar
 from stepwell.server.api.access import Access
 from stepwell.server.api.run_watch import RunWatch
 from stepwell.server.config import ServerConfig
+from stepwell.server.drivers.port import LaneSeen
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import Ledger
 from stepwell.server.runtime.clock import Clock
@@ -22,10 +23,21 @@ def _nothing(app: AppRow) -> None:
     """Nobody wants to know."""
 
 
+def _nowhere(app: str) -> str:
+    """No app was named with its address."""
+    return ""
+
+
+def _open(app: str) -> LaneSeen:
+    """As long as nobody says otherwise, calls can be made."""
+    return LaneSeen(0, 1, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
     """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
-    registered, after its commit; `ends` wakes requests that wait for a run."""
+    registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
+    of an app stand; `named`, at which of the addresses it was started with an app answered."""
 
     ledger: Ledger
     reader: Reader
@@ -34,6 +46,8 @@ class ApiDeps:
     on_app: Callable[[AppRow], None] = _nothing
     entropy: Callable[[int], bytes] = token_bytes
     ends: RunWatch = field(default_factory=RunWatch)
+    lane: Callable[[str], LaneSeen] = _open
+    named: Callable[[str], str] = _nowhere
     access: Access = field(init=False)
 
     def __post_init__(self) -> None:

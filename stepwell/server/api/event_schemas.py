@@ -1,4 +1,4 @@
-"""`GET /v1/events/schemas`: what the registered apps say of their events.
+"""What the registered apps say of their events, and which of their functions listen to them.
 
 Ours alone: other servers answer 404. Source: features D-5, D-6, E-45.
 """
@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import enveloped
+from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.query.listeners import listening
 
 _EVENTS = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
 _Described: TypeAlias = dict[str, msgspec.Raw]
@@ -26,7 +27,7 @@ class EventSchemaObject(msgspec.Struct, omit_defaults=True):
 
 
 async def listed(deps: ApiDeps, request: Request) -> Response:
-    """Every event of every app, by name; `app` asks for one app's."""
+    """`GET /v1/events/schemas`: every event of every app, by name; `app` asks for one app's."""
     wanted = request.query_params.get("app")
     found = [
         EventSchemaObject(name, row.name, entry.get("data"), entry.get("user"))
@@ -36,6 +37,15 @@ async def listed(deps: ApiDeps, request: Request) -> Response:
     ]
     found.sort(key=lambda one: (one.name, one.app))
     return enveloped(found, deps.clock.now_ms())
+
+
+async def listeners(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/events/listeners`: which functions an event `name` starts; names that are near it
+    where there are none."""
+    name = request.query_params.get("name", "")
+    if not name:
+        raise Problem(400, "name is missing: GET /v1/events/listeners?name=<the name of an event>")
+    return enveloped(listening(deps.ledger.catalog, name), deps.clock.now_ms())
 
 
 def _described(events: str) -> dict[str, _Described]:

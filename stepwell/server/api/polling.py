@@ -47,6 +47,7 @@ class Poller:
         self._named = dict.fromkeys(plain_url(url) for url in deps.config.sdk_urls)
         self._answered: set[str] = set()
         self._told: dict[str, str] = {}
+        self._named_at: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -95,7 +96,22 @@ class Poller:
         if self._deps.config.poll:
             return [*self._named, *(app.url for app in served)]
         away = [app.url for app in served if app.error]
-        return [*(url for url in self._named if url not in self._answered), *away]
+        return [*(url for url in self._named if url not in self._answered), *away, *self._left()]
+
+    def named_at(self, app: str) -> str:
+        """Which of the named addresses an app answered at; empty if none."""
+        return self._named_at.get(app, "")
+
+    def _left(self) -> list[str]:
+        """Named addresses of apps that a worker took over and left: they may serve again."""
+        apps = self._deps.ledger.catalog.apps
+        return [
+            url
+            for name, url in self._named_at.items()
+            if (app := apps.get(name)) is not None
+            and app.method == "connect"
+            and self._deps.lane(name).closed_ms
+        ]
 
     async def _found(self) -> list[str]:
         if self._discovery is None:
@@ -111,6 +127,8 @@ class Poller:
             self._answered.add(url)
         known = normal_url(url)
         app = next((app for app in self._apps() if normal_url(app.url) == known), None)
+        if app is not None and url in self._named:
+            self._named_at[app.name] = url
         if app is not None and app.error != problem:
             await self._deps.ledger.submit(AppFailed(app.name, app.url, problem))
         if app is not None or url in self._named or not problem:

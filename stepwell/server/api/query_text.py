@@ -4,6 +4,7 @@ from starlette.datastructures import QueryParams
 
 from stepwell.server.api.problem import Problem
 from stepwell.server.engine.row import RunStatus
+from stepwell.server.query.run_object import status_named
 from stepwell.wire.duration import DurationError, parse_date_ms
 from stepwell.wire.identifier import is_ulid
 
@@ -63,15 +64,10 @@ def seconds(query: QueryParams, name: str, most: float) -> float:
 
 def statuses(query: QueryParams) -> tuple[RunStatus, ...]:
     """Run statuses by their words, whatever their case; `queued` is `scheduled`."""
-    found: list[RunStatus] = []
-    for text in _listed(query, "status"):
-        name = text.upper()
-        try:
-            found.append(RunStatus["SCHEDULED" if name == "QUEUED" else name])
-        except KeyError:
-            words = ", ".join(status.word for status in RunStatus)
-            raise Problem(400, f"status {text!r} is unknown: use {words}") from None
-    return tuple(found)
+    try:
+        return tuple(status_named(text) for text in _listed(query, "status"))
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
 
 
 def texts(query: QueryParams, name: str) -> tuple[str, ...]:

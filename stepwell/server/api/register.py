@@ -29,6 +29,14 @@ log = logging.getLogger("stepwell.registration")
 
 async def register(deps: ApiDeps, request: Request) -> Response:
     """Register an app and its functions; functions it no longer names are forgotten."""
+    try:
+        return await _register(deps, request)
+    except Problem as problem:
+        log.warning("a registration was refused: %s", problem.message)
+        raise
+
+
+async def _register(deps: ApiDeps, request: Request) -> Response:
     _check_kind(deps, request)
     try:
         registration = decode_registration(await body_of(request))

@@ -1,6 +1,6 @@
 """`/v1/runs`: one run, many runs, their timeline and jobs, and their end by hand.
 
-The list and the timeline are ours; the command line and the dashboard read them.
+The list and the timeline are ours; the command line reads them.
 Source: server.md 6.3.
 """
 
@@ -11,10 +11,12 @@ from starlette.responses import Response
 from stepwell.server.api import query_text
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.query.rest import Reach
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, timeline
 from stepwell.server.store.port import Reader, RunFilter
@@ -74,11 +76,14 @@ async def of_event(deps: ApiDeps, request: Request) -> Response:
 async def told_in_order(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs/{id}/timeline`."""
     run = known_run(deps, request)
-    rows = await deps.searched(lambda: _rows(deps.reader, run))
+    gone = await deps.searched(lambda: gone_since(deps))
+    reach = reach_of(deps, run.app, run.function, gone)
+    now_ms = deps.clock.now_ms()
+    rows = await deps.searched(lambda: _rows(deps.reader, run, reach, now_ms))
     return enveloped(timeline(rows), deps.clock.now_ms())
 
 
-def _rows(reader: Reader, run: Run) -> Rows:
+def _rows(reader: Reader, run: Run, reach: Reach, now_ms: int) -> Rows:
     return Rows(
         run,
         reader.steps(run.id),
@@ -86,6 +91,8 @@ def _rows(reader: Reader, run: Run) -> Rows:
         reader.items(run.id),
         reader.leases(run.id),
         reader.waits(run.id),
+        reach,
+        now_ms,
     )
 
 
@@ -104,13 +111,6 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
     if answer.verdict is Verdict.GONE:
         raise Problem(404, f"Unable to load function run: {run_id}")
     return Response(status_code=200)
-
-
-async def stranded(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/doctor`: runs that nothing will ever move. There are none, or there is a fault."""
-    found = await deps.searched(lambda: deps.reader.stranded(RUNS_MAX))
-    runs = [object_of(deps, run) for run in found]
-    return enveloped({"stranded": runs}, deps.clock.now_ms())
 
 
 def wanted_runs(request: Request, count: int) -> RunFilter:

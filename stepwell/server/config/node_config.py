@@ -66,6 +66,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     durability: Literal["full", "relaxed"] = "relaxed"
     retention_ms: int | None = None
     retry_interval_ms: int | None = None
+    unserved_ms: int | None = None
     queue_workers: int = 100
     cron_catch_up: Literal["skip", "one", "all"] = "one"
     connect_gateway_port: int = 8289
@@ -254,6 +255,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         durability=cast("Literal['full', 'relaxed']", found["durability"].value),
         retention_ms=int(days * DAY_MS) or None,
         retry_interval_ms=number("retry_interval") * 1_000 or None,
+        unserved_ms=number("unserved_timeout") * 1_000 or None,
         queue_workers=number("queue_workers"),
         cron_catch_up=cast("Literal['skip', 'one', 'all']", found["cron_catch_up"].value),
         connect_gateway_port=number("connect_gateway_port"),

@@ -179,6 +179,16 @@ SETTINGS: tuple[Setting, ...] = (
         help="Constant time between attempts; 0 follows the schedule 15 s, 30 s, 1 m, … 2 h",
     ),
     Setting(
+        flag="unserved-timeout",
+        kind=Kind.NUMBER,
+        default=0,
+        low=0,
+        high=31_536_000,
+        unit="seconds",
+        help="How long a run waits for its function when its app no longer serves it, before it"
+        " fails; 0 waits for ever (ours)",
+    ),
+    Setting(
         flag="queue-workers",
         kind=Kind.NUMBER,
         default=100,

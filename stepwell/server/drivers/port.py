@@ -1,7 +1,7 @@
 """What a driver is: the way to reach a function. Bytes and sockets, no rule."""
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,15 @@ class Lost(msgspec.Struct, frozen=True):
     function may have run."""
 
     begun: bool = True
+
+
+class LaneSeen(NamedTuple):
+    """How a queue stands: how many calls are under way, how many may be, and since when it cannot
+    be reached (milliseconds since 1970; 0 if it can)."""
+
+    busy: int
+    limit: int
+    closed_ms: int
 
 
 class Driver(Protocol):

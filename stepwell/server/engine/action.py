@@ -14,6 +14,9 @@ class Topic(StrEnum):
     RUN_ENDED = "run.ended"
     RUN_CANCELLED = "run.cancelled"
     EVENT_STORED = "event.stored"
+    FUNCTION_GONE = "function.gone"
+    RUN_FAILED = "run.failed"
+    ATTEMPT_FAILED = "attempt.failed"
 
 
 class Wake(msgspec.Struct, frozen=True, gc=False):
@@ -23,10 +26,12 @@ class Wake(msgspec.Struct, frozen=True, gc=False):
 
 
 class Announce(msgspec.Struct, frozen=True, gc=False):
-    """Tell whoever watches that `subject` (a run's or event's id) changed."""
+    """Tell whoever watches that `subject` (the id of a run, an event or a function) changed.
+    `place` is that of a note which tells more."""
 
     topic: Topic
     subject: str
+    place: int = 0
 
 
 Action: TypeAlias = Wake | Announce

@@ -3,7 +3,7 @@
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.lease_id import since
+from stepwell.server.engine.lease_id import since, step_name
 from stepwell.server.engine.retry import delay_ms
 from stepwell.server.engine.row import Item, ItemKind, Note, Run
 
@@ -22,7 +22,7 @@ def try_again(
             queue=item.queue,
             attempt=item.attempt + 1,
             target=item.target,
-            detail=since(draft.now) if item.kind is ItemKind.CALL else item.detail,
+            detail=_since(draft, item),
         )
     )
     draft.announce(Topic.RUN_MOVED, run.id)
@@ -43,9 +43,13 @@ def try_apart(
             queue=run.app,
             attempt=item.attempt + 1,
             target=step_id,
-            detail=since(draft.now),
+            detail=since(draft.now, name),
         )
     )
+
+
+def _since(draft: Draft, item: Item) -> bytes:
+    return since(draft.now, step_name(item)) if item.kind is ItemKind.CALL else item.detail
 
 
 def _noted_due_ms(
@@ -60,4 +64,5 @@ def _noted_due_ms(
     )
     note = Note(run.id, draft.place(), draft.now.ms, "retry", key, name, item.attempt, error)
     draft.add(fact.Noted(note))
+    draft.announce(Topic.ATTEMPT_FAILED, run.id, note.place)
     return draft.now.ms + wait_ms

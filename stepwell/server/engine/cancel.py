@@ -2,15 +2,35 @@
 
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import cancelled
-from stepwell.server.engine.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.finish import cancelled, fail_with
+from stepwell.server.engine.input import CancelAsked, Done, LeftUnserved, Verdict
 from stepwell.server.engine.row import Run
+from stepwell.wire.duration import format_duration
+from stepwell.wire.failure import FUNCTION_NOT_FOUND
 
 
 def cancel(draft: Draft, run: Run) -> None:
     """End the run as cancelled. A call under way is told; what it answers is discarded."""
     cancelled(draft, run)
     draft.announce(Topic.RUN_CANCELLED, run.id)
+
+
+def give_up(draft: Draft, given: LeftUnserved) -> Done:
+    """Fail a run whose function nobody serves any more."""
+    run = draft.run(given.run_id)
+    if run is None:
+        return Done(Verdict.GONE, given.run_id, "no such run")
+    if run.ended:
+        return Done(Verdict.ALREADY, given.run_id, run.status.word)
+    if draft.view.catalog.listing(run.function) is not None:
+        return Done(Verdict.REFUSED, given.run_id, "its function is served again")
+    message = (
+        f"No app has served function {run.function} for {format_duration(given.waited_ms)}: its app"
+        " no longer names it. Serve it under that id and run this again."
+    )
+    fail_with(draft, run, FUNCTION_NOT_FOUND, message)
+    draft.announce(Topic.RUN_CANCELLED, run.id)
+    return Done(Verdict.APPLIED, given.run_id)
 
 
 def cancel_by_hand(draft: Draft, given: CancelAsked) -> Done:

@@ -23,6 +23,8 @@ Slot: TypeAlias = tuple[str, str]
 class Changes:
     """Rows to write in one transaction. In the mappings, `None` means: remove the row.
 
+    `gone` says when functions were removed: they are remembered elsewhere.
+
     `ended` names runs that ended: all their items, leases and waits go, whether or not they were
     loaded. `leases` may be kept in memory by a store whose process is the only one: when such a
     process dies, every lease it granted is over.
@@ -39,6 +41,7 @@ class Changes:
     notes: list[Note] = field(default_factory=list[Note])
     apps: dict[str, AppRow | None] = field(default_factory=dict[str, AppRow | None])
     functions: dict[str, FunctionRow | None] = field(default_factory=dict[str, FunctionRow | None])
+    gone: dict[str, int] = field(default_factory=dict[str, int])
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
 

@@ -13,7 +13,7 @@ from typing import assert_never
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
-from stepwell.server.engine.cancel import cancel_by_hand
+from stepwell.server.engine.cancel import cancel_by_hand, give_up
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.claim import claim, still_held
 from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
@@ -43,7 +43,7 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return Need(due=Due(now.ms, given.capacity, given.limit))
         case given_.LeaseExtended() | given_.LeaseLost():
             return Need(runs=frozenset({given.run_id}))
-        case given_.CancelAsked() | given_.RerunAsked():
+        case given_.CancelAsked() | given_.RerunAsked() | given_.LeftUnserved():
             return Need(runs=frozenset({given.run_id}))
         case given_.SignalSent():
             return Need(signals=frozenset({given.name}))
@@ -126,6 +126,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return cancel_by_hand(draft, given)
         case given_.RerunAsked():
             return rerun(draft, given)
+        case given_.LeftUnserved():
+            return give_up(draft, given)
         case given_.InvokeAsked():
             return invoke(draft, given)
         case given_.AppRegistered():

@@ -91,9 +91,9 @@ class Draft:
         """Somebody should ask for work at that time."""
         self.actions.append(Wake(due_ms))
 
-    def announce(self, topic: Topic, subject: str) -> None:
+    def announce(self, topic: Topic, subject: str, place: int = 0) -> None:
         """Tell whoever watches."""
-        self.actions.append(Announce(topic, subject))
+        self.actions.append(Announce(topic, subject, place))
 
     # -- facts that later parts of the same decision must see -----------------------------------
 

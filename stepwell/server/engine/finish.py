@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Broke
@@ -42,6 +43,7 @@ def complete(draft: Draft, run: Run, output: bytes) -> None:
 
 def fail(draft: Draft, run: Run, broke: Broke) -> None:
     """The function failed for good."""
+    draft.announce(Topic.RUN_FAILED, run.id)
     _end(draft, run, RunStatus.FAILED, broke.output, broke)
 
 

@@ -133,6 +133,13 @@ class RerunAsked(msgspec.Struct, frozen=True):
     edited: tuple[tuple[str, str], ...] = ()
 
 
+class LeftUnserved(msgspec.Struct, frozen=True):
+    """A run has waited as long as it may for an app that serves its function."""
+
+    run_id: str
+    waited_ms: int
+
+
 class AppRegistered(msgspec.Struct, frozen=True):
     """An app said which functions it has. Functions it no longer names are forgotten."""
 
@@ -172,6 +179,7 @@ Input: TypeAlias = (
     | SignalSent
     | CancelAsked
     | RerunAsked
+    | LeftUnserved
     | AppRegistered
     | AppFailed
     | AppRemoved

@@ -14,6 +14,8 @@ _REST_BITS = 80 - _SUB_BITS
 _TIME_LETTERS = 12
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 INDEX_LETTERS = 4
+PLANNED = b"0 "
+"""Before the name of a step that was planned: no call was about it before, whenever it was."""
 
 
 def lease_ids(now: Moment, seed: str) -> str:
@@ -38,9 +40,15 @@ def granted_tick(lease: str) -> int | None:
     return ulid_time_ms(lease) * TICKS_PER_MS + sub if sub < TICKS_PER_MS else None
 
 
-def since(now: Moment) -> bytes:
-    """What an item keeps to know when it took its present form."""
-    return str(now.tick).encode()
+def since(now: Moment, step: str = "") -> bytes:
+    """What a call's item keeps to know when it took its present form, and what people call its step
+    (its key is a hash)."""
+    return f"{now.tick} {step}".rstrip().encode()
+
+
+def step_name(item: Item) -> str:
+    """What people call the step of a call's item; empty where that is not known."""
+    return item.detail.partition(b" ")[2].decode()
 
 
 def is_about(lease: str, item: Item) -> bool:
@@ -51,4 +59,4 @@ def is_about(lease: str, item: Item) -> bool:
     if item.kind is not ItemKind.CALL:
         return False
     granted = granted_tick(lease)
-    return granted is not None and granted > int(item.detail or b"0")
+    return granted is not None and granted > int(item.detail.partition(b" ")[0] or b"0")

@@ -110,9 +110,10 @@ class FunctionVersioned(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionForgotten(msgspec.Struct, frozen=True, gc=False):
-    """A function is no longer registered."""
+    """A function is no longer registered, since `at_ms`."""
 
     slug: str
+    at_ms: int = 0
 
 
 class RunForgotten(msgspec.Struct, frozen=True, gc=False):

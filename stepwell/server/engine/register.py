@@ -7,6 +7,7 @@ Source: http.md 4.2, server.md 2.7.
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.action import Topic
 from stepwell.server.engine.catalog import Listing, listing_of
 from stepwell.server.engine.cron_due import schedule_id, scheduled_item
 from stepwell.server.engine.draft import Draft, LookAgain
@@ -60,7 +61,8 @@ def _store(draft: Draft, function: FunctionRow, old: Listing | None) -> None:
 
 
 def _forget(draft: Draft, slug: str) -> None:
-    draft.add(fact.FunctionForgotten(slug))
+    draft.add(fact.FunctionForgotten(slug, draft.now.ms))
+    draft.announce(Topic.FUNCTION_GONE, slug)
     for item in draft.view.items_of(schedule_id(slug)):
         draft.done(item.run_id, item.key)
 

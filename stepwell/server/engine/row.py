@@ -185,7 +185,8 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionRow(msgspec.Struct, frozen=True):
-    """A registered function: its composite id, its app, and its configuration as JSON."""
+    """A registered function: its composite id, its app, and its configuration as JSON. `gone_ms`
+    says since when it is registered no longer."""
 
     slug: str
     app: str
@@ -193,6 +194,7 @@ class FunctionRow(msgspec.Struct, frozen=True):
     config: bytes
     version: int
     created_ms: int
+    gone_ms: int = 0
 
 
 class AppRow(msgspec.Struct, frozen=True):

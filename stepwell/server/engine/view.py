@@ -304,9 +304,11 @@ class View:
             case fact.FunctionVersioned():
                 self.catalog = self.catalog.with_function(record.function)
                 self.changes.functions[record.function.slug] = record.function
+                self.changes.gone.pop(record.function.slug, None)
             case fact.FunctionForgotten():
                 self.catalog = self.catalog.without_function(record.slug)
                 self.changes.functions[record.slug] = None
+                self.changes.gone[record.slug] = record.at_ms
             case fact.RunForgotten():
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():

@@ -86,6 +86,13 @@ class Admission:
             log.warning("a worker (%s) is refused: %s", worker.instance_id, refused)
             return Rejected(CLOSE_POLICY, REASON_AUTH_FAILED)
         if len(worker.apps) > right.apps_max:
+            count, most = len(worker.apps), right.apps_max
+            log.warning(
+                "a worker (%s) is refused: %d apps, at most %d may share a connection",
+                worker.instance_id,
+                count,
+                most,
+            )
             return Rejected(CLOSE_POLICY, REASON_TOO_MANY_APPS)
         try:
             capabilities = msgspec.json.decode(worker.capabilities, type=dict[str, object])

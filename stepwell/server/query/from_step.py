@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import STEP_WAITS, Item, ItemKind, Note, Step, Wait
 
 TAKES_INPUT = frozenset({"StepRun", "Step", "StepError", "StepFailed", ""})
@@ -58,4 +59,6 @@ def from_step(
 
 
 def _name_of(item: Item) -> str:
-    return item.detail.decode(errors="replace") if item.kind is ItemKind.SLEEP else ""
+    if item.kind is ItemKind.SLEEP:
+        return item.detail.decode(errors="replace")
+    return step_name(item) if item.kind is ItemKind.CALL else ""

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Run
+from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Run, RunStatus
 from stepwell.wire.duration import format_instant
 from stepwell.wire.event import decode_event
 from stepwell.wire.identifier import app_uuid, function_uuid
@@ -75,6 +75,16 @@ class AppObject(msgspec.Struct, frozen=True, kw_only=True):
     app_version: str
     synced_at: str
     error: str
+
+
+def status_named(text: str) -> RunStatus:
+    """A status by its word, whatever its case; `queued` is `scheduled`. Raises ValueError."""
+    name = text.upper()
+    try:
+        return RunStatus["SCHEDULED" if name == "QUEUED" else name]
+    except KeyError:
+        words = ", ".join(status.word for status in RunStatus)
+        raise ValueError(f"status {text!r} is unknown: use {words}") from None
 
 
 def run_object(run: Run, version: int = 0) -> RunObject:

@@ -1,6 +1,6 @@
 """A run told in order of time: what it did, what went wrong, and what it waits for.
 
-Pure: rows in, spans out. The terminal and the dashboard draw the same spans. Features D-68: a run
+Pure: rows in, spans out. The terminal draws them. Features D-68: a run
 that does not move says why.
 """
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import (
     STEP_WAITS,
     Item,
@@ -21,6 +22,7 @@ from stepwell.server.engine.row import (
     Wait,
     WaitKind,
 )
+from stepwell.server.query.rest import Hindrance, Reach, Rest, rest
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
 
@@ -41,7 +43,8 @@ class SpanStatus(StrEnum):
 class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
 
-    `detail` is a sentence for people; `output` is JSON.
+    `detail` is a sentence for people; `output` is JSON; `rest` says why work that is due is not
+    done.
     """
 
     name: str
@@ -55,10 +58,11 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str = ""
     output: msgspec.Raw = NULL
     children: tuple["Span", ...] = ()
+    rest: Rest | None = None
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """Everything stored about one run."""
+    """Everything stored about one run, and how its app can be reached now."""
 
     run: Run
     steps: Sequence[Step] = ()
@@ -66,6 +70,8 @@ class Rows(msgspec.Struct, frozen=True):
     items: Sequence[Item] = ()
     leases: Sequence[Lease] = ()
     waits: Sequence[Wait] = ()
+    reach: Reach | None = None
+    now_ms: int = 0
 
 
 _RUN_STATUS = {
@@ -88,7 +94,7 @@ def timeline(rows: Rows) -> Span:
         *(_attempt(note, note.name or "function") for note in loose),
     ]
     children.sort(key=_began)
-    open_ends = [*_waits(rows.waits, run), *_items(rows.items, rows.leases)]
+    open_ends = [*_waits(rows.waits, run), *_items(rows)]
     return Span(
         name=run.function,
         kind="run",
@@ -176,13 +182,13 @@ def _waiting_for(wait: Wait) -> str:
             return ""
 
 
-def _items(items: Iterable[Item], leases: Iterable[Lease]) -> list[Span]:
-    held = {lease.key: lease for lease in leases}
+def _items(rows: Rows) -> list[Span]:
+    held = {lease.key: lease for lease in rows.leases}
     told = (ItemKind.CALL, ItemKind.GATEWAY, ItemKind.SLEEP)
-    return [_item_span(item, held.get(item.key)) for item in items if item.kind in told]
+    return [_item_span(rows, item, held.get(item.key)) for item in rows.items if item.kind in told]
 
 
-def _item_span(item: Item, lease: Lease | None) -> Span:
+def _item_span(rows: Rows, item: Item, lease: Lease | None) -> Span:
     if item.kind is ItemKind.SLEEP:
         return Span(
             name=item.detail.decode(errors="replace") or "sleep",
@@ -192,7 +198,8 @@ def _item_span(item: Item, lease: Lease | None) -> Span:
             started_ms=int(item.target) if item.target.isdecimal() else 0,
             detail=f"sleeps until {format_instant(item.due_ms)}",
         )
-    name = f"step {item.key[:_SHORT_ID_CHARS]}" if item.key else "function"
+    known = step_name(item) if item.kind is ItemKind.CALL else ""
+    name = f"step {known or item.key[:_SHORT_ID_CHARS]}" if item.key else "function"
     kind = "call" if item.kind is ItemKind.CALL else "fetch"
     attempt = f", attempt {item.attempt + 1}" if item.attempt else ""
     if lease is not None:
@@ -207,7 +214,10 @@ def _item_span(item: Item, lease: Lease | None) -> Span:
             started_ms=lease.granted_ms,
             detail=detail,
         )
+    found = _rest(rows, item)
     place = f" by app {item.queue}" if item.kind is ItemKind.CALL else ""
+    when = "now, due since" if rows.now_ms > item.due_ms else "at"
+    detail = f"is to be called{place} {when} {format_instant(item.due_ms)}{attempt}"
     return Span(
         name=name,
         kind=kind,
@@ -215,8 +225,18 @@ def _item_span(item: Item, lease: Lease | None) -> Span:
         step_id=item.key,
         attempt=item.attempt,
         queued_ms=item.due_ms,
-        detail=f"is to be called{place} at {format_instant(item.due_ms)}{attempt}",
+        detail=detail if found is None else f"waits: {found.text}",
+        rest=found,
     )
+
+
+def _rest(rows: Rows, item: Item) -> Rest | None:
+    """Why a call is not made that is due. What is put off, because nobody serves it, is due."""
+    if rows.reach is None or item.kind is not ItemKind.CALL:
+        return None
+    found = rest(rows.run, rows.reach)
+    gone = found is not None and found.reason in (Hindrance.FUNCTION_GONE, Hindrance.APP_UNKNOWN)
+    return found if gone or item.due_ms <= rows.now_ms else None
 
 
 def _why(run: Run, open_ends: Sequence[Span]) -> str:

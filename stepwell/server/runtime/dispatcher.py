@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepwell.server.drivers.port import Driver, Lost, Settled
+from stepwell.server.drivers.port import Driver, LaneSeen, Lost, Settled
 from stepwell.server.engine.action import Announce
 from stepwell.server.engine.input import (
     Answer,
@@ -24,8 +24,9 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
 )
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
+from stepwell.server.runtime.clock import Clock, SystemClock
 from stepwell.server.store.port import Reader, StoreError, Unstorable
-from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
 from stepwell.wire.operation import Operation
 
 EXTEND_EVERY_S = 20.0
@@ -47,9 +48,12 @@ class Lane:
 class Dispatcher:
     """Runs calls. One per node."""
 
-    def __init__(self, ledger: Ledger, reader: Reader) -> None:
+    def __init__(self, ledger: Ledger, reader: Reader, clock: Clock | None = None) -> None:
         self._ledger = ledger
         self._reader = reader
+        self._clock = clock or SystemClock()
+        self._began_ms = self._clock.now_ms()
+        self._closed_ms: dict[str, int] = {}
         # A call begins in the context of the node, not in that of whoever caused it.
         self._context = contextvars.copy_context()
         self._lanes: dict[str, Lane] = {}
@@ -65,6 +69,7 @@ class Dispatcher:
         known = self._lanes.get(queue)
         busy = 0 if known is None else known.busy
         self._lanes[queue] = Lane(driver, limit, busy)
+        self._closed_ms.pop(queue, None)
         self.when_free()
 
     def drop_lane(self, queue: str, driver: Driver | None = None) -> None:
@@ -73,6 +78,14 @@ class Dispatcher:
         lane = self._lanes.get(queue)
         if lane is not None and driver in (None, lane.driver):
             del self._lanes[queue]
+            self._closed_ms[queue] = self._clock.now_ms()
+
+    def lane(self, queue: str) -> LaneSeen:
+        """How a queue stands. One that nobody ever opened is closed since the beginning."""
+        lane = self._lanes.get(queue)
+        if lane is None:
+            return LaneSeen(0, 0, self._closed_ms.get(queue, self._began_ms))
+        return LaneSeen(lane.busy, lane.limit, 0)
 
     def capacity(self) -> tuple[tuple[str, int], ...]:
         """Queues with room, and how much."""
@@ -149,7 +162,7 @@ class Dispatcher:
     async def _call(self, driver: Driver, job: Job) -> Outcome | Settled | Lost:
         listing = self._ledger.catalog.listing(job.run.function)
         if listing is None:
-            return _broke("FunctionNotFound", f'function "{job.run.function}" is not registered')
+            return _broke(FUNCTION_NOT_FOUND, f'function "{job.run.function}" is not registered')
         lease = job.lease
 
         async def save(operations: tuple[Operation, ...]) -> Done:

@@ -1,13 +1,15 @@
-"""Removes what is older than the retention period, in small batches, and gives the space back."""
+"""Removes what is older than the retention period, in small batches, and gives the space back; ends
+runs that have waited too long for an app that serves their function."""
 
 import asyncio
 import logging
 from typing import Protocol
 
-from stepwell.server.engine.input import PruneAsked, Pruned
+from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
+from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.runtime.clock import Clock
-from stepwell.server.store.port import StoreError
+from stepwell.server.store.port import Reader, RunFilter, StoreError
 
 PRUNE_BATCH = 200
 PRUNE_EVERY_S = 60.0
@@ -28,13 +30,23 @@ class Janitor:
     """One per database."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, retention_ms: int, tidy: Tidy | None = None
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        retention_ms: int,
+        tidy: Tidy | None = None,
+        *,
+        reader: Reader | None = None,
+        unserved_ms: int = 0,
     ) -> None:
-        """`retention_ms` 0 keeps everything for ever."""
+        """`retention_ms` 0 keeps everything for ever; with `unserved_ms` 0 runs wait for ever for
+        their function to come back. `reader` is asked which do."""
         self._ledger = ledger
         self._clock = clock
         self._retention_ms = retention_ms
         self._tidy = tidy
+        self._reader = reader
+        self._unserved_ms = unserved_ms
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -62,11 +74,37 @@ class Janitor:
             self._tidy.tidy()
         return Pruned(runs, events)
 
+    async def give_up(self) -> int:
+        """Fail the runs that nobody has served for too long; gives how many."""
+        if self._reader is None or not self._unserved_ms:
+            return 0
+        now_ms = self._clock.now_ms()
+        given_up = 0
+        for function in self._reader.gone_functions():
+            waited_ms = now_ms - function.gone_ms
+            if waited_ms >= self._unserved_ms:
+                given_up += await self._give_up_on(function.slug, waited_ms, self._reader)
+        return given_up
+
+    async def _give_up_on(self, slug: str, waited_ms: int, reader: Reader) -> int:
+        going = (RunStatus.SCHEDULED, RunStatus.RUNNING)
+        wanted = RunFilter(statuses=going, functions=(slug,), limit=PRUNE_BATCH)
+        ended = 0
+        while runs := reader.runs(wanted):
+            answers = [self._ledger.submit(LeftUnserved(run.id, waited_ms)) for run in runs]
+            told = await asyncio.gather(*answers)
+            log.warning("function %s is served no longer: %d runs failed", slug, len(told))
+            ended += len(told)
+            if len(runs) < wanted.limit:
+                break
+        return ended
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_EVERY_S)
             try:
                 await self.run_once()
+                await self.give_up()
             except LedgerClosed:
                 return
             except (StoreError, EngineFault) as error:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
+import msgspec
+
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.row import (
     AppRow,
@@ -69,6 +71,7 @@ class Disk:
     notes: dict[str, list[Note]] = field(default_factory=dict[str, list[Note]])
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -114,6 +117,9 @@ def put(disk: Disk, changes: Changes) -> None:
 
 def put_catalog(disk: Disk, changes: Changes) -> None:
     """Apps before functions: a forgotten app takes its functions with it."""
+    for slug, gone_ms in changes.gone.items():
+        if slug in disk.functions:
+            disk.gone[slug] = msgspec.structs.replace(disk.functions[slug], gone_ms=gone_ms)
     for name, app in changes.apps.items():
         if app is not None:
             disk.apps[name] = app
@@ -126,6 +132,7 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
             disk.functions.pop(slug, None)
         else:
             disk.functions[slug] = function
+            disk.gone.pop(slug, None)
 
 
 def forget(disk: Disk, changes: Changes) -> None:

@@ -291,6 +291,24 @@ class MemoryReader:
         with self._disk.lock:
             return sorted(self._disk.functions.values(), key=lambda function: function.slug)
 
+    def gone_functions(self) -> list[FunctionRow]:
+        """Functions that were registered once."""
+        with self._disk.lock:
+            return sorted(self._disk.gone.values(), key=lambda function: function.slug)
+
+    def due_runs(self, queue: str, before_ms: int, limit: int) -> list[Run]:
+        """Runs of which something in this queue was due and nobody has it."""
+        with self._disk.lock:
+            due = [
+                item
+                for item in self._disk.items
+                if item.queue == queue
+                and item.due_ms < before_ms
+                and self._leases.get((item.run_id, item.key)) is None
+            ]
+            ids = dict.fromkeys(item.run_id for item in sorted(due, key=order_of))
+            return [self._disk.runs[run_id] for run_id in ids if run_id in self._disk.runs][:limit]
+
     def stranded(self, limit: int) -> list[Run]:
         """Runs that have not ended and that nothing could ever move."""
         with self._disk.lock:

@@ -158,6 +158,15 @@ class Reader(Protocol):
         """Registered functions."""
         ...
 
+    def gone_functions(self) -> list[FunctionRow]:
+        """Functions that were registered once and are no longer."""
+        ...
+
+    def due_runs(self, queue: str, before_ms: int, limit: int) -> list[Run]:
+        """Runs of which something in this queue was due before a time and nobody has it, the
+        longest due first."""
+        ...
+
     def stranded(self, limit: int) -> list[Run]:
         """Runs that have not ended and have no item, lease or wait that could ever move them.
         The invariant says there are none."""

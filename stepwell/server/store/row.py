@@ -352,5 +352,5 @@ def function_values(function: FunctionRow) -> Values:
 
 
 def function_of(values: Sequence[object]) -> FunctionRow:
-    """From the columns of `function`."""
-    return FunctionRow(*cast("tuple[str, str, str, bytes, int, int]", tuple(values)))
+    """From the columns of `function`, or those of `gone_function`."""
+    return FunctionRow(*cast("tuple[str, str, str, bytes, int, int, int]", tuple(values)))

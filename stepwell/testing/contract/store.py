@@ -373,11 +373,23 @@ class StoreContract:
                 "two-c": 1,
             }
             world.reopen()
-        world.do(fact.FunctionForgotten("one-a"), fact.AppForgotten("two"))
+        assert world.reader.gone_functions() == []
+        world.do(
+            fact.FunctionForgotten("one-a", NOW),
+            fact.FunctionForgotten("two-c", NOW),
+            fact.AppForgotten("two"),
+        )
+        gone = [msgspec.structs.replace(row, gone_ms=NOW) for row in (newer, functions[2])]
         for _ in range(2):
+            assert world.reader.gone_functions() == gone
             assert world.reader.apps() == [one]
             assert world.reader.functions() == [functions[1]]
             assert list(world.store.catalog().listings) == ["one-b"]
+            world.reopen()
+        world.do(fact.FunctionVersioned(newer))
+        for _ in range(2):
+            assert world.reader.gone_functions() == gone[1:]
+            assert world.reader.functions() == [newer, functions[1]]
             world.reopen()
 
     # -- transactions ---------------------------------------------------------------------------
@@ -766,6 +778,24 @@ class StoreContract:
         assert numbers(EventFilter(since_ms=NOW + 1, until_ms=NOW + 4)) == [3, 1]
         assert numbers(EventFilter(limit=2)) == [4, 3]
         assert world.reader.events(EventFilter(limit=1)) == [event_number(4, names[4])]
+
+    def test_runs_with_due_work_are_told_the_longest_due_first(self, world: World) -> None:
+        for number in range(5):
+            world.begin(number, due_ms=NOW - number)
+        world.do(fact.ItemAdded(Item(run_id_of(4), "s", ItemKind.CALL, NOW - 9, APP)))
+        world.do(fact.ItemAdded(Item(run_id_of(0), "t", ItemKind.CALL, NOW - 8, "other")))
+        world.do(fact.ItemDone(run_id_of(1), MAIN))
+
+        def told(queue: str, before_ms: int = NOW + 1, limit: int = 9) -> list[str]:
+            return [run.id for run in world.reader.due_runs(queue, before_ms, limit)]
+
+        assert told(APP) == [run_id_of(number) for number in (4, 3, 2, 0)]
+        assert told(APP, limit=2) == [run_id_of(4), run_id_of(3)]
+        assert told(APP, NOW - 2) == [run_id_of(4), run_id_of(3)]
+        assert told("other") == [run_id_of(0)]
+        assert told("none") == []
+        world.do(fact.ItemLeased(lease_of(run_number(3))))
+        assert told(APP) == [run_id_of(number) for number in (4, 2, 0)]
 
     def test_stranded_runs_are_those_that_nothing_can_move(self, world: World) -> None:
         fates: dict[int, list[fact.Record]] = {

@@ -70,8 +70,9 @@ def register(running: Running, **headers: str) -> None:
 def test_an_event_is_sent_and_its_run_told(server: Running) -> None:
     sent = server.call("send", "shop/order", '{"id": 7}', "--id", "order-7")
     assert sent.exit_code == 0, sent.output
-    event_id = sent.output.strip()
+    event_id = sent.stdout.strip()
     assert len(event_id) == 26
+    assert sent.stderr.strip() == "1 function listens to shop/order: shop-order"
     told = server.call("run", event_id)
     assert told.exit_code == 0, told.output
     assert "shop-order" in told.output
@@ -79,6 +80,25 @@ def test_an_event_is_sent_and_its_run_told(server: Running) -> None:
     assert server.call("run", run_id).output.splitlines()[0].endswith(run_id)
     output = server.call("run", run_id, "--output")
     assert output.output.strip() == "null"
+
+
+def test_an_event_nobody_listens_to_is_told_with_the_nearest_name(server: Running) -> None:
+    sent = server.call("send", "shop/ordr")
+    assert sent.exit_code == 0
+    assert sent.stderr.strip() == "no function listens to shop/ordr; near it: shop/order"
+    told = server.call("run", sent.stdout.strip())
+    assert told.exit_code == 1
+    assert f"event {sent.stdout.strip()} (shop/ordr) started no run" in told.output
+    assert "no function listens to shop/ordr; near it: shop/order" in told.output
+    far = server.call("send", "completely different")
+    assert far.stderr.strip() == "no function listens to completely different"
+
+
+def test_an_event_that_counted_before_started_no_run(server: Running) -> None:
+    ids = [server.call("send", "shop/order", "--id", "twice").stdout.strip() for _ in range(2)]
+    told = server.call("run", ids[1])
+    assert told.exit_code == 1
+    assert "1 function listens to shop/order: shop-order; but none was started" in told.output
 
 
 def test_data_may_come_from_standard_input(server: Running) -> None:
@@ -140,9 +160,14 @@ def test_keys_are_asked_for_and_used(tmp_path: Path) -> None:
         sqlite_dir=str(tmp_path),
     )
     with Running(config) as running:
-        assert "asks for a key" in running.call("runs").output
-        assert "asks for a key" in running.call("send", "a").output
-        assert running.call("send", "a", "--event-key", "k").exit_code == 0
+        assert "asks for a key: pass --signing-key" in running.call("runs").output
+        assert "asks for a key: pass --event-key" in running.call("send", "a").output
+        refused = running.call("runs", "--signing-key", "signkey-test-34cd").output
+        assert "refuses the signing key it was given" in refused
+        refused = running.call("send", "a", "--event-key", "other").output
+        assert "refuses the event key it was given" in refused
+        sent = running.call("send", "a", "--event-key", "k")
+        assert (sent.exit_code, sent.stderr) == (0, "")
         assert running.call("runs", INNGEST_SIGNING_KEY="signkey-prod-12ab").exit_code == 0
         assert "malformed" in running.call("runs", "--signing-key", "xyz").output
         locked = CliRunner().invoke(main, ["doctor", "--database", str(tmp_path / "stepwell.db")])

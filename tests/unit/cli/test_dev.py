@@ -144,7 +144,8 @@ def test_without_reload_everything_is_one_process(tmp_path: Path) -> None:
         assert dev.output(dev.send()) == "one"
 
 
-def test_a_target_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_target_that_does_not_exist_ends_the_command(tmp_path: Path) -> None:
     with running(tmp_path, "nothing:client") as dev:
-        until("the words", lambda: "there is no such module below" in dev.log())
-        dev.http.get("/health").raise_for_status()
+        assert dev.child.wait(60) == 1
+        assert "nothing: there is no such module below" in dev.log()
+        assert "Traceback" not in dev.log()

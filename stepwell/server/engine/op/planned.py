@@ -1,9 +1,10 @@
 """A step found in parallel with others gets a call of its own."""
 
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lease_id import PLANNED
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
-from stepwell.wire.operation import StepPlanned
+from stepwell.wire.operation import StepPlanned, label
 
 
 def planned(draft: Draft, report: Report, operation: StepPlanned) -> None:
@@ -18,5 +19,6 @@ def planned(draft: Draft, report: Report, operation: StepPlanned) -> None:
         due_ms=draft.now.ms,
         queue=run.app,
         target=operation.id,
+        detail=PLANNED + label(operation).encode(),
     )
     draft.put(item)

@@ -51,6 +51,18 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             _run(connection, known[number], number)
 
 
+def check_schema(connection: sqlite3.Connection, path: str) -> None:
+    """Raise `Corrupt` unless the database has the schema of this version, whose words we know."""
+    latest = max(migrations())
+    with in_our_words(path):
+        version = _version(connection, path)
+    if version != latest:
+        raise Corrupt(
+            f"{path} has schema {version}, and this version of Stepwell reads {latest}; run the"
+            " engine in this version first, or look with the version that wrote it"
+        )
+
+
 def _version(connection: sqlite3.Connection, path: str) -> int | None:
     """The schema's number; None for an empty database."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}

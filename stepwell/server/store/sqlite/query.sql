@@ -153,6 +153,12 @@ DELETE FROM function WHERE app = ?;
 -- put_function --
 INSERT OR REPLACE INTO function VALUES (?, ?, ?, ?, ?, ?);
 
+-- keep_gone --
+INSERT OR REPLACE INTO gone_function SELECT *, ? FROM function WHERE slug = ?;
+
+-- drop_gone --
+DELETE FROM gone_function WHERE slug = ?;
+
 -- drop_function --
 DELETE FROM function WHERE slug = ?;
 
@@ -215,6 +221,16 @@ SELECT * FROM app ORDER BY name;
 
 -- functions --
 SELECT * FROM function ORDER BY slug;
+
+-- due_mains_of --
+SELECT due_ms, id, '' FROM run
+WHERE due_ms IS NOT NULL AND queue = ? AND due_ms < ? ORDER BY due_ms, id LIMIT ?;
+
+-- due_items_of --
+SELECT due_ms, run_id, key FROM item WHERE queue = ? AND due_ms < ? ORDER BY due_ms LIMIT ?;
+
+-- gone_functions --
+SELECT * FROM gone_function ORDER BY slug;
 
 -- stranded --
 SELECT * FROM run

@@ -37,7 +37,8 @@ from stepwell.server.store.row import (
 )
 from stepwell.server.store.sqlite.connection import SQL, open_reader
 from stepwell.server.store.sqlite.failure import in_our_words
-from stepwell.server.store.sqlite.memory import Memory
+from stepwell.server.store.sqlite.migrating import check_schema
+from stepwell.server.store.sqlite.recent import Recent
 
 Found = TypeVar("Found")
 
@@ -46,13 +47,27 @@ LAST_MS = 2**63 - 1
 PAGE_MIN = 64
 
 
+def reader_of_file(path: str) -> "SqliteReader":
+    """A reader of a database that another process may have, without taking it. It sees what is
+    committed, and not what that process holds in memory: who is at work on what.
+
+    Raises `Corrupt` unless the file has the schema of this version.
+    """
+    connection = open_reader(path)
+    try:
+        check_schema(connection, path)
+    finally:
+        connection.close()
+    return SqliteReader(path, Recent(0, 0), {})
+
+
 class SqliteReader:
     """Reads; never waits for the writer."""
 
-    def __init__(self, path: str, memory: Memory) -> None:
+    def __init__(self, path: str, recent: Recent, leases: Mapping[tuple[str, str], Lease]) -> None:
         self._path = path
-        self._recent = memory.recent
-        self._leases = memory.due.leases
+        self._recent = recent
+        self._leases = leases
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
 
@@ -152,6 +167,22 @@ class SqliteReader:
         """The runs an event started."""
         return self._all("runs_of_event", {"event_id": event_id}, self._seen)
 
+    def due_runs(self, queue: str, before_ms: int, limit: int) -> list[Run]:
+        """Runs of which something in this queue was due and nobody has it."""
+        leases = self._leases
+        # What is leased is due as well, and is passed over.
+        wanted = (queue, before_ms, limit + len(leases))
+        with self._connection() as connection:
+            found = [
+                (due_ms, run_id, key)
+                for name in ("due_mains_of", "due_items_of")
+                for due_ms, run_id, key in connection.execute(SQL[name], wanted)
+                if (run_id, key) not in leases
+            ]
+        ids = dict.fromkeys(run_id for _, run_id, _ in sorted(found))
+        runs = (self.run(run_id) for run_id in list(ids)[:limit])
+        return [run for run in runs if run is not None]
+
     def stranded(self, limit: int) -> list[Run]:
         """Runs that have not ended and that nothing could ever move."""
         held = {run_id for run_id, _ in list(self._leases)}
@@ -213,6 +244,10 @@ class SqliteReader:
     def functions(self) -> list[FunctionRow]:
         """Registered functions."""
         return self._all("functions", (), function_of)
+
+    def gone_functions(self) -> list[FunctionRow]:
+        """Functions that were registered once."""
+        return self._all("gone_functions", (), function_of)
 
     def close(self) -> None:
         """Let go of the connections. What is being read on another thread ends first."""

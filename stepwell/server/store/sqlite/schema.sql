@@ -133,5 +133,16 @@ CREATE TABLE function (
     created_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Functions that were registered once: the columns of `function`, and since when they are gone.
+CREATE TABLE gone_function (
+    slug TEXT PRIMARY KEY,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    config BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    gone_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- One row: the number of the last migration this database has seen.
 CREATE TABLE schema_version (version INTEGER NOT NULL);

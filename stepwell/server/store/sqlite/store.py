@@ -135,7 +135,8 @@ class SqliteStore:
 
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""
-        return SqliteReader(self.path, self._ready.memory)
+        memory = self._ready.memory
+        return SqliteReader(self.path, memory.recent, memory.due.leases)
 
     def tidy(self) -> None:
         """Give some of the space that removed rows left back to the system, on another thread."""

@@ -182,12 +182,14 @@ class Writer:
         return self._many("drop_items_of_run", items) + self._many("drop_waits_of_run", waits)
 
     def _catalog(self, changes: Changes) -> int:
+        rows = self._many("keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])
         gone: list[Values] = [(name,) for name, app in changes.apps.items() if app is None]
-        rows = self._many("drop_app", gone) + self._many("drop_functions_of_app", gone)
+        rows += self._many("drop_app", gone) + self._many("drop_functions_of_app", gone)
         there = [app_values(app) for app in changes.apps.values() if app is not None]
         rows += self._many("put_app", there)
         dropped: list[Values] = [(slug,) for slug, row in changes.functions.items() if row is None]
         kept = [function_values(row) for row in changes.functions.values() if row is not None]
+        rows += self._many("drop_gone", [(row[0],) for row in kept])
         return rows + self._many("drop_function", dropped) + self._many("put_function", kept)
 
     def _forget(self, changes: Changes) -> int:

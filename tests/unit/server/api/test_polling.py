@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +16,9 @@ from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.drivers.http_pool import HttpPool
+from stepwell.server.drivers.port import LaneSeen
+from stepwell.server.registration import app_registered
+from stepwell.wire.registration import decode_registration
 from stepwell.wire.signature import verify
 from tests.unit.server.api.harness import NOW_MS, Api, function, registration, serving
 from tests.unit.server.drivers.test_http_pool import serving as serving_app
@@ -87,6 +91,27 @@ async def test_without_polling_an_app_that_answered_is_left_alone() -> None:
         assert len(app.pings) == 1
         app.status = 500
         assert await poller.sync(app.url) == "internal_server_error: Successfully registered"
+
+
+async def test_an_app_a_worker_took_over_and_left_is_asked_again() -> None:
+    async with world(ServerConfig(poll=False), named=True) as (app, poller, api):
+        await poller.run_once()
+        assert poller.named_at("shop") == app.url
+        given = app_registered(
+            decode_registration(json.dumps(registration(function("a", event="x"))).encode()),
+            "connect",
+            api.ledger.catalog,
+            NOW_MS,
+        )
+        await api.ledger.submit(given)
+        await poller.run_once()
+        assert len(app.pings) == 1
+        poller._deps = replace(poller._deps, lane=lambda app: LaneSeen(0, 0, NOW_MS))
+        await poller.run_once()
+        assert len(app.pings) == 2
+        assert api.ledger.catalog.apps["shop"].method == "serve"
+        await poller.run_once()
+        assert len(app.pings) == 2
 
 
 async def test_a_production_server_signs_and_asks_those_that_are_away() -> None:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.input import CancelAsked, Done, LeftUnserved, Verdict
 from stepwell.server.engine.row import RunStatus, WaitKind
+from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import Cancel
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import (
@@ -39,6 +40,24 @@ def test_an_event_cancels_what_it_matches() -> None:
     assert status(bench) is RunStatus.CANCELLED
     assert bench.claim() == []
     assert list(bench.store.disk.waits) == []
+
+
+def test_a_run_is_given_up_only_while_nobody_serves_it() -> None:
+    bench = Bench()
+    assert bench.submit(LeftUnserved("nobody", 1)) == Done(Verdict.GONE, "nobody", "no such run")
+    listener = function("told", event="inngest/function.failed")
+    run = bench.begin(function(event="go"), listener)
+    refused = bench.submit(LeftUnserved(run.id, 1))
+    assert refused == Done(Verdict.REFUSED, run.id, "its function is served again")
+    bench.register(listener, checksum="2")
+    assert bench.submit(LeftUnserved(run.id, 90_000)) == Done(Verdict.APPLIED, run.id)
+    given_up = bench.run(run.id)
+    assert given_up.status is RunStatus.FAILED
+    assert decode_failure(given_up.output or b"").told.startswith(
+        "FunctionNotFound: No app has served function shop-work for 1m30s"
+    )
+    assert [one.function for one in bench.runs() if one.id != run.id] == ["shop-told"]
+    assert bench.submit(LeftUnserved(run.id, 1)) == Done(Verdict.ALREADY, run.id, "Failed")
 
 
 def test_any_of_several_cancels() -> None:

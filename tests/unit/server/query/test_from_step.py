@@ -23,9 +23,9 @@ def test_what_ended_before_is_kept_in_order(asked: str) -> None:
 def test_a_step_that_never_ended_begins_after_all_others() -> None:
     note = Note("r", 5, 0, "retry", "hash-d", "d", 0, b"{}")
     sleep = Item("r", "hash-e", ItemKind.SLEEP, 0, detail=b"e")
-    call = Item("r", "hash-f", ItemKind.CALL, 0, detail=b"12")
+    call = Item("r", "hash-f", ItemKind.CALL, 0, detail=b"12 the f")
     wait = Wait("r", "hash-g", WaitKind.EVENT, "x", 0, 0, label="g")
-    for asked in ("d", "hash-e", "e", "hash-f", "g"):
+    for asked in ("d", "hash-e", "e", "hash-f", "the f", "g"):
         found = from_step(asked, STEPS, [note], [call, sleep], [wait])
         assert [step.name for step in found.kept] == ["a", "b", "c"]
 

@@ -81,6 +81,10 @@ async def done(job: Job, state: CallState, save: Save) -> Outcome:
     return returned(len(state.steps))
 
 
+async def sleeps(job: Job, state: CallState, save: Save) -> Outcome:
+    return progressed(Sleep(id="z", until="1d"))
+
+
 def test_a_run_is_called_as_soon_as_it_is_due() -> None:
     async def scene(loop: VirtualLoop) -> None:
         stage = Stage(loop, done)
@@ -506,6 +510,32 @@ def test_the_janitor_forgets_what_is_old_in_small_batches() -> None:
         assert (pruned.runs, pruned.events) == (450, 450)
         assert stage.node.reader.runs(RunFilter()) == []
         assert stage.store.disk.events == {}
+        await stage.node.stop()
+
+    play(scene)
+
+
+def test_runs_nobody_serves_are_given_up_after_a_time() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, sleeps)
+        await stage.open()
+        for _ in range(250):
+            await stage.send()
+        await asyncio.sleep(1)
+        ledger, clock, reader = stage.node.ledger, stage.clock, stage.node.reader
+        janitor = Janitor(ledger, clock, 0, reader=reader, unserved_ms=60_000)
+        await asyncio.sleep(100)
+        assert await janitor.give_up() == 0
+        await ledger.submit(given_.AppRegistered(app_row(checksum="2"), ()))
+        await asyncio.sleep(59)
+        assert await janitor.give_up() == 0
+        await asyncio.sleep(1)
+        assert await Janitor(ledger, clock, 0, reader=reader).give_up() == 0
+        assert await janitor.give_up() == 250
+        (run,) = reader.runs(RunFilter(limit=1))
+        assert run.status is RunStatus.FAILED
+        assert b"No app has served function shop-work for 1m" in (run.output or b"")
+        assert await janitor.give_up() == 0
         await stage.node.stop()
 
     play(scene)

@@ -1,0 +1,169 @@
+"""Where the verbs that look at runs get them from: a server, or the file of an engine.
+
+A file is only read, so it may be in use: by the engine in somebody's own process, for instance,
+which has no address. What such a process holds in memory (which calls are under way) is not seen.
+"""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+import msgspec
+
+from stepwell.cli.send import Listening, heard_by
+from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
+from stepwell.server.query.offline import listening_in, timeline_in
+from stepwell.server.query.run_object import RunObject, run_object, status_named
+from stepwell.server.query.timeline import Span
+from stepwell.server.store.port import Reader, RunFilter, StoreError
+from stepwell.server.store.sqlite.reader import reader_of_file
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which runs to list."""
+
+    status: tuple[str, ...] = ()
+    function: tuple[str, ...] = ()
+    app: tuple[str, ...] = ()
+    limit: int = 20
+    cursor: str | None = None
+
+
+class Source(Protocol):
+    """What can be asked about runs."""
+
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
+        """A page of runs, and where the next one begins."""
+        ...
+
+    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
+        """The runs an event started."""
+        ...
+
+    def event_name(self, event_id: str) -> str | None:
+        """What an event is called; None if there is none of that id."""
+        ...
+
+    def heard_by(self, name: str) -> str:
+        """Who listens to an event, in a sentence; empty where that cannot be told."""
+        ...
+
+    def timeline(self, run_id: str) -> Span:
+        """One run, told in order. Exits with a sentence where there is none."""
+        ...
+
+
+class _EventName(msgspec.Struct):
+    name: str
+
+
+class ServerSource:
+    """A running server."""
+
+    def __init__(self, server: ServerApi) -> None:
+        self._server = server
+
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
+        """A page of runs, and where the next one begins."""
+        query = msgspec.structs.asdict(wanted)
+        answer = self._server.get(Enveloped[list[RunObject]], "/v1/runs", **query)
+        return answer.data, answer.metadata.cursor
+
+    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
+        """The runs an event started."""
+        path = f"/v1/events/{segment(event_id)}/runs"
+        return self._server.get(Enveloped[list[RunObject]], path).data
+
+    def event_name(self, event_id: str) -> str | None:
+        """What an event is called."""
+        path = f"/v1/events/{segment(event_id)}"
+        found = self._server.get_if_there(Enveloped[_EventName], path)
+        return None if found is None else found.data.name
+
+    def heard_by(self, name: str) -> str:
+        """Who listens to an event."""
+        path = "/v1/events/listeners"
+        found = self._server.get_if_there(Enveloped[Listening], path, name=name)
+        return "" if found is None else heard_by(found.data)
+
+    def timeline(self, run_id: str) -> Span:
+        """One run, told in order."""
+        return self._server.get(Enveloped[Span], f"/v1/runs/{segment(run_id)}/timeline").data
+
+
+class FileSource:
+    """The database of an engine, be it running or not."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
+        """A page of runs, and where the next one begins."""
+        try:
+            statuses = tuple(status_named(text) for text in wanted.status)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        found = self._reader.runs(
+            RunFilter(
+                statuses=statuses,
+                functions=wanted.function,
+                apps=wanted.app,
+                before=wanted.cursor or "",
+                limit=wanted.limit,
+            )
+        )
+        cursor = found[-1].id if len(found) == wanted.limit else None
+        return [run_object(run) for run in found], cursor
+
+    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
+        """The runs an event started."""
+        return [run_object(run) for run in self._reader.runs_of_event(event_id)]
+
+    def event_name(self, event_id: str) -> str | None:
+        """What an event is called."""
+        event = self._reader.event(event_id)
+        return None if event is None else event.name
+
+    def heard_by(self, name: str) -> str:
+        """Who listens to an event."""
+        found = listening_in(self._reader, name)
+        return heard_by(Listening(found.event, found.functions, found.near))
+
+    def timeline(self, run_id: str) -> Span:
+        """One run, told in order."""
+        found = timeline_in(self._reader, run_id, time.time_ns() // 1_000_000)
+        if found is None:
+            raise click.ClickException(f"there is no run {run_id} in this file")
+        return found
+
+
+def source_options(function: F) -> F:
+    """Gives a command the options that say where runs are looked for."""
+    database = click.option(
+        "--database",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Look into this file, such as that of an embedded engine, in place of asking a server;"
+        " it is only read, and may be in use.",
+    )
+    return database(server_options(function))
+
+
+@contextmanager
+def source_at(database: Path | None, url: str, signing_key: str | None) -> Generator[Source]:
+    """Where an operator said runs are."""
+    if database is None:
+        yield ServerSource(server_at(url, signing_key))
+        return
+    try:
+        reader = reader_of_file(str(database))
+        try:
+            yield FileSource(reader)
+        finally:
+            reader.close()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,37 @@
+"""`GET /v1/doctor`: what will not move by itself. Ours."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import enveloped
+from stepwell.server.api.reach import gone_since, reach_of
+from stepwell.server.engine.row import Run
+from stepwell.server.query.run_object import run_object
+from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiting
+
+STRANDED_MAX = 200
+
+
+async def doctor(deps: ApiDeps, request: Request) -> Response:
+    """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
+    `waiting`: work that is due and waits for an app, and what for."""
+    stranded = await deps.searched(lambda: deps.reader.stranded(STRANDED_MAX))
+    told = {
+        "stranded": [run_object(run) for run in stranded],
+        "waiting": await deps.searched(lambda: _waiting(deps)),
+    }
+    return enveloped(told, deps.clock.now_ms())
+
+
+def _waiting(deps: ApiDeps) -> list[Waiting]:
+    gone = gone_since(deps)
+    apps = {row.app for row in deps.reader.gone_functions()}.union(deps.ledger.catalog.apps)
+    now_ms = deps.clock.now_ms()
+    due: dict[str, Run] = {}
+    for app in sorted(apps):
+        # What nobody serves is put off again and again, so it is due soon.
+        soon = deps.reader.due_runs(app, now_ms + NEXT_LOOK_MS, RUNS_MAX) if gone else []
+        due |= {run.id: run for run in soon if run.function in gone}
+        due |= {run.id: run for run in deps.reader.due_runs(app, now_ms + 1, RUNS_MAX)}
+    return waiting(due.values(), lambda run: reach_of(deps, run.app, run.function, gone))

@@ -1,0 +1,53 @@
+"""What a database tells without its server: all but who is at work, and who can be reached.
+
+Pure but for what the reader reads.
+"""
+
+from collections.abc import Callable
+
+from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.row import Run
+from stepwell.server.query.listeners import Listening, listening
+from stepwell.server.query.rest import Reach
+from stepwell.server.query.timeline import Rows, Span, timeline
+from stepwell.server.query.waiting import RUNS_MAX, Waiting, waiting
+from stepwell.server.store.port import Reader
+
+FAR_MS = 2**62
+"""Whatever is put off is due one day."""
+
+
+def timeline_in(reader: Reader, run_id: str, now_ms: int) -> Span | None:
+    """A run told in order; None if there is none of that id."""
+    run = reader.run(run_id)
+    if run is None:
+        return None
+    steps, notes, items = reader.steps(run_id), reader.notes(run_id), reader.items(run_id)
+    rows = Rows(
+        run, steps, notes, items, (), reader.waits(run_id), reach_in(reader)(run), now_ms=now_ms
+    )
+    return timeline(rows)
+
+
+def listening_in(reader: Reader, name: str) -> Listening:
+    """Who listens to an event name."""
+    return listening(Catalog.of(reader.apps(), reader.functions()), name)
+
+
+def waiting_in(reader: Reader) -> list[Waiting]:
+    """What waits for an app or a function that is not registered."""
+    apps = {row.app for row in reader.gone_functions()}.union(row.name for row in reader.apps())
+    due = [run for app in sorted(apps) for run in reader.due_runs(app, FAR_MS, RUNS_MAX)]
+    return waiting(due, reach_in(reader))
+
+
+def reach_in(reader: Reader) -> Callable[[Run], Reach]:
+    """What is registered for a run, as far as the database says."""
+    apps = {row.name: row for row in reader.apps()}
+    served = {row.slug for row in reader.functions()}
+    gone = {row.slug: row.gone_ms for row in reader.gone_functions()}
+
+    def reach(run: Run) -> Reach:
+        return Reach(apps.get(run.app), run.function in served, gone.get(run.function, 0))
+
+    return reach

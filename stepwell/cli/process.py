@@ -2,12 +2,15 @@
 looks for circles of objects in it (docs/decisions/013)."""
 
 import asyncio
+import contextlib
 import gc
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 if sys.platform != "win32":
+    import resource
+
     import uvloop
 
     _loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
@@ -18,6 +21,8 @@ GARBAGE_THRESHOLDS: Final = (10_000, 20, 20)
 """Thousands of objects are in flight, few of them in circles: with Python's own threshold of 700
 new ones, looking for circles takes a fifth to a third of the time."""
 
+DESCRIPTORS: Final = 65_536
+
 T = TypeVar("T")
 
 
@@ -25,6 +30,17 @@ def run_loop(main: Coroutine[Any, Any, T]) -> T:
     """Like asyncio.run, on the quickest loop there is for this system."""
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
         return runner.run(main)
+
+
+def take_all_descriptors() -> None:
+    """As many files and sockets as the system lets this process have: shells allow few."""
+    if sys.platform == "win32":
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, DESCRIPTORS)
+    with contextlib.suppress(ValueError, OSError):  # some systems know a limit of their own
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), most))
 
 
 def look_for_circles_seldom() -> None:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from stepwell.cli.process import look_for_circles_seldom, run_loop
+from stepwell.cli.process import look_for_circles_seldom, run_loop, take_all_descriptors
 from stepwell.cli.target import TargetError
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, url_of
@@ -26,6 +26,7 @@ log = logging.getLogger("stepwell")
 
 def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Exits with a sentence where the server cannot run."""
+    take_all_descriptors()
     try:
         run_loop(_serve(config, beside))
     except (CannotListen, StoreError, TargetError) as error:

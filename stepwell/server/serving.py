@@ -4,10 +4,12 @@ knows them all; the command line runs it, tests and programs may too.
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import Generator, Sequence
+from functools import partial
 from secrets import token_bytes
-from typing import Self
+from typing import Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,12 +20,17 @@ from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import ServerConfig
+from stepwell.server.descriptors import connections_that_fit
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
+from stepwell.server.front.bounds import Bounds
+from stepwell.server.front.http_protocol import BoundedHttp
+from stepwell.server.front.socket_protocol import BoundedSocket
+from stepwell.server.front.watch import Watch
 from stepwell.server.gateway.connect_driver import ConnectDriver
 from stepwell.server.gateway.gateway import Gateway, GatewaySettings
 from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
@@ -35,6 +42,8 @@ from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
+
+log = logging.getLogger("stepwell.server")
 
 KEEP_ALIVE_S = 65
 """Longer than what clients keep connections for: they close first, so no request is lost."""
@@ -49,8 +58,10 @@ class Server:
         *,
         sockets: Sequence[socket.socket] | None = None,
         grace_s: float = GRACE_S,
+        bounds: Bounds | None = None,
     ) -> None:
-        """`sockets` that already listen take the place of the configured host and port.
+        """`sockets` that already listen take the place of the configured host and port; `bounds`
+        on what a connection may hold, those of the configuration.
 
         Raises `CannotListen`, and what the store raises when its file cannot be used.
         """
@@ -108,24 +119,9 @@ class Server:
             may_ask=self.deps.access.may_ask,
             gateway_port=lambda: self.gateway_port,
         )
-        self._http = _Http(
-            uvicorn.Config(
-                _Front(api_app(self.deps), KindHeader(connect.app, config.kind)),
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                lifespan="off",
-                http="httptools",
-                ws="websockets-sansio",
-                ws_max_size=GATEWAY_READ_BYTES_MAX,
-                ws_ping_interval=None,
-                ws_per_message_deflate=False,
-                timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=int(grace_s) or 1,
-            )
-        )
+        self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
+        front = _Front(api_app(self.deps), KindHeader(connect.app, config.kind))
+        self._http = _Http(_http_config(front, self._watch, grace_s))
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -151,6 +147,7 @@ class Server:
         await self.node.start()
         self.gateway.start()
         await self._listener.start()
+        self._watch.start()
         self._serving = asyncio.get_running_loop().create_task(
             self._http.serve(sockets=list(self._sockets))
         )
@@ -176,6 +173,7 @@ class Server:
         self._http.should_exit = True
         if self._serving is not None:
             await self._serving
+        await self._watch.stop()
         await self.node.stop()
         await self._pool.close()
         self._close_sockets()
@@ -242,6 +240,19 @@ def _store(config: ServerConfig) -> Store:
     return SqliteStore(path, durability=config.durability)
 
 
+def _connections_max(config: ServerConfig) -> int:
+    wanted = config.http_connections_max
+    fit = connections_that_fit(wanted)
+    if fit < wanted:
+        log.warning(
+            "at most %d connections are taken instead of %d: this process may open no more files;"
+            " raise the limit (ulimit -n), or lower --http-connections-max",
+            fit,
+            wanted,
+        )
+    return fit
+
+
 def _gateway_sockets(config: ServerConfig) -> tuple[socket.socket, ...]:
     """The gateway's port, or a free one if it is taken: workers are told which."""
     try:
@@ -264,6 +275,28 @@ class _Front:
             await self._connect(scope, receive, send)
         else:
             await self._api(scope, receive, send)
+
+
+def _http_config(app: ASGIApp, watch: Watch, grace_s: float) -> uvicorn.Config:
+    # uvicorn calls what it is given as a class; these classes need to know one thing more.
+    protocol = cast("type[asyncio.Protocol]", partial(BoundedHttp, watch=watch))
+    socket_protocol = cast("type[asyncio.Protocol]", partial(BoundedSocket, watch=watch))
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        http=protocol,
+        ws=socket_protocol,
+        ws_max_size=GATEWAY_READ_BYTES_MAX,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(grace_s) or 1,
+    )
 
 
 class _Http(uvicorn.Server):

@@ -11,6 +11,9 @@ SUBPROTOCOL: Final = "v0.connect.inngest.com"
 # Sizes. A gateway reads at most 8 MiB (4 MiB of input and 4 MiB of output); a call's payload is at
 # most 4 MiB, so a worker that reads 16 MiB is never too small even for another server's limits.
 GATEWAY_READ_BYTES_MAX: Final = 8_388_608
+# What a socket may say in one message before anybody knows that a worker is behind it.
+STRANGER_READ_BYTES_MAX: Final = 262_144
+STRANGERS_MAX: Final = 512
 WORKER_READ_BYTES_MAX: Final = 16_777_216
 START_BODY_BYTES_MAX: Final = 1_048_576
 CLOSE_REASON_BYTES_MAX: Final = 123

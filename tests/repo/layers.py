@@ -33,11 +33,12 @@ LAYERS: dict[str, Layer] = {
     "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),
     "server.flow": Layer(("wire", "expr")),
     "server.engine": Layer(("wire", "expr", "cron", "server.flow")),
-    "server.store": Layer((*STORED, "wire", "expr.equality", *IMPURE_SERVER)),
+    "server.store": Layer((*STORED, "wire", "expr.equality", "server.descriptors", *IMPURE_SERVER)),
     "server.store.port": Layer(STORED),
     "server.store.row": Layer(("wire", *STORED)),
     "server.store.postgres": Layer(
-        ("server.store", "wire", *STORED, *IMPURE_SERVER), ("psycopg", "asyncpg")
+        ("server.store", "wire", "server.descriptors", *STORED, *IMPURE_SERVER),
+        ("psycopg", "asyncpg"),
     ),
     # The clock is a port like the store's; the rest of the runtime stands above the ledger.
     "server.ledger": Layer(
@@ -118,6 +119,12 @@ LAYERS: dict[str, Layer] = {
     ),
     "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
     "server.listening": Layer(),
+    "server.descriptors": Layer(),
+    # What the main port speaks before an application is asked.
+    "server.front": Layer(
+        ("wire", "server.descriptors", "server.gateway.frame_port", *IMPURE_SERVER),
+        ("uvicorn", "httptools", "websockets", "starlette"),
+    ),
     "server": Layer(),
     "embedded": Layer(("sdk", "server", "wire")),
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),

@@ -329,7 +329,8 @@ def _rewrite(client: Inngest, options: ConnectOptions) -> Callable[[str], str] |
     def placed(endpoint: str) -> str:
         """The gateway of everybody else, behind this address; its path unless one was given."""
         path = there.path if there.path not in {"", "/"} else urlsplit(endpoint).path
-        return urlunsplit(there._replace(path=path))
+        query = there.query or urlsplit(endpoint).query  # which says that we are expected
+        return urlunsplit(there._replace(path=path, query=query))
 
     return placed
 

@@ -71,6 +71,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     cron_catch_up: Literal["skip", "one", "all"] = "one"
     connect_gateway_port: int = 8289
     connections_max: int | None = None
+    http_connections_max: int = 4_096
     shown: tuple[Shown, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -260,6 +261,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         cron_catch_up=cast("Literal['skip', 'one', 'all']", found["cron_catch_up"].value),
         connect_gateway_port=number("connect_gateway_port"),
         connections_max=number("connections_max") or None,
+        http_connections_max=number("http_connections_max"),
         shown=tuple(_shown(entry) for entry in found.values() if not entry.setting.idle),
         notices=_notices(command, found, persist=switched("persist")),
     )

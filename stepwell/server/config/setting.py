@@ -231,6 +231,15 @@ SETTINGS: tuple[Setting, ...] = (
         help="How many workers may be connected at once; 0 is no limit (ours)",
     ),
     Setting(
+        flag="http-connections-max",
+        kind=Kind.NUMBER,
+        default=4_096,
+        low=1,
+        high=1_000_000,
+        help="How many connections to the port of events and APIs may be open at once; one more is"
+        " answered 503. Half of the process's file descriptors is the most (ours)",
+    ),
+    Setting(
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,

@@ -4,6 +4,7 @@
 whatever serves the API. Nothing else here knows where a frame comes from.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -13,9 +14,25 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
+from websockets.protocol import Protocol as SocketProtocol
 from websockets.protocol import State
 
-from stepwell.wire.connect_limit import CLOSE_ABNORMAL, CLOSE_NO_STATUS
+from stepwell.wire.connect_limit import (
+    CLOSE_ABNORMAL,
+    CLOSE_NO_STATUS,
+    GATEWAY_READ_BYTES_MAX,
+    STRANGER_READ_BYTES_MAX,
+)
+
+WELCOME = "stepwell.welcome"
+"""The ASGI extension by which a socket of the main port is let say more."""
+
+
+def set_bytes_max(protocol: SocketProtocol, bytes_max: int) -> None:
+    """How large a message of the peer may be from now on; a larger one closes the socket."""
+    # The library has called it by both names.
+    name = "max_message_size" if hasattr(protocol, "max_message_size") else "max_size"
+    setattr(protocol, name, bytes_max)
 
 
 class SocketEnded(Exception):
@@ -37,6 +54,10 @@ class FramePort(Protocol):
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Hand binary messages over the moment they arrive, if this kind of socket can."""
+        ...
+
+    def welcome(self) -> None:
+        """The peer is known: from now on its messages may be as large as a worker's."""
         ...
 
     async def receive(self) -> bytes | str:
@@ -73,6 +94,23 @@ class JoinedConnection(ServerConnection):
     _hear: Callable[[bytes], None] | None = None
     _early: tuple[bytes, ...] = ()
     _parts: list[bytes] | None = None
+    _pongs_wait = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A stranger says little."""
+        set_bytes_max(self.protocol, STRANGER_READ_BYTES_MAX)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing of it forms a circle: it goes with the last who knows it."""
+        super().connection_lost(exc)
+        self._hear = None
+        # The library keeps a function there that knows this connection.
+        self.protocol.__dict__.pop("select_subprotocol", None)
+
+    def welcome(self) -> None:
+        """From now on its messages may be as large as a worker's."""
+        set_bytes_max(self.protocol, GATEWAY_READ_BYTES_MAX)
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """From now on binary messages go there, those that came before first."""
@@ -85,6 +123,10 @@ class JoinedConnection(ServerConnection):
         """Put binary messages together and hand them on; the rest is the library's."""
         if not isinstance(event, Frame) or not self._is_binary(event):
             super().process_event(event)
+            if self.full and isinstance(event, Frame) and event.opcode is Opcode.PING:
+                # It asks and does not read the answers: it is not asked to go on.
+                self._pongs_wait = True
+                self.transport.pause_reading()
             return
         message = bytes(event.data)
         if self._parts is not None:
@@ -113,6 +155,9 @@ class JoinedConnection(ServerConnection):
         """It does again."""
         super().resume_writing()
         self.full = False
+        if self._pongs_wait:
+            self._pongs_wait = False
+            self.transport.resume_reading()
 
     def send_data(self) -> None:
         """Write what the protocol has to say, joined unless it ends with a half-close."""
@@ -140,6 +185,10 @@ class LibrarySocket:
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Hand binary messages over the moment they arrive."""
         self._socket.listen(hear)
+
+    def welcome(self) -> None:
+        """From now on its messages may be as large as a worker's."""
+        self._socket.welcome()
 
     def send_now(self, frames: Sequence[bytes]) -> bool:
         """Write binary messages, unless the peer is behind or going."""
@@ -202,6 +251,12 @@ class AsgiSocket:
 
     def listen(self, hear: Callable[[bytes], None]) -> None:
         """Messages have to be asked for here."""
+
+    def welcome(self) -> None:
+        """From now on its messages may be as large as a worker's."""
+        extension = self._socket.scope.get("extensions", {}).get(WELCOME)
+        if extension is not None:
+            extension["call"]()
 
     def send_now(self, frames: Sequence[bytes]) -> bool:
         """What is behind makes everybody wait."""

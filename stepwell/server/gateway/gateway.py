@@ -25,6 +25,7 @@ from stepwell.server.engine.input import (
     Verdict,
 )
 from stepwell.server.engine.row import AppRow
+from stepwell.server.gateway import ticket
 from stepwell.server.gateway.call import Place, outcome_of, place_in
 from stepwell.server.gateway.flight import Ending, Flight
 from stepwell.server.gateway.handshake import Admission, Admitted
@@ -34,7 +35,7 @@ from stepwell.server.gateway.sessions import Session, Sessions
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
-from stepwell.wire.connect_limit import CLOSE_GOING_AWAY, REASON_WORKER_SHUTDOWN
+from stepwell.wire.connect_limit import CLOSE_GOING_AWAY, REASON_WORKER_SHUTDOWN, STRANGERS_MAX
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointOutcome,
@@ -111,6 +112,7 @@ class Gateway:
         self.draining = False
         self._ledger = ledger
         self._now_ms = now_ms
+        self._secret = secret
         self._admission = Admission(ledger, now_ms, secret=secret)
         self._on_slots = on_slots
         self._on_app = on_app
@@ -151,12 +153,20 @@ class Gateway:
             connection.port.abort()
 
     async def serve(self, connection: GatewayConnection) -> None:
-        """One connection from its first to its last frame."""
+        """One connection from its first to its last frame. One stranger too many is cut off."""
+        if len(self.connections) - len(self.sessions) >= STRANGERS_MAX:
+            self.counts["strangers_cut_off"] += 1
+            connection.port.abort()
+            return
         self.connections.add(connection)
         try:
             await connection.run(draining=self.draining)
         finally:
             self.connections.discard(connection)
+
+    def is_expected(self, query: str) -> bool:
+        """Was whoever comes with this query let in by a start call?"""
+        return ticket.is_valid(query, self._secret, self._now_ms() / 1000)
 
     @property
     def is_full(self) -> bool:

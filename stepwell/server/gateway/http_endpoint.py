@@ -19,7 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from stepwell.server.drivers.request import ACCOUNT_ID
-from stepwell.server.gateway import session_token
+from stepwell.server.gateway import session_token, ticket
 from stepwell.server.gateway.call import ENV_ID
 from stepwell.server.gateway.frame_port import AsgiSocket
 from stepwell.server.gateway.gateway import Gateway
@@ -106,10 +106,11 @@ class ConnectApi:
         now_ms = self._now_ms()
         right = session_token.Entitlement(ACCOUNT_ID, ENV_ID, APPS_PER_CONNECTION_MAX)
         token = session_token.mint(right, self._secret, now_s=now_ms / 1000, token_id=_ulid(now_ms))
+        admission = ticket.mint(self._secret, now_ms / 1000)
         return encode_start_response(
             StartResponse(
                 connection_id=_ulid(now_ms),
-                gateway_endpoint=self._endpoint(request),
+                gateway_endpoint=f"{self._endpoint(request)}?{admission}",
                 gateway_group=GROUP,
                 session_token=token,
                 sync_token=_bearer(request),
@@ -211,6 +212,8 @@ class ConnectApi:
         offered: list[str] = socket.scope.get("subprotocols", [])
         await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         port = AsgiSocket(socket)
+        if self._gateway.is_expected(socket.url.query):
+            port.welcome()
         settings = self._gateway.settings.connection
         await self._gateway.serve(GatewayConnection(port, self._gateway, settings))
 

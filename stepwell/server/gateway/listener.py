@@ -67,8 +67,11 @@ class Listener:
         await self._gateway.serve(GatewayConnection(port, self._gateway, settings))
 
     def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
-        path = request.path.partition("?")[0]
+        path, _, query = request.path.partition("?")
         if path == PATH:
+            if self._gateway.is_expected(query):
+                assert isinstance(connection, JoinedConnection)
+                connection.welcome()
             return None  # without an upgrade the library answers 426 by itself
         if path in {"/ready", "/v0/ready"}:
             status = http.HTTPStatus.SERVICE_UNAVAILABLE if self._gateway.draining else _OK

@@ -317,6 +317,7 @@ class GatewayConnection:
             log.exception("a worker could not be admitted")
             verdict = Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
         if isinstance(verdict, Accepted):
+            self.port.welcome()
             self.protocol.accept(self._loop.time(), extensions=verdict.extensions)
         else:
             self.protocol.reject(verdict.code, verdict.reason, problem=verdict.problem)

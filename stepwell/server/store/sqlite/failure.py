@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from stepwell.server.descriptors import is_descriptor_left
 from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable, Unstorable
 
 _CODE_MASK = 0xFF  # the rest of an extended code says more about the same thing
@@ -20,6 +21,10 @@ def translated(error: sqlite3.Error, path: str) -> StoreError:
             return Conflict(f"another program writes to {path}; end it: {error}")
         case sqlite3.SQLITE_FULL:
             return Unavailable(f"no space is left for {path}; free some, or raise its limit")
+        case sqlite3.SQLITE_CANTOPEN if not is_descriptor_left():
+            return Unavailable(
+                f"{path} cannot be opened: no file descriptor is left; raise the limit (ulimit -n)"
+            )
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return Unavailable(
                 f"{path} cannot be written; check its rights and its folder: {error}"

@@ -22,7 +22,7 @@ class FileLock:
         """Raises `Unavailable` if somebody else owns the file, or the lock cannot be made."""
         self.path = f"{path}.lock"
         try:
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise Unavailable(
                 f"cannot make {self.path}; check the folder and its rights: {error.strerror}"

@@ -46,7 +46,9 @@ from tests.unit.server.gateway.hand import (
 async def test_the_start_call(pair: Pair) -> None:
     server, hand = pair
     response = await hand.start()
-    assert response.gateway_endpoint == f"ws://localhost:{server.gateway_port}/v0/connect"
+    endpoint, _, query = response.gateway_endpoint.partition("?")
+    assert endpoint == f"ws://localhost:{server.gateway_port}/v0/connect"
+    assert server.gateway.is_expected(query)
     assert response.gateway_group
     assert response.sync_token == ""
     again = await hand.start()

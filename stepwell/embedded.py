@@ -14,7 +14,7 @@ this module knows both the SDK and the server.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -50,17 +50,17 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.event_row import event_row
     from stepwell.server.engine.input import (
+        Accepted,
         Done,
+        EventsReceived,
         InvokeAsked,
         Verdict,
     )
     from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
-    from stepwell.server.intake import PART, Refused, received
-    from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.registration import app_registered
-    from stepwell.server.store.port import Store, StoreError, Unstorable
+    from stepwell.server.store.port import Store
     from stepwell.server.store.sqlite.scratch import ScratchStore
     from stepwell.server.store.sqlite.store import SqliteStore
 
@@ -75,21 +75,7 @@ URL = "http://embedded.invalid"
 """Where calls would go if they went anywhere: a registered function must name a URL."""
 
 
-class EngineError(Error):
-    """The engine could not do what was asked: its database refused, or it is stopping. The text
-    says why."""
-
-
-@contextlib.contextmanager
-def _in_sdk_words(asked: str) -> Generator[None]:
-    """What goes wrong in the engine is an error of the SDK for whoever uses it."""
-    try:
-        yield
-    except (StoreError, EngineFault, LedgerClosed) as error:
-        raise EngineError(f"{asked}: {error}") from error
-
-
-class StepRefused(Error):
+class StepRefused(Exception):
     """A finished step was not kept, because its run has ended or somebody else has taken it up."""
 
 
@@ -153,15 +139,15 @@ class Engine:
         return self._node
 
     async def start(self) -> None:
-        """Open the database and take up all work, on the running event loop.
-
-        Raises EngineError where the database cannot be used: another process has it, its folder
-        is not there, it is damaged.
-        """
+        """Open the database and take up all work, on the running event loop."""
         if self._node is not None:
             raise RuntimeError("the engine is running already")
-        with _in_sdk_words("the engine cannot start"):
-            node = self._node = await self._opened()
+        node = self._node = Node(
+            _store(self._database, self._durability),
+            rules=self._rules,
+            retention_ms=self._retention_ms,
+            grace_s=self._grace_s,
+        )
         try:
             await node.start()
             for client, functions in self._apps:
@@ -169,25 +155,6 @@ class Engine:
         except BaseException:
             await self.stop()
             raise
-
-    async def _opened(self) -> Node:
-        """The node over its database: opened beside the loop, as it may take a while."""
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
-        try:
-            return await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            node = (await asyncio.gather(opening, return_exceptions=True))[0]
-            if isinstance(node, Node):
-                await node.stop()
-            raise
-
-    def _open(self) -> Node:
-        return Node(
-            _store(self._database, self._durability),
-            rules=self._rules,
-            retention_ms=self._retention_ms,
-            grace_s=self._grace_s,
-        )
 
     async def stop(self) -> None:
         """Let calls under way end, then close the database. What is left goes on next time."""
@@ -228,8 +195,7 @@ class Engine:
         Raises LookupError if the event started no run, TimeoutError if it takes longer, and
         RunFailed if the run failed or was cancelled.
         """
-        with _in_sdk_words(f"event {event_id}"):
-            runs = self.node.reader.runs_of_event(event_id)
+        runs = self.node.reader.runs_of_event(event_id)
         if not runs:
             raise LookupError(f"event {event_id} started no run: does a function listen to it?")
         run = await self.node.run_ended(runs[0].id, timeout_seconds)
@@ -253,7 +219,7 @@ async def attach(
     client.event_port = client.run_port = _InProcess(node, asyncio.get_running_loop())
 
 
-class RunFailed(Error):
+class RunFailed(Exception):
     """A run ended without a result. `run_id` names it; the text is its error, name and message."""
 
     def __init__(self, run_id: str, message: str) -> None:
@@ -410,18 +376,16 @@ class _InProcess:
             v=invoked.v,
         )
         given = InvokeAsked(event_row(event_id, event, now_ms), invoked.slug)
-        with _in_sdk_words(f'invoke "{invoked.slug}"'):
-            answer = await self._node.ledger.submit(given)
+        answer = await self._node.ledger.submit(given)
         assert isinstance(answer, Done)
         if answer.verdict is Verdict.GONE:
             raise Error(f'invoke "{invoked.slug}": {answer.reason}')
         return answer.subject
 
     async def _look(self, run_id: str, wait_seconds: float) -> RunSeen:
-        with _in_sdk_words(f"run {run_id}"):
-            with contextlib.suppress(TimeoutError):
-                await self._node.run_ended(run_id, wait_seconds)
-            run = self._node.reader.run(run_id)
+        with contextlib.suppress(TimeoutError):
+            await self._node.run_ended(run_id, wait_seconds)
+        run = self._node.reader.run(run_id)
         if run is None:
             raise Error(f"run {run_id}: there is none")
         return RunSeen(run.id, run.status.word, msgspec.Raw(run.output or b"null"))
@@ -436,16 +400,12 @@ class _InProcess:
         )
         ids: tuple[str, ...] = ()
         if rows:
-            # A part may be stored and the rest refused: then the same comes again.
-            fresh = batch.fresh and len(rows) <= PART
-            try:
-                ids = await received(self._node.ledger, rows, fresh=fresh)
-            except Refused as refused:
-                status = 400 if isinstance(refused.reason, Unstorable) else 503
-                return Delivery(status, refused.ids, str(refused.reason))
+            accepted = await self._node.ledger.submit(EventsReceived(rows, fresh=batch.fresh))
+            assert isinstance(accepted, Accepted)
+            ids = accepted.ids
         if decoded.problem is not None:
             return Delivery(400, ids, decoded.problem.told)
         return Delivery(200, ids)
 
 
-__all__ = ["Engine", "EngineError", "RunFailed", "StepRefused", "attach"]
+__all__ = ["Engine", "RunFailed", "StepRefused", "attach"]

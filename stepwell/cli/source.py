@@ -15,6 +15,7 @@ import msgspec
 
 from stepwell.cli.send import Listening, heard_by
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
+from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.offline import listening_in, timeline_in
 from stepwell.server.query.run_object import RunObject, run_object, status_named
 from stepwell.server.query.timeline import Span
@@ -113,7 +114,7 @@ class FileSource:
                 statuses=statuses,
                 functions=wanted.function,
                 apps=wanted.app,
-                before=wanted.cursor or "",
+                after=run_mark(self._reader, wanted.cursor or ""),
                 limit=wanted.limit,
             )
         )

@@ -25,20 +25,12 @@ from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 from stepwell.server.runtime.clock import Clock
-from stepwell.server.store.port import Busy, Conflict, Store, StoreError
+from stepwell.server.store.port import Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256
-BATCH_STEPS_MAX = 100_000
-RECORD_STEPS = 50
-"""How much work a batch may be (a step is about half a microsecond, a record takes so many): the
-inputs that are left make another, after whatever else the loop has to do."""
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
-
-LOCK_WAIT_S = 5.0
-"""How long another program may hold the database before what waits for it is refused."""
-LOCK_RETRY_S = 0.01
 
 log = logging.getLogger("stepwell.ledger")
 
@@ -67,7 +59,6 @@ class Ledger:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
-        self._locked_since: float | None = None
         self._closed = False
         self._tick = store.newest_place() // PLACES
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
@@ -143,16 +134,8 @@ class Ledger:
         moments = [self._moment() for _ in batch]
         self._load_for(batch, moments, view)
         decisions: list[Decision | EngineFault] = []
-        steps = 0
         for (given, _), moment in zip(batch, moments, strict=True):
-            decided = self._decide_one(view, given, moment)
-            decisions.append(decided)
-            if isinstance(decided, Decision):
-                steps += decided.steps + RECORD_STEPS * len(decided.records)
-            if steps >= BATCH_STEPS_MAX:
-                break
-        self._waiting.extendleft(reversed(batch[len(decisions) :]))
-        del batch[len(decisions) :]
+            decisions.append(self._decide_one(view, given, moment))
         return view, decisions
 
     def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> None:
@@ -216,8 +199,6 @@ class Ledger:
         except Exception:
             # It is committed, and so it is answered; what the store remembers may be behind.
             log.exception("the store lost track of a commit")
-        if view.changes.durable:
-            self._locked_since = None
         self.catalog = view.catalog
         self.inputs += len(batch)
         self.commits += view.changes.durable
@@ -237,8 +218,6 @@ class Ledger:
     def _recover(self, batch: list[_Waiting], error: BaseException, *, retried: bool) -> None:
         """Nothing was said yet: try once more, then one by one, so that one bad input is alone."""
         self._roll_back()
-        if isinstance(error, Busy) and self._waits_for_lock(batch):
-            return
         if isinstance(error, Conflict) and not retried:
             self._attempt(batch, retried=True)
             return
@@ -255,18 +234,6 @@ class Ledger:
         log.error("%s was refused: %s", type(given).__name__, error)
         _refuse(answer, error)
         self._next()
-
-    def _waits_for_lock(self, batch: list[_Waiting]) -> bool:
-        """Try again in a moment: the loop goes on meanwhile. False when it was long enough."""
-        loop = asyncio.get_running_loop()
-        if self._locked_since is None:
-            self._locked_since = loop.time()
-        if loop.time() - self._locked_since >= LOCK_WAIT_S:
-            return False
-        self._alone += len(batch) == 1
-        self._waiting.extendleft(reversed(batch))
-        loop.call_later(LOCK_RETRY_S, self._begin, context=self._context)
-        return True
 
     def _roll_back(self) -> None:
         try:

@@ -58,8 +58,7 @@ class Node:
         self.performer = performer or Performer()
         self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
         self.dispatcher = Dispatcher(self.ledger, self.reader, self.clock)
-        suspect_before_ms = 0 if store.ended_in_order else self.clock.now_ms()
-        self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms, suspect_before_ms)
+        self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms)
         self.janitor = Janitor(
             self.ledger,
             self.clock,
@@ -92,8 +91,7 @@ class Node:
         await self.dispatcher.close(self._grace_s)
         await self.ledger.close()
         self.reader.close()
-        # The log is copied back a last time.
-        await asyncio.to_thread(self.store.close)
+        self.store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

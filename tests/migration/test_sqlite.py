@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.server.store.port import Corrupt
+from stepwell.server.store.port import Corrupt, RunFilter
 from stepwell.server.store.sqlite import migrating
 from stepwell.server.store.sqlite.connection import open_writer
 from stepwell.server.store.sqlite.store import SqliteStore
@@ -67,6 +67,29 @@ def test_an_older_database_gets_what_it_has_not_seen(
         assert connection.execute("SELECT * FROM one").fetchall() == [("a;b", None)]
         versions = connection.execute("SELECT version FROM schema_version").fetchall()
         assert versions == [(latest + 2,)]
+
+
+def test_runs_of_older_versions_are_listed_as_before_and_by_deferral(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = open_writer(str(path), "relaxed")
+    for number in (1, 2):
+        migrating._run(old, migrating.migrations()[number], number)
+    for n, name in enumerate(("paid", "inngest/deferred.schedule"), 1):
+        event = (n, f"E{n}", name, 0, 1, "", b"{}")
+        old.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", event)
+        started = (n, f"R{n}", "a-f", "a", f"E{n}", n, "", None, 300, 1, 2, b"1", 2, 4, None, 0)
+        marks = ", ".join("?" * len(started))
+        old.execute(f"INSERT INTO run VALUES ({marks}, NULL, NULL, NULL)", started)
+    old.close()
+    store = SqliteStore(path, durability="relaxed")
+    store.migrate()
+    reader = store.reader()
+    assert [run.id for run in reader.runs(RunFilter())] == ["R2", "R1"]
+    (deferred,) = reader.runs(RunFilter(deferred=True))
+    assert (deferred.id, deferred.quiet, deferred.deferred) == ("R2", True, True)
+    assert [run.id for run in reader.runs(RunFilter(deferred=False))] == ["R1"]
+    reader.close()
+    store.close()
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(

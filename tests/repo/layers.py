@@ -87,21 +87,21 @@ LAYERS: dict[str, Layer] = {
     # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
     "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
     "server.advice": Layer(("wire", "expr")),
-    "server.query": Layer(("wire", "server.engine.lease_id", "server.store.port", *STORED)),
-    # Events from the API, and from programs that have the engine inside.
-    "server.intake": Layer(("server.engine.input", "server.ledger", "server.store.port", *STORED)),
+    "server.query": Layer(
+        ("wire", "server.engine.lease_id", "server.store.port", "server.store.reading", *STORED)
+    ),
     "server.api": Layer(
         (
             "wire",
             "server.ledger",
             "server.engine.input",
             "server.engine.event_row",
-            "server.intake",
             "server.query",
             "server.advice",
             "server.registration",
             "server.runtime.clock",
             "server.store.port",
+            "server.store.reading",
             "server.drivers.port",
             "server.drivers.reply",
             "server.drivers.request",

@@ -35,6 +35,9 @@ from stepwell.server.api.problem import (
 )
 from stepwell.server.api.route import BODY, NOTHING, WIRE, Takes, refuse_others
 from stepwell.server.api.v2 import answer
+from stepwell.server.api.v2 import apps as v2_apps
+from stepwell.server.api.v2 import events as v2_events
+from stepwell.server.api.v2 import invoke as v2_invoke
 from stepwell.server.api.v2 import runs as v2_runs
 from stepwell.wire.checkpoint import GROUP_PATH
 
@@ -72,6 +75,20 @@ ROUTES_V2: tuple[tuple[str, str, _Asked, Takes], ...] = (
     ("GET", "/health", answer.health, NOTHING),
     ("GET", "/runs", v2_runs.many, v2_runs.LISTED),
     ("GET", "/runs/{run_id}", v2_runs.one, NOTHING),
+    ("GET", "/events/{event_id}/runs", v2_runs.of_event, v2_runs.OF_EVENT),
+    (
+        "GET",
+        "/apps/{app_id}/functions/{function_id}/runs",
+        v2_runs.of_function,
+        v2_runs.OF_FUNCTION,
+    ),
+    ("GET", "/runs/{run_id}/trace", v2_runs.trace, Takes(("includeOutput",))),
+    ("GET", "/apps", v2_apps.many, v2_apps.LISTED),
+    ("GET", "/apps/{app_id}", v2_apps.one, NOTHING),
+    ("GET", "/apps/{app_id}/functions", v2_apps.functions, v2_apps.LISTED),
+    ("GET", "/apps/{app_id}/functions/{function_id}", v2_apps.function, NOTHING),
+    ("POST", "/apps/{app_id}/functions/{function_id}/invoke", v2_invoke.invoke, BODY),
+    ("POST", "/events", v2_events.send, BODY),
     ("POST", "/runs/{run_id}/rerun", rerun.rerun_v2, BODY),
     ("POST", "/runs/{run_id}/cancel", v2_runs.cancel, NOTHING),
 )
@@ -143,4 +160,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
         message = f"{request.method} is not allowed at {request.url.path}"
     else:
         message = f"there is nothing at {request.url.path}"
-    return problem_response(Problem(status, message))
+    problem = Problem(status, message)
+    if request.url.path.startswith(("/v2/", "/api/v2/")):
+        return answer.refused(problem)
+    return problem_response(problem)

@@ -7,6 +7,7 @@ from stepwell.server.api import query_text
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
 from stepwell.server.api.route import Takes
+from stepwell.server.query.cursor import event_mark
 from stepwell.server.query.run_object import event_object
 from stepwell.server.store.port import EventFilter
 from stepwell.wire.identifier import is_ulid
@@ -27,7 +28,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
         internal=query_text.flag(query, "internal"),
         since_ms=query_text.instant(query, "received_after", now_ms - HOUR_MS) or 0,
         until_ms=query_text.instant(query, "received_before", None),
-        before=query_text.cursor(query),
+        after=event_mark(deps.reader, query_text.cursor(query)),
         limit=query_text.limit(query, EVENTS_DEFAULT, EVENTS_MAX),
     )
     found = await deps.searched(lambda: deps.reader.events(wanted))

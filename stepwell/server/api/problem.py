@@ -3,7 +3,7 @@
 Source: http.md 4.2, 7.2, server.md 6.3.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -20,14 +20,22 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 
 
 class Problem(Exception):
-    """What a request got wrong, or what went wrong with it. `code` is for programs."""
+    """What a request got wrong, or what went wrong with it. `code` is for programs, and `data` is
+    what there is to tell them besides."""
 
-    def __init__(self, status: int, message: str, code: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        code: str = "",
+        data: Mapping[str, object] | None = None,
+    ) -> None:
         """The HTTP status and what to tell."""
         super().__init__(message)
         self.status = status
         self.message = message
         self.code = code
+        self.data = data
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):

@@ -1,5 +1,8 @@
 """The only place that reads query parameters, or says which one cannot be used and why."""
 
+from enum import StrEnum
+from typing import TypeVar
+
 from starlette.datastructures import QueryParams
 
 from stepwell.server.api.problem import Problem
@@ -7,6 +10,8 @@ from stepwell.server.engine.row import RunStatus
 from stepwell.server.query.run_object import status_named
 from stepwell.wire.duration import DurationError, parse_date_ms
 from stepwell.wire.identifier import is_ulid
+
+W = TypeVar("W", bound=StrEnum)
 
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
@@ -37,6 +42,32 @@ def limit(query: QueryParams, default: int, most: int) -> int:
     text = query.get("limit", "")
     count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     return min(count or default, most)
+
+
+def count(query: QueryParams, default: int, most: int) -> int:
+    """How many entries, from 1 to so many; anything else is refused."""
+    text = query.get("limit", "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise Problem(400, f"Invalid limit query parameter: {text!r}; write a number from 1 on")
+    if int(text) > most:
+        raise Problem(400, f"Limit cannot exceed {most}")
+    return int(text)
+
+
+def one_of(query: QueryParams, name: str, words: type[W], default: W) -> W:
+    """One word of several."""
+    text = query.get(name, "")
+    if not text:
+        return default
+    try:
+        return words(text)
+    except ValueError:
+        known = ", ".join(words)
+        raise Problem(
+            400, f"Invalid {name} query parameter: {text!r}; write one of {known}"
+        ) from None
 
 
 def flag(query: QueryParams, name: str) -> bool:

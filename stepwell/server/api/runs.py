@@ -16,9 +16,10 @@ from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.rest import Reach
 from stepwell.server.query.run_object import RunObject, run_object
-from stepwell.server.query.timeline import Rows, timeline
+from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.store.port import Reader, RunFilter
 from stepwell.wire.duration import format_instant
 
@@ -60,7 +61,7 @@ async def one(deps: ApiDeps, request: Request) -> Response:
 async def many(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs`: newest first; `status`, `function`, `app`, `since`, `until`, `cursor`,
     `limit`. The metadata's cursor leads to the next page."""
-    wanted = wanted_runs(request, query_text.limit(request.query_params, RUNS_DEFAULT, RUNS_MAX))
+    wanted = _wanted(deps, request, query_text.limit(request.query_params, RUNS_DEFAULT, RUNS_MAX))
     found = await deps.searched(lambda: deps.reader.runs(wanted))
     last = found[-1].id if len(found) == wanted.limit else None
     runs = [object_of(deps, run) for run in found]
@@ -75,12 +76,17 @@ async def of_event(deps: ApiDeps, request: Request) -> Response:
 
 async def told_in_order(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs/{id}/timeline`."""
-    run = known_run(deps, request)
+    told = await timeline_of(deps, known_run(deps, request))
+    return enveloped(told, deps.clock.now_ms())
+
+
+async def timeline_of(deps: ApiDeps, run: Run) -> Span:
+    """What a run did, and what it waits for."""
     gone = await deps.searched(lambda: gone_since(deps))
     reach = reach_of(deps, run.app, run.function, gone)
     now_ms = deps.clock.now_ms()
     rows = await deps.searched(lambda: _rows(deps.reader, run, reach, now_ms))
-    return enveloped(timeline(rows), deps.clock.now_ms())
+    return timeline(rows)
 
 
 def _rows(reader: Reader, run: Run, reach: Reach, now_ms: int) -> Rows:
@@ -113,8 +119,7 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
     return Response(status_code=200)
 
 
-def wanted_runs(request: Request, count: int) -> RunFilter:
-    """The filter that a request's query describes."""
+def _wanted(deps: ApiDeps, request: Request, count: int) -> RunFilter:
     query = request.query_params
     return RunFilter(
         statuses=query_text.statuses(query),
@@ -122,7 +127,7 @@ def wanted_runs(request: Request, count: int) -> RunFilter:
         apps=query_text.texts(query, "app"),
         since_ms=query_text.instant(query, "since", 0) or 0,
         until_ms=query_text.instant(query, "until", None),
-        before=query_text.cursor(query),
+        after=run_mark(deps.reader, query_text.cursor(query)),
         limit=count,
     )
 

@@ -38,6 +38,7 @@ def rerun(draft: Draft, given: RerunAsked) -> Done:
         cron=old.cron,
         quiet=old.quiet,
         edited=given.edited,
+        deferred=old.deferred,
     )
     begin(draft, listing, run, msgspec.structs.replace(event, ts=draft.now.ms))
     for step in given.steps:

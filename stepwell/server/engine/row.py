@@ -73,7 +73,8 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
 
 class Run(msgspec.Struct, frozen=True):
     """One execution of one function. `edited` holds, by step, the arguments (a JSON array) that a
-    rerun gives it in place of those in the code."""
+    rerun gives it in place of those in the code; `deferred` says that another run left it to be
+    started at its end."""
 
     id: str
     function: str
@@ -95,6 +96,7 @@ class Run(msgspec.Struct, frozen=True):
     original: str = ""
     quiet: bool = False
     edited: tuple[tuple[str, str], ...] = ()
+    deferred: bool = False
 
     @property
     def ended(self) -> bool:

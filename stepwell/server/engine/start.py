@@ -6,14 +6,14 @@ Source: server.md 1.7 (future events), 3.2, 3.3 (one run per function and event 
 
 import msgspec
 
-from stepwell.expr.dialect import ExpressionError
+from stepwell.expr.dialect import ExpressionError, compile_expression
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.lease_id import since
 from stepwell.server.engine.match import bind
 from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, Wait, WaitKind
 from stepwell.wire.duration import parse_when
-from stepwell.wire.event import FUNCTION_FAILED, FUNCTION_FINISHED
+from stepwell.wire.event import DEFERRED_SCHEDULE, FUNCTION_FAILED, FUNCTION_FINISHED
 from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 CANCEL_VALID_MS = 366 * 86_400_000
@@ -33,6 +33,7 @@ def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
         queued_ms=draft.now.ms,
         dedup=event.key,
         quiet=event.name in (FUNCTION_FAILED, FUNCTION_FINISHED),
+        deferred=event.name == DEFERRED_SCHEDULE,
     )
     begin(draft, listing, run, event)
 
@@ -77,9 +78,10 @@ def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait:
     if not source:
         return wait
     try:
-        return bind(wait, source, draft.decoded(event))
+        compile_expression(source)
     except ExpressionError:
         return msgspec.structs.replace(wait, condition="false")
+    return bind(wait, source, draft.decoded(event))
 
 
 def _armed_until(draft: Draft, timeout: str) -> int:

@@ -29,7 +29,7 @@ from stepwell.server.engine.view import View
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, EventFilter, RunFilter
-from stepwell.server.store.reading import as_seen, order_of, wants_event, wants_run
+from stepwell.server.store.reading import as_seen, mark_of, order_of, wants_event, wants_run
 from stepwell.wire.operation import WaitForEvent
 
 
@@ -42,18 +42,11 @@ class MemoryStore:
         self.disk = Disk() if disk is None else disk
         self._leases = Hanging[Lease]()
         self._written: list[Changes] = []
-        self._ended_in_order = not self.disk.is_open
-        self.disk.is_open = True
 
     @property
     def waited(self) -> Container[str]:
         """Every event name somebody waits for."""
         return {wait.name for wait in self.disk.waits if wait.kind in MEETABLE}
-
-    @property
-    def ended_in_order(self) -> bool:
-        """Whether the store before this one was closed."""
-        return self._ended_in_order
 
     def migrate(self) -> None:
         """Nothing to do: there is no older shape of memory."""
@@ -205,7 +198,6 @@ class MemoryStore:
     def close(self) -> None:
         """Let go of everything but the disk."""
         self._written.clear()
-        self.disk.is_open = False
 
 
 class MemoryReader:
@@ -237,13 +229,15 @@ class MemoryReader:
             return None if run is None else as_seen(run, self._leases.get((run_id, MAIN)))
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Runs, newest first."""
+        """Runs, in the order of the filter."""
         with self._disk.lock:
             seen = (
                 as_seen(run, self._leases.get((run_id, MAIN)))
-                for run_id, run in sorted(self._disk.runs.items(), reverse=True)
+                for run_id, run in self._disk.runs.items()
             )
-            return [run for run in seen if wants_run(wanted, run)][: wanted.limit]
+            found = [run for run in seen if wants_run(wanted, run)]
+        found.sort(key=lambda run: mark_of(run, wanted.time), reverse=not wanted.ascending)
+        return found[: wanted.limit]
 
     def runs_of_event(self, event_id: str) -> list[Run]:
         """The runs an event started."""
@@ -286,7 +280,8 @@ class MemoryReader:
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
         with self._disk.lock:
-            newest = sorted(self._disk.events.values(), key=lambda e: e.id, reverse=True)
+            events = self._disk.events.values()
+            newest = sorted(events, key=lambda e: (e.received_ms, e.id), reverse=True)
             return [event for event in newest if wants_event(wanted, event)][: wanted.limit]
 
     def apps(self) -> list[AppRow]:

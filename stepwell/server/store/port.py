@@ -24,7 +24,8 @@ it under its id; the engine's own items hang on ids that name no run.
 """
 
 from collections.abc import Container
-from typing import Protocol
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -54,11 +55,6 @@ class Conflict(StoreError):
     """Somebody else changed the same rows; the same batch may be tried again."""
 
 
-class Busy(StoreError):
-    """Another program holds the database for writing; the same batch may be tried a little later.
-    No verb waits for it: the loop would stand still meanwhile."""
-
-
 class Unavailable(StoreError):
     """The database cannot be reached, is full, or refuses to write."""
 
@@ -78,29 +74,51 @@ class CallState(msgspec.Struct, frozen=True):
     steps: tuple[tuple[str, bytes], ...]
 
 
+class RunTime(StrEnum):
+    """A time of a run that a list may be ordered and filtered by. Runs that have not come to it are
+    not in such a list."""
+
+    QUEUED = "queuedAt"
+    STARTED = "startedAt"
+    ENDED = "endedAt"
+
+
+class Mark(NamedTuple):
+    """Where something stands in a list: its time (milliseconds since 1970), then its id."""
+
+    at_ms: int
+    id: str
+
+
 class RunFilter(msgspec.Struct, frozen=True):
-    """Which runs to list, newest (largest id) first. `before` is a run id; older ones follow it.
-    `since_ms` and `until_ms` (not included) are about the time a run was queued."""
+    """Which runs to list, in the order of a time of theirs and, within a millisecond, of their ids;
+    the latest first, unless `ascending`. `since_ms` and `until_ms` (not included) are about the
+    same time. The list begins after `after`, which need not be in it. `deferred` runs are those
+    that another run left to be started at its end."""
 
     statuses: tuple[RunStatus, ...] = ()
     functions: tuple[str, ...] = ()
     apps: tuple[str, ...] = ()
+    time: RunTime = RunTime.QUEUED
     since_ms: int = 0
     until_ms: int | None = None
-    before: str = ""
+    ascending: bool = False
+    after: Mark | None = None
+    deferred: bool | None = None
     limit: int = 40
 
 
 class EventFilter(msgspec.Struct, frozen=True):
-    """Which events to list, newest (largest id) first. `before` is an event id; older ones follow.
-    `since_ms` and `until_ms` (not included) are about the time of reception. The server's own
-    events (`inngest/…`) are left out unless `internal` is set or `name` is one of them."""
+    """Which events to list, the latest received first, and within a millisecond by id; after the
+    place `after`. `since_ms` and `until_ms` (not included) are about the time of reception. The
+    server's own events (`inngest/…`) are left out unless `internal` is set or `name` is one of
+    them."""
 
     name: str = ""
     internal: bool = False
     since_ms: int = 0
     until_ms: int | None = None
-    before: str = ""
+    after: Mark | None = None
     limit: int = 20
 
 
@@ -120,7 +138,7 @@ class Reader(Protocol):
         ...
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Runs, newest first."""
+        """Runs, in the order of the filter."""
         ...
 
     def runs_of_event(self, event_id: str) -> list[Run]:
@@ -201,12 +219,6 @@ class Store(Protocol):
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
-        ...
-
-    @property
-    def ended_in_order(self) -> bool:
-        """Whether whoever had the database before closed it; true for a new one. Known after
-        `migrate`."""
         ...
 
     def newest_place(self) -> int:

@@ -4,7 +4,7 @@ called for the first time, which rows a filter wants. Pure."""
 import msgspec
 
 from stepwell.server.engine.row import EventRow, Item, Lease, Run, RunStatus
-from stepwell.server.store.port import EventFilter, RunFilter
+from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 
 INTERNAL = "inngest/"
 """How the names of the server's own events begin."""
@@ -22,16 +22,35 @@ def as_seen(run: Run, lease: Lease | None) -> Run:
     return msgspec.structs.replace(run, status=RunStatus.RUNNING, started_ms=lease.granted_ms)
 
 
+def mark_of(run: Run, time: RunTime) -> Mark:
+    """Where a run, as seen, stands in lists of this order; time 0 if it has not come to it."""
+    match time:
+        case RunTime.QUEUED:
+            return Mark(run.queued_ms, run.id)
+        case RunTime.STARTED:
+            return Mark(run.started_ms, run.id)
+        case RunTime.ENDED:
+            return Mark(run.ended_ms, run.id)
+
+
 def wants_run(wanted: RunFilter, run: Run) -> bool:
-    """Whether a run, as seen, passes the filter. Times are those of queueing; the end is open."""
+    """Whether a run, as seen, is in the list. The end of the time is open."""
+    mark = mark_of(run, wanted.time)
     return (
-        (not wanted.statuses or run.status in wanted.statuses)
+        mark.at_ms > 0
+        and (not wanted.statuses or run.status in wanted.statuses)
         and (not wanted.functions or run.function in wanted.functions)
         and (not wanted.apps or run.app in wanted.apps)
-        and run.queued_ms >= wanted.since_ms
-        and (wanted.until_ms is None or run.queued_ms < wanted.until_ms)
-        and (not wanted.before or run.id < wanted.before)
+        and wanted.deferred in (None, run.deferred)
+        and mark.at_ms >= wanted.since_ms
+        and (wanted.until_ms is None or mark.at_ms < wanted.until_ms)
+        and (wanted.after is None or follows(mark, wanted.after, ascending=wanted.ascending))
     )
+
+
+def follows(mark: Mark, after: Mark, *, ascending: bool) -> bool:
+    """Whether one place comes after another in a list."""
+    return mark > after if ascending else mark < after
 
 
 def wants_event(wanted: EventFilter, event: EventRow) -> bool:
@@ -41,5 +60,5 @@ def wants_event(wanted: EventFilter, event: EventRow) -> bool:
         and (wanted.internal or bool(wanted.name) or not event.name.startswith(INTERNAL))
         and event.received_ms >= wanted.since_ms
         and (wanted.until_ms is None or event.received_ms < wanted.until_ms)
-        and (not wanted.before or event.id < wanted.before)
+        and (wanted.after is None or (event.received_ms, event.id) < wanted.after)
     )

@@ -28,7 +28,7 @@ from stepwell.server.engine.row import (
 Value: TypeAlias = str | int | bytes | None
 Values: TypeAlias = tuple[Value, ...]
 
-FORCE_PLAN, AGAIN, QUIET = 1, 2, 4
+FORCE_PLAN, AGAIN, QUIET, DEFERRED = 1, 2, 4, 16
 NO_MAIN: Values = (None, None, None)
 
 _STATUS = {int(status): status for status in RunStatus}
@@ -127,6 +127,8 @@ def standing_values(run: Run) -> Values:
         flags |= AGAIN
     if run.quiet:
         flags |= QUIET
+    if run.deferred:
+        flags |= DEFERRED
     pending = _write_json.encode(run.pending).decode() if run.pending else None
     return int(run.status), run.started_ms, run.version, flags, pending, run.parts
 
@@ -198,6 +200,7 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         origin.original,
         bool(flags & QUIET),
         origin.edited,
+        bool(flags & DEFERRED),
     )
     return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 

@@ -31,8 +31,11 @@ from stepwell.server.store.port import (
     CallState,
     Conflict,
     EventFilter,
+    Mark,
     RunFilter,
+    RunTime,
 )
+from stepwell.server.store.reading import as_seen, mark_of, wants_run
 from stepwell.testing.contract.store_world import (
     APP,
     FUNCTION,
@@ -137,6 +140,8 @@ class StoreContract:
             cron="* * * * *",
             original="R0",
             quiet=True,
+            edited=(("s", "[1]"),),
+            deferred=True,
         )
         item = Item(run.id, MAIN, ItemKind.CALL, NOW + 5, "other", 3, "t", 2, b"d")
         world.do(fact.RunStarted(run, item))
@@ -743,7 +748,7 @@ class StoreContract:
 
         assert numbers(RunFilter()) == list(range(9, -1, -1))
         assert numbers(RunFilter(limit=3)) == [9, 8, 7]
-        assert numbers(RunFilter(before=run_id_of(7), limit=3)) == [6, 5, 4]
+        assert numbers(RunFilter(after=Mark(NOW + 7, run_id_of(7)), limit=3)) == [6, 5, 4]
         assert numbers(RunFilter(functions=("f2",))) == [9, 7, 5, 3, 1]
         assert numbers(RunFilter(apps=(APP, "none"))) == [8, 6, 4, 2, 0]
         assert numbers(RunFilter(since_ms=NOW + 3, until_ms=NOW + 6)) == [5, 4, 3]
@@ -753,6 +758,66 @@ class StoreContract:
         assert numbers(scheduled) == [6, 4, 2]
         both = RunFilter(statuses=(RunStatus.RUNNING, RunStatus.COMPLETED), limit=4)
         assert numbers(both) == [9, 8, 7, 0]
+
+    def test_every_list_of_runs_is_what_its_filter_says(self, world: World) -> None:
+        draw = random.Random(5)
+        runs = self._runs_of_all_kinds(world, draw)
+        filters = [RunFilter(limit=limit) for limit in (1, 7, 100)]
+        filters += [self._any_filter(draw, runs) for _ in range(150)]
+        for wanted in filters:
+            expected = [run for run in runs if wants_run(wanted, run)]
+            expected.sort(key=lambda run: mark_of(run, wanted.time), reverse=not wanted.ascending)
+            found = world.reader.runs(wanted)
+            assert [run.id for run in found] == [run.id for run in expected[: wanted.limit]]
+            assert found == expected[: wanted.limit]
+
+    def _runs_of_all_kinds(self, world: World, draw: random.Random) -> list[Run]:
+        """Runs as readers see them: some with the same times, some called for the first time."""
+        seen: list[Run] = []
+        for number in range(60):
+            function = draw.choice(("a-f", "a-g", "b-f"))
+            run = msgspec.structs.replace(
+                run_number(number),
+                function=function,
+                app=function[0],
+                queued_ms=NOW + draw.randrange(20),
+                deferred=draw.random() < 0.3,
+            )
+            world.do(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, APP)))
+            match draw.choice(tuple(RunStatus)):
+                case RunStatus.SCHEDULED:
+                    pass
+                case RunStatus.RUNNING if draw.random() < 0.5:
+                    lease = msgspec.structs.replace(lease_of(run), granted_ms=NOW + number % 7)
+                    world.do(fact.ItemLeased(lease))
+                    run = as_seen(run, lease)
+                case status:
+                    began, ended = NOW + number % 9, NOW + number % 11
+                    run = msgspec.structs.replace(run, status=status, started_ms=began)
+                    if not status.ended:
+                        world.do(fact.RunChanged(run))
+                    else:
+                        run = msgspec.structs.replace(run, ended_ms=ended)
+                        world.do(fact.RunFinished(run))
+            seen.append(run)
+        return seen
+
+    def _any_filter(self, draw: random.Random, runs: list[Run]) -> RunFilter:
+        """Any filter at all; half of them begin in the middle of their list."""
+        time = draw.choice(tuple(RunTime))
+        since_ms = draw.choice((0, NOW + 3))
+        return RunFilter(
+            statuses=tuple(draw.sample(tuple(RunStatus), draw.randrange(4))),
+            functions=tuple(draw.sample(("a-f", "a-g", "b-f", "none"), draw.choice((0, 0, 1, 2)))),
+            apps=draw.choice(((), (), ("a",), ("a", "b"), ("none",))),
+            time=time,
+            since_ms=since_ms,
+            until_ms=draw.choice((None, NOW + 9)),
+            ascending=draw.random() < 0.5,
+            after=mark_of(draw.choice(runs), time) if draw.random() < 0.5 else None,
+            deferred=draw.choice((None, None, True, False)),
+            limit=draw.choice((1, 3, 10, 100)),
+        )
 
     def test_a_run_reads_as_running_from_its_first_call(self, world: World) -> None:
         run = world.begin(1)
@@ -774,7 +839,7 @@ class StoreContract:
         assert numbers(EventFilter(internal=True)) == [4, 3, 2, 1, 0]
         assert numbers(EventFilter(name="inngest/x")) == [2]
         assert numbers(EventFilter(name="paid")) == [3, 0]
-        assert numbers(EventFilter(name="paid", before=event_id_of(3))) == [0]
+        assert numbers(EventFilter(name="paid", after=Mark(NOW + 3, event_id_of(3)))) == [0]
         assert numbers(EventFilter(since_ms=NOW + 1, until_ms=NOW + 4)) == [3, 1]
         assert numbers(EventFilter(limit=2)) == [4, 3]
         assert world.reader.events(EventFilter(limit=1)) == [event_number(4, names[4])]

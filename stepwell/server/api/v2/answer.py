@@ -29,11 +29,18 @@ def told(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except (Problem, LedgerClosed, StoreError, EngineFault) as error:
             problem = as_problem(error)
-            code = problem.code or _CODES.get(problem.status, "api_error")
-            told_error = {"code": code, "message": problem.message}
-            return as_json({"errors": [told_error]}, problem.status)
+            return refused(problem)
 
     return asked
+
+
+def refused(problem: Problem) -> Response:
+    """A problem in the shape of v2."""
+    code = problem.code or _CODES.get(problem.status, "api_error")
+    told_errors: dict[str, object] = {"errors": [{"code": code, "message": problem.message}]}
+    if problem.data is not None:
+        told_errors["data"] = problem.data
+    return as_json(told_errors, problem.status)
 
 
 def answered(deps: ApiDeps, data: object, page: dict[str, object] | None = None) -> Response:

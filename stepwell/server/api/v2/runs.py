@@ -1,25 +1,41 @@
 """`/v2/runs`: one run, many runs, and their end by hand. Source: server.md 6.4."""
 
-import msgspec
+from enum import StrEnum
+
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text, runs
+from stepwell.server.api import query_text
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.api.runs import timeline_of
+from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
-from stepwell.wire.duration import format_instant
-from stepwell.wire.identifier import app_uuid, function_uuid
+from stepwell.server.query.cursor import decode_cursor, encode_cursor
+from stepwell.server.query.run_v2 import run_v2
+from stepwell.server.query.trace_v2 import trace_v2
+from stepwell.server.store.port import Mark, RunFilter, RunTime
+from stepwell.server.store.reading import mark_of
 
 RUNS_DEFAULT = 20
 RUNS_MAX = 100
-LISTED = Takes(
-    ("from", "until", "limit", "cursor", "includeOutput"), ("status", "appId", "functionId")
-)
+_PAGE = ("from", "until", "timeField", "order", "isDeferred", "includeOutput", "limit", "cursor")
+LISTED = Takes(_PAGE, ("status", "appId", "functionId"))
+OF_FUNCTION = Takes(_PAGE, ("status",))
+OF_EVENT = Takes(("limit", "cursor", "includeOutput"))
+EVENT_RUNS_DEFAULT = 20
+EVENT_RUNS_MAX = 40
+
+
+class Order(StrEnum):
+    """Which end of a list comes first."""
+
+    ASC = "ASC"
+    DESC = "DESC"
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
@@ -28,32 +44,96 @@ async def one(deps: ApiDeps, request: Request) -> Response:
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")
-    return answered(deps, _run(run, with_output=True))
+    return answered(deps, run_v2(run, with_output=True))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/runs`: `status`, `appId`, `functionId`, `from`, `until`, `limit` (1 to 100),
-    `cursor`, `includeOutput`."""
+    """`GET /v2/runs`: `status`, `appId`, `functionId`, `from` and `until` about `timeField`
+    (`queuedAt`, `startedAt`, `endedAt`), `order` (`DESC`, `ASC`) by the same, `isDeferred`,
+    `includeOutput`, `limit` (1 to 100), `cursor`."""
     query = request.query_params
-    count = query_text.limit(query, RUNS_DEFAULT, RUNS_MAX + 1)
-    if count > RUNS_MAX:
-        raise Problem(400, f"Limit cannot exceed {RUNS_MAX}")
-    apps = _apps(deps, query_text.texts(query, "appId"))
-    wanted = msgspec.structs.replace(
-        runs.wanted_runs(request, count),
-        apps=apps,
-        functions=_functions(deps, apps, query_text.texts(query, "functionId")),
-        since_ms=query_text.instant(query, "from", 0) or 0,
-    )
-    if wanted.until_ms is not None and wanted.until_ms <= wanted.since_ms:
-        raise Problem(400, "from must be before until")
-    found = await deps.searched(lambda: deps.reader.runs(wanted))
+    apps = name.apps(deps, query_text.texts(query, "appId"))
+    functions = name.functions(deps, apps, query_text.texts(query, "functionId"))
+    return await _listed(deps, request, apps, functions)
+
+
+async def trace(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/runs/{id}/trace`: what the run did, as spans within spans; `includeOutput`."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    with_output = query_text.flag(request.query_params, "includeOutput")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, "Run not found")
+    told = await timeline_of(deps, run)
+    return answered(deps, trace_v2(run_id, told, with_output=with_output))
+
+
+async def of_function(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/apps/{app}/functions/{function}/runs`: the same for one function."""
+    row = name.function(deps, request)
+    return await _listed(deps, request, (), (row.slug,))
+
+
+async def of_event(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/events/{id}/runs`: the runs an event started, by id; `limit` (1 to 40), `cursor`."""
+    event_id = name.event_id(request)
+    query = request.query_params
+    count = query_text.count(query, EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
+    found = deps.reader.runs_of_event(event_id)
+    if not found and deps.reader.event(event_id) is None:
+        raise Problem(404, "Event not found")
+    after = query.get("cursor", "")
+    if after:
+        mark = _decoded(after, RunTime.QUEUED)
+        found = [run for run in found if run.id > mark.id]
     with_output = query_text.flag(query, "includeOutput")
-    more = len(found) == count
+    return _page(deps, found, count, RunTime.QUEUED, with_output=with_output)
+
+
+async def _listed(
+    deps: ApiDeps, request: Request, apps: tuple[str, ...], functions: tuple[str, ...]
+) -> Response:
+    query = request.query_params
+    count = query_text.count(query, RUNS_DEFAULT, RUNS_MAX)
+    time = query_text.one_of(query, "timeField", RunTime, RunTime.QUEUED)
+    cursor = query.get("cursor", "")
+    since_ms = query_text.instant(query, "from", 0) or 0
+    until_ms = query_text.instant(query, "until", None)
+    if until_ms is not None and until_ms <= since_ms:
+        raise Problem(400, "from must be before until")
+    wanted = RunFilter(
+        statuses=query_text.statuses(query),
+        functions=functions,
+        apps=apps,
+        time=time,
+        since_ms=since_ms,
+        until_ms=until_ms,
+        ascending=query_text.one_of(query, "order", Order, Order.DESC) is Order.ASC,
+        after=_decoded(cursor, time) if cursor else None,
+        deferred=query_text.flag(query, "isDeferred") if "isDeferred" in query else None,
+        # One more than is shown says whether there is more.
+        limit=count + 1,
+    )
+    with_output = query_text.flag(query, "includeOutput")
+    found = await deps.searched(lambda: deps.reader.runs(wanted))
+    return _page(deps, found, count, time, with_output=with_output)
+
+
+def _decoded(cursor: str, time: RunTime) -> Mark:
+    try:
+        return decode_cursor(cursor, time)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
+
+
+def _page(
+    deps: ApiDeps, found: list[Run], count: int, time: RunTime, *, with_output: bool
+) -> Response:
+    shown = found[:count]
     page: dict[str, object] = {"limit": count}
-    if more:
-        page = {"cursor": found[-1].id, "hasMore": True, "limit": count}
-    return answered(deps, [_run(run, with_output=with_output) for run in found], page)
+    if len(found) > count:
+        page = {"cursor": encode_cursor(mark_of(shown[-1], time), time), "hasMore": True, **page}
+    return answered(deps, [run_v2(run, with_output=with_output) for run in shown], page)
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:
@@ -68,42 +148,3 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
             raise Problem(409, "Run is already cancelled", "run_already_cancelled")
         raise Problem(409, "Cannot cancel an ended run", "run_already_ended")
     return answered(deps, {"runId": run_id})
-
-
-def _run(run: Run, *, with_output: bool) -> dict[str, object]:
-    status = "QUEUED" if run.status is RunStatus.SCHEDULED else run.status.name
-    told_run: dict[str, object] = {
-        "id": run.id,
-        "status": status,
-        "app": {"id": app_uuid(run.app), "name": run.app},
-        "function": {"id": function_uuid(run.function), "name": run.function},
-        "trigger": {"eventIds": run.event_ids},
-        "queuedAt": format_instant(run.queued_ms),
-    }
-    if run.started_ms:
-        told_run["startedAt"] = format_instant(run.started_ms)
-    if run.ended:
-        told_run["endedAt"] = format_instant(run.ended_ms)
-    if with_output and run.output is not None:
-        told_run["output"] = msgspec.Raw(run.output)
-    return told_run
-
-
-def _apps(deps: ApiDeps, asked: tuple[str, ...]) -> tuple[str, ...]:
-    """Apps by name or id. Raises `Problem` for an id that is no registered app's."""
-    names = {app_uuid(name): name for name in deps.ledger.catalog.apps}
-    return tuple(names.get(text.lower(), text) for text in asked)
-
-
-def _functions(deps: ApiDeps, apps: tuple[str, ...], asked: tuple[str, ...]) -> tuple[str, ...]:
-    """Functions by id, with or without the app before it, or by UUID."""
-    if asked and not apps:
-        raise Problem(400, "appId is required when filtering by functionId", "missing_field")
-    found: list[str] = []
-    for text in asked:
-        listing = deps.ledger.catalog.named(text.lower())
-        if listing is not None:
-            found.append(listing.slug)
-        else:
-            found += [text, *(f"{app}-{text}" for app in apps)]
-    return tuple(found)

@@ -189,14 +189,75 @@ WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
 -- notes --
 SELECT * FROM note WHERE run_id = ? ORDER BY place, rowid;
 
--- runs --
+-- functions_of_runs --
+WITH RECURSIVE known (app, function) AS (
+    SELECT * FROM (
+        SELECT app, function FROM run WHERE status = :status ORDER BY app, function LIMIT 1
+    )
+    UNION ALL
+    SELECT next.app, next.function FROM known JOIN run AS next ON next.seq = coalesce(
+        (
+            SELECT seq FROM run
+            WHERE status = :status AND app = known.app AND function > known.function
+            ORDER BY function LIMIT 1
+        ),
+        (
+            SELECT seq FROM run
+            WHERE status = :status AND app > known.app ORDER BY app, function LIMIT 1
+        )
+    )
+)
+SELECT app, function FROM known;
+
+-- runs_down --
+SELECT queued_ms, id, seq FROM run
+WHERE status = :status AND app = :app AND function = :function
+AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id < :id)
+ORDER BY queued_ms DESC, id DESC LIMIT :limit;
+
+-- runs_up --
+SELECT queued_ms, id, seq FROM run
+WHERE status = :status AND app = :app AND function = :function
+AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id > :id)
+ORDER BY queued_ms ASC, id ASC LIMIT :limit;
+
+-- deferred_down --
+SELECT queued_ms, id, seq FROM run
+WHERE status = :status AND app = :app AND function = :function AND (flags & 16) <> 0
+AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id < :id)
+ORDER BY queued_ms DESC, id DESC LIMIT :limit;
+
+-- deferred_up --
+SELECT queued_ms, id, seq FROM run
+WHERE status = :status AND app = :app AND function = :function AND (flags & 16) <> 0
+AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id > :id)
+ORDER BY queued_ms ASC, id ASC LIMIT :limit;
+
+-- runs_by_end_down --
 SELECT * FROM run
-WHERE id < :before
-AND queued_ms >= :since_ms AND queued_ms < :until_ms
-AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
-AND (:functions IS NULL OR function IN (SELECT value FROM json_each(:functions)))
-AND (:apps IS NULL OR app IN (SELECT value FROM json_each(:apps)))
-ORDER BY id DESC LIMIT :limit;
+WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id < :id)
+ORDER BY ended_ms DESC, id DESC LIMIT :limit;
+
+-- runs_by_end_up --
+SELECT * FROM run
+WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id > :id)
+ORDER BY ended_ms ASC, id ASC LIMIT :limit;
+
+-- runs_by_start_down --
+SELECT * FROM run
+WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id < :id)
+ORDER BY started_ms DESC, id DESC LIMIT :limit;
+
+-- runs_by_start_up --
+SELECT * FROM run
+WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id > :id)
+ORDER BY started_ms ASC, id ASC LIMIT :limit;
+
+-- runs_of_seqs --
+SELECT * FROM run WHERE seq IN (SELECT value FROM json_each(?));
+
+-- runs_of_ids --
+SELECT * FROM run WHERE id IN (SELECT value FROM json_each(?));
 
 -- runs_of_event --
 SELECT * FROM run WHERE seq IN (
@@ -204,17 +265,24 @@ SELECT * FROM run WHERE seq IN (
     UNION SELECT run FROM run_event WHERE event_id = :event_id
 ) ORDER BY id;
 
--- events --
-SELECT id, name, ts, received_ms, key, body FROM event
-WHERE id < :before
-AND received_ms >= :since_ms AND received_ms < :until_ms
-AND (:internal OR name NOT GLOB 'inngest/*')
-ORDER BY id DESC LIMIT :limit;
+-- names_of_events --
+WITH RECURSIVE known (name) AS (
+    SELECT min(name) FROM event
+    UNION ALL
+    SELECT (SELECT min(name) FROM event WHERE name > known.name)
+    FROM known WHERE known.name IS NOT NULL
+)
+SELECT name FROM known WHERE name IS NOT NULL;
 
 -- events_of_name --
+SELECT received_ms, id, seq FROM event
+WHERE name = :name AND received_ms BETWEEN :from_ms AND :to_ms
+AND (received_ms <> :at_ms OR id < :id)
+ORDER BY received_ms DESC, id DESC LIMIT :limit;
+
+-- events_of_seqs --
 SELECT id, name, ts, received_ms, key, body FROM event
-WHERE name = :name AND received_ms >= :since_ms AND received_ms < :until_ms AND id < :before
-ORDER BY id DESC LIMIT :limit;
+WHERE seq IN (SELECT value FROM json_each(?));
 
 -- apps --
 SELECT * FROM app ORDER BY name;
@@ -234,7 +302,7 @@ SELECT * FROM gone_function ORDER BY slug;
 
 -- stranded --
 SELECT * FROM run
-WHERE ended_ms = 0 AND status < 300 AND due_ms IS NULL
+WHERE status IN (100, 200) AND due_ms IS NULL
 AND NOT EXISTS (SELECT 1 FROM item WHERE item.run_id = run.id)
 AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind IN (1, 2, 3))
 ORDER BY id;

@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
-import msgspec
-
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -17,7 +15,6 @@ from stepwell.server.engine.row import (
     Lease,
     Note,
     Run,
-    RunStatus,
     Step,
     Wait,
     place_of,
@@ -37,15 +34,11 @@ from stepwell.server.store.row import (
 )
 from stepwell.server.store.sqlite.connection import SQL, open_reader
 from stepwell.server.store.sqlite.failure import in_our_words
-from stepwell.server.store.sqlite.in_place import InPlace
+from stepwell.server.store.sqlite.listing import list_events, list_runs
 from stepwell.server.store.sqlite.migrating import check_schema
 from stepwell.server.store.sqlite.recent import Recent
 
 Found = TypeVar("Found")
-
-AFTER_ALL = "\U0010ffff"
-LAST_MS = 2**63 - 1
-PAGE_MIN = 64
 
 
 def reader_of_file(path: str) -> "SqliteReader":
@@ -65,18 +58,10 @@ def reader_of_file(path: str) -> "SqliteReader":
 class SqliteReader:
     """Reads; never waits for the writer."""
 
-    def __init__(
-        self,
-        path: str,
-        recent: Recent,
-        leases: Mapping[tuple[str, str], Lease],
-        in_place: InPlace | None = None,
-    ) -> None:
-        """`in_place` of whoever has the database; none where somebody looks at it from outside."""
+    def __init__(self, path: str, recent: Recent, leases: Mapping[tuple[str, str], Lease]) -> None:
         self._path = path
         self._recent = recent
         self._leases = leases
-        self._in_place = in_place
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
 
@@ -88,8 +73,6 @@ class SqliteReader:
         try:
             connection = self._idle.pop()
         except IndexError:
-            if self._in_place is not None:
-                self._in_place.check()
             connection = open_reader(self._path)
         try:
             with in_our_words(self._path):
@@ -149,30 +132,9 @@ class SqliteReader:
         return found[0] if found else None
 
     def runs(self, wanted: RunFilter) -> list[Run]:
-        """Runs, newest first."""
-        begun = {RunStatus.SCHEDULED, RunStatus.RUNNING}
-        statuses = set(wanted.statuses)
-        if statuses & begun:
-            statuses |= begun  # which of the two a run is, its lease says
-        found: list[Run] = []
-        before = wanted.before or AFTER_ALL
-        page = max(wanted.limit, PAGE_MIN)
-        while len(found) < wanted.limit:
-            asked: dict[str, Value] = {
-                "before": before,
-                "since_ms": wanted.since_ms,
-                "until_ms": LAST_MS if wanted.until_ms is None else wanted.until_ms,
-                "statuses": _any_of([int(status) for status in statuses]),
-                "functions": _any_of(wanted.functions),
-                "apps": _any_of(wanted.apps),
-                "limit": page,
-            }
-            rows = self._all("runs", asked, self._seen)
-            found += [r for r in rows if not wanted.statuses or r.status in wanted.statuses]
-            if len(rows) < page:
-                break
-            before = rows[-1].id
-        return found[: wanted.limit]
+        """Runs, in the order of the filter."""
+        with self._connection() as connection:
+            return list_runs(connection, self._leases, wanted)
 
     def runs_of_event(self, event_id: str) -> list[Run]:
         """The runs an event started."""
@@ -238,15 +200,8 @@ class SqliteReader:
 
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
-        asked: dict[str, Value] = {
-            "before": wanted.before or AFTER_ALL,
-            "since_ms": wanted.since_ms,
-            "until_ms": LAST_MS if wanted.until_ms is None else wanted.until_ms,
-            "limit": wanted.limit,
-        }
-        if wanted.name:
-            return self._all("events_of_name", {**asked, "name": wanted.name}, event_of)
-        return self._all("events", {**asked, "internal": int(wanted.internal)}, event_of)
+        with self._connection() as connection:
+            return list_events(connection, wanted)
 
     def apps(self) -> list[AppRow]:
         """Registered apps."""
@@ -265,8 +220,3 @@ class SqliteReader:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
-
-
-def _any_of(values: object) -> str | None:
-    """A list for `json_each`, or nothing where everything is wanted."""
-    return msgspec.json.encode(values).decode() if values else None

@@ -44,6 +44,9 @@ CREATE INDEX run_by_event ON run (event_id);
 CREATE INDEX run_by_dedup ON run (function, dedup) WHERE dedup <> '';
 CREATE INDEX run_by_due ON run (queue, due_ms, id) WHERE due_ms IS NOT NULL;
 CREATE INDEX run_by_end ON run (ended_ms) WHERE ended_ms > 0;
+CREATE INDEX run_by_start ON run (started_ms) WHERE started_ms > 0;
+CREATE INDEX run_by_status ON run (status, app, function, queued_ms, id);
+CREATE INDEX run_by_deferral ON run (status, app, function, queued_ms, id) WHERE (flags & 16) <> 0;
 
 -- The events of a run that began with several, the first one aside.
 CREATE TABLE run_event (

@@ -4,7 +4,6 @@ Loading, writing and keeping happen on one thread; a commit that waits for the d
 another. Decisions behind this: docs/decisions/003 to 005.
 """
 
-import os
 import sqlite3
 from collections.abc import Container
 from pathlib import Path
@@ -15,11 +14,9 @@ from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of
-from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer, wait_no_more
-from stepwell.server.store.sqlite.ending import begin, end
-from stepwell.server.store.sqlite.failure import in_our_words, translated
+from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer
+from stepwell.server.store.sqlite.failure import translated
 from stepwell.server.store.sqlite.file_lock import FileLock
-from stepwell.server.store.sqlite.in_place import InPlace
 from stepwell.server.store.sqlite.keeper import Keeper
 from stepwell.server.store.sqlite.loading import Loader
 from stepwell.server.store.sqlite.memory import LIMITS, Limits, Memory
@@ -45,7 +42,7 @@ class SqliteStore:
         Raises `Unavailable` if the file is in use by another process or cannot be used, `Corrupt`
         if it is no database.
         """
-        self.path = os.path.realpath(path)
+        self.path = str(path)
         self.commit_blocks = durability == "full"
         self._lock = FileLock(self.path)
         try:
@@ -56,7 +53,6 @@ class SqliteStore:
         self._touched: dict[str, RunEntry] = {}
         self._rows = 0
         self._closed = False
-        self._ended_in_order = True
         self._limits = limits
         self._parts: _Parts | None = None
 
@@ -75,14 +71,6 @@ class SqliteStore:
     def migrate(self) -> None:
         """Bring the database to the schema of this version, or raise `Corrupt` if it is newer."""
         migrate(self._db, self.path)
-        with in_our_words(self.path):
-            self._ended_in_order = begin(self._db)
-            wait_no_more(self._db)
-
-    @property
-    def ended_in_order(self) -> bool:
-        """Whether whoever had the database before closed it. Known after `migrate`."""
-        return self._ended_in_order
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
@@ -112,8 +100,6 @@ class SqliteStore:
 
     def write(self, changes: Changes) -> None:
         """Put the rows into a transaction of their own. Leases stay in memory."""
-        if self._ready.in_place.gone:
-            self._ready.in_place.check()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._touched, self._rows = self._ready.writer.write(changes)
@@ -123,12 +109,11 @@ class SqliteStore:
             raise Unstorable(f"a value fits no row of {self.path}: {error}") from error
 
     def commit(self) -> None:
-        """Make the written rows durable, and be sure that they can be found again."""
+        """Make the written rows durable."""
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
-        self._ready.in_place.check()
 
     def rollback(self) -> None:
         """Forget what was written since the last commit."""
@@ -151,7 +136,7 @@ class SqliteStore:
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""
         memory = self._ready.memory
-        return SqliteReader(self.path, memory.recent, memory.due.leases, self._ready.in_place)
+        return SqliteReader(self.path, memory.recent, memory.due.leases)
 
     def tidy(self) -> None:
         """Give some of the space that removed rows left back to the system, on another thread."""
@@ -166,7 +151,6 @@ class SqliteStore:
             self._parts.keeper.stop()
         try:
             self.rollback()
-            end(self._db)
             self._db.close()
         except (sqlite3.Error, StoreError):
             # Everything answered is committed; the log is read again at the next start.
@@ -183,7 +167,6 @@ class _Parts:
             self.memory = Memory(connection, limits)
         except sqlite3.Error as error:
             raise translated(error, path) from error
-        self.in_place = InPlace(path)
         self.loader = Loader(connection, self.memory)
         self.writer = Writer(connection, self.memory)
         self.keeper = Keeper(path)

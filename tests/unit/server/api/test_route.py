@@ -23,11 +23,14 @@ BODIES = {
     "POST /v1/runs/{run_id}/rerun": {"extra": 1},
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
+    "POST /v2/events": {"name": "x", "extra": 1},
+    "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},
 }
 
 
 def _filled(path: str) -> str:
     filled = path.replace("{slug:path}", "shop-a").replace("{app_name}", "shop")
+    filled = filled.replace("{app_id}", "shop").replace("{function_id}", "a")
     return filled.replace("{run_id}", RUN).replace("{event_id}", RUN)
 
 

@@ -1,0 +1,83 @@
+"""`/v2/apps`: apps and their functions. Source: server.md 6.4."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api import query_text
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem
+from stepwell.server.api.route import Takes
+from stepwell.server.api.v2 import name
+from stepwell.server.api.v2.answer import answered
+from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.query.catalog_v2 import app_v2, archived_app_v2, function_v2
+from stepwell.wire.identifier import app_uuid, function_uuid
+
+LISTED = Takes(("limit", "cursor", "archived"))
+DEFAULT, MOST = 20, 100
+
+
+async def many(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/apps`: by name; with `archived` those that are registered no longer; `limit`,
+    `cursor` (the id of the last app of the page before)."""
+    if query_text.flag(request.query_params, "archived"):
+        gone = _of_apps(deps.reader.gone_functions())
+        names = sorted(gone.keys() - deps.ledger.catalog.apps.keys())
+        told = [(app_uuid(app), archived_app_v2(app, gone[app])) for app in names]
+    else:
+        functions = _of_apps(deps.reader.functions())
+        rows = sorted(deps.ledger.catalog.apps.values(), key=lambda row: row.name)
+        told = [(app_uuid(row.name), app_v2(row, functions.get(row.name, ()))) for row in rows]
+    return _page(deps, request, told)
+
+
+async def one(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/apps/{app}`."""
+    row: AppRow = name.app(deps, request)
+    functions = _of_apps(deps.reader.functions())
+    return answered(deps, app_v2(row, functions.get(row.name, ())))
+
+
+async def functions(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/apps/{app}/functions`: by id; with `archived` those it serves no longer."""
+    (app,) = name.apps(deps, (str(request.path_params["app_id"]),))
+    archived = query_text.flag(request.query_params, "archived")
+    rows = deps.reader.gone_functions() if archived else deps.reader.functions()
+    mine = [row for row in rows if row.app == app]
+    if not mine and app not in deps.ledger.catalog.apps:
+        raise Problem(404, "App not found")
+    return _page(deps, request, [(function_uuid(row.slug), function_v2(row)) for row in mine])
+
+
+async def function(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v2/apps/{app}/functions/{function}`."""
+    return answered(deps, function_v2(name.function(deps, request)))
+
+
+def _of_apps(rows: Sequence[FunctionRow]) -> dict[str, list[FunctionRow]]:
+    found: dict[str, list[FunctionRow]] = {}
+    for row in rows:
+        found.setdefault(row.app, []).append(row)
+    return found
+
+
+def _page(deps: ApiDeps, request: Request, told: Sequence[tuple[str, object]]) -> Response:
+    query = request.query_params
+    count = query_text.count(query, DEFAULT, MOST)
+    begin = _begin([id_ for id_, _ in told], query.get("cursor", "").lower())
+    shown = told[begin : begin + count]
+    page: dict[str, object] = {"limit": count}
+    if begin + count < len(told):
+        page = {"cursor": shown[-1][0], "hasMore": True, **page}
+    return answered(deps, [entry for _, entry in shown], page)
+
+
+def _begin(ids: Sequence[str], cursor: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        return ids.index(cursor) + 1
+    except ValueError:
+        raise Problem(400, f"Cursor is invalid: {cursor!r} is no id of a listed entry") from None

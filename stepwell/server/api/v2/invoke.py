@@ -1,0 +1,50 @@
+"""`POST /v2/apps/{app}/functions/{function}/invoke`: a function is started.
+
+Source: server.md 6.4.
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem
+from stepwell.server.api.v2 import name
+from stepwell.server.api.v2.answer import answered
+from stepwell.server.api.v2.body import body_as
+from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.input import Done, InvokeAsked, Verdict
+from stepwell.wire.event import decode_events
+from stepwell.wire.lifecycle import Invocation, function_invoked
+
+_FIX = 'send {"data": {"id": 1}, "idempotencyKey": "order-1"}; the key may be left out'
+CONFLICT = "idempotency_conflict"
+
+
+class _Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    data: msgspec.Raw
+    idempotency_key: str = ""
+
+
+async def invoke(deps: ApiDeps, request: Request) -> Response:
+    """Start a run with `data` and tell its id. An `idempotencyKey` counts once in 24 hours: who
+    repeats it gets 409 and the id of the run there is."""
+    function = name.function(deps, request)
+    asked = await body_as(request, _Invocation, _FIX)
+    now_ms = deps.clock.now_ms()
+    body = msgspec.json.encode({"name": "invoked", "data": asked.data})
+    decoded = decode_events(body, None, now_ms)
+    if decoded.problem is not None:
+        raise Problem(400, f"{decoded.problem.told}; {_FIX}", "invalid_field_format")
+    (event,) = decoded.events
+    event_id = deps.fresh_id(now_ms)
+    sent = function_invoked(event_id, now_ms, Invocation(function.slug), data=event.data)
+    row = msgspec.structs.replace(event_row(event_id, sent, now_ms), key=asked.idempotency_key)
+    answer = await deps.ledger.submit(InvokeAsked(row, function.slug))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, "Function not found")
+    if answer.verdict is Verdict.ALREADY:
+        message = f"idempotencyKey {asked.idempotency_key!r} started run {answer.subject} before"
+        raise Problem(409, message, CONFLICT, {"runId": answer.subject})
+    return answered(deps, {"runId": answer.subject})

@@ -1,0 +1,188 @@
+"""Lists of runs and events, each page read through an index: what it costs grows with the page, not
+with the table.
+
+The index of runs is by status, app and function, then time. So a list is a merge of short sorted
+streams, one for each status and function that is wanted; events are merged by name.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from itertools import islice
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from stepwell.server.engine.row import MAIN, EventRow, Lease, Run, RunStatus
+from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
+from stepwell.server.store.reading import INTERNAL, as_seen, mark_of, wants_run
+from stepwell.server.store.row import Value, event_of, run_of
+from stepwell.server.store.sqlite.connection import SQL
+
+AFTER_ALL = Mark(2**63 - 1, "\U0010ffff")
+BEFORE_ALL = Mark(-1, "")
+LAST_MS = 2**63 - 1
+PAGE_MAX = 500
+"""So many rows of a stream are read at a time."""
+
+Leases: TypeAlias = Mapping[tuple[str, str], Lease]
+Bounds: TypeAlias = dict[str, Value]
+
+
+class Found(NamedTuple):
+    """An entry of a stream: where it stands, and the number of its row."""
+
+    at_ms: int
+    id: str
+    seq: int
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def list_runs(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run]:
+    """A page of runs, as readers see them."""
+    if wanted.time is RunTime.QUEUED:
+        return _by_queueing(db, leases, wanted)
+    if wanted.time is RunTime.ENDED:
+        return _by_time(db, leases, wanted, "runs_by_end_down", "runs_by_end_up")
+    begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
+    started = _by_time(db, leases, wanted, "runs_by_start_down", "runs_by_start_up")
+    return _sorted([*begun, *started], wanted)
+
+
+def _by_queueing(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run]:
+    """Which of the first two statuses a run has, its lease says: the row may not know yet."""
+    begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
+    running = {run_id for run_id, key in list(leases) if key == MAIN}
+    streams = [
+        _stream(db, {"status": status, "app": app, "function": function}, wanted)
+        for status in (int(status) for status in wanted.statuses or RunStatus)
+        for app, function in _functions(db, status, wanted)
+    ]
+    found: list[Run] = []
+    entries = merge(*streams, reverse=not wanted.ascending)
+    # An entry is passed over that is among those that have begun.
+    while len(found) < wanted.limit:
+        page = list(islice(entries, wanted.limit - len(found)))
+        if not page:
+            break
+        rows = _rows(db, page)
+        seen = (as_seen(run, leases.get((run.id, MAIN))) for run in rows)
+        found += [run for run in seen if run.id not in running and wants_run(wanted, run)]
+    return _sorted([*found, *begun], wanted)
+
+
+def _leased(db: sqlite3.Connection, leases: Leases) -> list[Run]:
+    """Runs with a call under way: as many as there are calls, however many runs."""
+    ids = [run_id for run_id, key in list(leases) if key == MAIN]
+    rows = db.execute(SQL["runs_of_ids"], (_json(ids),)) if ids else ()
+    runs = (run_of(row)[0] for row in rows)
+    return [as_seen(run, leases.get((run.id, MAIN))) for run in runs]
+
+
+def _functions(db: sqlite3.Connection, status: int, wanted: RunFilter) -> Iterator[tuple[str, str]]:
+    """Every app and function with runs of this status, as far as they are wanted."""
+    for app, function in db.execute(SQL["functions_of_runs"], {"status": status}).fetchall():
+        if (not wanted.apps or app in wanted.apps) and (
+            not wanted.functions or function in wanted.functions
+        ):
+            yield app, function
+
+
+def _between(since_ms: int, until_ms: int | None, mark: Mark, *, ascending: bool) -> Bounds:
+    """What remains of a list after a place, as one range of times: the index is entered there."""
+    last_ms = LAST_MS if until_ms is None else until_ms - 1
+    first_ms = max(since_ms, mark.at_ms) if ascending else since_ms
+    last_ms = last_ms if ascending else min(last_ms, mark.at_ms)
+    return {"from_ms": first_ms, "to_ms": last_ms, "at_ms": mark.at_ms, "id": mark.id}
+
+
+def _begin(wanted: RunFilter) -> Mark:
+    return wanted.after or (BEFORE_ALL if wanted.ascending else AFTER_ALL)
+
+
+def _rest(wanted: RunFilter, mark: Mark) -> Bounds:
+    since_ms = max(wanted.since_ms, 1)
+    return _between(since_ms, wanted.until_ms, mark, ascending=wanted.ascending)
+
+
+def _stream(db: sqlite3.Connection, of: Bounds, wanted: RunFilter) -> Iterator[Found]:
+    down, up = ("deferred_down", "deferred_up") if wanted.deferred else ("runs_down", "runs_up")
+    statement = SQL[up if wanted.ascending else down]
+    mark = _begin(wanted)
+    size = min(max(wanted.limit, 1), PAGE_MAX)
+    while True:
+        asked = {**of, **_rest(wanted, mark), "limit": size}
+        page = [Found(*row) for row in db.execute(statement, asked)]
+        yield from page
+        if len(page) < size:
+            return
+        mark = Mark(page[-1].at_ms, page[-1].id)
+
+
+def _rows(db: sqlite3.Connection, page: Iterable[Found]) -> list[Run]:
+    seqs = [entry.seq for entry in page]
+    return [run_of(row)[0] for row in db.execute(SQL["runs_of_seqs"], (_json(seqs),))]
+
+
+def _by_time(
+    db: sqlite3.Connection, leases: Leases, wanted: RunFilter, down: str, up: str
+) -> list[Run]:
+    """By a time that has an index of its own; what else is wanted is looked for in its order."""
+    statement = SQL[up if wanted.ascending else down]
+    mark = _begin(wanted)
+    found: list[Run] = []
+    size = min(max(wanted.limit, 1), PAGE_MAX)
+    while len(found) < wanted.limit:
+        asked = {**_rest(wanted, mark), "limit": size}
+        page = [run_of(row)[0] for row in db.execute(statement, asked)]
+        seen = (as_seen(run, leases.get((run.id, MAIN))) for run in page)
+        found += [run for run in seen if wants_run(wanted, run)]
+        if len(page) < size:
+            break
+        mark, size = mark_of(page[-1], wanted.time), PAGE_MAX
+    return found[: wanted.limit]
+
+
+def _sorted(found: Iterable[Run], wanted: RunFilter) -> list[Run]:
+    distinct = {run.id: run for run in found}.values()
+    in_order = sorted(
+        distinct, key=lambda run: mark_of(run, wanted.time), reverse=not wanted.ascending
+    )
+    return in_order[: wanted.limit]
+
+
+# -- events ---------------------------------------------------------------------------------------
+
+
+def list_events(db: sqlite3.Connection, wanted: EventFilter) -> list[EventRow]:
+    """A page of events, the latest first."""
+    names = [wanted.name] if wanted.name else _names(db, internal=wanted.internal)
+    streams = [_stream_of_name(db, name, wanted) for name in names]
+    page = list(islice(merge(*streams, reverse=True), wanted.limit))
+    seqs = _json([entry.seq for entry in page])
+    rows = [event_of(row) for row in db.execute(SQL["events_of_seqs"], (seqs,))]
+    return sorted(rows, key=lambda event: (event.received_ms, event.id), reverse=True)
+
+
+def _names(db: sqlite3.Connection, *, internal: bool) -> list[str]:
+    names = [name for (name,) in db.execute(SQL["names_of_events"])]
+    return [name for name in names if internal or not name.startswith(INTERNAL)]
+
+
+def _stream_of_name(db: sqlite3.Connection, name: str, wanted: EventFilter) -> Iterator[Found]:
+    mark = wanted.after or AFTER_ALL
+    size = min(max(wanted.limit, 1), PAGE_MAX)
+    while True:
+        rest = _between(wanted.since_ms, wanted.until_ms, mark, ascending=False)
+        asked = {**rest, "name": name, "limit": size}
+        page = [Found(*row) for row in db.execute(SQL["events_of_name"], asked)]
+        yield from page
+        if len(page) < size:
+            return
+        mark = Mark(page[-1].at_ms, page[-1].id)
+
+
+def _json(values: object) -> str:
+    return msgspec.json.encode(values).decode()

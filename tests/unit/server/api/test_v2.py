@@ -1,0 +1,300 @@
+"""The REST API's second version: lists with all filters, order and cursors; apps and functions;
+traces, invocations and events (server.md 6.4)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from stepwell.server.engine.input import Broke, Returned
+from stepwell.wire.failure import Failure
+from stepwell.wire.identifier import app_uuid, function_uuid
+from tests.unit.server.api.harness import NOW_MS, Api, function, serving, step
+from tests.unit.server.api.test_runs import progressed
+
+UNKNOWN = "01JQDAE4RQ0000000000000009"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with serving() as made:
+        answer = await made.register(function("a", event="x", retries=0), function("b", event="y"))
+        assert answer.status_code == 200
+        yield made
+
+
+async def data(api: Api, path: str) -> Any:
+    answer = await api.http.get(f"/v2{path}")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["metadata"]["fetchedAt"].endswith("Z")
+    return answer.json()["data"]
+
+
+async def refusal(answer: httpx.Response) -> tuple[int, str, str]:
+    (error,) = answer.json()["errors"]
+    return answer.status_code, error["code"], error["message"]
+
+
+async def five_runs(api: Api) -> list[str]:
+    """Five runs of `a`, a millisecond apart; the second completed, the fourth failed."""
+    for n in range(5):
+        api.clock.ms += 1
+        await api.send("x", n=n)
+    jobs = sorted(await api.jobs(), key=lambda job: job.run.queued_ms)
+    api.clock.ms += 100
+    await api.answer(jobs[3], Broke(Failure("E", "no"), b'{"name":"E","message":"no"}'))
+    api.clock.ms += 1
+    await api.answer(jobs[1], Returned(b'{"ok":1}'))
+    return [job.run.id for job in jobs]
+
+
+def at(ms: int) -> str:
+    return f"2025-03-28T02:48:57.{367 + ms}Z"
+
+
+async def test_runs_in_either_order_by_any_time(api: Api) -> None:
+    ids = await five_runs(api)
+
+    async def told(query: str) -> list[int]:
+        return [ids.index(run["id"]) for run in await data(api, f"/runs?{query}")]
+
+    assert await told("") == [4, 3, 2, 1, 0]
+    assert await told("order=ASC") == [0, 1, 2, 3, 4]
+    assert await told("timeField=endedAt") == [1, 3]
+    assert await told("timeField=endedAt&order=ASC") == [3, 1]
+    assert sorted(await told("timeField=startedAt")) == [0, 1, 2, 3, 4]
+    assert await told(f"from={at(2)}&until={at(4)}") == [2, 1]
+    assert await told(f"timeField=endedAt&from={at(106)}") == [1]
+    assert await told("status=FAILED&status=COMPLETED") == [3, 1]
+    assert await told("status[]=RUNNING") == [4, 2, 0]
+    assert await told("isDeferred=true") == []
+    assert await told("isDeferred=false") == [4, 3, 2, 1, 0]
+    assert await told("appId=shop&functionId=b") == []
+
+
+@pytest.mark.parametrize("query", ["", "&order=ASC", "&timeField=startedAt", "&appId=shop"])
+async def test_cursors_lead_through_a_list_once(api: Api, query: str) -> None:
+    ids = await five_runs(api)
+    seen: list[str] = []
+    path = f"/v2/runs?limit=2{query}"
+    while True:
+        page = (await api.http.get(path)).json()
+        seen += [run["id"] for run in page["data"]]
+        if not page["page"].get("hasMore"):
+            break
+        path = f"/v2/runs?limit=2{query}&cursor={page['page']['cursor']}"
+    assert sorted(seen) == sorted(ids)
+    assert "cursor" not in page["page"]
+
+
+async def test_runs_of_one_function_and_of_one_event(api: Api) -> None:
+    event_id = await api.send("y")
+    await api.send("x")
+    (run,) = await data(api, "/apps/shop/functions/b/runs")
+    assert run["function"]["name"] == "shop-b"
+    assert await data(api, f"/events/{event_id}/runs") == [run]
+    lonely = await api.send("nobody listens")
+    assert await data(api, f"/events/{lonely}/runs") == []
+    unknown = await api.http.get(f"/v2/events/{UNKNOWN}/runs")
+    assert await refusal(unknown) == (404, "not_found", "Event not found")
+    bad = await api.http.get("/v2/events/x/runs")
+    assert (await refusal(bad))[2] == "Event ID must be a valid ULID"
+
+
+async def test_an_output_is_told_when_it_is_asked_for(api: Api) -> None:
+    ids = await five_runs(api)
+    listed = await data(api, "/runs?status=COMPLETED&includeOutput=true")
+    assert [run["output"] for run in listed] == [{"ok": 1}]
+    assert "output" not in (await data(api, "/runs?status=COMPLETED"))[0]
+    assert (await data(api, f"/runs/{ids[1]}"))["output"] == {"ok": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("limit=0", "Invalid limit query parameter: '0'"),
+        ("limit=many", "Invalid limit query parameter: 'many'"),
+        ("limit=101", "Limit cannot exceed 100"),
+        ("cursor=xyz", "Cursor is invalid"),
+        ("order=up", "Invalid order query parameter: 'up'; write one of ASC, DESC"),
+        ("timeField=bornAt", "Invalid timeField query parameter: 'bornAt'; write one of queuedAt"),
+        ("isDeferred=maybe", "Invalid isDeferred query parameter"),
+        ("from=2030-01-01T00:00:00Z&until=2030-01-01T00:00:00Z", "from must be before until"),
+        ("functionId=a", "appId is required when filtering by functionId"),
+        ("status=odd", "status 'odd' is unknown"),
+    ],
+)
+async def test_a_filter_nobody_can_apply_is_refused(api: Api, query: str, said: str) -> None:
+    answer = await api.http.get(f"/v2/runs?{query}")
+    assert answer.status_code == 400
+    assert said in answer.json()["errors"][0]["message"]
+
+
+async def test_a_cursor_of_another_order_is_refused(api: Api) -> None:
+    await five_runs(api)
+    page = (await api.http.get("/v2/runs?limit=1")).json()["page"]
+    other = await api.http.get(f"/v2/runs?timeField=endedAt&cursor={page['cursor']}")
+    assert "it belongs to a list in another order" in other.json()["errors"][0]["message"]
+
+
+async def test_the_trace_of_a_run(api: Api) -> None:
+    await api.send("x")
+    (job,) = await api.jobs()
+    await api.answer(job, progressed(step("pay", 7)))
+    api.clock.ms += 10
+    (job,) = await api.jobs()
+    wait = {**step("ok?", op="WaitForEvent"), "name": "shop/ok", "opts": {"timeout": "1d"}}
+    await api.answer(job, progressed(wait))
+    path = f"/runs/{job.run.id}/trace"
+    told = await data(api, path)
+    assert told["runId"] == job.run.id
+    root = told["rootSpan"]
+    assert (root["name"], root["status"]) == ("shop-a", "RUNNING")
+    pay, waiting = root["children"]
+    assert (pay["name"], pay["status"], pay["stepOp"], pay["stepId"]) == (
+        "pay",
+        "COMPLETED",
+        "StepRun",
+        "hash-pay",
+    )
+    assert (waiting["stepOp"], waiting["status"]) == ("WaitForEvent", "WAITING")
+    assert "output" not in pay
+    ids = {span["id"] for span in (root, pay, waiting)}
+    assert len(ids) == 3
+    assert all(len(id_) == 16 for id_ in ids)
+    again = (await data(api, f"{path}?includeOutput=true"))["rootSpan"]
+    assert again["children"][0]["output"] == {"data": 7}
+    assert again["id"] == root["id"]
+    unknown = await api.http.get(f"/v2/runs/{UNKNOWN}/trace")
+    assert await refusal(unknown) == (404, "not_found", "Run not found")
+
+
+async def test_apps_and_their_functions(api: Api) -> None:
+    app = await data(api, "/apps/shop")
+    assert await data(api, f"/apps/{app_uuid('shop')}") == app
+    assert await data(api, "/apps") == [app]
+    assert (app["name"], app["method"], app["functionCount"]) == ("shop", "SERVE", 2)
+    sync = app["latestSync"]
+    assert (sync["framework"], sync["sdkLanguage"], sync["sdkVersion"]) == ("flask", "py", "0.5.19")
+    listed = await data(api, "/apps/shop/functions")
+    assert [one["slug"] for one in listed] == ["shop-a", "shop-b"]
+    (one,) = [entry for entry in listed if entry["slug"] == "shop-a"]
+    assert one["triggers"] == [{"type": "EVENT", "value": "x"}]
+    assert one["configuration"] == {"retries": {"value": 0, "isDefault": False}}
+    for name in ("a", "shop-a", function_uuid("shop-a")):
+        assert await data(api, f"/apps/shop/functions/{name}") == one
+    assert await refusal(await api.http.get("/v2/apps/none")) == (404, "not_found", "App not found")
+    gone = await api.http.get("/v2/apps/shop/functions/none")
+    assert await refusal(gone) == (404, "not_found", "Function not found")
+
+
+async def test_what_an_app_serves_no_longer_is_archived(api: Api) -> None:
+    await api.register(function("a", event="x", retries=0))
+    assert [one["slug"] for one in await data(api, "/apps/shop/functions")] == ["shop-a"]
+    (gone,) = await data(api, "/apps/shop/functions?archived=true")
+    assert (gone["slug"], gone["isArchived"]) == ("shop-b", True)
+    assert await data(api, "/apps?archived=true") == []
+    await api.http.delete("/fn/remove?url=http://127.0.0.1:3000/api/inngest")
+    assert await data(api, "/apps") == []
+    (app,) = await data(api, "/apps?archived=true")
+    assert (app["name"], app["isArchived"]) == ("shop", True)
+
+
+async def test_apps_come_in_pages(api: Api) -> None:
+    for name in ("one", "two"):
+        await api.register(function("a", event="x", app=name), app=name)
+    page = (await api.http.get("/v2/apps?limit=2")).json()
+    assert [app["name"] for app in page["data"]] == ["one", "shop"]
+    rest = (await api.http.get(f"/v2/apps?limit=2&cursor={page['page']['cursor']}")).json()
+    assert [app["name"] for app in rest["data"]] == ["two"]
+    assert rest["page"] == {"limit": 2}
+    bad = await api.http.get("/v2/apps?cursor=x")
+    assert "Cursor is invalid" in bad.json()["errors"][0]["message"]
+
+
+async def test_an_invocation_counts_once_for_its_key(api: Api) -> None:
+    path = "/v2/apps/shop/functions/b/invoke"
+    body = {"data": {"n": 1}, "idempotencyKey": "order-1"}
+    started = await api.http.post(path, json=body)
+    assert started.status_code == 200, started.text
+    run_id = started.json()["data"]["runId"]
+    again = await api.http.post(path, json={**body, "data": {"n": 2}})
+    assert (again.status_code, again.json()["data"]) == (409, {"runId": run_id})
+    assert again.json()["errors"][0]["code"] == "idempotency_conflict"
+    fresh = [(await api.http.post(path, json={"data": {}})).json()["data"] for _ in range(2)]
+    assert len({run_id, *(one["runId"] for one in fresh)}) == 3
+    api.clock.ms += 86_400_001
+    later = await api.http.post(path, json=body)
+    assert later.status_code == 200
+    run = await data(api, f"/runs/{run_id}")
+    event = (await api.http.get(f"/v1/events/{run['trigger']['eventIds'][0]}")).json()["data"]
+    assert (event["id"], event["data"]["n"]) == ("order-1", 1)
+
+
+async def test_two_invocations_at_once_with_one_key_are_one_run(api: Api) -> None:
+    body = {"data": {}, "idempotencyKey": "k"}
+    path = "/v2/apps/shop/functions/b/invoke"
+    both = await asyncio.gather(*(api.http.post(path, json=body) for _ in range(2)))
+    assert sorted(answer.status_code for answer in both) == [200, 409]
+    assert len({answer.json()["data"]["runId"] for answer in both}) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ({}, "missing_field", "missing required field `data`"),
+        ({"data": 5}, "invalid_field_format", 'event field "data" must be a JSON object'),
+        ({"data": {}, "key": "k"}, "invalid_field_format", "field 'key' is not known here"),
+        ({"data": {}, "idempotencyKey": 5}, "invalid_field_format", "Expected `str`, got `int`"),
+    ],
+    ids=str,
+)
+async def test_an_invocation_nobody_can_start(api: Api, body: Any, code: str, said: str) -> None:
+    answer = await api.http.post("/v2/apps/shop/functions/b/invoke", json=body)
+    status, told, message = await refusal(answer)
+    assert (status, told) == (400, code)
+    assert said in message
+    unknown = await api.http.post("/v2/apps/shop/functions/none/invoke", json={"data": {}})
+    assert await refusal(unknown) == (404, "not_found", "Function not found")
+
+
+async def test_an_event_is_sent(api: Api) -> None:
+    sent = await api.http.post("/v2/events", json={"name": "y", "data": {"n": 1}, "id": "mine"})
+    event_id = sent.json()["data"]["eventId"]
+    event = (await api.http.get(f"/v1/events/{event_id}")).json()["data"]
+    assert (event["name"], event["data"], event["id"], event["ts"]) == (
+        "y",
+        {"n": 1},
+        "mine",
+        NOW_MS,
+    )
+    assert len(await data(api, f"/events/{event_id}/runs")) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "said"),
+    [
+        ({}, "missing_field", "Event name is required"),
+        ({"name": "n" * 513}, "invalid_field_format", "Event name is over 512 bytes"),
+        ({"name": "inngest/x"}, "invalid_field_format", "reserved for internal use"),
+        ({"name": "x", "data": []}, "invalid_field_format", "must be a JSON object"),
+        ({"name": "x", "colour": 1}, "invalid_field_format", "field 'colour' is not known here"),
+        ({"name": "x", "ts": "now"}, "invalid_field_format", "Expected `int"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_an_event_is_judged(api: Api, body: Any, code: str, said: str) -> None:
+    status, told, message = await refusal(await api.http.post("/v2/events", json=body))
+    assert (status, told) == (400, code)
+    assert said in message
+
+
+async def test_what_is_not_there_is_told_in_the_shape_of_v2(api: Api) -> None:
+    nothing = await api.http.get("/v2/nothing")
+    assert await refusal(nothing) == (404, "not_found", "there is nothing at /v2/nothing")
+    wrong = await api.http.delete("/api/v2/runs")
+    assert (await refusal(wrong))[0] == 405
+    assert msgspec.json.decode(wrong.content)["errors"]

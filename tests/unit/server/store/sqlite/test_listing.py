@@ -1,0 +1,131 @@
+"""What a page costs does not grow with the table: counted in steps of the database, not in time."""
+
+import sqlite3
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from stepwell.server.engine.row import EventRow, Run, RunStatus
+from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
+from stepwell.server.store.row import event_values, run_values
+from stepwell.server.store.sqlite.connection import SQL, open_writer
+from stepwell.server.store.sqlite.listing import list_events, list_runs
+from stepwell.server.store.sqlite.migrating import migrate
+
+NOW = 1_800_000_000_000
+FEW, MANY = 1_000, 16_000
+LIMIT = 20
+STATUSES = {7: RunStatus.FAILED, 11: RunStatus.CANCELLED, 13: RunStatus.RUNNING}
+
+
+def run_of(number: int, count: int) -> Run:
+    """Most runs completed, of one function; of the rest there are as many in each table, and they
+    are its oldest."""
+    rare = number < FEW // 2
+    status = STATUSES.get(number % 17, RunStatus.COMPLETED) if rare else RunStatus.COMPLETED
+    function = "rare-f" if rare and number % 3 == 0 else "shop-f"
+    begun = NOW + number + 1
+    return Run(
+        id=f"R{number:025d}",
+        function=function,
+        app=function.partition("-")[0],
+        event_ids=(f"E{number:025d}",),
+        queued_ms=NOW + number,
+        status=status,
+        started_ms=begun,
+        ended_ms=begun if status.ended else 0,
+        deferred=rare and number % 5 == 0,
+    )
+
+
+def filled(path: Path, count: int) -> sqlite3.Connection:
+    db = open_writer(str(path), "relaxed")
+    migrate(db, str(path))
+    db.execute("BEGIN")
+    runs = (run_values(n, run_of(n, count), None) for n in range(1, count))
+    db.executemany(SQL["insert_run"], runs)
+    names = {0: "rare", 1: "inngest/function.invoked"}
+    events = (
+        EventRow(f"E{n:025d}", names.get(n % 9 if n < FEW else 5, "paid"), NOW, NOW + n, b"{}")
+        for n in range(1, count)
+    )
+    db.executemany(SQL["insert_event"], (event_values(n, e) for n, e in enumerate(events, 1)))
+    db.execute("COMMIT")
+    return db
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[sqlite3.Connection, ...]:
+    folder = tmp_path_factory.mktemp("listing")
+    return tuple(filled(folder / f"{count}.db", count) for count in (FEW, MANY))
+
+
+class Steps:
+    """Steps of the database's machine, in hundreds."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db, self.count = db, 0
+
+    def __enter__(self) -> Self:
+        self.db.set_progress_handler(self._step, 100)
+        return self
+
+    def _step(self) -> int:
+        self.count += 1
+        return 0
+
+    def __exit__(self, *_: object) -> None:
+        self.db.set_progress_handler(None, 0)
+
+
+FILTERS = {
+    "all": RunFilter(limit=LIMIT),
+    "ascending": RunFilter(ascending=True, limit=LIMIT),
+    "in the middle": RunFilter(after=Mark(NOW + 400, "R"), limit=LIMIT),
+    "failed": RunFilter(statuses=(RunStatus.FAILED,), limit=LIMIT),
+    "running": RunFilter(statuses=(RunStatus.RUNNING,), limit=LIMIT),
+    "queued": RunFilter(statuses=(RunStatus.SCHEDULED,), limit=LIMIT),
+    "failed or cancelled of one": RunFilter(
+        statuses=(RunStatus.FAILED, RunStatus.CANCELLED), functions=("shop-f",), limit=LIMIT
+    ),
+    "rare function": RunFilter(functions=("rare-f",), limit=LIMIT),
+    "rare app": RunFilter(apps=("rare",), limit=LIMIT),
+    "nobody's": RunFilter(functions=("none",), limit=LIMIT),
+    "long ago": RunFilter(until_ms=NOW + 300, limit=LIMIT),
+    "deferred": RunFilter(deferred=True, limit=LIMIT),
+    "last ended": RunFilter(time=RunTime.ENDED, limit=LIMIT),
+    "first ended": RunFilter(time=RunTime.ENDED, ascending=True, limit=LIMIT),
+    "last started": RunFilter(time=RunTime.STARTED, limit=LIMIT),
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_page_of_runs(tables: tuple[sqlite3.Connection, ...], name: str) -> None:
+    cost: list[int] = []
+    for db in tables:
+        with Steps(db) as steps:
+            found = list_runs(db, {}, FILTERS[name])
+        assert len(found) == (LIMIT if name not in ("queued", "nobody's") else 0)
+        cost.append(steps.count)
+    assert cost[1] <= 2 * cost[0] + 5, cost
+
+
+EVENTS = {
+    "all": EventFilter(limit=LIMIT),
+    "named": EventFilter(name="paid", limit=LIMIT),
+    "rare": EventFilter(name="rare", limit=LIMIT),
+    "internal": EventFilter(internal=True, limit=LIMIT),
+    "long ago": EventFilter(until_ms=NOW + 300, limit=LIMIT),
+    "in the middle": EventFilter(after=Mark(NOW + 400, "E"), limit=LIMIT),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_a_page_of_events(tables: tuple[sqlite3.Connection, ...], name: str) -> None:
+    cost: list[int] = []
+    for db in tables:
+        with Steps(db) as steps:
+            assert len(list_events(db, EVENTS[name])) == LIMIT
+        cost.append(steps.count)
+    assert cost[1] <= 2 * cost[0] + 5, cost

@@ -74,9 +74,10 @@ from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
 from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, StepInfo, TransformOutputResult
+from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
 from stepwell.sdk.middleware.validation import ValidationMiddleware
 from stepwell.sdk.net.agent import VERSION
+from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.settings import Streaming
 from stepwell.sdk.step._async import Step

@@ -16,8 +16,7 @@ IN_THE_TWIN = (
     (r'^"""The step tools of coroutine handlers: `ctx\.step`\.', HEAD),
     (r"\basync def\b", "def"),
     (r"\bawait ", ""),
-    (r"\bexecution\._async\b", "execution._sync"),
-    (r"\bAsyncCall\b", "SyncCall"),
+    (r"\bCallPort\b", "CallPortSync"),
     (r"\b(Step|AI)(?=[:(]\S*)", r"\1Sync"),
     (r"\bself\._client\.(send|send_signal)\(", r"self._client.\1_sync("),
     (

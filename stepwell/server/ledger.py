@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
+from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
@@ -24,7 +25,6 @@ from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
-from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256

@@ -8,13 +8,13 @@ import asyncio
 import contextlib
 from typing import Self
 
+from stepwell.server.clock import Clock, SystemClock
 from stepwell.server.drivers.port import Driver
 from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
-from stepwell.server.runtime.clock import Clock, SystemClock
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer

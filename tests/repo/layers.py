@@ -40,15 +40,12 @@ LAYERS: dict[str, Layer] = {
         ("server.store", "wire", "server.descriptors", *STORED, *IMPURE_SERVER),
         ("psycopg", "asyncpg"),
     ),
-    # The clock is a port like the store's; the rest of the runtime stands above the ledger.
-    "server.ledger": Layer(
-        ("server.engine", "server.store.port", "server.runtime.clock", *IMPURE_SERVER)
-    ),
+    "server.ledger": Layer(("server.engine", "server.store.port", "server.clock", *IMPURE_SERVER)),
     "server.drivers": Layer(
         (
             "wire",
             "server.engine.input",
-            "server.runtime.clock",
+            "server.clock",
             "server.store.port",
             *STORED,
             *IMPURE_SERVER,
@@ -58,6 +55,7 @@ LAYERS: dict[str, Layer] = {
     "server.runtime": Layer(
         (
             "wire",
+            "server.clock",
             "server.ledger",
             "server.drivers.port",
             "server.drivers.request",
@@ -99,7 +97,7 @@ LAYERS: dict[str, Layer] = {
             "server.query",
             "server.advice",
             "server.registration",
-            "server.runtime.clock",
+            "server.clock",
             "server.store.port",
             "server.store.reading",
             "server.drivers.port",
@@ -116,6 +114,7 @@ LAYERS: dict[str, Layer] = {
         ("starlette", "jinja2"),
     ),
     "server.config": Layer(),
+    "server.clock": Layer(),
     "server.telemetry": Layer((), ("opentelemetry", "prometheus_client")),
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
@@ -190,6 +189,7 @@ PURE = (
     "wire",
     "expr",
     "cron",
+    "sdk.step.asked",
     "sdk.step.memo",
     "sdk.step.identity",
     "sdk.execution.replay",
@@ -219,5 +219,8 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.cli.entry", "stepwell.cli.main"),  # click comes with the server
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
+        # Clients cost memory and time; many processes never make a request of either kind.
+        ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
+        ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),
     }
 )

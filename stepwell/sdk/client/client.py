@@ -15,31 +15,27 @@ from urllib.parse import quote
 
 import msgspec
 
+from stepwell.sdk.client.argument import CLIENT, problem_of
 from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
-from stepwell.sdk.function.argument import CLIENT, problem_of
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.invoke.invoking import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.net.agent import common_headers
-from stepwell.sdk.net.httpx_port import HttpxClient, port_of
-from stepwell.sdk.net.port import (
-    TIMEOUT_SECONDS_DEFAULT,
-    HttpCallable,
-    HttpPort,
-    HttpReply,
-    shared_port,
-)
+from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
+from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
 from stepwell.sdk.net.probing import probing
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
+from stepwell.sdk.net.shared import shared_port
 from stepwell.sdk.send.delivery import EventBatch, EventPort, HttpEventPort
 from stepwell.sdk.send.outbox import OutboxPort
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.send.sending import Sending, SendResult, deliver, send, send_sync
 from stepwell.sdk.settings import EVENT_KEY_DEV, LOG_LEVELS, Options, Settings, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
+from stepwell.sdk.step.suspension import current_sessions
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import limit
 
@@ -400,6 +396,7 @@ class Inngest(Declarer, Invoker):
             schemas=self.schemas,
             hooks=Chain(self.middleware).open(self, None) if asked else None,
             logger=self.log,
+            sessions=current_sessions(),
         )
 
     async def deliver(self, batch: EventBatch) -> list[str]:

@@ -7,10 +7,11 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Concatenate, Protocol, TypeAlias, TypedDict, TypeVar, overload
 
+from stepwell.sdk.client.argument import FUNCTION, problem_of
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.event import Event
-from stepwell.sdk.function.argument import FUNCTION, problem_of
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.option import (
     Batch,
     Cancel,
@@ -24,7 +25,6 @@ from stepwell.sdk.function.option import (
 )
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent
 from stepwell.sdk.function.wire import FunctionOptions
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer

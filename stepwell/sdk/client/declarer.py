@@ -10,6 +10,7 @@ from typing import Any, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from stepwell.sdk.client.argument import similar
 from stepwell.sdk.client.declare import (
     DeclaredOptions,
     FunctionDecorator,
@@ -23,8 +24,8 @@ from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.internal import FunctionFailedEvent
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
-from stepwell.sdk.function.argument import similar
 from stepwell.sdk.function.function import Function, check_id
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.option import (
     Batch,
     Cancel,
@@ -38,7 +39,6 @@ from stepwell.sdk.function.option import (
 )
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, as_trigger
 from stepwell.sdk.middleware.enrol import enrolled
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer
 

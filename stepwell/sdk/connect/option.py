@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from stepwell.sdk.client.argument import problem_of
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.backoff import SCHEDULE_S
 from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
@@ -25,11 +26,10 @@ from stepwell.sdk.connect.recycle import resident_bytes
 from stepwell.sdk.connect.runner import Served
 from stepwell.sdk.connect.system import cpu_cores, host_name, system_attributes
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
-from stepwell.sdk.function.argument import problem_of
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.net.agent import LANGUAGE, VERSION, common_headers
 from stepwell.sdk.net.plain import PlainHttp
-from stepwell.sdk.net.port import shared_port
+from stepwell.sdk.net.shared import shared_port
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.settings import parse_flag
 from stepwell.wire import header

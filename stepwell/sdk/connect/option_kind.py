@@ -9,8 +9,8 @@ import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
+from stepwell.sdk.client.argument import Expected
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.function.argument import Expected
 
 PORT_MAX = 65_535
 _TEXT: Expected = ((str,), "text")

@@ -28,12 +28,13 @@ from stepwell.sdk.execution.call import (
     told_input,
 )
 from stepwell.sdk.execution.pool import in_thread, steps
-from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.port import Hooks
+from stepwell.sdk.execution.replay import Raise, Replayed, Run, Verdict
 from stepwell.sdk.execution.strand import Strand, watch
 from stepwell.sdk.execution.tasks import TaskedCall, running_task
 from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.handler import Colour, Traits, traits_of
-from stepwell.sdk.step.port import Hooks
 from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.wire.execution import CallResponse

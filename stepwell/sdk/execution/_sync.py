@@ -28,11 +28,12 @@ from stepwell.sdk.execution.call import (
     overridden,
     told_input,
 )
-from stepwell.sdk.execution.replay import Ask, Met, Raise, Replayed, Run, Verdict
+from stepwell.sdk.execution.port import Hooks
+from stepwell.sdk.execution.replay import Raise, Replayed, Run, Verdict
 from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.handler import Traits, traits_of
 from stepwell.sdk.step.memo import Known, KnownFailure
-from stepwell.sdk.step.port import Hooks
 from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import PLAIN, UNSPECIFIED, Codec, CodecError, settle
 from stepwell.wire.execution import CallResponse

@@ -25,25 +25,17 @@ from stepwell.sdk.errors import (
     StepUnexpectedError,
 )
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.replay import (
-    Ask,
-    Met,
-    Missing,
-    Replay,
-    Report,
-    Run,
-    Verdict,
-    plan,
-)
+from stepwell.sdk.execution.port import Hooks
+from stepwell.sdk.execution.replay import Missing, Replay, Report, Run, Verdict, plan
 from stepwell.sdk.middleware.result import (
     StepInfo,
     TransformOutputResult,
     TransformOutputStepInfo,
 )
+from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.cancelled import Cancelled, Watch
 from stepwell.sdk.step.handler import Traits
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos
-from stepwell.sdk.step.port import Hooks
 from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import (
     PLAIN,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stepwell.sdk.execution.replay import Met
+from stepwell.sdk.step.asked import Met
 from stepwell.wire import header
 from stepwell.wire.execution import (
     STATUS_DONE,

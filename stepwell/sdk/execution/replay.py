@@ -14,45 +14,17 @@ has the same winner in every call.
 Source: http.md 8.1, 8.3; feature D-14.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
 
-from stepwell.sdk.step.identity import Names, StepName
+from stepwell.sdk.step.asked import Ask, Met
+from stepwell.sdk.step.identity import Names
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos, Override
 from stepwell.wire.execution import TARGET_DISCOVERY
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import PARALLEL_RACE, Operation, StepPlanned, Userland
-
-
-class Ask(msgspec.Struct, frozen=True, gc=False):
-    """A step as user code asks for it.
-
-    `title` is its display name; `mode` the parallel mode it is called in, or empty; `grouped` says
-    that it must be planned even if it is alone; `kind` refines what is shown of it. `report` makes
-    the operation of a step that the server does; without it the step is a handler to run here.
-    """
-
-    id: str
-    title: str = ""
-    mode: str = ""
-    grouped: bool = False
-    kind: str = ""
-    report: "Callable[[Met], Operation] | None" = None
-
-
-class Met(msgspec.Struct, frozen=True, gc=False):
-    """A step the handler met: what it asked for, its name in this run, and what is known of it."""
-
-    ask: Ask
-    name: StepName
-    memo: Known | KnownFailure | Override | None
-
-    @property
-    def title(self) -> str:
-        """What people are shown."""
-        return self.ask.title or self.name.id
 
 
 class Replayed(msgspec.Struct, frozen=True, gc=False):

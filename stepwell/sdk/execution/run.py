@@ -21,6 +21,7 @@ from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
 from stepwell.sdk.execution.call import Call, Pause
 from stepwell.sdk.execution.pool import handlers, in_thread
+from stepwell.sdk.execution.port import ClientPort
 from stepwell.sdk.execution.tasks import Save
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
@@ -31,7 +32,6 @@ from stepwell.sdk.step.cancelled import Watch
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.group import Group, GroupSync
 from stepwell.sdk.step.log import call_logger, spoken
-from stepwell.sdk.step.port import ClientPort
 from stepwell.sdk.value.failure import deserialize_error
 from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.execution import TARGET_DISCOVERY, CallRequest, CallResponse

@@ -21,16 +21,7 @@ from stepwell.sdk.errors import ParallelIndexingWarning
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import Call, arguments
 from stepwell.sdk.execution.idle import IdleWatch
-from stepwell.sdk.execution.replay import (
-    Met,
-    Missing,
-    Raise,
-    Replayed,
-    Report,
-    Run,
-    Verdict,
-    is_known,
-)
+from stepwell.sdk.execution.replay import Missing, Raise, Replayed, Report, Run, Verdict, is_known
 from stepwell.sdk.execution.strand import Strand
 from stepwell.sdk.execution.waiting import (
     Gathered,
@@ -41,6 +32,7 @@ from stepwell.sdk.execution.waiting import (
     strand_of,
     survey,
 )
+from stepwell.sdk.step.asked import Met
 from stepwell.sdk.step.suspension import Suspended
 from stepwell.wire.operation import PARALLEL_RACE, PARALLEL_WAIT, Operation, Timing
 

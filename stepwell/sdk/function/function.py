@@ -7,7 +7,7 @@ The only place for the rules that join options into one declaration; what users 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, cast
+from typing import Any, cast
 
 import msgspec
 from typing_extensions import TypeVar
@@ -16,9 +16,10 @@ from stepwell.sdk.errors import FunctionConfigInvalidError, StepError
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.step.handler import event_type_asked, is_async, positional_parameters, return_type
+from stepwell.sdk.step.port import Invocable
 from stepwell.sdk.value.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
 from stepwell.sdk.value.failure import also
 from stepwell.sdk.value.serializer import Serializer
@@ -41,7 +42,7 @@ class FunctionConfigs:
     on_failure: FunctionConfig | None
 
 
-class Function(Generic[T, In_contra]):
+class Function(Invocable[T, In_contra]):
     """A durable function. Serve it, or hand it to `step.invoke`; it is not called directly.
 
     `T` is what it returns, `In_contra` the data it can be invoked with.

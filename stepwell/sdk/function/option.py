@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import pydantic
 
 from stepwell.sdk.events.source import EventSource, name_of_source
-from stepwell.sdk.function.declaration import Declaration, Duration, check_period
+from stepwell.sdk.function.declaration import Declaration, check_period
+from stepwell.sdk.value.duration import Duration
 from stepwell.wire import limit
 
 Period = Annotated[Duration, pydantic.PlainValidator(check_period)]

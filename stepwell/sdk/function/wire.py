@@ -6,7 +6,6 @@ Source: http.md 4.4, 4.5.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stepwell.sdk.function.declaration import Duration, duration_ms, whole_seconds
 from stepwell.sdk.function.option import (
     Batch,
     Cancel,
@@ -19,6 +18,7 @@ from stepwell.sdk.function.option import (
     Timeouts,
 )
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.value.duration import Duration, duration_ms, whole_seconds
 from stepwell.wire import function_config as wire
 from stepwell.wire.duration import format_duration
 from stepwell.wire.event import FUNCTION_INVOKED

@@ -21,7 +21,6 @@ from stepwell.sdk.errors import (
     RunTimeoutError,
 )
 from stepwell.sdk.events.event import MinimalEvent
-from stepwell.sdk.function.declaration import Duration, duration_ms
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.invoke.hooks import InvocationHooks
 from stepwell.sdk.net.port import HttpReply, NetworkError
@@ -29,6 +28,7 @@ from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.sdk.send.delivery import Delivery, Outcome, wait_before_retry
 from stepwell.sdk.send.sending import new_seed
 from stepwell.sdk.value.codec import CodecError, codec_of, encode_any
+from stepwell.sdk.value.duration import Duration, duration_ms
 from stepwell.sdk.value.failure import deserialize_error
 from stepwell.wire import header, limit
 

@@ -23,16 +23,12 @@ from typing import Any, TypeAlias, cast
 
 from stepwell.sdk import background
 from stepwell.sdk.events.event import Event
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.middleware.around import Wrap, around, around_sync
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.layered import as_member
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import (
-    RunResult,
-    SendEventsResult,
-    StepInfo,
-    TransformOutputResult,
-)
+from stepwell.sdk.middleware.result import RunResult, StepInfo, TransformOutputResult
+from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.timing import INPUT, OUTPUT, measured
 
 Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]

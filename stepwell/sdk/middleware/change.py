@@ -9,8 +9,9 @@ from typing import Any, cast
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware.memos import Output, StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
+from stepwell.sdk.middleware.result import TransformOutputResult
 from stepwell.sdk.send.outgoing import Sendable, collect
+from stepwell.sdk.send.result import SendEventsResult
 
 
 def as_mapping(value: object) -> Mapping[str, object]:

@@ -29,7 +29,8 @@ from stepwell.sdk.events.event import Event
 from stepwell.sdk.middleware import change
 from stepwell.sdk.middleware.given import called
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
+from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.send.result import SendEventsResult
 from stepwell.wire.event import FUNCTION_INVOKED
 from stepwell.wire.operation import InvokeFunction
 

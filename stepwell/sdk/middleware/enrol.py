@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from stepwell.sdk import background
 from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.middleware.declared import InngestMiddleware
-from stepwell.sdk.middleware.factory import MiddlewareFactory
 from stepwell.sdk.middleware.layer import BaseMiddleware
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.middleware.result import SendEventsResult, TransformOutputResult
+from stepwell.sdk.middleware.result import TransformOutputResult
+from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.step.context import Context, ContextSync
 
 

@@ -3,21 +3,8 @@
 from dataclasses import dataclass
 
 import msgspec
-import pydantic
 
 from stepwell.sdk.value.codec import UNSPECIFIED
-
-
-class SendEventsResult(pydantic.BaseModel):
-    """What came of sending events. An `error` is raised after every hook has seen it.
-
-    Whatever else a hook sets becomes an attribute of what `send` returns (E-78).
-    """
-
-    model_config = pydantic.ConfigDict(extra="allow")
-
-    error: str | None = None
-    ids: list[str] = pydantic.Field(default_factory=list[str])
 
 
 class StepInfo(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from stepwell.sdk.events.incoming import judged, sentence
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.validator import Unfit
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.middleware.factory import MiddlewareFactory
+from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.middleware.hook import MiddlewareSync
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.step.context import Context, ContextSync

@@ -2,7 +2,7 @@
 
 A coroutine uses a pool that belongs to its own loop and is closed with it; blocking code uses the
 pool of the process's background loop. A fork leaves the child without pools; it opens its own.
-Imported when the first request is made (`port.shared_port`), because the library takes memory and
+Imported when the first request is made (`shared.py`), because the library takes memory and
 time that many processes never need.
 """
 

@@ -1,21 +1,14 @@
-"""The HTTP port of the SDK: what is asked of a client, and the one everybody shares.
-
-The shared client is in `pooled.py`, that of blocking code in `blocking.py`, the one worker
-connections begin with in `plain.py`; no other module of the SDK opens an HTTP connection.
+"""The HTTP port of the SDK: what is asked of a client, and what it answers.
 
 Law: a request that got no HTTP answer raises NetworkError; every answer, whatever its status, is
 an HttpReply.
 """
 
 import errno
-from collections.abc import Awaitable, Callable, Mapping
-from importlib import import_module
-from inspect import isawaitable
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Mapping
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
-
-from stepwell.sdk import background
 
 TIMEOUT_SECONDS_DEFAULT = 30.0
 
@@ -83,52 +76,6 @@ class SyncPort(Protocol):
         ...
 
 
-class _Shared:
-    """The process's clients, each loaded with its library when it is first asked for."""
-
-    def __init__(self) -> None:
-        self._port: HttpPort | None = None
-        self._blocking: SyncPort | None = None
-
-    def _loaded(self) -> HttpPort:
-        port = self._port
-        if port is None:
-            port = self._port = import_module("stepwell.sdk.net.pooled").AiohttpPort()
-        return port
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_seconds: float,
-    ) -> HttpReply:
-        """See `AiohttpPort.request`."""
-        return await self._loaded().request(
-            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
-        )
-
-    def request_sync(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_seconds: float,
-    ) -> HttpReply:
-        """See `BlockingPort.request_sync`."""
-        port = self._blocking
-        if port is None:
-            made = import_module("stepwell.sdk.net.blocking").BlockingPort(self._loaded)
-            port = self._blocking = made
-        return port.request_sync(
-            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
-        )
-
-
 def in_words(error: Exception) -> str:
     """The kind of a trouble and what it says."""
     text = str(error) or "the connection was closed before an answer came"
@@ -143,67 +90,3 @@ def trouble_of(error: Exception) -> Trouble:
     if refused or isinstance(error, ConnectionRefusedError):
         return "refused"
     return "lost" if isinstance(error, ConnectionError) else "other"
-
-
-HttpCallable: TypeAlias = Callable[
-    [str, str, Mapping[str, str], bytes | None, float],
-    tuple[int, Mapping[str, str], bytes] | Awaitable[tuple[int, Mapping[str, str], bytes]],
-]
-"""`(method, url, headers, body, timeout_seconds)` gives `(status, headers, body)`, or awaits it."""
-
-
-class CallableHttp:
-    """An HttpPort made of one function: for other HTTP libraries, platforms, tests (E-80)."""
-
-    def __init__(self, function: HttpCallable) -> None:
-        self._function = function
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_seconds: float,
-    ) -> HttpReply:
-        """Call the function. What it raises, other than NetworkError, becomes one."""
-        try:
-            found = self._function(method, url, headers, body, timeout_seconds)
-            status, answered, read = await found if isawaitable(found) else found
-        except NetworkError:
-            raise
-        except Exception as error:
-            raise NetworkError(
-                f"{method} {url}: http_client raised {in_words(error)}", trouble_of(error)
-            ) from error
-        return HttpReply(status, {k.lower(): v for k, v in answered.items()}, read)
-
-    def request_sync(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        timeout_seconds: float,
-    ) -> HttpReply:
-        """The same for blocking code, by way of the process's background loop."""
-        return background.run(
-            self.request(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
-        )
-
-
-def http_port(given: HttpPort | HttpCallable) -> HttpPort:
-    """A port as it is, or one made of a function."""
-    if isinstance(given, HttpPort):
-        return given
-    return CallableHttp(given)
-
-
-_shared = _Shared()
-
-
-def shared_port() -> HttpPort:
-    """The process's HTTP port, which every client uses unless it was given another."""
-    return _shared

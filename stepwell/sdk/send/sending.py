@@ -18,7 +18,6 @@ import msgspec
 from stepwell.sdk.errors import ConfigurationError, InngestWarning, SendEventsError
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.events.schemas import EventSchemas
-from stepwell.sdk.middleware.result import SendEventsResult
 from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.send.delivery import (
     Delivery,
@@ -29,7 +28,7 @@ from stepwell.sdk.send.delivery import (
     wait_before_retry,
 )
 from stepwell.sdk.send.outgoing import Body, Sendable, collect_for, encode_in_parts, inheriting
-from stepwell.sdk.step.suspension import current_sessions
+from stepwell.sdk.send.result import SendEventsResult
 from stepwell.wire import limit
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed, seed_after
 
@@ -90,7 +89,8 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """What a call of `send` needs to know. `port` may raise if there is no event key.
 
     `hooks` is None if there is no middleware to ask; `seed` None means a fresh one. `schemas` judge
-    what the user wrote, before middleware encrypts it.
+    what the user wrote, before middleware encrypts it. `sessions` are those that the events inherit
+    from the run that sends them.
     """
 
     port: Callable[[], EventPort]
@@ -102,6 +102,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     schemas: EventSchemas | None
     hooks: SendHooks | None
     logger: Any
+    sessions: Mapping[str, str]
 
     def __post_init__(self) -> None:
         """Servers ignore a seed they cannot read, so a repetition would be sent twice."""
@@ -214,7 +215,7 @@ def _batches(
             f"{len(events)} events in one call, at most {most} fit into a request; pass split=True "
             "to send them in several"
         )
-    sessions = current_sessions()
+    sessions = sending.sessions
     leaving = [inheriting(event, sessions) for event in events] if sessions else events
     text, fresh = sending.seed or _drawn_seed(now_ms, sending), sending.seed is None
     seed = parse_seed(text)

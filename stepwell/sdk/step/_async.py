@@ -10,14 +10,12 @@ from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.events.event import Event, MinimalEvent
 from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
-from stepwell.sdk.execution._async import AsyncCall
-from stepwell.sdk.function.declaration import Duration
-from stepwell.sdk.function.function import Function
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
-from stepwell.sdk.step.port import ClientPort
+from stepwell.sdk.step.port import CallPort, Invocable, StepClient
 from stepwell.sdk.value.codec import UNSPECIFIED, codec_of
+from stepwell.sdk.value.duration import Duration
 from stepwell.wire.function_config import composite_id
 
 T = TypeVar("T")
@@ -35,7 +33,7 @@ class Step:
     instance. `name` is shown to people instead of it.
     """
 
-    def __init__(self, call: AsyncCall, client: ClientPort) -> None:
+    def __init__(self, call: CallPort, client: StepClient) -> None:
         self._call = call
         self._client = client
         self.ai = AI(call)
@@ -169,7 +167,7 @@ class Step:
         self,
         step_id: str,
         *,
-        function: Function[T, D],
+        function: Invocable[T, D],
         data: D | MinimalEvent[D],
         timeout: Duration | None = ...,
         v: str | None = ...,
@@ -182,7 +180,7 @@ class Step:
         self,
         step_id: str,
         *,
-        function: Function[T, Mapping[str, object]],
+        function: Invocable[T, Mapping[str, object]],
         data: Mapping[str, object] | MinimalEvent[Mapping[str, object]] | None = ...,
         timeout: Duration | None = ...,
         v: str | None = ...,
@@ -195,7 +193,7 @@ class Step:
         self,
         step_id: str,
         *,
-        function: Function[T, NoData],
+        function: Invocable[T, NoData],
         data: None = ...,
         timeout: Duration | None = ...,
         v: str | None = ...,
@@ -207,7 +205,7 @@ class Step:
         self,
         step_id: str,
         *,
-        function: Function[Any, Any],
+        function: Invocable[Any, Any],
         data: object = None,
         timeout: Duration | None = None,
         v: str | None = None,
@@ -288,7 +286,7 @@ class Step:
 class AI:
     """Steps that ask models: `ctx.step.ai`."""
 
-    def __init__(self, call: AsyncCall) -> None:
+    def __init__(self, call: CallPort) -> None:
         self._call = call
 
     async def infer(

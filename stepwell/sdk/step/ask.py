@@ -25,13 +25,13 @@ from stepwell.sdk.events.event import Event, MinimalEvent, event_from_json
 from stepwell.sdk.events.incoming import read_awaited
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
-from stepwell.sdk.execution.replay import Ask
-from stepwell.sdk.function.declaration import Duration, duration_ms
-from stepwell.sdk.function.function import Function
 from stepwell.sdk.step import option
+from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.step.identity import StepName
+from stepwell.sdk.step.port import Invocable
 from stepwell.sdk.step.suspension import INSIDE_STEP, current_sessions
 from stepwell.sdk.value.codec import Codec, CodecError, encode_any
+from stepwell.sdk.value.duration import Duration, duration_ms
 from stepwell.wire import limit
 from stepwell.wire.duration import format_duration
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, is_ulid, ulid_time_ms
@@ -293,9 +293,9 @@ def invoke(
     return _ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
 
 
-def given_function(step_id: str, function: Function[Any, Any]) -> Function[Any, Any]:
+def given_function(step_id: str, function: Invocable[Any, Any]) -> Invocable[Any, Any]:
     """What is to be invoked. Raises ConfigurationError for what is no Function."""
-    if isinstance(cast(object, function), Function):
+    if isinstance(cast(object, function), Invocable):
         return function
     raise ConfigurationError(
         f'step "{step_id}": function = {_shown(function)}: give what create_function made, or use'

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from stepwell.sdk.execution._sync import SyncCall
 from stepwell.sdk.step.ask import GROUP, ParallelMode, given_branches, given_mode
+from stepwell.sdk.step.port import CallPortSync
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ async def _branch(branch: Callable[[], Awaitable[T]]) -> T:
 class GroupSync:
     """Parallel branches of a plain handler."""
 
-    def __init__(self, call: SyncCall) -> None:
+    def __init__(self, call: CallPortSync) -> None:
         self._call = call
 
     def parallel(

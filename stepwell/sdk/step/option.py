@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from stepwell.sdk.execution.replay import Met
+from stepwell.sdk.step.asked import Met
 from stepwell.wire import operation as ops
 from stepwell.wire.operation import Operation, Userland
 

@@ -1,17 +1,88 @@
-"""What one call needs of the client and of middleware: the only place for these two ports."""
+"""What step tools talk to: the call they belong to, the client, and functions to be invoked.
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol
+The only place for these ports. What becomes of a step is not known here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Generic, Protocol
+
+import msgspec
+from typing_extensions import TypeVar
 
 from stepwell.sdk.events.schemas import EventSchemas
-from stepwell.sdk.middleware.factory import MiddlewareFactory
-from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.sdk.value.serializer import Serializer
+from stepwell.sdk.step.asked import Ask
+from stepwell.sdk.value.codec import Codec
+
+T = TypeVar("T")
+In_contra = TypeVar("In_contra", contravariant=True, default=Any)
 
 
-class ClientPort(Protocol):
-    """What functions need of the client they were declared with."""
+class CallPort(Protocol):
+    """The call of a coroutine handler."""
+
+    @property
+    def run_id(self) -> str:
+        """The run it belongs to."""
+        ...
+
+    async def run_step(
+        self,
+        ask: Ask,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        output_type: object,
+    ) -> Any:
+        """Meet a step that is a handler: its known result, or what it returns now."""
+        ...
+
+    async def perform(self, ask: Ask) -> msgspec.Raw:
+        """Meet a step that the server does: its known result, as JSON."""
+        ...
+
+
+class CallPortSync(Protocol):
+    """The call of a plain handler."""
+
+    @property
+    def run_id(self) -> str:
+        """The run it belongs to."""
+        ...
+
+    def run_step(
+        self,
+        ask: Ask,
+        handler: Callable[..., Any],
+        args: tuple[Any, ...],
+        output_type: object,
+    ) -> Any:
+        """Meet a step that is a handler: its known result, or what it returns now."""
+        ...
+
+    def perform(self, ask: Ask) -> msgspec.Raw:
+        """Meet a step that the server does: its known result, as JSON."""
+        ...
+
+    def parallel(self, branches: Sequence[Callable[[], T]]) -> tuple[T, ...]:
+        """Run branches one after another, each until its first new step; report those together."""
+        ...
+
+
+class Invocable(ABC, Generic[T, In_contra]):
+    """What a step can invoke: `T` is what it returns, `In_contra` the data it takes."""
+
+    codec: Codec
+    """How its result travels."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """The composite id: `app-function`."""
+
+
+class StepClient(Protocol):
+    """What step tools need of the client their function was declared with."""
 
     @property
     def app_id(self) -> str:
@@ -19,28 +90,8 @@ class ClientPort(Protocol):
         ...
 
     @property
-    def logger(self) -> Any:
-        """Where lines of handlers go."""
-        ...
-
-    @property
-    def middleware(self) -> Sequence[MiddlewareFactory]:
-        """The client's middleware, outermost first."""
-        ...
-
-    @property
-    def serializer(self) -> Serializer | None:
-        """What turns values of a named `output_type` into JSON."""
-        ...
-
-    @property
     def schemas(self) -> EventSchemas | None:
         """What the app's events look like, if it says so."""
-        ...
-
-    @property
-    def session_propagation(self) -> bool:
-        """Does what runs send and invoke inherit their sessions?"""
         ...
 
     async def send(
@@ -60,65 +111,5 @@ class ClientPort(Protocol):
         ...
 
     def send_signal_sync(self, signal: str, data: object) -> str | None:
-        """The same for blocking code."""
-        ...
-
-
-class Hooks(Protocol):
-    """The middleware of one call, outermost first, in both colours."""
-
-    async def before_execution(self) -> None:
-        """New code is about to run; only the first time counts."""
-        ...
-
-    async def after_execution(self) -> None:
-        """New code has stopped."""
-        ...
-
-    async def transform_output(self, result: TransformOutputResult) -> None:
-        """An output is about to leave."""
-        ...
-
-    async def handler(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Around the function's handler."""
-        ...
-
-    async def step(self, info: StepInfo, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Around a step whenever it is met."""
-        ...
-
-    async def step_input(self, info: StepInfo, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The arguments a step is run with."""
-        ...
-
-    async def run_step(self, info: StepInfo, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Around a step's handler, when it really runs."""
-        ...
-
-    def before_execution_sync(self) -> None:
-        """The same for blocking code."""
-        ...
-
-    def handler_sync(self, work: Callable[[], Any]) -> Any:
-        """The same for blocking code."""
-        ...
-
-    def step_sync(self, info: StepInfo, work: Callable[[], Any]) -> Any:
-        """The same for blocking code."""
-        ...
-
-    def step_input_sync(self, info: StepInfo, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        """The same for blocking code."""
-        ...
-
-    def run_step_sync(self, info: StepInfo, work: Callable[[], Any]) -> Any:
-        """The same for blocking code."""
-        ...
-
-    def after_execution_sync(self) -> None:
-        """The same for blocking code."""
-        ...
-
-    def transform_output_sync(self, result: TransformOutputResult) -> None:
         """The same for blocking code."""
         ...

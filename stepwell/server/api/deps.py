@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from stepwell.server.api.access import Access
 from stepwell.server.api.run_watch import RunWatch
+from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import Ledger
-from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 

@@ -7,12 +7,12 @@ on without a replay. What the functions are is the embedder's business; here the
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from stepwell.server.clock import Clock
 from stepwell.server.drivers.port import Save
 from stepwell.server.drivers.reply import read_reply
 from stepwell.server.drivers.request import call_request
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
-from stepwell.server.runtime.clock import Clock
 from stepwell.server.store.port import CallState
 from stepwell.wire import header
 from stepwell.wire.execution import CallRequest, CallResponse

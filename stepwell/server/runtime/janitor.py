@@ -8,7 +8,7 @@ from typing import Protocol
 from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.runtime.clock import Clock
+from stepwell.server.clock import Clock
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 
 PRUNE_BATCH = 200

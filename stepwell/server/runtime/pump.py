@@ -5,9 +5,9 @@ import asyncio
 import logging
 import secrets
 
+from stepwell.server.clock import Clock
 from stepwell.server.engine.input import Answer, Job, Work, WorkAsked
 from stepwell.server.ledger import Ledger, LedgerClosed
-from stepwell.server.runtime.clock import Clock
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.store.port import StoreError
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at

@@ -25,7 +25,8 @@ from stepwell import (
     TriggerCron,
     TriggerEvent,
 )
-from stepwell.sdk.net.port import HttpReply, NetworkError, shared_port
+from stepwell.sdk.net.port import HttpReply, NetworkError
+from stepwell.sdk.net.shared import shared_port
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.wire import limit
 from stepwell.wire.identifier import parse_seed

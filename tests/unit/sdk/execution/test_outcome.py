@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from stepwell.sdk.execution import outcome
-from stepwell.sdk.execution.replay import Ask, Met
+from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.identity import Names
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import StepError, StepFailed, Timing

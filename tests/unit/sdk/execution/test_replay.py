@@ -5,16 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.sdk.execution.replay import (
-    Ask,
-    Met,
-    Missing,
-    Raise,
-    Replay,
-    Replayed,
-    Report,
-    Run,
-)
+from stepwell.sdk.execution.replay import Missing, Raise, Replay, Replayed, Report, Run
+from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.memo import Memos
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Operation, Sleep, StepPlanned

@@ -10,8 +10,8 @@ import pytest
 
 import stepwell
 from stepwell.sdk.errors import FunctionConfigInvalidError
-from stepwell.sdk.function.declaration import duration_ms, whole_seconds
 from stepwell.sdk.function.option import Retries
+from stepwell.sdk.value.duration import duration_ms, whole_seconds
 from tests.ids import steady
 
 CLASSES = [

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from stepwell.sdk.net.blocking import BlockingPort
+from stepwell.sdk.net.given import http_port
 from stepwell.sdk.net.plain import PlainHttp
 from stepwell.sdk.net.pooled import AiohttpPort
-from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError, http_port, shared_port
+from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.net.shared import shared_port
 
 
 class Handler(BaseHTTPRequestHandler):

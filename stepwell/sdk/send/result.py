@@ -1,0 +1,15 @@
+"""What came of sending events, as middleware sees it. Source: features C.7, E-78."""
+
+import pydantic
+
+
+class SendEventsResult(pydantic.BaseModel):
+    """What came of sending events. An `error` is raised after every hook has seen it.
+
+    Whatever else a hook sets becomes an attribute of what `send` returns (E-78).
+    """
+
+    model_config = pydantic.ConfigDict(extra="allow")
+
+    error: str | None = None
+    ids: list[str] = pydantic.Field(default_factory=list[str])

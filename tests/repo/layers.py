@@ -163,6 +163,32 @@ LAYERS: dict[str, Layer] = {
     "": Layer(("sdk", "wire")),
 }
 
+# Floors, from the lowest: a room may use those below it, nothing above it, and no neighbour.
+# docs/architecture.md shows the same tables, with what each room is for.
+FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "sdk": (
+        ("background", "errors", "extra", "timing", "tracing"),
+        ("settings", "value"),
+        ("events", "net"),
+        ("send",),
+        ("step",),
+        ("function",),
+        ("middleware",),
+        ("execution", "invoke"),
+        ("client",),
+        ("serve",),
+        ("connect",),
+    ),
+    "server": (
+        ("clock", "config", "engine", "listening"),
+        ("query", "registration", "store"),
+        ("drivers", "ledger"),
+        ("api", "gateway", "runtime"),
+        ("node",),
+        ("serving",),
+    ),
+}
+
 # Doors: any other module of the package itself is one file per framework, above the SDK, and may
 # import the framework it is called after; these are called otherwise, or bring more than one.
 DOOR_INSIDE = ("sdk", "wire", "asgi", "wsgi")

@@ -17,16 +17,12 @@ from stepwell.server.gateway.frame_port import JoinedConnection, LibrarySocket
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.testing.simulation.desk import Call, Desk
+from stepwell.wire.connect_decode import decode_reply, decode_start_request
+from stepwell.wire.connect_encode import encode_flush_response, encode_start_response
 from stepwell.wire.connect_limit import (
     EXTENSION_CHECKPOINT,
     GATEWAY_READ_BYTES_MAX,
     SUBPROTOCOL,
-)
-from stepwell.wire.connect_message import (
-    decode_reply,
-    decode_start_request,
-    encode_flush_response,
-    encode_start_response,
 )
 from stepwell.wire.connect_word import (
     Checkpoint,

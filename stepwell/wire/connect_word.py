@@ -1,8 +1,8 @@
 """The words of the worker connection as frozen values: one class per message kind and body.
 
 Two closed unions say who may speak what: `WorkerMessage` and `GatewayMessage`. How they become
-bytes is the business of `connect_message.py` alone. Source: protocol of the worker connection,
-sections 2 and 3.
+bytes and come of them is the business of `connect_encode.py` and `connect_decode.py` alone.
+Source: protocol of the worker connection, sections 2 and 3.
 """
 
 from enum import IntEnum

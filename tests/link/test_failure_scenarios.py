@@ -15,8 +15,8 @@ from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.traffic import REPLY_BYTES_MAX
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.testing.simulation.link import APP, AUTH_REFUSED, Faults, Link, default_config
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_limit import CLOSE_POLICY, CLOSE_TOO_BIG
-from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import (
     ConnectionReady,
     ExecutorRequest,

@@ -18,12 +18,8 @@ from stepwell.sdk.connect.phase import ConnectionState
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.server.gateway import output as gateway_output
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
-from stepwell.wire.connect_message import (
-    decode_frame,
-    decode_reply,
-    decode_start_response,
-    encode_frame,
-)
+from stepwell.wire.connect_decode import decode_frame, decode_reply, decode_start_response
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_word import (
     ConnectionReady,
     ExecutorRequest,

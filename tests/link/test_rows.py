@@ -10,8 +10,8 @@ from stepwell.sdk.connect.output import Level
 from stepwell.sdk.connect.phase import ConnectionState, SocketPhase
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.testing.simulation.link import Link, default_config
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_limit import CLOSE_WORKER_FAILED
-from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import (
     AppConfig,
     ConnectionReady,

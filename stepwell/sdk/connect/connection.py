@@ -9,6 +9,7 @@ from typing import Final
 
 from stepwell.sdk.connect.output import Transmit
 from stepwell.sdk.connect.phase import ATTEMPT_PHASES, SocketPhase, check_phase, check_send
+from stepwell.wire.connect_encode import encode_frame, frame_of, kind_of
 from stepwell.wire.connect_limit import (
     EXTEND_LEASE_FALLBACK_S,
     HEARTBEAT_S,
@@ -20,7 +21,6 @@ from stepwell.wire.connect_limit import (
     WORKER_READY_TIMEOUT_S,
     WORKER_START_TIMEOUT_S,
 )
-from stepwell.wire.connect_message import encode_frame, frame_of, kind_of
 from stepwell.wire.connect_word import (
     ConnectionReady,
     Kind,

@@ -13,12 +13,9 @@ import msgspec
 
 from stepwell.sdk.connect.backoff import StartFailure
 from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
+from stepwell.wire.connect_decode import FrameError, decode_start_response
+from stepwell.wire.connect_encode import encode_start_request
 from stepwell.wire.connect_limit import WORKER_START_TIMEOUT_S
-from stepwell.wire.connect_message import (
-    FrameError,
-    decode_start_response,
-    encode_start_request,
-)
 from stepwell.wire.connect_word import StartRequest, StartResponse
 
 PROTOBUF = "application/protobuf"

@@ -46,6 +46,7 @@ from stepwell.sdk.connect.phase import (
 from stepwell.sdk.connect.retries import Retries
 from stepwell.sdk.connect.traffic import Sockets, Traffic
 from stepwell.sdk.connect.workload import Stage
+from stepwell.wire.connect_decode import FrameError, decode_frame
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_GOING_AWAY,
@@ -58,7 +59,6 @@ from stepwell.wire.connect_limit import (
     REPLY_ACK_TIMEOUT_S,
     WORKER_READ_BYTES_MAX,
 )
-from stepwell.wire.connect_message import FrameError, decode_frame
 from stepwell.wire.connect_word import (
     CheckpointAck,
     ConnectionReady,

@@ -41,6 +41,7 @@ from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input
 from stepwell.sdk.connect.spool import Spool
 from stepwell.sdk.connect.websocket import WebSocket
+from stepwell.wire.connect_encode import encode_reply
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_NO_STATUS,
@@ -49,7 +50,6 @@ from stepwell.wire.connect_limit import (
     SUBPROTOCOL,
     WORKER_READ_BYTES_MAX,
 )
-from stepwell.wire.connect_message import encode_reply
 from stepwell.wire.connect_word import Reply, StartResponse
 
 CLOSE_TIMEOUT_S = 3.0

@@ -23,12 +23,13 @@ from stepwell.sdk.connect.output import (
     ReplySettled,
 )
 from stepwell.sdk.connect.workload import PendingCheckpoint, Stage, Work, Workload
+from stepwell.wire.connect_decode import FrameError, decode_reply
+from stepwell.wire.connect_encode import encode_reply
 from stepwell.wire.connect_limit import (
     EXTEND_LEASE_FALLBACK_S,
     EXTENSION_CHECKPOINT,
     GATEWAY_READ_BYTES_MAX,
 )
-from stepwell.wire.connect_message import FrameError, decode_reply, encode_reply
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointAck,

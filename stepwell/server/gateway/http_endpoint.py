@@ -26,18 +26,13 @@ from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.sessions import ServedApp, Session
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
+from stepwell.wire.connect_decode import FrameError, decode_reply, decode_start_request
+from stepwell.wire.connect_encode import encode_flush_response, encode_start_response
 from stepwell.wire.connect_limit import (
     APPS_PER_CONNECTION_MAX,
     GATEWAY_READ_BYTES_MAX,
     START_BODY_BYTES_MAX,
     SUBPROTOCOL,
-)
-from stepwell.wire.connect_message import (
-    FrameError,
-    decode_reply,
-    decode_start_request,
-    encode_flush_response,
-    encode_start_response,
 )
 from stepwell.wire.connect_word import StartResponse
 from stepwell.wire.identifier import ENTROPY_BYTES, app_uuid, ulid_at

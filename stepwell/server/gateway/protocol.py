@@ -37,6 +37,8 @@ from stepwell.server.gateway.output import (
     Transmit,
 )
 from stepwell.server.gateway.phase import MAY_SEND, SERVED, GatewayPhase, check_phase
+from stepwell.wire.connect_decode import FrameError, decode_frame
+from stepwell.wire.connect_encode import encode_frame, kind_of
 from stepwell.wire.connect_limit import (
     CLOSE_BAD_DATA,
     CLOSE_GOING_AWAY,
@@ -63,7 +65,6 @@ from stepwell.wire.connect_limit import (
     REASON_TOO_LARGE,
     REASON_UNEXPECTED,
 )
-from stepwell.wire.connect_message import FrameError, decode_frame, encode_frame, kind_of
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointAck,

@@ -22,13 +22,14 @@ from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.server.gateway import output as gateway_output
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
 from stepwell.testing.simulation.desk import Call, Desk
+from stepwell.wire.connect_decode import decode_frame, decode_reply
+from stepwell.wire.connect_encode import encode_reply
 from stepwell.wire.connect_limit import (
     CLOSE_ABNORMAL,
     CLOSE_POLICY,
     EXTENSION_CHECKPOINT,
     REASON_AUTH_FAILED,
 )
-from stepwell.wire.connect_message import decode_frame, decode_reply, encode_reply
 from stepwell.wire.connect_word import (
     AppConfig,
     ExecutorRequest,

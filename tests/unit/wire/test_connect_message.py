@@ -10,8 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inngest.connect._internal import connect_pb2 as official
 
-from stepwell.wire import connect_message as codec
 from stepwell.wire import connect_word as word
+from stepwell.wire.connect_decode import (
+    FrameError,
+    decode_flush_response,
+    decode_frame,
+    decode_reply,
+    decode_start_request,
+    decode_start_response,
+)
+from stepwell.wire.connect_encode import (
+    encode_flush_response,
+    encode_frame,
+    encode_reply,
+    encode_start_request,
+    encode_start_response,
+    frame_of,
+)
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
 from tests.recordings import bytes_of, connect_recordings, messages_of
 from tools.connect_proto import ROOT, generate
@@ -41,23 +56,23 @@ GOLDEN = [
 @pytest.mark.parametrize(("message", "hexadecimal"), GOLDEN, ids=lambda v: type(v).__name__)
 def test_w10_golden_bytes(message: word.GatewayMessage, hexadecimal: str) -> None:
     expected = bytes.fromhex(hexadecimal.replace(" ", ""))
-    assert codec.encode_frame(message) == expected
-    assert codec.decode_frame(expected, bytes_max=BIG) == message
+    assert encode_frame(message) == expected
+    assert decode_frame(expected, bytes_max=BIG) == message
 
 
 def test_golden_bodies() -> None:
     excluded = word.StartRequest(("gw-dev",))
-    assert codec.encode_start_request(excluded) == bytes.fromhex("0a0667772d646576")
-    assert codec.decode_start_request(bytes.fromhex("0a0667772d646576")) == excluded
-    assert codec.decode_start_request(b"") == word.StartRequest()
+    assert encode_start_request(excluded) == bytes.fromhex("0a0667772d646576")
+    assert decode_start_request(bytes.fromhex("0a0667772d646576")) == excluded
+    assert decode_start_request(b"") == word.StartRequest()
     reply = word.Reply(
         "R1", "", "", "", word.ReplyStatus.DONE, b'"ok"', system_trace=b"", user_trace=b""
     )
-    assert codec.encode_reply(reply) == bytes.fromhex("0a025231280132 04226f6b22".replace(" ", ""))
-    assert codec.decode_reply(codec.encode_reply(reply)) == reply
+    assert encode_reply(reply) == bytes.fromhex("0a025231280132 04226f6b22".replace(" ", ""))
+    assert decode_reply(encode_reply(reply)) == reply
     response = word.StartResponse("C", "ws://h/v0/connect", "g", "s", "y")
-    assert codec.decode_start_response(codec.encode_start_response(response)) == response
-    assert codec.decode_flush_response(codec.encode_flush_response("R1")) == "R1"
+    assert decode_start_response(encode_start_response(response)) == response
+    assert decode_flush_response(encode_flush_response("R1")) == "R1"
 
 
 TEXT = st.text(max_size=12)
@@ -111,7 +126,7 @@ MESSAGES = st.one_of(
 def test_what_is_encoded_decodes_to_itself(
     message: word.WorkerMessage | word.GatewayMessage,
 ) -> None:
-    assert codec.decode_frame(codec.encode_frame(message), bytes_max=BIG) == message
+    assert decode_frame(encode_frame(message), bytes_max=BIG) == message
 
 
 PAYLOADS = {
@@ -134,9 +149,9 @@ def test_the_official_schema_reads_the_same_bytes_and_writes_them_again(
     kind = PAYLOADS.get(type(message))
     if kind is None:
         return
-    envelope = official.ConnectMessage.FromString(codec.encode_frame(message))
+    envelope = official.ConnectMessage.FromString(encode_frame(message))
     envelope.payload = kind.FromString(envelope.payload).SerializeToString()
-    assert codec.decode_frame(envelope.SerializeToString(), bytes_max=BIG) == message
+    assert decode_frame(envelope.SerializeToString(), bytes_max=BIG) == message
 
 
 @pytest.mark.parametrize("path", connect_recordings(), ids=lambda path: path.stem)
@@ -144,10 +159,10 @@ def test_every_recorded_message_is_read_and_written_back_exactly(path: Path) -> 
     seen = 0
     for entry in messages_of(path):
         frame = bytes_of(entry)
-        message = codec.decode_frame(frame, bytes_max=BIG)
+        message = decode_frame(frame, bytes_max=BIG)
         assert not isinstance(message, word.Unknown)
         assert _kind(entry) == _kind_of(frame)
-        again = codec.encode_frame(message)
+        again = encode_frame(message)
         assert _plain(again) == _plain(frame)
         seen += 1
     assert seen > 0
@@ -185,25 +200,25 @@ def _plain(frame: bytes) -> tuple[str, object]:
 
 
 def test_w11_a_kind_of_a_later_protocol_is_unknown_and_harmless() -> None:
-    assert codec.decode_frame(b"\x08\x63\x12\x02ab", bytes_max=BIG) == word.Unknown(99)
+    assert decode_frame(b"\x08\x63\x12\x02ab", bytes_max=BIG) == word.Unknown(99)
 
 
 def test_unknown_fields_are_ignored() -> None:
-    frame = codec.encode_frame(word.ReplyAck("R1"))
+    frame = encode_frame(word.ReplyAck("R1"))
     longer = b"\x08\x07\x12\x08\x0a\x02R1\x92\x3f\x01x"
-    assert codec.decode_frame(longer, bytes_max=BIG) == codec.decode_frame(frame, bytes_max=BIG)
+    assert decode_frame(longer, bytes_max=BIG) == decode_frame(frame, bytes_max=BIG)
 
 
 def test_a_frame_above_the_limit_is_not_even_parsed() -> None:
-    with pytest.raises(codec.FrameError, match="11 bytes, at most 10") as caught:
-        codec.decode_frame(b"x" * 11, bytes_max=10)
+    with pytest.raises(FrameError, match="11 bytes, at most 10") as caught:
+        decode_frame(b"x" * 11, bytes_max=10)
     assert caught.value.too_large
     assert caught.value.kind is None
 
 
 def test_a_bad_envelope_names_no_kind() -> None:
-    with pytest.raises(codec.FrameError) as caught:
-        codec.decode_frame(b"\xff\xff", bytes_max=BIG)
+    with pytest.raises(FrameError) as caught:
+        decode_frame(b"\xff\xff", bytes_max=BIG)
     assert caught.value.kind is None
     assert not caught.value.too_large
 
@@ -220,32 +235,32 @@ def test_a_bad_envelope_names_no_kind() -> None:
     ],
 )
 def test_a_bad_payload_names_its_kind(kind: word.Kind) -> None:
-    with pytest.raises(codec.FrameError, match=kind.name) as caught:
-        codec.decode_frame(codec.frame_of(kind, b"\x0a\x05\xff"), bytes_max=BIG)
+    with pytest.raises(FrameError, match=kind.name) as caught:
+        decode_frame(frame_of(kind, b"\x0a\x05\xff"), bytes_max=BIG)
     assert caught.value.kind is kind
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_raise_anything_else(frame: bytes) -> None:
-    with contextlib.suppress(codec.FrameError):
-        codec.decode_frame(frame, bytes_max=BIG)
+    with contextlib.suppress(FrameError):
+        decode_frame(frame, bytes_max=BIG)
     for decode in (
-        codec.decode_reply,
-        codec.decode_start_request,
-        codec.decode_start_response,
-        codec.decode_flush_response,
+        decode_reply,
+        decode_start_request,
+        decode_start_response,
+        decode_flush_response,
     ):
-        with contextlib.suppress(codec.FrameError):
+        with contextlib.suppress(FrameError):
             decode(frame)
 
 
 def test_a_status_of_a_later_protocol_is_an_error() -> None:
-    assert codec.decode_reply(b"\x28\x09").status is word.ReplyStatus.ERROR
+    assert decode_reply(b"\x28\x09").status is word.ReplyStatus.ERROR
 
 
 def test_an_outcome_of_a_later_protocol_never_reads_as_saved() -> None:
-    frame = codec.frame_of(word.Kind.GATEWAY_CHECKPOINT_ACK, b"\x18\x09")
-    message = codec.decode_frame(frame, bytes_max=BIG)
+    frame = frame_of(word.Kind.GATEWAY_CHECKPOINT_ACK, b"\x18\x09")
+    message = decode_frame(frame, bytes_max=BIG)
     assert isinstance(message, word.CheckpointAck)
     assert message.outcome is word.CheckpointOutcome.UNSPECIFIED
 
@@ -253,7 +268,7 @@ def test_an_outcome_of_a_later_protocol_never_reads_as_saved() -> None:
 def test_a_limit_of_zero_or_less_is_no_limit() -> None:
     for limit in (-1, 0):
         payload = official.WorkerConnectRequestData(max_worker_concurrency=limit)
-        frame = codec.frame_of(word.Kind.WORKER_CONNECT, payload.SerializeToString())
-        message = codec.decode_frame(frame, bytes_max=BIG)
+        frame = frame_of(word.Kind.WORKER_CONNECT, payload.SerializeToString())
+        message = decode_frame(frame, bytes_max=BIG)
         assert isinstance(message, word.WorkerConnect)
         assert message.concurrency_max is None

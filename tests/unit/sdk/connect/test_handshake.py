@@ -7,7 +7,8 @@ import pytest
 from stepwell.sdk.connect.backoff import StartFailure
 from stepwell.sdk.connect.handshake import FlushFailure, Handshake
 from stepwell.sdk.net.port import HttpReply, NetworkError
-from stepwell.wire.connect_message import decode_start_request, encode_start_response
+from stepwell.wire.connect_decode import decode_start_request
+from stepwell.wire.connect_encode import encode_start_response
 from stepwell.wire.connect_word import StartRequest, StartResponse
 
 ANSWER = StartResponse("C1", "ws://gateway:8289/v0/connect", "group", "s", "y")

@@ -14,13 +14,9 @@ from websockets.typing import Subprotocol
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row import Run
 from stepwell.server.serving import Server
+from stepwell.wire.connect_decode import decode_frame, decode_start_response
+from stepwell.wire.connect_encode import encode_frame, encode_reply
 from stepwell.wire.connect_limit import SUBPROTOCOL
-from stepwell.wire.connect_message import (
-    decode_frame,
-    decode_start_response,
-    encode_frame,
-    encode_reply,
-)
 from stepwell.wire.connect_word import (
     AppConfig,
     ConnectionReady,

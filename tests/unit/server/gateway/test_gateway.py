@@ -12,8 +12,8 @@ from stepwell.server.engine.row import RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.session_token import Entitlement, mint
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_limit import START_BODY_BYTES_MAX
-from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import (
     AppConfig,
     Checkpoint,

@@ -16,7 +16,8 @@ from stepwell.server.gateway.phase import (
     check_phase,
 )
 from stepwell.server.gateway.protocol import GatewayConfig, GatewayProtocol
-from stepwell.wire.connect_message import decode_frame, encode_frame, frame_of
+from stepwell.wire.connect_decode import decode_frame
+from stepwell.wire.connect_encode import encode_frame, frame_of
 from stepwell.wire.connect_word import (
     AppConfig,
     Checkpoint,

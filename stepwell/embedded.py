@@ -27,7 +27,7 @@ from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.extra import Extra
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.invoke.invoking import Invoked, RunSeen
+from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.net.agent import SDK_IN_BODY
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.wire.event import decode_events

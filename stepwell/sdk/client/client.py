@@ -20,7 +20,7 @@ from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
-from stepwell.sdk.invoke.invoking import Invoker
+from stepwell.sdk.invoke.invoker import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.net.agent import common_headers

@@ -16,7 +16,8 @@ from typing import Any
 from stepwell.sdk import background
 from stepwell.sdk.errors import Error
 from stepwell.sdk.execution.tasks import running_task
-from stepwell.sdk.invoke.invoking import HttpRunPort, RunSeen
+from stepwell.sdk.invoke.http_runs import HttpRunPort
+from stepwell.sdk.invoke.port import RunSeen
 from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.net.server_api import ServerApi
 from stepwell.sdk.step.cancelled import Cancelled, Watch

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell.sdk.invoke import invoking
+from stepwell.sdk.invoke import http_runs, waiting
 from stepwell.sdk.net.port import HttpReply, NetworkError
 
 RUN = "01M82BFDSEAXH732SHZM7R2J1X"
@@ -66,7 +66,8 @@ def invoke(request: Any) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invoking, "_PAUSE_SECONDS", (0.001, 0.002))
+    for module in (http_runs, waiting):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", (0.001, 0.002))
     monkeypatch.setattr("stepwell.wire.limit.SEND_BACKOFF_MS", 1)
 
 
@@ -112,7 +113,7 @@ async def test_a_run_whose_id_is_not_told_is_looked_for(invoke: Any) -> None:
 
 
 async def test_an_event_that_starts_nothing(invoke: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(invoking, "_START_SECONDS_MAX", 0.002)
+    monkeypatch.setattr(http_runs, "_START_SECONDS_MAX", 0.002)
     nothing = [json_reply({"data": []})] * 5
     server = Server(json_reply({"id": "e1", "status": 200}), *nothing)
     with pytest.raises(stepwell.Error, match="started no run"):

@@ -1,4 +1,4 @@
-"""The input and output around the worker's protocol: sockets, HTTP, timers, on one event loop.
+"""The input and output around the worker's protocol: HTTP, timers, its sockets, on one event loop.
 
 It performs what the protocol asks for and tells it what came of it; it decides nothing. All of it
 lives on the connection's own thread, where user code never runs. `post` may be called from any
@@ -12,12 +12,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Protocol
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
-from websockets.typing import Subprotocol
-
 from stepwell.sdk.connect.backoff import StartFailure
 from stepwell.sdk.connect.errors import WorkerError
+from stepwell.sdk.connect.gateway_socket import CLOSE_TIMEOUT_S, GatewaySocket, Logger
 from stepwell.sdk.connect.handshake import FlushFailure, Handshake
 from stepwell.sdk.connect.output import (
     AskStart,
@@ -40,25 +37,13 @@ from stepwell.sdk.connect.postbox import Postbox
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.runner import Input
 from stepwell.sdk.connect.spool import Spool
-from stepwell.sdk.connect.websocket import WebSocket
 from stepwell.wire.connect_encode import encode_reply
-from stepwell.wire.connect_limit import (
-    CLOSE_ABNORMAL,
-    CLOSE_NO_STATUS,
-    CLOSE_WORKER_FAILED,
-    REASON_UNEXPECTED,
-    SUBPROTOCOL,
-    WORKER_READ_BYTES_MAX,
-)
+from stepwell.wire.connect_limit import CLOSE_WORKER_FAILED, REASON_UNEXPECTED
 from stepwell.wire.connect_word import Reply, StartResponse
 
-CLOSE_TIMEOUT_S = 3.0
-WRITE_TIMEOUT_S = 10.0
-"""A gateway that takes nothing for so long is gone, whatever its socket says."""
 FAULTS_MAX = 10
 FAULT_DELAY_S = 0.5
 FAULT_DELAY_MAX_S = 30.0
-PING_EVERY_S = 20.0
 _LEVELS = {
     Level.DEBUG: logging.DEBUG,
     Level.INFO: logging.INFO,
@@ -83,19 +68,6 @@ class Functions(Protocol):
         ...
 
 
-class _Socket:
-    """One WebSocket: frames to be written wait here, so that writing never holds up the rest."""
-
-    def __init__(self) -> None:
-        self.frames: list[bytes] = []
-        self.ws: WebSocket | None = None
-        self.flushing = False
-        self.more = asyncio.Event()
-        self.close: tuple[int, str] | None = None
-        self.gone = False
-        self.task: asyncio.Task[None] | None = None
-
-
 class WorkerShell:
     """Runs one protocol object until it is CLOSED."""
 
@@ -106,7 +78,7 @@ class WorkerShell:
         handshake: Handshake,
         functions: Functions,
         spool: Spool | None,
-        logger: logging.Logger | logging.LoggerAdapter[Any],
+        logger: Logger,
         on_state: Callable[[StateChanged], None],
     ) -> None:
         """Made on the loop it will run on."""
@@ -118,7 +90,7 @@ class WorkerShell:
         self._on_state = on_state
         self._loop = asyncio.get_running_loop()
         self._postbox = Postbox(self._loop)
-        self._sockets: dict[int, _Socket] = {}
+        self._sockets: dict[int, GatewaySocket] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -284,8 +256,11 @@ class WorkerShell:
             case AskStart():
                 self._starts[output.attempt] = self._spawn(self._start(output))
             case Dial():
-                socket = self._sockets[output.attempt] = _Socket()
-                socket.task = self._spawn(self._live(output, socket))
+                socket = GatewaySocket(
+                    output.attempt, tell=self._input, ended=self._ended, logger=self._logger
+                )
+                self._sockets[output.attempt] = socket
+                self._spawn(self._live(output, socket))
             case Flush():
                 self._spawn(self._flush(output))
             case CloseSocket():
@@ -336,11 +311,7 @@ class WorkerShell:
     def _transmit(self, output: Transmit) -> None:
         socket = self._sockets.get(output.socket)
         if socket is not None:
-            socket.frames.append(output.frame)
-            if not socket.flushing:
-                # Once for everything written in one turn of the loop.
-                socket.flushing = True
-                self._loop.call_soon(_flush, socket)
+            socket.transmit(output.frame)
 
     def _close(self, asked: CloseSocket) -> None:
         start = self._starts.pop(asked.socket, None)
@@ -348,112 +319,10 @@ class WorkerShell:
             start.cancel()
         socket = self._sockets.pop(asked.socket, None)
         if socket is not None:
-            socket.close = (asked.code, asked.reason)
-            socket.more.set()
+            socket.close(asked.code, asked.reason)
 
-    async def _live(self, asked: Dial, socket: _Socket) -> None:
-        """One socket from its dial to its end."""
-        attempt = asked.attempt
+    async def _live(self, asked: Dial, socket: GatewaySocket) -> None:
         try:
-            ws = await self._dialled(asked.endpoint, socket)
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
-            words = f"{asked.endpoint}: {error}"
-            self._input(lambda protocol, now: protocol.open_failed(attempt, words, now))
-            return
-        if ws is None:
-            return
-        socket.ws = ws
-        self._input(lambda protocol, now: protocol.opened(attempt, now))
-        ws.listen(lambda frame: self._heard(attempt, socket, frame))
-        reader = self._loop.create_task(self._read(attempt, socket, ws))
-        reader.add_done_callback(self._ended)
-        try:
-            await self._write(socket, ws)
-        except ConnectionClosed:
-            await asyncio.wait({reader})
-        except TimeoutError:
-            self._logger.warning("the gateway has not read for %g s", WRITE_TIMEOUT_S)
-            ws.transport.abort()
-            await asyncio.wait({reader})
+            await socket.live(asked.endpoint)
         finally:
-            reader.cancel()
-            self._sockets.pop(attempt, None)
-
-    async def _dialled(self, endpoint: str, socket: _Socket) -> WebSocket | None:
-        """The open socket, or None if it is not wanted any more."""
-        dialling = self._loop.create_task(_open(endpoint))
-        unwanted = self._loop.create_task(socket.more.wait())
-        try:
-            await asyncio.wait({dialling, unwanted}, return_when=asyncio.FIRST_COMPLETED)
-            if socket.close is None:
-                return await dialling
-            return None
-        finally:
-            unwanted.cancel()
-            if not dialling.done():
-                dialling.cancel()
-            elif socket.close is not None and dialling.exception() is None:
-                await dialling.result().close(*socket.close)
-
-    async def _read(self, attempt: int, socket: _Socket, ws: WebSocket) -> None:
-        """Hear the gateway until the socket ends, and say so, unless we ended it."""
-        try:
-            while True:
-                self._heard(attempt, socket, await ws.recv())
-        except ConnectionClosed as ended:
-            received = ended.rcvd
-            code = ws.close_code or CLOSE_ABNORMAL
-            reason = received.reason if received is not None else ws.close_reason or ""
-            if code == CLOSE_NO_STATUS:
-                reason = ""
-        socket.gone = True
-        socket.more.set()
-        if socket.close is None:
-            self._input(lambda protocol, now: protocol.closed(attempt, code, reason, now))
-
-    def _heard(self, attempt: int, socket: _Socket, frame: str | bytes) -> None:
-        if socket.close is None:
-            self._input(lambda protocol, now: protocol.receive(attempt, frame, now))
-
-    async def _write(self, socket: _Socket, ws: WebSocket) -> None:
-        """Write, in order, what could not be written at once, until the socket is to be closed."""
-        while not socket.gone:
-            while socket.frames:
-                frames, socket.frames = socket.frames, []
-                async with asyncio.timeout(WRITE_TIMEOUT_S), ws.send_context():
-                    for frame in frames:
-                        ws.protocol.send_binary(frame)
-            if socket.close is not None:
-                # An attribute error is how a transport of the loop says that it is gone already.
-                with suppress(ConnectionClosed, OSError, AttributeError):
-                    await ws.close(*socket.close)
-                return
-            socket.more.clear()
-            await socket.more.wait()
-
-
-def _flush(socket: _Socket) -> None:
-    """Write at once; what cannot be written so, the writer waits for."""
-    socket.flushing = False
-    if not socket.frames:
-        return
-    if socket.ws is not None and socket.ws.send_now(socket.frames):
-        socket.frames = []
-    else:
-        socket.more.set()
-
-
-async def _open(endpoint: str) -> WebSocket:
-    ws = await connect(
-        endpoint,
-        subprotocols=[Subprotocol(SUBPROTOCOL)],
-        compression=None,
-        max_size=WORKER_READ_BYTES_MAX,
-        open_timeout=None,  # the protocol has a deadline of its own and can be interrupted
-        ping_interval=PING_EVERY_S,  # for proxies; whether the gateway lives, heartbeats tell
-        ping_timeout=None,
-        close_timeout=CLOSE_TIMEOUT_S,
-        create_connection=WebSocket,
-    )
-    assert isinstance(ws, WebSocket)
-    return ws
+            self._sockets.pop(asked.attempt, None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stepwell.connect import ConnectionState, WorkerError, connect
-from stepwell.sdk.connect import shell
+from stepwell.sdk.connect import backoff, gateway_socket, shell
 from stepwell.sdk.connect.handshake import Handshake
 from stepwell.sdk.connect.protocol import WorkerProtocol
 from stepwell.sdk.connect.traffic import Traffic
@@ -164,7 +164,7 @@ async def test_scenario_47_a_gateway_that_does_not_read_is_left(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its socket is open and takes nothing: what is to be written must not wait for ever."""
-    monkeypatch.setattr(shell, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(gateway_socket, "WRITE_TIMEOUT_S", 0.2)
     client = client_of(server)
 
     async def handler(ctx: Any) -> str:
@@ -181,3 +181,26 @@ async def test_scenario_47_a_gateway_that_does_not_read_is_left(
         assert len((await answer(call)).body) == 6_000_002
         assert worker.stats().counts["reconnects"] >= 1
     assert "the gateway has not read for 0.2 s" in caplog.text
+
+
+async def test_dials_that_fail_leave_no_socket_behind(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "delay_s", lambda *_, **__: 0.01)
+    client, gateway_port = client_of(server), server.gateway_port
+
+    async def handler(ctx: Any) -> None: ...
+
+    server.gateway_port = 1  # where nobody listens
+    worker = connect(
+        [(client, [function(client, handler)])], shutdown_signals=[], shutdown_timeout=5
+    )
+    task = asyncio.create_task(worker.start())
+    await until(lambda: worker.stats().counts.get("attempts", 0) > 3)
+    server.gateway_port = gateway_port
+    await worker.wait_for_state(S.ACTIVE)
+    running = worker._shell
+    assert running is not None
+    assert len(running._sockets) == 1
+    await worker.close()
+    await asyncio.wait_for(task, 10)

@@ -221,6 +221,7 @@ PURE = (
     "sdk.execution.replay",
     "sdk.execution.outcome",
     "sdk.step.option",
+    "sdk.connect.closing",
     "sdk.connect.protocol",
     "server.flow",
     "server.engine",

@@ -15,6 +15,10 @@ What it guarantees, whatever the wire does:
 * It always ends up connected again, unless it was closed, was refused at the first try, or was told
   to give up after some time.
 
+It is one file because it is one state machine: every method may change the state, the attempt and
+the active socket. What has rules of its own is elsewhere: one socket in `connection.py`, requests
+and answers in `traffic.py`, tries in `retries.py`, the end in `closing.py`.
+
 Source: protocol of the worker connection; features A.14 and C.10.
 """
 
@@ -23,6 +27,7 @@ from collections.abc import Callable
 from typing import Final
 
 from stepwell.sdk.connect import backoff
+from stepwell.sdk.connect.closing import Closing
 from stepwell.sdk.connect.connection import PHASE_TIMEOUT_S, Connection
 from stepwell.sdk.connect.introduction import WorkerConfig, introduction
 from stepwell.sdk.connect.output import (
@@ -80,8 +85,6 @@ from stepwell.wire.connect_word import (
 )
 
 STABLE_AFTER_S: Final = 10.0
-SETTLE_TIMEOUT_S: Final = 30.0
-TELL_WHAT_RUNS_EVERY_S: Final = 60.0
 OUTBOX_FULL: Final = "outbox"
 
 
@@ -102,9 +105,7 @@ class WorkerProtocol:
         self._retry_at: float | None = None
         self._down_since = 0.0
         self._pauses: set[str] = set()
-        self._closing_since: float | None = None
-        self._settle_by: float | None = None
-        self._tell_at: float | None = None
+        self._closing = Closing(config.shutdown_timeout_s)
         self._epoch_ms: float | None = None
         self._traffic = Traffic(
             apps=frozenset(app.name for app in config.apps),
@@ -128,17 +129,13 @@ class WorkerProtocol:
         if self.state is ConnectionState.CLOSED:
             return None
         times = [connection.deadline() for connection in self._connections.values()]
-        times += [self._retry_at, self._settle_by, self._tell_at, self._traffic.deadline()]
-        times += self._limits()
+        times += [self._retry_at, self._give_up_at(), self._traffic.deadline()]
+        times += self._closing.deadlines()
         return min((t for t in times if t is not None), default=None)
 
-    def _limits(self) -> list[float | None]:
-        give_up, patience = self._config.give_up_after_s, self._config.shutdown_timeout_s
-        closing = self._closing_since
-        return [
-            None if give_up is None or self._active is not None else self._down_since + give_up,
-            None if patience is None or closing is None else closing + patience,
-        ]
+    def _give_up_at(self) -> float | None:
+        give_up = self._config.give_up_after_s
+        return None if give_up is None or self._active is not None else self._down_since + give_up
 
     def down_s(self, now: float) -> float:
         """Seconds without a connection; 0 while there is one."""
@@ -189,7 +186,7 @@ class WorkerProtocol:
     def resume(self, now: float, *, why: str = "user") -> None:
         """End a pause. A gateway hears no READY after a PAUSE, so this takes a new connection."""
         self._pauses.discard(why)
-        if self._pauses or self._closing_since is not None:
+        if self._pauses or self._closing.begun:
             return
         paused = self._active
         if paused is not None and paused.paused:
@@ -200,10 +197,10 @@ class WorkerProtocol:
 
     def close(self, now: float) -> None:
         """Finish what runs, deliver every answer, then end. Harmless if already closing."""
-        if self._closing_since is not None or self.state is ConnectionState.CLOSED:
+        if self._closing.begun or self.state is ConnectionState.CLOSED:
             return
-        self._closing_since = now
-        self._tell_at = now + TELL_WHAT_RUNS_EVERY_S
+        self._closing.begin(now)
+        self._closing.wait_for_work(now)
         self._go(ConnectionState.CLOSING)
         self._say_pause()
         self._traffic.outbox.hurry()
@@ -211,8 +208,8 @@ class WorkerProtocol:
 
     def abort(self, now: float) -> None:
         """End at once, whatever runs or is unacknowledged."""
-        if self._closing_since is None and self.state is not ConnectionState.CLOSED:
-            self._closing_since = now
+        if not self._closing.begun and self.state is not ConnectionState.CLOSED:
+            self._closing.begin(now)
             self._go(ConnectionState.CLOSING)
         self._finish(None)
 
@@ -285,7 +282,7 @@ class WorkerProtocol:
         self._judge(self._retries.attempt_failed(closure), now)
 
     def _judge(self, verdict: backoff.Verdict, now: float) -> None:
-        if verdict.fatal and self._closing_since is None:
+        if verdict.fatal and not self._closing.begun:
             self._fail(verdict.words, now, unauthorized=verdict.unauthorized)
             return
         level = Level.ERROR if verdict.loud else Level.WARNING
@@ -298,7 +295,7 @@ class WorkerProtocol:
 
     def _wants_connection(self) -> bool:
         """A closing worker connects only for work in flight; answers alone travel over HTTP."""
-        return self._closing_since is None or self._traffic.work.unfinished > 0
+        return not self._closing.begun or self._traffic.work.unfinished > 0
 
     # --- sockets -------------------------------------------------------------------------------
 
@@ -423,11 +420,11 @@ class WorkerProtocol:
             facts = {"gateway": connection.start.gateway_endpoint}
             apps = ", ".join(app.name for app in self._config.apps)
             self._note(Level.INFO, f"the worker is connected and serves {apps}", **facts)
-        if self._pauses or self._closing_since is not None:
+        if self._pauses or self._closing.begun:
             self._say_pause()
         else:
             self._outputs.append(connection.transmit(WorkerReady()))
-        if self._closing_since is None:
+        if not self._closing.begun:
             if self.state is not ConnectionState.PAUSED or not self._pauses:
                 self._go(ConnectionState.ACTIVE)
             if self._pauses and self.state is ConnectionState.ACTIVE:
@@ -473,7 +470,7 @@ class WorkerProtocol:
 
     def _requested(self, connection: Connection, request: ExecutorRequest, now: float) -> None:
         takes = connection.phase is SocketPhase.ACTIVE and not connection.paused
-        if takes and self._closing_since is None:
+        if takes and not self._closing.begun:
             self._traffic.request(connection, request, now)
             return
         words = "a request came while this worker takes none; it is left to others"
@@ -525,7 +522,7 @@ class WorkerProtocol:
         into the answer: because nobody can store them now, or because this worker closes, so that
         a call of many steps ends with the one it is at and goes on elsewhere.
         """
-        if self._closing_since is not None:
+        if self._closing.begun:
             return None
         return self._traffic.checkpoint(request_id, steps, self._sockets(), now)
 
@@ -551,7 +548,7 @@ class WorkerProtocol:
 
     def _look(self, now: float) -> None:
         """Do at once what an input may have made possible. What has a time waits for `tick`."""
-        if self._closing_since is not None or self._pauses or self._traffic.outbox.full:
+        if self._closing.begun or self._pauses or self._traffic.outbox.full:
             self._tend(now)
 
     def _tend(self, now: float) -> None:
@@ -581,7 +578,7 @@ class WorkerProtocol:
             connection.beat(now)
             self._outputs.append(connection.transmit(WorkerHeartbeat()))
         if connection.phase in OPEN_PHASES and connection.status_due(now):
-            status = WorkerStatus(self.in_flight, self._closing_since is not None)
+            status = WorkerStatus(self.in_flight, self._closing.begun)
             self._outputs.append(connection.transmit(status))
 
     def _overdue(self, connection: Connection, now: float) -> None:
@@ -622,27 +619,22 @@ class WorkerProtocol:
     # --- the end ---------------------------------------------------------------------------------
 
     def _mind_closing(self, now: float) -> None:
-        if self._closing_since is None or self.state is ConnectionState.CLOSED:
+        if not self._closing.begun or self.state is ConnectionState.CLOSED:
             return
-        patience = self._config.shutdown_timeout_s
-        if patience is not None and self._closing_since + patience <= now:
+        if self._closing.patience_over(now):
             self._cancel_all("the worker is shutting down")
         elif self._traffic.work.unfinished:
-            self._tell_what_runs(now)
+            if self._closing.tell_due(now):
+                self._tell_what_runs()
             return
-        self._tell_at = None
-        if self._settle_by is None:
-            self._settle_by = now + SETTLE_TIMEOUT_S
+        if self._closing.settle(now):
             self._traffic.outbox.hurry()
             self._traffic.tend(self._sockets(), now)
-        if not len(self._traffic.outbox) or now >= self._settle_by:
+        if not len(self._traffic.outbox) or self._closing.settled(now):
             self._finish(None)
 
-    def _tell_what_runs(self, now: float) -> None:
+    def _tell_what_runs(self) -> None:
         """Whoever waits for the end of a worker wants to know what it waits for."""
-        if self._tell_at is None or self._tell_at > now:
-            return
-        self._tell_at = now + TELL_WHAT_RUNS_EVERY_S
         running = [w.request.function_slug for w in self._traffic.work if w.stage is Stage.RUNNING]
         words = "the worker is closing and waits for what runs"
         self._note(Level.INFO, words, functions=", ".join(sorted(set(running))), calls=len(running))
@@ -654,8 +646,8 @@ class WorkerProtocol:
                 self._outputs.append(CancelWork(work.request.request_id, why))
 
     def _fail(self, words: str, now: float, *, unauthorized: bool = False) -> None:
-        if self._closing_since is None:
-            self._closing_since = now
+        if not self._closing.begun:
+            self._closing.begin(now)
             self._go(ConnectionState.CLOSING)
         self._note(Level.ERROR, words)
         self._finish(words, unauthorized=unauthorized)

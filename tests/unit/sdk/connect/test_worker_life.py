@@ -229,7 +229,7 @@ async def test_w20_answers_outlive_the_process_in_a_directory(
 async def test_answers_that_cannot_be_delivered_are_named(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepwell.sdk.connect.protocol.SETTLE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("stepwell.sdk.connect.closing.SETTLE_TIMEOUT_S", 0.3)
     client = client_of(server)
 
     async def handler(ctx: Any) -> str:

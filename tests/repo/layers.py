@@ -180,7 +180,8 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("clock", "config", "engine", "listening"),
+        ("advice", "clock", "config", "listening"),
+        ("engine",),
         ("query", "registration", "store"),
         ("drivers", "ledger"),
         ("api", "gateway", "runtime"),

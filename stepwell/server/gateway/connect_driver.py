@@ -28,7 +28,7 @@ class ConnectDriver:
         gateway = self._gateway
         flight = gateway.begin(job.lease.id, Place(job.run.id, job.item.key))
         try:
-            gateway.send(flight, executor_request(job, state, listing, flight.lease_id))
+            gateway.flights.send(flight, executor_request(job, state, listing, flight.lease_id))
             ending = await flight.ended
         except asyncio.CancelledError:
             gateway.forget(flight)

@@ -28,10 +28,12 @@ from stepwell.server.engine.row import AppRow
 from stepwell.server.gateway import ticket
 from stepwell.server.gateway.call import Place, outcome_of, place_in
 from stepwell.server.gateway.flight import Ending, Flight
+from stepwell.server.gateway.flights import Flights
 from stepwell.server.gateway.handshake import Admission, Admitted
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.sessions import Session, Sessions
+from stepwell.server.gateway.slots import Slots
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
@@ -39,7 +41,6 @@ from stepwell.wire.connect_limit import CLOSE_GOING_AWAY, REASON_WORKER_SHUTDOWN
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointOutcome,
-    ExecutorRequest,
     ExtendLease,
     Reply,
     WorkerConnect,
@@ -114,26 +115,28 @@ class Gateway:
         self._now_ms = now_ms
         self._secret = secret
         self._admission = Admission(ledger, now_ms, secret=secret)
-        self._on_slots = on_slots
         self._on_app = on_app
-        self._had_work = had_work
-        self._flights: dict[str, Flight] = {}
-        self._unplaced: dict[str, Flight] = {}
-        self._slots: dict[str, int] = {}
-        self._reunions: dict[str, asyncio.TimerHandle] = {}
-        self._began_ms = now_ms()
+        self.flights = Flights(self.sessions, now_ms, self.counts)
+        self._slots = Slots(
+            self.sessions,
+            now_ms,
+            on_slots=on_slots,
+            had_work=had_work,
+            reunion_s=self.settings.reunion_s,
+            reunion_window_s=self.settings.reunion_window_s,
+        )
         self._sweeper: asyncio.Task[None] | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to watch leases."""
-        self._began_ms = self._now_ms()
+        self._slots.begin()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_on())
 
     def drain(self) -> None:
         """Take no new workers and give no new work; serve those there are a while longer."""
-        self.draining = True
+        self.draining = self._slots.closed = True
         for connection in tuple(self.connections):
             connection.drain()
 
@@ -142,8 +145,7 @@ class Gateway:
         self.drain()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for timer in self._reunions.values():
-            timer.cancel()
+        self._slots.stop()
         for connection in tuple(self.connections):
             connection.dismiss()
         limit = asyncio.get_running_loop().time() + STOP_TIMEOUT_S
@@ -186,14 +188,7 @@ class Gateway:
 
     def begin(self, request_id: str, place: Place) -> Flight:
         """A call is to be made: its flight, with its first lease."""
-        flight = Flight(request_id, place, now_ms=self._now_ms(), lease_ms=self.settings.lease_ms)
-        self._flights[request_id] = flight
-        return flight
-
-    def send(self, flight: Flight, request: ExecutorRequest) -> None:
-        """Give a request to some worker, now or as soon as one can take it."""
-        flight.request = request
-        self._place(flight)
+        return self.flights.begin(request_id, place, lease_ms=self.settings.lease_ms)
 
     def forget(self, flight: Flight) -> None:
         """Nobody waits for this call any more: its worker is told at once, by a refusal it did not
@@ -202,36 +197,8 @@ class Gateway:
         if session is not None and request is not None and not self.draining:
             session.connection.answer_lease(request, None)
         flight.end(Ending.LOST)
-        self._flights.pop(flight.request_id, None)
-        self._unplaced.pop(flight.request_id, None)
-        self._place_all()
-
-    def _place(self, flight: Flight) -> None:
-        request = flight.request
-        if request is None or flight.ended.done():
-            return
-        while True:
-            session = self.sessions.pick(
-                request.app_name, request.function_slug, tried=flight.tried
-            )
-            if session is None:
-                break
-            flight.give_to(session)
-            if session.connection.forward(request):
-                self._unplaced.pop(flight.request_id, None)
-                self.counts["forwarded"] += 1
-                return
-            flight.leave()
-            flight.tried |= {session}
-        # Whoever did not take it may take it when asked again.
-        flight.tried = frozenset()
-        if flight.request_id not in self._unplaced:
-            flight.unplaced_ms = self._now_ms()
-            self._unplaced[flight.request_id] = flight
-
-    def _place_all(self) -> None:
-        for flight in tuple(self._unplaced.values()):
-            self._place(flight)
+        self.flights.remove(flight.request_id)
+        self.flights.place_all()
 
     # --- what connections say: who is there ------------------------------------------------------
 
@@ -262,35 +229,9 @@ class Gateway:
         if session is None:
             return
         for app in session.apps:
-            self._tell_slots(app)
+            self._slots.look(app)
         if routable:
-            self._place_all()
-
-    def _tell_slots(self, app: str) -> None:
-        """Tell how many requests an app's workers take, if that has changed."""
-        slots = 0 if self.draining else self.sessions.capacity(app)
-        if slots and app not in self._slots and self._waits_for_reunion(app):
-            return
-        if self._slots.get(app, 0) != slots:
-            self._slots[app] = slots
-            self._on_slots(app, slots)
-
-    def _waits_for_reunion(self, app: str) -> bool:
-        """Just after a restart, let workers say first what they are still at work on."""
-        if app in self._reunions:
-            return True
-        window_ms = self.settings.reunion_window_s * 1000
-        if self._now_ms() - self._began_ms > window_ms or not self._had_work(app):
-            return False
-
-        def over() -> None:
-            del self._reunions[app]
-            self._slots.setdefault(app, 0)
-            self._tell_slots(app)
-
-        loop = asyncio.get_running_loop()
-        self._reunions[app] = loop.call_later(self.settings.reunion_s, over)
-        return True
+            self.flights.place_all()
 
     def status_came(self, connection: GatewayConnection, status: WorkerStatus) -> None:
         """What the worker holds, for those who watch."""
@@ -313,13 +254,9 @@ class Gateway:
             patience = max(
                 patience, EXTENSIONS_MISSED_MAX * settings.connection.extend_lease_s * 1000
             )
-        for request_id in tuple(session.requests):
-            flight = self._flights.get(request_id)
-            if flight is not None and flight.session is session:
-                flight.leave()
-                flight.shorten(now_ms + patience)
+        self.flights.orphan(session, now_ms + patience)
         for app in session.apps:
-            self._tell_slots(app)
+            self._slots.look(app)
             if not self.draining:
                 self._admission.left(app, self.sessions)
 
@@ -327,25 +264,25 @@ class Gateway:
 
     def taken(self, connection: GatewayConnection, request_id: str) -> None:
         """A forwarded request was claimed."""
-        flight = self._flights.get(request_id)
+        flight = self.flights.of(request_id)
         if flight is not None:
             flight.claimed = True
             flight.tried = frozenset()
 
     def not_taken(self, connection: GatewayConnection, request_id: str, why: str) -> None:
         """A forwarded request was not claimed: the next one gets it, under the same id."""
-        flight, session = self._flights.get(request_id), self.sessions.of(connection)
+        flight, session = self.flights.of(request_id), self.sessions.of(connection)
         if flight is None or session is None or flight.session is not session or flight.claimed:
             return
         self.counts["rerouted"] += 1
         log.info("request %s was not taken by %s: %s", request_id, session.instance_id, why)
         flight.leave()
         flight.tried |= {session}
-        self._place(flight)
+        self.flights.place(flight)
 
     def lease_asked(self, connection: GatewayConnection, asked: ExtendLease) -> None:
         """Extend a lease; one this server does not know may be from before a restart."""
-        flight = self._flights.get(asked.request_id)
+        flight = self.flights.of(asked.request_id)
         if flight is None:
             # A server that stops has forgotten its calls; only the next one may say what is lost.
             if not self.draining:
@@ -354,10 +291,7 @@ class Gateway:
         lease = flight.extend(asked.lease_id, self._now_ms())
         session = self.sessions.of(connection)
         if lease is not None and session is not None and flight.session is not session:
-            # Its worker came back over another connection.
-            flight.give_to(session)
-            self._unplaced.pop(flight.request_id, None)
-            flight.claimed = True
+            self.flights.hand_over(flight, session)
         if lease is not None and flight.request is None:
             self._extend_adopted(connection, asked, flight, lease)
         else:
@@ -391,7 +325,7 @@ class Gateway:
             self.counts["extension_refused"] += 1
             connection.answer_lease(asked, None)
             return
-        flight = self._flights.get(asked.request_id)
+        flight = self.flights.of(asked.request_id)
         if flight is None:
             flight = self.begin(asked.request_id, place)
             flight.claimed = True
@@ -431,7 +365,7 @@ class Gateway:
 
     def store(self, reply: Reply, then: Callable[[bool], None]) -> None:
         """Bring an answer to the ledger. `then` is told whether it is dealt with for good."""
-        flight = self._flights.get(reply.request_id)
+        flight = self.flights.of(reply.request_id)
         place = place_in(reply.system_trace) if flight is None else flight.place
         if place is None:
             log.info("an answer to %s finds no item and is dropped", reply.request_id)
@@ -460,16 +394,14 @@ class Gateway:
         self._ledger.submit(given).add_done_callback(answered)
 
     def _settle(self, request_id: str) -> None:
-        flight = self._flights.pop(request_id, None)
-        self._unplaced.pop(request_id, None)
+        flight = self.flights.remove(request_id)
         if flight is not None:
             flight.end(Ending.STORED)
-            if self._unplaced:
-                self._place_all()
+            self.flights.place_all()
 
     def checkpoint_came(self, connection: GatewayConnection, steps: Checkpoint) -> None:
         """Store steps of a call that goes on, then say what became of them."""
-        flight = self._flights.get(steps.request_id)
+        flight = self.flights.of(steps.request_id)
         if flight is None:
             connection.answer_checkpoint(steps, CheckpointOutcome.STALE, "this call is not known")
             return
@@ -502,21 +434,19 @@ class Gateway:
     def sweep(self) -> None:
         """End what nobody answers or takes any more, and notice who fell silent."""
         now_ms, settings = self._now_ms(), self.settings
-        for flight in tuple(self._unplaced.values()):
+        for flight in self.flights.unplaced:
             if now_ms - flight.unplaced_ms >= settings.place_ms:
                 self._drop(flight, Ending.NOT_TAKEN)
-        for flight in tuple(self._flights.values()):
+        for flight in self.flights.all():
             if flight.claimed and now_ms > flight.until_ms + settings.grace_ms:
                 self._drop(flight, Ending.LOST)
-        for app in tuple(self._slots):
-            self._tell_slots(app)
+        self._slots.look_at_all()
 
     def _drop(self, flight: Flight, how: Ending) -> None:
         self.counts[how.value] += 1
-        self._flights.pop(flight.request_id, None)
-        self._unplaced.pop(flight.request_id, None)
+        self.flights.remove(flight.request_id)
         flight.end(how)
-        self._place_all()
+        self.flights.place_all()
         if flight.request is None:
             place = flight.place
             given = LeaseLost(flight.request_id, place.run_id, place.key)

@@ -139,7 +139,9 @@ async def test_a_run_that_is_cancelled_after_a_restart_refuses_its_next_extensio
     await hand.say(extension(request))
     first = await lease(hand)
     # A server that was restarted has not begun the call, and knows of no flight.
-    server.gateway._flights.pop(request.request_id).end(Ending.STORED)
+    flight = server.gateway.flights.remove(request.request_id)
+    assert flight is not None
+    flight.end(Ending.STORED)
     await hand.say(extension(request, first))
     adopted = await lease(hand)
     assert adopted is not None

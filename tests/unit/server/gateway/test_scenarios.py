@@ -71,7 +71,8 @@ async def test_scenario_07_what_is_acknowledged_is_in_the_ledger_whoever_crashes
     event = await hand.send()
     request = await hand.take()
     # Whoever waited for the answer is gone, as after a crash: it is stored all the same.
-    flight = server.gateway._flights[request.request_id]
+    flight = server.gateway.flights.of(request.request_id)
+    assert flight is not None
     flight.ended.cancel()
     await hand.say(answer(request))
     await heard(hand, ReplyAck)
@@ -250,7 +251,7 @@ async def test_scenario_47_a_worker_that_does_not_read_is_dropped_and_its_work_g
         await hand.send(data=large)
     await until(lambda: not len(server.gateway.sessions), 10)
     assert server.gateway.ended_sessions[0].reason == "UNEXPECTED"
-    assert all(flight.session is None for flight in server.gateway._flights.values())
+    assert all(flight.session is None for flight in server.gateway.flights.all())
 
 
 async def test_room_that_is_freed_is_filled_at_once(pair: Pair) -> None:
@@ -264,7 +265,7 @@ async def test_room_that_is_freed_is_filled_at_once(pair: Pair) -> None:
     one = await hand.send()
     first = await hand.take()
     two = await hand.send("two")
-    await until(lambda: server.gateway._unplaced)
+    await until(lambda: server.gateway.flights.unplaced)
     await hand.say(answer(first))
     second = await asyncio.wait_for(hand.take(), 2)
     assert second.function_slug == "two-fn"
@@ -283,7 +284,7 @@ async def test_a_cancelled_call_makes_room_too(pair: Pair) -> None:
     await hand.send()
     first = await hand.take()
     two = await hand.send("two")
-    await until(lambda: pair[0].gateway._unplaced)
+    await until(lambda: pair[0].gateway.flights.unplaced)
     async with hand.http.delete(f"{pair[0].url}/v1/runs/{first.run_id}") as reply:
         assert reply.status in {200, 204}
     second = await asyncio.wait_for(hand.take(), 2)

@@ -180,12 +180,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("advice", "clock", "config", "listening"),
+        ("advice", "clock", "config", "descriptors", "listening"),
         ("engine",),
-        ("query", "registration", "store"),
-        ("drivers", "ledger"),
+        ("registration", "store"),
+        ("drivers", "ledger", "query"),
         ("api", "gateway", "runtime"),
-        ("node",),
+        ("front", "node"),
         ("serving",),
     ),
 }

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stepwell.server.clock import Clock, SystemClock
 from stepwell.server.drivers.port import Driver, LaneSeen, Lost, Settled
 from stepwell.server.engine.action import Announce
 from stepwell.server.engine.input import (
@@ -24,7 +25,6 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
 )
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.runtime.clock import Clock, SystemClock
 from stepwell.server.store.port import Reader, StoreError, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
 from stepwell.wire.operation import Operation

@@ -5,10 +5,10 @@ import asyncio
 import logging
 from typing import Protocol
 
+from stepwell.server.clock import Clock
 from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.clock import Clock
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 
 PRUNE_BATCH = 200

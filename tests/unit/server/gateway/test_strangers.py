@@ -15,8 +15,8 @@ from stepwell.server.front.socket_protocol import BoundedSocket
 from stepwell.server.gateway import gateway as gateway_module
 from stepwell.server.gateway import ticket
 from stepwell.server.serving import Server
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_limit import STRANGER_READ_BYTES_MAX
-from stepwell.wire.connect_message import encode_frame
 from stepwell.wire.connect_word import AppConfig, ConnectionReady
 from tests.unit.server.gateway.hand import Pair, answer, ended, functions, until
 

@@ -62,7 +62,7 @@ class Missing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 sys.argv = ["stepwell", "worker", "--help"]
-from stepwell.cli.door import main
+from stepwell.cli.entry import main
 main()
 """
 MODULES = {"cel-expr-python": "cel_expr_python", "pyyaml": "yaml", "protobuf": "google"}

@@ -9,7 +9,7 @@ from typing import assert_never
 import msgspec
 
 from stepwell.server.engine.action import Topic
-from stepwell.server.engine.again import try_again
+from stepwell.server.engine.again import EMPTY_REPLY_DELAY_MS, stall, try_again
 from stepwell.server.engine.bounds import bounded, excess, too_large
 from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
@@ -40,9 +40,6 @@ from stepwell.wire.operation import (
     WaitForEvent,
     is_lazy,
 )
-
-EMPTY_REPLY_DELAY_MS = 1_000
-"""A function that reports nothing is asked again, but not in a tight loop."""
 
 
 def advance(draft: Draft, given: ReplyReceived) -> Done:
@@ -165,6 +162,7 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     if counted and not alone and ending is None:
         run = _plan_parallel(draft, run, item, counted, outcome.version)
     report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
+    before = len(draft.records)
     for operation in sorted(operations, key=_urgency):
         apply_operation(draft, report, operation)
         if draft.has_ended(run.id):
@@ -172,17 +170,28 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     if report.retried:
         draft.change(_without_the_dead(draft, report.run))
         return
+    if len(draft.records) == before and _is_stalled(draft, report):
+        stall(draft, _without_the_dead(draft, report.run), item, at_once=report.discover)
+        return
     conclude = _conclude_discovery if item.key == MAIN else _conclude_step
     draft.change(conclude(draft, report))
     draft.announce(Topic.RUN_MOVED, run.id)
 
 
-def _conclude_discovery(draft: Draft, report: Report) -> Run:
-    """What becomes of the discovery, once every operation has had its effect.
+def _is_stalled(draft: Draft, report: Report) -> bool:
+    """Whether a discovery that changed nothing would be made again: whatever it reported was known
+    before it began, nothing was saved while it went on, and nothing else moves the run."""
+    if report.item.key != MAIN or report.run.again:
+        return False
+    if report.lease is None or report.lease.steps:
+        return False
+    idle = all(item.key == MAIN for item in draft.view.items_of(report.run.id))
+    return report.discover or idle
 
-    A run is never left with nothing to move it: a reply that leads nowhere is asked for again,
-    but not at once.
-    """
+
+def _conclude_discovery(draft: Draft, report: Report) -> Run:
+    """What becomes of the discovery, once every operation has had its effect. A run is never left
+    with nothing to move it."""
     run = _without_the_dead(draft, report.run)
     if report.discover or run.again:
         return discover(draft, msgspec.structs.replace(run, again=False), own=True)

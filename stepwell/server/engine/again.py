@@ -3,9 +3,23 @@
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.finish import fail_as
 from stepwell.server.engine.lease_id import since, step_name
 from stepwell.server.engine.retry import delay_ms
 from stepwell.server.engine.row import Item, ItemKind, Note, Run
+from stepwell.wire.failure import Failure, encode_failure
+
+EMPTY_REPLY_DELAY_MS = 1_000
+"""A function that reports nothing is asked again, but not in a tight loop."""
+
+STALLS_MIN = 3
+"""So often a call may lead nowhere, of a function with fewer tries."""
+
+STALLED = Failure(
+    name="NoProgress",
+    message="The function was called again and again, and reported nothing but steps that were"
+    " saved before. Is it called with an SDK that ignores what it is told?",
+)
 
 
 def try_again(
@@ -50,6 +64,25 @@ def try_apart(
 
 def _since(draft: Draft, item: Item) -> bytes:
     return since(draft.now, step_name(item)) if item.kind is ItemKind.CALL else item.detail
+
+
+def stall(draft: Draft, run: Run, item: Item, *, at_once: bool) -> None:
+    """A call led nowhere. The same call is made again, as an attempt that did not succeed: the
+    first time soon (two calls of a run may report one step), then like any other, and in the end
+    the run has failed. `at_once` says that the function asked for the call."""
+    listing = draft.view.catalog.listing(run.function)
+    tries = max(STALLS_MIN, 1 if listing is None else listing.attempts_max)
+    if item.attempt + 1 >= tries:
+        fail_as(draft, run, STALLED)
+        return
+    draft.change(run)
+    if item.attempt:
+        try_again(draft, run, item, None, bytes(encode_failure(STALLED)), "")
+        return
+    due = draft.now.ms + (0 if at_once else EMPTY_REPLY_DELAY_MS)
+    again = Item(run.id, item.key, item.kind, due, item.queue, attempt=1, detail=since(draft.now))
+    draft.move(again)
+    draft.announce(Topic.RUN_MOVED, run.id)
 
 
 def _noted_due_ms(

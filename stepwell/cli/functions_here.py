@@ -39,6 +39,7 @@ async def functions_here(
             async with FunctionsPart(server, tuple(apart), folder).running(reload=False):
                 yield
         else:
+            server.release_apps()
             yield
     finally:
         for one in served:

@@ -86,6 +86,7 @@ class FunctionsPart:
             await _ended(child.process)
             return False
         await self._register(child.report)
+        self._server.release_apps()
         old, self._child = self._child, child
         if old is not None:
             ending = asyncio.get_running_loop().create_task(_ended(old.process))

@@ -34,7 +34,7 @@ def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
 
 
 async def _serve(config: ServerConfig, beside: Beside | None) -> None:
-    server = Server(config)
+    server = Server(config, brings_apps=beside is not None)
     stopping = asyncio.Event()
     _on_signals(stopping.set)
     async with server:

@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Sequence
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 BACKLOG = 2048
 LOOPBACK_NAME = "localhost"
@@ -45,6 +47,15 @@ def url_of(host: str, port: int) -> str:
     if host in _EVERY or host == LOOPBACK_NAME:
         return f"http://localhost:{port}"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine alone."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == LOOPBACK_NAME or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:

@@ -35,7 +35,7 @@ from stepwell.server.gateway.connect_driver import ConnectDriver
 from stepwell.server.gateway.gateway import Gateway, GatewaySettings
 from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
-from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
+from stepwell.server.listening import CannotListen, is_loopback, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.runtime.journal import Journal
 from stepwell.server.store.port import RunFilter, Store
@@ -59,9 +59,12 @@ class Server:
         sockets: Sequence[socket.socket] | None = None,
         grace_s: float = GRACE_S,
         bounds: Bounds | None = None,
+        brings_apps: bool = False,
     ) -> None:
         """`sockets` that already listen take the place of the configured host and port; `bounds`
-        on what a connection may hold, those of the configuration.
+        on what a connection may hold, those of the configuration. `brings_apps` says that apps of
+        this machine are being started beside the server: until they register, or `release_apps`,
+        their functions are not called where they were served before.
 
         Raises `CannotListen`, and what the store raises when its file cannot be used.
         """
@@ -69,6 +72,7 @@ class Server:
         self._sockets = tuple(sockets or open_sockets(config.host, config.port))
         self._gateway_sockets = _gateway_sockets(config)
         self._grace_s = grace_s
+        self._brings_apps = brings_apps
         try:
             self.node = Node(
                 _store(config),
@@ -142,7 +146,8 @@ class Server:
     async def start(self) -> None:
         """Take up all work and answer requests, on the running event loop."""
         for app in self.node.ledger.catalog.apps.values():
-            self._reach(app)
+            if not (self._brings_apps and _is_here(app)):
+                self._reach(app)
         self.node.reach_gateway(GatewayDriver(self._pool), self.config.queue_workers)
         await self.node.start()
         self.gateway.start()
@@ -177,6 +182,11 @@ class Server:
         await self.node.stop()
         await self._pool.close()
         self._close_sockets()
+
+    def release_apps(self) -> None:
+        """What is started beside the server is up: call all other apps where they were."""
+        for app in self.node.ledger.catalog.apps.values():
+            self._reach(app)
 
     async def sync(self, url: str) -> str:
         """Ask the app at a URL to register; gives what is wrong, or nothing."""
@@ -230,6 +240,11 @@ class Server:
     def _close_sockets(self) -> None:
         for one in (*self._sockets, *self._gateway_sockets):
             one.close()
+
+
+def _is_here(app: AppRow) -> bool:
+    """Whether an app is served on this machine: perhaps by a process of an earlier server."""
+    return app.method == "serve" and is_loopback(app.url)
 
 
 def _store(config: ServerConfig) -> Store:

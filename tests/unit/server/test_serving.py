@@ -166,3 +166,25 @@ async def test_a_production_server_is_closed_to_who_has_no_key(tmp_path: Path) -
             f"{server.url}/v1/runs", headers={"authorization": "Bearer 12ab"}
         ) as answer:
             assert (answer.status, answer.headers["x-inngest-server-kind"]) == (200, "cloud")
+
+
+async def test_apps_that_are_being_started_are_not_called_where_they_were(tmp_path: Path) -> None:
+    """Their old ports are closed, or somebody else's; a call there would cost a run its tries."""
+    config = msgspec.structs.replace(FREE, persist=True, sqlite_dir=str(tmp_path))
+    urls = {"shop": "http://127.0.0.1:9/api/inngest", "far": "http://far.invalid/api/inngest"}
+    async with Server(config) as server, aiohttp.ClientSession() as http:
+        for name, url in urls.items():
+            told = {**registration(function("a", event="x")), "url": url, "appName": name}
+            told["functions"][0]["id"] = f"{name}-a"
+            async with http.post(f"{server.url}/fn/register", json=told) as answer:
+                assert answer.status == 200, await answer.text()
+    async with Server(config, brings_apps=True) as server, aiohttp.ClientSession() as http:
+        reached = {queue for queue, _ in server.node.dispatcher.capacity()}
+        assert ("shop" in reached, "far" in reached) == (False, True)
+        server.release_apps()
+        assert "shop" in dict(server.node.dispatcher.capacity())
+    async with Server(config, brings_apps=True) as server, aiohttp.ClientSession() as http:
+        told = {**registration(function("a", event="x")), "url": "http://127.0.0.1:8/api/inngest"}
+        async with http.post(f"{server.url}/fn/register", json=told) as answer:
+            assert answer.status == 200, await answer.text()
+        assert "shop" in dict(server.node.dispatcher.capacity())

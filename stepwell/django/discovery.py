@@ -8,6 +8,7 @@ Functions live in the module `inngest_functions` of each app. Source: features D
 import sys
 from collections.abc import Iterator
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from django.apps import apps
 from django.conf import settings
@@ -20,7 +21,7 @@ from stepwell.wire.function_config import composite_id
 
 MODULE = "inngest_functions"
 
-_beyond: dict[tuple[int, str], Function[Any]] = {}
+_beyond: WeakKeyDictionary[Inngest, dict[str, Function[Any]]] = WeakKeyDictionary()
 
 
 def import_functions() -> None:
@@ -52,7 +53,7 @@ def get_client(path: str | None = None) -> Inngest:
 
 def add_function(client: Inngest, function: Function[Any]) -> None:
     """Count a function that lives elsewhere among the client's, in place of one of its id."""
-    _beyond[id(client), function.id] = function
+    _beyond.setdefault(client, {})[function.id] = function
 
 
 def functions_of(client: Inngest) -> list[Function[Any]]:
@@ -65,8 +66,7 @@ def functions_of(client: Inngest) -> list[Function[Any]]:
             if function.id == composite_id(client.app_id, function.local_id):
                 found[id(function)] = function
     _prepare_task_backends()
-    beyond = [function for (owner, _), function in _beyond.items() if owner == id(client)]
-    return [*found.values(), *beyond]
+    return [*found.values(), *_beyond.get(client, {}).values()]
 
 
 def _prepare_task_backends() -> None:

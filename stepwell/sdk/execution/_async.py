@@ -12,6 +12,7 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
+from types import CoroutineType
 from typing import Any, NoReturn
 
 import msgspec
@@ -315,12 +316,12 @@ async def _called(
 ) -> Any:
     token = INSIDE_STEP.set(met.name)
     try:
-        if colour is Colour.COROUTINE:
-            return await handler(*args)
         if colour is Colour.PLAIN:
             value = await in_thread(steps, handler, *args)
         else:
             value = handler(*args)
+            if type(value) is CoroutineType:
+                return await value
         return await value if inspect.isawaitable(value) else value
     finally:
         INSIDE_STEP.reset(token)

@@ -1,19 +1,29 @@
 """What a user's callable looks like: its colour, its parameters, the type it returns.
 
-The only place that inspects callables. What it learns is kept by code object, because handlers of
-steps are often made anew on every call.
+The only place that inspects callables. Nothing is remembered of them: handlers of steps are often
+made anew on every call, and callables that share their code (closures of one factory, functions
+behind one decorator) differ in all that matters here. So each is looked at whenever it is met, and
+that is cheap.
 """
 
 import enum
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from functools import lru_cache, partial
+from types import BuiltinFunctionType, CodeType, FunctionType, GenericAlias, MethodType
+from typing import (
+    Any,
+    ForwardRef,
+    Literal,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from stepwell.sdk.value.codec import PLAIN, Codec, CodecError, codec_of
 
-_KEPT_MAX = 4096
 _LAMBDA = "<lambda>"
 
 
@@ -33,45 +43,27 @@ class Traits:
     `problem` says why its annotation could not be used, if so.
     """
 
-    __slots__ = ("code", "codec", "colour", "problem")
+    __slots__ = ("codec", "colour", "problem")
 
-    def __init__(
-        self, code: CodeType | None, *, colour: "Colour", codec: Codec, problem: str
-    ) -> None:
-        self.code = code  # keeps it alive, so that its identity stays its own
+    def __init__(self, colour: Colour, codec: Codec, problem: str) -> None:
         self.colour = colour
         self.codec = codec
         self.problem = problem
 
 
-_kept: dict[int, Traits] = {}
-
-
 def traits_of(handler: Callable[..., object]) -> Traits:
-    """What is known of a handler. Cheap when its code was seen before."""
-    code: CodeType | None = getattr(handler, "__code__", None)
-    if code is None:
-        return _inspect(handler, None)
-    found = _kept.get(id(code))
-    if found is None:
-        if len(_kept) >= _KEPT_MAX:
-            _kept.clear()
-        found = _kept[id(code)] = _inspect(handler, code)
-    return found
-
-
-def _inspect(handler: Callable[..., object], code: CodeType | None) -> Traits:
-    colour = Colour.PLAIN
-    if is_async(handler):
-        colour = Colour.COROUTINE
-    elif getattr(handler, "__name__", "") == _LAMBDA:
-        colour = Colour.EXPRESSION
+    """What is known of a handler."""
+    kind, problem = _result(handler)
     try:
-        kind = return_type(handler)
-        problem = _unknown_type(handler) if kind is Any else ""
-        return Traits(code, colour=colour, codec=codec_of(kind), problem=problem)
+        return Traits(_colour(handler), codec_of(kind), problem)
     except CodecError as error:
-        return Traits(code, colour=colour, codec=PLAIN, problem=str(error))
+        return Traits(_colour(handler), PLAIN, str(error))
+
+
+def _colour(handler: Callable[..., object]) -> Colour:
+    if is_async(handler):
+        return Colour.COROUTINE
+    return Colour.EXPRESSION if getattr(handler, "__name__", "") == _LAMBDA else Colour.PLAIN
 
 
 def _bare(handler: Callable[..., object]) -> Callable[..., object]:
@@ -86,8 +78,15 @@ def _bare(handler: Callable[..., object]) -> Callable[..., object]:
     return called if isinstance(called, FunctionType) else handler
 
 
+def _is_unadorned(handler: object) -> bool:
+    """Is this a function without attributes, so that no wrapped one and no mark is among them?"""
+    return type(handler) is FunctionType and not handler.__dict__
+
+
 def is_async(handler: Callable[..., object]) -> bool:
     """Does calling it give a coroutine, however it is wrapped?"""
+    if _is_unadorned(handler):
+        return bool(cast(FunctionType, handler).__code__.co_flags & inspect.CO_COROUTINE)
     if inspect.iscoroutinefunction(handler):
         return True
     bare = _bare(handler)
@@ -101,40 +100,85 @@ def return_type(handler: Callable[..., object]) -> Any:
 
     A class is the type of what it makes.
     """
-    bare = _bare(handler)
-    if isinstance(bare, type):
-        return bare
-    found = _annotation(bare)
-    if get_origin(found) in (Coroutine, Awaitable):
-        found = get_args(found)[-1]
-    return found
+    return _result(handler)[0]
 
 
-def _annotation(bare: Callable[..., object]) -> Any:
-    given = getattr(inspect.unwrap(bare), "__annotations__", {}).get("return", Any)
-    if not isinstance(given, str):
-        return Any if given is None and "return" not in bare.__annotations__ else given
-    function = inspect.unwrap(bare)
+def _result(handler: Callable[..., object]) -> tuple[Any, str]:
+    """The type of a handler's result, and why its annotation means nothing here, if so."""
+    given: Any = Any
     try:
-        return get_type_hints(function, localns=_closure(function), include_extras=True)["return"]
-    except Exception:  # noqa: BLE001 - a name that only checkers can see, say
-        return Any
-
-
-def _unknown_type(handler: Callable[..., object]) -> str:
-    """What is wrong with an annotation that means nothing here; empty if nothing is."""
-    function = inspect.unwrap(_bare(handler))
-    given = getattr(function, "__annotations__", {}).get("return")
-    if not isinstance(given, str):
-        return ""
-    try:
-        get_type_hints(function, localns=_closure(function))
+        function, given = _annotated(handler)
+        if given is Any or type(given) is type:
+            return given, ""
+        found = _meant(function, given)
     except Exception as error:  # noqa: BLE001 - a name that only checkers can see, say
-        return (
-            f"its annotation {given!r} cannot be read when the program runs: {error}; import what"
+        shown = "" if given is Any else f" {given!r}"
+        return Any, (
+            f"its annotation{shown} cannot be read when the program runs: {error}; import what"
             " it names outside of TYPE_CHECKING"
         )
-    return ""
+    if getattr(found, "__origin__", None) in (Coroutine, Awaitable):
+        found = get_args(found)[-1]
+    return found, ""
+
+
+def _annotated(handler: Callable[..., object]) -> tuple[Callable[..., object], Any]:
+    """The function whose names an annotation of the result uses, and the annotation as written."""
+    if _is_unadorned(handler):
+        return handler, handler.__annotations__.get("return", Any)
+    bare = _bare(handler)
+    if isinstance(bare, type):
+        return bare, bare
+    own = getattr(bare, "__annotations__", {})
+    if "__wrapped__" not in getattr(bare, "__dict__", ()):
+        return bare, own.get("return", Any)
+    inner = inspect.unwrap(bare)
+    theirs = getattr(inner, "__annotations__", {}).get("return", Any)
+    given = own.get("return", theirs)  # a wrapper may return something else, and say so
+    return (inner if given == theirs else bare), given
+
+
+def _meant(function: Callable[..., object], given: Any) -> Any:
+    """What an annotation stands for. Raises whatever its evaluation raises."""
+    found = given
+    if isinstance(given, str) and isinstance(function, FunctionType):
+        found = _evaluated(function, given)
+    if isinstance(found, type) or found is None or not _names_more(found):
+        return found
+    return get_type_hints(function, localns=_closure(function), include_extras=True)["return"]
+
+
+def _evaluated(function: FunctionType, text: str) -> Any:
+    """An annotation that is text, where the function was written; as it is if that fails."""
+    code = _compiled(text)
+    names = function.__code__.co_freevars
+    local = _closure(function) if names and not set(names).isdisjoint(code.co_names) else None
+    try:
+        return eval(code, function.__globals__, local)  # noqa: S307 - what Python does with it too
+    except NameError:
+        return text  # a parameter of its type, perhaps
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> CodeType:
+    """An annotation that is text as code: the same wherever it stands."""
+    return compile(text.strip(), "<annotation>", "eval")
+
+
+def _names_more(kind: Any) -> bool:
+    """Does a type name another one by text, as `list["Order"]` does?"""
+    if isinstance(kind, type):
+        return False
+    if type(kind) is GenericAlias:
+        return any(map(_names_more, kind.__args__))
+    if isinstance(kind, str | ForwardRef):
+        return True
+    if get_origin(kind) is Literal:
+        return False
+    arguments = get_args(kind)
+    if hasattr(kind, "__metadata__"):
+        arguments = arguments[:1]
+    return any(map(_names_more, arguments))
 
 
 def event_type_asked(handler: Callable[..., object]) -> Any:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from types import UnionType
 from typing import (
     Any,
@@ -31,6 +31,7 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType
 
+from stepwell.sdk.value.kept import KeptByType
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.sdk.value.typed_dict import readable
 from stepwell.wire.canonical import canonical
@@ -48,7 +49,6 @@ _NULL, _TRUE, _FALSE = (msgspec.Raw(word) for word in (b"null", b"true", b"false
 _ENCODER = msgspec.json.Encoder()
 _ANY = msgspec.json.Decoder()
 _PLAIN_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_CACHE_MAX = 4096
 
 
 class CodecError(ValueError):
@@ -184,9 +184,11 @@ def _decode_model(kind: Any, value: object) -> object:
     return _adapter_of(read).validate_python(value)
 
 
-@lru_cache(maxsize=1024)
+_adapters: KeptByType[pydantic.TypeAdapter[Any]] = KeptByType()
+
+
 def _adapter_of(kind: Any) -> pydantic.TypeAdapter[Any]:
-    return _adapter(kind)
+    return _adapters.get(kind, _adapter)
 
 
 def _adapter(kind: Any) -> pydantic.TypeAdapter[Any]:
@@ -351,21 +353,12 @@ def _is_json(args: tuple[Any, ...]) -> bool:
     )
 
 
-_codecs: dict[Any, Codec] = {}
+_codecs: KeptByType[Codec] = KeptByType()
 
 
 def codec_of(kind: Any) -> Codec:
     """The codec of a type. Raises CodecError if no rule fits it."""
-    try:
-        found = _codecs.get(kind)
-    except TypeError:
-        return _new_codec(kind)
-    if found is None:
-        found = _new_codec(kind)
-        if len(_codecs) >= _CACHE_MAX:
-            _codecs.clear()
-        _codecs[kind] = found
-    return found
+    return _codecs.get(kind, _new_codec)
 
 
 def _new_codec(kind: Any) -> Codec:

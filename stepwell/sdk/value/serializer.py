@@ -3,10 +3,11 @@
 Used only where `output_type` is named; annotations are read by `codec.py`. Source: features C.8.
 """
 
-from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import pydantic
+
+from stepwell.sdk.value.kept import KeptByType
 
 
 @runtime_checkable
@@ -22,9 +23,11 @@ class Serializer(Protocol):
         ...
 
 
-@lru_cache(maxsize=1024)
+_adapters: KeptByType[pydantic.TypeAdapter[object]] = KeptByType()
+
+
 def _adapter(typ: Any) -> pydantic.TypeAdapter[object]:
-    return pydantic.TypeAdapter(typ)
+    return _adapters.get(typ, pydantic.TypeAdapter)
 
 
 class PydanticSerializer(Serializer):

@@ -21,11 +21,12 @@ from typing import (
 import typing_extensions
 from typing_extensions import TypeAliasType
 
+from stepwell.sdk.value.kept import KeptByType
+
 _DEPTH_MAX = 20
-_KEPT_MAX = 4096
 
 
-_known: dict[Any, Any] = {}
+_known: KeptByType[Any] = KeptByType()
 
 
 def readable(kind: Any) -> Any:
@@ -33,21 +34,14 @@ def readable(kind: Any) -> Any:
 
     The same type gives the same one again. A TypedDict that contains itself becomes a dict.
     """
+    return _known.get(kind, _rebuilt_or_dict)
+
+
+def _rebuilt_or_dict(kind: Any) -> Any:
     try:
-        found = _known.get(kind)
-    except TypeError:
         return _rebuilt(kind, 0)
-    if found is None:
-        try:
-            found = _rebuilt(kind, 0)
-        except RecursionError:
-            found = dict[str, Any]
-        if found is kind:
-            return kind
-        if len(_known) >= _KEPT_MAX:
-            _known.clear()
-        _known[kind] = found
-    return found
+    except RecursionError:
+        return dict[str, Any]
 
 
 def contains_itself(kind: Any) -> bool:

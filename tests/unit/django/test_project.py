@@ -20,6 +20,7 @@ from stepwell.django.connections import (
     fresh_connections,
     freshen_shared_thread,
 )
+from stepwell.django.discovery import add_function
 from stepwell.sdk.execution import pool
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from tests.django_project.shop.inngest import client, other
@@ -39,6 +40,17 @@ def test_functions_are_found_by_client() -> None:
         "django-tasks",
     ]
     assert [function.local_id for function in functions_of(other)] == ["elsewhere"]
+
+
+def test_functions_added_to_a_client_are_nobody_elses_when_it_is_gone() -> None:
+    for turn in range(50):
+        gone = stepwell.Inngest(app_id=f"gone-{turn}", is_production=False)
+        assert functions_of(gone) == []  # whatever lived at its address before
+        trigger = stepwell.TriggerEvent(event="shop/a")
+        add_function(gone, gone.create_function(fn_id="x", trigger=trigger)(_nothing))
+
+
+async def _nothing(ctx: stepwell.Context) -> None: ...
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """One call from end to end: errors, targets, saved steps, colours, what user code can do wrong."""
 
 import asyncio
+import functools
 import json
 import logging
 import sys
@@ -8,6 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -670,3 +672,51 @@ async def test_events_that_cannot_be_read_are_an_answer_too() -> None:
 
 def test_no_loop_is_needed_to_import() -> None:
     assert "stepwell.sdk.execution.run" in sys.modules
+
+
+# Handlers that share their code
+
+
+async def test_steps_behind_one_decorator_give_what_each_of_them_returns() -> None:
+    def traced(handler: Callable[..., Any]) -> Any:
+        @functools.wraps(handler)
+        def run(*args: Any) -> Any:
+            return handler(*args)
+
+        return run
+
+    @traced
+    def price() -> Decimal:
+        return Decimal("19.90")
+
+    @traced
+    def zip_code() -> str:
+        return "01067"
+
+    @traced
+    async def city() -> str:
+        return "Dresden"
+
+    async def handler(ctx: Context) -> list[str]:
+        found = [
+            await ctx.step.run("price", price),
+            await ctx.step.run("zip", zip_code),
+            await ctx.step.run("city", city),
+        ]
+        return [repr(one) for one in found]
+
+    assert await Stage(handler).play() == ["Decimal('19.90')", "'01067'", "'Dresden'"]
+
+
+async def test_a_coroutine_function_made_plain_by_a_decorator_is_no_coroutine() -> None:
+    async def answer() -> int:
+        return 42
+
+    @functools.wraps(answer)
+    def plain() -> int:
+        return 42
+
+    async def handler(ctx: Context) -> int:
+        return await ctx.step.run("a", plain)
+
+    assert await Stage(handler).play() == 42

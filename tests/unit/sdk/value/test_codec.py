@@ -297,3 +297,27 @@ class Broken:
 def test_codecs_are_kept_per_type() -> None:
     assert codec_of(Model) is codec_of(Model)
     assert codec_of(list[Model]) is codec_of(list[Model])
+
+
+class Cat(pydantic.BaseModel):
+    name: str
+
+
+class Dog(pydantic.BaseModel):
+    name: str
+
+
+def test_the_order_of_a_union_counts_whichever_was_seen_first() -> None:
+    """The two unions are equal, but what fits both becomes the first that is named."""
+    pet = msgspec.Raw(b'{"name":"Rex"}')
+    for _ in range(2):
+        assert type(codec_of(Cat | Dog).decode(pet)) is Cat
+        assert type(codec_of(Dog | Cat).decode(pet)) is Dog
+        assert type(PydanticSerializer().deserialize({"name": "Rex"}, Cat | Dog)) is Cat
+        assert type(PydanticSerializer().deserialize({"name": "Rex"}, Dog | Cat)) is Dog
+    assert [
+        type(one) for one in codec_of(list[Dog | Cat]).decode(msgspec.Raw(b'[{"name":"R"}]'))
+    ] == [Dog]
+    assert [
+        type(one) for one in codec_of(list[Cat | Dog]).decode(msgspec.Raw(b'[{"name":"R"}]'))
+    ] == [Cat]

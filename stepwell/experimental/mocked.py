@@ -164,6 +164,7 @@ class _Run:
             event=self._events[0],
             events=self._events,
             steps=dict(self._steps),
+            exact_numbers=True,
         )
         answer = run_call_sync(self._function, request, client=self._client, target=target)
         return answer, watch

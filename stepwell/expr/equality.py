@@ -12,7 +12,7 @@ import msgspec
 from stepwell.expr.dialect import ExpressionError, compile_expression
 from stepwell.expr.interpolation import chain_of, look_up
 from stepwell.expr.tree import Call, Const, Node
-from stepwell.expr.value import MISSING, Segment, is_number, taken
+from stepwell.expr.value import MISSING, Segment, is_number, nearest, taken
 
 _ASYNC = "async"
 _VALUE_CHARS_MAX = 80
@@ -36,7 +36,7 @@ def _key(value: object) -> str | None:
     value = taken(value)
     if is_number(value):
         # NaN equals nothing, and -0.0 equals 0.0.
-        return None if value != value else repr(float(value) + 0.0)  # noqa: PLR0124
+        return None if value != value else repr(nearest(value) + 0.0)  # noqa: PLR0124
     if not isinstance(value, str):
         return None
     if len(value) > _VALUE_CHARS_MAX:
@@ -51,7 +51,18 @@ def _constant(node: Node) -> object:
     if isinstance(node, Call) and node.function == "-_" and isinstance(node.args[0], Const):
         inner = node.args[0].value
         return -inner if is_number(inner) else MISSING
+    if isinstance(node, Call) and node.function == "json_parse" and isinstance(node.args[0], Const):
+        found = _json_parse(node.args[0].value)
+        return found if is_number(found) else MISSING
     return MISSING
+
+
+def _json_parse(text: object) -> object:
+    """A number as interpolation writes those that no double may hold."""
+    try:
+        return msgspec.json.decode(text) if isinstance(text, str) else MISSING
+    except msgspec.DecodeError:
+        return MISSING
 
 
 def _equality(node: Node) -> tuple[tuple[Segment, ...], str] | None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from stepwell.expr import value as values
 from stepwell.expr.tree import EvaluationError, matches
-from stepwell.expr.value import MISSING, TypeName, is_list, is_map, is_number, text
+from stepwell.expr.value import MISSING, Long, TypeName, is_list, is_map, is_number, reckoned, text
 
 Function: TypeAlias = Callable[..., object]
 
@@ -39,6 +39,7 @@ def type_name(value: object) -> TypeName:
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (
     (TypeName, "type"),
     (bool, "bool"),
+    (Long, "double"),
     (int, "int"),
     (float, "double"),
     (str, "string"),
@@ -72,7 +73,7 @@ def add(left: object, right: object) -> object:
     if right is MISSING or right is None:
         return left
     if is_number(left) and is_number(right):
-        return values.bounded(left + right)
+        return values.bounded(reckoned(left) + reckoned(right))
     if isinstance(left, bytes) and isinstance(right, bytes):
         return left + right
     if is_list(left) and is_list(right):
@@ -98,7 +99,7 @@ def _moved(left: object, right: object, sign: str) -> object:
 def subtract(left: object, right: object) -> object:
     """`-` between numbers, dates and durations."""
     if is_number(left) and is_number(right):
-        return values.bounded(left - right)
+        return values.bounded(reckoned(left) - reckoned(right))
     if isinstance(left, datetime) and isinstance(right, datetime):
         return left - right
     return _moved(left, right, "-")
@@ -107,7 +108,7 @@ def subtract(left: object, right: object) -> object:
 def multiply(left: object, right: object) -> object:
     """`*` between numbers."""
     if is_number(left) and is_number(right):
-        return values.bounded(left * right)
+        return values.bounded(reckoned(left) * reckoned(right))
     raise _wrong("*", left, right)
 
 
@@ -115,6 +116,7 @@ def divide(left: object, right: object) -> object:
     """`/` between numbers; between integers it cuts off towards zero."""
     if not (is_number(left) and is_number(right)):
         raise _wrong("/", left, right)
+    left, right = reckoned(left), reckoned(right)
     if isinstance(left, int) and isinstance(right, int):
         if right == 0:
             raise EvaluationError("division by zero")
@@ -138,6 +140,8 @@ def modulo(left: object, right: object) -> object:
 
 def negate(value: object) -> object:
     """`-x` of a number or a duration."""
+    if isinstance(value, Long):
+        return Long(-value)
     if is_number(value):
         return values.bounded(-value)
     if isinstance(value, timedelta):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from stepwell.expr.tree import Call, Const, Fold, Ident, Node, Select, children
-from stepwell.expr.value import MISSING, Segment, field, is_list, is_map, is_number, taken
+from stepwell.expr.value import MISSING, Long, Segment, field, is_list, is_map, is_number, taken
 
 _VARIABLE = "event"
 _SPACE = r"(?:[\s]|//[^\n]*\n)*"
@@ -67,10 +67,12 @@ def look_up(value: object, segments: tuple[Segment, ...]) -> object:
 
 
 def _literal(value: object) -> str:
-    """An expression for a JSON value, its numbers doubles."""
+    """An expression for a JSON value, its numbers doubles but for those none may hold."""
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     value = taken(value)
+    if isinstance(value, Long):
+        return f"json_parse({_quoted(str(value))})"
     if is_number(value):
         written = repr(float(value))
         return f"double('{written}')" if "inf" in written else written

@@ -1,7 +1,9 @@
 """The only place for what values mean in the dialect: missing ones, mixed types, truth.
 
 Source: server.md 2.3. A field that is not there is no error but `MISSING`. Numbers that come from
-JSON are doubles, literals in an expression may be integers; both compare as numbers.
+JSON are doubles, literals in an expression may be integers; both compare as numbers. An integer of
+JSON that no double may hold is compared and written with all its digits: two orders whose ids
+differ in the last one are two orders.
 """
 
 import base64
@@ -15,6 +17,7 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 Segment: TypeAlias = str | int
 
 _INT_MAX = 2**63 - 1
+_EXACT_MAX = 2**53
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,6 +39,12 @@ class TypeName(str):
     __slots__ = ()
 
 
+class Long(int):
+    """An integer of JSON beyond 2**53: exact where it is compared or written, else a double."""
+
+    __slots__ = ()
+
+
 def is_map(value: object) -> TypeGuard[Mapping[object, object]]:
     """Whether a value is a map."""
     return isinstance(value, dict)
@@ -52,13 +61,23 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def taken(value: object) -> object:
-    """A value as it comes out of JSON: integers become doubles."""
+    """A value as it comes out of JSON: integers become doubles, or Long."""
     if type(value) is int:
-        try:
-            return float(value)
-        except OverflowError:
-            return float("inf") if value > 0 else float("-inf")
+        return float(value) if -_EXACT_MAX <= value <= _EXACT_MAX else Long(value)
     return value
+
+
+def reckoned(value: float) -> float:
+    """A number as it is reckoned with."""
+    return nearest(value) if isinstance(value, Long) else value
+
+
+def nearest(value: float) -> float:
+    """The double next to a number."""
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 def field(value: object, name: object) -> object:
@@ -231,7 +250,7 @@ def plain(value: object) -> JSON:
     if value is MISSING:
         return False
     if value is None or isinstance(value, bool | int | float):
-        return value
+        return int(value) if isinstance(value, Long) else value
     if isinstance(value, str):
         return str(value)
     if isinstance(value, bytes):

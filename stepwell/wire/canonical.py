@@ -1,15 +1,19 @@
-"""The only place that brings JSON into its canonical form (RFC 8785).
+"""The only place that brings JSON into a fixed form: one that is kept, and one that is signed.
 
 The server normalises every payload once, at intake, and afterwards embeds it verbatim in the calls
-it signs. Law: `canonical(canonical(x)) == canonical(x)`, and what comes out is what an ECMAScript
-`JSON.stringify` with sorted keys would print: integers beyond 2**53 are rounded, -0 is 0, escapes
-are minimal, keys are ordered by UTF-16 code units.
+it sends. `canonical` is that form: RFC 8785 (JCS: sorted keys, minimal escapes, no spaces) but for
+numbers, which keep their value and kind. An integer has all its digits, however many; a float stays
+one (`1.0`, `-0.0`). `jcs` is RFC 8785 to the letter, where every number is a double: signatures are
+made over it, because the official SDKs verify them so.
+
+Laws: `canonical(canonical(x)) == canonical(x)`, `jcs(canonical(x)) == jcs(x)`, and what comes out
+of `jcs` is what an ECMAScript `JSON.stringify` with sorted keys would print.
 """
 
 import json
 import re
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -22,8 +26,10 @@ Loose: TypeAlias = dict[str, object] | list[object] | str | int | float | bool |
 _Leaf: TypeAlias = "dict[str, _Leaf] | list[_Leaf] | str | int | float | bool | msgspec.Raw | None"
 
 _TOO_LARGE = "a number is beyond the range of a double: send it as a string"
+_TOO_LONG = "an integer has more than 4300 digits: send it as a string"
 _SAFE_INTEGER = 2**53
 _DIGITS_SUSPECT = b"0" * 16
+_WHOLE_FLOATS = (b".0,", b".0}", b".0]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # Digits become "0" and the lead bytes of characters beyond the BMP become 0xF0, so that two plain
 # searches find what the fast path cannot print.
@@ -33,25 +39,28 @@ _FOLD = bytes(
 _ATOMS = frozenset({b"null", b"true", b"false", b"{}", b"[]", b'""', b"0", b"1"})
 
 
-def _number(value: float) -> int | float | msgspec.Raw:
-    """A float as something the encoder prints the way ECMAScript does."""
-    if value.is_integer():
-        if abs(value) <= _SAFE_INTEGER:
-            return int(value)
-        return int(Decimal(repr(value))) if abs(value) < 1e21 else msgspec.Raw(repr(value).encode())
+def _float(text: str) -> float | msgspec.Raw:
+    """A number that is written as a float, as something the encoder prints the way we want it."""
+    value = float(text)
     size = abs(value)
-    if 1e-6 <= size < 1e-5:
-        return msgspec.Raw(format(Decimal(repr(value)), "f").encode())
+    if size < 1e16 and not 1e-6 <= size < 1e-5:
+        return value
     if size == float("inf"):
         raise ValueError(_TOO_LARGE)
-    return value
+    if size >= 1e21:
+        return msgspec.Raw(repr(value).encode())
+    written = format(Decimal(repr(value)), "f")
+    return msgspec.Raw((written + ".0" if size >= 1 and "." not in written else written).encode())
 
 
-def _float(text: str) -> int | float | msgspec.Raw:
-    return _number(float(text))
+def _double(text: str) -> int | float | msgspec.Raw:
+    """A number that is written as a float, printed the way ECMAScript does."""
+    value = float(text)
+    return int(Decimal(repr(value))) if value.is_integer() and abs(value) < 1e21 else _float(text)
 
 
 _DECODER = msgspec.json.Decoder(float_hook=_float)
+_JCS_DECODER = msgspec.json.Decoder(float_hook=_double)
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _PLAIN_ENCODER = msgspec.json.Encoder()
 
@@ -61,22 +70,26 @@ def _utf16(pair: tuple[str, object]) -> bytes:
 
 
 def _arranged(value: _Leaf) -> _Leaf:
-    """The tree with keys in UTF-16 order and large integers rounded."""
+    """The tree with keys in UTF-16 order."""
     if isinstance(value, dict):
         return {key: _arranged(item) for key, item in sorted(value.items(), key=_utf16)}
+    return [_arranged(item) for item in value] if isinstance(value, list) else value
+
+
+def _doubled(value: _Leaf) -> _Leaf:
+    """The tree with large integers as the doubles next to them."""
+    if isinstance(value, dict):
+        return {key: _doubled(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_arranged(item) for item in value]
+        return [_doubled(item) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE_INTEGER:
-        return _number(float(value))
+        return _double(str(value))
     return value
 
 
 def _encoded(value: _Leaf) -> bytes:
     out = _ENCODER.encode(value)
-    folded = out.translate(_FOLD)
-    if _DIGITS_SUSPECT in folded or b"\xf0" in folded:
-        return _PLAIN_ENCODER.encode(_arranged(value))
-    return out
+    return _PLAIN_ENCODER.encode(_arranged(value)) if b"\xf0" in out.translate(_FOLD) else out
 
 
 def repaired(text: str) -> str:
@@ -92,36 +105,67 @@ def _refuse(name: str) -> float:
     raise ValueError(f"{name} is no JSON: send null or a string")
 
 
-def _decoded(raw: bytes | msgspec.Raw) -> _Leaf:
+def _decoded(raw: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> _Leaf:
     try:
-        value: _Leaf = _DECODER.decode(raw)
+        value: _Leaf = decoder.decode(raw)
     except msgspec.DecodeError as problem:
+        if str(problem).startswith("Integer value out of range"):
+            raise ValueError(_TOO_LONG) from None
         text = bytes(raw).decode()
         if "\\ud" not in text.lower():
             raise ValueError(str(problem)) from None
-        value = _DECODER.decode(repaired(text))
+        value = decoder.decode(repaired(text))
     return value
 
 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:
-    """`raw` JSON in canonical form (http.md 2.2).
+    """`raw` JSON in the form the server keeps: JCS, but for its numbers (http.md 2.2).
 
     Raises ValueError if `raw` is no JSON, is nested beyond what the interpreter follows, is not
-    UTF-8, or holds a number beyond a double.
+    UTF-8, holds a float beyond a double or an integer of more than 4300 digits.
     """
     if len(raw) < 6 and (atom := bytes(raw)) in _ATOMS:
         return atom
     try:
-        return _encoded(_decoded(raw))
+        return _encoded(_decoded(raw, _DECODER))
     except OverflowError:
         raise ValueError(_TOO_LARGE) from None
     except RecursionError:
         raise ValueError("JSON is nested too deeply: flatten it") from None
 
 
-def canonical_value(value: JSON) -> bytes:
-    """A JSON value, encoded in canonical form. Raises ValueError for infinities and NaN."""
-    return canonical(_PLAIN_ENCODER.encode(_finite(value)))
+def jcs(raw: bytes | msgspec.Raw) -> bytes:
+    """`raw` JSON as RFC 8785 has it, every number a double: what is signed.
+
+    Raises ValueError as `canonical` does, and for an integer beyond a double.
+    """
+    try:
+        value = _decoded(raw, _JCS_DECODER)
+        out = _encoded(value)
+        return _encoded(_doubled(value)) if _DIGITS_SUSPECT in out.translate(_FOLD) else out
+    except OverflowError:
+        raise ValueError(_TOO_LARGE) from None
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply: flatten it") from None
+
+
+def jcs_of_canonical(body: bytes) -> bytes:
+    """The same for JSON that is canonical: most of it is JCS already, and is given back at once.
+
+    What holds an integer beyond a double has no JCS, and is given back as it is.
+    """
+    suspect = any(end in body for end in _WHOLE_FLOATS) or body.endswith(b".0")
+    if not suspect and _DIGITS_SUSPECT not in body.translate(_FOLD):
+        return body
+    try:
+        return jcs(body)
+    except ValueError:
+        return body
+
+
+def jcs_value(value: JSON) -> bytes:
+    """A JSON value in JCS form. Raises ValueError for infinities and NaN."""
+    return jcs(_PLAIN_ENCODER.encode(_finite(value)))
 
 
 def _finite(value: JSON) -> JSON:

@@ -52,6 +52,8 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     With `use_api` the steps (and the events, if the list is empty) are to be fetched.
     `target` travels in the URL, not in the body: a hashed step id, or `step` for a discovery.
+    `exact_numbers` is a server's word that it keeps numbers as they are written; others keep
+    doubles.
     """
 
     ctx: CallContext
@@ -61,6 +63,7 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     defers: dict[str, bool] = msgspec.field(default_factory=dict[str, bool])
     use_api: bool = False
     version: int = header.REQUEST_VERSION_UNKNOWN
+    exact_numbers: bool = False
 
 
 class CallResponse(msgspec.Struct, frozen=True):
@@ -96,6 +99,7 @@ class _Call(msgspec.Struct):
     defers: dict[str, dict[str, bool]]
     event: msgspec.Raw
     events: tuple[msgspec.Raw, ...]
+    exact_numbers: bool | msgspec.UnsetType
     steps: dict[str, msgspec.Raw]
     use_api: bool
     version: int
@@ -134,6 +138,7 @@ def encode_call(call: CallRequest) -> bytes:
             {key: {"abortable": abortable} for key, abortable in call.defers.items()},
             call.event,
             call.events,
+            call.exact_numbers or msgspec.UNSET,
             call.steps,
             call.use_api,
             call.version,
@@ -180,6 +185,7 @@ class _IncomingCall(msgspec.Struct):
     defers: dict[str, _IncomingDefer] | None = None
     use_api: bool | None = None
     version: int | None = None
+    exact_numbers: bool | None = None
 
 
 class MalformedCall(ValueError):
@@ -218,6 +224,7 @@ def decode_call(body: bytes) -> CallRequest:
         defers={key: defer.abortable for key, defer in (incoming.defers or {}).items()},
         use_api=use_api,
         version=header.REQUEST_VERSION_UNKNOWN if incoming.version is None else incoming.version,
+        exact_numbers=bool(incoming.exact_numbers),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from stepwell.wire import limit
-from stepwell.wire.canonical import canonical
+from stepwell.wire.canonical import jcs, jcs_of_canonical
 
 _PREFIX = re.compile(r"signkey-\w+-", re.ASCII)
 
@@ -41,6 +41,14 @@ def sign(body: bytes, signing_key: str, now_ms: int) -> str:
     return f"t={time_text}&s={_mac(body, signing_key, time_text)}"
 
 
+def sign_canonical(body: bytes, signing_key: str, now_ms: int) -> str:
+    """The same for a body in canonical form that the server sends to an app.
+
+    Its form by RFC 8785 is what is signed: the official SDKs read the body and verify that.
+    """
+    return sign(jcs_of_canonical(body), signing_key, now_ms)
+
+
 def _parsed(signature: str | None) -> tuple[str, str]:
     if not signature:
         raise SignatureError("the header X-Inngest-Signature is missing: sign the request")
@@ -62,10 +70,10 @@ def _check_time(time_text: str, now_ms: int) -> None:
 
 
 def _bodies(body: bytes) -> Iterable[bytes]:
-    """What a peer may have signed: the bytes as they came, or their canonical form."""
+    """What a peer may have signed: the bytes as they came, or their form by RFC 8785."""
     yield body
     try:
-        form = canonical(body) if body else body
+        form = jcs(body) if body else body
     except ValueError:
         return
     if form != body:
@@ -75,7 +83,7 @@ def _bodies(body: bytes) -> Iterable[bytes]:
 def verify(body: bytes, signature: str | None, signing_keys: Iterable[str], now_ms: int) -> str:
     """The first of `signing_keys` (primary, then fallback) that made `signature` over `body`.
 
-    Accepts a signature over the raw bytes or over their canonical form, at most 5 minutes old or
+    Accepts a signature over the raw bytes or over their form by RFC 8785, at most 5 minutes old or
     ahead. Sign the answer with the key this returns. Raises SignatureError.
     """
     time_text, mac = _parsed(signature)

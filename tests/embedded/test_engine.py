@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -85,6 +85,43 @@ async def test_steps_run_once_and_keep_their_types(shop: Harness) -> None:
     await shop.start(order)
     assert await shop.result("shop/order") == "7 tea"
     assert calls == ["charge"]
+
+
+NUMBERS = [2**53 - 1, 2**53 + 1, 175928847299117063, 2**63, 2**64 + 1, 10**400, 1.0, -0.0, 1e22]
+
+
+async def test_numbers_arrive_as_they_were_sent_wherever_they_go(shop: Harness) -> None:
+    other = 175928847299117060  # the same double
+
+    @shop.client.create_function(fn_id="child", trigger=on("shop/child"))
+    async def child(ctx: stepwell.Context) -> object:
+        return ctx.event.data["numbers"]
+
+    async def again(numbers: list[Any]) -> list[Any]:
+        return numbers
+
+    @shop.client.create_function(fn_id="numbers", trigger=on("shop/numbers"))
+    async def numbers(ctx: stepwell.Context) -> object:
+        sent = ctx.event.data["numbers"]
+        kept = await ctx.step.run("keep", again, sent)
+        invoked = await ctx.step.invoke("child", function=child, data={"numbers": kept})
+        echoes = [{"number": n, "numbers": [*kept, n]} for n in (other, 175928847299117063)]
+        events = [stepwell.Event(name="shop/echo", data=data) for data in echoes]
+        await ctx.step.send_event("echo", events)
+        heard = await ctx.step.wait_for_event(
+            "wait",
+            event="shop/echo",
+            if_exp="event.data.numbers[2] == async.data.number",
+            timeout="10s",
+            look_back=True,
+        )
+        assert heard is not None
+        return [sent, kept, invoked, heard.data["numbers"]]
+
+    await shop.start(child, numbers)
+    result = cast("list[Any]", await shop.result("shop/numbers", numbers=NUMBERS))
+    assert repr(result[:3]) == repr([NUMBERS] * 3)
+    assert repr(result[3]) == repr([*NUMBERS, 175928847299117063])
 
 
 async def test_gathered_steps_run_beside_each_other(shop: Harness) -> None:

@@ -20,7 +20,6 @@ import msgspec
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import (
     arguments,
-    changed,
     check_size,
     error_of,
     ordinary,
@@ -93,7 +92,7 @@ class AsyncCall(TaskedCall):
                 await self.hooks.after_execution()
                 result = TransformOutputResult(None, PLAIN.decode(data), None)
                 await self.hooks.transform_output(result)
-                data = changed(result)
+                data = self.changed(result)
         except Exception as error:  # noqa: BLE001 - hooks are user code
             return self.broke(error)
         return outcome.returned(data)
@@ -231,7 +230,7 @@ class AsyncCall(TaskedCall):
                 raise
             await self._end_with(met, ordinary(error), began_ns, given)
         try:
-            data, value = settle(codec, value)
+            data, value = settle(codec, value, exact=self.exact)
             check_size(data)
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
@@ -271,7 +270,7 @@ class AsyncCall(TaskedCall):
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self._abort(error)
         try:
-            return changed(result), told_input(result)
+            return self.changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
             await self._end_with(met, error, began_ns, given)
 

@@ -20,7 +20,6 @@ from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.call import (
     Call,
     arguments,
-    changed,
     check_size,
     error_of,
     ordinary,
@@ -99,7 +98,7 @@ class SyncCall(Call):
                 self.hooks.after_execution_sync()
                 result = TransformOutputResult(None, PLAIN.decode(data), None)
                 self.hooks.transform_output_sync(result)
-                data = changed(result)
+                data = self.changed(result)
         except Exception as error:  # noqa: BLE001 - hooks are user code
             return self.broke(error)
         return outcome.returned(data)
@@ -218,7 +217,7 @@ class SyncCall(Call):
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - its result
             self._end_with(met, ordinary(error), began_ns, given)
         try:
-            data, value = settle(codec, value)
+            data, value = settle(codec, value, exact=self.exact)
             check_size(data)
         except CodecError as error:
             problem = self.unserializable(met, value, traits, error)
@@ -256,7 +255,7 @@ class SyncCall(Call):
         except Exception as error:  # noqa: BLE001 - hooks are user code
             self._abort(error)
         try:
-            return changed(result), told_input(result)
+            return self.changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
             self._end_with(met, error, began_ns, given)
 

@@ -45,6 +45,7 @@ from stepwell.sdk.value.codec import (
     SerializerCodec,
     codec_of,
     encode_any,
+    in_doubles,
     name_of,
 )
 from stepwell.sdk.value.failure import failure_of, step_error
@@ -90,6 +91,8 @@ class Call:
         self.attempt = ctx.attempt
         self.max_attempts = ctx.max_attempts
         self.function_id = function_id
+        self.exact = request.exact_numbers
+        """The server keeps numbers as they are written."""
         self.answer: CallResponse | None = None
         self.cancelled = Cancelled(watch)
         self.step: object = None
@@ -266,11 +269,22 @@ class Call:
         """Report what middleware made of that. Raises CodecError for data that is no JSON."""
         pairs = zip(self._reports, seen, strict=True)
         made = tuple(
-            operation if result is None else invoked(operation, result)
+            operation if result is None else self._invoked(operation, result)
             for operation, result in pairs
         )
         if made != self._reports:
             self.answer = outcome.reported(made)
+
+    def _invoked(self, operation: Operation, result: TransformOutputResult) -> Operation:
+        """An invocation with the data middleware wants it to have; others as they are."""
+        options = None if result.step is None else result.step.opts
+        if options is None or not isinstance(operation, InvokeFunction):
+            return operation
+        payload = options.get("payload")
+        if not isinstance(payload, dict) or "data" not in payload:
+            return operation
+        data = self.fit(PLAIN.encode(cast(dict[str, object], payload)["data"]))
+        return msgspec.structs.replace(operation, data=data)
 
     def doubt(self) -> None:
         """Warn, once a call, if there are new steps although known ones were not met (E-161)."""
@@ -297,12 +311,22 @@ class Call:
     def result(self, value: object) -> msgspec.Raw:
         """What the handler returned, as JSON. Raises OutputUnserializableError."""
         try:
-            return self._encoded(value)
+            return self.fit(self._encoded(value))
         except CodecError as error:
             raise OutputUnserializableError(
                 f'the result of function "{self.function_id}", a {name_of(type(value))},'
                 f" cannot be stored: {error}"
             ) from None
+
+    def fit(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """JSON as the server will keep it. Raises CodecError if that is something else."""
+        return raw if self.exact else in_doubles(raw)
+
+    def changed(self, result: TransformOutputResult) -> msgspec.Raw:
+        """An output after middleware saw it. Raises what it put in its place, or CodecError."""
+        if result.error is not None:
+            raise result.error
+        return self.fit(PLAIN.encode(result.output))
 
     def _encoded(self, value: object) -> msgspec.Raw:
         if self._output is None or self._output is PLAIN:
@@ -380,25 +404,6 @@ def report_of(operation: Operation) -> TransformOutputResult:
         options = {"function_id": operation.function_id, "payload": payload}
     info = TransformOutputStepInfo(operation.userland.id, operation.op, options)
     return TransformOutputResult(None, UNSPECIFIED, info)
-
-
-def invoked(operation: Operation, result: TransformOutputResult) -> Operation:
-    """An invocation with the data middleware wants it to have; others as they are."""
-    options = None if result.step is None else result.step.opts
-    if options is None or not isinstance(operation, InvokeFunction):
-        return operation
-    payload = options.get("payload")
-    if not isinstance(payload, dict) or "data" not in payload:
-        return operation
-    data = PLAIN.encode(cast(dict[str, object], payload)["data"])
-    return msgspec.structs.replace(operation, data=data)
-
-
-def changed(result: TransformOutputResult) -> msgspec.Raw:
-    """An output after middleware saw it. Raises what it put in its place, or CodecError."""
-    if result.error is not None:
-        raise result.error
-    return PLAIN.encode(result.output)
 
 
 def told_input(result: TransformOutputResult) -> msgspec.Raw | None:

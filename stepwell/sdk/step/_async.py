@@ -218,7 +218,7 @@ class Step:
         `MinimalEvent`.
         """
         target = ask.given_function(step_id, function).id
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
         data = await self._call.perform(asked)
         return ask.invoked(step_id, target, function.codec, data)
 
@@ -236,7 +236,7 @@ class Step:
     ) -> object:
         """Run a function of any app, by default this one, and wait for its result."""
         target = composite_id(app_id or self._client.app_id, function_id)
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
         return codec_of(object).decode(await self._call.perform(asked))
 
     async def wait_for_signal(
@@ -298,7 +298,7 @@ class AI:
         name: str | None = None,
     ) -> dict[str, object]:
         """Have the server ask a provider; returns the provider's JSON."""
-        data = await self._call.perform(ask.infer(step_id, name, adapter, body))
+        data = await self._call.perform(ask.infer(step_id, name, adapter, body, fit=self._call.fit))
         found: dict[str, object] = codec_of(dict[str, object]).decode(data)
         return found
 

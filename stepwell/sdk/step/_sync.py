@@ -216,7 +216,7 @@ class StepSync:
         `MinimalEvent`.
         """
         target = ask.given_function(step_id, function).id
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
         data = self._call.perform(asked)
         return ask.invoked(step_id, target, function.codec, data)
 
@@ -234,7 +234,7 @@ class StepSync:
     ) -> object:
         """Run a function of any app, by default this one, and wait for its result."""
         target = composite_id(app_id or self._client.app_id, function_id)
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
         return codec_of(object).decode(self._call.perform(asked))
 
     def wait_for_signal(
@@ -296,7 +296,7 @@ class AISync:
         name: str | None = None,
     ) -> dict[str, object]:
         """Have the server ask a provider; returns the provider's JSON."""
-        data = self._call.perform(ask.infer(step_id, name, adapter, body))
+        data = self._call.perform(ask.infer(step_id, name, adapter, body, fit=self._call.fit))
         found: dict[str, object] = codec_of(dict[str, object]).decode(data)
         return found
 

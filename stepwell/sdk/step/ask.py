@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -43,6 +43,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 T = TypeVar("T")
+Fit: TypeAlias = Callable[[msgspec.Raw], msgspec.Raw]
 
 
 class ParallelMode(enum.Enum):
@@ -272,14 +273,19 @@ def invoke(
     timeout: Duration | None,
     v: str | None,
     user: Mapping[str, object] | None = None,
+    *,
+    fit: Fit,
 ) -> Ask:
-    """Another function's run. `data` may be a whole payload, with `v` and `user` of its own."""
+    """Another function's run. `data` may be a whole payload, with `v` and `user` of its own.
+
+    `fit` refuses data that the server would change.
+    """
     if isinstance(data, MinimalEvent):
         whole = cast(Any, data)
         data, v, user = whole.data, v or whole.v, user or whole.user
     try:
-        payload = encode_any({} if data is None else data)
-        about = None if user is None else encode_any(user)
+        payload = fit(encode_any({} if data is None else data))
+        about = None if user is None else fit(encode_any(user))
     except CodecError as error:
         raise ConfigurationError(f'step "{step_id}": data: {error}') from None
     if bytes(payload)[:1] != b"{":
@@ -352,12 +358,17 @@ def fetched(data: msgspec.Raw) -> Fetched:
 
 
 def infer(
-    step_id: str, name: str | None, adapter: InferenceAdapter, body: dict[str, object]
+    step_id: str,
+    name: str | None,
+    adapter: InferenceAdapter,
+    body: dict[str, object],
+    *,
+    fit: Fit,
 ) -> Ask:
-    """An inference the server asks for."""
+    """An inference the server asks for. `fit` refuses a body that the server would change."""
     adapter.on_call(body)
     try:
-        payload = encode_any(body)
+        payload = fit(encode_any(body))
     except CodecError as error:
         raise ConfigurationError(f'step "{step_id}": body: {error}') from None
     return _ask(

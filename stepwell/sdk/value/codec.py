@@ -4,7 +4,8 @@ Three kinds of codec: `PlainCodec` for types JSON knows, `TypedCodec` for what m
 (dataclasses, TypedDict, datetime, UUID, Decimal, Enum, bytes, sets, tuples among them) with what
 Pydantic knows inside of it (models, paths, IP addresses), `PydanticCodec` for the rest.
 
-Law: `settle(value)` gives what `decode` will give on every replay, of the same type.
+Law: `settle(value)` gives what `decode` will give on every replay, of the same type. Numbers keep
+their value and kind; to a server that keeps doubles goes nothing it would change.
 Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent).
 """
 
@@ -34,7 +35,7 @@ from typing_extensions import TypeAliasType
 from stepwell.sdk.value.kept import KeptByType
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.sdk.value.typed_dict import readable
-from stepwell.wire.canonical import canonical
+from stepwell.wire.canonical import canonical, jcs, jcs_of_canonical
 
 
 class Unspecified:
@@ -67,8 +68,11 @@ class Codec(Protocol):
         ...
 
 
-def settle(codec: Codec, value: object) -> tuple[msgspec.Raw, Any]:
-    """A result as it travels, and as every replay will give it (D-4). Raises CodecError."""
+def settle(codec: Codec, value: object, *, exact: bool = True) -> tuple[msgspec.Raw, Any]:
+    """A result as it travels, and as every replay will give it (D-4). Raises CodecError.
+
+    `exact` says that the server keeps numbers as they are written.
+    """
     if codec is PLAIN:
         kind = type(value)
         if value is None:
@@ -77,7 +81,7 @@ def settle(codec: Codec, value: object) -> tuple[msgspec.Raw, Any]:
             return (_TRUE if value else _FALSE), value
         if kind is str or (kind is int and -_SAFE_INTEGER <= cast(int, value) <= _SAFE_INTEGER):
             return _plain_scalar(value), value
-    raw = codec.encode(value)
+    raw = codec.encode(value) if exact else in_doubles(codec.encode(value))
     found = codec.decode(raw)
     if isinstance(codec, PydanticCodec):
         codec.refuse_mistaken(value, found)
@@ -95,24 +99,38 @@ _SURROGATES = "text with lone surrogates is no JSON: encode it with errors='repl
 
 
 def _canonical(body: bytes) -> msgspec.Raw:
-    """JSON as servers keep it, if nothing is lost that way."""
-    if _LONG_NUMBER.search(body):
-        _refuse_long_integers(_ANY.decode(body))
+    """JSON in the form it is kept in."""
     try:
         return msgspec.Raw(canonical(body))
     except ValueError as error:
         raise CodecError(str(error)) from None
 
 
+def in_doubles(raw: msgspec.Raw) -> msgspec.Raw:
+    """JSON as a server keeps it whose numbers are doubles. Raises CodecError if that changes one.
+
+    `raw` is what a codec wrote.
+    """
+    body = bytes(raw)
+    form = jcs_of_canonical(body)
+    if _LONG_NUMBER.search(body):
+        _refuse_long_integers(_ANY.decode(body))
+    return raw if form is body else msgspec.Raw(form)
+
+
 def _refuse_long_integers(value: object) -> None:
     for leaf in _leaves(value):
-        # Some long integers survive: those that a double holds, as servers print them.
-        if (
-            isinstance(leaf, int)
-            and not -_SAFE_INTEGER <= leaf <= _SAFE_INTEGER
-            and canonical(b"%d" % leaf) != b"%d" % leaf
-        ):
-            raise CodecError(f"{leaf} is beyond 2**53, where JSON rounds: return it as text")
+        if isinstance(leaf, int) and abs(leaf) > _SAFE_INTEGER and not _is_double(leaf):
+            raise CodecError(f"{leaf} is beyond 2**53, where this server rounds: make it text")
+
+
+def _is_double(number: int) -> bool:
+    """Does a long integer survive, because a double holds it and is printed so?"""
+    digits = b"%d" % number
+    try:
+        return jcs(digits) == digits
+    except ValueError:
+        return False
 
 
 def _refuse_infinite(value: object) -> None:

@@ -20,7 +20,7 @@ from stepwell.server.registration import normal_url, plain_url
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header, limit
 from stepwell.wire.registration import SyncAsked, encode_sync_asked
-from stepwell.wire.signature import sign
+from stepwell.wire.signature import sign_canonical
 
 _PATIENCE_S = limit.SYNC_PING_MS_MAX / 1000
 _ANSWER_BYTES_MAX = 1 << 20
@@ -70,7 +70,7 @@ class Poller:
         body = encode_sync_asked(SyncAsked(url))
         headers = {header.CONTENT_TYPE: header.JSON, header.SERVER_KIND: self._deps.config.kind}
         if (key := self._deps.config.signing_key) is not None:
-            headers[header.SIGNATURE] = sign(body, key, self._deps.clock.now_ms())
+            headers[header.SIGNATURE] = sign_canonical(body, key, self._deps.clock.now_ms())
         try:
             answer = await self._pool.request(
                 "PUT", url, headers, body, bytes_max=_ANSWER_BYTES_MAX, timeout_s=_PATIENCE_S

@@ -12,7 +12,7 @@ from stepwell.server.engine.input import Job, Outcome
 from stepwell.server.store.port import CallState
 from stepwell.wire import header
 from stepwell.wire.execution import TARGET_DISCOVERY, encode_call
-from stepwell.wire.signature import sign
+from stepwell.wire.signature import sign_canonical
 
 _STEP_QUERY = f"{header.QUERY_STEP_ID}="
 
@@ -34,7 +34,7 @@ class HttpDriver:
         body = encode_call(request)
         headers = call_headers(request, job.item.target)
         if self._signing_key is not None:
-            headers[header.SIGNATURE] = sign(body, self._signing_key, self._now_ms())
+            headers[header.SIGNATURE] = sign_canonical(body, self._signing_key, self._now_ms())
         url = target_url(listing.config.url, job.item.target)
         try:
             answer = await self._pool.request("POST", url, headers, body)

@@ -19,7 +19,7 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.step.context import Context, ContextSync
-from stepwell.wire.canonical import canonical_value
+from stepwell.wire.canonical import jcs_value
 from stepwell.wire.signature import sign
 
 APP = "contract"
@@ -182,7 +182,7 @@ def call_body(data: object, steps: Mapping[str, object], **changes: object) -> b
         "version": 2,
         **changes,
     }
-    return canonical_value(body)
+    return jcs_value(body)
 
 
 def _functions(endpoint: Endpoint) -> list[Function[Any]]:

@@ -145,7 +145,25 @@ def test_values_at() -> None:
 
 KEYS = ["a", "b"]
 SCALARS = st.sampled_from(
-    [None, True, False, 0, 1, 1.0, -1, 2**53, 0.5, "", "a", "1", "true", "null"]
+    [
+        None,
+        True,
+        False,
+        0,
+        1,
+        1.0,
+        -1,
+        2**53,
+        2**53 + 1,
+        2**64,
+        10**400,
+        0.5,
+        "",
+        "a",
+        "1",
+        "true",
+        "null",
+    ]
 )
 DATA = st.dictionaries(
     st.sampled_from(KEYS),

@@ -28,7 +28,7 @@ def raw(value: object) -> msgspec.Raw:
         ({"message": "m", "cause": None, "data": None}, Failure(message="m")),
         (
             {"message": "m", "cause": {"b": 1, "a": 1.0}},
-            Failure(message="m", cause=msgspec.Raw(b'{"a":1,"b":1}')),
+            Failure(message="m", cause=msgspec.Raw(b'{"a":1.0,"b":1}')),
         ),
         (
             {"message": "m", "data": [1], "noRetry": True},

@@ -57,7 +57,7 @@ def test_a_step_run_as_python_writes_it() -> None:
 
 def test_results_become_canonical() -> None:
     body = b'{"id":"a","op":"StepRun","data":{"b":1.0,"a":[1e21,-0.0]}}'
-    assert decode_operations(body) == (ops.StepRun(id="a", data=raw('{"a":[1e+21,0],"b":1}')),)
+    assert decode_operations(body) == (ops.StepRun(id="a", data=raw('{"a":[1e+21,-0.0],"b":1.0}')),)
 
 
 @pytest.mark.parametrize("op", ["StepRun", "steprun", "STEPRUN"])

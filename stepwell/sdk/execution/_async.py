@@ -12,7 +12,6 @@ import inspect
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from types import CoroutineType
 from typing import Any, NoReturn
 
 import msgspec
@@ -319,8 +318,6 @@ async def _called(
             value = await in_thread(steps, handler, *args)
         else:
             value = handler(*args)
-            if type(value) is CoroutineType:
-                return await value
         return await value if inspect.isawaitable(value) else value
     finally:
         INSIDE_STEP.reset(token)

@@ -24,7 +24,7 @@ def type_key(kind: Any) -> object:
         return kind
     if type(kind) is GenericAlias:  # the usual case
         return (kind.__origin__, *map(type_key, kind.__args__))
-    arguments = get_args(kind)
+    arguments: tuple[object, ...] = get_args(kind)
     if not arguments:
         return kind
     origin = get_origin(kind)

@@ -18,7 +18,7 @@ IN_THE_TWIN = (
     (r"\bawait ", ""),
     (r"\bCallPort\b", "CallPortSync"),
     (r"\b(Step|AI)(?=[:(]\S*)", r"\1Sync"),
-    (r"\bself\._client\.(send|send_signal)\(", r"self._client.\1_sync("),
+    (r"\bself\._client\.(send_in_run|send_signal)\(", r"self._client.\1_sync("),
     (
         r"A plain function\s+runs in a thread\.",
         "A coroutine\n        function runs on an event loop meanwhile.",

@@ -68,6 +68,14 @@ class Inngest(sdk_client.Inngest):
         several = isinstance(events, Sequence) and not isinstance(events, str)
         return SendResult([EVENT_ID] * (len(cast("Sequence[object]", events)) if several else 1))
 
+    async def send_in_run(self, events: Any, *, seed: str, hooks: object) -> SendResult:
+        """Send nothing; one id for each event."""
+        return self.send_sync(events)
+
+    def send_in_run_sync(self, events: Any, *, seed: str, hooks: object) -> SendResult:
+        """Send nothing; one id for each event."""
+        return self.send_sync(events)
+
 
 @dataclass
 class Result:

@@ -38,10 +38,10 @@ class Client:
         self.session_propagation = True
         self.sent: list[tuple[Any, str | None]] = []
 
-    async def send(self, events: Any, *, seed: str | None = None) -> list[str]:
-        return self.send_sync(events, seed=seed)
+    async def send_in_run(self, events: Any, *, seed: str, hooks: Any) -> list[str]:
+        return self.send_in_run_sync(events, seed=seed, hooks=hooks)
 
-    def send_sync(self, events: Any, *, seed: str | None = None) -> list[str]:
+    def send_in_run_sync(self, events: Any, *, seed: str, hooks: Any) -> list[str]:
         given = events if isinstance(events, list) else [events]
         self.sent.append((given, seed))
         return [f"id-{index}" for index, _ in enumerate(given)]

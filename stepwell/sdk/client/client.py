@@ -32,7 +32,7 @@ from stepwell.sdk.net.shared import shared_port
 from stepwell.sdk.send.delivery import EventBatch, EventPort, HttpEventPort
 from stepwell.sdk.send.outbox import OutboxPort
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.sdk.send.sending import Sending, SendResult, deliver, send, send_sync
+from stepwell.sdk.send.sending import SendHooks, Sending, SendResult, deliver, send, send_sync
 from stepwell.sdk.settings import EVENT_KEY_DEV, LOG_LEVELS, Options, Settings, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
@@ -376,6 +376,20 @@ class Inngest(Declarer, Invoker):
     ) -> SendResult:
         """The same as `send`, for blocking code."""
         return send_sync(events, self._sending(skip_middleware, env, seed, split, connection))
+
+    async def send_in_run(
+        self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
+    ) -> SendResult:
+        """Send events from a run: through the middleware of its call, its function's included."""
+        sending = self._sending(True, None, seed, False)
+        return await send(events, msgspec.structs.replace(sending, hooks=hooks))
+
+    def send_in_run_sync(
+        self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
+    ) -> SendResult:
+        """The same for blocking code."""
+        sending = self._sending(True, None, seed, False)
+        return send_sync(events, msgspec.structs.replace(sending, hooks=hooks))
 
     def _sending(
         self,

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
+from stepwell.sdk.send.sending import SendHooks
 from stepwell.sdk.step.port import StepClient
 from stepwell.sdk.value.serializer import Serializer
 
@@ -33,7 +34,7 @@ class ClientPort(StepClient, Protocol):
         ...
 
 
-class Hooks(Protocol):
+class Hooks(SendHooks, Protocol):
     """The middleware of one call, outermost first, in both colours."""
 
     async def before_execution(self) -> None:

@@ -183,7 +183,8 @@ class DeclaredMember:
         self._registration = registration
         self._raw_request = raw_request
         self._run: Hooks | None = None
-        self._send: Hooks | None = None
+        self._sends: dict[object, Hooks] = {}
+        """The hooks of each `send` under way: steps of one call may send beside each other."""
 
     def _call(self, hook: str, **offered: Any) -> Any:
         return None if self._run is None else self._run.call(hook, **offered)
@@ -245,7 +246,7 @@ class DeclaredMember:
 
     def before_send_events(self, events: list[Event]) -> Hooking:
         """Ask for the hooks of this `send`; then the first of them."""
-        self._send = yield from self._sending(events)
+        self._sends[_sender()] = yield from self._sending(events)
 
     def _sending(self, events: list[Event]) -> "Generator[Any, Any, Hooks]":
         registered = yield from self._registration.hooks()
@@ -258,5 +259,15 @@ class DeclaredMember:
 
     def after_send_events(self, result: SendEventsResult) -> Hooking:
         """Events were sent, or could not be."""
-        if self._send is not None:
-            change.into_sent((yield self._send.call("transform_output", result=result)), result)
+        hooks = self._sends.pop(_sender(), None)
+        if hooks is not None:
+            change.into_sent((yield hooks.call("transform_output", result=result)), result)
+
+
+def _sender() -> object:
+    """Who sends here: a task, or a thread."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident() if task is None else task

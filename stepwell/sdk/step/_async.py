@@ -93,7 +93,7 @@ class Step:
 
         async def send() -> list[str]:
             seed = ask.event_seed(self._call.run_id, ask.running_step())
-            return await self._client.send(events, seed=seed)
+            return await self._client.send_in_run(events, seed=seed, hooks=self._call.hooks)
 
         found: list[str] = await self._call.run_step(
             ask.run(step_id, name, option.SEND_EVENT), send, (), list[str]

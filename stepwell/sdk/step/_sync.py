@@ -93,7 +93,7 @@ class StepSync:
 
         def send() -> list[str]:
             seed = ask.event_seed(self._call.run_id, ask.running_step())
-            return self._client.send_sync(events, seed=seed)
+            return self._client.send_in_run_sync(events, seed=seed, hooks=self._call.hooks)
 
         found: list[str] = self._call.run_step(
             ask.run(step_id, name, option.SEND_EVENT), send, (), list[str]

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar
 
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.send.outgoing import Sendable
+from stepwell.sdk.send.sending import SendHooks
 from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.value.codec import Codec
 
@@ -25,6 +26,15 @@ class CallPort(Protocol):
     @property
     def run_id(self) -> str:
         """The run it belongs to."""
+        ...
+
+    @property
+    def hooks(self) -> SendHooks | None:
+        """Its middleware, if there is any."""
+        ...
+
+    def fit(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """JSON as the server will keep it. Raises CodecError if that is something else."""
         ...
 
     async def run_step(
@@ -48,6 +58,15 @@ class CallPortSync(Protocol):
     @property
     def run_id(self) -> str:
         """The run it belongs to."""
+        ...
+
+    @property
+    def hooks(self) -> SendHooks | None:
+        """Its middleware, if there is any."""
+        ...
+
+    def fit(self, raw: msgspec.Raw) -> msgspec.Raw:
+        """JSON as the server will keep it. Raises CodecError if that is something else."""
         ...
 
     def run_step(
@@ -94,14 +113,17 @@ class StepClient(Protocol):
         """What the app's events look like, if it says so."""
         ...
 
-    async def send(
-        self, events: Sendable | Iterable[Sendable], *, seed: str | None = None
+    async def send_in_run(
+        self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
     ) -> list[str]:
-        """Send events; the same seed makes a repetition known to the server."""
+        """Send events from a run, through the middleware of its call.
+
+        The same seed makes a repetition known to the server.
+        """
         ...
 
-    def send_sync(
-        self, events: Sendable | Iterable[Sendable], *, seed: str | None = None
+    def send_in_run_sync(
+        self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
     ) -> list[str]:
         """The same for blocking code."""
         ...

@@ -14,7 +14,7 @@ this module knows both the SDK and the server.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -58,9 +58,10 @@ with Extra("server", "an engine of your own"):
     )
     from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
+    from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.registration import app_registered
-    from stepwell.server.store.port import Store
+    from stepwell.server.store.port import Store, StoreError, Unstorable
     from stepwell.server.store.sqlite.scratch import ScratchStore
     from stepwell.server.store.sqlite.store import SqliteStore
 
@@ -75,7 +76,21 @@ URL = "http://embedded.invalid"
 """Where calls would go if they went anywhere: a registered function must name a URL."""
 
 
-class StepRefused(Exception):
+class EngineError(Error):
+    """The engine could not do what was asked: its database refused, or it is stopping. The text
+    says why."""
+
+
+@contextlib.contextmanager
+def _in_sdk_words(asked: str) -> Generator[None]:
+    """What goes wrong in the engine is an error of the SDK for whoever uses it."""
+    try:
+        yield
+    except (StoreError, EngineFault, LedgerClosed) as error:
+        raise EngineError(f"{asked}: {error}") from error
+
+
+class StepRefused(Error):
     """A finished step was not kept, because its run has ended or somebody else has taken it up."""
 
 
@@ -139,15 +154,15 @@ class Engine:
         return self._node
 
     async def start(self) -> None:
-        """Open the database and take up all work, on the running event loop."""
+        """Open the database and take up all work, on the running event loop.
+
+        Raises EngineError where the database cannot be used: another process has it, its folder
+        is not there, it is damaged.
+        """
         if self._node is not None:
             raise RuntimeError("the engine is running already")
-        node = self._node = Node(
-            _store(self._database, self._durability),
-            rules=self._rules,
-            retention_ms=self._retention_ms,
-            grace_s=self._grace_s,
-        )
+        with _in_sdk_words("the engine cannot start"):
+            node = self._node = await self._opened()
         try:
             await node.start()
             for client, functions in self._apps:
@@ -155,6 +170,25 @@ class Engine:
         except BaseException:
             await self.stop()
             raise
+
+    async def _opened(self) -> Node:
+        """The node over its database: opened beside the loop, as it may take a while."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            node = (await asyncio.gather(opening, return_exceptions=True))[0]
+            if isinstance(node, Node):
+                await node.stop()
+            raise
+
+    def _open(self) -> Node:
+        return Node(
+            _store(self._database, self._durability),
+            rules=self._rules,
+            retention_ms=self._retention_ms,
+            grace_s=self._grace_s,
+        )
 
     async def stop(self) -> None:
         """Let calls under way end, then close the database. What is left goes on next time."""
@@ -195,7 +229,8 @@ class Engine:
         Raises LookupError if the event started no run, TimeoutError if it takes longer, and
         RunFailed if the run failed or was cancelled.
         """
-        runs = self.node.reader.runs_of_event(event_id)
+        with _in_sdk_words(f"event {event_id}"):
+            runs = self.node.reader.runs_of_event(event_id)
         if not runs:
             raise LookupError(f"event {event_id} started no run: does a function listen to it?")
         run = await self.node.run_ended(runs[0].id, timeout_seconds)
@@ -219,7 +254,7 @@ async def attach(
     client.event_port = client.run_port = _InProcess(node, asyncio.get_running_loop())
 
 
-class RunFailed(Exception):
+class RunFailed(Error):
     """A run ended without a result. `run_id` names it; the text is its error, name and message."""
 
     def __init__(self, run_id: str, message: str) -> None:
@@ -376,16 +411,18 @@ class _InProcess:
             v=invoked.v,
         )
         given = InvokeAsked(event_row(event_id, event, now_ms), invoked.slug)
-        answer = await self._node.ledger.submit(given)
+        with _in_sdk_words(f'invoke "{invoked.slug}"'):
+            answer = await self._node.ledger.submit(given)
         assert isinstance(answer, Done)
         if answer.verdict is Verdict.GONE:
             raise Error(f'invoke "{invoked.slug}": {answer.reason}')
         return answer.subject
 
     async def _look(self, run_id: str, wait_seconds: float) -> RunSeen:
-        with contextlib.suppress(TimeoutError):
-            await self._node.run_ended(run_id, wait_seconds)
-        run = self._node.reader.run(run_id)
+        with _in_sdk_words(f"run {run_id}"):
+            with contextlib.suppress(TimeoutError):
+                await self._node.run_ended(run_id, wait_seconds)
+            run = self._node.reader.run(run_id)
         if run is None:
             raise Error(f"run {run_id}: there is none")
         return RunSeen(run.id, run.status.word, msgspec.Raw(run.output or b"null"))
@@ -400,7 +437,10 @@ class _InProcess:
         )
         ids: tuple[str, ...] = ()
         if rows:
-            accepted = await self._node.ledger.submit(EventsReceived(rows, fresh=batch.fresh))
+            try:
+                accepted = await self._node.ledger.submit(EventsReceived(rows, fresh=batch.fresh))
+            except (StoreError, EngineFault, LedgerClosed) as error:
+                return Delivery(400 if isinstance(error, Unstorable) else 503, (), str(error))
             assert isinstance(accepted, Accepted)
             ids = accepted.ids
         if decoded.problem is not None:
@@ -408,4 +448,4 @@ class _InProcess:
         return Delivery(200, ids)
 
 
-__all__ = ["Engine", "RunFailed", "StepRefused", "attach"]
+__all__ = ["Engine", "EngineError", "RunFailed", "StepRefused", "attach"]

@@ -25,12 +25,16 @@ from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import Conflict, Store, StoreError
+from stepwell.server.store.port import Busy, Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
+
+LOCK_WAIT_S = 5.0
+"""How long another program may hold the database before what waits for it is refused."""
+LOCK_RETRY_S = 0.01
 
 log = logging.getLogger("stepwell.ledger")
 
@@ -59,6 +63,7 @@ class Ledger:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
+        self._locked_since: float | None = None
         self._closed = False
         self._tick = store.newest_place() // PLACES
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
@@ -199,6 +204,8 @@ class Ledger:
         except Exception:
             # It is committed, and so it is answered; what the store remembers may be behind.
             log.exception("the store lost track of a commit")
+        if view.changes.durable:
+            self._locked_since = None
         self.catalog = view.catalog
         self.inputs += len(batch)
         self.commits += view.changes.durable
@@ -218,6 +225,8 @@ class Ledger:
     def _recover(self, batch: list[_Waiting], error: BaseException, *, retried: bool) -> None:
         """Nothing was said yet: try once more, then one by one, so that one bad input is alone."""
         self._roll_back()
+        if isinstance(error, Busy) and self._waits_for_lock(batch):
+            return
         if isinstance(error, Conflict) and not retried:
             self._attempt(batch, retried=True)
             return
@@ -234,6 +243,18 @@ class Ledger:
         log.error("%s was refused: %s", type(given).__name__, error)
         _refuse(answer, error)
         self._next()
+
+    def _waits_for_lock(self, batch: list[_Waiting]) -> bool:
+        """Try again in a moment: the loop goes on meanwhile. False when it was long enough."""
+        loop = asyncio.get_running_loop()
+        if self._locked_since is None:
+            self._locked_since = loop.time()
+        if loop.time() - self._locked_since >= LOCK_WAIT_S:
+            return False
+        self._alone += len(batch) == 1
+        self._waiting.extendleft(reversed(batch))
+        loop.call_later(LOCK_RETRY_S, self._begin, context=self._context)
+        return True
 
     def _roll_back(self) -> None:
         try:

@@ -91,7 +91,8 @@ class Node:
         await self.dispatcher.close(self._grace_s)
         await self.ledger.close()
         self.reader.close()
-        self.store.close()
+        # The log is copied back a last time.
+        await asyncio.to_thread(self.store.close)
 
     async def __aenter__(self) -> Self:
         await self.start()

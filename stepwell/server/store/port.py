@@ -55,6 +55,11 @@ class Conflict(StoreError):
     """Somebody else changed the same rows; the same batch may be tried again."""
 
 
+class Busy(StoreError):
+    """Another program holds the database for writing; the same batch may be tried a little later.
+    No verb waits for it: the loop would stand still meanwhile."""
+
+
 class Unavailable(StoreError):
     """The database cannot be reached, is full, or refuses to write."""
 

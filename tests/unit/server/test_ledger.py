@@ -21,7 +21,7 @@ from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.view import View
 from stepwell.server.ledger import BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.memory import MemoryStore
-from stepwell.server.store.port import Conflict, StoreError, Unavailable
+from stepwell.server.store.port import Busy, Conflict, StoreError, Unavailable
 from tests.bench import (
     APP,
     NOW_MS,
@@ -385,3 +385,41 @@ async def test_places_go_on_growing_when_the_clock_was_set_back(hall: Hall) -> N
     run_id = next(iter(store.disk.runs))
     assert [step.name for step in store.reader().steps(run_id)] == ["first", "second"]
     await ledger.close()
+
+
+# -- another program holds the database -----------------------------------------------------------
+
+
+async def test_what_waits_for_a_lock_is_decided_when_it_is_free(hall: Hall) -> None:
+    refusals = 3
+
+    def refuse(verb: str, changes: Changes | None) -> None:
+        nonlocal refusals
+        if verb == "write" and refusals:
+            refusals -= 1
+            raise Busy("locked")
+
+    hall.store.fail = refuse
+    answers = await asyncio.gather(*(hall.submit(hall.go()) for _ in range(3)))
+    assert [type(answer) for answer in answers] == [Accepted] * 3
+    assert refusals == 0
+    assert hall.ledger.commits == 1
+
+
+async def test_a_lock_that_stays_refuses_what_writes_and_nothing_else(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "LOCK_WAIT_S", 0.0)
+
+    def refuse(verb: str, changes: Changes | None) -> None:
+        if verb == "write":
+            raise Busy("locked")
+
+    hall.store.fail = refuse
+    asked = given_.WorkAsked(SEED, ((APP, 5),), 10, 1_000)
+    answers = await asyncio.gather(
+        hall.submit(hall.go()), hall.submit(asked), hall.submit(hall.go()), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Busy, Work, Busy]
+    hall.store.fail = lambda verb, changes: None
+    assert isinstance(await hall.submit(hall.go()), Accepted)

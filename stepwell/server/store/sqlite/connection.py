@@ -6,6 +6,7 @@ database is left to a connection of its own, so that no commit ever waits for it
 
 import sqlite3
 from importlib.resources import files
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from stepwell.server.store.named_sql import named_statements
@@ -29,7 +30,8 @@ STATEMENTS = 256
 
 
 def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
-    """The one connection that writes. Makes the file if there is none.
+    """The one connection that writes. Makes the file if there is none. Whoever brings it to its
+    schema waits for others' locks; from then on (`wait_no_more`) it does not.
 
     Raises `Unavailable` if the file cannot be opened, or cannot have a write-ahead log.
     """
@@ -39,7 +41,7 @@ def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
         )
     synchronous = "FULL" if durability == "full" else "NORMAL"
     with in_our_words(path):
-        connection = _connect(path)
+        connection = _connect(path, "rwc")
         # The first two only matter to a file that is still empty, and must come first there.
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -56,10 +58,15 @@ def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
     return connection
 
 
+def wait_no_more(connection: sqlite3.Connection) -> None:
+    """From now on a lock that somebody else holds is refused at once (`Busy`)."""
+    connection.execute("PRAGMA busy_timeout = 0")
+
+
 def open_reader(path: str) -> sqlite3.Connection:
-    """A connection that only reads."""
+    """A connection that only reads, and never makes a file."""
     with in_our_words(path):
-        connection = _connect(path)
+        connection = _connect(path, "ro")
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KB}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -69,16 +76,17 @@ def open_reader(path: str) -> sqlite3.Connection:
 def open_keeper(path: str) -> sqlite3.Connection:
     """A connection that copies the log back and gives space back. It never waits for the writer."""
     with in_our_words(path):
-        connection = _connect(path)
-        connection.execute("PRAGMA busy_timeout = 0")
+        connection = _connect(path, "rw")
+        wait_no_more(connection)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
     return sqlite3.connect(
-        path,
+        f"{Path(path).absolute().as_uri()}?mode={mode}",
+        uri=True,
         timeout=BUSY_MS / 1000,
         isolation_level=None,
         check_same_thread=False,

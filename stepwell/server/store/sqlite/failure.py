@@ -5,7 +5,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from stepwell.server.descriptors import is_descriptor_left
-from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable, Unstorable
+from stepwell.server.store.port import (
+    Busy,
+    Conflict,
+    Corrupt,
+    StoreError,
+    Unavailable,
+    Unstorable,
+)
 
 _CODE_MASK = 0xFF  # the rest of an extended code says more about the same thing
 
@@ -18,7 +25,10 @@ def translated(error: sqlite3.Error, path: str) -> StoreError:
         case sqlite3.SQLITE_CONSTRAINT:
             return Conflict(f"a row that must be new is in {path} already: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return Conflict(f"another program writes to {path}; end it: {error}")
+            return Busy(
+                f"another program holds the write lock of {path}; end its transaction: only"
+                f" Stepwell may write to this file ({error})"
+            )
         case sqlite3.SQLITE_FULL:
             return Unavailable(f"no space is left for {path}; free some, or raise its limit")
         case sqlite3.SQLITE_CANTOPEN if not is_descriptor_left():

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from stepwell.server.store.port import Conflict, Unavailable
+from stepwell.server.store.port import Busy, Unavailable
 from stepwell.server.store.sqlite.connection import open_keeper
 
 LOG_BYTES = 16 * 1024 * 1024
@@ -65,7 +65,7 @@ class Keeper:
                 if self._tidy:
                     self._tidy = False
                     return_pages(connection)
-            except (sqlite3.OperationalError, Conflict, Unavailable) as error:
+            except (sqlite3.OperationalError, Busy, Unavailable) as error:
                 log.info("the log of %s was not copied back yet: %s", self._path, error)
                 behind = True
             except Exception:

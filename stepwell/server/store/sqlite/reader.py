@@ -34,6 +34,7 @@ from stepwell.server.store.row import (
 )
 from stepwell.server.store.sqlite.connection import SQL, open_reader
 from stepwell.server.store.sqlite.failure import in_our_words
+from stepwell.server.store.sqlite.in_place import InPlace
 from stepwell.server.store.sqlite.listing import list_events, list_runs
 from stepwell.server.store.sqlite.migrating import check_schema
 from stepwell.server.store.sqlite.recent import Recent
@@ -58,10 +59,18 @@ def reader_of_file(path: str) -> "SqliteReader":
 class SqliteReader:
     """Reads; never waits for the writer."""
 
-    def __init__(self, path: str, recent: Recent, leases: Mapping[tuple[str, str], Lease]) -> None:
+    def __init__(
+        self,
+        path: str,
+        recent: Recent,
+        leases: Mapping[tuple[str, str], Lease],
+        in_place: InPlace | None = None,
+    ) -> None:
+        """`in_place` of whoever has the database; none where somebody looks at it from outside."""
         self._path = path
         self._recent = recent
         self._leases = leases
+        self._in_place = in_place
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
 
@@ -73,6 +82,8 @@ class SqliteReader:
         try:
             connection = self._idle.pop()
         except IndexError:
+            if self._in_place is not None:
+                self._in_place.check()
             connection = open_reader(self._path)
         try:
             with in_our_words(self._path):

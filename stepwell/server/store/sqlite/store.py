@@ -4,6 +4,7 @@ Loading, writing and keeping happen on one thread; a commit that waits for the d
 another. Decisions behind this: docs/decisions/003 to 005.
 """
 
+import os
 import sqlite3
 from collections.abc import Container
 from pathlib import Path
@@ -14,9 +15,10 @@ from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of
-from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer
+from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer, wait_no_more
 from stepwell.server.store.sqlite.failure import translated
 from stepwell.server.store.sqlite.file_lock import FileLock
+from stepwell.server.store.sqlite.in_place import InPlace
 from stepwell.server.store.sqlite.keeper import Keeper
 from stepwell.server.store.sqlite.loading import Loader
 from stepwell.server.store.sqlite.memory import LIMITS, Limits, Memory
@@ -42,7 +44,7 @@ class SqliteStore:
         Raises `Unavailable` if the file is in use by another process or cannot be used, `Corrupt`
         if it is no database.
         """
-        self.path = str(path)
+        self.path = os.path.realpath(path)
         self.commit_blocks = durability == "full"
         self._lock = FileLock(self.path)
         try:
@@ -71,6 +73,7 @@ class SqliteStore:
     def migrate(self) -> None:
         """Bring the database to the schema of this version, or raise `Corrupt` if it is newer."""
         migrate(self._db, self.path)
+        wait_no_more(self._db)
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
@@ -100,6 +103,8 @@ class SqliteStore:
 
     def write(self, changes: Changes) -> None:
         """Put the rows into a transaction of their own. Leases stay in memory."""
+        if self._ready.in_place.gone:
+            self._ready.in_place.check()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._touched, self._rows = self._ready.writer.write(changes)
@@ -109,11 +114,12 @@ class SqliteStore:
             raise Unstorable(f"a value fits no row of {self.path}: {error}") from error
 
     def commit(self) -> None:
-        """Make the written rows durable."""
+        """Make the written rows durable, and be sure that they can be found again."""
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+        self._ready.in_place.check()
 
     def rollback(self) -> None:
         """Forget what was written since the last commit."""
@@ -136,7 +142,7 @@ class SqliteStore:
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""
         memory = self._ready.memory
-        return SqliteReader(self.path, memory.recent, memory.due.leases)
+        return SqliteReader(self.path, memory.recent, memory.due.leases, self._ready.in_place)
 
     def tidy(self) -> None:
         """Give some of the space that removed rows left back to the system, on another thread."""
@@ -167,6 +173,7 @@ class _Parts:
             self.memory = Memory(connection, limits)
         except sqlite3.Error as error:
             raise translated(error, path) from error
+        self.in_place = InPlace(path)
         self.loader = Loader(connection, self.memory)
         self.writer = Writer(connection, self.memory)
         self.keeper = Keeper(path)

@@ -4,7 +4,14 @@ import sqlite3
 
 import pytest
 
-from stepwell.server.store.port import Conflict, Corrupt, StoreError, Unavailable, Unstorable
+from stepwell.server.store.port import (
+    Busy,
+    Conflict,
+    Corrupt,
+    StoreError,
+    Unavailable,
+    Unstorable,
+)
 from stepwell.server.store.sqlite.failure import in_our_words, translated
 
 
@@ -12,7 +19,7 @@ from stepwell.server.store.sqlite.failure import in_our_words, translated
     ("code", "kind"),
     [
         (sqlite3.SQLITE_CONSTRAINT_UNIQUE, Conflict),
-        (sqlite3.SQLITE_BUSY_SNAPSHOT, Conflict),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, Busy),
         (sqlite3.SQLITE_FULL, Unavailable),
         (sqlite3.SQLITE_READONLY_DBMOVED, Unavailable),
         (sqlite3.SQLITE_IOERR_WRITE, Unavailable),

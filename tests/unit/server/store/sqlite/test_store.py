@@ -15,7 +15,7 @@ import pytest
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.need import Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
-from stepwell.server.store.port import Corrupt, RunFilter, StoreError, Unavailable, Unstorable
+from stepwell.server.store.port import Busy, Corrupt, RunFilter, Unavailable, Unstorable
 from stepwell.server.store.sqlite import loading
 from stepwell.server.store.sqlite.connection import SQL, open_keeper
 from stepwell.server.store.sqlite.keeper import copy_back, return_pages
@@ -311,12 +311,11 @@ def test_a_second_store_on_the_file_is_refused(world: World) -> None:
         SqliteStore(database_path(world))
 
 
-def test_another_writer_is_a_conflict(world: World) -> None:
-    database(world).execute("PRAGMA busy_timeout = 0")
+def test_another_writer_is_waited_for_by_nobody(world: World) -> None:
     other = sqlite3.connect(database_path(world), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     view = world.prepare([fact.EventStored(event_number(1))])
-    with pytest.raises(StoreError, match="another program writes to"):
+    with pytest.raises(Busy, match="another program holds the write lock"):
         world.store.write(view.changes)
     world.store.rollback()
     other.execute("COMMIT")

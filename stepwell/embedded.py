@@ -50,14 +50,13 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.event_row import event_row
     from stepwell.server.engine.input import (
-        Accepted,
         Done,
-        EventsReceived,
         InvokeAsked,
         Verdict,
     )
     from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
+    from stepwell.server.intake import PART, Refused, received
     from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.registration import app_registered
@@ -437,12 +436,13 @@ class _InProcess:
         )
         ids: tuple[str, ...] = ()
         if rows:
+            # A part may be stored and the rest refused: then the same comes again.
+            fresh = batch.fresh and len(rows) <= PART
             try:
-                accepted = await self._node.ledger.submit(EventsReceived(rows, fresh=batch.fresh))
-            except (StoreError, EngineFault, LedgerClosed) as error:
-                return Delivery(400 if isinstance(error, Unstorable) else 503, (), str(error))
-            assert isinstance(accepted, Accepted)
-            ids = accepted.ids
+                ids = await received(self._node.ledger, rows, fresh=fresh)
+            except Refused as refused:
+                status = 400 if isinstance(refused.reason, Unstorable) else 503
+                return Delivery(status, refused.ids, str(refused.reason))
         if decoded.problem is not None:
             return Delivery(400, ids, decoded.problem.told)
         return Delivery(200, ids)

@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TypeAlias
 
+import msgspec
+
 from stepwell.expr import function as functions
+from stepwell.expr.budget import STEPS_MAX, WEIGHTS, TooCostly, Weigh, depth_of, size_of
 from stepwell.expr.interpolation import interpolated
 from stepwell.expr.tree import (
     Call,
@@ -28,28 +31,46 @@ from stepwell.expr.tree import (
 )
 from stepwell.expr.value import EPOCH, JSON, MISSING, field, is_list, is_map, plain, taken, truthy
 
-__all__ = ["EvaluationError", "ExpressionError", "Program", "compile_expression", "compile_node"]
+__all__ = [
+    "EvaluationError",
+    "ExpressionError",
+    "Judged",
+    "Program",
+    "compile_expression",
+    "compile_node",
+]
 
 ROOTS = frozenset({"event", "async", "vars"})
-ITERATIONS_MAX = 100_000
-"""How often the macros of one evaluation may go round in total."""
-
 _CACHED_CHARS_MAX = 4096
+_SIZED = (list, dict, str, bytes)
 _NOT_STRICTLY_FALSE = "@not_strictly_false"
 
 
 class _Frame:
     """One evaluation: variables, the present moment, and the work it may still do."""
 
-    __slots__ = ("now", "rounds_left", "variables")
+    __slots__ = ("now", "steps_left", "variables")
 
     def __init__(self, variables: dict[str, object], now: datetime | None) -> None:
         self.variables = variables
         self.now = now
-        self.rounds_left = ITERATIONS_MAX
+        self.steps_left = STEPS_MAX
+
+    def spend(self, steps: int) -> None:
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise TooCostly
 
 
 _Run: TypeAlias = Callable[[_Frame], object]
+
+
+class Judged(msgspec.Struct, frozen=True, gc=False):
+    """Whether a condition holds, the steps it took, and why it could not be judged, if so."""
+
+    holds: bool
+    steps: int
+    problem: str = ""
 
 
 class Program:
@@ -81,16 +102,28 @@ class Program:
         """The value for these variables (JSON), as JSON; a missing field gives false.
 
         Numbers of the variables are doubles: an `int` comes only from literals and `int()`.
-        `now_ms`, milliseconds since 1970, is needed by `now()` and its kin. Raises EvaluationError.
+        `now_ms`, milliseconds since 1970, is needed by `now()` and its kin. Raises EvaluationError,
+        also for what would take more than `budget.STEPS_MAX` steps.
         """
-        return plain(self._value(variables, now_ms))
+        value = self._value(_frame(variables, now_ms))
+        if depth_of(value, STEPS_MAX) > STEPS_MAX:
+            raise TooCostly
+        return plain(value)
 
     def holds(self, variables: Mapping[str, object], now_ms: int | None = None) -> bool:
         """Whether the value is true; an error, and any value that is no boolean, is a no."""
+        return self.judge(variables, now_ms).holds
+
+    def judge(self, variables: Mapping[str, object], now_ms: int | None = None) -> Judged:
+        """The same, with what it took; `problem` is set where it was too much."""
+        frame, problem = _frame(variables, now_ms), ""
         try:
-            return self._value(variables, now_ms) is True
+            holds = self._value(frame) is True
+        except TooCostly as error:
+            holds, problem = False, str(error)
         except EvaluationError:
-            return False
+            holds = False
+        return Judged(holds, STEPS_MAX - frame.steps_left, problem)
 
     def interpolate(self, event: Mapping[str, object]) -> str:
         """The source with every value of `event` put in its place.
@@ -100,10 +133,9 @@ class Program:
         """
         return interpolated(self.source, self.tree, event)
 
-    def _value(self, variables: Mapping[str, object], now_ms: int | None) -> object:
-        now = None if now_ms is None else EPOCH + timedelta(milliseconds=now_ms)
+    def _value(self, frame: _Frame) -> object:
         try:
-            return self._run(_Frame(dict(variables), now))
+            return self._run(frame)
         except (RecursionError, OverflowError):
             raise EvaluationError("the values are too deep or too large") from None
 
@@ -115,6 +147,11 @@ class Program:
 
     def __repr__(self) -> str:
         return f"Program({self.source!r})"
+
+
+def _frame(variables: Mapping[str, object], now_ms: int | None) -> _Frame:
+    now = None if now_ms is None else EPOCH + timedelta(milliseconds=now_ms)
+    return _Frame(dict(variables), now)
 
 
 def _names(node: Node) -> list[str]:
@@ -204,6 +241,8 @@ class _Compiler:
         if name in functions.CLOCK and node.target is None:
             self._check_count(name, len(node.args), functions.CLOCK[name][1:])
             return _clocked(functions.CLOCK[name][0], runs)
+        if _is_gathered(node):
+            return _gathered(runs[0], runs[1])
         called = _applied(name, self._function(node), runs)
         if nodes and all(isinstance(one, Const) for one in nodes):
             return _folded(called)
@@ -231,6 +270,7 @@ class _Compiler:
         condition, step = self.run(node.condition, inner), self.run(node.step, inner)
         result = self.run(node.result, bound | {node.accumulator})
         variable, accumulator = node.variable, node.accumulator
+        cost = size_of(node.condition) + size_of(node.step)
 
         def fold(frame: _Frame) -> object:
             items = over(frame)
@@ -242,7 +282,7 @@ class _Compiler:
             frame.variables = {**outer, accumulator: initial(frame)}
             try:
                 for item in items:
-                    _spend(frame)
+                    frame.spend(cost)
                     frame.variables[variable] = taken(item)
                     if condition(frame) is False:
                         break
@@ -252,12 +292,6 @@ class _Compiler:
                 frame.variables = outer
 
         return fold
-
-
-def _spend(frame: _Frame) -> None:
-    frame.rounds_left -= 1
-    if frame.rounds_left < 0:
-        raise EvaluationError(f"the expression goes round more than {ITERATIONS_MAX} times")
 
 
 def _present(value: object) -> object:
@@ -311,6 +345,9 @@ _LAZY: dict[str, Callable[..., _Run]] = {
 
 def _applied(name: str, work: functions.Function, runs: list[_Run]) -> _Run:
     bears_missing = name in functions.BEARS_MISSING
+    weigh = WEIGHTS.get(name)
+    if weigh is not None:
+        return _weighed(work, runs, weigh, bears_missing=bears_missing)
     if bears_missing and len(runs) == 2:
         left, right = runs
         return lambda frame: work(left(frame), right(frame))
@@ -322,6 +359,55 @@ def _applied(name: str, work: functions.Function, runs: list[_Run]) -> _Run:
         return work(*args)
 
     return call
+
+
+def _weighed(
+    work: functions.Function, runs: list[_Run], weigh: Weigh, *, bears_missing: bool
+) -> _Run:
+    """The same for what takes more steps the more it is given."""
+    if bears_missing and len(runs) == 2:
+        left, right = runs
+
+        def both(frame: _Frame) -> object:
+            one, other = left(frame), right(frame)
+            if isinstance(one, _SIZED):
+                frame.spend(weigh(one, other))
+            return work(one, other)
+
+        return both
+
+    def call(frame: _Frame) -> object:
+        args = [run(frame) for run in runs]
+        if not bears_missing and any(arg is MISSING for arg in args):
+            return False
+        steps = weigh(*args)
+        if steps:
+            frame.spend(steps)
+        return work(*args)
+
+    return call
+
+
+def _is_gathered(node: Call) -> bool:
+    """Whether a macro puts one more item at the end of the list it gathers (no name of a user's
+    begins like that of the list)."""
+    if node.function != "_+_":
+        return False
+    left, right = node.args
+    return isinstance(left, Ident) and left.name.startswith("@") and isinstance(right, ListOf)
+
+
+def _gathered(gathering: _Run, more: _Run) -> _Run:
+    """Nobody else has the list: it need not be copied for each item."""
+
+    def gather(frame: _Frame) -> object:
+        found, added = gathering(frame), more(frame)
+        if not is_list(found) or not is_list(added):
+            raise EvaluationError("a macro gathers a list")
+        found += added
+        return found
+
+    return gather
 
 
 def _clocked(work: Callable[[datetime, object], datetime], runs: list[_Run]) -> _Run:

@@ -28,6 +28,10 @@ from stepwell.server.engine.view import View
 from stepwell.server.store.port import Busy, Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256
+BATCH_STEPS_MAX = 100_000
+RECORD_STEPS = 50
+"""How much work a batch may be (a step is about half a microsecond, a record takes so many): the
+inputs that are left make another, after whatever else the loop has to do."""
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
@@ -139,8 +143,16 @@ class Ledger:
         moments = [self._moment() for _ in batch]
         self._load_for(batch, moments, view)
         decisions: list[Decision | EngineFault] = []
+        steps = 0
         for (given, _), moment in zip(batch, moments, strict=True):
-            decisions.append(self._decide_one(view, given, moment))
+            decided = self._decide_one(view, given, moment)
+            decisions.append(decided)
+            if isinstance(decided, Decision):
+                steps += decided.steps + RECORD_STEPS * len(decided.records)
+            if steps >= BATCH_STEPS_MAX:
+                break
+        self._waiting.extendleft(reversed(batch[len(decisions) :]))
+        del batch[len(decisions) :]
         return view, decisions
 
     def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> None:

@@ -6,6 +6,7 @@ embed these bytes without looking inside.
 
 import json
 import re
+from collections.abc import Generator
 
 import msgspec
 
@@ -232,10 +233,14 @@ def _accept(incoming: _Incoming, now_ms: int) -> Event:
 def _check_size(event: Event, bytes_max: int) -> None:
     size = len(encode_event(event, with_user=False))
     if size > bytes_max:
-        raise _Refused(
-            f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes",
-            "store what is large elsewhere and send where it is",
-        )
+        raise _too_large(bytes_max, size)
+
+
+def _too_large(bytes_max: int, size: int) -> _Refused:
+    return _Refused(
+        f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes",
+        "store what is large elsewhere and send where it is",
+    )
 
 
 def decode_events(
@@ -250,29 +255,70 @@ def decode_events(
     Not atomic: the events before the first bad one are returned beside its problem. An absent or
     zero `ts` becomes `now_ms`. Ids are the caller's business: an event without one has `id == ""`.
     """
+    work = decoding_events(body, content_type, now_ms, event_bytes_max=event_bytes_max)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            decoded: Decoded = done.value
+            return decoded
+
+
+def decoding_events(
+    body: bytes,
+    content_type: str | None,
+    now_ms: int,
+    *,
+    event_bytes_max: int = limit.EVENT_BYTES_MAX,
+) -> Generator[None, None, Decoded]:
+    """The same, a part at a time: whoever has other things to do may do them in between."""
+    first = body.lstrip(b" \t\r\n")[:1]
+    if first not in (b"[", b"{"):
+        return _no_events(body, content_type)
     try:
-        first = body.lstrip(b" \t\r\n")[:1]
-        if first == b"[":
-            incoming = _LIST.decode(body)
-        elif first == b"{":
-            incoming = [_ONE.decode(body)]
-        else:
-            return _no_events(body, content_type)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        incoming = _LIST.decode(body) if first == b"[" else [_ONE.decode(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        if len(body) > _MENDED_BYTES_MAX:
+            told = (
+                f"nothing of the request was accepted, because it holds something wrong: {problem}"
+            )
+            return Decoded((), EventProblem(told, 0, "send fewer events at once to hear which"))
         return _decode_one_by_one(body, now_ms, event_bytes_max)
     events: list[Event] = []
     may_be_large = len(body) > event_bytes_max
+    seen = 0
     try:
         for item in incoming[: limit.EVENTS_PER_REQUEST_MAX]:
+            if may_be_large:
+                seen += _raw_size(item, event_bytes_max)
             event = _accept(item, now_ms)
             if may_be_large:
                 _check_size(event, event_bytes_max)
             events.append(event)
+            if seen > _PART_BYTES:
+                seen = 0
+                yield
     except ValueError as problem:
         return Decoded(tuple(events), _problem(problem, len(events)))
     if len(incoming) > limit.EVENTS_PER_REQUEST_MAX:
         return Decoded(tuple(events), _too_many())
     return Decoded(tuple(events))
+
+
+_PART_BYTES = 256 * 1024
+_MENDED_BYTES_MAX = 1024 * 1024
+"""A larger body with something wrong in it is refused as a whole: to find out what can be accepted
+of it would take long."""
+_SPREAD = 2
+"""How much longer than its shortest form an event may be written."""
+
+
+def _raw_size(item: _Incoming, bytes_max: int) -> int:
+    """How long an event is as it was sent. Judged before anything of it is decoded."""
+    size = len(bytes(item.data)) + len(bytes(item.user)) + len(bytes(item.meta))
+    if size > _SPREAD * bytes_max:
+        raise _too_large(bytes_max, size)
+    return size
 
 
 def _too_many() -> EventProblem:

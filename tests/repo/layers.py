@@ -88,12 +88,15 @@ LAYERS: dict[str, Layer] = {
     "server.query": Layer(
         ("wire", "server.engine.lease_id", "server.store.port", "server.store.reading", *STORED)
     ),
+    # Events from the API, and from programs that have the engine inside.
+    "server.intake": Layer(("server.engine.input", "server.ledger", "server.store.port", *STORED)),
     "server.api": Layer(
         (
             "wire",
             "server.ledger",
             "server.engine.input",
             "server.engine.event_row",
+            "server.intake",
             "server.query",
             "server.advice",
             "server.registration",

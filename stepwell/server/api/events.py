@@ -4,6 +4,7 @@ Law: what a 200 lists is stored. Events before a bad one of the same request are
 listed in the 400. Source: http.md 3, server.md 1.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -12,11 +13,10 @@ from starlette.types import Receive, Scope, Send
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import BODY_BYTES_MAX, as_problem
 from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Accepted, EventsReceived
-from stepwell.server.ledger import EngineFault, LedgerClosed
-from stepwell.server.store.port import StoreError
+from stepwell.server.engine.row import EventRow
+from stepwell.server.intake import Refused, received
 from stepwell.wire import header
-from stepwell.wire.event import Event, decode_events, not_events
+from stepwell.wire.event import Decoded, Event, decoding_events, not_events
 from stepwell.wire.identifier import FIRST_SEEDED, parse_seed, seeded_ulid
 
 PATH = "/e/"
@@ -99,24 +99,23 @@ class EventsEndpoint:
     async def _receive(self, raw: bytes, headers: Mapping[bytes, bytes]) -> _Answer:
         now_ms = self._deps.clock.now_ms()
         kind = headers.get(b"content-type")
-        decoded = decode_events(raw, None if kind is None else kind.decode("latin-1"), now_ms)
+        decoded = await _decoded(raw, None if kind is None else kind.decode("latin-1"), now_ms)
         problem = None if decoded.problem is None else decoded.problem.told
         if not decoded.events:
             if problem is None and not raw.strip():
                 problem = not_events().told
             return _Answer((), 200 if problem is None else 400, problem)
-        given = self._given(decoded.events, headers.get(_SEED), now_ms)
+        rows, fresh = self._rows(decoded.events, headers.get(_SEED), now_ms)
         try:
-            answer = await self._deps.ledger.submit(given)
-        except (StoreError, LedgerClosed, EngineFault) as error:
-            told = as_problem(error)
-            return _Answer((), told.status, told.message)
-        assert isinstance(answer, Accepted)
-        return _Answer(answer.ids, 200 if problem is None else 400, problem)
+            ids = await received(self._deps.ledger, rows, fresh=fresh)
+        except Refused as refused:
+            told = as_problem(refused.reason)
+            return _Answer(refused.ids, told.status, told.message)
+        return _Answer(ids, 200 if problem is None else 400, problem)
 
-    def _given(
+    def _rows(
         self, events: tuple[Event, ...], seed_text: bytes | None, now_ms: int
-    ) -> EventsReceived:
+    ) -> tuple[list[EventRow], bool]:
         """Ids are drawn here, and nowhere later; a seed makes them the same for a request that is
         repeated (http.md 3.3)."""
         seed = None if seed_text is None else parse_seed(seed_text.decode("latin-1"))
@@ -126,7 +125,19 @@ class EventsEndpoint:
         else:
             ids = [seeded_ulid(seed, place) for place, _ in enumerate(events, FIRST_SEEDED)]
         rows = [event_row(id_, event, now_ms) for event, id_ in zip(events, ids, strict=True)]
-        return EventsReceived(tuple(rows), fresh=seed is None)
+        return rows, seed is None
+
+
+async def _decoded(raw: bytes, content_type: str | None, now_ms: int) -> Decoded:
+    """The events of a request. Others have their turn between its parts."""
+    work = decoding_events(raw, content_type, now_ms)
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            decoded: Decoded = done.value
+            return decoded
+        await asyncio.sleep(0)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -34,4 +34,10 @@ class Announce(msgspec.Struct, frozen=True, gc=False):
     place: int = 0
 
 
-Action: TypeAlias = Wake | Announce
+class Warn(msgspec.Struct, frozen=True, gc=False):
+    """Tell whoever runs the server, in the log, of something that a peer should put right."""
+
+    text: str
+
+
+Action: TypeAlias = Wake | Announce | Warn

@@ -6,6 +6,7 @@ function is registered or loaded. Source: server.md 2.1.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
@@ -49,8 +50,23 @@ class Listener(msgspec.Struct, frozen=True):
     triggers: tuple[Trigger, ...]
 
 
+class AppGone(msgspec.Struct, frozen=True):
+    """An app is no longer there."""
+
+    name: str
+
+
+class FunctionGone(msgspec.Struct, frozen=True):
+    """A function is no longer there."""
+
+    slug: str
+
+
+CatalogChange: TypeAlias = AppRow | FunctionRow | AppGone | FunctionGone
+
+
 class Catalog:
-    """All apps and functions. Immutable; `with_*` and `without_*` return another one."""
+    """All apps and functions. Immutable; `changed` returns another one."""
 
     def __init__(self, apps: Mapping[str, AppRow], listings: Mapping[str, Listing]) -> None:
         self.apps = apps
@@ -105,22 +121,23 @@ class Catalog:
         """The functions of one app."""
         return tuple(entry for entry in self.listings.values() if entry.app == app)
 
-    def with_app(self, app: AppRow) -> "Catalog":
-        """This catalog, with an app added or replaced."""
-        return Catalog({**self.apps, app.name: app}, self.listings)
-
-    def without_app(self, name: str) -> "Catalog":
-        """This catalog without an app and its functions."""
-        apps = {key: app for key, app in self.apps.items() if key != name}
-        return Catalog(apps, {k: e for k, e in self.listings.items() if e.app != name})
-
-    def with_function(self, function: FunctionRow) -> "Catalog":
-        """This catalog, with a function added or replaced."""
-        return Catalog(self.apps, {**self.listings, function.slug: listing_of(function)})
-
-    def without_function(self, slug: str) -> "Catalog":
-        """This catalog without a function."""
-        return Catalog(self.apps, {k: e for k, e in self.listings.items() if k != slug})
+    def changed(self, changes: Iterable["CatalogChange"]) -> "Catalog":
+        """Another catalog, in which these things are so, in their order. An app that is gone takes
+        its functions with it."""
+        apps, listings = dict(self.apps), dict(self.listings)
+        for change in changes:
+            match change:
+                case AppRow():
+                    apps[change.name] = change
+                case FunctionRow():
+                    listings[change.slug] = listing_of(change)
+                case AppGone():
+                    apps.pop(change.name, None)
+                    for slug in [s for s, entry in listings.items() if entry.app == change.name]:
+                        del listings[slug]
+                case FunctionGone():
+                    listings.pop(change.slug, None)
+        return Catalog(apps, listings)
 
 
 _NAMES_REMEMBERED_MAX = 10_000

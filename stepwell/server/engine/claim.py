@@ -10,7 +10,7 @@ from stepwell.server.engine.action import Topic
 from stepwell.server.engine.cron_due import fire
 from stepwell.server.engine.draft import Draft, ItemFault, LookAgain
 from stepwell.server.engine.expire import lose
-from stepwell.server.engine.fanout import meet, meet_waits
+from stepwell.server.engine.fanout import LISTENERS, meet, meet_listeners, meet_waits
 from stepwell.server.engine.finish import cancelled
 from stepwell.server.engine.input import Job, Work, WorkAsked
 from stepwell.server.engine.lease_id import lease_id, lease_ids
@@ -42,7 +42,7 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
             if job is not None:
                 jobs.append(job)
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
-    return Work(tuple(jobs), draft.view.next_due_ms, faults)
+    return Work(tuple(jobs), draft.now.ms if draft.left_over else draft.view.next_due_ms, faults)
 
 
 def still_held(work: Work, view: View) -> Work:
@@ -116,6 +116,9 @@ def _do(draft: Draft, item: Item) -> None:
     if (item.run_id, item.key) in draft.parked:
         draft.move(msgspec.structs.replace(item, due_ms=draft.now.ms + PARKED_MS))
         return
+    if draft.is_tired:
+        draft.left_over = True
+        return
     try:
         _do_now(draft, item)
     except LookAgain:
@@ -145,7 +148,9 @@ def _fan_out(draft: Draft, item: Item) -> None:
     event = draft.body(item.target)
     if event is None:
         return
-    if item.detail:
+    if item.key == LISTENERS:
+        meet_listeners(draft, event, item.detail.decode())
+    elif item.detail:
         meet_waits(draft, event, item.detail.decode())
     else:
         meet(draft, event)

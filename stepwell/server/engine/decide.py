@@ -24,12 +24,13 @@ from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.receive import receive
 from stepwell.server.engine.register import fail_app, register, remove
+from stepwell.server.engine.row import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.signal_sent import deliver
 from stepwell.server.engine.view import View
 from stepwell.wire.operation import Operation
 
-EMITTED_MET_MAX = 1_000
+EMITTED_MET_MAX = 250
 
 
 def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
@@ -148,7 +149,14 @@ def _meet_emitted(draft: Draft) -> None:
     while draft.emitted:
         events, draft.emitted = draft.emitted, []
         now, later = events[: EMITTED_MET_MAX - met], events[EMITTED_MET_MAX - met :]
-        draft.each(now, lambda event: meet(draft, event))
+        draft.each(now, lambda event: _meet_emitted_one(draft, event))
         for event in later:
             postpone(draft, event)
         met += len(now)
+
+
+def _meet_emitted_one(draft: Draft, event: EventRow) -> None:
+    if draft.is_tired:
+        postpone(draft, event)
+    else:
+        meet(draft, event)

@@ -5,12 +5,13 @@ decision see through the draft.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
+from stepwell.expr.dialect import Judged, Program
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Action, Announce, Topic, Wake
+from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
 from stepwell.server.engine.input import Answer
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import Meeting, Need, merged
@@ -23,12 +24,18 @@ Slot: TypeAlias = tuple[str, str]
 _Thing = TypeVar("_Thing")
 
 
+JUDGE_STEPS = 200
+"""What it takes to judge a condition, whatever it says: to find it, and often to compile it."""
+
+
 class Decision(msgspec.Struct, frozen=True):
-    """What becomes true, what would be nice to do, and what the submitter is told after commit."""
+    """What becomes true, what would be nice to do, and what the submitter is told after commit;
+    and how much work its conditions were."""
 
     records: tuple[fact.Record, ...]
     actions: tuple[Action, ...]
     answer: Answer
+    steps: int = 0
 
 
 class LookAgain(Exception):
@@ -63,6 +70,8 @@ class Draft:
         self.records: list[fact.Record] = []
         self.actions: list[Action] = []
         self.starts = 0
+        self.steps = 0
+        self.left_over = False
         self._places = 0
         self._runs: dict[str, Run] = {}
         self._items: dict[Slot, Item | None] = {}
@@ -71,7 +80,6 @@ class Draft:
         self._saved: set[Slot] = set()
         self._dedups: dict[Slot, str] = {}
         self._ended: set[str] = set()
-        self._decoded: dict[str, Decoded] = {}
         self.emitted: list[EventRow] = []
 
     def add(self, record: fact.Record) -> None:
@@ -80,7 +88,7 @@ class Draft:
 
     def decision(self, answer: Answer) -> Decision:
         """The finished decision."""
-        return Decision(tuple(self.records), tuple(self.actions), answer)
+        return Decision(tuple(self.records), tuple(self.actions), answer, self.steps)
 
     def place(self) -> int:
         """The next position in the order of saved facts."""
@@ -239,18 +247,19 @@ class Draft:
             raise LookAgain(Need(dedups=frozenset({(function, key)})))
         return self.view.dedup(function, key)
 
-    def meeting(self, event: EventRow, after: str = "") -> list[Wait]:
-        """The waits an event may end, in order of run and step, from a place in that order on."""
+    def meeting(self, event: EventRow, after: str = "") -> tuple[list[Wait], list[Wait]]:
+        """The waits an event may end: those that this decision opened, and the others, in order of
+        run and step, from a place in that order on."""
         if self.view.is_waited(event.name) and not self.view.sees_meeting(event.id, after):
             limit = self.rules.waits_per_decision_max
             asked = Meeting(event.id, event.name, event.body, after, limit)
             raise LookAgain(Need(meetings=(asked,)))
         known = self.view.meeting(event.id, event.name, after)
         mine = [] if after else self._still_open(event.name)
-        return [
-            *(w for w in known if (w.run_id, w.step_id) not in self._waits),
-            *(w for w in mine if w.kind in _MEETABLE),
-        ]
+        return (
+            [w for w in mine if w.kind in _MEETABLE],
+            [w for w in known if (w.run_id, w.step_id) not in self._waits],
+        )
 
     def _still_open(self, name: str) -> list[Wait]:
         """Waits of a name that this decision opened and has not closed."""
@@ -271,11 +280,31 @@ class Draft:
 
     def decoded(self, event: EventRow) -> Decoded:
         """An event as expressions see it, decoded once."""
-        known = self._decoded.get(event.id)
-        if known is None:
-            known = msgspec.json.decode(event.body, type=dict[str, object])
-            self._decoded[event.id] = known
-        return known
+        derived, key = self.view.derived, ("decoded", event.id)
+        if key not in derived:
+            derived[key] = msgspec.json.decode(event.body, type=dict[str, object])
+        return cast("Decoded", derived[key])
+
+    # -- what takes work ------------------------------------------------------------------------
+
+    @property
+    def is_tired(self) -> bool:
+        """Whether this decision did as much work as one may: the rest is left to the next."""
+        return self.steps >= self.rules.steps_per_decision_max
+
+    def holds(self, condition: Program, root: str, event: EventRow, asks: str) -> bool:
+        """Whether a condition holds for an event, known as `root`. What takes too much work is a
+        no, of which the log is told, with `asks`, who has the condition."""
+        derived = self.view.derived
+        key = ("judged", event.id, root, condition.source, self.now.ms)
+        if key not in derived:
+            derived[key] = condition.judge({root: self.decoded(event)}, self.now.ms)
+        judged = cast("Judged", derived[key])
+        self.steps += JUDGE_STEPS + judged.steps
+        if judged.problem:
+            text = f"{asks}: {condition.source[:200]!r} counts as false for event {event.id}"
+            self.actions.append(Warn(f"{text}: {judged.problem}"))
+        return judged.holds
 
 
 _MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})

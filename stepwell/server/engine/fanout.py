@@ -5,14 +5,15 @@ Source: server.md 2.1 (the first trigger that matches starts one run per functio
 
 from stepwell.expr.dialect import compile_expression
 from stepwell.server.engine.cancel import cancel
-from stepwell.server.engine.catalog import Listener
+from stepwell.server.engine.catalog import Listener, Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.resume import resume
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind
+from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind, place_of
 from stepwell.server.engine.start import start_for_event
 from stepwell.wire.event import FUNCTION_INVOKED
 
 FANOUT = "fanout"
+LISTENERS = "listeners"
 
 
 def meet(draft: Draft, event: EventRow) -> None:
@@ -21,34 +22,60 @@ def meet(draft: Draft, event: EventRow) -> None:
     Waits come first: a run that this very event starts must not be met by it.
     """
     meet_waits(draft, event)
-    if event.name == FUNCTION_INVOKED:
-        return
-    wanted = [
-        listener.listing
-        for listener in draft.view.catalog.listeners(event.name)
-        if _wants(draft, listener, event)
-    ]
-    draft.each(wanted, lambda listing: start_for_event(draft, listing, event))
+    if event.name != FUNCTION_INVOKED:
+        meet_listeners(draft, event)
+
+
+def meet_or_postpone(draft: Draft, event: EventRow) -> None:
+    """Let the event meet whom it concerns, now or, if this decision did enough, in the next."""
+    if draft.is_tired or draft.starts >= draft.rules.starts_per_decision_max:
+        postpone(draft, event)
+    else:
+        meet(draft, event)
 
 
 def meet_waits(draft: Draft, event: EventRow, after: str = "") -> None:
     """End the waits the event matches; what is too much for one decision is left to an item."""
-    waits = draft.meeting(event, after)
+    mine, waits = draft.meeting(event, after)
+    rest = draft.view.rest_of_meeting(event.id, after, draft.rules.waits_per_decision_max)
     if after:
         # Beyond the first page time has passed: who began to wait meanwhile waits for another.
         waits = [wait for wait in waits if wait.opened_ms <= event.received_ms]
-    matching = [wait for wait in waits if _matches(draft, wait, event)]
+    matching = [wait for wait in mine if _matches(draft, wait, event)]
+    for index, wait in enumerate(waits):
+        if index and draft.is_tired:
+            rest = place_of(waits[index - 1])
+            break
+        if _matches(draft, wait, event):
+            matching.append(wait)
     draft.each(matching, lambda wait: _end_wait(draft, wait, event))
-    rest = draft.view.rest_of_meeting(event.id, after, draft.rules.waits_per_decision_max)
     if rest:
         postpone(draft, event, after=rest)
 
 
-def postpone(draft: Draft, event: EventRow, *, after: str = "") -> None:
-    """Leave the event to a fan-out item. With `after`, only waits beyond that place are left."""
+def meet_listeners(draft: Draft, event: EventRow, after: str = "") -> None:
+    """Start whoever listens to the event, from a function on; what is too much is left over."""
+    wanted: list[Listing] = []
+    judged = ""
+    for listener in draft.view.catalog.listeners(event.name):
+        slug = listener.listing.slug
+        if slug <= after:
+            continue
+        if judged and draft.is_tired:
+            postpone(draft, event, after=judged, key=LISTENERS)
+            break
+        if _wants(draft, listener, event):
+            wanted.append(listener.listing)
+        judged = slug
+    draft.each(wanted, lambda listing: start_for_event(draft, listing, event))
+
+
+def postpone(draft: Draft, event: EventRow, *, after: str = "", key: str = FANOUT) -> None:
+    """Leave the event to a fan-out item. With `after`, only waits beyond that place are left, or,
+    by the key of listeners, functions beyond that one."""
     item = Item(
         run_id=f"{FANOUT}:{event.id}",
-        key=FANOUT,
+        key=key,
         kind=ItemKind.FANOUT,
         due_ms=draft.now.ms,
         target=event.id,
@@ -62,13 +89,14 @@ def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
         return False
     if not wait.condition:
         return True
-    return compile_expression(wait.condition).holds({"async": draft.decoded(event)}, draft.now.ms)
+    condition = compile_expression(wait.condition)
+    return draft.holds(condition, "async", event, f"run {wait.run_id} waits")
 
 
 def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:
+    asks = f'a trigger of function "{listener.listing.slug}"'
     return any(
-        trigger.condition is None
-        or trigger.condition.holds({"event": draft.decoded(event)}, draft.now.ms)
+        trigger.condition is None or draft.holds(trigger.condition, "event", event, asks)
         for trigger in listener.triggers
     )
 

@@ -13,8 +13,10 @@ from stepwell.server.engine.row import Wait
 def bind(wait: Wait, source: str, event: Mapping[str, object]) -> Wait:
     """The wait with its condition over `async` alone, and the equality that indexes it, if any.
 
-    The condition must compile; whoever accepts it from a peer has checked that.
+    The condition must compile; whoever accepts it from a peer has checked that. Raises
+    ExpressionError where what the event puts into it makes it too long.
     """
     condition = compile_expression(source).interpolate(event)
+    compile_expression(condition)
     path, value = first_equality(condition) or ("", "")
     return msgspec.structs.replace(wait, condition=condition, path=path, value=value)

@@ -6,7 +6,7 @@ fan-out item, which the pump takes up at once.
 
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.fanout import meet, postpone
+from stepwell.server.engine.fanout import meet_or_postpone
 from stepwell.server.engine.input import Accepted, EventsReceived
 from stepwell.server.engine.row import EventRow
 
@@ -31,7 +31,4 @@ def _unknown(draft: Draft, given: EventsReceived) -> list[EventRow]:
 
 def _store(draft: Draft, event: EventRow) -> None:
     draft.add(fact.EventStored(event))
-    if draft.starts >= draft.rules.starts_per_decision_max:
-        postpone(draft, event)
-    else:
-        meet(draft, event)
+    meet_or_postpone(draft, event)

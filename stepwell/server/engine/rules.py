@@ -14,7 +14,8 @@ class Rules(msgspec.Struct, frozen=True):
 
     `retry_interval_ms` replaces the whole retry schedule by one constant delay when it is set.
     `cron_catch_up` says what becomes of occurrences missed while no server ran: none of them, the
-    latest, or all of them.
+    latest, or all of them. A decision that took `steps_per_decision_max` steps of expressions
+    leaves the rest to the next.
     """
 
     retry_interval_ms: int | None = None
@@ -25,8 +26,9 @@ class Rules(msgspec.Struct, frozen=True):
     state_bytes_max: int = limit.RUN_STATE_BYTES_MAX
     wait_max_ms: int = 366 * DAY_MS
     losses_max: int = 20
-    starts_per_decision_max: int = 1_000
-    waits_per_decision_max: int = 1_000
+    starts_per_decision_max: int = 250
+    waits_per_decision_max: int = 250
+    steps_per_decision_max: int = 100_000
 
 
 DEFAULT = Rules()

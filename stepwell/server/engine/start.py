@@ -6,7 +6,7 @@ Source: server.md 1.7 (future events), 3.2, 3.3 (one run per function and event 
 
 import msgspec
 
-from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.dialect import ExpressionError
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.lease_id import since
@@ -78,10 +78,9 @@ def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait:
     if not source:
         return wait
     try:
-        compile_expression(source)
+        return bind(wait, source, draft.decoded(event))
     except ExpressionError:
         return msgspec.structs.replace(wait, condition="false")
-    return bind(wait, source, draft.decoded(event))
 
 
 def _armed_until(draft: Draft, timeout: str) -> int:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.catalog import AppGone, Catalog, CatalogChange, FunctionGone
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.need import LookBack
 from stepwell.server.engine.row import (
@@ -41,7 +41,8 @@ class View:
 
     def __init__(self, catalog: Catalog, waited: Container[str]) -> None:
         """`waited` holds every event name somebody waits for; a store that cannot know says all."""
-        self.catalog = catalog
+        self._catalog = catalog
+        self._catalog_changes: list[CatalogChange] = []
         self.waited = waited
         self.changes = Changes()
         self._runs: dict[str, Run | None] = {}
@@ -62,11 +63,21 @@ class View:
         self._overdue: dict[Slot, Lease] = {}
         self._opened: dict[str, list[Wait]] = {}
         self._closed: set[Slot] = set()
+        self.derived: dict[tuple[object, ...], object] = {}
+        """What was computed of rows that never change, kept for the next look of a decision."""
         self.old_runs: tuple[str, ...] = ()
         self.old_events: tuple[str, ...] = ()
         self.next_due_ms: int | None = None
 
     # -- what a decision reads ------------------------------------------------------------------
+
+    @property
+    def catalog(self) -> Catalog:
+        """All apps and functions. Made anew when it is asked for, not with each of many changes."""
+        if self._catalog_changes:
+            self._catalog = self._catalog.changed(self._catalog_changes)
+            self._catalog_changes = []
+        return self._catalog
 
     def sees_run(self, run_id: str) -> bool:
         """Whether the run was asked for, be it there or not."""
@@ -296,17 +307,17 @@ class View:
     def _apply_rare(self, record: fact.Record) -> None:
         match record:
             case fact.AppStored():
-                self.catalog = self.catalog.with_app(record.app)
+                self._catalog_changes.append(record.app)
                 self.changes.apps[record.app.name] = record.app
             case fact.AppForgotten():
-                self.catalog = self.catalog.without_app(record.name)
+                self._catalog_changes.append(AppGone(record.name))
                 self.changes.apps[record.name] = None
             case fact.FunctionVersioned():
-                self.catalog = self.catalog.with_function(record.function)
+                self._catalog_changes.append(record.function)
                 self.changes.functions[record.function.slug] = record.function
                 self.changes.gone.pop(record.function.slug, None)
             case fact.FunctionForgotten():
-                self.catalog = self.catalog.without_function(record.slug)
+                self._catalog_changes.append(FunctionGone(record.slug))
                 self.changes.functions[record.slug] = None
                 self.changes.gone[record.slug] = record.at_ms
             case fact.RunForgotten():

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from stepwell.server.engine.action import Action, Announce, Topic, Wake
+from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
 
 log = logging.getLogger("stepwell.perform")
 
@@ -30,6 +30,8 @@ class Performer:
             if isinstance(action, Wake):
                 if earliest is None or action.due_ms < earliest:
                     earliest = action.due_ms
+            elif isinstance(action, Warn):
+                log.warning("%s", action.text)
             else:
                 for listener in tuple(self._listeners[action.topic]):
                     _tell(listener, action)

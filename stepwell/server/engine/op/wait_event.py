@@ -77,7 +77,10 @@ def _wait(
     except ExpressionError as error:
         return error
     trigger = draft.body(report.run.event_ids[0])
-    return bind(wait, operation.condition, {} if trigger is None else draft.decoded(trigger))
+    try:
+        return bind(wait, operation.condition, {} if trigger is None else draft.decoded(trigger))
+    except ExpressionError as error:
+        return error
 
 
 def _past_match(
@@ -106,5 +109,5 @@ def _past_match(
 def _holds(draft: Draft, wait: Wait, event: EventRow) -> bool:
     if not wait.condition:
         return True
-    variables = {"async": draft.decoded(event)}
-    return compile_expression(wait.condition).holds(variables, draft.now.ms)
+    condition = compile_expression(wait.condition)
+    return draft.holds(condition, "async", event, f"run {wait.run_id} waits")

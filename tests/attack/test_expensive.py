@@ -1,0 +1,207 @@
+"""Work whose amount a sender chooses: bounded for each decision and each batch, never in one go."""
+
+import asyncio
+import logging
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from stepwell.expr.budget import STEPS_MAX
+from stepwell.expr.dialect import Program
+from stepwell.server.engine import catalog as catalog_module
+from stepwell.server.engine import input as given_
+from stepwell.server.engine.action import Warn
+from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.rules import DEFAULT, Rules
+from stepwell.server.intake import PART, received
+from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.perform import Performer
+from stepwell.server.store.memory import MemoryStore
+from stepwell.wire import event as event_module
+from stepwell.wire.event import decode_events, decoding_events
+from stepwell.wire.function_config import Cancel
+from stepwell.wire.identifier import step_hash
+from stepwell.wire.limit import EVENT_BYTES_MAX
+from stepwell.wire.operation import WaitForEvent
+from tests.bench import NOW_MS, Bench, app_row, function, progressed
+
+COSTLY = "event.data.a.exists(x, !(x in event.data.a))"
+DATA = {"a": list(range(2_000))}
+W = step_hash("w")
+
+
+def expensive(count: int) -> Bench:
+    """So many functions, each with a condition that takes all the steps there are."""
+    bench = Bench()
+    bench.register(*(function(f"f{n:02}", event="go", condition=COSTLY) for n in range(count)))
+    return bench
+
+
+def test_a_costly_condition_is_false_and_the_log_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.register(function(event="go", condition="event.data.a.exists(x, !(x in event.data.b))"))
+    many = list(range(3_000))
+    event_id = bench.send("go", {"a": many, "b": many})
+    assert bench.runs() == []
+    warnings = [action for action in bench.actions if isinstance(action, Warn)]
+    assert len(warnings) == 1
+    for word in ("shop-work", event_id, "counts as false", f"more than {STEPS_MAX} steps"):
+        assert word in warnings[0].text
+    with caplog.at_level(logging.WARNING):
+        Performer().perform(warnings)
+    assert "counts as false" in caplog.text
+
+
+def test_many_costly_listeners_share_no_decision() -> None:
+    bench = Bench(Rules(steps_per_decision_max=1))
+    bench.register(*(function(f"f{n}", event="go", condition=f"{n} < 4") for n in range(6)))
+    bench.send("go")
+    started = [len(bench.runs())]
+    for _ in range(8):
+        bench.claim(capacity=0)
+        started.append(len(bench.runs()))
+    assert max(after - before for before, after in pairwise(started)) == 1
+    assert {run.function for run in bench.runs()} == {f"shop-f{n}" for n in range(4)}
+    assert len(bench.runs()) == 4
+    assert [item for item in bench.store.disk.items if item.key != MAIN] == []
+
+
+def test_waits_without_an_index_are_judged_by_as_many_decisions_as_it_takes() -> None:
+    bench = Bench(Rules(steps_per_decision_max=1))
+    bench.register(function(event="go"))
+    for n in range(7):
+        bench.send("go", {"n": n})
+    condition = "async.data.n != event.data.n"
+    wait = WaitForEvent(id=W, name="w", event="news", timeout="1h", condition=condition)
+    for job in bench.claim():
+        bench.reply(job, progressed(wait))
+    bench.send("news", {"n": 3})
+    over = [sum(W in {step.id for step in bench.steps(run.id)} for run in bench.runs())]
+    for _ in range(9):
+        bench.claim(capacity=0)
+        over.append(sum(W in {step.id for step in bench.steps(run.id)} for run in bench.runs()))
+    assert over[-1] == 6
+    assert max(after - before for before, after in pairwise(over)) == 1
+
+
+def test_an_event_is_judged_once_however_often_a_decision_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged: list[str] = []
+    judge = Program.judge
+
+    def counted(program: Program, *given: object) -> object:
+        judged.append(program.source)
+        return judge(program, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Program, "judge", counted)
+    bench = Bench()
+    bench.register(function(event="go", condition="event.data.n == 1"))
+    event = msgspec.structs.replace(bench.event("go", {"n": 1}), key="mine")
+    bench.submit(given_.EventsReceived((event,)))
+    assert bench.looks > 1 or len(bench.runs()) == 1
+    assert judged == ["event.data.n == 1"]
+
+
+def test_what_an_event_puts_into_a_condition_may_be_too_long() -> None:
+    """The waiting function is told; whoever sends the awaited event is not."""
+    bench = Bench()
+    bench.register(
+        function(event="go", cancel=(Cancel("news", condition="async.data.x == event.data.x"),))
+    )
+    bench.send("go", {"x": "y" * 200_000})
+    (run,) = bench.runs()
+    wait = WaitForEvent(
+        id=W, name="w", event="news", timeout="1h", condition="async.data.x == event.data.x"
+    )
+    bench.answer(progressed(wait))
+    bench.send("news", {"x": "y"})
+    (run,) = bench.runs()
+    assert run.output is not None
+    assert b"over 100000 characters" in run.output
+
+
+# -- many things at once --------------------------------------------------------------------------
+
+
+def test_many_functions_are_registered_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    init = catalog_module.Catalog.__init__
+
+    def counted(self: catalog_module.Catalog, *given: object) -> None:
+        made.append(1)
+        init(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(catalog_module.Catalog, "__init__", counted)
+    bench = Bench()
+    made.clear()
+    functions = [function(f"f{n}", event="go") for n in range(300)]
+    bench.submit(given_.AppRegistered(app_row(), tuple(functions)))
+    assert len(bench.catalog.listings) == 300
+    assert len(made) <= 2
+    bench.submit(given_.AppRegistered(app_row(checksum="2"), tuple(functions[:1])))
+    assert list(bench.catalog.listings) == ["shop-f0"]
+
+
+class _Clock:
+    def now_ms(self) -> int:
+        return NOW_MS
+
+
+async def test_costly_inputs_are_not_decided_in_one_batch() -> None:
+    bench = expensive(3)
+    ledger = Ledger(bench.store, _Clock(), DEFAULT, lambda actions: None)
+    given = [given_.EventsReceived((bench.event("go", DATA),)) for _ in range(6)]
+    await asyncio.gather(*map(ledger.submit, given))
+    assert ledger.commits >= 6
+    await ledger.close()
+
+
+async def test_thousands_of_events_of_one_request_go_in_parts() -> None:
+    bench = Bench(store=MemoryStore())
+    bench.register(function(event="go"))
+    ledger = Ledger(bench.store, _Clock(), DEFAULT, lambda actions: None)
+    rows = [bench.event("go") for _ in range(2 * PART + 1)]
+    ids = await received(ledger, rows, fresh=True)
+    assert list(ids) == [row.id for row in rows]
+    assert ledger.commits >= 3
+    await ledger.close()
+
+
+# -- long requests --------------------------------------------------------------------------------
+
+
+def test_an_event_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(raw: object) -> bytes:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(event_module, "canonical", never)
+    nested = b"[" + b"[]," * (3 * EVENT_BYTES_MAX // 3) + b"[]]"
+    decoded = decode_events(b'[{"name":"a","data":{"x":' + nested + b"}}]", None, NOW_MS)
+    assert decoded.events == ()
+    assert decoded.problem is not None
+    assert "over the max size" in decoded.problem.message
+
+
+def test_a_long_request_with_something_wrong_is_refused_as_a_whole() -> None:
+    good = b'{"name":"a","data":{"x":"' + b"y" * 1_100_000 + b'"}},'
+    decoded = decode_events(b"[" + good + b'{"name":"b","data":[[[', None, NOW_MS)
+    assert decoded.events == ()
+    assert decoded.problem is not None
+    assert "nothing of the request was accepted" in decoded.problem.told
+
+
+def test_others_have_their_turn_between_the_events_of_a_long_request() -> None:
+    body = b"[" + b",".join([b'{"name":"a","data":{"x":"' + b"y" * 200_000 + b'"}}'] * 20) + b"]"
+    work = decoding_events(body, None, NOW_MS)
+    turns = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            decoded = done.value
+            break
+        turns += 1
+    assert len(decoded.events) == 20
+    assert turns >= 8

@@ -58,7 +58,8 @@ class Node:
         self.performer = performer or Performer()
         self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
         self.dispatcher = Dispatcher(self.ledger, self.reader, self.clock)
-        self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms)
+        suspect_before_ms = 0 if store.ended_in_order else self.clock.now_ms()
+        self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms, suspect_before_ms)
         self.janitor = Janitor(
             self.ledger,
             self.clock,

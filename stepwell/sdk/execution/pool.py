@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+from stepwell.sdk.errors import Error
+
 T = TypeVar("T")
 
 THREADS_VARIABLE = "STEPWELL_THREADS"
@@ -103,6 +105,8 @@ async def in_thread(pool: Pool, work: Callable[..., T], *args: object) -> T:
         tell: Callable[[], None]
         try:
             result = context.run(surrounded, work, *args)
+        except (SystemExit, KeyboardInterrupt) as error:
+            tell = partial(_fail, waiter, _exit_of(error))
         except BaseException as error:  # noqa: BLE001 - whoever waits decides what it means
             tell = partial(_fail, waiter, error)
         else:
@@ -116,6 +120,17 @@ async def in_thread(pool: Pool, work: Callable[..., T], *args: object) -> T:
     except asyncio.CancelledError:
         submitted.cancel()  # unless it has begun
         raise
+
+
+class ThreadExit(Error):
+    """Code in a thread asked for the end of the program (`sys.exit`). That ends the call, and
+    nothing else: other calls run beside it."""
+
+
+def _exit_of(error: BaseException) -> ThreadExit:
+    exit_ = ThreadExit(f"{type(error).__name__} ends this call only: {error}")
+    exit_.__cause__ = error
+    return exit_
 
 
 def _settle(waiter: "asyncio.Future[T]", result: T) -> None:

@@ -83,9 +83,9 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
             save_memo(draft, report, operation, result_memo(operation))
         elif is_lazy(operation):
             apply_operation(draft, report, operation)
-    if item.attempt and draft.item(run.id, item.key) is item:
+    if (item.attempt or item.losses) and draft.item(run.id, item.key) is item:
         # What failed before the saved step is behind the function now: it has its tries again.
-        draft.put(msgspec.structs.replace(item, attempt=0))
+        draft.put(msgspec.structs.replace(item, attempt=0, losses=0))
     after = _checkpointed(draft, report)
     if after is not run:
         draft.change(after)

@@ -17,6 +17,7 @@ from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.resume import OPS, finish_step, resume
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
+from stepwell.server.engine.suspect import begun_again, end_if_fatal
 from stepwell.server.engine.view import View
 from stepwell.wire.failure import invoke_timeout_memo
 
@@ -35,12 +36,14 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     due = draft.view.due()
     # The engine's own work first: it may end a run that would otherwise be called.
     draft.each([i for i in due if i.kind not in _CALLS], lambda item: _do(draft, item))
+    calls = [item for item in due if item.kind in _CALLS]
+    if given.suspect_before_ms:
+        draft.each(calls, lambda item: end_if_fatal(draft, item))
     jobs: list[Job] = []
-    for item in due:
-        if item.kind in _CALLS:
-            job = _lease(draft, given, item, len(jobs))
-            if job is not None:
-                jobs.append(job)
+    for place, item in enumerate(calls):
+        job = _lease(draft, given, item, place, len(jobs))
+        if job is not None:
+            jobs.append(job)
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
     return Work(tuple(jobs), draft.now.ms if draft.left_over else draft.view.next_due_ms, faults)
 
@@ -77,7 +80,7 @@ def _see_all(draft: Draft) -> None:
         raise LookAgain(Need(runs=missing, bodies=bodies, steps=steps))
 
 
-def _lease(draft: Draft, given: WorkAsked, item: Item, index: int) -> Job | None:
+def _lease(draft: Draft, given: WorkAsked, item: Item, place: int, index: int) -> Job | None:
     run = draft.run(item.run_id)
     if run is None or run.ended or draft.has_ended(item.run_id):
         draft.done(item.run_id, item.key)
@@ -86,6 +89,10 @@ def _lease(draft: Draft, given: WorkAsked, item: Item, index: int) -> Job | None
         later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
         draft.move(msgspec.structs.replace(item, due_ms=later))
         return None
+    begun = begun_again(draft, given, item, run, place) if given.suspect_before_ms else item
+    if begun is None:
+        return None
+    item = begun
     lease = Lease(
         id=lease_id(lease_ids(draft.now, given.seed), index),
         run_id=item.run_id,

@@ -32,13 +32,15 @@ class WorkAsked(msgspec.Struct, frozen=True):
     """A pump asks for due work.
 
     `capacity` lists the queues it can reach and how many items of each it can take; `seed` makes
-    the ids of the leases it is given.
+    the ids of the leases it is given. `suspect_before_ms` is when its process began, if the one
+    before it did not end in order: what is older may be what ended it.
     """
 
     seed: str
     capacity: tuple[tuple[str, int], ...]
     limit: int
     lease_ms: int
+    suspect_before_ms: int = 0
 
 
 class Returned(msgspec.Struct, frozen=True):

@@ -24,8 +24,15 @@ class Pump:
     """One per node."""
 
     def __init__(
-        self, ledger: Ledger, dispatcher: Dispatcher, clock: Clock, poll_ms: int = POLL_MS
+        self,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        poll_ms: int = POLL_MS,
+        suspect_before_ms: int = 0,
     ) -> None:
+        """`suspect_before_ms` as in `WorkAsked`."""
+        self._suspect_before_ms = suspect_before_ms
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._clock = clock
@@ -73,6 +80,7 @@ class Pump:
             capacity=self._dispatcher.capacity(),
             limit=ASK_ITEMS_MAX,
             lease_ms=LEASE_MS,
+            suspect_before_ms=self._suspect_before_ms,
         )
         self._ledger.submit(asked).add_done_callback(self._answered)
 

@@ -72,6 +72,7 @@ class Disk:
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    is_open: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 

@@ -42,11 +42,18 @@ class MemoryStore:
         self.disk = Disk() if disk is None else disk
         self._leases = Hanging[Lease]()
         self._written: list[Changes] = []
+        self._ended_in_order = not self.disk.is_open
+        self.disk.is_open = True
 
     @property
     def waited(self) -> Container[str]:
         """Every event name somebody waits for."""
         return {wait.name for wait in self.disk.waits if wait.kind in MEETABLE}
+
+    @property
+    def ended_in_order(self) -> bool:
+        """Whether the store before this one was closed."""
+        return self._ended_in_order
 
     def migrate(self) -> None:
         """Nothing to do: there is no older shape of memory."""
@@ -198,6 +205,7 @@ class MemoryStore:
     def close(self) -> None:
         """Let go of everything but the disk."""
         self._written.clear()
+        self.disk.is_open = False
 
 
 class MemoryReader:

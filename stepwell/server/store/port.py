@@ -226,6 +226,12 @@ class Store(Protocol):
         """Every registered app and function."""
         ...
 
+    @property
+    def ended_in_order(self) -> bool:
+        """Whether whoever had the database before closed it; true for a new one. Known after
+        `migrate`."""
+        ...
+
     def newest_place(self) -> int:
         """The place of the step that was saved last, 0 if none: a process that begins must not
         give out places again, even if somebody set the clock back."""

@@ -124,6 +124,11 @@ class FaultyStore:
         """As the store's own."""
         return self.inner.catalog()
 
+    @property
+    def ended_in_order(self) -> bool:
+        """As the store's own."""
+        return self.inner.ended_in_order
+
     def newest_place(self) -> int:
         """As the store's own."""
         return self.inner.newest_place()

@@ -16,7 +16,8 @@ from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of
 from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer, wait_no_more
-from stepwell.server.store.sqlite.failure import translated
+from stepwell.server.store.sqlite.ending import begin, end
+from stepwell.server.store.sqlite.failure import in_our_words, translated
 from stepwell.server.store.sqlite.file_lock import FileLock
 from stepwell.server.store.sqlite.in_place import InPlace
 from stepwell.server.store.sqlite.keeper import Keeper
@@ -55,6 +56,7 @@ class SqliteStore:
         self._touched: dict[str, RunEntry] = {}
         self._rows = 0
         self._closed = False
+        self._ended_in_order = True
         self._limits = limits
         self._parts: _Parts | None = None
 
@@ -73,7 +75,14 @@ class SqliteStore:
     def migrate(self) -> None:
         """Bring the database to the schema of this version, or raise `Corrupt` if it is newer."""
         migrate(self._db, self.path)
-        wait_no_more(self._db)
+        with in_our_words(self.path):
+            self._ended_in_order = begin(self._db)
+            wait_no_more(self._db)
+
+    @property
+    def ended_in_order(self) -> bool:
+        """Whether whoever had the database before closed it. Known after `migrate`."""
+        return self._ended_in_order
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
@@ -157,6 +166,7 @@ class SqliteStore:
             self._parts.keeper.stop()
         try:
             self.rollback()
+            end(self._db)
             self._db.close()
         except (sqlite3.Error, StoreError):
             # Everything answered is committed; the log is read again at the next start.

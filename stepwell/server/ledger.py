@@ -67,6 +67,7 @@ class Ledger:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
+        self._between: list[Callable[[], None]] = []
         self._locked_since: float | None = None
         self._closed = False
         self._tick = store.newest_place() // PLACES
@@ -76,6 +77,13 @@ class Ledger:
         self.commits = 0
         self.rows = 0
         self.inputs = 0
+
+    def between(self, work: Callable[[], None]) -> None:
+        """Do something to the store when no batch is under way."""
+        if self._busy:
+            self._between.append(work)
+        else:
+            work()
 
     def submit(self, given: Input) -> asyncio.Future[Answer]:
         """Have an input decided. The future resolves after its commit.
@@ -105,6 +113,7 @@ class Ledger:
     # -- one batch ------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        self._do_between()
         count = min(len(self._waiting), BATCH_INPUTS_MAX)
         if self._alone:
             self._alone -= 1
@@ -274,7 +283,13 @@ class Ledger:
         except Exception:
             log.exception("the store could not roll back")
 
+    def _do_between(self) -> None:
+        between, self._between = self._between, []
+        for work in between:
+            work()
+
     def _next(self) -> None:
+        self._do_between()
         loop = asyncio.get_running_loop()
         if self._waiting:
             loop.call_soon(self._begin, context=self._context)

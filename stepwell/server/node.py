@@ -6,6 +6,8 @@ the drivers it was given. The HTTP API and the worker gateway are added from out
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from stepwell.server.clock import Clock, SystemClock
@@ -15,6 +17,7 @@ from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.clock_watch import ClockWatch
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer
@@ -68,9 +71,23 @@ class Node:
             reader=self.reader,
             unserved_ms=unserved_ms,
         )
+        self._watch = self._watched(self.clock)
+        self.clock_moved: list[Callable[[int], None]] = []
+        """Told by how many milliseconds the clock moves, before it does."""
         self._grace_s = grace_s
         self.performer.wake = self.pump.wake
         self.performer.subscribe(Topic.RUN_CANCELLED, self.dispatcher.cancel_run)
+
+    def _watched(self, clock: Clock) -> ClockWatch | None:
+        """Whoever watches the clock, unless it is one that cannot jump."""
+        if not isinstance(clock, SystemClock):
+            return None
+        return ClockWatch(clock, self.ledger, partial(self._clock_moves, clock), self.pump.ask)
+
+    def _clock_moves(self, clock: SystemClock, by_ms: int) -> None:
+        self.store.clock_moved(by_ms, clock.now_ms())
+        for told in self.clock_moved:
+            told(by_ms)
 
     def reach(self, queue: str, driver: Driver, limit: int) -> None:
         """Functions of this app are reached through this driver, at most so many calls at once."""
@@ -83,11 +100,15 @@ class Node:
     async def start(self) -> None:
         """Begin to do what is due."""
         self.pump.start()
+        if self._watch is not None:
+            self._watch.start()
         self.janitor.start()
 
     async def stop(self) -> None:
         """Take nothing new, let calls under way end, then close the store."""
         self.pump.stop()
+        if self._watch is not None:
+            await self._watch.stop()
         await self.janitor.stop()
         await self.dispatcher.close(self._grace_s)
         await self.ledger.close()

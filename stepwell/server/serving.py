@@ -114,6 +114,7 @@ class Server:
             on_app=self._registered,
             had_work=self._had_work,
         )
+        self.node.clock_moved.append(self.gateway.clock_moved)
         self._workers = ConnectDriver(self.gateway)
         self._listener = Listener(self.gateway, self._gateway_sockets)
         connect = ConnectApi(

@@ -187,6 +187,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("engine",),
         ("registration", "store"),
         ("drivers", "ledger", "query"),
+        ("intake",),
         ("api", "gateway", "runtime"),
         ("front", "node"),
         ("serving",),

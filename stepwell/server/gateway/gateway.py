@@ -134,6 +134,12 @@ class Gateway:
         self._slots.begin()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_on())
 
+    def clock_moved(self, by_ms: int) -> None:
+        """The clock goes on from another time: whoever has work has the time it was given."""
+        for flight in self.flights.all():
+            flight.until_ms += by_ms
+            flight.unplaced_ms += by_ms
+
     def drain(self) -> None:
         """Take no new workers and give no new work; serve those there are a while longer."""
         self.draining = self._slots.closed = True

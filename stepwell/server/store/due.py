@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import TypeAlias
 
+import msgspec
+
 from stepwell.server.engine.need import Due
-from stepwell.server.engine.row import Item, Lease
+from stepwell.server.engine.row import Item, ItemKind, Lease
 
 Slot: TypeAlias = tuple[str, str]
 Place: TypeAlias = tuple[int, str, str]
@@ -27,8 +29,18 @@ ITEMS_MAX = 8_192
 PAGE = 1_024
 """How many items are fetched when a shelf is empty."""
 
+SHORT_MS = 3_600_000
+"""What is due within so long keeps its time when the clock is set back."""
+
 BEFORE_ALL: Place = (-1, "", "")
 SLACK = 64
+
+
+def nearer(item: Item, by_ms: int, now_ms: int) -> Item:
+    """An item when the clock moves: what is due soon stays as near as it was."""
+    if by_ms >= 0 or item.kind is ItemKind.CRON or item.due_ms > now_ms + SHORT_MS:
+        return item
+    return msgspec.structs.replace(item, due_ms=item.due_ms + by_ms)
 
 
 class Shelf:
@@ -104,6 +116,24 @@ class DueIndex:
         if len(self._ends) > SLACK + 2 * len(self.leases):
             self._ends = [(lent.until_ms, *at) for at, lent in self.leases.items()]
             heapify(self._ends)
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """Everything keeps its distance from now; see the store's verb."""
+        for slot, lease in self.leases.items():
+            self.leases[slot] = msgspec.structs.replace(lease, until_ms=lease.until_ms + by_ms)
+        self._ends = [(lent.until_ms, *slot) for slot, lent in self.leases.items()]
+        heapify(self._ends)
+        self._shown_ends.clear()
+        for slot, item in self._items.items():
+            self._items[slot] = nearer(item, by_ms, now_ms)
+        self._shown.clear()
+        places: dict[str, list[Place]] = {queue: [] for queue in self._shelves}
+        for slot, item in self._items.items():
+            if slot not in self.leases:
+                places[item.queue].append((item.due_ms, *slot))
+        for queue, shelf in self._shelves.items():
+            shelf.places = places[queue]
+            heapify(shelf.places)
 
     # -- what is due ----------------------------------------------------------------------------
 

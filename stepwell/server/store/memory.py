@@ -6,6 +6,8 @@ A `Disk` is what outlives a crash: a new `MemoryStore` over an old disk is a res
 
 from collections.abc import Container
 
+import msgspec
+
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
@@ -27,6 +29,7 @@ from stepwell.server.engine.row import (
 )
 from stepwell.server.engine.view import View
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
+from stepwell.server.store.due import nearer
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, EventFilter, RunFilter
 from stepwell.server.store.reading import as_seen, mark_of, order_of, wants_event, wants_run
@@ -194,6 +197,15 @@ class MemoryStore:
                 self._leases.put(slot, lease)
             for run_id in changes.ended.union(changes.forgotten_runs):
                 self._leases.drop(run_id)
+
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """What is known in memory keeps its distance from now: here that is everything."""
+        with self.disk.lock:
+            for lease in list(self._leases):
+                moved = msgspec.structs.replace(lease, until_ms=lease.until_ms + by_ms)
+                self._leases.put((lease.run_id, lease.key), moved)
+            for item in list(self.disk.items):
+                self.disk.items.put((item.run_id, item.key), nearer(item, by_ms, now_ms))
 
     def reader(self) -> "MemoryReader":
         """A read side of this store."""

@@ -257,6 +257,12 @@ class Store(Protocol):
         """Remember what the store holds in memory (what is due, leases), after the commit."""
         ...
 
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """The clock will go on from another time; `now_ms` is the one before. What is known in
+        memory keeps its distance: leases always, and, if the clock goes back, items that are due
+        within `due.SHORT_MS` and are no schedules. Nothing of this is written."""
+        ...
+
     def reader(self) -> Reader:
         """A read side of this store."""
         ...

@@ -129,6 +129,10 @@ class FaultyStore:
         """As the store's own."""
         return self.inner.ended_in_order
 
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """As the store's own."""
+        self.inner.clock_moved(by_ms, now_ms)
+
     def newest_place(self) -> int:
         """As the store's own."""
         return self.inner.newest_place()

@@ -148,6 +148,10 @@ class SqliteStore:
         self._touched = {}
         self._rows = 0
 
+    def clock_moved(self, by_ms: int, now_ms: int) -> None:
+        """What is known in memory keeps its distance from now."""
+        self._ready.memory.due.clock_moved(by_ms, now_ms)
+
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""
         memory = self._ready.memory

@@ -14,7 +14,13 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
+from stepwell.sdk.serve.request import (
+    SERVE_PATH_DEFAULT,
+    ServeRequest,
+    read_headers,
+    read_query,
+    routed_paths,
+)
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.settings import Streaming
 
@@ -70,8 +76,9 @@ def serve(
         return await _streamed(request, response)
 
     path = handler.serve_path or SERVE_PATH_DEFAULT
-    for method in ("GET", "POST", "PUT"):
-        app.router.add_route(method, path, inngest_api)
+    for routed in routed_paths(path):
+        for method in ("GET", "HEAD", "POST", "PUT"):
+            app.router.add_route(method, routed, inngest_api)
 
 
 async def _body(request: web.Request) -> bytes:

@@ -37,7 +37,7 @@ def serve(
     Args:
         client: The app.
         functions: Its functions, of either colour.
-        enable_unauthed_sync: Answer unsigned syncs in cloud mode, default true.
+        enable_unauthed_sync: Answer unsigned syncs in cloud mode, default false.
         public_path: Path the server calls, if a proxy changes it.
         serve_origin: Scheme and host the server calls.
         serve_path: The same as `public_path`, for an application mounted by hand.

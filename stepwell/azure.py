@@ -71,7 +71,7 @@ def serve(
     path = handler.serve_path or SERVE_PATH_DEFAULT
     registered = app.route(
         route=path.removeprefix(ROUTE_PREFIX).lstrip("/"),
-        methods=["GET", "POST", "PUT"],
+        methods=["GET", "HEAD", "POST", "PUT"],
         auth_level=azure_functions.AuthLevel.ANONYMOUS,
     )(inngest_api)
     app.function_name(route_name(client.app_id, path))(registered)

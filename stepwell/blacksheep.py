@@ -81,5 +81,5 @@ def serve(
     endpoint = allow_anonymous()(ignore_anti_forgery()(inngest_api))
     path = handler.serve_path or SERVE_PATH_DEFAULT
     # Without a route of their own, other methods would be told there is nothing here.
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         app.router.add(method, path, endpoint)

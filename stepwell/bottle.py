@@ -14,7 +14,7 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import body_of, request_from
 from stepwell.sdk.settings import Streaming
@@ -66,4 +66,4 @@ def serve(
         )
 
     path = handler.serve_path or SERVE_PATH_DEFAULT
-    app.route(path, ["GET", "POST", "PUT"], inngest_api, skip=[True])
+    app.route([*routed_paths(path)], ["GET", "POST", "PUT"], inngest_api, skip=[True])

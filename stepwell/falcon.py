@@ -12,7 +12,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import asgi, wsgi
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.response import (
     ServeResponse,
     StreamingResponse,
@@ -34,7 +34,7 @@ class _Resource:
         request = wsgi.request_from(req.env, wsgi.body_of(req.env, req.bounded_stream.read), req)
         _fill(resp, self._handler.handle_sync(request))
 
-    on_get = on_put = on_post
+    on_get = on_head = on_put = on_post
 
 
 class _AsyncResource:
@@ -54,7 +54,7 @@ class _AsyncResource:
             response = msgspec.structs.replace(response, chunks=chunks)
         _fill(resp, response)
 
-    on_get = on_put = on_post
+    on_get = on_head = on_put = on_post
 
 
 def _fill(resp: Any, response: ServeResponse | StreamingResponse | StreamingResponseSync) -> None:
@@ -97,4 +97,5 @@ def serve(
         **more,
     )
     resource = _AsyncResource if isinstance(app, falcon.asgi.App) else _Resource
-    app.add_route(handler.serve_path or SERVE_PATH_DEFAULT, resource(handler))
+    for path in routed_paths(handler.serve_path or SERVE_PATH_DEFAULT):
+        app.add_route(path, resource(handler))

@@ -11,7 +11,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.settings import Streaming
 
@@ -49,14 +49,12 @@ def serve(
         **more,
     )
     router = app.router if isinstance(app, fastapi.FastAPI) else app
-    router.routes.append(
-        Route(
-            handler.serve_path or SERVE_PATH_DEFAULT,
-            AsgiEndpoint(handler, fastapi.Request),
-            methods=["GET", "POST", "PUT"],
-            include_in_schema=False,
+    endpoint = AsgiEndpoint(handler, fastapi.Request)
+    # Routes that are added in the usual way get a router's own prefix, too.
+    for path in routed_paths(router.prefix + (handler.serve_path or SERVE_PATH_DEFAULT)):
+        router.routes.append(
+            Route(path, endpoint, methods=["GET", "POST", "PUT"], include_in_schema=False)
         )
-    )
 
 
 def answer_run_errors(app: fastapi.FastAPI) -> None:

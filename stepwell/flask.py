@@ -76,6 +76,7 @@ def serve(
         endpoint=route_name(client.app_id, path),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
+        strict_slashes=False,
     )
 
 

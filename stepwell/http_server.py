@@ -58,10 +58,10 @@ class InngestRequestHandler(BaseHTTPRequestHandler):
         if isinstance(response, StreamingResponseSync):
             return self._stream(response)
         self._begin(response, ("content-length", str(len(response.body))))
-        self.wfile.write(response.body)
+        self.wfile.write(b"" if self.command == "HEAD" else response.body)
         return None
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - the names http.server looks for
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - its names
 
     def _begin(
         self, response: ServeResponse | StreamingResponseSync, *more: tuple[str, str]

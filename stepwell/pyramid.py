@@ -16,7 +16,7 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name, routed_paths
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import Streaming
@@ -64,7 +64,8 @@ def serve(
 
     path = handler.serve_path or SERVE_PATH_DEFAULT
     name = route_name(client.app_id, path)
-    config.add_route(name, path)
-    config.add_view(
-        inngest_api, route_name=name, require_csrf=False, permission=NO_PERMISSION_REQUIRED
-    )
+    for routed, route in zip(routed_paths(path), (name, f"{name}_slash"), strict=True):
+        config.add_route(route, routed)
+        config.add_view(
+            inngest_api, route_name=route, require_csrf=False, permission=NO_PERMISSION_REQUIRED
+        )

@@ -71,6 +71,7 @@ def serve(
         endpoint=route_name(client.app_id, path),
         view_func=inngest_api,
         methods=["GET", "POST", "PUT"],
+        strict_slashes=False,
     )
     if isinstance(app, quart.Quart):
         _lift_limit(app, path)
@@ -87,7 +88,7 @@ def _lift_limit(app: quart.Quart, path: str) -> None:
 
     class Request(app.request_class):  # type: ignore[name-defined,misc]
         def __init__(self, method: str, scheme: str, asked: str, *rest: Any, **named: Any) -> None:
-            if asked == path:
+            if asked.rstrip("/") == path.rstrip("/"):
                 named["max_content_length"] = None
             super().__init__(method, scheme, asked, *rest, **named)
 

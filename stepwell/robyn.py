@@ -78,7 +78,7 @@ def serve(
     path = handler.serve_path or SERVE_PATH_DEFAULT
     routes = cast(Any, app)
     # Without a route of their own, other methods would be told there is nothing here.
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         routes.add_route(method, path, inngest_api, include_in_schema=False)
 
 

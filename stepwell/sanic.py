@@ -79,6 +79,6 @@ def serve(
     app.add_route(
         inngest_api,
         path,
-        methods=["GET", "POST", "PUT"],
+        methods=["GET", "HEAD", "POST", "PUT"],
         name=route_name(client.app_id, path),
     )

@@ -12,7 +12,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
-from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.settings import Streaming
 
 FRAMEWORK = "starlette"
@@ -48,14 +48,8 @@ def serve(
         **more,
     )
     router = app.router if isinstance(app, Starlette) else app
-    router.routes.append(route(handler))
-
-
-def route(handler: ServeHandler) -> Route:
-    """The route of an endpoint, absent from the API's documentation."""
-    return Route(
-        handler.serve_path or SERVE_PATH_DEFAULT,
-        AsgiEndpoint(handler, Request),
-        methods=["GET", "POST", "PUT"],
-        include_in_schema=False,
-    )
+    endpoint = AsgiEndpoint(handler, Request)
+    for path in routed_paths(handler.serve_path or SERVE_PATH_DEFAULT):
+        router.routes.append(
+            Route(path, endpoint, methods=["GET", "POST", "PUT"], include_in_schema=False)
+        )

@@ -71,16 +71,19 @@ class _Incoming(HTTPMessageDelegate):
             )
         )
         with suppress(StreamClosedError):  # the client went away
-            await _send(response, cast(HTTPConnection, request.connection))
+            connection = cast(HTTPConnection, request.connection)
+            await _send(response, connection, with_body=request.method != "HEAD")
 
 
-async def _send(response: ServeResponse | StreamingResponse, connection: HTTPConnection) -> None:
+async def _send(
+    response: ServeResponse | StreamingResponse, connection: HTTPConnection, *, with_body: bool
+) -> None:
     start = ResponseStartLine("", response.status, responses.get(response.status, "Unknown"))
     headers = HTTPHeaders(response.headers)
     headers["Date"] = formatdate(usegmt=True)
     if isinstance(response, ServeResponse):
         headers["Content-Length"] = str(len(response.body))
-        connection.write_headers(start, headers, response.body)
+        connection.write_headers(start, headers, response.body if with_body else None)
     else:
         async with aclosing(response.chunks) as chunks:
             await connection.write_headers(start, headers)
@@ -120,5 +123,5 @@ def serve(
         trust_proxy=trust_proxy,
         **more,
     )
-    path = re.escape(handler.serve_path or SERVE_PATH_DEFAULT)
-    app.add_handlers(r".*", [(path, _Endpoint(handler))])
+    path = re.escape((handler.serve_path or SERVE_PATH_DEFAULT).rstrip("/"))
+    app.add_handlers(r".*", [(f"{path}/?", _Endpoint(handler))])

@@ -361,7 +361,7 @@ def resolve_serve(options: ServeOptions, environ: Mapping[str, str], mode: Mode)
         origin = f"https://{origin}"
     path = choices.text("serve_path", options.serve_path, "INNGEST_SERVE_PATH")
     unauthed = choices.flag(
-        "enable_unauthed_sync", options.enable_unauthed_sync, "INNGEST_ENABLE_UNAUTHED_SYNC", True
+        "enable_unauthed_sync", options.enable_unauthed_sync, "INNGEST_ENABLE_UNAUTHED_SYNC", False
     )
     in_band = choices.flag(
         "allow_in_band_sync", options.allow_in_band_sync, "INNGEST_ALLOW_IN_BAND_SYNC", True
@@ -491,6 +491,11 @@ def _decide_mode(options: Options, choices: _Choices) -> tuple[Mode, bool, str |
         return mode, False, None
     choices.note("mode", "cloud", "default; set INNGEST_DEV=1 for development")
     return "cloud", False, None
+
+
+def mode_is_told(options: Options) -> bool:
+    """Did the constructor say the mode, rather than leave it to the environment?"""
+    return _told_mode(options) is not None
 
 
 def _told_mode(options: Options) -> tuple[Mode, str] | None:

@@ -89,7 +89,8 @@ def plain_url(url: str) -> str:
 
 def normal_url(url: str) -> str:
     """What two URLs of one app have in common (server.md 6.2): loopback hosts by one name, no
-    default port, none of the protocol's own query parameters. To compare by, not to call."""
+    default port, no slash at the end, none of the protocol's own query parameters. To compare by,
+    not to call."""
     try:
         parts = urlsplit(plain_url(url))
         host, port = parts.hostname or "", parts.port
@@ -100,7 +101,13 @@ def normal_url(url: str) -> str:
     place = "localhost" if host in _LOOPBACK else f"[{host}]" if ":" in host else host
     if port is not None and port != _PORTS.get(parts.scheme):
         place += f":{port}"
-    return urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
+    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), parts.query, ""))
+
+
+def origin_of(url: str) -> str:
+    """Where a URL leads, as `normal_url` writes it, without its path."""
+    parts = urlsplit(normal_url(url))
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _check_app(registration: Registration, method: Method) -> None:

@@ -180,15 +180,26 @@ def decode_register_answer(body: bytes) -> RegisterAnswer | RegisterProblem:
 
 
 class SyncAnswer(msgspec.Struct, frozen=True):
-    """What an SDK answers to the PUT of an out-of-band sync."""
+    """What an SDK answers to the PUT of an out-of-band sync. `server` is what the server answered,
+    whose fields are handed through."""
 
     message: str
     modified: bool = False
+    server: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict[str, msgspec.Raw])
 
 
 def encode_sync_answer(answer: SyncAnswer) -> bytes:
     """The body of the answer to an out-of-band PUT."""
-    return msgspec.json.encode(answer)
+    own = {"message": answer.message, "modified": answer.modified}
+    return msgspec.json.encode({**answer.server, **own})
+
+
+def fields_of_answer(body: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of what a server answered to a registration; none if it is no JSON object."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 class SyncAsked(msgspec.Struct, frozen=True):
@@ -215,16 +226,17 @@ def encode_sync_asked(asked: SyncAsked) -> bytes:
 
 
 class Introspection(msgspec.Struct, frozen=True, kw_only=True):
-    """What an SDK tells of itself on GET. The part anybody may see comes first (http.md 5.1)."""
+    """What an SDK tells of itself on GET. The part anybody may see comes first (http.md 5.1); what
+    is unset is left out."""
 
     function_count: int
     has_event_key: bool
     has_signing_key: bool
     has_signing_key_fallback: bool
     mode: Mode
-    authentication_succeeded: bool | None = None
     schema_version: str = SCHEMA_VERSION
-    extra: dict[str, bool] = msgspec.field(default_factory=dict[str, bool])
+    authentication_succeeded: bool | msgspec.UnsetType = msgspec.UNSET
+    extra: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TrustedIntrospection(Introspection, frozen=True, kw_only=True):

@@ -81,6 +81,7 @@ async def test_inngest_event_key(environ: dict[str, str]) -> None:
 
 async def test_inngest_signing_key_and_its_fallback(environ: dict[str, str]) -> None:
     environ |= {"INNGEST_SIGNING_KEY": KEY, "INNGEST_SIGNING_KEY_FALLBACK": OLD_KEY}
+    environ["INNGEST_ENABLE_UNAUTHED_SYNC"] = "1"
     network = Network(KEY)
     told = client(network, is_production=True)
     status, _, _ = await ask(told, "PUT")
@@ -109,6 +110,7 @@ async def test_inngest_base_urls(
     environ: dict[str, str], variables: dict[str, str], api: str, events: str
 ) -> None:
     environ |= {**variables, "INNGEST_EVENT_KEY": "k", "INNGEST_SIGNING_KEY": KEY}
+    environ["INNGEST_ENABLE_UNAUTHED_SYNC"] = "1"
     network = Network()
     told = client(network)
     await told.send({"name": "a"})
@@ -162,7 +164,7 @@ async def test_inngest_streaming(environ: dict[str, str], value: str, status: in
 def test_inngest_thread_pool_max_workers(environ: dict[str, str]) -> None:
     environ["INNGEST_THREAD_POOL_MAX_WORKERS"] = "3"
     assert threads_max() == 3
-    assert ServeHandler(client(is_dev=True), [], framework="x")._setup.serve.threads_max == 3
+    assert ServeHandler(client(is_dev=True), [], framework="x")._setups.own.serve.threads_max == 3
 
 
 async def test_inngest_allow_in_band_sync(environ: dict[str, str]) -> None:

@@ -128,6 +128,23 @@ async def test_f59_an_action_that_fails_is_named_with_its_reason() -> None:
         assert "the pipe broke" in message
 
 
+class InProduction(Broken):
+    def is_production(self) -> bool:
+        return True
+
+
+def test_strangers_are_not_told_which_action_failed_in_production() -> None:
+    cloud = Inngest(app_id="app", is_production=True, signing_key="signkey-test-12")
+    for route in (
+        CommHandler(cloud, [], framework="small").create_sync(Broken),
+        handler().create_sync(InProduction),
+    ):
+        status, headers, body = route(Request())
+        assert (status, json.loads(body)["code"]) == (500, "internal_server_error")
+        assert b"pipe" not in body
+        assert "x-inngest-framework" not in headers
+
+
 class WithBindings(Small):
     bindings: Mapping[str, str] = {}
     production: bool | None = None
@@ -149,4 +166,4 @@ def test_f28_f60_variables_may_come_with_the_request() -> None:
     WithBindings.bindings = {"INNGEST_SIGNING_KEY": "signkey-test-12"}
     WithBindings.production = True
     assert route(get)[0] == 401
-    assert client.signing_key == "signkey-test-12"
+    assert client.signing_key is None  # the request's key is nobody else's

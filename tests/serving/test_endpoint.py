@@ -18,12 +18,13 @@ from stepwell import (
     TriggerEvent,
 )
 from stepwell.sdk.errors import ConfigurationError
-from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.tracing import arrived_trace
 from stepwell.wire.identifier import step_hash
+from stepwell.wire.signature import sign
 
 FORCE = "x-inngest-force-step-plan"
 KEY = "signkey-test-0123456789abcdef"
@@ -226,3 +227,122 @@ def test_e4_a_server_that_does_not_know_the_framework_is_told_a_plain_one() -> N
     put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers={}, query={})
     told = answer(ServeHandler(client, [], framework="robyn"), put)
     assert (told.status, server.named) == (200, [("robyn", "robyn"), ("asgi", "asgi")])
+
+
+class Away:
+    """A server that cannot be reached, or that refuses in its own words."""
+
+    def __init__(self, refusal: HttpReply | None = None) -> None:
+        self.refusal = refusal
+        self.asked = 0
+
+    def request_sync(self, method: str, url: str, **given: Any) -> HttpReply:
+        self.asked += 1
+        if self.refusal is None:
+            raise NetworkError("connection to db-7.internal refused", "refused")
+        return self.refusal
+
+    async def request(self, method: str, url: str, **given: Any) -> HttpReply:
+        return self.request_sync(method, url, **given)
+
+
+def cloud_put(server: Away, *, signed: bool, **options: Any) -> ServeResponse:
+    client = Inngest(app_id="app", is_production=True, signing_key=KEY, http_client=server)
+    served = ServeHandler(client, [], framework="test", **options)
+    headers = {"x-inngest-signature": sign(b"", KEY, int(time.time() * 1000))} if signed else {}
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers=headers, query={})
+    return answer(served, put)
+
+
+def test_d66_an_unsigned_sync_of_production_is_refused_unless_it_is_allowed() -> None:
+    server = Away()
+    told = cloud_put(server, signed=False)
+    assert (told.status, told.body, server.asked) == (401, b'{"message":"Unauthorized"}', 0)
+    assert set(told.headers) == {"content-type", "x-inngest-sdk-handled"}
+    registered = HttpReply(200, {}, b'{"ok":true,"modified":true}')
+    assert cloud_put(Away(registered), signed=False, enable_unauthed_sync=True).status == 200
+
+
+@pytest.mark.parametrize("refusal", [None, HttpReply(400, {}, b'{"error":"db-7.internal"}')])
+def test_b55_why_a_sync_failed_is_told_to_whoever_signed_alone(
+    refusal: HttpReply | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = cloud_put(Away(refusal), signed=False, enable_unauthed_sync=True)
+    assert told.status >= 400
+    assert b"db-7" not in told.body
+    assert "db-7.internal" in caplog.text
+    assert b"db-7.internal" in cloud_put(Away(refusal), signed=True).body
+
+
+# Letter by letter
+
+
+async def test_f47_development_is_told_the_keys_of_the_protocol_and_no_others() -> None:
+    told = json.loads(answer(handler(), get()).body)
+    keys = {"function_count", "has_event_key", "has_signing_key", "has_signing_key_fallback"}
+    assert set(told) == {*keys, "mode", "schema_version"}
+
+
+def test_f50_a_sync_hands_through_what_the_server_answered() -> None:
+    registered = HttpReply(200, {}, b'{"ok":true,"modified":true,"sync_id":"s-1","app_id":"a-1"}')
+    told = json.loads(cloud_put(Away(registered), signed=True).body)
+    assert told == {
+        "message": "Successfully registered",
+        "modified": True,
+        "ok": True,
+        "sync_id": "s-1",
+        "app_id": "a-1",
+    }
+    allowed = cloud_put(Away(registered), signed=False, enable_unauthed_sync=True)
+    assert json.loads(allowed.body) == {"message": "Successfully registered", "modified": True}
+    refused = HttpReply(400, {}, b'{"code":"x","error":"App ID required","data":null}')
+    told = json.loads(cloud_put(Away(refused), signed=True).body)
+    assert (told["message"], told["code"], told["modified"]) == ("App ID required", "x", False)
+    assert cloud_put(Away(HttpReply(502, {}, b"[not json")), signed=True).status == 500
+
+
+def in_band(body: bytes) -> ServeResponse:
+    client = Inngest(app_id="app", is_production=True, signing_key=KEY, env="branch-7")
+    now_ms = int(time.time() * 1000)
+    headers = {
+        "x-inngest-signature": sign(body, KEY, now_ms),
+        "x-inngest-sync-kind": "in_band",
+    }
+    put = ServeRequest(
+        method="PUT", url="http://h.test/api/inngest", headers=headers, query={}, body=body
+    )
+    return answer(ServeHandler(client, [], framework="test"), put)
+
+
+def test_f51_answers_of_in_band_syncs_name_the_branch_environment() -> None:
+    refused = in_band(b"{}")
+    assert (refused.status, refused.headers["x-inngest-env"]) == (400, "branch-7")
+    told = json.loads(in_band(b'{"url":"http://a.test/api/inngest"}').body)
+    assert (told["env"], told["inspection"]["env"]) == ("branch-7", "branch-7")
+
+
+@pytest.mark.parametrize(
+    ("cloud", "kind", "text"),
+    [
+        (False, "cloud", "Sync rejected since it's from Cloud but expected Dev Server"),
+        (True, "dev", "Sync rejected since it's from a Dev Server but expected Cloud"),
+    ],
+)
+def test_f52_a_server_of_the_other_kind_is_told_so_in_the_words_it_knows(
+    cloud: bool, kind: str, text: str
+) -> None:
+    headers = {"x-inngest-server-kind": kind}
+    if cloud:
+        headers["x-inngest-signature"] = sign(b"", KEY, int(time.time() * 1000))
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers=headers, query={})
+    told = answer(handler(cloud=cloud), put)
+    assert told.status == 400
+    found = json.loads(told.body)
+    assert found["code"] == "server_kind_mismatch"
+    assert found["message"].startswith(text)
+
+
+def test_what_is_wrong_with_a_request_is_told_without_a_stack() -> None:
+    told = json.loads(answer(handler(), post("unknown")).body)
+    assert set(told) == {"code", "message", "name"}
+    assert (told["code"], told["name"]) == ("function_not_found", "FunctionNotFoundError")

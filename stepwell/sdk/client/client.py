@@ -8,32 +8,28 @@ import datetime as dt
 import json
 import logging
 import os
-from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, cast
-from urllib.parse import quote
 
 import msgspec
 
 from stepwell.sdk.client.argument import CLIENT, problem_of
 from stepwell.sdk.client.declarer import Declarer
-from stepwell.sdk.errors import ConfigurationError, Error, EventKeyUnspecifiedError
+from stepwell.sdk.client.reach import Reach, in_front, reach_within
+from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.invoke.invoker import Invoker
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
-from stepwell.sdk.net.agent import common_headers
 from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
 from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
-from stepwell.sdk.net.probing import probing
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
-from stepwell.sdk.net.shared import shared_port
-from stepwell.sdk.send.delivery import EventBatch, EventPort, HttpEventPort
+from stepwell.sdk.send.delivery import EventBatch, EventPort
 from stepwell.sdk.send.outbox import OutboxPort
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.send.sending import SendHooks, Sending, SendResult, deliver, send, send_sync
-from stepwell.sdk.settings import EVENT_KEY_DEV, LOG_LEVELS, Options, Settings, resolve
+from stepwell.sdk.settings import LOG_LEVELS, Options, Settings, mode_is_told, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
 from stepwell.sdk.value.serializer import Serializer
@@ -42,11 +38,6 @@ from stepwell.wire import limit
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
 _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
-_NO_EVENT_KEY = """Failed to send events: couldn't find an event key. Do one of these:
-- set the environment variable INNGEST_EVENT_KEY;
-- pass it to the client, as in Inngest(app_id=..., event_key=...);
-- give it later, as in client.set_event_key(...);
-- for a development server, which needs no key, set INNGEST_DEV=1."""
 
 
 class Inngest(Declarer, Invoker):
@@ -152,12 +143,9 @@ class Inngest(Declarer, Invoker):
             self._send_timeout_seconds = _seconds("send_timeout", send_timeout)
         self._tries_max = _tries(send_retries)
         self._http = None if http_client is None else port_of(http_client)
-        self._probing: HttpPort | None = None
         self._given: Mapping[str, str] = {}
-        self._settings: Settings | None = None
-        self._event_port: EventPort | None = None
+        self._own_reach: Reach | None = None
         self._told_event_port: EventPort | None = None
-        self._api: ServerApi | None = None
         self.middleware = enrolled(middleware or [], self, None)
 
     def __repr__(self) -> str:
@@ -167,11 +155,54 @@ class Inngest(Declarer, Invoker):
 
     @property
     def settings(self) -> Settings:
-        """What the client is set to, with the reason of every decision. Decided at first use."""
-        if self._settings is None:
-            self._settings = resolve(self._options, self.environ)
-            self._heed(self._settings)
-        return self._settings
+        """What the client is set to, with the reason of every decision. Decided at first use; while
+        a request with its own environment is answered, for that environment."""
+        return self._reach.settings
+
+    @property
+    def _reach(self) -> Reach:
+        return reach_within(self) or self.own_reach
+
+    @property
+    def own_reach(self) -> Reach:
+        """Settings and ports as the process's environment says, whatever request is answered."""
+        if self._own_reach is None:
+            environ = in_front(self._given, os.environ)
+            self._own_reach = self._reach_with(self._options, environ)
+            self._heed(self._own_reach.settings)
+        return self._own_reach
+
+    def reach_in(
+        self,
+        variables: Mapping[str, str],
+        *,
+        is_production: bool | None = None,
+        signing_key: str | None = None,
+        signing_key_fallback: str | None = None,
+    ) -> Reach:
+        """Settings and ports in an environment that begins with these variables (F-60).
+
+        The client stays as it is. `is_production` decides the mode unless the constructor did; keys
+        that are given take the place of the constructor's. Raises ConfigurationError.
+        """
+        keys = {"signing_key": signing_key, "signing_key_fallback": signing_key_fallback}
+        told: dict[str, Any] = {name: key for name, key in keys.items() if key is not None}
+        problem = problem_of(told, CLIENT)
+        if problem is not None:
+            raise ConfigurationError(problem)
+        options = self._options
+        if is_production is not None and not mode_is_told(options):
+            told["is_production"] = is_production
+        options = msgspec.structs.replace(options, **told)
+        return self._reach_with(options, in_front(variables, in_front(self._given, os.environ)))
+
+    def _reach_with(self, options: Options, environ: Mapping[str, str]) -> Reach:
+        return Reach(
+            options,
+            environ,
+            http=self._http,
+            send_timeout_seconds=self._send_timeout_seconds,
+        )
 
     def _heed(self, settings: Settings) -> None:
         """Do what settings ask for at once, and say what is odd about them."""
@@ -189,15 +220,17 @@ class Inngest(Declarer, Invoker):
     @property
     def environ(self) -> Mapping[str, str]:
         """What settings are read from: what `set_env_vars` gave, then the process's environment."""
-        return ChainMap(dict(self._given), cast("dict[str, str]", os.environ))
+        return in_front(self._given, os.environ)
 
     def set_env_vars(self, variables: Mapping[str, str]) -> None:
         """Put variables in front of the process's environment and decide the settings anew (E-81).
 
-        For platforms that hand over their variables with the request, and for tests.
+        For tests, and for programs that learn their variables late. It changes the client for
+        everybody who uses it: an adapter whose platform hands over variables with each request says
+        them as `ServeRequest.variables`.
         """
         self._given = {**self._given, **variables}
-        self._settings = self._event_port = self._api = self._probing = None
+        self._own_reach = None
 
     def use(
         self,
@@ -296,17 +329,12 @@ class Inngest(Declarer, Invoker):
     @property
     def http(self) -> HttpPort:
         """What makes this client's HTTP requests."""
-        if self._probing is None:
-            own = self._http if self._http is not None else shared_port()
-            self._probing = probing(own, self.settings)
-        return self._probing
+        return self._reach.http
 
     @property
     def api(self) -> ServerApi:
         """The server's API, with this client's keys."""
-        if self._api is None:
-            self._api = ServerApi(lambda: self.http, self.settings)
-        return self._api
+        return self._reach.api
 
     @property
     def event_port(self) -> EventPort:
@@ -316,18 +344,7 @@ class Inngest(Declarer, Invoker):
         """
         if self._told_event_port is not None:
             return self._told_event_port
-        if self._event_port is None:
-            settings = self.settings
-            key = settings.event_key
-            if key is None and settings.mode == "cloud":
-                raise EventKeyUnspecifiedError(_NO_EVENT_KEY)
-            self._event_port = HttpEventPort(
-                lambda: self.http,
-                f"{settings.event_origin.rstrip('/')}/e/{quote(key or EVENT_KEY_DEV, safe='')}",
-                common_headers(settings),
-                self._send_timeout_seconds,
-            )
-        return self._event_port
+        return self._reach.event_port
 
     @event_port.setter
     def event_port(self, port: EventPort | None) -> None:

@@ -18,6 +18,7 @@ from stepwell.sdk.errors import (
     ErrorCode,
     IndeterminateFunctionWarning,
     InngestWarning,
+    NonRetriableError,
     OutputUnserializableError,
     RetryAfterError,
     StepError,
@@ -196,7 +197,8 @@ class Call:
         """What a step fails with whose result cannot travel."""
         words = f"{error} ({traits.problem})" if traits.problem else str(error)
         return OutputUnserializableError(
-            f'the result of step "{met.title}", a {name_of(type(value))}, cannot be stored: {words}'
+            f'"{met.title}" returned unserializable data: the result of the step, a'
+            f" {name_of(type(value))}, cannot be stored: {words}"
         )
 
     def ran(self, met: Met, data: msgspec.Raw, began_ns: int, given: msgspec.Raw | None) -> StepRun:
@@ -314,8 +316,8 @@ class Call:
             return self.fit(self._encoded(value))
         except CodecError as error:
             raise OutputUnserializableError(
-                f'the result of function "{self.function_id}", a {name_of(type(value))},'
-                f" cannot be stored: {error}"
+                f'returned unserializable data: the result of function "{self.function_id}", a'
+                f" {name_of(type(value))}, cannot be stored: {error}"
             ) from None
 
     def fit(self, raw: msgspec.Raw) -> msgspec.Raw:
@@ -341,10 +343,9 @@ class Call:
     def broke(self, error: BaseException) -> CallResponse:
         """The answer if the handler raised this."""
         self.tell(error)
-        known = error if isinstance(error, Error) else None
         return outcome.broke(
             failure_of(error),
-            code=(known.code if known else ErrorCode.UNKNOWN).value,
+            code=_code_of(error).value,
             retriable=self._is_retriable(error),
             retry_after=retry_after(error),
         )
@@ -354,6 +355,13 @@ class Call:
         if self._tell is not None and not getattr(error, "quiet", False):
             with suppress(Exception):  # a logger, or an exception's text, may break
                 self._tell(error)
+
+
+def _code_of(error: BaseException) -> ErrorCode:
+    """The code of an error that leaves the function. A failed step keeps the name alone."""
+    if isinstance(error, StepError) and error.name == NonRetriableError.__name__:
+        return NonRetriableError.code
+    return error.code if isinstance(error, Error) else ErrorCode.UNKNOWN
 
 
 class HandlerExit(Exception):

@@ -74,7 +74,8 @@ class Adapter(ABC, Generic[R]):
         return read_query(urlsplit(url).query).get(key)
 
     def env(self) -> Mapping[str, str] | Awaitable[Mapping[str, str] | None] | None:
-        """Variables that platforms hand over with a request; None where the process has them."""
+        """Variables that platforms hand over with a request, for this request alone; None where the
+        process has them."""
         return None
 
     def is_production(self) -> bool | Awaitable[bool | None] | None:
@@ -110,8 +111,6 @@ _Asking = Generator[_Ask, Any, ServeRequest]
 class CommHandler(ServeHandler):
     """A `ServeHandler` for adapters that are said as actions."""
 
-    _variables: Mapping[str, str] | None = None
-
     def create(self, adapter: Callable[P, Adapter[R]]) -> Callable[P, Awaitable[R]]:
         """A coroutine function with the adapter's own parameters, for the framework to call.
 
@@ -130,7 +129,7 @@ class CommHandler(ServeHandler):
             except StopIteration as read:
                 response = await self.handle(read.value)
             except ActionError as error:
-                response = self._failed(error)
+                response = self._failed(made, error)
             told = _act(made, _answering(response), spent, _timed(response, spent))
             return cast(R, await told if inspect.isawaitable(told) else told)
 
@@ -151,7 +150,7 @@ class CommHandler(ServeHandler):
             except StopIteration as read:
                 response = self.handle_sync(read.value)
             except ActionError as error:
-                response = self._failed(error)
+                response = self._failed(made, error)
             return cast(R, _act(made, _answering(response), spent, _timed(response, spent)))
 
         return _named(inngest_handler, adapter)
@@ -162,7 +161,7 @@ class CommHandler(ServeHandler):
             for kind in adapter.__mro__
             if kind is not Adapter
         )
-        if self._setup.serve.streaming is Streaming.FORCE and cannot:
+        if self._setups.own.serve.streaming is Streaming.FORCE and cannot:
             raise ConfigurationError(
                 f"streaming is forced, but {getattr(adapter, '__name__', adapter)} has no"
                 " transform_streaming_response: add it, or do not ask for streaming"
@@ -171,7 +170,6 @@ class CommHandler(ServeHandler):
     def _asking(self, adapter: Adapter[Any]) -> _Asking:
         env = yield _Ask("env", "settings may come with the request")
         production = yield _Ask("is_production", "the mode may come with the request")
-        self._use(env, production)
         method = yield _Ask("method", "it says what is asked")
         url = yield _Ask("url", "it says what is asked, and where the app lives")
         headers: dict[str, str] = {}
@@ -186,24 +184,28 @@ class CommHandler(ServeHandler):
                 query[name] = value
         body = yield _Ask("body", "signatures are made over it, and a call lies in it")
         return ServeRequest(
-            method=method, url=url, headers=headers, query=query, body=body, raw=adapter
+            method=method,
+            url=url,
+            headers=headers,
+            query=query,
+            body=body,
+            raw=adapter,
+            variables=env,
+            is_production=production,
         )
 
-    def _use(self, env: Mapping[str, str] | None, production: bool | None) -> None:
-        """Take variables that came with a request; the settings are decided anew if they differ."""
-        if env is None and production is None:
-            return
-        variables = dict(env or {})
-        if production is not None:
-            variables["INNGEST_DEV"] = "0" if production else "1"
-        if variables != self._variables:
-            self._variables = variables
-            self._client.set_env_vars(variables)
-
-    def _failed(self, error: ActionError) -> ServeResponse:
+    def _failed(self, adapter: Adapter[Any], error: ActionError) -> ServeResponse:
         self._client.log.error("%s", error, exc_info=error)
+        setup = self._setups.own
+        if setup.settings.mode == "cloud" or _brings_environment(type(adapter)):
+            return answer.MISCONFIGURED  # nobody has shown a right to know more
         told = answer.error_answer(error)
-        return ServeResponse(told.status, {**self._setup.headers, **told.headers}, told.body)
+        return ServeResponse(told.status, {**setup.headers, **told.headers}, told.body)
+
+
+def _brings_environment(kind: type[Any]) -> bool:
+    plain: type[Any] = Adapter
+    return kind.env is not plain.env or kind.is_production is not plain.is_production
 
 
 def _answering(response: ServeResponse | StreamingResponse | StreamingResponseSync) -> _Ask:

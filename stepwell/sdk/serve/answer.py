@@ -18,6 +18,13 @@ UNAUTHORIZED = ServeResponse(
     {header.CONTENT_TYPE: header.JSON, header.SDK_HANDLED: "true"},
     b'{"message":"Unauthorized"}',
 )
+MISCONFIGURED = ServeResponse(
+    500,
+    {header.CONTENT_TYPE: header.JSON, header.SDK_HANDLED: "true"},
+    b'{"code":"internal_server_error","message":"Internal server error"}',
+)
+"""What is set for this request cannot be used. What is wrong stands in the log: nobody has shown a
+right to know it."""
 NOT_ALLOWED = CallResponse(405, b'{"message":"Method not allowed"}', {"allow": "GET, POST, PUT"})
 TRUSTED = CallResponse(200, b"null")
 KIND_FORBIDDEN = CallResponse(403, b"{}")
@@ -27,11 +34,9 @@ def error_answer(error: Exception, status: int = 500) -> CallResponse:
     """An error that is not the function's own: what is wrong with the request, or with us."""
     known = error if isinstance(error, Error) else None
     body = {
-        "__serialized": True,
         "code": (known.code if known else ErrorCode.UNKNOWN).value,
         "message": str(error),
         "name": known.name if known else type(error).__name__,
-        "stack": "",
     }
     headers = {header.NO_RETRY: "false"} if status == 500 else {}
     return CallResponse(status, msgspec.json.encode(body), headers)

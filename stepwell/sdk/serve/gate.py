@@ -39,9 +39,11 @@ def kind_mismatch(request: ServeRequest, settings: Settings) -> str | None:
     kind = header.server_kind(request.headers.get(header.SERVER_KIND))
     if kind is None or kind == settings.mode:
         return None
-    names = {"dev": "a development server", "cloud": "a production server"}
+    names = {"dev": "Dev Server", "cloud": "Cloud"}
+    article = "a " if kind == "dev" else ""
     fix = "unset INNGEST_DEV" if settings.mode == "dev" else "set INNGEST_DEV=1"
     return (
-        f"This request comes from {names[kind]} (kind {kind!r}), but the app is in "
-        f"{settings.mode!r} mode. To change the app's mode, {fix}."
+        f"Sync rejected since it's from {article}{names[kind]} but expected {names[settings.mode]}:"
+        f" the request names the kind {kind!r}, the app is in {settings.mode!r} mode. To change the"
+        f" app's mode, {fix}."
     )

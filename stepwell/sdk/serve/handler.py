@@ -21,29 +21,25 @@ from stepwell.sdk.errors import (
     Error,
     ErrorCode,
     QueryParamMissingError,
-    SigningKeyMissingError,
 )
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.net.agent import common_headers
 from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.net.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
 from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.serve import answer, gate, introspect, page, register
-from stepwell.sdk.serve.checkpoint import Checkpointer, Checkpoints
+from stepwell.sdk.serve.checkpoint import Checkpointer
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.run_state import completed, state_requests, unreachable
+from stepwell.sdk.serve.setup import Keys, Setup, Setups
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.serve.watch import RunWatch
 from stepwell.sdk.settings import (
     Introspected,
     ServeOptions,
-    ServeSettings,
-    Settings,
     Streaming,
-    resolve_serve,
 )
 from stepwell.sdk.timing import (
     ASYNC_BLOCK,
@@ -103,14 +99,6 @@ Steps: TypeAlias = Generator[Effect, Outcome, CallResponse | None]
 Serving: TypeAlias = Generator[Effect, Outcome, ServeResponse]
 
 
-class _Setup(msgspec.Struct, frozen=True):
-    """What an endpoint is set to, as long as the client's settings stay the same."""
-
-    settings: Settings
-    serve: ServeSettings
-    headers: dict[str, str]
-
-
 class ServeHandler:
     """The endpoint of one app. Adapters hand it a ServeRequest and send back what it returns."""
 
@@ -145,12 +133,13 @@ class ServeHandler:
                 f"client = {client!r}: give the Inngest client here; which argument is which"
                 " differs between frameworks, see docs/frameworks.md"
             )
-        client.use(
-            base_url=base_url, signing_key=signing_key, signing_key_fallback=signing_key_fallback
-        )
+        client.use(base_url=base_url)
+        if client.own_reach.settings.signing_key is None:
+            # What the client asks outside of requests needs a key, too.
+            client.use(signing_key=signing_key, signing_key_fallback=signing_key_fallback)
         self._client = client
         self._framework = framework
-        self._options = ServeOptions(
+        options = ServeOptions(
             serve_origin=serve_origin or serve_host or client.serve_origin,
             serve_path=serve_path or client.serve_path,
             public_path=public_path,
@@ -161,66 +150,63 @@ class ServeHandler:
             introspection=introspection,
         )
         self.table = FunctionTable(client.app_id, functions, client.log)
-        self._setup = self._set_up()
-        self._checkpoints = Checkpoints(enabled=client.checkpointing)
-        self._watch = RunWatch(lambda: client.api)
+        keys = Keys(signing_key, signing_key_fallback)
+        self._setups = Setups(client, options, keys, framework=framework)
+        self._watch = RunWatch()
         self._told: register.App | None = None
-
-    def _set_up(self) -> _Setup:
-        settings = self._client.settings
-        if settings.mode == "cloud" and not settings.signing_key:
-            raise SigningKeyMissingError(
-                "Serving functions in cloud mode needs a signing key: set INNGEST_SIGNING_KEY or"
-                " pass signing_key= to the client. For development, set INNGEST_DEV=1."
-            )
-        headers = common_headers(settings, framework=self._framework, server_kind=settings.mode)
-        headers[header.SDK_HANDLED] = "true"
-        serve = resolve_serve(self._options, self._client.environ, settings.mode)
-        return _Setup(settings, serve, headers)
-
-    def _current(self) -> _Setup:
-        if self._setup.settings is not self._client.settings:
-            self._setup = self._set_up()
-        return self._setup
 
     @property
     def serve_path(self) -> str | None:
         """The path this endpoint was told to live at, by argument or environment."""
-        return self._setup.serve.serve_path
+        return self._setups.own.serve.serve_path
 
     # Entries
 
     async def handle(self, request: ServeRequest) -> ServeResponse | StreamingResponse:
         """Answer a request, on an event loop. Plain functions run in a bounded pool of threads."""
-        setup = self._current()
+        setup = self._setup_of(request)
+        if setup is None:
+            return answer.MISCONFIGURED
         serving = self._serve(setup, request)
         try:
             effect = next(serving)
         except StopIteration as done:
             return cast(ServeResponse, done.value)
         if _streams(setup, request):
-            return StreamingResponse(201, setup.headers, self._stream(serving, effect))
-        return await self._perform_all(serving, effect)
+            return StreamingResponse(201, setup.headers, self._stream(setup, serving, effect))
+        return await self._perform_all(setup, serving, effect)
 
     def handle_sync(self, request: ServeRequest) -> ServeResponse | StreamingResponseSync:
         """Answer a request in blocking code. `async def` functions run on the background loop."""
-        setup = self._current()
+        setup = self._setup_of(request)
+        if setup is None:
+            return answer.MISCONFIGURED
         serving = self._serve(setup, request)
         try:
             effect = next(serving)
         except StopIteration as done:
             return cast(ServeResponse, done.value)
         if _streams(setup, request):
-            return StreamingResponseSync(201, setup.headers, self._stream_sync(serving, effect))
-        return self._perform_all_sync(serving, effect)
+            return StreamingResponseSync(
+                201, setup.headers, self._stream_sync(setup, serving, effect)
+            )
+        return self._perform_all_sync(setup, serving, effect)
+
+    def _setup_of(self, request: ServeRequest) -> Setup | None:
+        """What counts for this request; None if that cannot be used, which is for our log alone."""
+        try:
+            return self._setups.of(request)
+        except Error as error:
+            self._client.log.error("%s: %s", error.code.value, error)  # noqa: TRY400 - it says enough
+            return None
 
     # Performing what `_serve` asks for
 
-    async def _perform_all(self, serving: Serving, effect: Effect) -> ServeResponse:
+    async def _perform_all(self, setup: Setup, serving: Serving, effect: Effect) -> ServeResponse:
         while True:
             outcome: Outcome
             try:
-                outcome = await self._perform(effect)
+                outcome = await self._perform(setup, effect)
             except Exception as error:  # noqa: BLE001 - `_serve` decides what it means
                 outcome = error
             try:
@@ -228,21 +214,16 @@ class ServeHandler:
             except StopIteration as done:
                 return cast(ServeResponse, done.value)
 
-    async def _perform(self, effect: Effect) -> Outcome:
+    async def _perform(self, setup: Setup, effect: Effect) -> Outcome:
         if isinstance(effect, ApiRequests):
-            return list(await asyncio.gather(*map(self._client.api.ask, effect.requests)))
-        if self._setup.serve.threads_max == 0 and not effect.function.is_handler_async:
-            return self._perform_sync(effect)  # wished for: no threads, the loop may be blocked
-        with arrived(effect.trace), timing(effect.timings):
-            return await self._call(effect)
+            return list(await asyncio.gather(*map(setup.reach.api.ask, effect.requests)))
+        if setup.serve.threads_max == 0 and not effect.function.is_handler_async:
+            return self._perform_sync(setup, effect)  # wished for: the loop may be blocked
+        with setup.applied(), arrived(effect.trace), timing(effect.timings):
+            return await self._call(setup, effect)
 
-    def _saver(self, effect: FunctionCall) -> Checkpointer | None:
-        if not self._checkpoints.worthwhile(effect.call, effect.target):
-            return None
-        return Checkpointer(self._client.api, effect.call.ctx, self._checkpoints)
-
-    async def _call(self, effect: FunctionCall) -> CallResponse:
-        saver = self._saver(effect)
+    async def _call(self, setup: Setup, effect: FunctionCall) -> CallResponse:
+        saver = _saver(setup, effect)
         work = run_call(
             effect.function,
             effect.call,
@@ -253,19 +234,19 @@ class ServeHandler:
             pause=None if saver is None else saver.spent,
         )
         if not effect.function.is_handler_async:
-            return await self._watch.over(effect.call.ctx.run_id, work)
+            return await self._watch.over(setup.reach.api, effect.call.ctx.run_id, work)
         look = loop_look()
         begun = look.begin()
         try:
-            return await self._watch.over(effect.call.ctx.run_id, work)
+            return await self._watch.over(setup.reach.api, effect.call.ctx.run_id, work)
         finally:
             effect.timings[ASYNC_BLOCK] = look.end(begun)
 
-    def _perform_all_sync(self, serving: Serving, effect: Effect) -> ServeResponse:
+    def _perform_all_sync(self, setup: Setup, serving: Serving, effect: Effect) -> ServeResponse:
         while True:
             outcome: Outcome
             try:
-                outcome = self._perform_sync(effect)
+                outcome = self._perform_sync(setup, effect)
             except Exception as error:  # noqa: BLE001 - `_serve` decides what it means
                 outcome = error
             try:
@@ -273,14 +254,14 @@ class ServeHandler:
             except StopIteration as done:
                 return cast(ServeResponse, done.value)
 
-    def _perform_sync(self, effect: Effect) -> Outcome:
+    def _perform_sync(self, setup: Setup, effect: Effect) -> Outcome:
         if isinstance(effect, ApiRequests):
-            return list(map(self._client.api.ask_sync, effect.requests))
-        with arrived(effect.trace), timing(effect.timings):
+            return list(map(setup.reach.api.ask_sync, effect.requests))
+        with setup.applied(), arrived(effect.trace), timing(effect.timings):
             if effect.function.is_handler_async:
-                return background.run(self._call(effect))
-            saver = self._saver(effect)
-            with self._watch.over_sync(effect.call.ctx.run_id) as watch:
+                return background.run(self._call(setup, effect))
+            saver = _saver(setup, effect)
+            with self._watch.over_sync(setup.reach.api, effect.call.ctx.run_id) as watch:
                 return run_call_sync(
                     effect.function,
                     effect.call,
@@ -294,8 +275,10 @@ class ServeHandler:
 
     # Streaming
 
-    async def _stream(self, serving: Serving, effect: Effect) -> AsyncGenerator[bytes, None]:
-        task = asyncio.ensure_future(self._perform_all(serving, effect))
+    async def _stream(
+        self, setup: Setup, serving: Serving, effect: Effect
+    ) -> AsyncGenerator[bytes, None]:
+        task = asyncio.ensure_future(self._perform_all(setup, serving, effect))
         try:
             yield b" "
             while not (await asyncio.wait({task}, timeout=KEEP_ALIVE_SECONDS))[0]:
@@ -304,9 +287,12 @@ class ServeHandler:
         finally:
             task.cancel()  # nobody waits any more, if it is still under way
 
-    def _stream_sync(self, serving: Serving, effect: Effect) -> Generator[bytes, None, None]:
+    def _stream_sync(
+        self, setup: Setup, serving: Serving, effect: Effect
+    ) -> Generator[bytes, None, None]:
         loop = background.shared().loop
-        future = asyncio.run_coroutine_threadsafe(self._perform_all(serving, effect), loop)
+        work = self._perform_all(setup, serving, effect)
+        future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             yield b" "
             while not futures.wait([future], timeout=KEEP_ALIVE_SECONDS).done:
@@ -317,7 +303,7 @@ class ServeHandler:
 
     # What a request means
 
-    def _serve(self, setup: _Setup, request: ServeRequest) -> Serving:
+    def _serve(self, setup: Setup, request: ServeRequest) -> Serving:
         began_ns = time.perf_counter_ns()
         timings: Timings = {}
         judged = gate.judge(request, setup.settings, _now_ms())
@@ -331,6 +317,8 @@ class ServeHandler:
             response = answer.error_answer(error)
         except Exception as error:
             self._client.log.exception("an unforeseen error while serving")
+            if isinstance(judged, gate.Refused):
+                return answer.MISCONFIGURED
             response = answer.error_answer(error)
         if response is None:
             return answer.UNAUTHORIZED
@@ -343,7 +331,7 @@ class ServeHandler:
 
     def _route(
         self,
-        setup: _Setup,
+        setup: Setup,
         request: ServeRequest,
         judged: gate.Passed | gate.Refused,
         timings: Timings,
@@ -365,7 +353,7 @@ class ServeHandler:
         self._client.log.warning("%s request refused: %s", request.method, refused.reason)
 
     def _introspect(
-        self, setup: _Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
+        self, setup: Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
     ) -> Steps:
         mismatch = gate.kind_mismatch(request, setup.settings)
         if mismatch is not None:
@@ -383,7 +371,7 @@ class ServeHandler:
             seen = self._inspection(setup)
         return CallResponse(200, encode_introspection(seen))
 
-    def _inspection(self, setup: _Setup) -> TrustedIntrospection:
+    def _inspection(self, setup: Setup) -> TrustedIntrospection:
         return introspect.describe_to_server(
             setup.settings,
             setup.serve,
@@ -426,7 +414,7 @@ class ServeHandler:
     # PUT: a sync
 
     def _sync(
-        self, setup: _Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
+        self, setup: Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
     ) -> Steps:
         signed = isinstance(judged, gate.Passed)
         in_band = register.is_in_band(
@@ -441,7 +429,7 @@ class ServeHandler:
             return answer.message_answer(400, mismatch, ErrorCode.SERVER_KIND_MISMATCH.value)
         if in_band and signed:
             return self._sync_in_band(setup, request)
-        return (yield from self._sync_out_of_band(setup, request))
+        return (yield from self._sync_out_of_band(setup, request, signed))
 
     def _app(self) -> register.App:
         if self._told is None:
@@ -450,7 +438,7 @@ class ServeHandler:
             self._told = register.App(client.app_id, self._framework, client.app_version, schemas)
         return self._told
 
-    def _sync_in_band(self, setup: _Setup, request: ServeRequest) -> CallResponse:
+    def _sync_in_band(self, setup: Setup, request: ServeRequest) -> CallResponse:
         try:
             asked = decode_sync_asked(request.body)
         except MalformedRegistration as error:
@@ -464,7 +452,7 @@ class ServeHandler:
         )
         return CallResponse(200, body, {header.SYNC_KIND: header.SYNC_IN_BAND})
 
-    def _sync_out_of_band(self, setup: _Setup, request: ServeRequest) -> Steps:
+    def _sync_out_of_band(self, setup: Setup, request: ServeRequest, signed: bool) -> Steps:
         url = public_url(request.url, request.headers, setup.serve)
         app, configs = self._app(), self.table.configs(url)
         about = {
@@ -488,6 +476,8 @@ class ServeHandler:
             self._client.log.debug("registered %d functions at %s", len(self.table), url)
         else:
             self._client.log.error("registration failed: %s", told.message)
+        if not signed:
+            told = register.untold(status, told)
         sync_kind = {header.SYNC_KIND: header.SYNC_OUT_OF_BAND}
         return CallResponse(status, register.sync_body(told), sync_kind)
 
@@ -496,7 +486,13 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _streams(setup: _Setup, request: ServeRequest) -> bool:
+def _saver(setup: Setup, effect: FunctionCall) -> Checkpointer | None:
+    if not setup.checkpoints.worthwhile(effect.call, effect.target):
+        return None
+    return Checkpointer(setup.reach.api, effect.call.ctx, setup.checkpoints)
+
+
+def _streams(setup: Setup, request: ServeRequest) -> bool:
     """Calls alone are streamed: what needs nothing from outside was answered already."""
     return setup.serve.streaming is Streaming.FORCE and request.method == "POST"
 

@@ -3,6 +3,8 @@
 Sources: http.md 5.1; features F-47, F-48, E-185.
 """
 
+import msgspec
+
 from stepwell.sdk.net.agent import LANGUAGE, VERSION
 from stepwell.sdk.settings import ServeSettings, Settings, Streaming
 from stepwell.wire.identifier import event_key_hash
@@ -14,9 +16,13 @@ def describe(
     settings: Settings, function_count: int, *, dev_server: bool | None = None
 ) -> Introspection:
     """What anybody may know. `dev_server`: whether the one mode "auto" guessed answers (E-184)."""
-    extra: dict[str, bool] = {"is_mode_explicit": settings.mode_is_explicit}
+    extra: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
+    # What official SDKs cannot say is added where it tells something: the mode was a guess.
     if dev_server is not None:
-        extra["is_dev_server_available"] = dev_server
+        extra = {
+            "is_mode_explicit": settings.mode_is_explicit,
+            "is_dev_server_available": dev_server,
+        }
     return Introspection(
         function_count=function_count,
         has_event_key=settings.event_key is not None,

@@ -17,7 +17,8 @@ class MoreOptions(TypedDict, total=False):
     base_url: str | None
     """Origin of the server's APIs, in place of the client's; for all that the client does."""
     signing_key: str | None
-    """Key that server and app sign with, in place of the client's."""
+    """Key that server and app sign with, in place of the client's, for this endpoint; for all that
+    the client does if it has none."""
     signing_key_fallback: str | None
     """The previous signing key, during a rotation."""
     allow_in_band_sync: bool | None

@@ -25,10 +25,13 @@ from stepwell.wire.registration import (
     encode_in_band_answer,
     encode_registration,
     encode_sync_answer,
+    fields_of_answer,
 )
 
 FRAMEWORK_PLAIN = "asgi"
 """The name for a server that does not know the framework's own."""
+
+_FAILED_UNTOLD = "Failed to register: the app's log says why"
 
 
 class App(msgspec.Struct, frozen=True):
@@ -85,12 +88,18 @@ def refuses_framework(reply: HttpReply) -> bool:
 
 def registration_outcome(reply: HttpReply) -> tuple[int, SyncAnswer]:
     """What the PUT is answered: 200, or the server's own refusal with its status (F-50)."""
-    answer = decode_register_answer(reply.body)
+    answer, told = decode_register_answer(reply.body), fields_of_answer(reply.body)
     if isinstance(answer, RegisterProblem) or reply.status >= 300:
         text = answer.error if isinstance(answer, RegisterProblem) else f"HTTP {reply.status}"
         status = reply.status if 400 <= reply.status < 500 else 500
-        return status, SyncAnswer(text.strip(), modified=False)
-    return 200, SyncAnswer(REGISTERED_MESSAGE, answer.modified)
+        return status, SyncAnswer(text.strip(), modified=False, server=told)
+    return 200, SyncAnswer(REGISTERED_MESSAGE, answer.modified, told)
+
+
+def untold(status: int, answer: SyncAnswer) -> SyncAnswer:
+    """What whoever did not sign is told: whether it worked. Hosts, exceptions and the server's own
+    words are not for strangers."""
+    return SyncAnswer(answer.message if status == 200 else _FAILED_UNTOLD, answer.modified)
 
 
 def registration_warnings(reply: HttpReply) -> tuple[str, ...]:

@@ -21,6 +21,10 @@ class ServeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `url` is absolute; `headers` have lower-case names; `body` holds the bytes as they came, since
     signatures are made over them; `raw` is the framework's own request, for middleware.
+
+    `variables` come before those of the process where a platform hands over an environment with
+    each request, and `is_production` says the mode where it does that. They count for this request
+    alone; None changes nothing.
     """
 
     method: str
@@ -29,6 +33,8 @@ class ServeRequest(msgspec.Struct, frozen=True, kw_only=True):
     query: Mapping[str, str]
     body: bytes = b""
     raw: object = None
+    variables: Mapping[str, str] | None = None
+    is_production: bool | None = None
 
 
 def read_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -60,11 +66,19 @@ def route_name(app_id: str, path: str = SERVE_PATH_DEFAULT) -> str:
     return f"inngest_api_{_ODD.sub('-', told)}"
 
 
+def routed_paths(path: str) -> tuple[str, str]:
+    """A path as it is, and with or without the slash at its end. Both are routes: a redirect would
+    make a question of a call."""
+    bare = path.rstrip("/")
+    return (path, bare or path) if path.endswith("/") else (path, f"{path}/")
+
+
 def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) -> str:
     """The endpoint's URL as the server must call it, without query and fragment.
 
     Begins with the request's URL; a trusted proxy's headers say what the client saw; `serve_origin`
-    replaces scheme and host, `public_path` or else `serve_path` the path.
+    replaces scheme and host, `public_path` or else `serve_path` the path. The request's own path is
+    kept where it ends with `serve_path`: what comes before is where the application is mounted.
     """
     parts = urlsplit(url)
     scheme, host, path = parts.scheme or "http", parts.netloc, parts.path
@@ -75,8 +89,14 @@ def public_url(url: str, headers: Mapping[str, str], settings: ServeSettings) ->
         scheme, host = origin.scheme, origin.netloc
         # An origin may carry the prefix under which a proxy shows the application.
         path = origin.path.rstrip("/") + (path or SERVE_PATH_DEFAULT)
-    path = settings.public_path or settings.serve_path or path or SERVE_PATH_DEFAULT
+    if settings.serve_path is not None and not _lies_at(path, settings.serve_path):
+        path = settings.serve_path
+    path = settings.public_path or path or SERVE_PATH_DEFAULT
     return urlunsplit((scheme, host, path, "", ""))
+
+
+def _lies_at(path: str, serve_path: str) -> bool:
+    return path.rstrip("/").endswith(serve_path.rstrip("/"))
 
 
 def _as_the_proxy_saw(

@@ -8,7 +8,7 @@ Sources: features E-173; server.md 3.11 and 6.2.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -36,13 +36,14 @@ _CANCELLED = "cancelled"
 
 
 class RunWatch:
-    """Asks the server of one endpoint about runs whose calls take long."""
+    """Asks the servers of one endpoint about runs whose calls take long."""
 
-    def __init__(self, api: Callable[[], ServerApi]) -> None:
-        self._api = api
+    def __init__(self) -> None:
         self._held = 0
 
-    async def over(self, run_id: str, work: Coroutine[Any, Any, CallResponse]) -> CallResponse:
+    async def over(
+        self, api: ServerApi, run_id: str, work: Coroutine[Any, Any, CallResponse]
+    ) -> CallResponse:
         """The answer of a call. If its run is cancelled, the task that runs here is, and what it is
         answered with nobody reads."""
         task, loop = running_task(), asyncio.get_running_loop()
@@ -51,7 +52,7 @@ class RunWatch:
 
         def begin() -> None:
             nonlocal watching
-            watching = loop.create_task(self._is_cancelled(run_id))
+            watching = loop.create_task(self._is_cancelled(api, run_id))
             watching.add_done_callback(tell)
 
         def tell(asked: asyncio.Task[bool]) -> None:
@@ -74,13 +75,13 @@ class RunWatch:
                 task.uncancel()
 
     @contextmanager
-    def over_sync(self, run_id: str) -> Generator[Watch]:
+    def over_sync(self, api: ServerApi, run_id: str) -> Generator[Watch]:
         """What finds out about a call of blocking code, for as long as that runs."""
         begun: list[Future[None]] = []
 
         def begin(token: Cancelled) -> None:
             loop = background.shared().loop
-            begun.append(asyncio.run_coroutine_threadsafe(self._tell(run_id, token), loop))
+            begun.append(asyncio.run_coroutine_threadsafe(self._tell(api, run_id, token), loop))
 
         try:
             yield begin
@@ -88,16 +89,16 @@ class RunWatch:
             for asking in begun:
                 asking.cancel()
 
-    async def _tell(self, run_id: str, token: Cancelled) -> None:
-        if await self._is_cancelled(run_id):
+    async def _tell(self, api: ServerApi, run_id: str, token: Cancelled) -> None:
+        if await self._is_cancelled(api, run_id):
             token.set()
 
-    async def _is_cancelled(self, run_id: str) -> bool:
+    async def _is_cancelled(self, api: ServerApi, run_id: str) -> bool:
         """Waits for the end of a run. False if it ended otherwise, or the server does not tell."""
         while True:
             began = time.monotonic()
             try:
-                seen = await self._look(run_id)
+                seen = await self._look(api, run_id)
             except NetworkError:
                 pass  # the server is away; if it comes back, it may know
             except Error:
@@ -107,8 +108,8 @@ class RunWatch:
                     return seen.status.lower() == _CANCELLED
             await asyncio.sleep(max(0.0, began + PAUSE_SECONDS - time.monotonic()))
 
-    async def _look(self, run_id: str) -> RunSeen:
-        runs = HttpRunPort(self._api())
+    async def _look(self, api: ServerApi, run_id: str) -> RunSeen:
+        runs = HttpRunPort(api)
         if self._held >= HELD_MAX:
             return await runs.look(run_id, 0)
         self._held += 1

@@ -16,9 +16,10 @@ from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
 from stepwell.server.engine.input import AppFailed
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import LedgerClosed
-from stepwell.server.registration import normal_url, plain_url
+from stepwell.server.registration import normal_url, origin_of, plain_url
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header, limit
+from stepwell.wire.identifier import app_uuid
 from stepwell.wire.registration import SyncAsked, encode_sync_asked
 from stepwell.wire.signature import sign_canonical
 
@@ -30,10 +31,18 @@ log = logging.getLogger("stepwell.polling")
 
 
 class _Said(msgspec.Struct):
-    """What an app says when it refuses, in the shapes of the SDKs."""
+    """What an app says, in the shapes of the SDKs; `app_id` is handed through from our answer."""
 
     message: str = ""
     error: str = ""
+    app_id: str = ""
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """What came of a ping: what is wrong, or nothing, and whom we registered meanwhile."""
+
+    problem: str
+    app_id: str = ""
 
 
 class Poller:
@@ -46,6 +55,7 @@ class Poller:
         self._discovery = discovery
         self._named = dict.fromkeys(plain_url(url) for url in deps.config.sdk_urls)
         self._answered: set[str] = set()
+        self._names: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._named_at: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +77,9 @@ class Poller:
 
     async def sync(self, url: str) -> str:
         """Ask one app to register; gives what is wrong, or nothing."""
+        return (await self._ping(url)).problem
+
+    async def _ping(self, url: str) -> "_Heard":
         body = encode_sync_asked(SyncAsked(url))
         headers = {header.CONTENT_TYPE: header.JSON, header.SERVER_KIND: self._deps.config.kind}
         if (key := self._deps.config.signing_key) is not None:
@@ -76,8 +89,8 @@ class Poller:
                 "PUT", url, headers, body, bytes_max=_ANSWER_BYTES_MAX, timeout_s=_PATIENCE_S
             )
         except NoAnswer as problem:
-            return f"unreachable: {problem.message}"
-        return _refusal(answer)
+            return _Heard(f"unreachable: {problem.message}")
+        return _Heard(_refusal(answer), _said_in(answer).app_id)
 
     async def _run(self) -> None:
         while True:
@@ -122,17 +135,38 @@ class Poller:
         return list(self._deps.ledger.catalog.apps.values())
 
     async def _ask(self, url: str) -> None:
-        problem = await self.sync(url)
+        began_ms = self._deps.clock.now_ms()
+        heard = await self._ping(url)
+        problem = heard.problem
         if not problem:
             self._answered.add(url)
-        known = normal_url(url)
-        app = next((app for app in self._apps() if normal_url(app.url) == known), None)
+        app = self._app_behind(url, heard, began_ms)
         if app is not None and url in self._named:
             self._named_at[app.name] = url
         if app is not None and app.error != problem:
             await self._deps.ledger.submit(AppFailed(app.name, app.url, problem))
         if app is not None or url in self._named or not problem:
             self._tell(url, problem, registered=app is not None)
+
+    def _app_behind(self, url: str, heard: "_Heard", began_ms: int) -> AppRow | None:
+        """The app that answers at a URL. It may have registered with another one: its public one,
+        behind a proxy, or that of `serve_origin` and `serve_path`."""
+        known, apps = normal_url(url), self._apps()
+        for app in apps:
+            if normal_url(app.url) == known or app.name == self._names.get(url):
+                return app
+        if heard.problem:
+            return None
+        found = [app for app in apps if app_uuid(app.name) == heard.app_id]
+        if not found:
+            origin = origin_of(url)
+            found = [
+                app for app in apps if app.synced_ms >= began_ms and origin_of(app.url) == origin
+            ]
+        if len(found) != 1:
+            return None
+        self._names[url] = found[0].name
+        return found[0]
 
     def _tell(self, url: str, problem: str, *, registered: bool) -> None:
         """Log what changed, once."""
@@ -159,10 +193,14 @@ def _refusal(answer: Answer) -> str:
         if header.SDK in answer.headers or answer.status >= 400:
             return ""
         return "not_sdk: something else answers there; correct the URL of the app"
-    try:
-        said = msgspec.json.decode(answer.body, type=_Said)
-        text = said.message or said.error
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = ""
+    said = _said_in(answer)
+    text = said.message or said.error
     word = _WORDS.get(answer.status, "")
     return ": ".join(part for part in (word, text) if part) or f"HTTP {answer.status}"
+
+
+def _said_in(answer: Answer) -> _Said:
+    try:
+        return msgspec.json.decode(answer.body, type=_Said)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Said()

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import Final
 from weakref import WeakSet
@@ -18,6 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from stepwell.server.drivers.old_framing import reads_plainly
 from stepwell.wire import limit
 
 KEEP_ALIVE_S: Final = 4.0
@@ -124,7 +126,7 @@ class HttpPool:
             async with session.request(
                 method,
                 url,
-                headers=headers,
+                headers={_canonical(name): value for name, value in headers.items()},
                 data=BytesIO(body) if len(body) > BODY_IN_PLACE_BYTES_MAX else body,
                 allow_redirects=False,
                 timeout=timeout,
@@ -190,7 +192,14 @@ class HttpPool:
         return NoAnswer(f"{where} gave an answer that is no HTTP: {error}", reason)
 
 
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+@lru_cache(4096)
+def _canonical(name: str) -> str:
+    """A header's name as servers in Go write it: there are apps that look for no other spelling."""
+    return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    reads_plainly(connector)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

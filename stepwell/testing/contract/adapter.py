@@ -140,7 +140,7 @@ class AdapterContract:
     @classmethod
     def cloud(cls) -> Iterator[Endpoint]:
         """An endpoint that checks signatures and refuses unsigned syncs."""
-        with cls().endpoint(cloud=True, enable_unauthed_sync=False) as endpoint:
+        with cls().endpoint(cloud=True) as endpoint:
             yield endpoint
 
     # Calls
@@ -394,6 +394,28 @@ class AdapterContract:
             send("PUT", endpoint.url)
             assert endpoint.server.asked[-1][3]["url"] == endpoint.url
             assert f"/sub{self.path}" in endpoint.url
+
+    def test_a_path_that_is_told_lies_below_the_mount(self) -> None:
+        """What is registered is where the endpoint is."""
+        with self.endpoint(mount="/sub", serve_path=self.path) as endpoint:
+            send("PUT", endpoint.url)
+            assert endpoint.server.asked[-1][3]["url"] == endpoint.url
+
+    def test_a_slash_at_the_end_changes_nothing(self, dev: Endpoint) -> None:
+        """No redirect, which would turn a call into a question, and no 404."""
+        told = dev.url
+        dev.url += "/"
+        try:
+            assert dev.call("async").status == 206
+            assert send("GET", dev.url).json["function_count"] == FUNCTIONS
+            assert send("PUT", dev.url).status == 200
+        finally:
+            dev.url = told
+
+    def test_f53_head_is_answered_like_get(self, dev: Endpoint) -> None:
+        """Without a body, as monitors of uptime ask."""
+        answer = send("HEAD", dev.url)
+        assert (answer.status, answer.body) == (200, b"")
 
     def test_behind_a_proxy(self) -> None:
         """What the proxy says counts where it is trusted."""

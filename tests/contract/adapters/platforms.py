@@ -65,9 +65,10 @@ def platform_serves(invoke: Callable[[Asked], Told]) -> Iterator[str]:
                 self.send_header(name, value)
             self.send_header("content-length", str(len(told.body)))
             self.end_headers()
-            self.wfile.write(told.body)
+            if self.command != "HEAD":
+                self.wfile.write(told.body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = answer
+        do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -212,7 +213,7 @@ class AzureHost:
         """By way of the converters of the platform's own package."""
         from azure.functions import http
 
-        methods, function = self.routes.get(unquote(asked.path), ([], None))
+        methods, function = self.routes.get(unquote(asked.path).rstrip("/"), ([], None))
         if function is None or asked.method not in methods:
             return Told(404 if function is None else 405, {}, b"")
         request = http.HttpRequestConverter.decode(_datum(asked), trigger_metadata=None)

@@ -51,6 +51,21 @@ def test_a_router_may_be_included_below_a_prefix() -> None:
         assert send("GET", f"{origin}/api/inngest").status == 404
 
 
+def test_a_router_with_a_prefix_keeps_the_endpoint_below_it() -> None:
+    client = stepwell.Inngest(app_id="a", is_dev=True)
+    router, inner = fastapi.APIRouter(prefix="/guarded"), fastapi.APIRouter(prefix="/deep")
+    stepwell.fast_api.serve(router, client, [])
+    stepwell.fast_api.serve(inner, client, [])
+    router.include_router(inner)
+    app = fastapi.FastAPI()
+    app.include_router(router, prefix="/v1")
+    with uvicorn_serves(app) as origin:
+        for path in ("/v1/guarded/api/inngest", "/v1/guarded/deep/api/inngest"):
+            assert send("GET", f"{origin}{path}").json["mode"] == "dev"
+        assert send("GET", f"{origin}/v1/api/inngest").status == 404
+        assert send("GET", f"{origin}/api/inngest").status == 404
+
+
 def test_on_trio() -> None:
     client = stepwell.Inngest(app_id="a", is_dev=True)
 
@@ -72,4 +87,4 @@ def test_the_path_can_be_told(monkeypatch: Any) -> None:
     monkeypatch.setenv("INNGEST_SERVE_PATH", "y/inngest")
     stepwell.fast_api.serve(app, client, [])
     paths = [getattr(route, "path", "") for route in app.routes]
-    assert paths[-2:] == ["/x/inngest", "/y/inngest"]
+    assert paths[-4:] == ["/x/inngest", "/x/inngest/", "/y/inngest", "/y/inngest/"]

@@ -38,7 +38,8 @@ class Small(Adapter[None]):
 
     def transform_response(self, response: ServeResponse) -> None:
         self.begin(response)
-        self.request.wfile.write(response.body)
+        if self.request.command != "HEAD":
+            self.request.wfile.write(response.body)
 
     def transform_streaming_response(
         self, response: StreamingResponse | StreamingResponseSync
@@ -72,10 +73,10 @@ class TestOwnDoor(AdapterContract):
 
         class Framework(BaseHTTPRequestHandler):
             def answer(self) -> None:
-                if self.path.partition("?")[0] == path:
+                if self.path.partition("?")[0].rstrip("/") == path:
                     route(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = answer
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

@@ -270,7 +270,7 @@ def test_flags() -> None:
 def test_serving_by_default() -> None:
     settings = resolve_serve(ServeOptions(), {}, "cloud")
     assert settings.streaming is Streaming.DISABLE
-    assert settings.unauthed_sync
+    assert not settings.unauthed_sync
     assert settings.in_band_sync
     assert settings.threads_max is None
     assert not settings.trust_proxy
@@ -281,7 +281,7 @@ def test_serving_by_variables() -> None:
         "INNGEST_SERVE_HOST": "old.test",
         "INNGEST_SERVE_PATH": "x/inngest",
         "INNGEST_STREAMING": "Allow",
-        "INNGEST_ENABLE_UNAUTHED_SYNC": "false",
+        "INNGEST_ENABLE_UNAUTHED_SYNC": "true",
         "INNGEST_ALLOW_IN_BAND_SYNC": "0",
         "INNGEST_THREAD_POOL_MAX_WORKERS": "0",
         "STEPWELL_TRUST_PROXY": "1",
@@ -290,11 +290,11 @@ def test_serving_by_variables() -> None:
     assert settings.serve_origin == "https://old.test"
     assert settings.serve_path == "/x/inngest"
     assert settings.streaming is Streaming.FORCE
-    assert not settings.unauthed_sync
+    assert settings.unauthed_sync
     assert not settings.in_band_sync
     assert settings.threads_max == 0
     assert settings.trust_proxy
-    assert resolve_serve(ServeOptions(), environ, "dev").unauthed_sync
+    assert resolve_serve(ServeOptions(), {}, "dev").unauthed_sync
 
 
 def test_serving_by_arguments() -> None:

@@ -172,7 +172,7 @@ async def test_a_result_that_cannot_travel_names_step_and_type(colour: int) -> N
     (found,) = stage.operations(await stage.call())
     assert found.op == "StepFailed"
     message = found.failure.message  # type: ignore[union-attr]
-    assert 'the result of step "a", a Alien, cannot be stored' in message
+    assert message.startswith('"a" returned unserializable data: the result of the step, a Alien,')
     assert "annotate" in message or "nothing JSON can carry" in message
     whole = await Stage(in_both_colours(Alien)[colour]).call()
     assert json.loads(whole.body)["code"] == "output_unserializable"
@@ -720,3 +720,21 @@ async def test_a_coroutine_function_made_plain_by_a_decorator_is_no_coroutine() 
         return await ctx.step.run("a", plain)
 
     assert await Stage(handler).play() == 42
+
+
+@pytest.mark.parametrize("colour", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StepError("x", "NonRetriableError", None), "non_retriable_error"),
+        (StepError("x", "TypeError", None), "step_errored"),
+        (NonRetriableError("x"), "non_retriable_error"),
+        (ValueError("x"), "unknown"),
+    ],
+)
+async def test_errors_that_leave_a_function_have_the_codes_of_the_official_sdk(
+    error: Exception, code: str, colour: int
+) -> None:
+    answered = await Stage(in_both_colours(lambda: fail(error))[colour]).call()
+    told = json.loads(answered.body)
+    assert (told["code"], "stack" in told) == (code, True)

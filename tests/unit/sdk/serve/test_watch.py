@@ -29,16 +29,17 @@ class Api:
         self.answers = list(answers)
         self.asked: list[str] = []
 
+    @property
+    def port(self) -> Any:
+        """As what it is taken for."""
+        return cast(Any, self)
+
     async def ask(self, request: Any) -> HttpReply:
         self.asked.append(request.path)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-def watching(api: Api) -> RunWatch:
-    return RunWatch(lambda: cast(Any, api))
 
 
 @pytest.fixture(autouse=True)
@@ -66,13 +67,13 @@ class Work:
 async def test_a_short_call_asks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "AFTER_SECONDS", 60)
     api = Api(run("Cancelled"))
-    assert await watching(api).over("r", Work(0)()) is DONE
+    assert await RunWatch().over(api.port, "r", Work(0)()) is DONE
     assert api.asked == []
 
 
 async def test_a_call_of_a_cancelled_run_is_cancelled_and_the_request_goes_on() -> None:
     api, work = Api(run("Running"), AWAY, run("Running"), run("Cancelled")), Work(3600)
-    answer = await watching(api).over("r", work())
+    answer = await RunWatch().over(api.port, "r", work())
     assert (answer.status, work.cancelled) == (500, True)
     assert api.asked == ["/v1/runs/r?wait=30.000"] * 4
     task = asyncio.current_task()
@@ -84,14 +85,14 @@ async def test_a_call_of_a_cancelled_run_is_cancelled_and_the_request_goes_on() 
 @pytest.mark.parametrize("answer", [run("Completed"), run("Failed"), REFUSED])
 async def test_other_ends_and_servers_that_do_not_tell_let_it_go_on(answer: HttpReply) -> None:
     api, work = Api(answer), Work(0.1)
-    assert await watching(api).over("r", work()) is DONE
+    assert await RunWatch().over(api.port, "r", work()) is DONE
     assert len(api.asked) == 1
     assert not work.cancelled
 
 
 async def test_somebody_elses_cancellation_passes() -> None:
     work = Work(3600)
-    task = asyncio.ensure_future(watching(Api(run("Running"))).over("r", work()))
+    task = asyncio.ensure_future(RunWatch().over(Api(run("Running")).port, "r", work()))
     await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -107,7 +108,7 @@ async def test_code_that_goes_on_all_the_same_leaves_nothing_behind() -> None:
             await asyncio.sleep(0)
         return DONE
 
-    assert await watching(Api(run("Cancelled"))).over("r", stubborn()) is DONE
+    assert await RunWatch().over(Api(run("Cancelled")).port, "r", stubborn()) is DONE
     task = asyncio.current_task()
     assert task is not None
     assert task.cancelling() == 0
@@ -125,22 +126,22 @@ async def test_only_so_many_questions_are_kept(monkeypatch: pytest.MonkeyPatch) 
             return run("Running")
 
     api = Keeping(run("Running"))
-    runs = watching(api)
-    await asyncio.gather(*(runs.over("r", Work(0.1)()) for _ in range(4)))
+    runs = RunWatch()
+    await asyncio.gather(*(runs.over(api.port, "r", Work(0.1)()) for _ in range(4)))
     assert api.asked.count("/v1/runs/r?wait=30.000") == 2
     assert api.asked.count("/v1/runs/r") > 2
 
 
 def test_blocking_code_asks_when_it_looks_and_no_longer_than_it_runs() -> None:
     api = Api(run("Running"), run("Cancelled"))
-    with watching(api).over_sync("r") as begin:
+    with RunWatch().over_sync(api.port, "r") as begin:
         token = Cancelled(begin)
         assert api.asked == []
         assert token.wait(10)
         assert token
     assert len(api.asked) == 2
     idle = Api(run("Running"))
-    with watching(idle).over_sync("r") as begin:
+    with RunWatch().over_sync(idle.port, "r") as begin:
         token = Cancelled(begin)
         assert not token.wait(0.05)
     asked = len(idle.asked)

@@ -32,6 +32,8 @@ class App:
     def __init__(self, api: Api) -> None:
         self.api = api
         self.url = ""
+        self.url_sent = ""
+        self.hands_through = False
         self.pings: list[web.Request] = []
         self.status = 200
         self.message = "Successfully registered"
@@ -43,7 +45,7 @@ class App:
         if request.method == "GET":
             return web.json_response({}, headers=headers)
         body = await request.read()
-        assert json.loads(body) == {"url": self.url}
+        assert json.loads(body) == {"url": self.url_sent or self.url}
         if "x-inngest-signature" in request.headers:
             verify(body, request.headers["x-inngest-signature"], ["12ab"], NOW_MS)
         self.pings.append(request)
@@ -53,6 +55,8 @@ class App:
                 "/fn/register", json=told, headers={"authorization": "Bearer 12ab"}
             )
             assert answer.status_code == 200
+            if self.hands_through:
+                return web.json_response(answer.json(), headers=headers)
         return web.json_response({"message": self.message}, status=self.status, headers=headers)
 
 
@@ -159,6 +163,34 @@ async def test_an_app_that_registers_elsewhere_is_told(caplog: pytest.LogCapture
             await poller.run_once()
         assert "did not register here" in caplog.text
         assert "INNGEST_DEV=" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "registered", "hands_through"),
+    [
+        ("/", "", False),  # a slash at the end
+        ("", "/", False),
+        ("", "/other", False),  # a path of its own
+        ("", "https://shop.test/api/inngest", True),  # an origin of its own
+    ],
+)
+async def test_an_app_that_registers_with_another_url_has_registered(
+    asked: str, registered: str, hands_through: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(DEV, named=True) as (app, _, api):
+        url = f"{app.url}{asked}"
+        app.url_sent = url
+        app.url = registered if "://" in registered else f"{app.url}{registered}"
+        app.hands_through = hands_through
+        pool = HttpPool(timeout_s=5)
+        poller = Poller(msgspec_replaced(api, (url,)), pool)
+        with caplog.at_level(logging.INFO, "stepwell.polling"):
+            await poller._ask(url)
+            assert "did not register" not in caplog.text
+            app.status = 500
+            await poller._ask(url)
+        assert "internal_server_error" in api.ledger.catalog.apps["shop"].error
+        await pool.close()
 
 
 async def test_something_that_is_no_app_is_called_so() -> None:

@@ -285,3 +285,56 @@ async def test_a_cancelled_request_lets_go_of_its_connection(pool: HttpPool) -> 
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.wait_for(gone.wait(), 5)
+
+
+@asynccontextmanager
+async def saying(*pieces: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that says this to whoever asks, and closes; and what it was asked."""
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+
+
+OLD = b"HTTP/1.0 206 Partial\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "body"),
+    [
+        (OLD + b'[{"op":"StepRun"}]', b'[{"op":"StepRun"}]'),
+        (OLD + b"42", b"42"),
+        (OLD + b"null", b"null"),
+        (OLD + b"abc", b"abc"),
+        (OLD + b"", b""),
+        (OLD + b"2\r\n42\r\n0\r\n\r\n", b"42"),
+        (OLD.replace(b"1.0", b"1.1") + b"2\r\n42\r\n0\r\n\r\n", b"42"),
+    ],
+)
+@pytest.mark.parametrize("piecewise", [False, True])
+async def test_an_old_answer_that_only_says_it_is_in_chunks_is_read(
+    pool: HttpPool, said: bytes, body: bytes, piecewise: bool
+) -> None:
+    pieces = [said[i : i + 1] for i in range(len(said))] if piecewise else [said]
+    async with saying(*pieces) as (url, _):
+        answer = await pool.request("GET", url, {}, b"")
+    assert (answer.status, answer.headers["x-a"], answer.body) == (206, "1", body)
+
+
+async def test_header_names_are_written_in_canonical_case(pool: HttpPool) -> None:
+    async with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as (url, asked):
+        given = {"x-api-key": "k", "X-INNGEST-SIGNATURE": "s", "traceparent": "t"}
+        await pool.request("GET", url, given, b"")
+    for line in (b"X-Api-Key: k", b"X-Inngest-Signature: s", b"Traceparent: t"):
+        assert line in asked[0].split(b"\r\n")

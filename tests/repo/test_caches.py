@@ -55,6 +55,14 @@ CACHES: dict[str, tuple[str, str]] = {
     "stepwell.sdk.serve.checkpoint._ways": ("the event loop, weakly", "connections belong to it"),
     "stepwell.sdk.serve.wsgi._key": ("the header's name", "it is rewritten from nothing else"),
     "stepwell.sdk.timing._LOOKS": ("the event loop, weakly", "times are those of one loop"),
+    "stepwell.sdk.client.reach.api": ("nothing, in each reach", "its settings never change"),
+    "stepwell.sdk.client.reach.event_port": ("nothing, in each reach", "its settings never change"),
+    "stepwell.sdk.client.reach.http": ("nothing, in each reach", "its settings never change"),
+    "stepwell.sdk.serve.setup._others": (
+        "all variables and the mode that came with a request",
+        "nothing else differs between requests; another reach of the client empties it",
+    ),
+    "stepwell.server.drivers.http_pool._canonical": ("the header's name", "pure"),
     "stepwell.server.drivers.http_pool._urls": ("the URL's text", "it is parsed from nothing else"),
     "stepwell.server.engine.catalog._heard": (
         "the event's name, in each catalog",
@@ -72,6 +80,7 @@ CACHES: dict[str, tuple[str, str]] = {
 }
 # Empty tables that are bound by name alone: found by what is done with them, not by their making.
 KEPT_BY_HAND = {
+    "stepwell.sdk.serve.setup._others",
     "stepwell.server.drivers.http_pool._urls",
     "stepwell.server.engine.catalog._heard",
     "stepwell.server.store.sqlite.recent._old",

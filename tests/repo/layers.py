@@ -242,6 +242,16 @@ PURE = (
     "server.gateway.protocol",
 )
 
+# What an endpoint is, without the shell around it: nothing here waits or reads a clock, though the
+# functions that it names are anything.
+WITHOUT_IO = tuple(
+    f"sdk.serve.{name}"
+    for name in (
+        *("answer", "call", "effect", "endpoint", "gate", "introspect", "page", "register"),
+        *("request", "route", "run_state", "served", "sync", "table"),
+    )
+)
+
 # Third-party packages that wait for nothing and read no clock.
 PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_python", "cronsim")
 

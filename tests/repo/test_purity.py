@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.repo.layers import PURE, PURE_OUTSIDE
+from tests.repo.layers import PURE, PURE_OUTSIDE, WITHOUT_IO
 from tests.repo.source import (
     GENERATED,
     PACKAGE,
@@ -88,6 +88,11 @@ def test_pure_modules_reach_nothing_impure(module: Module) -> None:
             continue
         bad.extend(f"{stain} (by way of {' → '.join(way)})" for stain in stains(modules()[name]))
     assert bad == []
+
+
+@pytest.mark.parametrize("name", WITHOUT_IO)
+def test_an_endpoint_without_its_shell_does_no_input_and_no_output(name: str) -> None:
+    assert list(stains(modules()[f"{PACKAGE}.{name}"])) == []
 
 
 def module_of(text: str) -> Module:

@@ -7,6 +7,7 @@ import msgspec
 
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.settings import Settings
+from stepwell.sdk.step.log import Logger
 from stepwell.wire import header
 from stepwell.wire.signature import SignatureError, verify
 
@@ -32,6 +33,11 @@ def judge(request: ServeRequest, settings: Settings, now_ms: int) -> Passed | Re
         return Passed(verify(request.body, request.headers.get(header.SIGNATURE), keys, now_ms))
     except SignatureError as error:
         return Refused(str(error))
+
+
+def note_refusal(log: Logger, request: ServeRequest, refused: Refused) -> None:
+    """Say in our log why a request was refused; its sender hears nothing of it."""
+    log.warning("%s request refused: %s", request.method, refused.reason)
 
 
 def kind_mismatch(request: ServeRequest, settings: Settings) -> str | None:

@@ -3,13 +3,62 @@
 Sources: http.md 5.1; features F-47, F-48, E-185.
 """
 
+from collections.abc import Generator
+
 import msgspec
 
 from stepwell.sdk.net.agent import LANGUAGE, VERSION
+from stepwell.sdk.net.probing import PROBE_PATH, PROBE_SECONDS, is_dev_server
+from stepwell.sdk.net.server_api import ApiRequest
+from stepwell.sdk.serve import answer, gate, page
+from stepwell.sdk.serve.effect import ApiRequests, Effect, Outcome, Steps
+from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.serve.served import Served
+from stepwell.sdk.serve.setup import Setup
 from stepwell.sdk.settings import ServeSettings, Settings, Streaming
+from stepwell.wire.execution import CallResponse
 from stepwell.wire.identifier import event_key_hash
-from stepwell.wire.registration import Introspection, TrustedIntrospection
+from stepwell.wire.registration import Introspection, TrustedIntrospection, encode_introspection
 from stepwell.wire.signature import SigningKeyError, hashed_key
+
+
+def introspected(
+    served: Served, setup: Setup, request: ServeRequest, judged: gate.Passed | gate.Refused
+) -> Steps:
+    """The answer to GET."""
+    mismatch = gate.kind_mismatch(request, setup.settings)
+    if mismatch is not None:
+        served.log.error(mismatch)
+        return answer.KIND_FORBIDDEN
+    is_dev = setup.settings.mode == "dev"
+    if is_dev and page.wants_page(request.headers.get("accept")):
+        return page.page(served.app_id, served.table.by_id.values(), setup.settings)
+    if isinstance(judged, gate.Refused) or judged.key is None:
+        there = None
+        if setup.settings.guessed_origin is not None:
+            there = yield from _dev_server_is_there()
+        seen = describe(setup.settings, len(served.table), dev_server=there)
+    else:
+        seen = inspection(served, setup)
+    return CallResponse(200, encode_introspection(seen))
+
+
+def inspection(served: Served, setup: Setup) -> TrustedIntrospection:
+    """What the server may know of this endpoint."""
+    return describe_to_server(
+        setup.settings,
+        setup.serve,
+        len(served.table),
+        app_id=served.app_id,
+        framework=served.framework,
+    )
+
+
+def _dev_server_is_there() -> Generator[Effect, Outcome, bool]:
+    """Whether the development server that mode "auto" guesses answers now (E-184)."""
+    asked = ApiRequest(method="GET", path=PROBE_PATH, timeout_seconds=PROBE_SECONDS)
+    outcome = yield ApiRequests((asked,))
+    return isinstance(outcome, list) and is_dev_server(outcome[0])
 
 
 def describe(

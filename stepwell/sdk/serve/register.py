@@ -1,4 +1,4 @@
-"""Telling the server which functions an app has: the answer to PUT, in both of its kinds.
+"""What is said at a sync, in both of its kinds: which functions an app has, and what came of it.
 
 Sources: http.md 4.1 to 4.3; features F-50, F-51, F-61.
 """

@@ -41,7 +41,7 @@ import pytest
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.serve import handler as serve_handler
+from stepwell.sdk.serve import perform
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import Streaming
 from stepwell.testing.contract.adapter_peer import (
@@ -451,7 +451,7 @@ class AdapterContract:
     @pytest.fixture
     def streaming(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         """An endpoint that streams, with quick keep-alives."""
-        monkeypatch.setattr(serve_handler, "KEEP_ALIVE_SECONDS", 0.05)
+        monkeypatch.setattr(perform, "KEEP_ALIVE_SECONDS", 0.05)
         with self.endpoint(cloud=True, streaming=Streaming.FORCE) as endpoint:
             yield endpoint
 

@@ -13,6 +13,7 @@ from stepwell import Context, ContextSync, Inngest, Streaming, TriggerEvent
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.serve import handler as handler_module
+from stepwell.sdk.serve import perform
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import (
@@ -21,6 +22,7 @@ from stepwell.sdk.serve.response import (
     StreamingResponseSync,
 )
 from stepwell.wire.execution import decode_streamed
+from stepwell.wire.signature import sign
 
 EVENT = {"name": "e", "data": {}, "id": "i", "ts": 1}
 
@@ -172,7 +174,7 @@ async def test_the_unforeseen_is_an_answer_too(
     async def broken(*_: object, **__: object) -> None:
         raise KeyError("bug")
 
-    monkeypatch.setattr(handler_module, "run_call", broken)
+    monkeypatch.setattr(perform, "run_call", broken)
     answer = await whole(handler().handle(post()))
     assert (answer.status, json.loads(answer.body)["name"]) == (500, "KeyError")
     assert "unforeseen" in caplog.text
@@ -229,9 +231,7 @@ def in_band(body: bytes) -> ServeResponse:
         url="http://h/api/inngest",
         headers={
             "x-inngest-sync-kind": "in_band",
-            "x-inngest-signature": handler_module.sign(
-                body, "signkey-x-12", handler_module._now_ms()
-            ),
+            "x-inngest-signature": sign(body, "signkey-x-12", handler_module._now_ms()),
         },
         query={},
         body=body,
@@ -410,7 +410,7 @@ def test_f03_keys_may_be_told_where_functions_are_served() -> None:
         client, [], framework="x", signing_key="signkey-x-12", signing_key_fallback="signkey-x-34"
     )
     for key in ("signkey-x-12", "signkey-x-34"):
-        signature = handler_module.sign(b"", key, handler_module._now_ms())
+        signature = sign(b"", key, handler_module._now_ms())
         get = ServeRequest(
             method="GET",
             url="http://h/x",

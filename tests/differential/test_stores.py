@@ -13,6 +13,17 @@ import pytest
 
 from stepwell.expr.equality import first_equality
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.flow_row import (
+    Dropped,
+    DropReason,
+    FlowKey,
+    Held,
+    Hold,
+    HoldKind,
+    KeyKind,
+    Slot,
+)
+from stepwell.server.engine.lane import Part, PartKind, is_lane, lane_name, lane_of
 from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
     MAIN,
@@ -37,10 +48,16 @@ from stepwell.testing.contract.store_world import app_named, function_named
 
 SMALL = Limits(items_max=12, items_page=5, runs_bytes_max=30_000, events_bytes_max=6_000)
 OPS = ("StepRun", "WaitForEvent")
+LANES = tuple(
+    lane_name("a1", function, (Part(PartKind.STEP, "1", key),))
+    for function, key in (("f1", "k1"), ("f1", "k2"), ("f2", "k1"))
+)
 QUEUES = ("a1", "a2", "@gateway")
 NAMES = ("paid", "sent", "inngest/x")
 CONDITIONS = ("", 'async.data.user == "x"', 'async.data.user == "y"', "async.data.n == 1")
 BODIES = (b'{"data":{"user":"x","n":1}}', b'{"data":{"user":"y","n":2}}', b'{"data":{}}')
+KEYS = ("k1", "k2", "k3")
+HOLDS = ("h1", "h2")
 BATCHES = 60
 
 
@@ -115,11 +132,27 @@ class Story:
             self.note,
             self.app,
             self.function,
+            self.key,
+            self.no_key,
+            *[self.hold] * 2,
+            self.held,
+            self.no_hold,
+            self.drop,
+            self.sit,
+            self.serve,
+            *[self.rest] * 2,
+            self.rouse,
             self.no_app,
             self.no_function,
         ]
-        made = (self.chance.choice(makers)() for _ in range(self.chance.randrange(1, 7)))
-        return [record for record in made if record is not None]
+        records: list[fact.Record] = []
+        for _ in range(self.chance.randrange(1, 7)):
+            record = self.chance.choice(makers)()
+            if record is not None:
+                records.append(record)
+            if isinstance(record, fact.SlotTaken):
+                records.append(fact.RunChanged(self.runs[record.slot.run_id]))
+        return records
 
     def need(self) -> Need:
         """Rows to compare, among them some that are not there."""
@@ -132,6 +165,11 @@ class Story:
         return Need(
             runs=frozenset(some(runs, min(6, len(runs)))),
             steps=frozenset(some(sorted(slots), min(6, len(slots)))),
+            keys=frozenset(KEYS),
+            holders=frozenset(KEYS),
+            holds=frozenset(HOLDS),
+            held=frozenset(HOLDS),
+            lanes=tuple((queue, 2, now) for queue in LANES),
             events=frozenset(some([*self.events, "none"], min(3, len(self.events)))),
             bodies=frozenset(some([*self.events, "none"], min(3, len(self.events)))),
             dedups=frozenset((f"f{n}", self.chance.choice("kl")) for n in (1, 2)),
@@ -177,6 +215,8 @@ class Story:
             event_ids=tuple(known),
             queued_ms=self.now,
             dedup=self.chance.choice(["", "k", "l"]),
+            slots=self.chance.choice([(), KEYS[:1], KEYS[:2]]),
+            batch=self.chance.choice(["", "b"]),
         )
         self.runs[run.id] = run
         self.open.add(run.id)
@@ -190,7 +230,7 @@ class Story:
             due_ms=self.now + self.chance.randrange(40),
             queue=queue,
             attempt=self.chance.randrange(3),
-            detail=self.chance.choice([b"", b"x"]),
+            detail=str(self.place).encode(),
         )
         self.items[run_id, key] = item
         return item
@@ -206,6 +246,7 @@ class Story:
             version=self.chance.randrange(3),
             pending=self.chance.choice([(), ("a", "b")]),
             again=self.chance.random() < 0.5,
+            seated=run.seated,
         )
         self.runs[run.id] = changed
         return fact.RunChanged(changed)
@@ -269,7 +310,7 @@ class Story:
         key = self.chance.choice(["p", "q", MAIN])
         if (run.id, key) in self.leases:
             return None
-        return fact.ItemAdded(self.put(run.id, key, self.chance.choice((*QUEUES, ""))))
+        return fact.ItemAdded(self.put(run.id, key, self.chance.choice((*QUEUES, *LANES, ""))))
 
     def move(self) -> fact.Record | None:
         slot = self.some_slot({**self.items})
@@ -282,7 +323,10 @@ class Story:
         slot = self.some_slot({**self.items})
         if slot is None:
             return None
-        lease = Lease(self.next_id("L"), *slot, self.now, self.now + self.chance.randrange(1, 30))
+        until_ms = self.now + self.chance.randrange(1, 30)
+        queue = self.items[slot].queue
+        keys = lane_of(queue).keys if is_lane(queue) else ()
+        lease = Lease(self.next_id("L"), *slot, self.now, until_ms, keys=keys)
         self.leases[slot] = lease
         return fact.ItemLeased(lease)
 
@@ -299,6 +343,56 @@ class Story:
         if run is None:
             return None
         return fact.Noted(Note(run.id, self.next_place(), self.now, "failed", "s", "n", 1, b"{}"))
+
+    def key(self) -> fact.Record:
+        kind = self.chance.choice(list(KeyKind))
+        until_ms = self.now + self.chance.randrange(30)
+        return fact.FlowKeyPut(FlowKey(self.chance.choice(KEYS), kind, until_ms, self.number, b"x"))
+
+    def no_key(self) -> fact.Record:
+        return fact.FlowKeyForgotten(self.chance.choice(KEYS))
+
+    def hold(self) -> fact.Record | None:
+        if not self.events:
+            return None
+        key, kind = self.chance.choice(HOLDS), self.chance.choice(list(HoldKind))
+        event_id = self.chance.choice(self.events)
+        return fact.HoldPut(Hold(key, "f1", kind, self.now, self.now + 9, event_id, self.now))
+
+    def held(self) -> fact.Record | None:
+        if not self.events:
+            return None
+        event_id = self.chance.choice(self.events)
+        return fact.EventHeld(Held(self.chance.choice(HOLDS), self.next_place(), event_id, 5))
+
+    def no_hold(self) -> fact.Record:
+        return fact.HoldClosed(self.chance.choice(HOLDS))
+
+    def drop(self) -> fact.Record | None:
+        if not self.events:
+            return None
+        reason, event_id = self.chance.choice(list(DropReason)), self.chance.choice(self.events)
+        return fact.EventDropped(Dropped(event_id, "f1", reason, self.now, "k", 9, "R"))
+
+    def sit(self) -> fact.Record | None:
+        """A run takes the place it needs, and says so."""
+        run = self.some_run()
+        if run is None or len(run.slots) != 1 or run.seated:
+            return None
+        self.runs[run.id] = msgspec.structs.replace(run, seated=True)
+        return fact.SlotTaken(Slot(run.slots[0], run.id, self.now, self.next_place()))
+
+    def serve(self) -> fact.Record:
+        again = self.chance.random() < 0.5
+        return fact.LaneServed(self.chance.choice(LANES), self.chance.random(), again)
+
+    def rest(self) -> fact.Record:
+        queue, until = self.chance.choice(LANES), self.chance.choice((0, self.now + 9))
+        again = self.chance.random() < 0.5
+        return fact.LaneRested(queue, lane_of(queue).keys[0], self.now, until, 0.5, again)
+
+    def rouse(self) -> fact.Record:
+        return fact.LanesRoused(self.chance.choice(("k1", "k2")), self.chance.randrange(3))
 
     def app(self) -> fact.Record:
         name = self.chance.choice(["a1", "a2"])
@@ -352,6 +446,10 @@ def told_by_view(view: View, need: Need) -> dict[str, object]:
         "sizes": {run_id: view.saved_size(run_id) for run_id, _ in need.steps},
         "look_back": [(view.look_back(look), view.met(look.run_id)) for look in need.look_back],
         "due": (view.due(), view.overdue(), view.next_due_ms),
+        "keys": [(view.flow.row(k), view.flow.taken(k), view.flow.holders(k)) for k in KEYS],
+        "leased": [(view.flow.leased(key), view.flow.resting(key)) for key in KEYS],
+        "lanes": (view.flow.lanes, [view.flow.items(queue) for queue in LANES]),
+        "holds": [(view.flow.hold(key), view.flow.held(key)) for key in HOLDS],
         "waited": [name for name in NAMES if name in view.waited],
         "catalog": (view.catalog.apps, {s: e.version for s, e in view.catalog.listings.items()}),
     }
@@ -375,6 +473,12 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "named": reader.events(EventFilter(name="inngest/x", since_ms=story.now - 20)),
         "event": {event_id: reader.event(event_id) for event_id in story.events},
         "apps": (reader.apps(), reader.functions()),
+        "keys": [(reader.flow_key(key), reader.slots(key)) for key in KEYS],
+        "kinds": [reader.flow_keys(kind) for kind in KeyKind],
+        "holds": (reader.holds(), reader.holds("f1"), [reader.held(key) for key in HOLDS]),
+        "held": {event_id: reader.holds_of_event(event_id) for event_id in story.events},
+        "dropped": {event_id: reader.dropped(event_id) for event_id in story.events},
+        "dropped_of": reader.dropped_of("f1", story.now - 20, 9),
         "stranded": reader.stranded(100),
     }
 

@@ -18,7 +18,10 @@ IMPURE_SERVER = ("server.config", "server.telemetry")
 # What a store must know: which rows are wanted, what they look like, which facts change them.
 STORED = tuple(
     f"server.engine.{name}"
-    for name in ("need", "view", "record", "row", "catalog", "changes", "moment")
+    for name in (
+        *("need", "view", "record", "row", "catalog", "changes", "moment"),
+        *("flow_row", "flow_view", "lane", "lease_id"),
+    )
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
 EVERYWHERE = ("msgspec", "typing_extensions")
@@ -62,6 +65,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.input",
             "server.engine.action",
             "server.engine.row",
+            "server.engine.lane",
             "server.store.port",
             "cron",
             *IMPURE_SERVER,
@@ -183,7 +187,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("advice", "clock", "config", "descriptors", "listening"),
+        ("advice", "clock", "config", "descriptors", "flow", "listening"),
         ("engine",),
         ("registration", "store"),
         ("drivers", "ledger", "query"),
@@ -235,6 +239,7 @@ PURE = (
     "server.store.meeting",
     "server.store.reading",
     "server.store.due",
+    "server.store.lanes",
     "server.drivers.request",
     "server.drivers.reply",
     "server.registration",

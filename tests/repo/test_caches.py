@@ -68,6 +68,7 @@ CACHES: dict[str, tuple[str, str]] = {
         "the event's name, in each catalog",
         "a catalog never changes; another registration makes another one",
     ),
+    "stepwell.server.engine.lane.lane_of": ("the lane's name", "it says everything"),
     "stepwell.server.store.sqlite.recent._old": ("the id of a run or event", "one store, one row"),
     "stepwell.server.store.sqlite.recent._young": (
         "the id of a run or event",

@@ -4,6 +4,7 @@ import msgspec
 
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.drop import refusal
 from stepwell.server.engine.input import (
     Done,
     InvokeAsked,
@@ -13,7 +14,9 @@ from stepwell.server.engine.input import (
     Verdict,
 )
 from stepwell.server.engine.row import Run
-from stepwell.server.engine.start import begin, run_id_for, started_lately
+from stepwell.server.engine.start import run_id_for, started_lately
+from stepwell.server.engine.start_gate import Begun, Refused, attempt, enter
+from stepwell.server.flow.plan import NO_PLAN
 from stepwell.wire.identifier import derived_ulid
 
 
@@ -40,7 +43,10 @@ def rerun(draft: Draft, given: RerunAsked) -> Done:
         edited=given.edited,
         deferred=old.deferred,
     )
-    begin(draft, listing, run, msgspec.structs.replace(event, ts=draft.now.ms))
+    again = msgspec.structs.replace(event, ts=draft.now.ms)
+    admission = enter(draft, listing, listing.plan or NO_PLAN, run, again)
+    if isinstance(admission, Refused):
+        return Done(Verdict.REFUSED, "", refusal(admission.reason).message)
     for step in given.steps:
         kept = msgspec.structs.replace(step, run_id=run.id, place=draft.place())
         draft.add(fact.StepSaved(kept))
@@ -58,7 +64,7 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
     known = started_lately(draft, listing, given.event)
     if known or draft.run(run_id) is not None:
         return Done(Verdict.ALREADY, known or run_id)
-    draft.add(fact.EventStored(given.event))
+    draft.accept(given.event)
     run = Run(
         id=run_id,
         function=listing.slug,
@@ -67,8 +73,11 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
         queued_ms=draft.now.ms,
         dedup=given.event.key,
     )
-    begin(draft, listing, run, given.event)
-    return Done(Verdict.APPLIED, run_id)
+    admission = attempt(draft, listing, run, given.event)
+    if isinstance(admission, Refused):
+        return Done(Verdict.REFUSED, "", refusal(admission.reason).message)
+    # What is put off has no run yet.
+    return Done(Verdict.APPLIED, admission.run_id if isinstance(admission, Begun) else "")
 
 
 def prune(draft: Draft, given: PruneAsked) -> Pruned:
@@ -78,4 +87,6 @@ def prune(draft: Draft, given: PruneAsked) -> Pruned:
         draft.add(fact.RunForgotten(run_id))
     for event_id in draft.view.old_events:
         draft.add(fact.EventForgotten(event_id))
+    for key in draft.view.flow.old_keys:
+        draft.add(fact.FlowKeyForgotten(key))
     return Pruned(len(draft.view.old_runs), len(draft.view.old_events))

@@ -54,7 +54,7 @@ def try_apart(
             key=step_id,
             kind=ItemKind.CALL,
             due_ms=due,
-            queue=run.app,
+            queue=run.queue,
             attempt=item.attempt + 1,
             target=step_id,
             detail=since(draft.now, name),

@@ -12,6 +12,7 @@ import msgspec
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
 from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.flow.plan import Plan, plan_of
 from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
 from stepwell.wire.identifier import function_uuid
 
@@ -26,7 +27,7 @@ class Trigger(msgspec.Struct, frozen=True):
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """A function as the engine uses it."""
+    """A function as the engine uses it. Without flow control it has no plan."""
 
     slug: str
     app: str
@@ -36,6 +37,7 @@ class Listing(msgspec.Struct, frozen=True):
     triggers: tuple[Trigger, ...]
     cancels: tuple[Cancel, ...]
     config: FunctionConfig
+    plan: Plan | None = None
 
     @property
     def crons(self) -> tuple[Trigger, ...]:
@@ -175,6 +177,7 @@ def listing_of(function: FunctionRow) -> Listing:
         triggers=triggers,
         cancels=config.cancel,
         config=config,
+        plan=plan_of(config),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
+from stepwell.server.engine.record import LaneRested, LaneServed, LanesRoused
 from stepwell.server.engine.row import (
     AppRow,
     EventRow,
@@ -15,8 +17,10 @@ from stepwell.server.engine.row import (
     Wait,
 )
 
-Slot: TypeAlias = tuple[str, str]
+Place: TypeAlias = tuple[str, str]
 """A run and what hangs on it: a key, or a step."""
+
+LaneChange: TypeAlias = LaneServed | LaneRested | LanesRoused
 
 
 @dataclass(slots=True)
@@ -24,24 +28,35 @@ class Changes:
     """Rows to write in one transaction. In the mappings, `None` means: remove the row.
 
     `gone` says when functions were removed: they are remembered elsewhere.
+    Slots are by key and run. What was held by `closed_holds` before goes; `held` comes after that.
 
     `ended` names runs that ended: all their items, leases and waits go, whether or not they were
-    loaded. `leases` may be kept in memory by a store whose process is the only one: when such a
-    process dies, every lease it granted is over.
+    loaded. `lanes` and `freed` (keys that let go of a call or a run, as often as they did) are for
+    whoever knows which lanes rest; nothing is lost if they are forgotten. `leases` may be kept in
+    memory by a store whose process is the only one: when such a process dies, every lease it
+    granted is over.
     """
 
     events: list[EventRow] = field(default_factory=list[EventRow])
     started: dict[str, Run] = field(default_factory=dict[str, Run])
     runs: dict[str, Run] = field(default_factory=dict[str, Run])
     ended: set[str] = field(default_factory=set[str])
-    items: dict[Slot, Item | None] = field(default_factory=dict[Slot, Item | None])
-    waits: dict[Slot, Wait | None] = field(default_factory=dict[Slot, Wait | None])
-    leases: dict[Slot, Lease | None] = field(default_factory=dict[Slot, Lease | None])
+    items: dict[Place, Item | None] = field(default_factory=dict[Place, Item | None])
+    waits: dict[Place, Wait | None] = field(default_factory=dict[Place, Wait | None])
+    leases: dict[Place, Lease | None] = field(default_factory=dict[Place, Lease | None])
     steps: list[Step] = field(default_factory=list[Step])
     notes: list[Note] = field(default_factory=list[Note])
     apps: dict[str, AppRow | None] = field(default_factory=dict[str, AppRow | None])
     functions: dict[str, FunctionRow | None] = field(default_factory=dict[str, FunctionRow | None])
     gone: dict[str, int] = field(default_factory=dict[str, int])
+    keys: dict[str, FlowKey | None] = field(default_factory=dict[str, FlowKey | None])
+    slots: dict[Place, Slot | None] = field(default_factory=dict[Place, Slot | None])
+    holds: dict[str, Hold | None] = field(default_factory=dict[str, Hold | None])
+    held: list[Held] = field(default_factory=list[Held])
+    closed_holds: set[str] = field(default_factory=set[str])
+    dropped: list[Dropped] = field(default_factory=list[Dropped])
+    lanes: list[LaneChange] = field(default_factory=list[LaneChange])
+    freed: list[str] = field(default_factory=list[str])
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
 
@@ -51,7 +66,13 @@ class Changes:
         touched = self.touched_runs
         items = sum(1 for run_id, key in self.items if key or run_id not in touched)
         parts = (self.events, self.started, self.runs, self.waits, self.steps, self.notes)
-        return items + sum(map(len, parts)) + len(self.apps) + len(self.functions)
+        return items + sum(map(len, parts)) + len(self.apps) + len(self.functions) + self.flow_rows
+
+    @property
+    def flow_rows(self) -> int:
+        """How many rows of flow control there are to write."""
+        holds = len(self.holds) + len(self.held)
+        return len(self.keys) + len(self.slots) + holds + len(self.dropped)
 
     @property
     def touched_runs(self) -> set[str]:
@@ -71,6 +92,7 @@ class Changes:
             or self.notes
             or self.apps
             or self.functions
+            or self.flow_rows
             or self.forgotten_runs
             or self.forgotten_events
         )

@@ -6,22 +6,23 @@ Law: an item is given to one holder at a time, and what nobody can do now is put
 import msgspec
 
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Topic
-from stepwell.server.engine.cron_due import fire
+from stepwell.server.engine.claim_gate import Deal
+from stepwell.server.engine.cron_due import fire as fire_cron
+from stepwell.server.engine.deadline import begun, strike
 from stepwell.server.engine.draft import Draft, ItemFault, LookAgain
 from stepwell.server.engine.expire import lose
 from stepwell.server.engine.fanout import LISTENERS, meet, meet_listeners, meet_waits
-from stepwell.server.engine.finish import cancelled
 from stepwell.server.engine.input import Job, Work, WorkAsked
+from stepwell.server.engine.lane import is_lane, lane_of
 from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.resume import OPS, finish_step, resume
+from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
+from stepwell.server.engine.start_gate import fire as fire_hold
 from stepwell.server.engine.suspect import begun_again, end_if_fatal
 from stepwell.server.engine.view import View
 from stepwell.wire.failure import invoke_timeout_memo
-
-UNKNOWN_FUNCTION_DELAY_MS = 30_000
 
 PARKED_MS = 300_000
 """How long an item rests that we could not decide about: a mended server will find it."""
@@ -36,16 +37,19 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     due = draft.view.due()
     # The engine's own work first: it may end a run that would otherwise be called.
     draft.each([i for i in due if i.kind not in _CALLS], lambda item: _do(draft, item))
+    leases = Leases(draft, given)
     calls = [item for item in due if item.kind in _CALLS]
     if given.suspect_before_ms:
         draft.each(calls, lambda item: end_if_fatal(draft, item))
-    jobs: list[Job] = []
-    for place, item in enumerate(calls):
-        job = _lease(draft, given, item, place, len(jobs))
-        if job is not None:
-            jobs.append(job)
+    next_ms = draft.now.ms if draft.left_over else draft.view.next_due_ms
+    if draft.view.flow.lanes:
+        deal = Deal(draft, given, calls, leases.lend)
+        jobs = deal.jobs()
+        next_ms = draft.now.ms if deal.more else next_ms
+    else:
+        jobs = [job for item in calls if (job := leases.lend(item)) is not None]
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
-    return Work(tuple(jobs), draft.now.ms if draft.left_over else draft.view.next_due_ms, faults)
+    return Work(tuple(jobs), next_ms, faults)
 
 
 def still_held(work: Work, view: View) -> Work:
@@ -80,29 +84,52 @@ def _see_all(draft: Draft) -> None:
         raise LookAgain(Need(runs=missing, bodies=bodies, steps=steps))
 
 
-def _lease(draft: Draft, given: WorkAsked, item: Item, place: int, index: int) -> Job | None:
-    run = draft.run(item.run_id)
-    if run is None or run.ended or draft.has_ended(item.run_id):
-        draft.done(item.run_id, item.key)
-        return None
-    if draft.view.catalog.listing(run.function) is None:
-        later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
-        draft.move(msgspec.structs.replace(item, due_ms=later))
-        return None
-    begun = begun_again(draft, given, item, run, place) if given.suspect_before_ms else item
-    if begun is None:
-        return None
-    item = begun
-    lease = Lease(
-        id=lease_id(lease_ids(draft.now, given.seed), index),
-        run_id=item.run_id,
-        key=item.key,
-        granted_ms=draft.now.ms,
-        until_ms=draft.now.ms + given.lease_ms,
-        generation=item.losses + 1,
-    )
-    draft.add(fact.ItemLeased(lease))
-    return Job(lease, item, run)
+class Leases:
+    """Makes the leases of one claim."""
+
+    def __init__(self, draft: Draft, given: WorkAsked) -> None:
+        self._draft = draft
+        self._given = given
+        self._prefix = lease_ids(draft.now, given.seed)
+        self._until_ms = draft.now.ms + given.lease_ms
+        self._asked = 0
+        self._count = 0
+
+    def lend(self, item: Item) -> Job | None:
+        """Lease an item, or put it off, or drop it with its run."""
+        draft, given = self._draft, self._given
+        place, self._asked = self._asked, self._asked + 1
+        if given.suspect_before_ms and is_lane(item.queue):
+            end_if_fatal(draft, item)
+        run = draft.run(item.run_id)
+        if run is None or run.ended or draft.has_ended(item.run_id):
+            draft.done(item.run_id, item.key)
+            return None
+        listing = draft.view.catalog.listing(run.function)
+        if listing is None:
+            later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
+            draft.move(msgspec.structs.replace(item, due_ms=later))
+            return None
+        again = begun_again(draft, given, item, run, place) if given.suspect_before_ms else item
+        if again is None:
+            return None
+        item = again
+        lease = Lease(
+            id=lease_id(self._prefix, self._count),
+            run_id=item.run_id,
+            key=item.key,
+            granted_ms=draft.now.ms,
+            until_ms=self._until_ms,
+            generation=item.losses + 1,
+        )
+        if is_lane(item.queue):
+            lease = msgspec.structs.replace(lease, keys=lane_of(item.queue).keys)
+            draft.flow.lend(lease.keys)
+        if listing.plan is not None:
+            begun(draft, listing, run)
+        self._count += 1
+        draft.add(fact.ItemLeased(lease))
+        return Job(lease, item, run)
 
 
 def _take_back(draft: Draft, lease: Lease) -> None:
@@ -143,7 +170,9 @@ def _do_now(draft: Draft, item: Item) -> None:
         case ItemKind.FANOUT:
             _fan_out(draft, item)
         case ItemKind.CRON:
-            fire(draft, item)
+            fire_cron(draft, item)
+        case ItemKind.HOLD:
+            fire_hold(draft, item)
         case ItemKind.SLEEP | ItemKind.TIMEOUT | ItemKind.DEADLINE:
             _time_is_up(draft, item)
         case ItemKind.CALL | ItemKind.GATEWAY:
@@ -169,8 +198,8 @@ def _time_is_up(draft: Draft, item: Item) -> None:
         draft.done(item.run_id, item.key)
         return
     if item.kind is ItemKind.DEADLINE:
-        cancelled(draft, run)
-        draft.announce(Topic.RUN_CANCELLED, run.id)
+        if draft.item(run.id, item.key) is not None:
+            strike(draft, run, item)
         return
     if draft.item(run.id, item.key) is None:
         return

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from stepwell.cron import CronError, Schedule, jitter_ms, next_after, parse
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import Listing, Trigger
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.row import Item, ItemKind, Run
-from stepwell.server.engine.start import begin, run_id_for
+from stepwell.server.engine.start import run_id_for
+from stepwell.server.engine.start_gate import attempt
 from stepwell.wire.duration import DurationError, parse_duration_ms
 from stepwell.wire.event import SCHEDULED_TIMER
 from stepwell.wire.identifier import derived_ulid
@@ -130,7 +130,7 @@ def _start(draft: Draft, listing: Listing, trigger: Trigger, at_ms: int) -> None
     run_id = run_id_for(listing.slug, event)
     if draft.run(run_id) is not None:
         return
-    draft.add(fact.EventStored(event))
+    draft.accept(event)
     run = Run(
         id=run_id,
         function=listing.slug,
@@ -139,4 +139,4 @@ def _start(draft: Draft, listing: Listing, trigger: Trigger, at_ms: int) -> None
         queued_ms=draft.now.ms,
         cron=trigger.cron,
     )
-    begin(draft, listing, run, event)
+    attempt(draft, listing, run, event)

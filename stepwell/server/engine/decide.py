@@ -50,7 +50,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return Need(signals=frozenset({given.name}))
         case given_.PruneAsked():
             # What the sender's ids started is known for a day, however little else is kept.
-            return Need(old=Old(given.before_ms, given.limit, now.ms - DEFAULT.dedup_window_ms))
+            keyed_before_ms = now.ms - DEFAULT.dedup_window_ms
+            return Need(old=Old(given.before_ms, given.limit, keyed_before_ms, now.ms))
         case (
             given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
         ):

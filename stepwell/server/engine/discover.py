@@ -20,7 +20,7 @@ def discover(draft: Draft, run: Run, *, own: bool = False, due_ms: int | None = 
     Returns the run as it should be stored; the caller records it if it differs.
     """
     due = draft.now.ms if due_ms is None else due_ms
-    item = Item(run.id, MAIN, ItemKind.CALL, due, run.app, detail=since(draft.now))
+    item = Item(run.id, MAIN, ItemKind.CALL, due, run.queue, detail=since(draft.now))
     if own:
         draft.move(item)
     elif draft.item(run.id, MAIN) is None:

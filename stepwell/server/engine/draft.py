@@ -12,10 +12,21 @@ import msgspec
 from stepwell.expr.dialect import Judged, Program
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
+from stepwell.server.engine.flow_draft import FlowDraft
 from stepwell.server.engine.input import Answer
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import Meeting, Need, merged
-from stepwell.server.engine.row import MAIN, STEP_WAITS, EventRow, Item, Run, Step, Wait, WaitKind
+from stepwell.server.engine.row import (
+    MAIN,
+    STEP_WAITS,
+    EventRow,
+    Item,
+    ItemKind,
+    Run,
+    Step,
+    Wait,
+    WaitKind,
+)
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 
@@ -80,7 +91,16 @@ class Draft:
         self._saved: set[Slot] = set()
         self._dedups: dict[Slot, str] = {}
         self._ended: set[str] = set()
+        self._bodies: dict[str, EventRow] = {}
         self.emitted: list[EventRow] = []
+        self._flow: FlowDraft | None = None
+
+    @property
+    def flow(self) -> FlowDraft:
+        """What the decision says of flow control so far."""
+        if self._flow is None:
+            self._flow = FlowDraft(self.view.flow, self.add, LookAgain)
+        return self._flow
 
     def add(self, record: fact.Record) -> None:
         """One more fact."""
@@ -130,13 +150,21 @@ class Draft:
     def move(self, item: Item) -> None:
         """An item is free again, at another time or in another form."""
         self._items[item.run_id, item.key] = item
+        self._let_go(item.run_id, item.key)
         self.add(fact.ItemMoved(item))
         self.wake(item.due_ms)
 
     def done(self, run_id: str, key: str) -> None:
         """An item needs nothing any more."""
         self._items[run_id, key] = None
+        self._let_go(run_id, key)
         self.add(fact.ItemDone(run_id, key))
+
+    def _let_go(self, run_id: str, key: str) -> None:
+        """A call that stood under limits is over: another may begin."""
+        lease = self.view.lease(run_id, key)
+        if lease is not None and lease.keys:
+            self.wake(self.now.ms)
 
     def save(self, step: Step) -> None:
         """Keep a step's result. Whatever else was under way for the step is over with it."""
@@ -165,12 +193,21 @@ class Draft:
         """A run is over, with all that hung on it."""
         self._ended.add(run.id)
         self._runs[run.id] = run
+        if run.lock or run.seated:
+            self.flow.leave(run.id, run.places)
+        if run.lane or run.slots:
+            self.wake(self.now.ms)
         self.add(fact.RunFinished(run))
         self.announce(Topic.RUN_ENDED, run.id)
 
+    def accept(self, event: EventRow) -> None:
+        """An event is stored."""
+        self._bodies[event.id] = event
+        self.add(fact.EventStored(event))
+
     def emit(self, event: EventRow) -> None:
         """The engine itself sends an event. `decide` lets it meet its listeners at the end."""
-        self.add(fact.EventStored(event))
+        self.accept(event)
         self.emitted.append(event)
 
     def has_ended(self, run_id: str) -> bool:
@@ -206,9 +243,12 @@ class Draft:
     def is_idle(self, run_id: str) -> bool:
         """Whether nothing will ever move the run again."""
         mine = {slot: item for slot, item in self._items.items() if slot[0] == run_id}
-        if any(item is not None for item in mine.values()):
+        if any(item is not None and item.kind is not ItemKind.DEADLINE for item in mine.values()):
             return False
-        return all((run_id, item.key) in mine for item in self.view.items_of(run_id))
+        return all(
+            (run_id, item.key) in mine or item.kind is ItemKind.DEADLINE
+            for item in self.view.items_of(run_id)
+        )
 
     # -- what may need another look -------------------------------------------------------------
 
@@ -234,6 +274,9 @@ class Draft:
 
     def body(self, event_id: str) -> EventRow | None:
         """An event, whole, asking for it if nobody did."""
+        mine = self._bodies.get(event_id)
+        if mine is not None:
+            return mine
         if not self.view.sees_body(event_id):
             raise LookAgain(Need(bodies=frozenset({event_id})))
         return self.view.body(event_id)

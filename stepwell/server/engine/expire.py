@@ -10,7 +10,9 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.advance import call_failed
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import Broke, Done, LeaseExtended, LeaseLost, Verdict
+from stepwell.server.engine.lane import is_lane, lane_of
 from stepwell.server.engine.lease_id import is_about
+from stepwell.server.engine.room import blocked
 from stepwell.server.engine.row import Lease
 from stepwell.wire.failure import Failure, encode_failure
 
@@ -66,6 +68,10 @@ def _take_back(draft: Draft, given: LeaseExtended, until_ms: int) -> Done:
     item = draft.view.item(given.run_id, given.key)
     if item is None or not is_about(given.lease_id, item):
         return Done(Verdict.FENCED, given.run_id)
+    lane = lane_of(item.queue) if is_lane(item.queue) else None
+    if lane is not None and blocked(draft, lane) is not None:
+        # Somebody else has its slot by now.
+        return Done(Verdict.FENCED, given.run_id)
     lease = Lease(
         id=given.lease_id,
         run_id=given.run_id,
@@ -73,6 +79,7 @@ def _take_back(draft: Draft, given: LeaseExtended, until_ms: int) -> Done:
         granted_ms=draft.now.ms,
         until_ms=until_ms,
         generation=item.losses + 1,
+        keys=() if lane is None else lane.keys,
     )
     draft.add(fact.ItemLeased(lease))
     return Done(Verdict.APPLIED, given.run_id)

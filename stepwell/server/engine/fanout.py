@@ -9,7 +9,7 @@ from stepwell.server.engine.catalog import Listener, Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.resume import resume
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind, place_of
-from stepwell.server.engine.start import start_for_event
+from stepwell.server.engine.start_gate import start_for_event
 from stepwell.wire.event import FUNCTION_INVOKED
 
 FANOUT = "fanout"

@@ -79,7 +79,7 @@ def _end(
     if status is RunStatus.COMPLETED:
         for wait in deferred:
             _emit_deferred(draft, ended, wait)
-    _resume_parent(draft, ended, broke)
+    _resume_parents(draft, ended, broke)
     if not run.quiet:
         _emit_lifecycle(draft, ended, broke)
 
@@ -99,15 +99,15 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
     draft.emit(event_row(event_id, event, draft.now.ms))
 
 
-def _resume_parent(draft: Draft, run: Run, broke: Broke | None) -> None:
-    if not run.parent:
-        return
-    parent_id, _, step_id = run.parent.partition(".")
-    parent = draft.run(parent_id)
-    wait = None if parent is None else draft.wait(parent_id, step_id)
-    if parent is None or parent.ended or wait is None or draft.has_ended(parent_id):
-        return
-    resume(draft, parent, wait, _child_memo(run, broke))
+def _resume_parents(draft: Draft, run: Run, broke: Broke | None) -> None:
+    """A run has several where events that invoke it were held together."""
+    for place in run.parent.split(",") if run.parent else ():
+        parent_id, _, step_id = place.partition(".")
+        parent = draft.run(parent_id)
+        wait = None if parent is None else draft.wait(parent_id, step_id)
+        if parent is None or parent.ended or wait is None or draft.has_ended(parent_id):
+            continue
+        resume(draft, parent, wait, _child_memo(run, broke))
 
 
 def _child_memo(run: Run, broke: Broke | None) -> bytes:
@@ -135,7 +135,7 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
         result=None if run.output is None else msgspec.Raw(run.output),
         failure=None if broke is None else broke.failure,
         failure_cause=_cause(broke),
-        correlation_id=run.parent,
+        correlation_id=run.parent.partition(",")[0],
         meta=_meta(bodies),
     )
     for name in heard:

@@ -5,7 +5,7 @@ can tell whether a late reply is about its present form or about one that was an
 reply that comes twice counts once, even when the first of them freed the item for another call.
 """
 
-from stepwell.server.engine.moment import TICKS_PER_MS, Moment
+from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.row import Item, ItemKind
 from stepwell.wire.identifier import is_ulid, ulid_at, ulid_time_ms
 
@@ -40,10 +40,16 @@ def granted_tick(lease: str) -> int | None:
     return ulid_time_ms(lease) * TICKS_PER_MS + sub if sub < TICKS_PER_MS else None
 
 
-def since(now: Moment, step: str = "") -> bytes:
-    """What a call's item keeps to know when it took its present form, and what people call its step
-    (its key is a hash)."""
-    return f"{now.tick} {step}".rstrip().encode()
+def since(now: Moment, step: str = "", index: int = 0) -> bytes:
+    """What a call's item keeps to know when it took its present form, and as the how-manieth of its
+    decision (calls of a lane that are due together come in this order); and what people call its
+    step (its key is a hash)."""
+    return f"{now.place(index)} {step}".rstrip().encode()
+
+
+def place_in_order(item: Item) -> int:
+    """When a call's item took its present form, as a place in the order of all facts."""
+    return int(item.detail.partition(b" ")[0] or b"0")
 
 
 def step_name(item: Item) -> str:
@@ -59,4 +65,4 @@ def is_about(lease: str, item: Item) -> bool:
     if item.kind is not ItemKind.CALL:
         return False
     granted = granted_tick(lease)
-    return granted is not None and granted > int(item.detail.partition(b" ")[0] or b"0")
+    return granted is not None and granted > place_in_order(item) // PLACES

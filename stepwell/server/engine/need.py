@@ -44,19 +44,29 @@ class LookBack(msgspec.Struct, frozen=True):
 
 class Old(msgspec.Struct, frozen=True):
     """Runs that ended, and events received, before a time; at most `limit` of each. Runs that
-    answer for a sender's event id must have been queued before `keyed_before_ms`, too."""
+    answer for a sender's event id must have been queued before `keyed_before_ms`, too; flow keys
+    say nothing any more since `spent_before_ms`."""
 
     before_ms: int
     limit: int
     keyed_before_ms: int = 2**63 - 1
+    spent_before_ms: int = 0
 
 
 class Need(msgspec.Struct, frozen=True):
-    """Rows to load. `runs` bring their items, leases and waits; `steps` say whether one is saved,
-    and how much its run has saved; `bodies` bring events whole, `events` only whether they are
-    known."""
+    """Rows to load. `runs` bring their items, leases and waits; `keys` what is remembered of a key
+    and what counts under it, `holders` the runs with a place under it; `holds` bring open holds,
+    `held` the events in them; `lanes`, the first so many items of each that are due by
+    then, with their runs; `steps`
+    say whether one is saved, and how much its run has saved; `bodies` bring events whole, `events`
+    only whether they are known."""
 
     runs: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    holders: frozenset[str] = frozenset()
+    holds: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
+    lanes: tuple[tuple[str, int, int], ...] = ()
     steps: frozenset[tuple[str, str]] = frozenset()
     events: frozenset[str] = frozenset()
     bodies: frozenset[str] = frozenset()
@@ -78,6 +88,11 @@ def merged(needs: Iterable[Need]) -> Need:
         return wanted[0] if wanted else NOTHING
     return Need(
         runs=frozenset[str]().union(*(need.runs for need in wanted)),
+        keys=frozenset[str]().union(*(need.keys for need in wanted)),
+        holders=frozenset[str]().union(*(need.holders for need in wanted)),
+        holds=frozenset[str]().union(*(need.holds for need in wanted)),
+        held=frozenset[str]().union(*(need.held for need in wanted)),
+        lanes=tuple(lane for need in wanted for lane in need.lanes),
         steps=frozenset[tuple[str, str]]().union(*(need.steps for need in wanted)),
         events=frozenset[str]().union(*(need.events for need in wanted)),
         bodies=frozenset[str]().union(*(need.bodies for need in wanted)),

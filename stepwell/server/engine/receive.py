@@ -4,7 +4,6 @@ A request may carry thousands of events; what would make the decision too large 
 fan-out item, which the pump takes up at once.
 """
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.fanout import meet_or_postpone
 from stepwell.server.engine.input import Accepted, EventsReceived
@@ -30,5 +29,5 @@ def _unknown(draft: Draft, given: EventsReceived) -> list[EventRow]:
 
 
 def _store(draft: Draft, event: EventRow) -> None:
-    draft.add(fact.EventStored(event))
+    draft.accept(event)
     meet_or_postpone(draft, event)

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.row import (
     AppRow,
     EventRow,
@@ -116,6 +117,77 @@ class FunctionForgotten(msgspec.Struct, frozen=True, gc=False):
     at_ms: int = 0
 
 
+class FlowKeyPut(msgspec.Struct, frozen=True, gc=False):
+    """Something is remembered of a key."""
+
+    key: FlowKey
+
+
+class FlowKeyForgotten(msgspec.Struct, frozen=True, gc=False):
+    """Nothing is to be remembered of a key."""
+
+    id: str
+
+
+class SlotTaken(msgspec.Struct, frozen=True, gc=False):
+    """A run has a place under a key, until it ends."""
+
+    slot: Slot
+
+
+class HoldPut(msgspec.Struct, frozen=True, gc=False):
+    """A start is put off, or put off once more."""
+
+    hold: Hold
+
+
+class EventHeld(msgspec.Struct, frozen=True, gc=False):
+    """One more event is in a hold."""
+
+    held: Held
+
+
+class HoldClosed(msgspec.Struct, frozen=True, gc=False):
+    """A hold is over, and its events are in it no more."""
+
+    key: str
+
+
+class EventDropped(msgspec.Struct, frozen=True, gc=False):
+    """An event started no run of a function, for a reason."""
+
+    dropped: Dropped
+
+
+class LaneServed(msgspec.Struct, frozen=True, gc=False):
+    """A lane had its turn. `credit` is what is left of it; with `again`, the turn goes on."""
+
+    queue: str
+    credit: float
+    again: bool = False
+
+
+class LaneRested(msgspec.Struct, frozen=True, gc=False):
+    """A lane rests behind a key, until the key lets go of something, or until a time.
+
+    With `again` it is the first to be roused, because its turn is not over.
+    """
+
+    queue: str
+    key: str
+    at_ms: int
+    until_ms: int = 0
+    credit: float = 0.0
+    again: bool = False
+
+
+class LanesRoused(msgspec.Struct, frozen=True, gc=False):
+    """So many lanes that rest behind a key are to be looked at."""
+
+    key: str
+    count: int
+
+
 class RunForgotten(msgspec.Struct, frozen=True, gc=False):
     """An ended run is older than the retention period: the run, its steps and notes are removed."""
 
@@ -145,6 +217,16 @@ Record: TypeAlias = (
     | AppForgotten
     | FunctionVersioned
     | FunctionForgotten
+    | FlowKeyPut
+    | FlowKeyForgotten
+    | SlotTaken
+    | HoldPut
+    | EventHeld
+    | HoldClosed
+    | EventDropped
+    | LaneServed
+    | LaneRested
+    | LanesRoused
     | RunForgotten
     | EventForgotten
 )

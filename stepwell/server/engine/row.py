@@ -44,6 +44,7 @@ class ItemKind(IntEnum):
     CRON = 5  # a schedule fires
     GATEWAY = 6  # the server itself performs an HTTP request for a step
     DEADLINE = 7  # a run exceeded its start or finish time-out
+    HOLD = 8  # a debounce or a batch has waited long enough
 
 
 class WaitKind(IntEnum):
@@ -72,9 +73,15 @@ class EventRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One execution of one function. `edited` holds, by step, the arguments (a JSON array) that a
-    rerun gives it in place of those in the code; `deferred` says that another run left it to be
-    started at its end."""
+    """One execution of one function.
+
+    `lock` is the key of the singleton it is, or empty; `slots` are the keys under which it needs a
+    place from its first call to its end, and `seated` says that it has them; `batch` is the id of
+    the batch it began with; `lane` is the queue of its calls if they stand under limits; `parent`
+    names the steps that invoked it (`run.step`, with commas). `edited` holds, by step, the
+    arguments (a JSON array) that a rerun gives it in place of those in the code; `deferred` says
+    that another run left it to be started at its end.
+    """
 
     id: str
     function: str
@@ -97,6 +104,22 @@ class Run(msgspec.Struct, frozen=True):
     quiet: bool = False
     edited: tuple[tuple[str, str], ...] = ()
     deferred: bool = False
+    lock: str = ""
+    slots: tuple[str, ...] = ()
+    seated: bool = False
+    batch: str = ""
+    lane: str = ""
+
+    @property
+    def queue(self) -> str:
+        """Where its calls wait."""
+        return self.lane or self.app
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The keys under which the run has a place, as long as it has not ended."""
+        locks = (self.lock,) if self.lock else ()
+        return locks + self.slots if self.seated else locks
 
     @property
     def ended(self) -> bool:
@@ -123,7 +146,10 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):
-    """Who is doing an item, and until when nobody else may. A row, never a counter."""
+    """Who is doing an item, and until when nobody else may. A row, never a counter.
+
+    `keys` are those of flow control it counts under as long as it stands.
+    """
 
     id: str
     run_id: str
@@ -132,6 +158,7 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     until_ms: int
     generation: int = 1
     steps: int = 0
+    keys: tuple[str, ...] = ()
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):

@@ -1,41 +1,25 @@
-"""A trigger becomes a run, or is dropped because it started one already.
+"""A run begins: with its first item, and the waits that may cancel it.
 
-Run ids are derived from function and event, so deciding twice names the same run.
-Source: server.md 1.7 (future events), 3.2, 3.3 (one run per function and event id in 24 hours).
+Run ids are derived from function and event, so deciding twice names the same run. Whether it may
+begin is asked before (`start_gate`). Source: server.md 1.7 (future events), 3.2.
 """
 
 import msgspec
 
 from stepwell.expr.dialect import ExpressionError
 from stepwell.server.engine.catalog import Listing
+from stepwell.server.engine.deadline import await_start
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lane_choice import choose
 from stepwell.server.engine.lease_id import since
 from stepwell.server.engine.match import bind
 from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, Wait, WaitKind
 from stepwell.wire.duration import parse_when
-from stepwell.wire.event import DEFERRED_SCHEDULE, FUNCTION_FAILED, FUNCTION_FINISHED
 from stepwell.wire.identifier import derived_ulid, ulid_time_ms
 
 CANCEL_VALID_MS = 366 * 86_400_000
 CANCEL_MAX_MS = 100 * CANCEL_VALID_MS
 """For ever, as far as anybody is concerned; a larger number might not fit a row."""
-
-
-def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
-    """Start a run of a function for an event it listens to, unless it has one for the event id."""
-    if started_lately(draft, listing, event):
-        return
-    run = Run(
-        id=run_id_for(listing.slug, event),
-        function=listing.slug,
-        app=listing.app,
-        event_ids=(event.id,),
-        queued_ms=draft.now.ms,
-        dedup=event.key,
-        quiet=event.name in (FUNCTION_FAILED, FUNCTION_FINISHED),
-        deferred=event.name == DEFERRED_SCHEDULE,
-    )
-    begin(draft, listing, run, event)
 
 
 def started_lately(draft: Draft, listing: Listing, event: EventRow) -> str:
@@ -53,15 +37,22 @@ def run_id_for(slug: str, event: EventRow) -> str:
 
 def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
     """Make the run, its first item, and the waits that may cancel it."""
+    queue, due_ms = listing.app, max(draft.now.ms, event.ts)
+    if listing.plan is not None and listing.plan.claims:
+        choice = choose(draft, listing, listing.plan, event)
+        queue, due_ms = choice.first, choice.rank_ms
+        run = msgspec.structs.replace(run, lane=choice.lane, slots=choice.slots)
     item = Item(
         run_id=run.id,
         key=MAIN,
         kind=ItemKind.CALL,
-        due_ms=max(draft.now.ms, event.ts),
-        queue=listing.app,
-        detail=since(draft.now),
+        due_ms=due_ms,
+        queue=queue,
+        detail=since(draft.now, index=draft.starts),
     )
     draft.start(run, item)
+    if listing.plan is not None and listing.plan.start_ms and not run.batch:
+        await_start(draft, run, listing.plan.start_ms, max(draft.now.ms, event.ts))
     for index, cancel in enumerate(listing.cancels):
         wait = Wait(
             run_id=run.id,

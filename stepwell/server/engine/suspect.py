@@ -12,7 +12,8 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.advance import call_failed
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import Broke, WorkAsked
-from stepwell.server.engine.moment import TICKS_PER_MS
+from stepwell.server.engine.lease_id import place_in_order
+from stepwell.server.engine.moment import PLACES, TICKS_PER_MS
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.wire.failure import Failure, encode_failure
 
@@ -69,4 +70,4 @@ def _is_here(draft: Draft, run: Run, item: Item) -> bool:
 
 def _since_ms(item: Item) -> int:
     """When the item took its present form, or, where it does not say, fell due."""
-    return int(item.detail) // TICKS_PER_MS if item.detail else item.due_ms
+    return place_in_order(item) // PLACES // TICKS_PER_MS if item.detail else item.due_ms

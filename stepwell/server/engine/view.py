@@ -15,6 +15,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import AppGone, Catalog, CatalogChange, FunctionGone
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_view import FlowView
 from stepwell.server.engine.need import LookBack
 from stepwell.server.engine.row import (
     MAIN,
@@ -45,6 +46,7 @@ class View:
         self._catalog_changes: list[CatalogChange] = []
         self.waited = waited
         self.changes = Changes()
+        self.flow = FlowView(self.changes)
         self._runs: dict[str, Run | None] = {}
         self._items: dict[str, dict[str, Item]] = {}
         self._waits: dict[str, dict[str, Wait]] = {}
@@ -324,6 +326,19 @@ class View:
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():
                 self.changes.forgotten_events.append(record.event_id)
+            case (
+                fact.FlowKeyPut()
+                | fact.FlowKeyForgotten()
+                | fact.SlotTaken()
+                | fact.HoldPut()
+                | fact.EventHeld()
+                | fact.HoldClosed()
+                | fact.EventDropped()
+                | fact.LaneServed()
+                | fact.LaneRested()
+                | fact.LanesRoused()
+            ):
+                self.flow.apply(record)
             case _:
                 raise AssertionError(f"{type(record).__name__} is applied above")
 
@@ -367,6 +382,8 @@ class View:
         for slot in [slot for slot in self._due if slot[0] == run.id]:
             del self._due[slot]
         self.changes.ended.add(run.id)
+        if run.lock or run.seated:
+            self.flow.leave(run.id, run.places)
         self._put_run(run)
 
     def _step_saved(self, record: fact.StepSaved) -> None:
@@ -426,6 +443,11 @@ class View:
         slot = (lease.run_id, lease.key)
         self._due.pop(slot, None)
         self._overdue.pop(slot, None)
+        known = self._leases.get(slot)
+        if known is not None and known.keys:
+            self.flow.free(known.keys)
+        if lease.keys:
+            self.flow.lend(lease.keys)
         self._leases[slot] = lease
         self.changes.leases[slot] = lease
 
@@ -440,7 +462,9 @@ class View:
 
     def _drop_lease(self, slot: Slot) -> None:
         self._overdue.pop(slot, None)
-        self._leases.pop(slot, None)
+        known = self._leases.pop(slot, None)
+        if known is not None and known.keys:
+            self.flow.free(known.keys)
         self.changes.leases[slot] = None
 
     def _count_parts(self, run_id: str, by: int) -> None:

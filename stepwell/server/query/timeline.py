@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import (
     STEP_WAITS,
@@ -215,7 +216,7 @@ def _item_span(rows: Rows, item: Item, lease: Lease | None) -> Span:
             detail=detail,
         )
     found = _rest(rows, item)
-    place = f" by app {item.queue}" if item.kind is ItemKind.CALL else ""
+    place = f" by app {place_of(item.queue)}" if item.kind is ItemKind.CALL else ""
     when = "now, due since" if rows.now_ms > item.due_ms else "at"
     detail = f"is to be called{place} {when} {format_instant(item.due_ms)}{attempt}"
     return Span(

@@ -24,6 +24,7 @@ from stepwell.server.engine.input import (
     ReplyReceived,
     StepsCheckpointed,
 )
+from stepwell.server.engine.lane import place_of
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import Reader, StoreError, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
@@ -99,7 +100,7 @@ class Dispatcher:
 
     def begin(self, job: Job) -> None:
         """Start a call. Its outcome reaches the ledger whatever happens here."""
-        lane = self._lanes.get(job.item.queue)
+        lane = self._lanes.get(place_of(job.item.queue))
         if lane is None:
             given = LeaseLost(job.lease.id, job.lease.run_id, job.lease.key, begun=False)
             self._ledger.submit(given).add_done_callback(_look_away)
@@ -186,7 +187,7 @@ class Dispatcher:
     def _ended(self, job: Job, lane: Lane) -> None:
         lease_id = job.lease.id
         lane.busy -= 1
-        current = self._lanes.get(job.item.queue)
+        current = self._lanes.get(place_of(job.item.queue))
         if current is not None and current is not lane:
             current.busy = max(current.busy - 1, 0)
         del self._tasks[lease_id], self._jobs[lease_id]

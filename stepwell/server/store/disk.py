@@ -1,13 +1,15 @@
 """Rows in plain dictionaries, and what a batch of changes does to them: the memory store's disk."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold
+from stepwell.server.engine.flow_row import Slot as Place
 from stepwell.server.engine.row import (
     AppRow,
     EventRow,
@@ -25,7 +27,7 @@ Row = TypeVar("Row")
 
 
 class Hanging(Generic[Row]):
-    """Rows that hang on runs, each under a key of its own."""
+    """Rows that hang on runs (or on something else), each under a key of its own."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Row]] = {}
@@ -69,6 +71,11 @@ class Disk:
     waits: Hanging[Wait] = field(default_factory=Hanging[Wait])
     steps: Hanging[Step] = field(default_factory=Hanging[Step])
     notes: dict[str, list[Note]] = field(default_factory=dict[str, list[Note]])
+    keys: dict[str, FlowKey] = field(default_factory=dict[str, FlowKey])
+    slots: Hanging[Place] = field(default_factory=Hanging[Place])
+    holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
+    held: dict[str, list[Held]] = field(default_factory=dict[str, list[Held]])
+    dropped: list[Dropped] = field(default_factory=list[Dropped])
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
@@ -112,8 +119,30 @@ def put(disk: Disk, changes: Changes) -> None:
     for run_id in changes.ended:
         disk.items.drop(run_id)
         disk.waits.drop(run_id)
+    put_flow(disk, changes)
     put_catalog(disk, changes)
     forget(disk, changes)
+
+
+def put_flow(disk: Disk, changes: Changes) -> None:
+    """The rows of flow control. Slots hang on their keys."""
+    _put_all(disk.keys, changes.keys)
+    _put_all(disk.holds, changes.holds)
+    for slot, row in changes.slots.items():
+        disk.slots.put(slot, row)
+    for key in changes.closed_holds:
+        disk.held.pop(key, None)
+    for held in changes.held:
+        disk.held.setdefault(held.hold, []).append(held)
+    disk.dropped += changes.dropped
+
+
+def _put_all(rows: dict[str, Row], changed: Mapping[str, Row | None]) -> None:
+    for key, row in changed.items():
+        if row is None:
+            rows.pop(key, None)
+        else:
+            rows[key] = row
 
 
 def put_catalog(disk: Disk, changes: Changes) -> None:
@@ -147,3 +176,6 @@ def forget(disk: Disk, changes: Changes) -> None:
             rows.drop(run_id)
     for event_id in changes.forgotten_events:
         disk.events.pop(event_id, None)
+    if changes.forgotten_events:
+        gone = frozenset(changes.forgotten_events)
+        disk.dropped[:] = [one for one in disk.dropped if one.event_id not in gone]

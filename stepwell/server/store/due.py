@@ -16,10 +16,14 @@ import msgspec
 
 from stepwell.server.engine.need import Due
 from stepwell.server.engine.row import Item, ItemKind, Lease
+from stepwell.server.store.reading import order_of
 
 Slot: TypeAlias = tuple[str, str]
 Place: TypeAlias = tuple[int, str, str]
-"""Due time, run id and key: whose turn comes first."""
+"""Due time, run id and key: the order on disk."""
+
+Turn: TypeAlias = tuple[int, int, str, str]
+"""Whose turn comes first: `reading.order_of`."""
 
 More: TypeAlias = Callable[[str, Place, int], list[Item]]
 """The items of a queue after a place, in order, at most so many."""
@@ -49,7 +53,7 @@ class Shelf:
     __slots__ = ("horizon", "places")
 
     def __init__(self) -> None:
-        self.places: list[Place] = []
+        self.places: list[Turn] = []
         self.horizon: Place | None = BEFORE_ALL
 
 
@@ -64,7 +68,7 @@ class DueIndex:
         self._items: dict[Slot, Item] = {}
         self._shelves: dict[str, Shelf] = {}
         self._ends: list[Place] = []
-        self._shown: list[tuple[str, Place]] = []
+        self._shown: list[tuple[str, Turn]] = []
         self._shown_ends: list[Place] = []
 
     def __len__(self) -> int:
@@ -87,20 +91,24 @@ class DueIndex:
             else:
                 self._put(slot, item)
 
-    def drop(self, run_id: str, keys: Iterable[str]) -> None:
-        """A run is over: its items need nothing any more, and nobody has them."""
+    def drop(self, run_id: str, keys: Iterable[str]) -> list[Lease]:
+        """A run is over: its items need nothing any more, and nobody has them. Returns the leases
+        that end with it."""
+        ended: list[Lease] = []
         for key in keys:
             self._items.pop((run_id, key), None)
-            self.leases.pop((run_id, key), None)
+            lease = self.leases.pop((run_id, key), None)
+            if lease is not None:
+                ended.append(lease)
+        return ended
 
     def _put(self, slot: Slot, item: Item) -> None:
         shelf = self._shelves.get(item.queue)
-        place = (item.due_ms, *slot)
-        if shelf is None or (shelf.horizon is not None and place > shelf.horizon):
+        if shelf is None or (shelf.horizon is not None and (item.due_ms, *slot) > shelf.horizon):
             self._items.pop(slot, None)
             return
         self._items[slot] = item
-        heappush(shelf.places, place)
+        heappush(shelf.places, order_of(item))
         if len(shelf.places) > SLACK + 2 * len(self._items):
             shelf.places = [at for at in set(shelf.places) if self._waits(item.queue, at)]
             heapify(shelf.places)
@@ -127,10 +135,10 @@ class DueIndex:
         for slot, item in self._items.items():
             self._items[slot] = nearer(item, by_ms, now_ms)
         self._shown.clear()
-        places: dict[str, list[Place]] = {queue: [] for queue in self._shelves}
+        places: dict[str, list[Turn]] = {queue: [] for queue in self._shelves}
         for slot, item in self._items.items():
             if slot not in self.leases:
-                places[item.queue].append((item.due_ms, *slot))
+                places[item.queue].append(order_of(item))
         for queue, shelf in self._shelves.items():
             shelf.places = places[queue]
             heapify(shelf.places)
@@ -154,10 +162,10 @@ class DueIndex:
 
     def _put_back(self) -> None:
         for queue, place in self._shown:
-            if self._waits(queue, place):
+            if queue in self._shelves and self._waits(queue, place):
                 heappush(self._shelves[queue].places, place)
-        for place in self._shown_ends:
-            heappush(self._ends, place)
+        for end in self._shown_ends:
+            heappush(self._ends, end)
         self._shown.clear()
         self._shown_ends.clear()
 
@@ -171,14 +179,14 @@ class DueIndex:
             while places and places[0] == place:
                 heappop(places)
             self._shown.append((queue, place))
-            taken.append(self._items[place[1], place[2]])
+            taken.append(self._items[place[2:]])
             room[queue] -= 1
             following = self._first(queue) if room[queue] else None
             if following is not None:
                 heappush(heads, (following, queue))
         return taken
 
-    def _first(self, queue: str) -> Place | None:
+    def _first(self, queue: str) -> Turn | None:
         """The first place of a queue that still holds; fetches a page when none is known."""
         shelf = self._shelves.setdefault(queue, Shelf())
         while True:
@@ -191,22 +199,23 @@ class DueIndex:
                 return None
             self._fetch(queue, shelf, shelf.horizon)
 
-    def _waits(self, queue: str, place: Place) -> bool:
+    def _waits(self, queue: str, place: Turn) -> bool:
         """Whether an item still stands at a place of a queue, and nobody has it."""
-        slot = place[1:]
+        slot = place[2:]
         item = self._items.get(slot)
         return (
             item is not None
             and item.due_ms == place[0]
             and item.queue == queue
             and slot not in self.leases
+            and (not place[1] or order_of(item) == place)
         )
 
     def _fetch(self, queue: str, shelf: Shelf, horizon: Place) -> None:
         page = self._more(queue, horizon, self._page)
         for item in page:
             self._items[item.run_id, item.key] = item
-            heappush(shelf.places, (item.due_ms, item.run_id, item.key))
+            heappush(shelf.places, order_of(item))
         if len(page) < self._page:
             shelf.horizon = None
         else:
@@ -234,6 +243,33 @@ class DueIndex:
             heappop(self._ends)
         return None
 
+    # -- one queue ------------------------------------------------------------------------------
+
+    def first_ms(self, queue: str) -> int | None:
+        """When the first item of a queue that nobody has is due."""
+        place = self._first(queue)
+        return None if place is None else place[0]
+
+    def show(self, queue: str, limit: int, until_ms: int) -> list[Item]:
+        """The first items of a queue that nobody has, due by then. Shown is not gone."""
+        taken: list[Item] = []
+        while len(taken) < limit:
+            place = self._first(queue)
+            if place is None or place[0] > until_ms:
+                break
+            places = self._shelves[queue].places
+            while places and places[0] == place:
+                heappop(places)
+            self._shown.append((queue, place))
+            taken.append(self._items[place[2:]])
+        return taken
+
+    def leave(self, queue: str) -> None:
+        """A queue is empty, and may never be asked for again."""
+        shelf = self._shelves.get(queue)
+        if shelf is not None and shelf.horizon is None and not shelf.places:
+            del self._shelves[queue]
+
     # -- too much for memory --------------------------------------------------------------------
 
     def _leave_later_half(self) -> None:
@@ -250,7 +286,8 @@ class DueIndex:
             return
         places.sort()
         shelf = self._shelves[queue]
-        shelf.places = places[:keep]
+        shelf.places = [order_of(self._items[place[1:]]) for place in places[:keep]]
+        heapify(shelf.places)
         shelf.horizon = places[keep - 1]
         self._forget(place[1:] for place in places[keep:])
 

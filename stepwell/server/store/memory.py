@@ -11,6 +11,9 @@ import msgspec
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
     MAIN,
@@ -30,9 +33,18 @@ from stepwell.server.engine.row import (
 from stepwell.server.engine.view import View
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.due import nearer
+from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, EventFilter, RunFilter
-from stepwell.server.store.reading import as_seen, mark_of, order_of, wants_event, wants_run
+from stepwell.server.store.reading import (
+    as_seen,
+    earlier,
+    in_turn,
+    mark_of,
+    order_of,
+    wants_event,
+    wants_run,
+)
 from stepwell.wire.operation import WaitForEvent
 
 
@@ -44,6 +56,10 @@ class MemoryStore:
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk = Disk() if disk is None else disk
         self._leases = Hanging[Lease]()
+        self._lanes = LaneIndex(self._first_of_lane)
+        for item in self.disk.items:
+            if is_lane(item.queue):
+                self._lanes.added(item.queue, item.due_ms)
         self._written: list[Changes] = []
         self._ended_in_order = not self.disk.is_open
         self.disk.is_open = True
@@ -75,6 +91,7 @@ class MemoryStore:
         """Fill the view with the rows of the need."""
         for run_id in need.runs:
             self._see_run(run_id, view)
+        self._see_flow(need, view)
         for run_id, step_id in need.steps:
             saved = self.disk.steps.of(run_id)
             view.see_step(run_id, step_id, any(step.id == step_id for step in saved))
@@ -106,6 +123,33 @@ class MemoryStore:
             disk.waits.of(run_id),
             self._leases.of(run_id),
         )
+
+    def _see_flow(self, need: Need, view: View) -> None:
+        disk, flow = self.disk, view.flow
+        for key in need.keys:
+            taken, lanes = len(disk.slots.of(key)), self._lanes
+            seen = KeySeen(disk.keys.get(key), taken, lanes.leased(key), lanes.resting(key))
+            flow.see_key(key, seen)
+        for key in need.holders:
+            flow.see_holders(key, in_turn(disk.slots.of(key)))
+        for key in need.holds:
+            flow.see_hold(key, disk.holds.get(key))
+        for key in need.held:
+            flow.see_held(key, disk.held.get(key, ()))
+        for queue, count, until_ms in need.lanes:
+            items = [item for item in self._free(queue) if item.due_ms <= until_ms][:count]
+            flow.see_items(queue, items)
+            for item in items:
+                self._see_run(item.run_id, view)
+
+    def _free(self, queue: str) -> list[Item]:
+        """The items of a queue that nobody has, in order."""
+        mine = (item for item in self.disk.items if item.queue == queue)
+        free = (i for i in mine if self._leases.get((i.run_id, i.key)) is None)
+        return sorted(free, key=order_of)
+
+    def _first_of_lane(self, queue: str) -> int | None:
+        return next((item.due_ms for item in self._free(queue)), None)
 
     def _newest(self, function: str, key: str) -> str | None:
         return max(self.disk.dedups.get((function, key), ()), default=None)
@@ -153,7 +197,10 @@ class MemoryStore:
         leases = sorted(self._leases, key=lambda lease: (lease.until_ms, lease.run_id, lease.key))
         over = [lease for lease in leases if lease.until_ms <= due.now_ms][: due.limit]
         waiting += [lease.until_ms for lease in leases[len(over) :]]
-        view.see_due(given, over, min(waiting, default=None))
+        places = [place for place, room in due.capacity if room > 0]
+        lanes, lanes_ms = self._lanes.ask(places, due.now_ms)
+        view.flow.lanes = tuple(lanes)
+        view.see_due(given, over, earlier(min(waiting, default=None), lanes_ms))
 
     def _see_old(self, old: Old, view: View) -> None:
         ended = (r for r in self.disk.runs.values() if r.ended and r.ended_ms < old.before_ms)
@@ -162,6 +209,8 @@ class MemoryStore:
         going = {run.id for run in runs}
         kept = (run for run in self.disk.runs.values() if run.id not in going)
         used = {event_id for run in kept for event_id in run.event_ids}
+        used |= {hold.event_id for hold in self.disk.holds.values()}
+        used |= {held.event_id for some in self.disk.held.values() for held in some}
         theirs = {event_id for run in runs for event_id in run.event_ids}
         events = [
             event.id
@@ -171,6 +220,9 @@ class MemoryStore:
         events.sort(key=lambda event_id: event_id not in theirs)
         view.old_runs = tuple(run.id for run in runs)
         view.old_events = tuple(events[: old.limit])
+        spent = (k for k in self.disk.keys.values() if k.until_ms < old.spent_before_ms)
+        keys = sorted(spent, key=lambda key: (key.until_ms, key.id))
+        view.flow.old_keys = tuple(key.id for key in keys[: old.limit])
 
     # -- write ----------------------------------------------------------------------------------
 
@@ -194,9 +246,18 @@ class MemoryStore:
         """Remember leases."""
         with self.disk.lock:
             for slot, lease in changes.leases.items():
+                self._lanes.lent(self._leases.get(slot), lease)
                 self._leases.put(slot, lease)
             for run_id in changes.ended.union(changes.forgotten_runs):
+                for lease in self._leases.of(run_id):
+                    self._lanes.lent(lease, None)
                 self._leases.drop(run_id)
+            for item in changes.items.values():
+                if item is not None and is_lane(item.queue):
+                    self._lanes.added(item.queue, item.due_ms)
+            self._lanes.apply(changes.lanes, changes.freed)
+            for slug in changes.functions:
+                self._lanes.rouse_function(slug)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """What is known in memory keeps its distance from now: here that is everything."""
@@ -206,6 +267,7 @@ class MemoryStore:
                 self._leases.put((lease.run_id, lease.key), moved)
             for item in list(self.disk.items):
                 self.disk.items.put((item.run_id, item.key), nearer(item, by_ms, now_ms))
+            self._lanes.clock_moved()
 
     def reader(self) -> "MemoryReader":
         """A read side of this store."""
@@ -303,6 +365,51 @@ class MemoryReader:
             events = self._disk.events.values()
             newest = sorted(events, key=lambda e: (e.received_ms, e.id), reverse=True)
             return [event for event in newest if wants_event(wanted, event)][: wanted.limit]
+
+    def dropped(self, event_id: str) -> list[Dropped]:
+        """Why an event started no run, function by function."""
+        with self._disk.lock:
+            return [one for one in self._disk.dropped if one.event_id == event_id]
+
+    def dropped_of(self, function: str, since_ms: int, limit: int) -> list[Dropped]:
+        """What started no run of a function since a time, oldest first."""
+        with self._disk.lock:
+            mine = [one for one in self._disk.dropped if one.function == function]
+            return [one for one in mine if one.at_ms >= since_ms][:limit]
+
+    def holds(self, function: str = "") -> list[Hold]:
+        """Open holds, of one function or of all, the oldest first."""
+        with self._disk.lock:
+            some = (h for h in self._disk.holds.values() if function in ("", h.function))
+            return sorted(some, key=lambda hold: (hold.opened_ms, hold.key))
+
+    def holds_of_event(self, event_id: str) -> list[Hold]:
+        """The open holds an event is in."""
+        with self._disk.lock:
+            rows = self._disk.held.values()
+            keys = {held.hold for some in rows for held in some if held.event_id == event_id}
+            holds = self.holds()
+            return [hold for hold in holds if hold.event_id == event_id or hold.key in keys]
+
+    def held(self, key: str) -> list[Held]:
+        """The events in a hold that has several, in the order they came."""
+        with self._disk.lock:
+            return list(self._disk.held.get(key, ()))
+
+    def flow_key(self, key: str) -> FlowKey | None:
+        """What is remembered of a key."""
+        return self._disk.keys.get(key)
+
+    def flow_keys(self, kind: KeyKind) -> list[FlowKey]:
+        """What is remembered of all keys of a kind."""
+        with self._disk.lock:
+            rows = [key for key in self._disk.keys.values() if key.kind is kind]
+            return sorted(rows, key=lambda key: key.id)
+
+    def slots(self, key: str) -> list[Slot]:
+        """The runs with a place under a key, the longest there first."""
+        with self._disk.lock:
+            return in_turn(self._disk.slots.of(key))
 
     def apps(self) -> list[AppRow]:
         """Registered apps."""

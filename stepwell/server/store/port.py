@@ -15,9 +15,11 @@ What a need means, wherever its own words leave room:
   earliest time of anything in those queues that was not given, or at which a lease ends.
 - *dedups*: the newest run a function started for a key, however old it is.
 - *meetings*: waits for an event of that name whose one equality, if any, holds.
+- *keys* bring how many runs have a place under each; *holders*, at least the 1,000 that have it the
+  longest, in that order.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
-  those of the runs just named, none of them used by any other run. A store may name fewer than
-  there are, and others the next time.
+  those of the runs just named, none of them in a hold or used by any other run. A store may name
+  fewer than there are, and others the next time.
 
 A row that must be new (an event, a run, a step) and is not is a `Conflict`. Rows of a run hang on
 it under its id; the engine's own items hang on ids that name no run.
@@ -31,6 +33,7 @@ import msgspec
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.row import (
     AppRow,
@@ -176,6 +179,38 @@ class Reader(Protocol):
 
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
+        ...
+
+    def dropped(self, event_id: str) -> list[Dropped]:
+        """Why an event started no run, function by function."""
+        ...
+
+    def dropped_of(self, function: str, since_ms: int, limit: int) -> list[Dropped]:
+        """What started no run of a function since a time, oldest first."""
+        ...
+
+    def holds(self, function: str = "") -> list[Hold]:
+        """Open holds, of one function or of all, the oldest first."""
+        ...
+
+    def holds_of_event(self, event_id: str) -> list[Hold]:
+        """The open holds an event is in."""
+        ...
+
+    def held(self, key: str) -> list[Held]:
+        """The events in a hold that has several, in the order they came."""
+        ...
+
+    def flow_key(self, key: str) -> FlowKey | None:
+        """What is remembered of a key."""
+        ...
+
+    def flow_keys(self, kind: KeyKind) -> list[FlowKey]:
+        """What is remembered of all keys of a kind."""
+        ...
+
+    def slots(self, key: str) -> list[Slot]:
+        """The runs with a place under a key, the longest there first."""
         ...
 
     def apps(self) -> list[AppRow]:

@@ -1,18 +1,38 @@
 """What all stores agree on when they read: whose turn comes first, how a run looks while it is
 called for the first time, which rows a filter wants. Pure."""
 
+from collections.abc import Iterable
+
 import msgspec
 
-from stepwell.server.engine.row import EventRow, Item, Lease, Run, RunStatus
+from stepwell.server.engine.flow_row import Slot
+from stepwell.server.engine.lane import SEPARATOR
+from stepwell.server.engine.lease_id import place_in_order
+from stepwell.server.engine.row import EventRow, Item, ItemKind, Lease, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 
 INTERNAL = "inngest/"
 """How the names of the server's own events begin."""
 
 
-def order_of(item: Item) -> tuple[int, str, str]:
-    """Whose turn comes first: what is due first, then what belongs to the older run."""
-    return item.due_ms, item.run_id, item.key
+def order_of(item: Item) -> tuple[int, int, str, str]:
+    """Whose turn comes first: what is due first, then in a lane what came first, then what belongs
+    to the older run."""
+    if SEPARATOR in item.queue and item.kind is ItemKind.CALL:
+        return item.due_ms, place_in_order(item), item.run_id, item.key
+    return item.due_ms, 0, item.run_id, item.key
+
+
+def in_turn(slots: Iterable[Slot]) -> list[Slot]:
+    """Runs with a place under a key, the longest there first."""
+    return sorted(slots, key=lambda slot: (slot.place, slot.run_id))
+
+
+def earlier(one_ms: int | None, other_ms: int | None) -> int | None:
+    """The earlier of two times, either of which may be never."""
+    if one_ms is None or other_ms is None:
+        return one_ms if other_ms is None else other_ms
+    return min(one_ms, other_ms)
 
 
 def as_seen(run: Run, lease: Lease | None) -> Run:

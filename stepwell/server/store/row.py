@@ -10,6 +10,16 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from stepwell.server.engine.flow_row import (
+    Dropped,
+    DropReason,
+    FlowKey,
+    Held,
+    Hold,
+    HoldKind,
+    KeyKind,
+    Slot,
+)
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -28,12 +38,14 @@ from stepwell.server.engine.row import (
 Value: TypeAlias = str | int | bytes | None
 Values: TypeAlias = tuple[Value, ...]
 
-FORCE_PLAN, AGAIN, QUIET, DEFERRED = 1, 2, 4, 16
+FORCE_PLAN, AGAIN, QUIET, SEATED, DEFERRED = 1, 2, 4, 8, 16
 NO_MAIN: Values = (None, None, None)
 
 _STATUS = {int(status): status for status in RunStatus}
 _ITEM = {int(kind): kind for kind in ItemKind}
 _WAIT = {int(kind): kind for kind in WaitKind}
+_KEY = {int(kind): kind for kind in KeyKind}
+_HOLD = {int(kind): kind for kind in HoldKind}
 
 
 class _Origin(msgspec.Struct, omit_defaults=True):
@@ -45,6 +57,10 @@ class _Origin(msgspec.Struct, omit_defaults=True):
     cron: str = ""
     original: str = ""
     edited: tuple[tuple[str, str], ...] = ()
+    lock: str = ""
+    slots: tuple[str, ...] = ()
+    batch: str = ""
+    lane: str = ""
 
 
 class _Main(msgspec.Struct, array_like=True):
@@ -114,9 +130,21 @@ def run_values(seq: int, run: Run, main: Item | None) -> Values:
 
 
 def _origin_of(run: Run) -> str | None:
-    if len(run.event_ids) < 2 and not (run.parent or run.cron or run.original):
+    if len(run.event_ids) < 2 and not (
+        run.parent or run.cron or run.original or run.lock or run.slots or run.batch or run.lane
+    ):
         return None
-    origin = _Origin(run.event_ids[1:], run.parent, run.cron, run.original, run.edited)
+    origin = _Origin(
+        run.event_ids[1:],
+        run.parent,
+        run.cron,
+        run.original,
+        run.edited,
+        run.lock,
+        run.slots,
+        run.batch,
+        run.lane,
+    )
     return _write_json.encode(origin).decode()
 
 
@@ -129,6 +157,8 @@ def standing_values(run: Run) -> Values:
         flags |= QUIET
     if run.deferred:
         flags |= DEFERRED
+    if run.seated:
+        flags |= SEATED
     pending = _write_json.encode(run.pending).decode() if run.pending else None
     return int(run.status), run.started_ms, run.version, flags, pending, run.parts
 
@@ -201,6 +231,11 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         bool(flags & QUIET),
         origin.edited,
         bool(flags & DEFERRED),
+        origin.lock,
+        origin.slots,
+        bool(flags & SEATED),
+        origin.batch,
+        origin.lane,
     )
     return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 
@@ -316,6 +351,86 @@ def note_values(note: Note) -> Values:
 def note_of(values: Sequence[object]) -> Note:
     """From the columns of `note`."""
     return Note(*cast("tuple[str, int, int, str, str, str, int, bytes]", tuple(values)))
+
+
+# -- flow control --------------------------------------------------------------------------------
+
+
+def key_values(key: FlowKey) -> Values:
+    """Columns of `flow_key`."""
+    return key.id, int(key.kind), key.until_ms, key.value, key.data
+
+
+def key_of(values: Sequence[object]) -> FlowKey:
+    """From the columns of `flow_key`."""
+    id_, kind, until_ms, value, data = cast("tuple[str, int, int, int, bytes]", values)
+    return FlowKey(id_, _KEY[kind], until_ms, value, data)
+
+
+def slot_values(slot: Slot) -> Values:
+    """Columns of `slot`."""
+    return slot.key, slot.run_id, slot.taken_ms, slot.place
+
+
+def slot_of(values: Sequence[object]) -> Slot:
+    """From the columns of `slot`."""
+    return Slot(*cast("tuple[str, str, int, int]", tuple(values)))
+
+
+def hold_values(hold: Hold) -> Values:
+    """Columns of `hold`."""
+    return (
+        hold.key,
+        hold.function,
+        int(hold.kind),
+        hold.opened_ms,
+        hold.due_ms,
+        hold.event_id,
+        hold.ts,
+        hold.count,
+        hold.size,
+        hold.parent,
+    )
+
+
+def hold_of(values: Sequence[object]) -> Hold:
+    """From the columns of `hold`."""
+    key, function, kind, *rest = cast("tuple[str, str, int, *tuple[object, ...]]", tuple(values))
+    opened_ms, due_ms, event_id, ts, count, size, parent = cast(
+        "tuple[int, int, str, int, int, int, str]", tuple(rest)
+    )
+    return Hold(key, function, _HOLD[kind], opened_ms, due_ms, event_id, ts, count, size, parent)
+
+
+def held_values(held: Held) -> Values:
+    """Columns of `held`."""
+    return held.hold, held.place, held.event_id, held.ts, held.parent
+
+
+def held_of(values: Sequence[object]) -> Held:
+    """From the columns of `held`."""
+    return Held(*cast("tuple[str, int, str, int, str]", tuple(values)))
+
+
+def dropped_values(dropped: Dropped) -> Values:
+    """Columns of `dropped`."""
+    return (
+        dropped.event_id,
+        dropped.function,
+        dropped.reason.value,
+        dropped.at_ms,
+        dropped.key,
+        dropped.until_ms,
+        dropped.run_id,
+    )
+
+
+def dropped_of(values: Sequence[object]) -> Dropped:
+    """From the columns of `dropped`."""
+    event_id, function, reason, at_ms, key, until_ms, run_id = cast(
+        "tuple[str, str, str, int, str, int, str]", values
+    )
+    return Dropped(event_id, function, DropReason(reason), at_ms, key, until_ms, run_id)
 
 
 # -- apps and functions ---------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from stepwell.server.store.port import (
     RunTime,
 )
 from stepwell.server.store.reading import as_seen, mark_of, wants_run
+from stepwell.testing.contract.flow_store import FlowStoreContract
 from stepwell.testing.contract.store_world import (
     APP,
     FUNCTION,
@@ -54,7 +55,7 @@ from stepwell.testing.contract.store_world import (
 )
 
 
-class StoreContract:
+class StoreContract(FlowStoreContract):
     """The tests. A subclass has a fixture `opener`."""
 
     @pytest.fixture

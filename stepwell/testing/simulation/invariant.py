@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from stepwell.server.engine.row import MAIN, STEP_WAITS, Item, Lease, Run, Step, Wait, WaitKind
+from stepwell.server.engine.row import (
+    MAIN,
+    STEP_WAITS,
+    Item,
+    ItemKind,
+    Lease,
+    Run,
+    Step,
+    Wait,
+    WaitKind,
+)
 from stepwell.server.store.port import Reader, RunFilter
 
 RUNS_MAX = 1_000_000
@@ -65,7 +75,7 @@ def _after_the_end(hung: Hung) -> Iterator[str]:
 
 
 def _on_the_way(reader: Reader, hung: Hung) -> Iterator[str]:
-    keys = {item.key for item in hung.items}
+    keys = {item.key for item in hung.items if item.kind is not ItemKind.DEADLINE}
     if not keys:
         yield "it has not ended, and nothing will ever move it"
     for lease in hung.leases:
@@ -88,6 +98,9 @@ def _on_the_way(reader: Reader, hung: Hung) -> Iterator[str]:
 
 def _invoked(reader: Reader, wait: Wait) -> Iterator[str]:
     child = reader.run(wait.name)
+    if ":" in wait.name:
+        # Its start was put off; which run it will be, its hold decides.
+        return
     if child is None:
         yield f"step {wait.step_id} waits for run {wait.name}, which is not there"
     elif child.ended:

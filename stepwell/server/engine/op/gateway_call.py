@@ -5,6 +5,7 @@ result is the step's. Source: http.md 6.11, server.md 4.6, 4.7.
 """
 
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lane import moved_to
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
 from stepwell.wire.operation import AiGatewayCall, GatewayCall
@@ -24,7 +25,7 @@ def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewa
         key=operation.id,
         kind=ItemKind.GATEWAY,
         due_ms=draft.now.ms,
-        queue=GATEWAY_QUEUE,
+        queue=moved_to(run.queue, GATEWAY_QUEUE),
         target=operation.id,
         detail=encode_operations((operation,)),
     )

@@ -6,20 +6,23 @@ child; a child that cannot start ends the step at once. Source: http.md 6.11, se
 
 import msgspec
 
-from stepwell.server.engine import record as fact
+from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.drop import refusal
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.lane_choice import places_needed
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
 from stepwell.server.engine.op.time_limit import Limit, until_ms
 from stepwell.server.engine.op.wait_event import add_timeout
 from stepwell.server.engine.op.wait_signal import YEAR_MS
 from stepwell.server.engine.row import EventRow, Run, Wait, WaitKind
-from stepwell.server.engine.start import begin, run_id_for
+from stepwell.server.engine.start import run_id_for
+from stepwell.server.engine.start_gate import PutOff, Refused, attempt
 from stepwell.wire.event import FUNCTION_INVOKED
 from stepwell.wire.event_session import SessionError, normal_meta
-from stepwell.wire.failure import encode_failure_memo, unknown_function
+from stepwell.wire.failure import Failure, encode_failure_memo, unknown_function
 from stepwell.wire.identifier import app_uuid, derived_ulid, function_uuid
 from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.operation import InvokeFunction, label
@@ -57,10 +60,68 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
         until_ms=until,
         label=label(operation),
     )
+    draft.accept(event)
+    _start(draft, report, operation, _Child(listing, child, event, wait))
+
+
+class _Child(msgspec.Struct, frozen=True):
+    """A run that is to be invoked, and the wait of the step for it."""
+
+    listing: Listing
+    run: Run
+    event: EventRow
+    wait: Wait
+
+
+def _start(draft: Draft, report: Report, operation: InvokeFunction, child: _Child) -> None:
+    """Start the child as far as its flow control lets it. One that is put off is waited for under
+    the key of its hold; whoever invokes one that will not start is told at once."""
+    if child.listing.plan is not None:
+        held = _place_held_above(draft, report.run, child)
+        if held:
+            failure = Failure(name="Error", message=_WAITS_FOR_ITSELF.format(key=held))
+            step_ended(draft, report, operation, bytes(encode_failure_memo(failure)))
+            return
+        # To make room for it, other runs may end, and resume this one.
+        draft.change(report.run)
+    admission = attempt(draft, child.listing, child.run, child.event)
+    if child.listing.plan is not None:
+        report.run = draft.run(report.run.id) or report.run
+    if draft.has_ended(report.run.id):
+        return
+    if isinstance(admission, Refused):
+        memo = encode_failure_memo(refusal(admission.reason))
+        step_ended(draft, report, operation, bytes(memo))
+        return
+    wait = child.wait
+    if isinstance(admission, PutOff):
+        wait = msgspec.structs.replace(wait, name=admission.key)
     draft.open(wait)
     add_timeout(draft, wait, operation.op)
-    draft.add(fact.EventStored(event))
-    begin(draft, listing, child, event)
+
+
+_WAITS_FOR_ITSELF = (
+    "the invoked function would wait for itself: it needs a place under {key}, which this run, or"
+    " one that invoked it, holds until it ends; send an event in place of invoking, or let another"
+    " function with a limit of its own do this part"
+)
+ANCESTORS_MAX = 64
+
+
+def _place_held_above(draft: Draft, run: Run, child: "_Child") -> str:
+    """The key of a place the child needs that a run holds which waits for it; empty if none."""
+    plan = child.listing.plan
+    needed = places_needed(draft, plan, child.event) if plan is not None else ()
+    above: Run | None = run
+    for _ in range(ANCESTORS_MAX if needed else 0):
+        if above is None:
+            break
+        held = [key for key in needed if key in above.slots]
+        if held:
+            return held[0]
+        parent = above.parent.partition(".")[0]
+        above = draft.run(parent) if parent else None
+    return ""
 
 
 def _event(

@@ -17,7 +17,7 @@ def planned(draft: Draft, report: Report, operation: StepPlanned) -> None:
         key=operation.id,
         kind=ItemKind.CALL,
         due_ms=draft.now.ms,
-        queue=run.app,
+        queue=run.queue,
         target=operation.id,
         detail=PLANNED + label(operation).encode(),
     )

@@ -4,10 +4,12 @@ import sqlite3
 from collections.abc import Iterable
 
 from stepwell.expr.equality import values_at
-from stepwell.server.engine.need import LookBack, Meeting, Need, Old
+from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
-from stepwell.server.store.row import event_of, wait_of
+from stepwell.server.store.reading import earlier
+from stepwell.server.store.row import event_of, held_of, hold_of, key_of, slot_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.memory import Memory
 from stepwell.wire.operation import WaitForEvent
@@ -31,6 +33,10 @@ class Loader:
         for run_id in need.runs:
             if not view.sees_run(run_id):
                 self._see_run(run_id, view)
+        if need.keys or need.holders or need.holds or need.held:
+            self._see_flow(need, view)
+        for queue, count, until_ms in need.lanes:
+            self._see_lane(queue, count, until_ms, view)
         for run_id, step_id in need.steps:
             self._see_step(run_id, step_id, view)
         for event_id in need.events:
@@ -46,7 +52,7 @@ class Loader:
         for look in need.look_back:
             view.see_look_back(look, self._past(look), self._met(look))
         if need.due is not None:
-            view.see_due(*self._memory.due.ask(need.due))
+            self._see_due(need.due, view)
         if need.old is not None:
             self._see_old(need.old, view)
 
@@ -83,6 +89,26 @@ class Loader:
         saved = self._memory.saved(entry)
         view.see_step(run_id, step_id, step_id in saved)
         view.see_saved(run_id, len(saved), entry.saved_bytes)
+
+    # -- flow control ---------------------------------------------------------------------------
+
+    def _see_flow(self, need: Need, view: View) -> None:
+        flow = view.flow
+        for key in need.keys:
+            row = self._db.execute(SQL["flow_key"], (key,)).fetchone()
+            taken = self._db.execute(SQL["slots_taken"], (key,)).fetchone()[0]
+            lanes = self._memory.lanes
+            known = None if row is None else key_of(row)
+            flow.see_key(key, KeySeen(known, taken, lanes.leased(key), lanes.resting(key)))
+        for key in need.holders:
+            rows = self._db.execute(SQL["holders"], (key,))
+            flow.see_holders(key, [slot_of(row) for row in rows])
+        for key in need.holds:
+            row = self._db.execute(SQL["hold"], (key,)).fetchone()
+            flow.see_hold(key, None if row is None else hold_of(row))
+        for key in need.held:
+            rows = self._db.execute(SQL["held"], (key,))
+            flow.see_held(key, [held_of(row) for row in rows])
 
     # -- events ---------------------------------------------------------------------------------
 
@@ -140,6 +166,22 @@ class Loader:
         row = self._db.execute(SQL["signal"], (name,)).fetchone()
         return None if row is None else wait_of(row)
 
+    # -- what is due ----------------------------------------------------------------------------
+
+    def _see_due(self, due: Due, view: View) -> None:
+        items, leases, next_ms = self._memory.due.ask(due)
+        places = [place for place, room in due.capacity if room > 0]
+        lanes, lanes_ms = self._memory.lanes.ask(places, due.now_ms)
+        view.flow.lanes = tuple(lanes)
+        view.see_due(items, leases, earlier(next_ms, lanes_ms))
+
+    def _see_lane(self, queue: str, count: int, until_ms: int, view: View) -> None:
+        items = self._memory.due.show(queue, count, until_ms)
+        view.flow.see_items(queue, items)
+        for item in items:
+            if not view.sees_run(item.run_id):
+                self._see_run(item.run_id, view)
+
     # -- what is old ----------------------------------------------------------------------------
 
     def _see_old(self, old: Old, view: View) -> None:
@@ -167,6 +209,8 @@ class Loader:
             self._scanned = 0  # those left out are found again by looking from the beginning
         events += self._never_used(old, old.limit - len(events), set(events))
         view.old_events = tuple(events[: old.limit])
+        spent = self._db.execute(SQL["spent_keys"], (old.spent_before_ms, old.limit))
+        view.flow.old_keys = tuple(key for (key,) in spent)
 
     def _is_free(self, event_id: str, going: set[int], before_ms: int) -> bool:
         if self._db.execute(SQL["old_event"], (event_id, before_ms)).fetchone() is None:
@@ -181,11 +225,14 @@ class Loader:
         if wanted <= 0:
             return found
         scan = self._db.execute(SQL["events_after"], (self._scanned, SCAN * old.limit))
-        for seq, event_id, received_ms, used in scan:
+        passing = True
+        for seq, event_id, received_ms, used, held in scan:
             if received_ms >= old.before_ms or len(found) == wanted:
                 break
-            if not used and event_id not in known:
-                found.append(event_id)
-            elif not found:
+            # What is in a hold may yet start a run, or none.
+            passing = passing and not held and (bool(used) or event_id in known)
+            if passing:
                 self._scanned = seq
+            elif not used and not held and event_id not in known:
+                found.append(event_id)
         return found

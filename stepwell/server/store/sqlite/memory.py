@@ -9,8 +9,10 @@ import sqlite3
 import msgspec
 
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.row import MAIN, Item, Wait
 from stepwell.server.store.due import ITEMS_MAX, PAGE, DueIndex, Place
+from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.row import item_of, main_of, run_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.recent import MEMO_BYTES, Recent, RunEntry
@@ -36,12 +38,21 @@ class Memory:
         self._db = connection
         self.recent = Recent(limits.runs_bytes_max, limits.events_bytes_max)
         self.due = DueIndex(self._page, items_max=limits.items_max, page=limits.items_page)
+        self.lanes = LaneIndex(self._first_of_lane)
+        for queue, due_ms in connection.execute(SQL["lanes"]):
+            self.lanes.added(queue, due_ms)
         self.waited = Waited()
         for name, path, count in connection.execute(SQL["waited"]):
             self.waited.count(name, path, count)
         last_event, last_run = connection.execute(SQL["last_numbers"]).fetchone()
         self.next_event = (last_event or 0) + 1
         self.next_run = (last_run or 0) + 1
+
+    def _first_of_lane(self, queue: str) -> int | None:
+        due_ms = self.due.first_ms(queue)
+        if due_ms is None:
+            self.due.leave(queue)
+        return due_ms
 
     def _page(self, queue: str, after: Place, limit: int) -> list[Item]:
         """The items of a queue after a place, from the database."""
@@ -106,13 +117,21 @@ class Memory:
             self.recent.runs.grow(MEMO_BYTES + len(step.memo))
         for run_id in changes.ended:
             self._end(run_id, touched[run_id])
+        self.lanes.apply(changes.lanes, changes.freed)
+        for slug in changes.functions:
+            self.lanes.rouse_function(slug)
         for run_id in changes.forgotten_runs:
             self.recent.runs.drop(run_id)
         for event_id in changes.forgotten_events:
             self.recent.events.drop(event_id)
 
     def _keep_items(self, changes: Changes, touched: dict[str, RunEntry]) -> None:
+        for slot, lease in changes.leases.items():
+            self.lanes.lent(self.due.leases.get(slot), lease)
         self.due.keep(changes.items, changes.leases)
+        for item in changes.items.values():
+            if item is not None and is_lane(item.queue):
+                self.lanes.added(item.queue, item.due_ms)
         for (run_id, key), item in changes.items.items():
             entry = touched.get(run_id)
             if entry is None:
@@ -136,7 +155,8 @@ class Memory:
 
     def _end(self, run_id: str, entry: RunEntry) -> None:
         """Nothing hangs on a run that ended."""
-        self.due.drop(run_id, (MAIN, *entry.items))
+        for lease in self.due.drop(run_id, (MAIN, *entry.items)):
+            self.lanes.lent(lease, None)
         for wait in entry.waits.values():
             self.waited.closed(wait)
         entry.main = None

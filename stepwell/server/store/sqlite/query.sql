@@ -49,6 +49,31 @@ SELECT * FROM wait WHERE name = ? AND kind = 2 ORDER BY run_id, step_id LIMIT 1;
 -- waited --
 SELECT name, path, count(*) FROM wait WHERE kind IN (1, 4) GROUP BY name, path;
 
+-- load: flow control
+
+-- flow_key --
+SELECT * FROM flow_key WHERE id = ?;
+
+-- slots_taken --
+SELECT count(*) FROM slot WHERE key = ?;
+
+-- holders --
+SELECT * FROM slot WHERE key = ? ORDER BY place, run_id LIMIT 1000;
+
+-- hold --
+SELECT * FROM hold WHERE key = ?;
+
+-- held --
+SELECT * FROM held WHERE hold = ? ORDER BY place;
+
+-- lanes --
+SELECT queue, min(due_ms) FROM run
+WHERE due_ms IS NOT NULL AND instr(queue, char(31)) > 0 GROUP BY queue
+UNION ALL SELECT queue, min(due_ms) FROM item WHERE instr(queue, char(31)) > 0 GROUP BY queue;
+
+-- spent_keys --
+SELECT id FROM flow_key WHERE until_ms < ? ORDER BY until_ms, id LIMIT ?;
+
 -- load: what is due, what is old
 
 -- due_main --
@@ -69,7 +94,9 @@ ORDER BY ended_ms, seq LIMIT ?;
 SELECT event_id FROM run_event WHERE run = ?;
 
 -- old_event --
-SELECT 1 FROM event WHERE id = ? AND received_ms < ?;
+SELECT 1 FROM event WHERE id = ? AND received_ms < ?
+AND NOT EXISTS (SELECT 1 FROM hold WHERE hold.event_id = event.id)
+AND NOT EXISTS (SELECT 1 FROM held WHERE held.event_id = event.id);
 
 -- runs_using_event --
 SELECT seq FROM run WHERE event_id = :event_id
@@ -81,7 +108,9 @@ SELECT
     id,
     received_ms,
     EXISTS (SELECT 1 FROM run WHERE run.event_id = event.id)
-    OR EXISTS (SELECT 1 FROM run_event WHERE run_event.event_id = event.id)
+    OR EXISTS (SELECT 1 FROM run_event WHERE run_event.event_id = event.id),
+    EXISTS (SELECT 1 FROM hold WHERE hold.event_id = event.id)
+    OR EXISTS (SELECT 1 FROM held WHERE held.event_id = event.id)
 FROM event WHERE seq > ? ORDER BY seq LIMIT ?;
 
 -- last_numbers --
@@ -141,6 +170,33 @@ DELETE FROM wait WHERE run_id = ?;
 -- insert_note --
 INSERT INTO note VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
+-- put_flow_key --
+INSERT OR REPLACE INTO flow_key VALUES (?, ?, ?, ?, ?);
+
+-- drop_flow_key --
+DELETE FROM flow_key WHERE id = ?;
+
+-- put_slot --
+INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?);
+
+-- drop_slot --
+DELETE FROM slot WHERE key = ? AND run_id = ?;
+
+-- put_hold --
+INSERT OR REPLACE INTO hold VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- drop_hold --
+DELETE FROM hold WHERE key = ?;
+
+-- drop_held --
+DELETE FROM held WHERE hold = ?;
+
+-- insert_held --
+INSERT INTO held VALUES (?, ?, ?, ?, ?);
+
+-- insert_dropped --
+INSERT INTO dropped VALUES (?, ?, ?, ?, ?, ?, ?);
+
 -- put_app --
 INSERT OR REPLACE INTO app VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -176,6 +232,9 @@ DELETE FROM run WHERE id = ?;
 
 -- forget_event --
 DELETE FROM event WHERE id = ?;
+
+-- forget_dropped --
+DELETE FROM dropped WHERE event_id = ?;
 
 -- read
 
@@ -283,6 +342,27 @@ ORDER BY received_ms DESC, id DESC LIMIT :limit;
 -- events_of_seqs --
 SELECT id, name, ts, received_ms, key, body FROM event
 WHERE seq IN (SELECT value FROM json_each(?));
+
+-- dropped --
+SELECT * FROM dropped WHERE event_id = ? ORDER BY rowid;
+
+-- dropped_of --
+SELECT * FROM dropped WHERE function = ? AND at_ms >= ? ORDER BY at_ms, rowid LIMIT ?;
+
+-- holds --
+SELECT * FROM hold WHERE :function IN ('', function) ORDER BY opened_ms, key;
+
+-- holds_of_event --
+SELECT * FROM hold WHERE key IN (
+    SELECT key FROM hold WHERE event_id = :event_id
+    UNION SELECT hold FROM held WHERE event_id = :event_id
+) ORDER BY opened_ms, key;
+
+-- flow_keys --
+SELECT * FROM flow_key WHERE kind = ? ORDER BY id;
+
+-- slots --
+SELECT * FROM slot WHERE key = ? ORDER BY place, run_id;
 
 -- apps --
 SELECT * FROM app ORDER BY name;

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -24,11 +25,16 @@ from stepwell.server.store.reading import as_seen, order_of
 from stepwell.server.store.row import (
     Value,
     app_of,
+    dropped_of,
     event_of,
     function_of,
+    held_of,
+    hold_of,
     item_of,
+    key_of,
     note_of,
     run_of,
+    slot_of,
     step_of,
     wait_of,
 )
@@ -201,6 +207,41 @@ class SqliteReader:
     def waits(self, run_id: str) -> list[Wait]:
         """What the run waits for."""
         return sorted(self._all("waits_of_run", (run_id,), wait_of), key=place_of)
+
+    # -- flow control ---------------------------------------------------------------------------
+
+    def dropped(self, event_id: str) -> list[Dropped]:
+        """Why an event started no run, function by function."""
+        return self._all("dropped", (event_id,), dropped_of)
+
+    def dropped_of(self, function: str, since_ms: int, limit: int) -> list[Dropped]:
+        """What started no run of a function since a time, oldest first."""
+        return self._all("dropped_of", (function, since_ms, limit), dropped_of)
+
+    def holds(self, function: str = "") -> list[Hold]:
+        """Open holds, of one function or of all, the oldest first."""
+        return self._all("holds", {"function": function}, hold_of)
+
+    def holds_of_event(self, event_id: str) -> list[Hold]:
+        """The open holds an event is in."""
+        return self._all("holds_of_event", {"event_id": event_id}, hold_of)
+
+    def held(self, key: str) -> list[Held]:
+        """The events in a hold that has several, in the order they came."""
+        return self._all("held", (key,), held_of)
+
+    def flow_key(self, key: str) -> FlowKey | None:
+        """What is remembered of a key."""
+        found = self._all("flow_key", (key,), key_of)
+        return found[0] if found else None
+
+    def flow_keys(self, kind: KeyKind) -> list[FlowKey]:
+        """What is remembered of all keys of a kind."""
+        return self._all("flow_keys", (int(kind),), key_of)
+
+    def slots(self, key: str) -> list[Slot]:
+        """The runs with a place under a key, the longest there first."""
+        return self._all("slots", (key,), slot_of)
 
     # -- events, apps, functions ----------------------------------------------------------------
 

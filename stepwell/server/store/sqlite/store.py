@@ -151,6 +151,7 @@ class SqliteStore:
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """What is known in memory keeps its distance from now."""
         self._ready.memory.due.clock_moved(by_ms, now_ms)
+        self._ready.memory.lanes.clock_moved()
 
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""

@@ -13,13 +13,18 @@ from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
     app_values,
+    dropped_values,
     end_values,
     event_values,
     function_values,
+    held_values,
+    hold_values,
     item_values,
+    key_values,
     main_values,
     note_values,
     run_values,
+    slot_values,
     standing_values,
     step_values,
     wait_values,
@@ -49,6 +54,8 @@ class Writer:
             rows += self._ended(changes, touched)
         if changes.notes:
             rows += self._many("insert_note", [note_values(note) for note in changes.notes])
+        if changes.flow_rows:
+            rows += self._flow(changes)
         if changes.apps or changes.functions:
             rows += self._catalog(changes)
         if changes.forgotten_runs or changes.forgotten_events:
@@ -181,6 +188,18 @@ class Writer:
         waits: list[Values] = [(run_id,) for run_id in changes.ended if touched[run_id].waits]
         return self._many("drop_items_of_run", items) + self._many("drop_waits_of_run", waits)
 
+    def _flow(self, changes: Changes) -> int:
+        keys, slots, holds = changes.keys, changes.slots, changes.holds
+        rows = self._many("put_flow_key", [key_values(row) for row in keys.values() if row])
+        rows += self._many("drop_flow_key", [(key,) for key, row in keys.items() if row is None])
+        rows += self._many("put_slot", [slot_values(row) for row in slots.values() if row])
+        rows += self._many("drop_slot", [slot for slot, row in slots.items() if row is None])
+        rows += self._many("put_hold", [hold_values(row) for row in holds.values() if row])
+        rows += self._many("drop_hold", [(key,) for key, row in holds.items() if row is None])
+        rows += self._many("drop_held", [(key,) for key in changes.closed_holds])
+        rows += self._many("insert_held", [held_values(row) for row in changes.held])
+        return rows + self._many("insert_dropped", [dropped_values(d) for d in changes.dropped])
+
     def _catalog(self, changes: Changes) -> int:
         rows = self._many("keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])
         gone: list[Values] = [(name,) for name, app in changes.apps.items() if app is None]
@@ -205,4 +224,5 @@ class Writer:
         ):
             rows += self._many(name, runs)
         events: list[Values] = [(event_id,) for event_id in changes.forgotten_events]
+        rows += self._many("forget_dropped", events)
         return rows + self._many("forget_event", events)

@@ -1,0 +1,225 @@
+"""What any store must do with the rows of flow control: a part of the contract of stores."""
+
+import msgspec
+import pytest
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.flow_row import (
+    Dropped,
+    DropReason,
+    FlowKey,
+    Held,
+    Hold,
+    HoldKind,
+    KeyKind,
+    Slot,
+)
+from stepwell.server.engine.need import Need, Old
+from stepwell.server.engine.row import MAIN, Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.view import View
+from stepwell.testing.contract.store_world import (
+    APP,
+    FUNCTION,
+    NOW,
+    World,
+    event_id_of,
+    event_number,
+    run_id_of,
+    run_number,
+)
+
+KEY = "throttle:shop-order:1:ä"
+LOCK = "singleton:shop-order:1"
+PLACE = "run-concurrency:shop-order:1"
+HOLD = Hold("batch:f:1", FUNCTION, HoldKind.BATCH, NOW, NOW + 9, event_id_of(1), NOW, 2, 77, "R.s")
+
+
+def everything(key: str) -> Need:
+    """Whatever there is under a key."""
+    keys = frozenset({key})
+    return Need(keys=keys, holders=keys, holds=keys, held=keys)
+
+
+class FlowStoreContract:
+    """The tests. A subclass has a fixture `world`."""
+
+    def test_an_empty_store_knows_no_key(self, world: World) -> None:
+        flow = world.look(everything("k")).flow
+        assert (flow.row("k"), flow.taken("k"), flow.holders("k")) == (None, 0, [])
+        assert (flow.hold("k"), flow.held("k")) == (None, [])
+        reader = world.reader
+        assert (reader.flow_key("k"), reader.flow_keys(KeyKind.RATE)) == (None, [])
+        assert (reader.holds(), reader.holds_of_event("E"), reader.held("k")) == ([], [], [])
+        assert (reader.dropped("E"), reader.dropped_of("f", 0, 9), reader.slots("k")) == ([],) * 3
+
+    @pytest.mark.parametrize("kind", list(KeyKind))
+    def test_a_key_is_remembered_changed_and_forgotten(self, world: World, kind: KeyKind) -> None:
+        key = FlowKey(KEY, kind, NOW, 2**60, b"\x00\xff")
+        world.do(fact.FlowKeyPut(key))
+        other = msgspec.structs.replace(key, value=-1, until_ms=NOW + 5)
+        for expected in (key, other):
+            for _ in range(2):
+                assert world.look(everything(KEY)).flow.row(KEY) == expected
+                assert world.reader.flow_key(KEY) == expected
+                assert world.reader.flow_keys(kind) == [expected]
+                world.reopen()
+            world.do(fact.FlowKeyPut(other))
+        world.do(fact.FlowKeyForgotten(KEY))
+        assert world.look(everything(KEY)).flow.row(KEY) is None
+        assert world.reader.flow_keys(kind) == []
+
+    def test_what_a_batch_says_of_a_key_holds_before_it_is_loaded(self, world: World) -> None:
+        world.do(fact.FlowKeyPut(FlowKey(KEY, KeyKind.RATE, NOW, 1)))
+        view = world.look()
+        view.apply(fact.FlowKeyPut(FlowKey(KEY, KeyKind.RATE, NOW, 2)))
+        world.store.load(everything(KEY), view)
+        assert view.flow.row(KEY) == FlowKey(KEY, KeyKind.RATE, NOW, 2)
+
+    def test_spent_keys_are_named_to_be_forgotten(self, world: World) -> None:
+        for number in range(3):
+            world.do(fact.FlowKeyPut(FlowKey(f"k{number}", KeyKind.RATE, NOW + number)))
+        old = Old(0, 1, spent_before_ms=NOW + 2)
+        assert world.look(Need(old=old)).flow.old_keys == ("k0",)
+        more = msgspec.structs.replace(old, limit=9)
+        assert world.look(Need(old=more)).flow.old_keys == ("k0", "k1")
+
+    # -- places under a key ---------------------------------------------------------------------
+
+    def seat(self, world: World, number: int, *, lock: str = "", slot: str = "") -> Run:
+        """A run with a place under a key from its beginning."""
+        slots = (slot,) if slot else ()
+        run = msgspec.structs.replace(
+            run_number(number), lock=lock, slots=slots, seated=bool(slots)
+        )
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW, APP)
+        taken = [fact.SlotTaken(Slot(key, run.id, NOW, 99 - number)) for key in run.places]
+        world.do(fact.RunStarted(run, item), *taken)
+        return run
+
+    def places(self, view: View, key: str) -> tuple[int, list[str]]:
+        """How many have a place under a key, and who."""
+        return view.flow.taken(key), [slot.run_id for slot in view.flow.holders(key)]
+
+    @pytest.mark.parametrize("loaded", [True, False])
+    def test_a_run_has_its_places_until_it_ends(self, world: World, *, loaded: bool) -> None:
+        one = self.seat(world, 1, lock=LOCK, slot=PLACE)
+        two = self.seat(world, 2, slot=PLACE)
+        for _ in range(2):
+            view = world.look(Need(keys=frozenset({LOCK, PLACE}), holders=frozenset({LOCK, PLACE})))
+            assert self.places(view, LOCK) == (1, [one.id])
+            assert self.places(view, PLACE) == (2, [two.id, one.id])
+            assert [slot.run_id for slot in world.reader.slots(PLACE)] == [two.id, one.id]
+            assert world.reader.run(one.id) == one
+            world.reopen()
+        ended = msgspec.structs.replace(one, status=RunStatus.FAILED, ended_ms=NOW)
+        need = Need(runs=frozenset({one.id}))
+        if loaded:
+            keys = frozenset({LOCK, PLACE})
+            need = msgspec.structs.replace(need, keys=keys, holders=keys)
+        view = world.do(fact.RunFinished(ended), need=need)
+        if loaded:
+            assert self.places(view, LOCK) == (0, [])
+            assert self.places(view, PLACE) == (1, [two.id])
+        for _ in range(2):
+            view = world.look(Need(keys=frozenset({LOCK, PLACE}), holders=frozenset({LOCK, PLACE})))
+            assert self.places(view, LOCK) == (0, [])
+            assert self.places(view, PLACE) == (1, [two.id])
+            world.reopen()
+
+    def test_a_place_may_be_taken_later(self, world: World) -> None:
+        run = msgspec.structs.replace(run_number(1), slots=(PLACE,))
+        world.do(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, APP)))
+        seated = msgspec.structs.replace(run, seated=True)
+        world.do(fact.RunChanged(seated), fact.SlotTaken(Slot(PLACE, run.id, NOW)))
+        for _ in range(2):
+            assert world.reader.run(run.id) == seated
+            assert world.look(everything(PLACE)).flow.taken(PLACE) == 1
+            world.reopen()
+
+    def test_a_place_never_taken_is_not_given_back(self, world: World) -> None:
+        self.seat(world, 1, slot=PLACE)
+        run = msgspec.structs.replace(run_number(2), slots=(PLACE,))
+        world.do(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, APP)))
+        ended = msgspec.structs.replace(run, status=RunStatus.CANCELLED, ended_ms=NOW)
+        need = msgspec.structs.replace(everything(PLACE), runs=frozenset({run.id}))
+        view = world.do(fact.RunFinished(ended), need=need)
+        assert self.places(view, PLACE) == (1, [run_id_of(1)])
+        assert self.places(world.look(everything(PLACE)), PLACE) == (1, [run_id_of(1)])
+
+    # -- holds ----------------------------------------------------------------------------------
+
+    def test_a_hold_opens_grows_and_closes(self, world: World) -> None:
+        held = [Held(HOLD.key, 100 + n, event_id_of(n), NOW - n, "R.s") for n in range(3)]
+        world.do(fact.HoldPut(HOLD), *(fact.EventHeld(one) for one in held[:2]))
+        grown = msgspec.structs.replace(HOLD, count=3, due_ms=NOW + 1)
+        world.do(fact.HoldPut(grown), fact.EventHeld(held[2]))
+        for _ in range(2):
+            flow = world.look(everything(HOLD.key)).flow
+            assert (flow.hold(HOLD.key), flow.held(HOLD.key)) == (grown, held)
+            assert world.reader.holds() == world.reader.holds(FUNCTION) == [grown]
+            assert world.reader.holds("other") == []
+            assert world.reader.holds_of_event(event_id_of(2)) == [grown]
+            assert world.reader.holds_of_event(event_id_of(1)) == [grown]
+            assert world.reader.held(HOLD.key) == held
+            world.reopen()
+        world.do(fact.HoldClosed(HOLD.key))
+        for _ in range(2):
+            flow = world.look(everything(HOLD.key)).flow
+            assert (flow.hold(HOLD.key), flow.held(HOLD.key)) == (None, [])
+            assert world.reader.holds() == []
+            world.reopen()
+
+    @pytest.mark.parametrize("loaded_first", [True, False])
+    def test_a_hold_may_close_and_open_in_one_batch(
+        self, world: World, *, loaded_first: bool
+    ) -> None:
+        first, second, third = (Held(HOLD.key, n, event_id_of(n), NOW) for n in range(3))
+        world.do(fact.HoldPut(HOLD), fact.EventHeld(first))
+        view = world.look(everything(HOLD.key) if loaded_first else Need())
+        for record in (
+            fact.EventHeld(second),
+            fact.HoldClosed(HOLD.key),
+            fact.HoldPut(HOLD),
+            fact.EventHeld(third),
+        ):
+            view.apply(record)
+        world.store.load(everything(HOLD.key), view)
+        assert (view.flow.hold(HOLD.key), view.flow.held(HOLD.key)) == (HOLD, [third])
+        world.store.write(view.changes)
+        world.store.commit()
+        world.store.keep(view.changes)
+        flow = world.look(everything(HOLD.key)).flow
+        assert (flow.hold(HOLD.key), flow.held(HOLD.key)) == (HOLD, [third])
+
+    # -- drops, and what keeps events -----------------------------------------------------------
+
+    def test_what_was_dropped_is_told_by_event_and_by_function(self, world: World) -> None:
+        drops = [
+            Dropped(event_id_of(n), FUNCTION, reason, NOW + n, "k", NOW + 50, "R")
+            for n, reason in enumerate(DropReason)
+        ]
+        world.do(*(fact.EventDropped(one) for one in drops))
+        for _ in range(2):
+            assert [world.reader.dropped(one.event_id) for one in drops] == [[one] for one in drops]
+            assert world.reader.dropped_of(FUNCTION, NOW + 1, 3) == drops[1:4]
+            assert world.reader.dropped_of("other", 0, 3) == []
+            world.reopen()
+        world.do(fact.EventForgotten(event_id_of(1)))
+        assert world.reader.dropped(event_id_of(1)) == []
+        assert world.reader.dropped_of(FUNCTION, 0, 99) == [drops[0], *drops[2:]]
+
+    def test_an_event_in_a_hold_is_not_old(self, world: World) -> None:
+        for number in range(4):
+            world.do(fact.EventStored(event_number(number)))
+        other = msgspec.structs.replace(HOLD, key="debounce:f", event_id=event_id_of(2))
+        world.do(
+            fact.HoldPut(HOLD),
+            fact.HoldPut(other),
+            fact.EventHeld(Held(HOLD.key, 1, event_id_of(0), NOW)),
+        )
+        need = Need(old=Old(NOW + 99, 9))
+        assert world.look(need).old_events == (event_id_of(3),)
+        world.do(fact.EventForgotten(event_id_of(3)))
+        assert world.look(need).old_events == ()
+        world.do(fact.HoldClosed(HOLD.key), fact.HoldClosed(other.key))
+        assert set(world.look(need).old_events) == {event_id_of(n) for n in range(3)}

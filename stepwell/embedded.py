@@ -46,12 +46,15 @@ from stepwell.wire.registration import Registration
 
 with Extra("server", "an engine of your own"):
     from stepwell.server.advice import advice
+    from stepwell.server.drivers.gateway_driver import GatewayDriver
+    from stepwell.server.drivers.http_pool import HttpPool
     from stepwell.server.drivers.local_driver import LocalDriver
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.event_row import event_row
     from stepwell.server.engine.input import (
         Done,
         InvokeAsked,
+        SignalSent,
         Verdict,
     )
     from stepwell.server.engine.row import Run, RunStatus
@@ -132,6 +135,8 @@ class Engine:
         self._retention_ms = int(retention_days * 86_400_000)
         self._rules = rules
         self._grace_s = grace_seconds
+        self._pool = HttpPool()
+        """For the requests a function has its server make: `step.fetch` and `step.ai.infer`."""
         self._node: Node | None = None
         self._background: BackgroundLoop | None = None
         self.add(client, functions)
@@ -163,6 +168,7 @@ class Engine:
         with _in_sdk_words("the engine cannot start"):
             node = self._node = await self._opened()
         try:
+            node.reach_gateway(GatewayDriver(self._pool), self._concurrency)
             await node.start()
             for client, functions in self._apps:
                 await attach(node, client, functions, concurrency=self._concurrency)
@@ -193,8 +199,9 @@ class Engine:
         """Let calls under way end, then close the database. What is left goes on next time."""
         node, self._node = self.node, None
         for client, _ in self._apps:
-            client.event_port = client.run_port = None
+            client.attach(None)
         await node.stop()
+        await self._pool.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -242,15 +249,17 @@ async def attach(
     functions: Sequence[Function[Any]],
     *,
     concurrency: int = CONCURRENCY,
+    alone: bool = True,
 ) -> None:
     """Serve an app's functions from this process, on a node that runs on the current loop.
 
     `functions` are all that may be called, companions included (`Function.served`). From now on
-    the client's events and invocations go to the node.
+    the client's events, invocations and signals go to the node. `alone` says that nothing serves
+    the node's API, so that there is nothing else to be asked.
     """
     await _register(node, client, functions)
     node.reach(client.app_id, _driver(node, client, functions), concurrency)
-    client.event_port = client.run_port = _InProcess(node, asyncio.get_running_loop())
+    client.attach(_InProcess(node, asyncio.get_running_loop()), alone=alone)
 
 
 class RunFailed(Error):
@@ -379,6 +388,19 @@ class _InProcess:
     def look_sync(self, run_id: str, wait_seconds: float) -> RunSeen:
         """The same for blocking code, which must not be on the engine's own loop."""
         return self._there_sync(self._look(run_id, wait_seconds), "invoke")
+
+    async def signal(self, name: str, data: msgspec.Raw) -> str | None:
+        """Deliver a signal once; the run that waited for it, None if none did."""
+        return await self._there(self._signal(name, data))
+
+    def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._signal(name, data), "send_signal")
+
+    async def _signal(self, name: str, data: msgspec.Raw) -> str | None:
+        answer = await self._node.ledger.submit(SignalSent(name, bytes(data)))
+        assert isinstance(answer, Done)
+        return answer.subject if answer.verdict is Verdict.APPLIED else None
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         if asyncio.get_running_loop() is self._loop:

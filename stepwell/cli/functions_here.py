@@ -43,7 +43,7 @@ async def functions_here(
             yield
     finally:
         for one in served:
-            one.client.event_port = one.client.run_port = None
+            one.client.attach(None)
 
 
 async def _attached(server: Server, target: str, folder: Path) -> ServedClient | None:
@@ -52,7 +52,7 @@ async def _attached(server: Server, target: str, folder: Path) -> ServedClient |
         if not isinstance(found, ServedClient):
             return None
         functions = [one for function in found.functions for one in function.served()]
-        await attach(server.node, found.client, functions)
+        await attach(server.node, found.client, functions, alone=False)
     except (TargetError, RegistrationRefused) as error:
         raise click.ClickException(str(error)) from None
     log.info("%s is served by this process", target)

@@ -5,11 +5,10 @@ was imported still count. Sources: features C.1, A.3; http.md 6.11 (signals).
 """
 
 import datetime as dt
-import json
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -20,8 +19,10 @@ from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.invoke.invoker import Invoker
+from stepwell.sdk.invoke.port import RunPort
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
+from stepwell.sdk.net.engine_port import SignalPort
 from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
 from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
@@ -32,12 +33,17 @@ from stepwell.sdk.send.sending import SendHooks, Sending, SendResult, deliver, s
 from stepwell.sdk.settings import LOG_LEVELS, Options, Settings, mode_is_told, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
+from stepwell.sdk.value.codec import CodecError, encode_any
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import limit
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
 _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
+
+
+class EnginePort(EventPort, RunPort, SignalPort, Protocol):
+    """An engine in this process."""
 
 
 class Inngest(Declarer, Invoker):
@@ -146,6 +152,8 @@ class Inngest(Declarer, Invoker):
         self._given: Mapping[str, str] = {}
         self._own_reach: Reach | None = None
         self._told_event_port: EventPort | None = None
+        self._engine: EnginePort | None = None
+        self._alone = False
         self.middleware = enrolled(middleware or [], self, None)
 
     def __repr__(self) -> str:
@@ -201,6 +209,7 @@ class Inngest(Declarer, Invoker):
             options,
             environ,
             http=self._http,
+            alone=self._alone,
             send_timeout_seconds=self._send_timeout_seconds,
         )
 
@@ -351,6 +360,16 @@ class Inngest(Declarer, Invoker):
         """Deliver events through this port; None goes back to HTTP."""
         self._told_event_port = port
 
+    def attach(self, engine: EnginePort | None, *, alone: bool = True) -> None:
+        """Send, invoke and signal through an engine in this process; None goes back to HTTP.
+
+        An engine that is `alone` has no API: meanwhile nothing else of the client reaches for the
+        network either, unless a server is named.
+        """
+        self.event_port = self.run_port = self._engine = engine
+        self._alone = alone and engine is not None
+        self._own_reach = None
+
     # Sending
 
     async def send(
@@ -439,19 +458,33 @@ class Inngest(Declarer, Invoker):
 
     async def send_signal(self, signal: str, data: object = None) -> str | None:
         """Resume the run that waits for a signal; returns its id, None if none waits."""
+        if self._engine is not None:
+            return await self._engine.signal(signal, _signal_data(signal, data))
         return _signalled(await self.api.ask(self._signal(signal, data)))
 
     def send_signal_sync(self, signal: str, data: object = None) -> str | None:
         """The same as `send_signal`, for blocking code."""
+        if self._engine is not None:
+            return self._engine.signal_sync(signal, _signal_data(signal, data))
         return _signalled(self.api.ask_sync(self._signal(signal, data)))
 
     def _signal(self, signal: str, data: object) -> ApiRequest:
         return ApiRequest(
             method="POST",
             path="/v1/signals",
-            body=json.dumps({"signal": signal, "data": data}, allow_nan=False).encode(),
+            body=msgspec.json.encode({"signal": signal, "data": _signal_data(signal, data)}),
             timeout_seconds=self._timeout_seconds,
         )
+
+
+def _signal_data(signal: str, data: object) -> msgspec.Raw:
+    """What a signal carries, as JSON. Raises ConfigurationError."""
+    if not isinstance(cast(object, signal), str) or not signal:
+        raise ConfigurationError(f"signal = {signal!r}: name the signal a function waits for")
+    try:
+        return encode_any(data)
+    except CodecError as error:
+        raise ConfigurationError(f'signal "{signal}": data: {error}') from None
 
 
 def _seconds(name: str, timeout: int | dt.timedelta | None) -> float:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from stepwell.sdk.errors import EventKeyUnspecifiedError
 from stepwell.sdk.net.agent import common_headers
+from stepwell.sdk.net.engine_port import NoServer
 from stepwell.sdk.net.port import HttpPort
 from stepwell.sdk.net.probing import probing
 from stepwell.sdk.net.server_api import ServerApi
@@ -38,9 +39,14 @@ class Reach:
         environ: Mapping[str, str],
         *,
         http: HttpPort | None,
+        alone: bool,
         send_timeout_seconds: float,
     ) -> None:
-        """`http` None is the process's shared port. Raises ConfigurationError as `resolve` does."""
+        """`http` None is the process's shared port; `alone`, an engine in this process without API.
+
+        Raises ConfigurationError as `resolve` does.
+        """
+        self._alone = alone
         self.environ = environ
         self.settings: Settings = resolve(options, environ)
         self._http = http
@@ -49,6 +55,8 @@ class Reach:
     @cached_property
     def http(self) -> HttpPort:
         """What makes HTTP requests."""
+        if self._alone and not self.settings.origin_is_explicit:
+            return NoServer()
         return probing(shared_port() if self._http is None else self._http, self.settings)
 
     @cached_property

@@ -192,11 +192,11 @@ class AsyncCall(TaskedCall):
             try:
                 await self.hooks.before_execution()
             except Exception as error:  # noqa: BLE001 - hooks are user code
-                self._abort(error)
+                self.abort(error)
 
-    def _abort(self, error: Exception) -> NoReturn:
+    def abort(self, error: Exception) -> NoReturn:
         """End the call with an error that user code is not to catch."""
-        self.answer = self.broke(error)
+        self.answer = self.answer or self.broke(error)
         self._leave()
         raise Suspended from None
 
@@ -221,6 +221,7 @@ class AsyncCall(TaskedCall):
             else:
                 given = await self.hooks.step_input(self.info_of(met), given)
                 value = await self._wrapped(self.hooks, met, handler, given, traits.colour)
+            self.left_if_nested()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - what a step raises is its result
             await self._end_with(met, ordinary(error), began_ns, given)
         except asyncio.CancelledError as error:
@@ -267,7 +268,7 @@ class AsyncCall(TaskedCall):
                 await hooks.after_execution()
             await hooks.transform_output(result)
         except Exception as error:  # noqa: BLE001 - hooks are user code
-            self._abort(error)
+            self.abort(error)
         try:
             return self.changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
@@ -297,6 +298,7 @@ class AsyncCall(TaskedCall):
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
     ) -> NoReturn:
         """End the call with a step that failed."""
+        self.left_if_nested()
         told = arguments(given)
         if self.hooks is not None:
             result = error_of(met, error, given, final=self.is_final(error))
@@ -304,7 +306,7 @@ class AsyncCall(TaskedCall):
                 await self.hooks.after_execution()
                 await self.hooks.transform_output(result)
             except Exception as raised:  # noqa: BLE001 - hooks are user code
-                self._abort(raised)
+                self.abort(raised)
             error, told = result.error or error, told_input(result)
         await self._finish(*self.failed(met, error, began_ns, told))
 

@@ -188,12 +188,7 @@ class SyncCall(Call):
             try:
                 self.hooks.before_execution_sync()
             except Exception as error:  # noqa: BLE001 - hooks are user code
-                self._abort(error)
-
-    def _abort(self, error: Exception) -> NoReturn:
-        """End the call with an error that user code is not to catch."""
-        self.answer = self.broke(error)
-        raise Suspended from None
+                self.abort(error)
 
     def _execute(
         self,
@@ -214,6 +209,7 @@ class SyncCall(Call):
             if self.hooks is not None:
                 given = self.hooks.step_input_sync(self.info_of(met), given)
             value = self._called(met, handler, given)
+            self.left_if_nested()
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - its result
             self._end_with(met, ordinary(error), began_ns, given)
         try:
@@ -253,7 +249,7 @@ class SyncCall(Call):
                 hooks.after_execution_sync()
             hooks.transform_output_sync(result)
         except Exception as error:  # noqa: BLE001 - hooks are user code
-            self._abort(error)
+            self.abort(error)
         try:
             return self.changed(result), told_input(result)
         except Exception as error:  # noqa: BLE001 - what a hook made of the result
@@ -277,6 +273,7 @@ class SyncCall(Call):
         self, met: Met, error: Exception, began_ns: int, given: tuple[Any, ...]
     ) -> NoReturn:
         """End the call with a step that failed."""
+        self.left_if_nested()
         told = arguments(given)
         if self.hooks is not None:
             result = error_of(met, error, given, final=self.is_final(error))
@@ -284,7 +281,7 @@ class SyncCall(Call):
                 self.hooks.after_execution_sync()
                 self.hooks.transform_output_sync(result)
             except Exception as raised:  # noqa: BLE001 - hooks are user code
-                self._abort(raised)
+                self.abort(raised)
             error, told = result.error or error, told_input(result)
         operation, retry_after = self.failed(met, error, began_ns, told)
         self.answer = outcome.reported((operation,), retry_after)

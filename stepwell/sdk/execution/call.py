@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import msgspec
 
@@ -110,6 +110,8 @@ class Call:
         self._pause = pause
         self._non_retriable = non_retriable
         self._reraised = reraised
+        self.is_nested = False
+        """A step was met inside a step."""
         self.saved = False
         """A step of this call was saved; the handler went on after it."""
         self._doubt_told = False
@@ -143,18 +145,34 @@ class Call:
     # Steps that are met
 
     def meet(self, ask: Ask) -> Met:
-        """Name the step met now. Raises Suspended after the end, StepNestedError inside a step."""
+        """Name the step met now. Raises Suspended after the end.
+
+        A step inside a step ends the call with StepNestedError, whatever user code does about it.
+        """
         outer = INSIDE_STEP.get()
         if outer is not None:
-            raise StepNestedError(
-                f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
-                " itself, or call its handler directly"
+            self.is_nested = True
+            self.abort(
+                StepNestedError(
+                    f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
+                    " itself, or call its handler directly"
+                )
             )
         if self.cancelled.told:
             self.abandon()
         if self.answer is not None:
             raise Suspended
         return self.replay.meet(ask)
+
+    def abort(self, error: Exception) -> NoReturn:
+        """End the call with an error that user code is not to catch."""
+        self.answer = self.answer or self.broke(error)
+        raise Suspended from None
+
+    def left_if_nested(self) -> None:
+        """Leave a step that met another one, and passed by what that raised."""
+        if self.is_nested:
+            raise Suspended
 
     def codec_of(self, traits: Traits, output_type: object) -> Codec:
         """How a step's result travels: by `output_type` if given, else by annotation."""

@@ -1,0 +1,60 @@
+"""What a client talks to that has an engine in its own process: nothing of it needs a network.
+
+The only place for the port of signals, and for what stands where a server would be.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.net.port import HttpReply
+
+
+class SignalPort(Protocol):
+    """Where signals go."""
+
+    async def signal(self, name: str, data: msgspec.Raw) -> str | None:
+        """Send a signal; the id of the run that waited for it, None if none did."""
+        ...
+
+    def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
+        """The same for blocking code."""
+        ...
+
+
+class NoServer:
+    """Refuses every request: the engine runs in this process, and nobody named a server."""
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Raises ConfigurationError."""
+        raise _refused(method, url)
+
+    def request_sync(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_seconds: float,
+    ) -> HttpReply:
+        """Raises ConfigurationError."""
+        raise _refused(method, url)
+
+
+def _refused(method: str, url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{method} {url} was not sent: the engine runs in this process, which has no such API, and"
+        " no server is named: run `stepwell start` and leave the engine out, or give the client the"
+        " base_url of a server"
+    )

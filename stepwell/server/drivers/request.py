@@ -49,6 +49,7 @@ def call_request(job: Job, state: CallState, listing: Listing) -> CallRequest:
         events=events,
         steps=memos_of(run, state),
         version=run.version,
+        defers=dict(job.defers),
         exact_numbers=True,
     )
 

@@ -16,6 +16,7 @@ from stepwell.server.engine.input import Job, Work, WorkAsked
 from stepwell.server.engine.lane import is_lane, lane_of
 from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
+from stepwell.server.engine.op.defer import abortable
 from stepwell.server.engine.resume import OPS, finish_step, resume
 from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
@@ -129,7 +130,7 @@ class Leases:
             begun(draft, listing, run)
         self._count += 1
         draft.add(fact.ItemLeased(lease))
-        return Job(lease, item, run)
+        return Job(lease, item, run, abortable(draft.waits_of(run.id)))
 
 
 def _take_back(draft: Draft, lease: Lease) -> None:

@@ -12,8 +12,9 @@ from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Broke
+from stepwell.server.engine.op.defer import deferred, told
 from stepwell.server.engine.resume import resume
-from stepwell.server.engine.row import EventRow, Run, RunStatus, Wait, WaitKind
+from stepwell.server.engine.row import EventRow, Run, RunStatus, Wait
 from stepwell.wire.event import (
     FUNCTION_CANCELLED,
     FUNCTION_FAILED,
@@ -74,11 +75,10 @@ def _end(
         pending=(),
         again=False,
     )
-    deferred = [w for w in draft.waits_of(run.id) if w.kind is WaitKind.DEFER]
+    left = deferred(draft.waits_of(run.id))
     draft.end(ended)
-    if status is RunStatus.COMPLETED:
-        for wait in deferred:
-            _emit_deferred(draft, ended, wait)
+    for wait in left:
+        _emit_deferred(draft, ended, wait)
     _resume_parents(draft, ended, broke)
     if not run.quiet:
         _emit_lifecycle(draft, ended, broke)
@@ -93,8 +93,11 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
         parent_fn_slug=run.function,
         parent_run_id=run.id,
     )
-    data = msgspec.Raw(wait.condition.encode())
-    meta = _meta(draft.body(one) for one in run.event_ids)
+    data, meta = told(wait)
+    if meta is None:
+        meta = _meta(draft.body(one) for one in run.event_ids)
+    elif bytes(meta) == b"{}":
+        meta = None
     event = deferred_schedule(event_id, draft.now.ms, deferral, data=data, meta=meta)
     draft.emit(event_row(event_id, event, draft.now.ms))
 

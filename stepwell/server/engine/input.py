@@ -214,11 +214,13 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True, gc=False):
-    """One leased item, ready to be done. `run` is absent for the engine's own work."""
+    """One leased item, ready to be done. `run` is absent for the engine's own work; `defers` are
+    what the run has deferred, each with whether it can still be taken back."""
 
     lease: Lease
     item: Item
     run: Run
+    defers: tuple[tuple[str, bool], ...] = ()
 
 
 class Work(msgspec.Struct, frozen=True):

@@ -1,20 +1,29 @@
 """What a run leaves to be started after it: remembered while it goes on, sent when it has ended.
 
 A deferral hangs on its run like a wait, though nothing ever ends it but the run. It never fails
-the run: what is too much is dropped. Source: server.md 4.10.
+the run: what is too much is dropped. What was taken back stays so, although a replay reports it
+again. Source: server.md 4.10.
 """
+
+from collections.abc import Iterable
+
+import msgspec
 
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
 from stepwell.wire.operation import DeferAbort, DeferAdd, label
+
+_ABORTED = ":abort"
+_META = "meta:"
 
 
 def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
     """Remember it, once."""
     run = report.run
-    if draft.wait(run.id, operation.id) is not None:
+    if draft.wait(run.id, operation.id) or draft.wait(run.id, _taken_back(operation.id)):
         return
     present = [w for w in draft.waits_of(run.id) if w.kind is WaitKind.DEFER]
     size = len(operation.input) + sum(len(wait.condition.encode()) for wait in present)
@@ -27,7 +36,7 @@ def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
         name=operation.function_slug,
         opened_ms=draft.now.ms,
         until_ms=0,
-        condition=bytes(operation.input).decode(),
+        condition=_kept(operation),
         label=label(operation),
     )
     draft.open(wait)
@@ -38,3 +47,45 @@ def defer_abort(draft: Draft, report: Report, operation: DeferAbort) -> None:
     wait = draft.wait(report.run.id, operation.target_id)
     if wait is not None and wait.kind is WaitKind.DEFER:
         draft.close(wait)
+        slot = _taken_back(operation.target_id)
+        draft.open(msgspec.structs.replace(wait, step_id=slot, name="", condition=""))
+
+
+def deferred(waits: Iterable[Wait]) -> list[Wait]:
+    """Those of a run's waits that are deferrals, and will be started."""
+    return [wait for wait in waits if wait.kind is WaitKind.DEFER and wait.name]
+
+
+def abortable(waits: Iterable[Wait]) -> tuple[tuple[str, bool], ...]:
+    """What calls are told of a run's deferrals: id, and whether it can still be taken back."""
+    return tuple(
+        [
+            (wait.step_id.removesuffix(_ABORTED), bool(wait.name))
+            for wait in waits
+            if wait.kind is WaitKind.DEFER
+        ]
+    )
+
+
+def told(wait: Wait) -> tuple[msgspec.Raw, msgspec.Raw | None]:
+    """The input of a deferral, and its own `meta` if it brought one: without sessions, an empty
+    one."""
+    meta, found, given = wait.condition.partition("\n")
+    if not found or not meta.startswith(_META):
+        return msgspec.Raw(wait.condition.encode()), None
+    return msgspec.Raw(given.encode()), msgspec.Raw(meta.removeprefix(_META).encode())
+
+
+def _kept(operation: DeferAdd) -> str:
+    given = bytes(operation.input).decode()
+    if operation.meta is None:
+        return given
+    try:
+        meta = normal_meta(operation.meta) or b"{}"
+    except SessionError:
+        return given  # as if it had brought none
+    return f"{_META}{meta.decode()}\n{given}"
+
+
+def _taken_back(step_id: str) -> str:
+    return f"{step_id}{_ABORTED}"

@@ -339,7 +339,7 @@ class AdapterContract:
         answer = send("PUT", f"{dev.url}?deployId=d-1", body, headers)
         assert (answer.status, answer.json) == (
             200,
-            {"message": "Successfully registered", "modified": True},
+            {"message": "Successfully registered", "modified": True, "ok": True},
         )
         assert answer.headers["x-inngest-sync-kind"] == "out_of_band"
         ((method, path, asked, body_sent),) = dev.server.asked

@@ -220,7 +220,7 @@ def test_C10_one_keys_backlog_hides_no_other_key(bench: FlowBench) -> None:
     bench.send("go", {"user": "b"})
     (other,) = bench.claim()
     assert user_of(bench, other) == "b"
-    assert bench.looks <= 3
+    assert bench.looks <= 5
     bench.finish(job)
     assert [user_of(bench, one) for one in bench.claim()] == ["a"]
 

@@ -1,13 +1,17 @@
 """`stepwell run`: one run, told in order of time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from stepwell.cli.run_view import draw
 from stepwell.cli.runs import table_of
 from stepwell.cli.source import Source, source_at, source_options
+from stepwell.server.query.not_started import NotStarted
+from stepwell.server.query.run_object import RunObject
 
 
 @click.command("run")
@@ -19,14 +23,16 @@ def run(
 ) -> None:
     """Draw the timeline of the run ID: its steps, failed attempts, sleeps and waits.
 
-    ID may be that of an event: then its runs are listed, or drawn if there is only one. Of an event
-    that started no run it is told who listens to it.
+    ID may be that of an event: then its runs are listed, or drawn if there is only one; functions
+    whose flow control let it start none, or none yet, are listed with the reason. Of an event that
+    started no run it is told who listens to it.
     """
     console = Console()
     with source_at(database, url, signing_key) as source:
         of_event = source.runs_of_event(run_id)
-        if len(of_event) > 1:
-            console.print(table_of(of_event))
+        without = source.not_started(run_id)
+        if len(of_event) > 1 or without:
+            _show_event(console, of_event, without)
             return
         if not of_event:
             _tell_event(source, run_id)
@@ -36,6 +42,15 @@ def run(
         click.echo(bytes(told.output))
     else:
         draw(console, found, told)
+
+
+def _show_event(
+    console: Console, of_event: Sequence[RunObject], without: Sequence[NotStarted]
+) -> None:
+    if of_event:
+        console.print(table_of(of_event))
+    for one in without:
+        console.print(f"[yellow]{one.reason}[/yellow] {escape(one.function)}: {escape(one.detail)}")
 
 
 def _tell_event(source: Source, event_id: str) -> None:

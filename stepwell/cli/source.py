@@ -16,6 +16,7 @@ import msgspec
 from stepwell.cli.send import Listening, heard_by
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
 from stepwell.server.query.cursor import run_mark
+from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.offline import listening_in, timeline_in
 from stepwell.server.query.run_object import RunObject, run_object, status_named
 from stepwell.server.query.timeline import Span
@@ -46,6 +47,10 @@ class Source(Protocol):
         """The runs an event started."""
         ...
 
+    def not_started(self, event_id: str) -> Sequence[NotStarted]:
+        """The functions an event started no run of because of their flow control, or not yet."""
+        ...
+
     def event_name(self, event_id: str) -> str | None:
         """What an event is called; None if there is none of that id."""
         ...
@@ -61,6 +66,10 @@ class Source(Protocol):
 
 class _EventName(msgspec.Struct):
     name: str
+
+
+class _EventRuns(msgspec.Struct):
+    not_started: tuple[NotStarted, ...] = ()
 
 
 class ServerSource:
@@ -79,6 +88,10 @@ class ServerSource:
         """The runs an event started."""
         path = f"/v1/events/{segment(event_id)}/runs"
         return self._server.get(Enveloped[list[RunObject]], path).data
+
+    def not_started(self, event_id: str) -> Sequence[NotStarted]:
+        """The functions an event started no run of."""
+        return self._server.get(_EventRuns, f"/v1/events/{segment(event_id)}/runs").not_started
 
     def event_name(self, event_id: str) -> str | None:
         """What an event is called."""
@@ -124,6 +137,11 @@ class FileSource:
     def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
         """The runs an event started."""
         return [run_object(run) for run in self._reader.runs_of_event(event_id)]
+
+    def not_started(self, event_id: str) -> Sequence[NotStarted]:
+        """The functions an event started no run of."""
+        reader = self._reader
+        return not_started(reader.dropped(event_id), reader.holds_of_event(event_id))
 
     def event_name(self, event_id: str) -> str | None:
         """What an event is called."""

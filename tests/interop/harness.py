@@ -96,6 +96,17 @@ class Server:
         assert answer.status_code == 200, answer.text
         return str(answer.json()["ids"][0])
 
+    def send_all(self, events: list[dict[str, Any]], key: str = "test") -> list[str]:
+        """Sends events in one request."""
+        answer = self.http.post(f"{self.url}/e/{key}", json=events)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["ids"])
+
+    def reasons(self, event: str) -> list[str]:
+        """Why an event started no run of a function, or has not yet."""
+        answer = self.http.get(f"{self.url}/v1/events/{event}/runs")
+        return [one["reason"] for one in answer.json()["not_started"]]
+
     def runs(self, event: str) -> list[dict[str, Any]]:
         """The runs an event has caused so far."""
         answer = self.http.get(f"{self.url}/v1/events/{event}/runs")
@@ -126,16 +137,24 @@ class App:
         return list(httpx.get(f"{self.url}/log", params={"token": token}, timeout=30).json())
 
 
-def app_command(sdk: str) -> tuple[str, list[str]]:
+def app_command(sdk: str, program: tuple[str, str]) -> tuple[str, list[str]]:
+    python, js = program
     if sdk in PYTHON_SDKS:
-        return "python", [sys.executable, str(ROOT / "tests/interop/apps/python_app.py")]
-    return "js", ["node", "app.mjs"]
+        return "python", [sys.executable, str(ROOT / "tests/interop/apps" / python)]
+    return "js", ["node", js]
 
 
 @contextmanager
-def running_app(name: str, env: dict[str, str], server: str, folder: Path) -> Iterator[App]:
-    """Serves the catalogue as app `name`; `env` names the SDK."""
-    language, command = app_command(env["SDK"])
+def running_app(
+    name: str,
+    env: dict[str, str],
+    server: str,
+    folder: Path,
+    program: tuple[str, str] = ("python_app.py", "app.mjs"),
+) -> Iterator[App]:
+    """Serves a program, by default the catalogue, as app `name`; `env` names the SDK. A program is
+    written twice, in Python and in JavaScript."""
+    language, command = app_command(env["SDK"], program)
     port = free_port()
     settings = {"APP_ID": name, "PORT": str(port), "INNGEST_DEV": server, "PYTHONPATH": str(ROOT)}
     cwd = JS if language == "js" else folder

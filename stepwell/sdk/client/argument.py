@@ -72,7 +72,10 @@ FUNCTION: Mapping[str, Expected] = {
 }
 """What a function takes."""
 
-_MEMBERS: Mapping[str, type] = {"cancel": Cancel, "concurrency": Concurrency}
+_MEMBERS: Mapping[str, type] = {
+    "cancel": Cancel,
+    "concurrency": Concurrency,
+}
 _COUNTS: Mapping[str, tuple[float, str]] = {
     "retries": (limit.RETRIES_MAX, f"0 to {limit.RETRIES_MAX}"),
     "send_retries": (math.inf, "0 or more"),

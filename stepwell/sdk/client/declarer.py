@@ -161,7 +161,7 @@ class Declarer:
         Args:
             batch_events: Start one run for several events.
             cancel: Events that cancel a run.
-            concurrency: How many steps may run at once.
+            concurrency: How many steps may run at once; up to two entries.
             debounce: Start when no more events come.
             fn_id: The function's id within the app; changing it makes another function of it.
             idempotency: Expression; the same value starts only once in 24 hours.

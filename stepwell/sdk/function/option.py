@@ -10,7 +10,7 @@ import pydantic
 from stepwell.sdk.events.source import EventSource, name_of_source
 from stepwell.sdk.function.declaration import Declaration, check_period
 from stepwell.sdk.value.duration import Duration
-from stepwell.wire import limit
+from stepwell.wire.limit import RETRIES_MAX, SINGLETON_MAX
 
 Period = Annotated[Duration, pydantic.PlainValidator(check_period)]
 """Whole seconds, at least one: milliseconds, a timedelta, or text such as "1h30m"."""
@@ -74,11 +74,19 @@ class Concurrency(Declaration):
 
 
 class Debounce(Declaration):
-    """Start once, `period` after the last event, but at most `timeout` after the first."""
+    """Start once, `period` after the last event, but at most `timeout` after the first.
+
+    The run gets the latest event, or with `collect="all"` every one of them as `ctx.events`; then
+    `max_events` (2 to 1000) and `max_bytes` (up to 10 MiB) start a full collection at once. What
+    is collected is ours: other servers give the latest event.
+    """
 
     period: Period
     key: str | None = None
     timeout: Period | None = None
+    collect: Literal["last", "all"] | None = None
+    max_events: Count | None = None
+    max_bytes: Count | None = None
 
 
 class Priority(Declaration):
@@ -88,18 +96,28 @@ class Priority(Declaration):
 
 
 class RateLimit(Declaration):
-    """Start at most `limit` runs per `period`; events beyond that start nothing."""
+    """Start at most `limit` runs per `period`; events beyond that start nothing.
+
+    By default starts are smoothed over the period: of several at once only a tenth of the limit,
+    and one, are let through. `algorithm="window"` lets `limit` through in any window as long as
+    the period (ours: other servers smooth).
+    """
 
     limit: Count
     period: Period
     key: str | None = None
+    algorithm: Literal["gcra", "window"] | None = None
 
 
 class Singleton(Declaration):
-    """At most one run at a time: a new one is skipped, or cancels the old one."""
+    """At most one run at a time: a new one is skipped, or cancels the old one.
+
+    With `limit`, that many at a time, 1 to 1000 (ours: other servers count to one).
+    """
 
     mode: Literal["skip", "cancel"]
     key: str | None = None
+    limit: Annotated[int, pydantic.Field(ge=1, le=SINGLETON_MAX)] | None = None
 
 
 class Throttle(Declaration):
@@ -121,4 +139,4 @@ class Timeouts(Declaration):
 class Retries(Declaration):
     """How often a failed call is tried again."""
 
-    attempts: Annotated[int, pydantic.Field(ge=0, le=limit.RETRIES_MAX)]
+    attempts: Annotated[int, pydantic.Field(ge=0, le=RETRIES_MAX)]

@@ -52,9 +52,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         name=options.name or options.fn_id,
         triggers=_triggers(options.triggers),
         retries=options.retries,
-        concurrency=tuple(
-            wire.Concurrency(c.limit, c.key or "", c.scope or "") for c in options.concurrency
-        ),
+        concurrency=_concurrency(options.concurrency),
         throttle=_throttle(options.throttle),
         rate_limit=_rate_limit(options.rate_limit),
         debounce=_debounce(options.debounce),
@@ -72,6 +70,8 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
 _WRITTEN: Mapping[str, str] = {
     "batchEvents": "batch_events",
     "if": "if_exp",
+    "maxBytes": "max_bytes",
+    "maxEvents": "max_events",
     "maxSize": "max_size",
     "rateLimit": "rate_limit",
 }
@@ -92,17 +92,29 @@ def _throttle(given: Throttle | None) -> wire.Throttle | None:
 def _rate_limit(given: RateLimit | None) -> wire.RateLimit | None:
     if given is None:
         return None
-    return wire.RateLimit(given.limit, _period(given.period), given.key or "")
+    period, algorithm = _period(given.period), given.algorithm
+    return wire.RateLimit(given.limit, period, given.key or "", algorithm or "")
 
 
 def _debounce(given: Debounce | None) -> wire.Debounce | None:
     if given is None:
         return None
-    return wire.Debounce(_period(given.period), given.key or "", _period(given.timeout))
+    return wire.Debounce(
+        _period(given.period),
+        given.key or "",
+        _period(given.timeout),
+        given.collect or "",
+        given.max_events or 0,
+        given.max_bytes or 0,
+    )
+
+
+def _concurrency(given: tuple[Concurrency, ...]) -> tuple[wire.Concurrency, ...]:
+    return tuple(wire.Concurrency(one.limit, one.key or "", one.scope or "") for one in given)
 
 
 def _singleton(given: Singleton | None) -> wire.Singleton | None:
-    return None if given is None else wire.Singleton(given.mode, given.key or "")
+    return None if given is None else wire.Singleton(given.mode, given.key or "", given.limit or 0)
 
 
 def _timeouts(given: Timeouts | None) -> wire.Timeouts | None:

@@ -43,11 +43,6 @@ class _Metadata(msgspec.Struct, omit_defaults=True):
     cursor: str | None = None
 
 
-class _Envelope(msgspec.Struct):
-    data: msgspec.Raw
-    metadata: _Metadata
-
-
 def problem_response(problem: Problem) -> Response:
     """A problem as the public error shape."""
     told = {"error": problem.message, "data": None, "status": problem.status}
@@ -66,11 +61,13 @@ def as_json(value: object, status: int = 200) -> Response:
     return raw_json(msgspec.json.encode(value), status)
 
 
-def enveloped(data: object, now_ms: int, *, cursor: str | None = None) -> Response:
-    """The v1 success shape; `cursor` leads to the next page, where there is one."""
-    raw = msgspec.Raw(msgspec.json.encode(data))
+def enveloped(
+    data: object, now_ms: int, *, cursor: str | None = None, **beside: object
+) -> Response:
+    """The v1 success shape; `cursor` leads to the next page, where there is one. What stands
+    beside the data is ours."""
     metadata = _Metadata(format_instant(now_ms), cursor)
-    return raw_json(msgspec.json.encode(_Envelope(raw, metadata)))
+    return as_json({"data": data, "metadata": metadata, **beside})
 
 
 async def body_of(request: Request) -> bytes:

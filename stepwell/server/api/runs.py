@@ -17,6 +17,7 @@ from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.query.cursor import run_mark
+from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.rest import Reach
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, Span, timeline
@@ -69,9 +70,20 @@ async def many(deps: ApiDeps, request: Request) -> Response:
 
 
 async def of_event(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events/{id}/runs`."""
-    runs = deps.reader.runs_of_event(request.path_params["event_id"])
-    return enveloped([object_of(deps, run) for run in runs], deps.clock.now_ms())
+    """`GET /v1/events/{id}/runs`; beside them, under `not_started`, each function that listens to
+    the event and has no run for it, with the reason."""
+    event_id = request.path_params["event_id"]
+    runs = deps.reader.runs_of_event(event_id)
+    return enveloped(
+        [object_of(deps, run) for run in runs],
+        deps.clock.now_ms(),
+        not_started=without_run(deps, event_id),
+    )
+
+
+def without_run(deps: ApiDeps, event_id: str) -> list[NotStarted]:
+    """The functions an event has started no run of, or not yet."""
+    return not_started(deps.reader.dropped(event_id), deps.reader.holds_of_event(event_id))
 
 
 async def told_in_order(deps: ApiDeps, request: Request) -> Response:

@@ -76,12 +76,14 @@ async def child(ctx: inngest.Context) -> Receipt:
     batch_events=None,
     cancel=[inngest.Cancel(event="shop/cancelled", if_exp="true", timeout="1h30m")],
     concurrency=[inngest.Concurrency(limit=5, key="event.data.user", scope="env")],
-    debounce=inngest.Debounce(period=datetime.timedelta(seconds=10), timeout=60_000),
+    debounce=inngest.Debounce(
+        period=datetime.timedelta(seconds=10), timeout=60_000, collect="all", max_events=10
+    ),
     idempotency="event.data.id",
     priority=inngest.Priority(run="1"),
-    rate_limit=inngest.RateLimit(limit=1, period="1h"),
+    rate_limit=inngest.RateLimit(limit=1, period="1h", algorithm="window"),
     retries=3,
-    singleton=inngest.Singleton(mode="skip"),
+    singleton=inngest.Singleton(mode="skip", limit=2),
     throttle=inngest.Throttle(limit=1, period=1000, burst=2),
     timeouts=inngest.Timeouts(start="1m", finish=datetime.timedelta(hours=1)),
 )

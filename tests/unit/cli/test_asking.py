@@ -63,7 +63,8 @@ def server() -> Iterator[Running]:
 
 def register(running: Running, **headers: str) -> None:
     url = f"{running.url}/fn/register"
-    body = registration(function("order", event="shop/order"))
+    once = {**function("once", event="once"), "rateLimit": {"limit": 1, "period": "1h"}}
+    body = registration(function("order", event="shop/order"), once)
     assert httpx.post(url, json=body, headers=headers).status_code == 200
 
 
@@ -92,6 +93,15 @@ def test_an_event_nobody_listens_to_is_told_with_the_nearest_name(server: Runnin
     assert "no function listens to shop/ordr; near it: shop/order" in told.output
     far = server.call("send", "completely different")
     assert far.stderr.strip() == "no function listens to completely different"
+
+
+def test_an_event_that_flow_control_stopped_says_why(server: Running) -> None:
+    first, second = (server.call("send", "once").stdout.strip() for _ in range(2))
+    assert "shop-once" in server.call("run", first).output
+    told = server.call("run", second)
+    assert told.exit_code == 0, told.output
+    said = " ".join(told.output.split())
+    assert said.startswith("RateLimit shop-once: the rate limit was used up; admitted again from")
 
 
 def test_an_event_that_counted_before_started_no_run(server: Running) -> None:

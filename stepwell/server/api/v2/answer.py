@@ -43,11 +43,14 @@ def refused(problem: Problem) -> Response:
     return as_json(told_errors, problem.status)
 
 
-def answered(deps: ApiDeps, data: object, page: dict[str, object] | None = None) -> Response:
-    """Data in the envelope of v2; `page` where it is a list."""
+def answered(
+    deps: ApiDeps, data: object, page: dict[str, object] | None = None, **beside: object
+) -> Response:
+    """Data in the envelope of v2; `page` where it is a list. What stands beside it is ours."""
     told_data: dict[str, object] = {
         "data": data,
         "metadata": {"fetchedAt": format_instant(deps.clock.now_ms())},
+        **beside,
     }
     if page is not None:
         told_data["page"] = page

@@ -10,12 +10,13 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.api.runs import timeline_of
+from stepwell.server.api.runs import timeline_of, without_run
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import decode_cursor, encode_cursor
+from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.run_v2 import run_v2
 from stepwell.server.query.trace_v2 import trace_v2
 from stepwell.server.store.port import Mark, RunFilter, RunTime
@@ -75,7 +76,10 @@ async def of_function(deps: ApiDeps, request: Request) -> Response:
 
 
 async def of_event(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/events/{id}/runs`: the runs an event started, by id; `limit` (1 to 40), `cursor`."""
+    """`GET /v2/events/{id}/runs`: the runs an event started, by id; `limit` (1 to 40), `cursor`.
+
+    Beside them, under `notStarted`, the functions that have none for the event, with the reason.
+    """
     event_id = name.event_id(request)
     query = request.query_params
     count = query_text.count(query, EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
@@ -87,7 +91,9 @@ async def of_event(deps: ApiDeps, request: Request) -> Response:
         mark = _decoded(after, RunTime.QUEUED)
         found = [run for run in found if run.id > mark.id]
     with_output = query_text.flag(query, "includeOutput")
-    return _page(deps, found, count, RunTime.QUEUED, with_output=with_output)
+    missing = [not_started_v2(one) for one in without_run(deps, event_id)]
+    time = RunTime.QUEUED
+    return _page(deps, found, count, time, with_output=with_output, notStarted=missing)
 
 
 async def _listed(
@@ -127,13 +133,19 @@ def _decoded(cursor: str, time: RunTime) -> Mark:
 
 
 def _page(
-    deps: ApiDeps, found: list[Run], count: int, time: RunTime, *, with_output: bool
+    deps: ApiDeps,
+    found: list[Run],
+    count: int,
+    time: RunTime,
+    *,
+    with_output: bool,
+    **beside: object,
 ) -> Response:
     shown = found[:count]
     page: dict[str, object] = {"limit": count}
     if len(found) > count:
         page = {"cursor": encode_cursor(mark_of(shown[-1], time), time), "hasMore": True, **page}
-    return answered(deps, [run_v2(run, with_output=with_output) for run in shown], page)
+    return answered(deps, [run_v2(run, with_output=with_output) for run in shown], page, **beside)
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:

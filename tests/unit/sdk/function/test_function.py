@@ -115,6 +115,24 @@ def test_f62_every_option_travels() -> None:
     }
 
 
+def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
+    found = registered(
+        declared(
+            debounce=Debounce(period=1000, collect="all", max_events=10, max_bytes=5000),
+            rate_limit=RateLimit(limit=2, period="2h", algorithm="window"),
+            singleton=Singleton(mode="skip", limit=3),
+        )
+    )
+    assert found["debounce"] == {
+        "period": "1s",
+        "collect": "all",
+        "maxEvents": 10,
+        "maxBytes": 5000,
+    }
+    assert found["rateLimit"] == {"limit": 2, "period": "2h", "algorithm": "window"}
+    assert found["singleton"] == {"mode": "skip", "limit": 3}
+
+
 def test_batches_are_timed_by_a_clock_that_knows_no_days() -> None:
     batch = Batch(max_size=100, timeout=dt.timedelta(days=1), key="k", if_exp="true")
     assert registered(declared(batch_events=batch))["batchEvents"] == {
@@ -176,6 +194,14 @@ def test_invoke_only_functions_have_no_trigger() -> None:
         ({"rate_limit": RateLimit(limit=1, period="2d")}, r"rate_limit\.period '2d' is too long"),
         ({"debounce": Debounce(period="8d")}, "debounce.period '8d' is too long"),
         ({"concurrency": tuple(Concurrency(limit=1, key=k) for k in "abc")}, "at most 2"),
+        (
+            {"debounce": Debounce(period=1000, max_events=5)},
+            r"debounce\.max_events 5 bounds a collection: add debounce\.collect = 'all'",
+        ),
+        (
+            {"debounce": Debounce(period=1000, collect="all", max_events=5000)},
+            r"debounce\.max_events 5000 is too large: use at most 1000",
+        ),
         ({"on_failure": lambda a, b, c: 0}, 'function "pay-failure": its handler takes 3'),
         ({"on_failure": OTHER}, 'function "pay-failure": its handler is a Function already'),
         ({"function": OTHER}, 'function "pay": its handler is a Function already'),

@@ -29,6 +29,13 @@ CLASSES = [
     "Event",
 ]
 
+OURS = {
+    "Debounce": {"collect", "max_events", "max_bytes"},
+    "Event": {"v", "user", "meta"},
+    "RateLimit": {"algorithm"},
+    "Singleton": {"limit"},
+}
+
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
@@ -40,8 +47,9 @@ def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
             assert ours[field].get_default(call_default_factory=True) == info.get_default(
                 call_default_factory=True
             ), field
-    extra = set(ours) - set(theirs)
-    assert extra == ({"v", "user", "meta"} if name == "Event" else set())
+    assert set(ours) - set(theirs) == OURS.get(name, set())
+    for field in set(ours) - set(theirs):
+        assert not ours[field].is_required(), field
 
 
 @pytest.mark.parametrize(
@@ -60,6 +68,10 @@ def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
         (lambda: stepwell.Timeouts(start=dt.timedelta(0)), "start = .*: must be whole seconds"),
         (lambda: stepwell.RateLimit(limit=0, period=1000), "limit = 0"),
         (lambda: stepwell.Singleton(mode="queue"), "mode = 'queue': .*'skip' or 'cancel'"),
+        (lambda: stepwell.Singleton(mode="skip", limit=0), "limit = 0: .*greater than or equal"),
+        (lambda: stepwell.RateLimit(limit=1, period=1000, algorithm="x"), "'gcra' or 'window'"),
+        (lambda: stepwell.Debounce(period=1000, collect="few"), "'last' or 'all'"),
+        (lambda: stepwell.Debounce(period=1000, max_events=0), "max_events = 0"),
         (lambda: stepwell.TriggerEvent(event=" "), "name the event"),
         (lambda: stepwell.TriggerEvent(event="x" * 256), "shorten the name to 255"),
         (lambda: stepwell.TriggerEvent(), "TriggerEvent.event is missing"),  # noqa: PLW0108

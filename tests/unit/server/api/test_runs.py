@@ -59,6 +59,47 @@ async def test_an_event_nobody_knows_has_no_runs(api: Api) -> None:
     assert await data(api, f"/v1/events/{UNKNOWN}/runs") == []
 
 
+async def test_an_event_that_started_no_run_says_why(api: Api) -> None:
+    limited = {"rateLimit": {"limit": 1, "period": "1h", "key": "event.data.user"}}
+    held = {"batchEvents": {"maxSize": 5, "timeout": "60s"}}
+    await api.register(
+        {**function("a", event="y"), **limited}, {**function("b", event="y"), **held}
+    )
+    first = await api.send("y", user="amy")
+    second = await api.send("y", user="amy")
+    answer = (await api.http.get(f"/v1/events/{first}/runs")).json()
+    assert [run["function"] for run in answer["data"]] == ["shop-a"]
+    assert [one["reason"] for one in answer["not_started"]] == ["Batching"]
+    answer = (await api.http.get(f"/v1/events/{second}/runs")).json()
+    assert answer["data"] == []
+    dropped, batching = answer["not_started"]
+    said = 'the rate limit of "amy" was used up; admitted again from 2025-03-28T03:48:57.367Z'
+    assert dropped == {
+        "function": "shop-a",
+        "reason": "RateLimit",
+        "detail": said,
+        "at": "2025-03-28T02:48:57.367Z",
+        "admitted_at": "2025-03-28T03:48:57.367Z",
+        "run_id": None,
+        "key": '"amy"',
+    }
+    assert batching["admitted_at"] == "2025-03-28T02:49:57.367Z"
+    told = (await api.http.get(f"/v2/events/{second}/runs")).json()
+    assert told["data"] == []
+    assert [one["reason"] for one in told["notStarted"]] == ["RateLimit", "Batching"]
+    assert told["notStarted"][0]["function"]["name"] == "shop-a"
+    assert told["notStarted"][0]["admittedAt"] == dropped["admitted_at"]
+
+
+async def test_the_runs_of_an_event_in_the_second_api(api: Api) -> None:
+    event_id = await api.send("x", n=1)
+    told = (await api.http.get(f"/v2/events/{event_id}/runs")).json()
+    assert [run["function"]["name"] for run in told["data"]] == ["shop-a"]
+    assert told["notStarted"] == []
+    refused = await api.http.get("/v2/events/nonsense/runs")
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "invalid_request")
+
+
 async def test_one_event(api: Api) -> None:
     event_id = await api.send("x", n=1)
     event = await data(api, f"/v1/events/{event_id}")

@@ -1,0 +1,104 @@
+"""Why an event started no run of a function, or has not yet, as the APIs and the terminal tell it.
+
+Pure: rows in, values with a sentence for people out.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from stepwell.server.engine.flow_row import Dropped, DropReason, Hold, HoldKind
+from stepwell.wire.duration import format_instant
+from stepwell.wire.identifier import function_uuid
+
+HELD_DEBOUNCE = "Debouncing"
+HELD_BATCH = "Batching"
+
+
+class NotStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that listens to an event and has no run for it.
+
+    `reason` is a word for programs, `detail` a sentence; `admitted_at` is when an event would be
+    admitted again, or when what is held starts; `run_id` the run that was in the way.
+    """
+
+    function: str
+    reason: str
+    detail: str
+    at: str
+    admitted_at: str | None = None
+    run_id: str | None = None
+    key: str = ""
+
+
+def not_started(dropped: Iterable[Dropped], holds: Iterable[Hold]) -> list[NotStarted]:
+    """Everything known of an event that is no run, by function."""
+    found = [*(_dropped(one) for one in dropped), *(_held(hold) for hold in holds)]
+    return sorted(found, key=lambda one: one.function)
+
+
+def not_started_v2(one: NotStarted) -> dict[str, object]:
+    """The same in the shape of the v2 API."""
+    return {
+        "function": {"id": function_uuid(one.function), "name": one.function},
+        "reason": one.reason,
+        "detail": one.detail,
+        "at": one.at,
+        "admittedAt": one.admitted_at,
+        "runId": one.run_id,
+        "key": one.key,
+    }
+
+
+def key_value(key: str, function: str) -> str:
+    """The value of a key expression, taken out of the id of its key; empty if there is none."""
+    _, _, rest = key.partition(":")
+    value = rest.removeprefix(function).removeprefix(":")
+    if key.startswith(("rate:", "idempotency:")):
+        _, _, value = value.partition(":")
+    return value
+
+
+def _dropped(row: Dropped) -> NotStarted:
+    value = key_value(row.key, row.function)
+    return NotStarted(
+        function=row.function,
+        reason=row.reason.value,
+        detail=_DETAILS[row.reason].format(of=f" of {value}" if value else "", run=row.run_id)
+        + (f"; admitted again from {format_instant(row.until_ms)}" if row.until_ms else ""),
+        at=format_instant(row.at_ms),
+        admitted_at=format_instant(row.until_ms) if row.until_ms else None,
+        run_id=row.run_id or None,
+        key=value,
+    )
+
+
+_DETAILS = {
+    DropReason.RATE_LIMIT: "the rate limit{of} was used up",
+    DropReason.IDEMPOTENCY: "the idempotency key{of} had started a run already",
+    DropReason.DEBOUNCE: "a newer event took its place in the debounce{of}",
+    DropReason.DEBOUNCE_OLD: "the debounce{of} holds an event that is newer by its ts",
+    DropReason.SINGLETON: "run {run} was under way, and the function is a singleton{of}",
+    DropReason.PAUSED: "the function was paused",
+    DropReason.BACKLOG: "the backlog{of} was full",
+}
+
+
+def _held(hold: Hold) -> NotStarted:
+    value, due = key_value(hold.key, hold.function), format_instant(hold.due_ms)
+    of = f" of {value}" if value else ""
+    if hold.kind is HoldKind.BATCH:
+        reason = HELD_BATCH
+        count = f"{hold.count} event{'s' if hold.count > 1 else ''}"
+        detail = f"waits in the batch{of}, with {count} so far: starts when full, or at {due}"
+    else:
+        reason = HELD_DEBOUNCE
+        detail = f"waits in the debounce{of}: starts at {due} unless another event comes"
+    return NotStarted(
+        function=hold.function,
+        reason=reason,
+        detail=detail,
+        at=format_instant(hold.opened_ms),
+        admitted_at=due,
+        key=value,
+    )

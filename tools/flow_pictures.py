@@ -43,6 +43,25 @@ class Scene:
 
 SCENES = (
     Scene("none", "", arrivals=(0, 1, 2, 3, 4, 5)),
+    Scene("concurrency", "concurrency=[Concurrency(limit=2)]"),
+    Scene(
+        "concurrency-sleeps",
+        "concurrency=[Concurrency(limit=1)]",
+        arrivals=(0, 0, 0),
+        work=((STEP, 3), (SLEEP, 12), (STEP, 3)),
+    ),
+    Scene(
+        "run-concurrency",
+        "run_concurrency=[Concurrency(limit=1)]",
+        arrivals=(0, 0, 0),
+        work=((STEP, 3), (SLEEP, 6), (STEP, 3)),
+    ),
+    Scene(
+        "concurrency-key",
+        'concurrency=[Concurrency(limit=1, key="event.data.user")]',
+        data=tuple({"user": user} for user in ("amy", "amy", "amy", "amy", "bob", "cat")),
+    ),
+    Scene("throttle", 'throttle=Throttle(limit=2, period="6s", burst=1)'),
     Scene(
         "rate-limit", 'rate_limit=RateLimit(limit=2, period="12s")', arrivals=(0, 1, 4, 8, 11, 14)
     ),
@@ -69,6 +88,18 @@ SCENES = (
         arrivals=(0, 2, 4, 12, 13, 20),
     ),
     Scene("batch", 'batch_events=Batch(max_size=3, timeout="5s")', arrivals=(0, 1, 4, 9, 10, 20)),
+    Scene(
+        "priority",
+        'concurrency=[Concurrency(limit=1)], priority=Priority(run="event.data.vip ? 600 : 0")',
+        data=tuple({"vip": vip} for vip in (False, False, False, False, False, True)),
+        work=((STEP, 2),),
+    ),
+    Scene(
+        "fairness",
+        'concurrency=[Concurrency(limit=1)], fairness=Fairness(key="event.data.user")',
+        data=tuple({"user": user} for user in ("amy", "amy", "amy", "amy", "bob", "cat")),
+        work=((STEP, 2),),
+    ),
     Scene("singleton-skip", 'singleton=Singleton(mode="skip")', arrivals=(0, 1, 2, 4, 5, 8)),
     Scene("singleton-cancel", 'singleton=Singleton(mode="cancel")', arrivals=(0, 1, 2, 4, 5, 9)),
 )

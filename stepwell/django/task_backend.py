@@ -242,7 +242,8 @@ def _function(backend: StepwellBackend, retries: int | None, concurrency: int) -
         fn_id=FUNCTION_ID if alias == "default" else f"{FUNCTION_ID}-{alias}",
         name=f"Django tasks ({alias})",
         trigger=TriggerEvent(event=EVENT, expression=f"event.data.backend == {json.dumps(alias)}"),
-        priority=Priority(run=f"event.data.priority * {_SECONDS_PER_PRIORITY}"),
+        # Numbers of events are doubles, which other servers take for no priority.
+        priority=Priority(run=f"int(event.data.priority) * {_SECONDS_PER_PRIORITY}"),
         concurrency=limits,
         retries=retries,
     )

@@ -178,8 +178,7 @@ def _ends(config: FunctionConfig, named: Named) -> _Problems:
 
 def _queue(config: FunctionConfig, named: Named) -> _Problems:
     """What is ours: fairness, the backlog, named limits."""
-    keyed = any(entry.key for entry in config.concurrency)
-    if config.fairness is not None and not config.fairness.key and not keyed:
+    if config.fairness is not None and not config.fairness.key:
         yield f"{named('fairness.key')} is missing: give an expression, such as event.data.user"
     if (backlog := config.backlog) is not None:
         if backlog.limit < 1:

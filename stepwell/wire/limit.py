@@ -66,7 +66,6 @@ BATCH_TIMEOUT_MS_MIN: Final = _SECOND_MS
 DEBOUNCE_MS_MIN: Final = _SECOND_MS
 DEBOUNCE_MS_MAX: Final = 7 * _DAY_MS
 RATE_LIMIT_MS_MAX: Final = _DAY_MS
-PRIORITY_SECONDS_MAX: Final = 43_200
 THROTTLE_MS_MIN: Final = _SECOND_MS  # documented; nobody refuses others
 THROTTLE_MS_MAX: Final = 7 * _DAY_MS
 SINGLETON_MAX: Final = 1000  # ours

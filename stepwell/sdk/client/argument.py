@@ -14,6 +14,7 @@ from stepwell.sdk.function.option import (
     Cancel,
     Concurrency,
     Debounce,
+    Fairness,
     Priority,
     RateLimit,
     Singleton,
@@ -60,12 +61,14 @@ FUNCTION: Mapping[str, Expected] = {
     "cancel": ((list, tuple), "a list such as [Cancel(event=...)]"),
     "concurrency": ((list, tuple), "a list such as [Concurrency(limit=...)]"),
     "debounce": ((Debounce,), "Debounce(period=...)"),
+    "fairness": ((Fairness,), "Fairness(key=...)"),
     "idempotency": ((str,), 'an expression, such as "event.data.order_id"'),
     "middleware": _SEVERAL,
     "name": _TEXT,
     "priority": ((Priority,), "Priority(run=...)"),
     "rate_limit": ((RateLimit,), "RateLimit(limit=..., period=...)"),
     "retries": _COUNT,
+    "run_concurrency": ((list, tuple), "a list such as [Concurrency(limit=...)]"),
     "singleton": ((Singleton,), 'Singleton(mode="skip") or Singleton(mode="cancel")'),
     "throttle": ((Throttle,), "Throttle(limit=..., period=...)"),
     "timeouts": ((Timeouts,), "Timeouts(start=...) or Timeouts(finish=...)"),
@@ -75,6 +78,7 @@ FUNCTION: Mapping[str, Expected] = {
 _MEMBERS: Mapping[str, type] = {
     "cancel": Cancel,
     "concurrency": Concurrency,
+    "run_concurrency": Concurrency,
 }
 _COUNTS: Mapping[str, tuple[float, str]] = {
     "retries": (limit.RETRIES_MAX, f"0 to {limit.RETRIES_MAX}"),

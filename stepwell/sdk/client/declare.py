@@ -17,6 +17,7 @@ from stepwell.sdk.function.option import (
     Cancel,
     Concurrency,
     Debounce,
+    Fairness,
     Priority,
     RateLimit,
     Singleton,
@@ -78,6 +79,7 @@ class DeclaredOptions(TypedDict, total=False):
     cancel: list[Cancel] | None
     concurrency: list[Concurrency] | None
     debounce: Debounce | None
+    fairness: Fairness | None
     idempotency: str | None
     middleware: list[MiddlewareFactory] | None
     name: str | None
@@ -88,6 +90,7 @@ class DeclaredOptions(TypedDict, total=False):
     rate_limit: RateLimit | None
     reraise: Sequence[type[Exception]]
     retries: int | None
+    run_concurrency: list[Concurrency] | None
     singleton: Singleton | None
     throttle: Throttle | None
     timeouts: Timeouts | None
@@ -115,10 +118,12 @@ def declare(
             cancel=tuple(options.get("cancel") or ()),
             concurrency=tuple(options.get("concurrency") or ()),
             debounce=options.get("debounce"),
+            fairness=options.get("fairness"),
             idempotency=options.get("idempotency"),
             priority=options.get("priority"),
             rate_limit=options.get("rate_limit"),
             retries=options.get("retries"),
+            run_concurrency=tuple(options.get("run_concurrency") or ()),
             singleton=options.get("singleton"),
             throttle=options.get("throttle"),
             timeouts=options.get("timeouts"),

@@ -31,6 +31,7 @@ from stepwell.sdk.function.option import (
     Cancel,
     Concurrency,
     Debounce,
+    Fairness,
     Priority,
     RateLimit,
     Singleton,
@@ -139,6 +140,7 @@ class Declarer:
         cancel: list[Cancel] | None = None,
         concurrency: list[Concurrency] | None = None,
         debounce: Debounce | None = None,
+        fairness: Fairness | None = None,
         fn_id: str,
         idempotency: str | None = None,
         middleware: list[MiddlewareFactory] | None = None,
@@ -148,6 +150,7 @@ class Declarer:
         priority: Priority | None = None,
         rate_limit: RateLimit | None = None,
         retries: int | None = None,
+        run_concurrency: list[Concurrency] | None = None,
         throttle: Throttle | None = None,
         timeouts: Timeouts | None = None,
         singleton: Singleton | None = None,
@@ -163,6 +166,7 @@ class Declarer:
             cancel: Events that cancel a run.
             concurrency: How many steps may run at once; up to two entries.
             debounce: Start when no more events come.
+            fairness: Whose turn it is among the values of a key.
             fn_id: The function's id within the app; changing it makes another function of it.
             idempotency: Expression; the same value starts only once in 24 hours.
             middleware: Middleware of this function, inside the client's.
@@ -172,6 +176,7 @@ class Declarer:
             priority: Which runs go first.
             rate_limit: Drop starts above a rate.
             retries: Tries after the first one of each step, 0 to 20, default 4.
+            run_concurrency: How many runs may be under way at once, sleeps and waits included.
             throttle: Delay starts above a rate.
             timeouts: How long a run may wait and last.
             singleton: One run at a time.
@@ -195,6 +200,7 @@ class Declarer:
                 "cancel": cancel,
                 "concurrency": concurrency,
                 "debounce": debounce,
+                "fairness": fairness,
                 "idempotency": idempotency,
                 "middleware": middleware,
                 "name": name,
@@ -205,6 +211,7 @@ class Declarer:
                 "rate_limit": rate_limit,
                 "reraise": reraise,
                 "retries": retries,
+                "run_concurrency": run_concurrency,
                 "singleton": singleton,
                 "throttle": throttle,
                 "timeouts": timeouts,

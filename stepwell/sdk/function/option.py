@@ -89,8 +89,18 @@ class Debounce(Declaration):
     max_bytes: Count | None = None
 
 
+class Fairness(Declaration):
+    """Free capacity goes round the values of `key`, an expression, by the `weight` of each.
+
+    `weight` is an expression or a number, 1 by default. Ours: other servers ignore it.
+    """
+
+    key: str
+    weight: str | Count | None = None
+
+
 class Priority(Declaration):
-    """`run` is an expression that gives seconds, up to 12 hours, by which a run moves forward."""
+    """`run` is an expression that gives seconds, -600 to 600, by which a start moves forward."""
 
     run: str
 

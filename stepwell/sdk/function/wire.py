@@ -11,6 +11,7 @@ from stepwell.sdk.function.option import (
     Cancel,
     Concurrency,
     Debounce,
+    Fairness,
     Priority,
     RateLimit,
     Singleton,
@@ -36,10 +37,12 @@ class FunctionOptions:
     cancel: tuple[Cancel, ...] = ()
     concurrency: tuple[Concurrency, ...] = ()
     debounce: Debounce | None = None
+    fairness: Fairness | None = None
     idempotency: str | None = None
     priority: Priority | None = None
     rate_limit: RateLimit | None = None
     retries: int | None = None
+    run_concurrency: tuple[Concurrency, ...] = ()
     singleton: Singleton | None = None
     throttle: Throttle | None = None
     timeouts: Timeouts | None = None
@@ -53,6 +56,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         triggers=_triggers(options.triggers),
         retries=options.retries,
         concurrency=_concurrency(options.concurrency),
+        run_concurrency=_concurrency(options.run_concurrency),
         throttle=_throttle(options.throttle),
         rate_limit=_rate_limit(options.rate_limit),
         debounce=_debounce(options.debounce),
@@ -64,11 +68,13 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         singleton=_singleton(options.singleton),
         timeouts=_timeouts(options.timeouts),
         idempotency=options.idempotency or "",
+        fairness=_fairness(options.fairness),
     )
 
 
 _WRITTEN: Mapping[str, str] = {
     "batchEvents": "batch_events",
+    "fn": "run_concurrency",
     "if": "if_exp",
     "maxBytes": "max_bytes",
     "maxEvents": "max_events",
@@ -80,7 +86,8 @@ _WRITTEN: Mapping[str, str] = {
 
 def option_name(field: str) -> str:
     """A field of the wire, such as `batchEvents.maxSize`, as the option users write."""
-    return ".".join(_WRITTEN.get(part, part) for part in field.split("."))
+    written = field.removeprefix("concurrency.") if field.startswith("concurrency.fn") else field
+    return ".".join(_WRITTEN.get(part, part) for part in written.split("."))
 
 
 def _throttle(given: Throttle | None) -> wire.Throttle | None:
@@ -107,6 +114,12 @@ def _debounce(given: Debounce | None) -> wire.Debounce | None:
         given.max_events or 0,
         given.max_bytes or 0,
     )
+
+
+def _fairness(given: Fairness | None) -> wire.Fairness | None:
+    if given is None:
+        return None
+    return wire.Fairness(given.key, "" if given.weight is None else str(given.weight))
 
 
 def _concurrency(given: tuple[Concurrency, ...]) -> tuple[wire.Concurrency, ...]:

@@ -13,6 +13,7 @@ from stepwell.sdk.function.option import (
     Cancel,
     Concurrency,
     Debounce,
+    Fairness,
     Priority,
     RateLimit,
     Singleton,
@@ -118,17 +119,25 @@ def test_f62_every_option_travels() -> None:
 def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
     found = registered(
         declared(
+            concurrency=(Concurrency(limit=5, key="k"),),
+            run_concurrency=(Concurrency(limit=1, key="r"),),
             debounce=Debounce(period=1000, collect="all", max_events=10, max_bytes=5000),
+            fairness=Fairness(key="event.data.user", weight=3),
             rate_limit=RateLimit(limit=2, period="2h", algorithm="window"),
             singleton=Singleton(mode="skip", limit=3),
         )
     )
+    assert found["concurrency"] == {
+        "fn": [{"limit": 1, "key": "r"}],
+        "step": [{"limit": 5, "key": "k"}],
+    }
     assert found["debounce"] == {
         "period": "1s",
         "collect": "all",
         "maxEvents": 10,
         "maxBytes": 5000,
     }
+    assert found["fairness"] == {"key": "event.data.user", "weight": "3"}
     assert found["rateLimit"] == {"limit": 2, "period": "2h", "algorithm": "window"}
     assert found["singleton"] == {"mode": "skip", "limit": 3}
 
@@ -194,6 +203,11 @@ def test_invoke_only_functions_have_no_trigger() -> None:
         ({"rate_limit": RateLimit(limit=1, period="2d")}, r"rate_limit\.period '2d' is too long"),
         ({"debounce": Debounce(period="8d")}, "debounce.period '8d' is too long"),
         ({"concurrency": tuple(Concurrency(limit=1, key=k) for k in "abc")}, "at most 2"),
+        (
+            {"run_concurrency": tuple(Concurrency(limit=1, key=k) for k in "abc")},
+            "run_concurrency has 3 entries: use at most 2",
+        ),
+        ({"fairness": Fairness(key="")}, r"fairness\.key is missing: give an expression"),
         (
             {"debounce": Debounce(period=1000, max_events=5)},
             r"debounce\.max_events 5 bounds a collection: add debounce\.collect = 'all'",

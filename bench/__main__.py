@@ -3,6 +3,7 @@
     scripts/bench adapters [--only fast_api,flask] [--rounds 15]
     scripts/bench events [--events 20000] [--rounds 3]
     scripts/bench call [--steps 0,10,100]
+    scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
@@ -21,11 +22,11 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, call, events, idle
+from bench import adapters, call, events, flow, idle
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
-PARTS = {"adapters": adapters, "call": call, "events": events, "idle": idle}
+PARTS = {"adapters": adapters, "call": call, "events": events, "flow": flow, "idle": idle}
 PEERS_PYTHON = "BENCH_PEERS_PYTHON"
 """The interpreter that has the peers' packages; ours run on this one."""
 

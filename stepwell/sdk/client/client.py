@@ -1,7 +1,8 @@
 """The client: an app's configuration, what it sends, and what it may ask.
 
 Settings are decided at first use, not at construction, so that variables loaded after the module
-was imported still count. Sources: features C.1, A.3; http.md 6.11 (signals).
+was imported still count. It is one file because it is one object that users hold; each method hands
+over to the room that does the work. Sources: features C.1, A.3; http.md 6.11 (signals).
 """
 
 import datetime as dt

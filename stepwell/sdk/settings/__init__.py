@@ -1,0 +1,42 @@
+"""What a client and an endpoint are set to: the names that other rooms use."""
+
+from stepwell.sdk.settings.choice import Decision, Mode, fingerprint, parse_flag, parse_origin
+from stepwell.sdk.settings.client import (
+    API_ORIGIN_CLOUD,
+    EVENT_KEY_DEV,
+    EVENT_ORIGIN_CLOUD,
+    LOG_LEVELS,
+    ORIGIN_DEV,
+    Settings,
+    resolve,
+)
+from stepwell.sdk.settings.mode import Options, mode_is_told
+from stepwell.sdk.settings.serve import (
+    Introspected,
+    ServeOptions,
+    ServeSettings,
+    Streaming,
+    resolve_serve,
+)
+
+__all__ = [
+    "Decision",
+    "Mode",
+    "fingerprint",
+    "parse_flag",
+    "parse_origin",
+    "API_ORIGIN_CLOUD",
+    "EVENT_KEY_DEV",
+    "EVENT_ORIGIN_CLOUD",
+    "LOG_LEVELS",
+    "ORIGIN_DEV",
+    "Settings",
+    "resolve",
+    "Options",
+    "mode_is_told",
+    "Introspected",
+    "ServeOptions",
+    "ServeSettings",
+    "Streaming",
+    "resolve_serve",
+]

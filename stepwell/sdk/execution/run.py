@@ -202,11 +202,13 @@ async def run_call(
 
     `target` is the hashed id of the one step to run, None or `step` for a discovery. With `save`
     the handler goes on after each step it finishes, once `save` has returned; the answer then tells
-    what came after. `pause` is asked before each step begun after one was saved; if it says so, the
-    step is reported as planned instead. State left out of the request (`use_api`) must have been
-    fetched.
+    what came after. A call for one step saves nothing: its answer does. `pause` is asked before
+    each step begun after one was saved; if it says so, the step is reported as planned instead.
+    State left out of the request (`use_api`) must have been fetched.
     """
     calling = Calling(function, request, client, target, raw_request, pause)
+    if calling.target != TARGET_DISCOVERY:
+        save = None  # the one step is all that is asked for: going on would look for it in vain
     if not function.is_handler_async:
         return await _in_pool(calling, save)
     session: Session | None = None
@@ -292,6 +294,8 @@ def run_call_sync(
             run_call(function, request, client=client, target=target, raw_request=raw_request)
         )
     calling = Calling(function, request, client, target, raw_request, pause, watch)
+    if calling.target != TARGET_DISCOVERY:
+        save = None
     return _run_sync(calling, background.run, save, [])
 
 

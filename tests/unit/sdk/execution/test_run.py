@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -219,6 +220,38 @@ async def test_e_162_a_target_that_is_gone_is_named_with_what_was_found() -> Non
     assert answer.headers["x-inngest-no-retry"] == "false"
     assert f'Could not find step "{"0" * 40}" to run' in found["message"]
     assert '"a", "b"' in found["message"]
+
+
+@pytest.mark.parametrize("colour", ["coroutine", "plain", "blocking"])
+async def test_a_call_for_one_step_ends_with_it_although_steps_can_be_saved(
+    colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved: list[Any] = []
+
+    async def coroutine(ctx: Context) -> Any:
+        await asyncio.gather(ctx.step.run("a", give, 1), ctx.step.run("b", give, 2))
+
+    def plain(ctx: ContextSync) -> Any:
+        run = ctx.step.run
+        ctx.group.parallel((partial(run, "a", lambda: 1), partial(run, "b", lambda: 2)))
+
+    async def save(operations: Any) -> None:
+        saved.append(operations)
+
+    stage = Stage(coroutine if colour == "coroutine" else plain)
+    if colour == "blocking":
+        answer = run_call_sync(
+            stage.function,
+            stage.request(),
+            client=stage.client,
+            target=step_hash("a"),
+            save=saved.append,
+        )
+    else:
+        answer = await stage.call(step_hash("a"), save=save)
+    (found,) = stage.operations(answer)
+    assert (found.op, found.id, saved) == ("StepRun", step_hash("a"), [])
+    assert caplog.records == []
 
 
 async def test_a_target_beyond_the_end_is_missing_too() -> None:

@@ -16,7 +16,7 @@ from stepwell.server.engine.row import Item, RunStatus
 from stepwell.server.engine.suspect import APART_MS
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.sqlite.store import SqliteStore
-from tests.bench import APP, SEED, Bench, app_row, broke, function, step_run
+from tests.bench import APP, SEED, Bench, app_row, broke, function, planned, progressed, step_run
 
 HERE = Path(__file__).parent
 
@@ -92,6 +92,18 @@ def test_a_suspect_begins_behind_the_others_and_apart_from_its_like() -> None:
         bench.pass_time(APART_MS)
         begun.append([job.item.losses for job in bench.take()])
     assert sorted(begun) == [[], [2], [2], [2]]
+
+
+def test_a_planned_step_is_a_suspect_too() -> None:
+    bench = Deaths()
+    bench.serve(0)
+    bench.send("go")
+    (job,) = bench.take()
+    bench.reply(job, progressed(planned("a"), planned("b")))
+    for losses in ([0, 0], [1, 1]):
+        assert [job.item.losses for job in bench.take()] == losses
+        bench.die()
+    assert bench.take() == []
 
 
 def test_whoever_saves_a_step_has_its_tries_again() -> None:

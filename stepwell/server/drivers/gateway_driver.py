@@ -38,7 +38,7 @@ class GatewayDriver:
 
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """Make the request the item describes; see `Driver.call`."""
-        (operation,) = decode_operations(job.item.detail)
+        (operation,) = decode_operations(job.item.secret)
         assert isinstance(operation, GatewayCall | AiGatewayCall)
         if isinstance(operation, GatewayCall):
             found = await self._fetched(operation)

@@ -37,6 +37,7 @@ def try_again(
             attempt=item.attempt + 1,
             target=item.target,
             detail=_since(draft, item),
+            secret=item.secret,
         )
     )
     draft.announce(Topic.RUN_MOVED, run.id)

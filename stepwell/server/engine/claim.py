@@ -17,6 +17,7 @@ from stepwell.server.engine.lane import is_lane, lane_of
 from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.op.defer import abortable
+from stepwell.server.engine.op.gateway_call import ask_anew
 from stepwell.server.engine.resume import OPS, finish_step, resume
 from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
@@ -110,6 +111,9 @@ class Leases:
         if listing is None:
             later = draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS
             draft.move(msgspec.structs.replace(item, due_ms=later))
+            return None
+        if item.kind is ItemKind.GATEWAY and not item.secret:
+            ask_anew(draft, run, item)
             return None
         again = begun_again(draft, given, item, run, place) if given.suspect_before_ms else item
         if again is None:

@@ -131,7 +131,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     """Something to do at a time. `queue` names the app that must do it; empty means the engine.
 
     `target` and `detail` are the kind's own. A call's `target` is a step's id, or `step`; its
-    `detail` says when the item took its present form (`lease_id.since`).
+    `detail` says when the item took its present form (`lease_id.since`). `secret` is never written
+    to a disk: like a lease it ends with the process.
     """
 
     run_id: str
@@ -143,6 +144,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     target: str = "step"
     losses: int = 0
     detail: bytes = b""
+    secret: bytes = b""
 
 
 class Lease(msgspec.Struct, frozen=True, gc=False):

@@ -63,6 +63,8 @@ class MemoryStore:
         self._written: list[Changes] = []
         self._ended_in_order = not self.disk.is_open
         self.disk.is_open = True
+        for item in list(self.disk.items):
+            self.disk.items.put((item.run_id, item.key), _told(item))
 
     @property
     def waited(self) -> Container[str]:
@@ -343,7 +345,7 @@ class MemoryReader:
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         with self._disk.lock:
-            return sorted(self._disk.items.of(run_id), key=order_of)
+            return sorted(map(_told, self._disk.items.of(run_id)), key=order_of)
 
     def leases(self, run_id: str) -> list[Lease]:
         """Who is at work on the run."""
@@ -450,3 +452,8 @@ class MemoryReader:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _told(item: Item) -> Item:
+    """An item as a disk would have it."""
+    return msgspec.structs.replace(item, secret=b"") if item.secret else item

@@ -1,18 +1,27 @@
 """An HTTP request (fetch, or inference) that the server makes for a step.
 
 The request is an item like any other: leased, tried again with the function's retries, and its
-result is the step's. Source: http.md 6.11, server.md 4.6, 4.7.
+result is the step's. What it says (keys of providers, cookies, what is asked) is in no file: after
+a restart the function is called, and says it again. Source: http.md 6.11, server.md 4.6, 4.7.
 """
 
+from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.lane import moved_to
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Item, ItemKind
+from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.wire.operation import AiGatewayCall, GatewayCall
 from stepwell.wire.operation_encode import encode_operations
 
 GATEWAY_QUEUE = "@gateway"
 """The queue of the server's own outgoing requests; no app may have this name."""
+
+
+def ask_anew(draft: Draft, run: Run, item: Item) -> None:
+    """The request is not known any more: let the function report it once more."""
+    draft.done(item.run_id, item.key)
+    run, _ = settle(run, item.key)
+    draft.change(discover(draft, run))
 
 
 def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewayCall) -> None:
@@ -27,6 +36,6 @@ def gateway_call(draft: Draft, report: Report, operation: GatewayCall | AiGatewa
         due_ms=draft.now.ms,
         queue=moved_to(run.queue, GATEWAY_QUEUE),
         target=operation.id,
-        detail=encode_operations((operation,)),
+        secret=encode_operations((operation,)),
     )
     draft.put(item)

@@ -24,7 +24,7 @@ async def pool() -> AsyncIterator[HttpPool]:
 
 async def perform(pool: HttpPool, op: str, **opts: Any) -> StepRun | StepError:
     operation = {"id": "h1", "op": op, "displayName": "f", "opts": {**opts, "parallelMode": "race"}}
-    made = job("h1", detail=json.dumps([operation]).encode(), version=2)
+    made = job("h1", secret=json.dumps([operation]).encode(), version=2)
     outcome = await GatewayDriver(pool).call(made, state(), listing(), save)
     assert isinstance(outcome, Progressed)
     assert outcome.version == 2

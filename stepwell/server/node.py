@@ -17,6 +17,7 @@ from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.canceller import Canceller
 from stepwell.server.runtime.clock_watch import ClockWatch
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
@@ -71,6 +72,7 @@ class Node:
             reader=self.reader,
             unserved_ms=unserved_ms,
         )
+        self.canceller = Canceller(self.ledger, self.reader, self.performer)
         self._watch = self._watched(self.clock)
         self.clock_moved: list[Callable[[int], None]] = []
         """Told by how many milliseconds the clock moves, before it does."""
@@ -103,6 +105,7 @@ class Node:
         if self._watch is not None:
             self._watch.start()
         self.janitor.start()
+        self.canceller.start()
 
     async def stop(self) -> None:
         """Take nothing new, let calls under way end, then close the store."""
@@ -110,6 +113,7 @@ class Node:
         if self._watch is not None:
             await self._watch.stop()
         await self.janitor.stop()
+        await self.canceller.stop()
         await self.dispatcher.close(self._grace_s)
         await self.ledger.close()
         self.reader.close()

@@ -20,7 +20,7 @@ STORED = tuple(
     f"server.engine.{name}"
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("flow_row", "flow_view", "lane", "lease_id"),
+        *("flow_row", "flow_view", "lane", "lease_id", "cancellation_row"),
     )
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
@@ -66,6 +66,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.action",
             "server.engine.row",
             "server.engine.lane",
+            "server.engine.cancellation_row",
             "server.store.port",
             "cron",
             *IMPURE_SERVER,

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server.api import (
     app_list,
+    cancellations,
     checkpoint,
     doctor,
     event_list,
@@ -66,6 +67,10 @@ ROUTES: tuple[tuple[str, str, _Asked, Takes], ...] = (
     ("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order, NOTHING),
     ("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
     ("GET", "/v1/doctor", doctor.doctor, NOTHING),
+    ("POST", "/v1/cancellations", cancellations.create, BODY),
+    ("GET", "/v1/cancellations", cancellations.many, cancellations.LISTED),
+    ("GET", "/v1/cancellations/{cancellation_id}", cancellations.one, NOTHING),
+    ("DELETE", "/v1/cancellations/{cancellation_id}", cancellations.drop, NOTHING),
     ("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
     ("GET", "/v1/apps", app_list.apps, NOTHING),
     ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app, NOTHING),

@@ -16,6 +16,7 @@ class Topic(StrEnum):
     EVENT_STORED = "event.stored"
     FUNCTION_GONE = "function.gone"
     RUN_FAILED = "run.failed"
+    CANCELLATION = "cancellation"
     ATTEMPT_FAILED = "attempt.failed"
 
 

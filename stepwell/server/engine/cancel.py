@@ -1,5 +1,6 @@
 """A run is told to stop: by an event it named, by hand, or by time. Source: server.md 3.11."""
 
+from stepwell.expr.dialect import compile_expression
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import cancelled, fail_with
@@ -40,5 +41,14 @@ def cancel_by_hand(draft: Draft, given: CancelAsked) -> Done:
         return Done(Verdict.GONE, given.run_id, "no such run")
     if run.ended:
         return Done(Verdict.ALREADY, given.run_id, run.status.word)
+    if given.condition and not _satisfies(draft, run, given.condition):
+        return Done(Verdict.REFUSED, given.run_id, "its event does not satisfy the condition")
     cancel(draft, run)
     return Done(Verdict.APPLIED, given.run_id)
+
+
+def _satisfies(draft: Draft, run: Run, condition: str) -> bool:
+    event = draft.body(run.event_ids[0]) if run.event_ids else None
+    if event is None:
+        return False
+    return compile_expression(condition).holds({"event": draft.decoded(event)}, draft.now.ms)

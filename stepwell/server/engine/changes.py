@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.record import LaneRested, LaneServed, LanesRoused
 from stepwell.server.engine.row import (
@@ -29,6 +30,8 @@ class Changes:
 
     `gone` says when functions were removed: they are remembered elsewhere.
     Slots are by key and run. What was held by `closed_holds` before goes; `held` comes after that.
+
+    `cancellations_done` says when cancellations that are still there were carried out.
 
     `ended` names runs that ended: all their items, leases and waits go, whether or not they were
     loaded. `lanes` and `freed` (keys that let go of a call or a run, as often as they did) are for
@@ -57,6 +60,10 @@ class Changes:
     dropped: list[Dropped] = field(default_factory=list[Dropped])
     lanes: list[LaneChange] = field(default_factory=list[LaneChange])
     freed: list[str] = field(default_factory=list[str])
+    cancellations: dict[str, Cancellation | None] = field(
+        default_factory=dict[str, Cancellation | None]
+    )
+    cancellations_done: dict[str, int] = field(default_factory=dict[str, int])
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
 
@@ -93,6 +100,8 @@ class Changes:
             or self.apps
             or self.functions
             or self.flow_rows
+            or self.cancellations
+            or self.cancellations_done
             or self.forgotten_runs
             or self.forgotten_events
         )

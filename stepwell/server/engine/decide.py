@@ -10,6 +10,7 @@ holder of a lease is told so and harms nothing; no decision is larger than the l
 
 from typing import assert_never
 
+from stepwell.server.engine import cancellation
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
@@ -52,6 +53,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             # What the sender's ids started is known for a day, however little else is kept.
             keyed_before_ms = now.ms - DEFAULT.dedup_window_ms
             return Need(old=Old(given.before_ms, given.limit, keyed_before_ms, now.ms))
+        case given_.CancellationAsked() | given_.CancellationEnded() | given_.CancellationDropped():
+            return NOTHING
         case (
             given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
         ):
@@ -140,6 +143,12 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return remove(draft, given)
         case given_.PruneAsked():
             return prune(draft, given)
+        case given_.CancellationAsked():
+            return cancellation.ask(draft, given)
+        case given_.CancellationEnded():
+            return cancellation.ended(draft, given)
+        case given_.CancellationDropped():
+            return cancellation.drop(draft, given)
         case _:
             assert_never(given)
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run, Step
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import Operation
@@ -118,9 +119,28 @@ class SignalSent(msgspec.Struct, frozen=True):
 
 
 class CancelAsked(msgspec.Struct, frozen=True):
-    """Somebody wants a run to stop."""
+    """Somebody wants a run to stop; with a `condition`, only if its first event satisfies it."""
 
     run_id: str
+    condition: str = ""
+
+
+class CancellationAsked(msgspec.Struct, frozen=True):
+    """Somebody wants many runs to stop."""
+
+    cancellation: Cancellation
+
+
+class CancellationEnded(msgspec.Struct, frozen=True):
+    """Every run of a cancellation was told to stop."""
+
+    id: str
+
+
+class CancellationDropped(msgspec.Struct, frozen=True):
+    """A cancellation is to be forgotten."""
+
+    id: str
 
 
 class RerunAsked(msgspec.Struct, frozen=True):
@@ -180,6 +200,9 @@ Input: TypeAlias = (
     | LeaseLost
     | SignalSent
     | CancelAsked
+    | CancellationAsked
+    | CancellationEnded
+    | CancellationDropped
     | RerunAsked
     | LeftUnserved
     | AppRegistered

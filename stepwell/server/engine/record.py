@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.row import (
     AppRow,
@@ -117,6 +118,25 @@ class FunctionForgotten(msgspec.Struct, frozen=True, gc=False):
     at_ms: int = 0
 
 
+class CancellationStored(msgspec.Struct, frozen=True, gc=False):
+    """Many runs are to end."""
+
+    cancellation: Cancellation
+
+
+class CancellationDone(msgspec.Struct, frozen=True, gc=False):
+    """They were told, by `at_ms`."""
+
+    id: str
+    at_ms: int
+
+
+class CancellationForgotten(msgspec.Struct, frozen=True, gc=False):
+    """A cancellation is known no longer."""
+
+    id: str
+
+
 class FlowKeyPut(msgspec.Struct, frozen=True, gc=False):
     """Something is remembered of a key."""
 
@@ -217,6 +237,9 @@ Record: TypeAlias = (
     | AppForgotten
     | FunctionVersioned
     | FunctionForgotten
+    | CancellationStored
+    | CancellationDone
+    | CancellationForgotten
     | FlowKeyPut
     | FlowKeyForgotten
     | SlotTaken

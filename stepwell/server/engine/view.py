@@ -322,6 +322,12 @@ class View:
                 self._catalog_changes.append(FunctionGone(record.slug))
                 self.changes.functions[record.slug] = None
                 self.changes.gone[record.slug] = record.at_ms
+            case fact.CancellationStored():
+                self.changes.cancellations[record.cancellation.id] = record.cancellation
+            case fact.CancellationForgotten():
+                self.changes.cancellations[record.id] = None
+            case fact.CancellationDone():
+                self.changes.cancellations_done[record.id] = record.at_ms
             case fact.RunForgotten():
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():

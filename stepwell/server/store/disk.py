@@ -7,6 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold
 from stepwell.server.engine.flow_row import Slot as Place
@@ -78,6 +79,7 @@ class Disk:
     dropped: list[Dropped] = field(default_factory=list[Dropped])
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    cancellations: dict[str, Cancellation] = field(default_factory=dict[str, Cancellation])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     is_open: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -121,6 +123,7 @@ def put(disk: Disk, changes: Changes) -> None:
         disk.waits.drop(run_id)
     put_flow(disk, changes)
     put_catalog(disk, changes)
+    put_cancellations(disk, changes)
     forget(disk, changes)
 
 
@@ -163,6 +166,19 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
         else:
             disk.functions[slug] = function
             disk.gone.pop(slug, None)
+
+
+def put_cancellations(disk: Disk, changes: Changes) -> None:
+    """What was forgotten cannot be done any more."""
+    for id_, cancellation in changes.cancellations.items():
+        if cancellation is None:
+            disk.cancellations.pop(id_, None)
+        else:
+            disk.cancellations[id_] = cancellation
+    for id_, ended_ms in changes.cancellations_done.items():
+        if id_ in disk.cancellations:
+            known = disk.cancellations[id_]
+            disk.cancellations[id_] = msgspec.structs.replace(known, ended_ms=ended_ms)
 
 
 def forget(disk: Disk, changes: Changes) -> None:

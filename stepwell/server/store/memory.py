@@ -9,6 +9,7 @@ from collections.abc import Container
 import msgspec
 
 from stepwell.expr.equality import values_at
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
@@ -422,6 +423,22 @@ class MemoryReader:
         """Registered functions."""
         with self._disk.lock:
             return sorted(self._disk.functions.values(), key=lambda function: function.slug)
+
+    def cancellation(self, id_: str) -> Cancellation | None:
+        """One cancellation of many runs."""
+        return self._disk.cancellations.get(id_)
+
+    def cancellations(self, before: str, limit: int) -> list[Cancellation]:
+        """Cancellations of many runs, newest first."""
+        with self._disk.lock:
+            known = sorted(self._disk.cancellations.values(), key=lambda one: one.id, reverse=True)
+        return [one for one in known if not before or one.id < before][:limit]
+
+    def open_cancellations(self) -> list[Cancellation]:
+        """Those that are not carried out yet."""
+        with self._disk.lock:
+            known = sorted(self._disk.cancellations.values(), key=lambda one: one.id)
+        return [one for one in known if not one.ended_ms]
 
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""

@@ -31,6 +31,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
@@ -219,6 +220,18 @@ class Reader(Protocol):
 
     def functions(self) -> list[FunctionRow]:
         """Registered functions."""
+        ...
+
+    def cancellation(self, id_: str) -> Cancellation | None:
+        """One cancellation of many runs."""
+        ...
+
+    def cancellations(self, before: str, limit: int) -> list[Cancellation]:
+        """Cancellations of many runs, the newest (largest id) first, from `before` (an id) on."""
+        ...
+
+    def open_cancellations(self) -> list[Cancellation]:
+        """Those that are not carried out yet, the oldest first."""
         ...
 
     def gone_functions(self) -> list[FunctionRow]:

@@ -10,6 +10,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
     Dropped,
     DropReason,
@@ -472,3 +473,25 @@ def function_values(function: FunctionRow) -> Values:
 def function_of(values: Sequence[object]) -> FunctionRow:
     """From the columns of `function`, or those of `gone_function`."""
     return FunctionRow(*cast("tuple[str, str, str, bytes, int, int, int]", tuple(values)))
+
+
+# -- cancellations --------------------------------------------------------------------------------
+
+
+def cancellation_values(one: Cancellation) -> Values:
+    """Columns of `cancellation`."""
+    return (
+        one.id,
+        one.app,
+        one.function,
+        one.after_ms,
+        one.before_ms,
+        one.condition,
+        one.asked_ms,
+        one.ended_ms,
+    )
+
+
+def cancellation_of(values: Sequence[object]) -> Cancellation:
+    """From the columns of `cancellation`."""
+    return Cancellation(*cast("tuple[str, str, str, int, int, str, int, int]", tuple(values)))

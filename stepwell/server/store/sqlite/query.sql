@@ -218,6 +218,15 @@ DELETE FROM gone_function WHERE slug = ?;
 -- drop_function --
 DELETE FROM function WHERE slug = ?;
 
+-- insert_cancellation --
+INSERT INTO cancellation VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- end_cancellation --
+UPDATE cancellation SET ended_ms = ? WHERE id = ?;
+
+-- drop_cancellation --
+DELETE FROM cancellation WHERE id = ?;
+
 -- forget_steps --
 DELETE FROM step WHERE run = (SELECT seq FROM run WHERE id = ?);
 
@@ -376,6 +385,15 @@ WHERE due_ms IS NOT NULL AND queue = ? AND due_ms < ? ORDER BY due_ms, id LIMIT 
 
 -- due_items_of --
 SELECT due_ms, run_id, key FROM item WHERE queue = ? AND due_ms < ? ORDER BY due_ms LIMIT ?;
+
+-- cancellation --
+SELECT * FROM cancellation WHERE id = ?;
+
+-- cancellations --
+SELECT * FROM cancellation WHERE id < ? ORDER BY id DESC LIMIT ?;
+
+-- open_cancellations --
+SELECT * FROM cancellation WHERE ended_ms = 0 ORDER BY id;
 
 -- gone_functions --
 SELECT * FROM gone_function ORDER BY slug;

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.row import (
     MAIN,
@@ -25,6 +26,7 @@ from stepwell.server.store.reading import as_seen, order_of
 from stepwell.server.store.row import (
     Value,
     app_of,
+    cancellation_of,
     dropped_of,
     event_of,
     function_of,
@@ -41,7 +43,7 @@ from stepwell.server.store.row import (
 from stepwell.server.store.sqlite.connection import SQL, open_reader
 from stepwell.server.store.sqlite.failure import in_our_words
 from stepwell.server.store.sqlite.in_place import InPlace
-from stepwell.server.store.sqlite.listing import list_events, list_runs
+from stepwell.server.store.sqlite.listing import AFTER_ALL, list_events, list_runs
 from stepwell.server.store.sqlite.migrating import check_schema
 from stepwell.server.store.sqlite.recent import Recent
 
@@ -262,6 +264,19 @@ class SqliteReader:
     def functions(self) -> list[FunctionRow]:
         """Registered functions."""
         return self._all("functions", (), function_of)
+
+    def cancellation(self, id_: str) -> Cancellation | None:
+        """One cancellation of many runs."""
+        found = self._all("cancellation", (id_,), cancellation_of)
+        return found[0] if found else None
+
+    def cancellations(self, before: str, limit: int) -> list[Cancellation]:
+        """Cancellations of many runs, newest first."""
+        return self._all("cancellations", (before or AFTER_ALL.id, limit), cancellation_of)
+
+    def open_cancellations(self) -> list[Cancellation]:
+        """Those that are not carried out yet."""
+        return self._all("open_cancellations", (), cancellation_of)
 
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""

@@ -13,6 +13,7 @@ from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
     app_values,
+    cancellation_values,
     dropped_values,
     end_values,
     event_values,
@@ -58,6 +59,8 @@ class Writer:
             rows += self._flow(changes)
         if changes.apps or changes.functions:
             rows += self._catalog(changes)
+        if changes.cancellations or changes.cancellations_done:
+            rows += self._cancellations(changes)
         if changes.forgotten_runs or changes.forgotten_events:
             rows += self._forget(changes)
         return touched, rows
@@ -210,6 +213,14 @@ class Writer:
         kept = [function_values(row) for row in changes.functions.values() if row is not None]
         rows += self._many("drop_gone", [(row[0],) for row in kept])
         return rows + self._many("drop_function", dropped) + self._many("put_function", kept)
+
+    def _cancellations(self, changes: Changes) -> int:
+        there = [one for one in changes.cancellations.values() if one is not None]
+        gone: list[Values] = [(id_,) for id_, one in changes.cancellations.items() if one is None]
+        done: list[Values] = [(at_ms, id_) for id_, at_ms in changes.cancellations_done.items()]
+        rows = self._many("insert_cancellation", [cancellation_values(one) for one in there])
+        rows += self._many("drop_cancellation", gone)
+        return rows + self._many("end_cancellation", done)
 
     def _forget(self, changes: Changes) -> int:
         runs: list[Values] = [(run_id,) for run_id in changes.forgotten_runs]

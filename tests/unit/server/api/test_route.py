@@ -21,6 +21,7 @@ SPOKEN_BY_SDKS = {
 BODIES = {
     "POST /invoke/{slug:path}": {"data": {}, "extra": 1},
     "POST /v1/runs/{run_id}/rerun": {"extra": 1},
+    "POST /v1/cancellations": {"extra": 1},
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
@@ -30,6 +31,7 @@ BODIES = {
 
 def _filled(path: str) -> str:
     filled = path.replace("{slug:path}", "shop-a").replace("{app_name}", "shop")
+    filled = filled.replace("{cancellation_id}", RUN)
     filled = filled.replace("{app_id}", "shop").replace("{function_id}", "a")
     return filled.replace("{run_id}", RUN).replace("{event_id}", RUN)
 

@@ -2,9 +2,18 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Done, LeftUnserved, Verdict
+from stepwell.server.engine.action import Announce, Topic
+from stepwell.server.engine.cancellation_row import Cancellation
+from stepwell.server.engine.input import (
+    CancelAsked,
+    CancellationAsked,
+    Done,
+    LeftUnserved,
+    Verdict,
+)
 from stepwell.server.engine.row import RunStatus, WaitKind
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import Cancel
@@ -58,6 +67,28 @@ def test_a_run_is_given_up_only_while_nobody_serves_it() -> None:
     )
     assert [one.function for one in bench.runs() if one.id != run.id] == ["shop-told"]
     assert bench.submit(LeftUnserved(run.id, 1)) == Done(Verdict.ALREADY, run.id, "Failed")
+
+
+def test_a_condition_by_hand_looks_at_the_first_event() -> None:
+    bench = Bench()
+    run = bench.begin(function(event="go"), data={"n": 1})
+    refused = bench.submit(CancelAsked(run.id, "event.data.n > 1"))
+    assert isinstance(refused, Done)
+    assert refused.verdict is Verdict.REFUSED
+    assert bench.status(run.id) is RunStatus.SCHEDULED
+    assert bench.submit(CancelAsked(run.id, "event.data.n == 1")) == Done(Verdict.APPLIED, run.id)
+    assert bench.status(run.id) is RunStatus.CANCELLED
+
+
+def test_a_cancellation_of_many_is_announced_and_a_broken_condition_refused() -> None:
+    bench = Bench()
+    asked = Cancellation("C", "shop", "shop-work", 0, 1, "event.", 0)
+    refused = bench.submit(CancellationAsked(asked))
+    assert isinstance(refused, Done)
+    assert refused.verdict is Verdict.REFUSED
+    assert bench.records == []
+    bench.submit(CancellationAsked(msgspec.structs.replace(asked, condition="")))
+    assert Announce(Topic.CANCELLATION, "C") in bench.actions
 
 
 def test_any_of_several_cancels() -> None:

@@ -5,11 +5,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from stepwell.server.drivers.port import Lost, Save, Settled
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Announce, Topic, Wake
+from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.input import Job, Outcome, Returned, Verdict
@@ -510,6 +512,38 @@ def test_the_janitor_forgets_what_is_old_in_small_batches() -> None:
         assert (pruned.runs, pruned.events) == (450, 450)
         assert stage.node.reader.runs(RunFilter()) == []
         assert stage.store.disk.events == {}
+        await stage.node.stop()
+
+    play(scene)
+
+
+def test_many_runs_are_cancelled_also_after_a_restart() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, sleeps)
+        await stage.open()
+        for _ in range(450):
+            await stage.send()
+        await asyncio.sleep(10)
+        ledger, reader, now_ms = stage.node.ledger, stage.node.reader, stage.clock.now_ms()
+        asked = Cancellation("C", APP, "shop-work", 0, now_ms, "", now_ms)
+        await stage.node.canceller.stop()
+        await ledger.submit(given_.CancellationAsked(asked))
+        await asyncio.sleep(10)
+        assert not [run for run in reader.runs(RunFilter(limit=500)) if run.ended]
+        stage.node.canceller.start()
+        await asyncio.sleep(1)
+        runs = reader.runs(RunFilter(limit=500))
+        assert {run.status for run in runs} == {RunStatus.CANCELLED}
+        assert reader.open_cancellations() == []
+        # While the node runs, what is asked is done at once.
+        late = await stage.send()
+        await asyncio.sleep(1)
+        again = msgspec.structs.replace(asked, id="D", before_ms=stage.clock.now_ms())
+        await ledger.submit(given_.CancellationAsked(again))
+        await asyncio.sleep(1)
+        found = reader.run(late)
+        assert found is not None
+        assert found.status is RunStatus.CANCELLED
         await stage.node.stop()
 
     play(scene)

@@ -8,7 +8,7 @@ streams, one for each status and function that is wanted; events are merged by n
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -22,6 +22,8 @@ from stepwell.server.store.sqlite.connection import SQL
 AFTER_ALL = Mark(2**63 - 1, "\U0010ffff")
 BEFORE_ALL = Mark(-1, "")
 LAST_MS = 2**63 - 1
+FEW = 2_000
+"""So many runs are sorted at once."""
 PAGE_MAX = 500
 """So many rows of a stream are read at a time."""
 
@@ -44,6 +46,13 @@ def list_runs(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list
     """A page of runs, as readers see them."""
     if wanted.time is RunTime.QUEUED:
         return _by_queueing(db, leases, wanted)
+    if wanted.statuses and not any(_may_have(status, wanted.time) for status in wanted.statuses):
+        return []
+    few = _few(db, wanted)
+    if few is not None:
+        begun = _leased(db, leases)
+        seen = (as_seen(run, leases.get((run.id, MAIN))) for run in (*_rows(db, few), *begun))
+        return _sorted([run for run in seen if wants_run(wanted, run)], wanted)
     if wanted.time is RunTime.ENDED:
         return _by_time(db, leases, wanted, "runs_by_end_down", "runs_by_end_up")
     begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
@@ -55,12 +64,8 @@ def _by_queueing(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> l
     """Which of the first two statuses a run has, its lease says: the row may not know yet."""
     begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
     running = {run_id for run_id, key in list(leases) if key == MAIN}
-    streams = [
-        _stream(db, {"status": status, "app": app, "function": function}, wanted)
-        for status in (int(status) for status in wanted.statuses or RunStatus)
-        for app, function in _functions(db, status, wanted)
-    ]
     found: list[Run] = []
+    streams = _streams(db, wanted, wanted.limit)
     entries = merge(*streams, reverse=not wanted.ascending)
     # An entry is passed over that is among those that have begun.
     while len(found) < wanted.limit:
@@ -71,6 +76,19 @@ def _by_queueing(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> l
         seen = (as_seen(run, leases.get((run.id, MAIN))) for run in rows)
         found += [run for run in seen if run.id not in running and wants_run(wanted, run)]
     return _sorted([*found, *begun], wanted)
+
+
+def _may_have(status: RunStatus, time: RunTime) -> bool:
+    """Whether runs of a status can have come to a time."""
+    return status.ended or (time is RunTime.STARTED and status is RunStatus.RUNNING)
+
+
+def _few(db: sqlite3.Connection, wanted: RunFilter) -> list[Found] | None:
+    """The runs a list is about, whatever their times, if they are few: they are sorted at once.
+    Where they are many, enough of them are met soon in the order of the time itself."""
+    of = RunFilter(wanted.statuses, wanted.functions, wanted.apps, deferred=wanted.deferred)
+    found = list(islice(chain.from_iterable(_streams(db, of, FEW)), FEW + 1))
+    return found if len(found) <= FEW else None
 
 
 def _leased(db: sqlite3.Connection, leases: Leases) -> list[Run]:
@@ -107,11 +125,17 @@ def _rest(wanted: RunFilter, mark: Mark) -> Bounds:
     return _between(since_ms, wanted.until_ms, mark, ascending=wanted.ascending)
 
 
-def _stream(db: sqlite3.Connection, of: Bounds, wanted: RunFilter) -> Iterator[Found]:
+def _streams(db: sqlite3.Connection, wanted: RunFilter, size: int) -> Iterator[Iterator[Found]]:
+    for status in (int(status) for status in wanted.statuses or RunStatus):
+        for app, function in _functions(db, status, wanted):
+            of: Bounds = {"status": status, "app": app, "function": function}
+            yield _stream(db, of, wanted, min(max(size, 1), PAGE_MAX))
+
+
+def _stream(db: sqlite3.Connection, of: Bounds, wanted: RunFilter, size: int) -> Iterator[Found]:
     down, up = ("deferred_down", "deferred_up") if wanted.deferred else ("runs_down", "runs_up")
     statement = SQL[up if wanted.ascending else down]
     mark = _begin(wanted)
-    size = min(max(wanted.limit, 1), PAGE_MAX)
     while True:
         asked = {**of, **_rest(wanted, mark), "limit": size}
         page = [Found(*row) for row in db.execute(statement, asked)]

@@ -79,6 +79,7 @@ class Steps:
         self.db.set_progress_handler(None, 0)
 
 
+NONE = ("queued", "nobody's", "going, by end")
 FILTERS = {
     "all": RunFilter(limit=LIMIT),
     "ascending": RunFilter(ascending=True, limit=LIMIT),
@@ -97,6 +98,9 @@ FILTERS = {
     "last ended": RunFilter(time=RunTime.ENDED, limit=LIMIT),
     "first ended": RunFilter(time=RunTime.ENDED, ascending=True, limit=LIMIT),
     "last started": RunFilter(time=RunTime.STARTED, limit=LIMIT),
+    "last failed": RunFilter(time=RunTime.ENDED, statuses=(RunStatus.FAILED,), limit=LIMIT),
+    "rare, by start": RunFilter(time=RunTime.STARTED, functions=("rare-f",), limit=LIMIT),
+    "going, by end": RunFilter(time=RunTime.ENDED, statuses=(RunStatus.RUNNING,), limit=LIMIT),
 }
 
 
@@ -106,7 +110,7 @@ def test_a_page_of_runs(tables: tuple[sqlite3.Connection, ...], name: str) -> No
     for db in tables:
         with Steps(db) as steps:
             found = list_runs(db, {}, FILTERS[name])
-        assert len(found) == (LIMIT if name not in ("queued", "nobody's") else 0)
+        assert len(found) == (LIMIT if name not in NONE else 0)
         cost.append(steps.count)
     assert cost[1] <= 2 * cost[0] + 5, cost
 

@@ -102,6 +102,17 @@ SCENES = (
     ),
     Scene("singleton-skip", 'singleton=Singleton(mode="skip")', arrivals=(0, 1, 2, 4, 5, 8)),
     Scene("singleton-cancel", 'singleton=Singleton(mode="cancel")', arrivals=(0, 1, 2, 4, 5, 9)),
+    Scene(
+        "timeouts-start",
+        'concurrency=[Concurrency(limit=1)], timeouts=Timeouts(start="7s")',
+        arrivals=AT_ONCE,
+    ),
+    Scene(
+        "timeouts-finish",
+        'timeouts=Timeouts(finish="8s")',
+        arrivals=(0, 1, 2),
+        work=((STEP, 2), (SLEEP, 12), (STEP, 2)),
+    ),
 )
 
 

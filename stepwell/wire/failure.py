@@ -9,7 +9,6 @@ import msgspec
 from stepwell.wire.canonical import Loose, canonical
 
 NAME_UNKNOWN = "Error"
-RETRY_KEY = "key"
 MESSAGE_UNKNOWN = "Unknown error"
 
 # Names the server itself gives (server.md Appendix B).
@@ -31,11 +30,7 @@ _NULL = msgspec.Raw(b"null")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain.
-
-    `retry_scope` is ours: with `key`, the time of the next try holds for everything that stands
-    under the same keys of flow control.
-    """
+    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain."""
 
     name: str = NAME_UNKNOWN
     message: str = MESSAGE_UNKNOWN
@@ -43,7 +38,6 @@ class Failure(msgspec.Struct, frozen=True):
     cause: msgspec.Raw | None = None
     data: msgspec.Raw | None = None
     no_retry: bool = False
-    retry_scope: str = ""
 
     @property
     def told(self) -> str:
@@ -59,7 +53,6 @@ class _Incoming(msgspec.Struct):
     cause: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
     no_retry: Loose = msgspec.field(name="noRetry", default=None)
-    retry_scope: Loose = msgspec.field(name="retryScope", default=None)
 
 
 class _Outgoing(msgspec.Struct, omit_defaults=True):
@@ -72,7 +65,6 @@ class _Outgoing(msgspec.Struct, omit_defaults=True):
     message: str | None = None
     name: str | None = None
     no_retry: bool = msgspec.field(name="noRetry", default=False)
-    retry_scope: str = msgspec.field(name="retryScope", default="")
     stack: str = ""
 
 
@@ -100,7 +92,6 @@ def _from_object(body: bytes) -> Failure:
         _kept(incoming.cause),
         _kept(incoming.data),
         incoming.no_retry is True,
-        RETRY_KEY if incoming.retry_scope == RETRY_KEY else "",
     )
 
 
@@ -140,7 +131,6 @@ def encode_failure(failure: Failure, *, error: str = "", serialized: bool = Fals
             failure.message,
             failure.name,
             failure.no_retry,
-            failure.retry_scope,
             failure.stack,
         )
     )

@@ -176,34 +176,9 @@ def _ends(config: FunctionConfig, named: Named) -> _Problems:
         yield from _duration(named("timeouts.finish"), config.timeouts.finish)
 
 
-def _queue(config: FunctionConfig, named: Named) -> _Problems:
-    """What is ours: fairness, the backlog, named limits."""
+def _fairness(config: FunctionConfig, named: Named) -> _Problems:
     if config.fairness is not None and not config.fairness.key:
         yield f"{named('fairness.key')} is missing: give an expression, such as event.data.user"
-    if (backlog := config.backlog) is not None:
-        if backlog.limit < 1:
-            yield f"{named('backlog.limit')} {backlog.limit} is too small: use at least 1"
-        words = (configs.BACKLOG_REJECT, configs.BACKLOG_OLDEST)
-        yield from _word(named("backlog.onFull"), backlog.on_full, words)
-    names = [use.name for use in config.limits]
-    if len(names) > limit.LIMITS_MAX:
-        yield f"limits has {len(names)} entries: use at most {limit.LIMITS_MAX}"
-    for index, name in enumerate(names):
-        if problem := limit_name_problem(name):
-            yield f"limits[{index}].name {name!r} {problem}"
-        elif name in names[:index]:
-            yield f"limits[{index}].name {name!r} is there twice: remove one of them"
-
-
-def limit_name_problem(name: str) -> str:
-    """What is wrong with the name of a named limit; empty if nothing."""
-    if not name:
-        return "is empty: give the name of a limit, such as openai-tpm"
-    if len(name) > limit.LIMIT_NAME_CHARS_MAX:
-        return f"has {len(name)} characters: use at most {limit.LIMIT_NAME_CHARS_MAX}"
-    if not all(letter.isascii() and (letter.isalnum() or letter in "-_.:") for letter in name):
-        return "has letters that a name cannot have: use a to z, A to Z, 0 to 9 and - _ . :"
-    return ""
 
 
 _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
@@ -214,7 +189,7 @@ _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _debounce,
     _batch,
     _ends,
-    _queue,
+    _fairness,
 )
 
 

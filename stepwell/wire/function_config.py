@@ -26,8 +26,6 @@ SINGLETON_CANCEL = "cancel"
 WINDOW = "window"
 COLLECT_ALL = "all"
 COLLECT_LAST = "last"
-BACKLOG_REJECT = "reject"
-BACKLOG_OLDEST = "oldest"
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,27 +122,6 @@ class Fairness(msgspec.Struct, frozen=True, omit_defaults=True):
     weight: str = ""
 
 
-class Backlog(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At most `limit` runs wait for their start, of each value of `key` (ours).
-
-    `on_full` is empty or `reject` to skip the new one, or `oldest` to cancel the oldest.
-    """
-
-    limit: int = 0
-    key: str = ""
-    on_full: str = msgspec.field(name="onFull", default="")
-
-
-class LimitUse(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A named limit of the server that the function's calls stand under (ours).
-
-    `weight` is an expression for how much of it one call takes; empty is 1.
-    """
-
-    name: str = ""
-    weight: str = ""
-
-
 class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
     """How long a run may wait for its start and take to its finish."""
 
@@ -186,8 +163,6 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: str = ""
     checkpoint: Checkpoint | None = None
     fairness: Fairness | None = None
-    backlog: Backlog | None = None
-    limits: tuple[LimitUse, ...] = ()
 
 
 def max_attempts(config: FunctionConfig) -> int:
@@ -210,7 +185,6 @@ def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
         ("batchEvents.key", config.batch),
         ("singleton.key", config.singleton),
         ("fairness.key", config.fairness),
-        ("backlog.key", config.backlog),
     ):
         if part is not None:
             yield name, part.key
@@ -218,8 +192,6 @@ def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
         yield "priority.run", config.priority.run
     if config.fairness is not None:
         yield "fairness.weight", config.fairness.weight
-    for index, use in enumerate(config.limits):
-        yield f"limits[{index}].weight", use.weight
 
 
 def composite_id(app_id: str, function_id: str) -> str:
@@ -298,8 +270,6 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     idempotency: str = ""
     checkpoint: Checkpoint | msgspec.UnsetType = msgspec.UNSET
     fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
-    backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
-    limits: tuple[LimitUse, ...] = ()
 
 
 _T = TypeVar("_T")
@@ -392,8 +362,6 @@ def _read(wire: _Wire) -> FunctionConfig:
         idempotency=wire.idempotency,
         checkpoint=_given(wire.checkpoint),
         fairness=_given(wire.fairness),
-        backlog=_given(wire.backlog),
-        limits=wire.limits,
     )
 
 
@@ -423,7 +391,5 @@ def encode_function(config: FunctionConfig) -> bytes:
             idempotency=config.idempotency,
             checkpoint=_sent(config.checkpoint),
             fairness=_sent(config.fairness),
-            backlog=_sent(config.backlog),
-            limits=config.limits,
         )
     )

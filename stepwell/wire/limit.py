@@ -69,8 +69,6 @@ RATE_LIMIT_MS_MAX: Final = _DAY_MS
 THROTTLE_MS_MIN: Final = _SECOND_MS  # documented; nobody refuses others
 THROTTLE_MS_MAX: Final = 7 * _DAY_MS
 SINGLETON_MAX: Final = 1000  # ours
-LIMITS_MAX: Final = 5  # ours: named limits that one function, or one step, stands under
-LIMIT_NAME_CHARS_MAX: Final = 100  # ours
 
 # Signatures and sync
 SIGNATURE_AGE_MS_MAX: Final = 5 * _MINUTE_MS

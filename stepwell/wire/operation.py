@@ -36,13 +36,6 @@ class Timing(msgspec.Struct, frozen=True):
     duration_ns: int
 
 
-class StepLimit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A named limit of the server that a step stands under, and how much of it the step takes."""
-
-    name: str
-    weight: int = 1
-
-
 class _Operation(msgspec.Struct, frozen=True, kw_only=True):
     """What all operations have. `id` is the hashed step id, `parallel_mode` empty, wait or race."""
 
@@ -98,15 +91,11 @@ class StepFailed(_Operation, frozen=True, kw_only=True):
 
 
 class StepPlanned(_Operation, frozen=True, kw_only=True):
-    """A step that was found and wants a call of its own.
-
-    `limits` is ours: the call is made when all of them have room; other servers ignore it.
-    """
+    """A step that was found and wants a call of its own."""
 
     op = "StepPlanned"
     input: msgspec.Raw | None = None
     type: str = ""
-    limits: tuple[StepLimit, ...] = ()
 
 
 class Sleep(_Operation, frozen=True, kw_only=True):

@@ -9,7 +9,6 @@ from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import decode_failure
-from stepwell.wire.function_check import limit_name_problem
 from stepwell.wire.operation import MalformedOperation, Operation
 
 _NULL = b"null"
@@ -104,22 +103,6 @@ class _Options:
         except msgspec.DecodeError:
             raise self.malformed("headers", "an object of strings") from None
 
-    def limits(self) -> tuple[ops.StepLimit, ...]:
-        value = self.raw("limits")
-        if value is None:
-            return ()
-        wanted = f'up to {limit.LIMITS_MAX} of {{"name": "a", "weight": 1}}'
-        try:
-            found = msgspec.json.decode(value, type=tuple[ops.StepLimit, ...])
-        except msgspec.DecodeError:
-            raise self.malformed("limits", wanted) from None
-        names = {use.name for use in found}
-        if len(found) > limit.LIMITS_MAX or len(names) < len(found):
-            raise self.malformed("limits", wanted)
-        if any(limit_name_problem(use.name) or use.weight < 1 for use in found):
-            raise self.malformed("limits", wanted)
-        return found
-
     def array(self, field: str) -> msgspec.Raw | None:
         value = self.raw(field)
         if value is not None and bytes(value)[:1] != b"[":
@@ -140,12 +123,7 @@ def _step_run(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
 
 
 def _step_planned(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
-    return ops.StepPlanned(
-        **head,
-        input=options.array("input"),
-        type=options.display_text("type"),
-        limits=options.limits(),
-    )
+    return ops.StepPlanned(**head, input=options.array("input"), type=options.display_text("type"))
 
 
 def _step_error(head: _Head, options: _Options, incoming: _Incoming) -> Operation:

@@ -38,8 +38,6 @@ def _step_options(
         written["input"] = operation.input
     if operation.type:
         written["type"] = operation.type
-    if isinstance(operation, ops.StepPlanned) and operation.limits:
-        written["limits"] = msgspec.Raw(msgspec.json.encode(operation.limits))
     return written
 
 

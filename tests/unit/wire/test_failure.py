@@ -35,8 +35,6 @@ def raw(value: object) -> msgspec.Raw:
             Failure(message="m", data=raw([1]), no_retry=True),
         ),
         ({"message": "m", "noRetry": "true"}, Failure(message="m")),
-        ({"message": "m", "retryScope": "key"}, Failure(message="m", retry_scope="key")),
-        ({"message": "m", "retryScope": "moon"}, Failure(message="m")),
         ("plain words", Failure(message="plain words")),
         ('{"name":"N","message":"inner"}', Failure("N", "inner")),
         (None, Failure()),
@@ -81,7 +79,6 @@ TEXT = st.text(st.characters(codec="utf-8"))
         cause=st.none() | st.just(raw({"name": "E"})),
         data=st.none() | st.just(raw([1])),
         no_retry=st.booleans(),
-        retry_scope=st.sampled_from(["", "key"]),
     )
 )
 def test_round_trip(given_failure: Failure) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from stepwell.wire import function_config as configs
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import (
-    Backlog,
     Batch,
     Cancel,
     Checkpoint,
@@ -18,7 +17,6 @@ from stepwell.wire.function_config import (
     Debounce,
     Fairness,
     FunctionConfig,
-    LimitUse,
     MalformedFunction,
     Priority,
     RateLimit,
@@ -77,8 +75,6 @@ WHOLE = {
     "idempotency": "event.data.id",
     "checkpoint": {"batch_steps": 10, "batch_interval": "1s", "max_runtime": "10s"},
     "fairness": {"key": "event.data.user", "weight": "event.data.seats"},
-    "backlog": {"limit": 100, "key": "event.data.user", "onFull": "oldest"},
-    "limits": [{"name": "openai-tpm", "weight": "event.data.tokens"}, {"name": "api"}],
 }
 
 
@@ -109,8 +105,6 @@ def test_everything_at_once() -> None:
         idempotency="event.data.id",
         checkpoint=Checkpoint(10, "1s", "10s"),
         fairness=Fairness("event.data.user", "event.data.seats"),
-        backlog=Backlog(100, "event.data.user", "oldest"),
-        limits=(LimitUse("openai-tpm", "event.data.tokens"), LimitUse("api")),
     )
     assert json.loads(encode_function(config)) == WHOLE
 
@@ -140,8 +134,6 @@ CONFIGS = st.builds(
     idempotency=MAYBE,
     checkpoint=st.none() | st.builds(Checkpoint, NUMBER, MAYBE, MAYBE),
     fairness=st.none() | st.builds(Fairness, MAYBE, MAYBE),
-    backlog=st.none() | st.builds(Backlog, NUMBER, MAYBE, MAYBE),
-    limits=st.lists(st.builds(LimitUse, MAYBE, MAYBE), max_size=2).map(tuple),
 )
 
 
@@ -312,16 +304,6 @@ def test_configurations_that_are_fine(fields: dict[str, object]) -> None:
         ({"singleton": Singleton("skip", limit=-1)}, "singleton.limit -1 is too small"),
         ({"singleton": Singleton("skip", limit=1001)}, "singleton.limit 1001 is too large"),
         ({"fairness": Fairness(weight="2")}, "fairness.key is missing: give an expression"),
-        ({"backlog": Backlog()}, "backlog.limit 0 is too small: use at least 1"),
-        ({"backlog": Backlog(1, on_full="x")}, "'x' is unknown: use reject or oldest"),
-        ({"limits": (LimitUse(),)}, "limits[0].name '' is empty: give the name of a limit"),
-        ({"limits": (LimitUse("a b"),)}, "limits[0].name 'a b' has letters that a name cannot"),
-        ({"limits": (LimitUse("a" * 101),)}, "has 101 characters: use at most 100"),
-        ({"limits": (LimitUse("a"), LimitUse("a"))}, "limits[1].name 'a' is there twice"),
-        (
-            {"limits": tuple(LimitUse(f"a{n}") for n in range(6))},
-            "limits has 6 entries: use at most 5",
-        ),
         ({"timeouts": Timeouts("x")}, "timeouts.start: 'x'"),
         ({"timeouts": Timeouts(finish="x")}, "timeouts.finish: 'x'"),
     ],

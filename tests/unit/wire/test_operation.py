@@ -190,16 +190,6 @@ def test_reading(fields: dict[str, object], expected: Operation) -> None:
             'operation Gateway: opts.body must be a string, got {"a":1}',
         ),
         (b'{"id":"a","op":"Gateway","opts":{"url":"u","headers":{"a":1}}}', "an object of strings"),
-        (b'{"id":"a","op":"StepPlanned","opts":{"limits":["x"]}}', 'up to 5 of {"name": "a"'),
-        (b'{"id":"a","op":"StepPlanned","opts":{"limits":[{"name":""}]}}', "up to 5 of"),
-        (
-            b'{"id":"a","op":"StepPlanned","opts":{"limits":[{"name":"a","weight":0}]}}',
-            'operation StepPlanned: opts.limits must be up to 5 of {"name": "a", "weight": 1}',
-        ),
-        (
-            b'{"id":"a","op":"StepPlanned","opts":{"limits":[{"name":"a"},{"name":"a"}]}}',
-            "up to 5 of",
-        ),
         (b'{"id":"a","op":"StepRun","data":1e999}', "beyond the range of a double"),
         (b'{"id":"a","op":"StepRun","data":' + b"[" * 50_000, "error reading"),
     ],
@@ -235,10 +225,7 @@ HEAD = {
     "timing": st.none() | st.builds(ops.Timing, st.integers(0, 2**60), st.integers(0, 2**40)),
     "metadata": st.none() | st.just(raw('[{"kind":"x"}]')),
 }
-FAILURE = st.builds(Failure, WORD, WORD, TEXT, retry_scope=st.sampled_from(["", "key"]))
-LIMITS = st.dictionaries(
-    st.text("abcXYZ019-_.:", min_size=1, max_size=5), st.integers(1, 9), max_size=5
-).map(lambda named: tuple(ops.StepLimit(name, weight) for name, weight in named.items()))
+FAILURE = st.builds(Failure, WORD, WORD, TEXT)
 HEADERS = st.dictionaries(WORD, TEXT, max_size=2).map(
     lambda headers: tuple(sorted(headers.items()))
 )
@@ -248,7 +235,7 @@ FIELDS: dict[type, dict[str, st.SearchStrategy[object]]] = {
     ops.StepRun: {"data": ANY, "input": INPUT, "type": TEXT},
     ops.StepError: {"failure": FAILURE, "input": INPUT, "type": TEXT},
     ops.StepFailed: {"failure": FAILURE, "input": INPUT, "type": TEXT},
-    ops.StepPlanned: {"input": INPUT, "type": TEXT, "limits": LIMITS},
+    ops.StepPlanned: {"input": INPUT, "type": TEXT},
     ops.Sleep: {"until": WORD},
     ops.WaitForEvent: {"event": WORD, "timeout": TEXT, "condition": TEXT},
     ops.WaitForSignal: {

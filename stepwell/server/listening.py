@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 BACKLOG = 2048
 LOOPBACK_NAME = "localhost"
-_EVERY = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what an operator wrote, not a choice
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what an operator wrote, not a choice
 
 
 class CannotListen(Exception):
@@ -44,7 +44,7 @@ def port_of(sockets: Sequence[socket.socket]) -> int:
 
 def url_of(host: str, port: int) -> str:
     """Where a client on this machine finds the server."""
-    if host in _EVERY or host == LOOPBACK_NAME:
+    if host in EVERY_ADDRESS or host == LOOPBACK_NAME:
         return f"http://localhost:{port}"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

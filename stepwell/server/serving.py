@@ -20,6 +20,7 @@ from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import ServerConfig
+from stepwell.server.config.network import Networks
 from stepwell.server.descriptors import connections_that_fit
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
@@ -28,6 +29,7 @@ from stepwell.server.engine.action import Topic
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.server.front.bounds import Bounds
+from stepwell.server.front.host_guard import HostGuard
 from stepwell.server.front.http_protocol import BoundedHttp
 from stepwell.server.front.socket_protocol import BoundedSocket
 from stepwell.server.front.watch import Watch
@@ -35,6 +37,7 @@ from stepwell.server.gateway.connect_driver import ConnectDriver
 from stepwell.server.gateway.gateway import Gateway, GatewaySettings
 from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
+from stepwell.server.hosts import Hosts
 from stepwell.server.listening import CannotListen, is_loopback, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.runtime.journal import Journal
@@ -101,6 +104,9 @@ class Server:
         )
         self._journal = Journal(self.node.performer, self.node.reader)
         self._pool = HttpPool()
+        # Requests of steps may not go everywhere, so they share no connections with calls of apps.
+        networks = Networks.of(config.fetch_deny, config.fetch_allow)
+        self._fetching = HttpPool(networks=networks)
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
         self._poller: Poller | None = None
         self._began_ms = self.node.clock.now_ms()
@@ -116,7 +122,8 @@ class Server:
         )
         self.node.clock_moved.append(self.gateway.clock_moved)
         self._workers = ConnectDriver(self.gateway)
-        self._listener = Listener(self.gateway, self._gateway_sockets)
+        hosts = Hosts.of(config)
+        self._listener = Listener(self.gateway, self._gateway_sockets, hosts)
         connect = ConnectApi(
             self.gateway,
             secret=secret,
@@ -125,7 +132,9 @@ class Server:
             gateway_port=lambda: self.gateway_port,
         )
         self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
-        front = _Front(api_app(self.deps), KindHeader(connect.app, config.kind))
+        front: ASGIApp = _Front(api_app(self.deps), KindHeader(connect.app, config.kind))
+        if hosts is not None:
+            front = HostGuard(front, hosts)
         self._http = _Http(_http_config(front, self._watch, grace_s))
         self._serving: asyncio.Task[None] | None = None
 
@@ -149,7 +158,7 @@ class Server:
         for app in self.node.ledger.catalog.apps.values():
             if not (self._brings_apps and _is_here(app)):
                 self._reach(app)
-        self.node.reach_gateway(GatewayDriver(self._pool), self.config.queue_workers)
+        self.node.reach_gateway(GatewayDriver(self._fetching), self.config.queue_workers)
         await self.node.start()
         self.gateway.start()
         await self._listener.start()
@@ -182,6 +191,7 @@ class Server:
         await self._watch.stop()
         await self.node.stop()
         await self._pool.close()
+        await self._fetching.close()
         self._close_sockets()
 
     def release_apps(self) -> None:
@@ -252,7 +262,7 @@ def _store(config: ServerConfig) -> Store:
     path = config.database
     if path is None:
         return ScratchStore(durability=config.durability)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return SqliteStore(path, durability=config.durability)
 
 

@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from stepwell.wire.outside import TooDeep, decode
+
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 
 # A JSON value of which only the first level is typed: the decoder knows no recursive types.
@@ -107,7 +109,9 @@ def _refuse(name: str) -> float:
 
 def _decoded(raw: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> _Leaf:
     try:
-        value: _Leaf = decoder.decode(raw)
+        value: _Leaf = decode(raw, decoder)
+    except TooDeep as problem:
+        raise ValueError(str(problem)) from None
     except msgspec.DecodeError as problem:
         if str(problem).startswith("Integer value out of range"):
             raise ValueError(_TOO_LONG) from None
@@ -121,8 +125,8 @@ def _decoded(raw: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:
     """`raw` JSON in the form the server keeps: JCS, but for its numbers (http.md 2.2).
 
-    Raises ValueError if `raw` is no JSON, is nested beyond what the interpreter follows, is not
-    UTF-8, holds a float beyond a double or an integer of more than 4300 digits.
+    Raises ValueError if `raw` is no JSON, is nested too deeply, is not UTF-8,
+    or holds a float beyond a double or an integer of more than 4300 digits.
     """
     if len(raw) < 6 and (atom := bytes(raw)) in _ATOMS:
         return atom

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from stepwell.wire.outside import decode
+
 GROUP_PATH: Final = "/v1/checkpoint/group"
 """Where a list of checkpoints is posted. The answer lists an outcome for each, in their order."""
 GROUP_MAX: Final = 100
@@ -54,7 +56,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
 
 def decode_checkpoint(body: bytes | msgspec.Raw) -> Checkpoint:
     """Raises msgspec.DecodeError or UnicodeDecodeError for anything else."""
-    return _DECODER.decode(body)
+    return decode(body, _DECODER)
 
 
 def join_group(bodies: list[bytes]) -> bytes:
@@ -64,7 +66,7 @@ def join_group(bodies: list[bytes]) -> bytes:
 
 def split_group(body: bytes) -> list[msgspec.Raw]:
     """The checkpoints of a request, still encoded. Raises like `decode_checkpoint`."""
-    return _GROUP.decode(body)
+    return decode(body, _GROUP)
 
 
 def encode_outcomes(outcomes: list[CheckpointOutcome]) -> bytes:

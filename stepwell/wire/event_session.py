@@ -10,6 +10,7 @@ import msgspec
 
 from stepwell.wire import limit
 from stepwell.wire.canonical import Loose
+from stepwell.wire.outside import decode
 
 
 class SessionError(ValueError):
@@ -27,6 +28,9 @@ class _Meta(msgspec.Struct):
         found = (("traceparent", self.traceparent), ("tracestate", self.tracestate))
         most = limit.TRACE_CONTEXT_CHARS_MAX
         return {k: v for k, v in found if isinstance(v, str) and 0 < len(v) <= most}
+
+
+_META = msgspec.json.Decoder(_Meta)
 
 
 def _session_id(key: str, value: Loose) -> str | None:
@@ -67,8 +71,8 @@ def normal_meta(raw: msgspec.Raw) -> bytes | None:
             f" / Size {len(raw)} bytes"
         )
     try:
-        meta = msgspec.json.decode(raw, type=_Meta)
-    except msgspec.DecodeError as problem:
+        meta = decode(raw, _META)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise SessionError(
             f'event field "meta" must be {{"sessions": {{"<key>": "<id>"}}}}: {problem}'
         ) from None

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from stepwell.wire import header
+from stepwell.wire.outside import decode
 
 NULL = msgspec.Raw(b"null")
 
@@ -206,7 +207,7 @@ def decode_call(body: bytes) -> CallRequest:
     and keep it alive. Raises MalformedCall.
     """
     try:
-        incoming = _DECODER.decode(body)
+        incoming = decode(body, _DECODER)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise MalformedCall(f"the request body is not a call: {problem}") from None
     use_api = bool(incoming.use_api or incoming.ctx.use_api)
@@ -328,6 +329,9 @@ class _Envelope(msgspec.Struct):
     error: str | None = None
 
 
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+
+
 def decode_streamed(body: bytes) -> CallResponse:
     """The answer inside the envelope of a 201 (http.md 6.10). Raises ValueError.
 
@@ -335,7 +339,7 @@ def decode_streamed(body: bytes) -> CallResponse:
     names come out in lower case.
     """
     try:
-        envelope = msgspec.json.decode(body.strip(), type=_Envelope)
+        envelope = decode(body.strip(), _ENVELOPE)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"the streamed reply is no envelope: {problem}") from None
     if envelope.error:

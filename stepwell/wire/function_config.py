@@ -13,6 +13,7 @@ import msgspec
 from stepwell.wire import limit
 from stepwell.wire.canonical import JSON
 from stepwell.wire.event import FUNCTION_FAILED
+from stepwell.wire.outside import decode
 
 STEP_ID = "step"
 RUNTIME_HTTP = "http"
@@ -317,6 +318,9 @@ def _retries(wire: _Wire) -> int | None:
     return None
 
 
+_ANY = msgspec.json.Decoder[JSON]()
+
+
 def decode_function(raw: bytes | msgspec.Raw) -> FunctionConfig:
     """One element of `functions` in a registration, unknown fields ignored.
 
@@ -324,7 +328,7 @@ def decode_function(raw: bytes | msgspec.Raw) -> FunctionConfig:
     MalformedFunction.
     """
     try:
-        value: JSON = without_nulls(msgspec.json.decode(raw))
+        value: JSON = without_nulls(decode(raw, _ANY))
     except (msgspec.DecodeError, ValueError, RecursionError) as problem:
         raise MalformedFunction(f"a function is no JSON: {problem}") from None
     if not isinstance(value, dict):

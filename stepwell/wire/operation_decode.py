@@ -10,6 +10,7 @@ from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.operation import MalformedOperation, Operation
+from stepwell.wire.outside import decode
 
 _NULL = b"null"
 _LATEST_NS = limit.EVENT_TS_MS_MAX * 1_000_000
@@ -311,7 +312,7 @@ def decode_operations(body: bytes | msgspec.Raw) -> tuple[Operation, ...]:
     raw = bytes(body)
     try:
         listed = raw.lstrip(b" \t\r\n")[:1] == b"["
-        incoming = _LIST.decode(raw) if listed else [_ONE.decode(raw)]
+        incoming = decode(raw, _LIST) if listed else [decode(raw, _ONE)]
         return tuple([_read(item) for item in incoming])
     except MalformedOperation:
         raise

@@ -7,6 +7,7 @@ import msgspec
 from stepwell.wire import limit
 from stepwell.wire.canonical import canonical
 from stepwell.wire.function_config import FunctionConfig, decode_function, encode_function
+from stepwell.wire.outside import decode
 
 DEPLOY_PING = "ping"
 DEPLOY_CONNECT = "connect"
@@ -91,6 +92,9 @@ def encode_registration(registration: Registration) -> bytes:
     )
 
 
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 def decode_registration(body: bytes) -> Registration:
     """A body of `POST /fn/register`; keys are read whatever their case and underscores.
 
@@ -98,7 +102,7 @@ def decode_registration(body: bytes) -> Registration:
     MalformedRegistration or MalformedFunction.
     """
     try:
-        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        fields = decode(body, _FIELDS)
         given = {
             key.replace("_", "").lower(): raw
             for key, raw in fields.items()
@@ -167,10 +171,13 @@ def encode_register_answer(answer: RegisterAnswer) -> bytes:
     return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
 
 
+_PROBLEM = msgspec.json.Decoder(RegisterProblem)
+
+
 def decode_register_answer(body: bytes) -> RegisterAnswer | RegisterProblem:
     """What the server answered, good or bad. A body that is no JSON becomes a problem with it."""
     try:
-        problem = msgspec.json.decode(body, type=RegisterProblem)
+        problem = decode(body, _PROBLEM)
         if problem.error:
             return problem
         return msgspec.json.decode(body, type=RegisterAnswer)
@@ -208,12 +215,15 @@ class SyncAsked(msgspec.Struct, frozen=True):
     url: str = ""
 
 
+_SYNC_ASKED = msgspec.json.Decoder(SyncAsked)
+
+
 def decode_sync_asked(body: bytes) -> SyncAsked:
     """The body of a PUT; an empty one is fine. Raises MalformedRegistration."""
     if not body.strip():
         return SyncAsked()
     try:
-        return msgspec.json.decode(body, type=SyncAsked)
+        return decode(body, _SYNC_ASKED)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise MalformedRegistration(
             f'the body of a sync must be {{"url": "…"}}: {problem}'
@@ -328,13 +338,16 @@ class _InBandIncoming(msgspec.Struct):
     event_schemas: dict[str, msgspec.Raw] | None = None
 
 
+_IN_BAND = msgspec.json.Decoder(_InBandIncoming)
+
+
 def decode_in_band_answer(body: bytes) -> Registration:
     """An in-band answer as the registration it stands for.
 
     Raises MalformedRegistration or MalformedFunction.
     """
     try:
-        incoming = msgspec.json.decode(body, type=_InBandIncoming)
+        incoming = decode(body, _IN_BAND)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise MalformedRegistration(f"the in-band answer is not understood: {problem}") from None
     return Registration(

@@ -78,6 +78,7 @@ LAYERS: dict[str, Layer] = {
             "wire",
             "server.ledger",
             "server.drivers",
+            "server.hosts",
             "server.engine.input",
             "server.advice",
             "server.registration",
@@ -112,6 +113,7 @@ LAYERS: dict[str, Layer] = {
             "server.drivers.reply",
             "server.drivers.request",
             "server.drivers.http_pool",
+            "server.hosts",
             *STORED,
             *IMPURE_SERVER,
         ),
@@ -130,9 +132,16 @@ LAYERS: dict[str, Layer] = {
     "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
     "server.listening": Layer(),
     "server.descriptors": Layer(),
+    "server.hosts": Layer(("server.config", "server.listening")),
     # What the main port speaks before an application is asked.
     "server.front": Layer(
-        ("wire", "server.descriptors", "server.gateway.frame_port", *IMPURE_SERVER),
+        (
+            "wire",
+            "server.descriptors",
+            "server.hosts",
+            "server.gateway.frame_port",
+            *IMPURE_SERVER,
+        ),
         ("uvicorn", "httptools", "websockets", "starlette"),
     ),
     "server": Layer(),
@@ -189,7 +198,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "server": (
         ("advice", "clock", "config", "descriptors", "flow", "listening"),
-        ("engine",),
+        ("engine", "hosts"),
         ("registration", "store"),
         ("drivers", "ledger", "query"),
         ("intake",),

@@ -8,11 +8,11 @@ official server nothing but `/health` is open where keys are set.
 from collections.abc import Mapping
 from hmac import compare_digest
 from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
 
 import msgspec
 
 from stepwell.server.config import ServerConfig
+from stepwell.server.hosts import is_foreign_page
 from stepwell.wire import header
 from stepwell.wire.signature import is_authorized
 
@@ -51,15 +51,4 @@ class Access(msgspec.Struct, frozen=True):
         """Whether a request with these headers (lower-case names) may use the APIs."""
         if self.signing_keys:
             return is_authorized(headers.get(header.AUTHORIZATION), self.signing_keys)
-        return not self.needs_keys and not _is_foreign_page(headers)
-
-
-def _is_foreign_page(headers: Mapping[str, str]) -> bool:
-    """A browser says where its page came from; a page of elsewhere must not steer the server."""
-    origin = headers.get("origin")
-    if origin is None:
-        return False
-    try:
-        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
-    except ValueError:
-        return True
+        return not self.needs_keys and not is_foreign_page(headers)

@@ -15,14 +15,18 @@ from stepwell.server.api.problem import Problem, as_json, body_of
 from stepwell.server.api.route import refuse_fields
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
-from stepwell.wire import header
+from stepwell.wire import header, limit
 from stepwell.wire.event import Event, decode_events
 from stepwell.wire.identifier import parse_seed, seeded_ulid
 from stepwell.wire.lifecycle import Invocation, function_invoked
+from stepwell.wire.outside import decode
 
 NEAR_MAX = 3
 _FIELDS = ("data", "id", "ts", "user", "v", "meta", "name")
 _FIX = 'send an object such as {"data": {"id": 1}}'
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class _Started(msgspec.Struct):
@@ -38,7 +42,7 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     name = unquote(request.path_params["slug"])
     listing = deps.ledger.catalog.named(name)
     slug = name if listing is None else listing.slug
-    asked = _decoded(await body_of(request), now_ms)
+    asked = _decoded(await body_of(request, limit.REPLY_BODY_BYTES_MAX), now_ms)
     seed = parse_seed(request.headers.get(header.EVENT_ID_SEED))
     event_id = deps.fresh_id(now_ms) if seed is None else seeded_ulid(seed, 0)
     event = function_invoked(
@@ -71,7 +75,7 @@ def _known(deps: ApiDeps, slug: str) -> str:
 def _decoded(body: bytes, now_ms: int) -> Event:
     """The event-like body: what holds of events that are sent holds of it, its name aside."""
     try:
-        fields = msgspec.json.decode(body.strip() or b"{}", type=dict[str, msgspec.Raw])
+        fields = decode(body.strip() or b"{}", _OBJECT)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, f"the request body cannot be used: {error}; {_FIX}") from None
     refuse_fields(fields, _FIELDS)

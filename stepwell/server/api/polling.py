@@ -20,6 +20,7 @@ from stepwell.server.registration import normal_url, origin_of, plain_url
 from stepwell.server.store.port import StoreError
 from stepwell.wire import header, limit
 from stepwell.wire.identifier import app_uuid
+from stepwell.wire.outside import decode
 from stepwell.wire.registration import SyncAsked, encode_sync_asked
 from stepwell.wire.signature import sign_canonical
 
@@ -43,6 +44,9 @@ class _Heard(msgspec.Struct, frozen=True):
 
     problem: str
     app_id: str = ""
+
+
+_SAID = msgspec.json.Decoder(_Said)
 
 
 class Poller:
@@ -86,7 +90,13 @@ class Poller:
             headers[header.SIGNATURE] = sign_canonical(body, key, self._deps.clock.now_ms())
         try:
             answer = await self._pool.request(
-                "PUT", url, headers, body, bytes_max=_ANSWER_BYTES_MAX, timeout_s=_PATIENCE_S
+                "PUT",
+                url,
+                headers,
+                body,
+                bytes_max=_ANSWER_BYTES_MAX,
+                timeout_s=_PATIENCE_S,
+                stays=key is not None,
             )
         except NoAnswer as problem:
             return _Heard(f"unreachable: {problem.message}")
@@ -201,6 +211,6 @@ def _refusal(answer: Answer) -> str:
 
 def _said_in(answer: Answer) -> _Said:
     try:
-        return msgspec.json.decode(answer.body, type=_Said)
+        return decode(answer.body, _SAID)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _Said()

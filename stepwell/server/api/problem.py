@@ -70,14 +70,14 @@ def enveloped(
     return as_json({"data": data, "metadata": metadata, **beside})
 
 
-async def body_of(request: Request) -> bytes:
+async def body_of(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The request's body. Raises `Problem` where it is too large."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > BODY_BYTES_MAX:
-            raise Problem(413, f"the request body is over {BODY_BYTES_MAX} bytes: send less")
+        if size > bytes_max:
+            raise Problem(413, f"the request body is over {bytes_max} bytes: send less")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -16,6 +16,7 @@ from stepwell.server.engine.input import Done, RerunAsked, Verdict
 from stepwell.server.query.from_step import TAKES_INPUT, NoSuchStep, from_step
 from stepwell.wire.canonical import canonical
 from stepwell.wire.limit import STEP_INPUT_BYTES_MAX
+from stepwell.wire.outside import decode
 
 _FIX = 'send {}, or {"fromStep": {"stepId": "...", "input": [...]}}'
 
@@ -27,6 +28,9 @@ class _FromStep(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 class _Rerun(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     from_step: _FromStep | None = None
+
+
+_RERUN = msgspec.json.Decoder(_Rerun)
 
 
 async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
@@ -58,7 +62,7 @@ async def _rerun(deps: ApiDeps, request: Request) -> str:
 
 def _read(body: bytes) -> _Rerun:
     try:
-        asked = msgspec.json.decode(body.strip() or b"{}", type=_Rerun)
+        asked = decode(body.strip() or b"{}", _RERUN)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         said = unknown_field(error, ("fromStep", "fromStep.stepId", "fromStep.input"))
         raise Problem(400, f"the rerun cannot be read: {said}; {_FIX}") from None

@@ -8,12 +8,17 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, body_of, enveloped
 from stepwell.server.api.route import unknown_field
 from stepwell.server.engine.input import Done, SignalSent, Verdict
+from stepwell.wire import limit
 from stepwell.wire.canonical import canonical
+from stepwell.wire.outside import decode
 
 
 class _Signal(msgspec.Struct, forbid_unknown_fields=True):
     signal: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_SIGNAL = msgspec.json.Decoder(_Signal)
 
 
 class _Delivered(msgspec.Struct):
@@ -23,7 +28,7 @@ class _Delivered(msgspec.Struct):
 async def send_signal(deps: ApiDeps, request: Request) -> Response:
     """Deliver a signal once. 404 if nobody waits; it is not kept for later."""
     try:
-        asked = msgspec.json.decode(await body_of(request), type=_Signal)
+        asked = decode(await body_of(request, limit.REPLY_BODY_BYTES_MAX), _SIGNAL)
         data = canonical(asked.data)
     except (msgspec.DecodeError, ValueError) as error:
         fix = 'send {"signal": "name", "data": …}'

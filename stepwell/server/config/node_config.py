@@ -5,6 +5,7 @@ problems are told at once.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, cast
@@ -13,11 +14,21 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stepwell.server.config.file import find_file, read_file
+from stepwell.server.config.network import problem_of
 from stepwell.server.config.setting import Command, Kind, Setting, Value, settings_of
 from stepwell.server.config.value import SettingError, Written, value_of
 
 POLL_INTERVAL_DEFAULT_S = 5
+_NAME = re.compile(r"\*|\.?[\w-]+(\.[\w-]+)*|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
+"""A host name, all names below one, an IPv6 address, or any."""
 DATABASE_NAME = "stepwell.db"
+CONTAINER = "container"
+OPEN_IN_CONTAINER = (
+    "this is a container, so every interface is listened on, and nobody needs a key: WHOEVER"
+    " REACHES THIS PORT CAN READ RUNS AND HAVE THIS SERVER CALL ANY ADDRESS. Publish it to your own"
+    " machine alone (docker run -p 127.0.0.1:8288:8288), or set --signing-key; --host 0.0.0.0 says"
+    " that it is meant"
+)
 DAY_MS = 86_400_000
 # In development these variables are meant for the app's SDK, which signs nothing there.
 SDK_VARIABLES = frozenset({"signing-key", "signing-key-fallback", "event-key"})
@@ -72,6 +83,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_gateway_port: int = 8289
     connections_max: int | None = None
     http_connections_max: int = 4_096
+    allowed_hosts: tuple[str, ...] = ()
+    fetch_deny: tuple[str, ...] = ()
+    fetch_allow: tuple[str, ...] = ()
     shown: tuple[Shown, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -171,7 +185,7 @@ def _look_up(
         return _Found(setting, value_of(setting, written, file_origin), file_origin)
     if setting.flag == "host" and around.in_container:
         # Inside a container nobody could reach a server on the loopback address.
-        return _Found(setting, "0.0.0.0", "container")  # noqa: S104
+        return _Found(setting, "0.0.0.0", CONTAINER)  # noqa: S104
     return _Found(setting, setting.default_of(command), "default")
 
 
@@ -191,6 +205,14 @@ def _contradictions(command: Command, found: Mapping[str, _Found]) -> list[str]:
             for url in cast("tuple[str, ...]", found["sdk_url"].value)
             if not _is_url(url)
         ]
+    if "allowed_host" in found:
+        problems += [
+            f"allowed-host ({found['allowed_host'].origin}): {name!r} is no host name; write it"
+            " without scheme, port and path, such as stepwell.example.com"
+            for name in cast("tuple[str, ...]", found["allowed_host"].value)
+            if not _NAME.fullmatch(name)
+        ]
+    problems += _bad_networks(found)
     if command is Command.START:
         problems += _missing_keys(found)
     if (postgres := found.get("postgres_uri")) is not None and postgres.value is not None:
@@ -199,6 +221,16 @@ def _contradictions(command: Command, found: Mapping[str, _Found]) -> list[str]:
             " name a directory that is kept with --sqlite-dir"
         )
     return problems
+
+
+def _bad_networks(found: Mapping[str, _Found]) -> list[str]:
+    return [
+        f"{entry.setting.flag} ({entry.origin}): {problem}"
+        for field in ("fetch_deny", "fetch_allow")
+        if (entry := found.get(field)) is not None
+        for word in cast("tuple[str, ...]", entry.value)
+        if (problem := problem_of(word, denies=field == "fetch_deny"))
+    ]
 
 
 def _missing_keys(found: Mapping[str, _Found]) -> list[str]:
@@ -262,6 +294,9 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         connect_gateway_port=number("connect_gateway_port"),
         connections_max=number("connections_max") or None,
         http_connections_max=number("http_connections_max"),
+        allowed_hosts=cast("tuple[str, ...]", found["allowed_host"].value),
+        fetch_deny=cast("tuple[str, ...]", found["fetch_deny"].value),
+        fetch_allow=cast("tuple[str, ...]", found["fetch_allow"].value),
         shown=tuple(_shown(entry) for entry in found.values() if not entry.setting.idle),
         notices=_notices(command, found, persist=switched("persist")),
     )
@@ -272,11 +307,13 @@ def _notices(command: Command, found: Mapping[str, _Found], *, persist: bool) ->
     why = {entry.setting.field: entry.setting.idle for entry in found.values()}
     if command is Command.DEV and not persist:
         why["sqlite_dir"] = "nothing is kept without --persist"
-    return tuple(
+    idle = tuple(
         f"{entry.setting.flag} ({entry.origin}) has no effect: {why[field]}"
         for field, entry in found.items()
         if why[field] and entry.origin != "default"
     )
+    is_open = command is Command.DEV and found["host"].origin == CONTAINER
+    return (*idle, OPEN_IN_CONTAINER) if is_open and not found["signing_key"].value else idle
 
 
 def fingerprint(secret: str) -> str:

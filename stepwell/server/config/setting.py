@@ -231,6 +231,29 @@ SETTINGS: tuple[Setting, ...] = (
         help="How many workers may be connected at once; 0 is no limit (ours)",
     ),
     Setting(
+        flag="allowed-host",
+        kind=Kind.LIST,
+        default=(),
+        help="Name this server may be asked by, besides localhost and the address it listens on;"
+        " .example.com stands for every name below it, * for any. `dev` refuses others (421),"
+        " `start` if one is given (ours); may be repeated",
+    ),
+    Setting(
+        flag="fetch-deny",
+        kind=Kind.LIST,
+        default=(),
+        default_start=("internal",),
+        help="Network that step.fetch and step.ai.infer may not reach, such as 10.0.0.0/8;"
+        " `internal` is every address that is not the public internet's, `none` denies nothing"
+        " (ours); may be repeated",
+    ),
+    Setting(
+        flag="fetch-allow",
+        kind=Kind.LIST,
+        default=(),
+        help="Network they may reach even so, such as 10.1.2.3/32 (ours); may be repeated",
+    ),
+    Setting(
         flag="http-connections-max",
         kind=Kind.NUMBER,
         default=4_096,

@@ -83,7 +83,12 @@ class GatewayDriver:
         url, headers = _authorized(operation)
         try:
             answer = await self._pool.request(
-                "POST", url, headers, bytes(operation.body), bytes_max=limit.STEP_OUTPUT_BYTES_MAX
+                "POST",
+                url,
+                headers,
+                bytes(operation.body),
+                bytes_max=limit.STEP_OUTPUT_BYTES_MAX,
+                stays=True,
             )
         except NoAnswer as problem:
             told = problem.message.replace(operation.auth_key, "…") if operation.auth_key else ""

@@ -37,7 +37,9 @@ class HttpDriver:
             headers[header.SIGNATURE] = sign_canonical(body, self._signing_key, self._now_ms())
         url = target_url(listing.config.url, job.item.target)
         try:
-            answer = await self._pool.request("POST", url, headers, body)
+            answer = await self._pool.request(
+                "POST", url, headers, body, stays=self._signing_key is not None
+            )
         except NoAnswer as problem:
             return unreachable(problem.message, problem.reason)
         return read_reply(answer.status, answer.headers, answer.body, self._now_ms())

@@ -5,12 +5,12 @@ with words for whatever goes wrong. Source: http.md 6.1, 6.6, server.md 3.5.
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
-from typing import Final
+from typing import Any, Final, TypeAlias
 from weakref import WeakSet
 
 import aiohttp
@@ -19,6 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from yarl import URL
 
+from stepwell.server.config.network import Networks
 from stepwell.server.drivers.old_framing import reads_plainly
 from stepwell.wire import limit
 
@@ -53,8 +54,12 @@ class NoAnswer(Exception):
 class HttpPool:
     """Connections to apps, kept open between calls. Belongs to one event loop."""
 
-    def __init__(self, timeout_s: float = limit.CALL_MS_MAX / 1000) -> None:
-        """`timeout_s` bounds one whole request, its redirects included."""
+    def __init__(
+        self, timeout_s: float = limit.CALL_MS_MAX / 1000, networks: Networks | None = None
+    ) -> None:
+        """`timeout_s` bounds one whole request, its redirects included; `networks` says which
+        addresses may be connected to, all of them without it."""
+        self._networks = networks
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
@@ -70,9 +75,12 @@ class HttpPool:
         *,
         bytes_max: int = limit.REPLY_BODY_BYTES_MAX,
         timeout_s: float | None = None,
+        stays: bool = False,
     ) -> Answer:
         """Send a request and read its answer; redirects repeat method, headers and body.
 
+        To another origin only headers go along that are nobody's secret; with `stays` none is
+        followed there.
         An answer beyond `bytes_max` is cut off one byte after it. Raises `NoAnswer`.
         """
         timeout = self._timeout
@@ -83,6 +91,10 @@ class HttpPool:
             found = await self._once(method, target, headers, body, bytes_max, timeout)
             if isinstance(found, Answer):
                 return found
+            if not _is_same_origin(target, found):
+                if stays:
+                    raise NoAnswer(_ELSEWHERE.format(url=url, place=found.origin()), "redirect")
+                headers = _harmless(headers)
             target = found
         most = limit.CALL_REDIRECTS_MAX
         raise NoAnswer(f"{url} redirects more than {most} times: correct the app's URL", "redirect")
@@ -147,13 +159,22 @@ class HttpPool:
     def _kept(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = _session(
-                _Connector(keepalive_timeout=KEEP_ALIVE_S, resolver=_Resolver())
+                _Connector(
+                    keepalive_timeout=KEEP_ALIVE_S,
+                    resolver=_Resolver(),
+                    socket_factory=_guarded(self._networks),
+                )
             )
         return self._session
 
     def _unkept(self) -> aiohttp.ClientSession:
         if self._fresh is None:
-            connector = aiohttp.TCPConnector(limit=0, force_close=True, resolver=_Resolver())
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                force_close=True,
+                resolver=_Resolver(),
+                socket_factory=_guarded(self._networks),
+            )
             self._fresh = _session(connector)
         return self._fresh
 
@@ -182,6 +203,8 @@ class HttpPool:
             return NoAnswer(f"Unable to reach {where}: no connection within {wait}", reason)
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return NoAnswer(f"Unable to reach {where}: its host name is not known", reason)
+        if isinstance(error, aiohttp.ClientConnectorError) and _FLAG in str(error.os_error):
+            return NoAnswer(f"Unable to reach {where}: {error.os_error}", "denied")
         if isinstance(error, aiohttp.ClientConnectorError):
             return NoAnswer(f"Unable to reach {where}: connection refused; is it running?", reason)
         if isinstance(error, TimeoutError):
@@ -190,6 +213,52 @@ class HttpPool:
             doing = "reading the reply" if reading else "sending the request"
             return NoAnswer(f"Your server reset the connection while we were {doing}.", reason)
         return NoAnswer(f"{where} gave an answer that is no HTTP: {error}", reason)
+
+
+class _Denied(OSError):
+    """An address that may not be connected to."""
+
+
+_AddressInfo: TypeAlias = tuple[int, int, int, str, tuple[Any, ...]]
+_MakeSocket: TypeAlias = Callable[[_AddressInfo], socket.socket]
+
+
+def _guarded(networks: Networks | None) -> _MakeSocket | None:
+    """Makes sockets for addresses that are allowed: names were looked up by then, once."""
+    if networks is None:
+        return None
+
+    def made(info: _AddressInfo) -> socket.socket:
+        family, kind, protocol, _, place = info
+        address = str(place[0])
+        if not networks.may_reach(address):
+            raise _Denied(_DENIED.format(address=address))
+        return socket.socket(family, kind, protocol)
+
+    return made
+
+
+_FLAG = "--fetch-deny"
+_DENIED = (
+    "{address} is an address that steps may not have the server ask: see "
+    f"{_FLAG} and --fetch-allow"
+)
+_ELSEWHERE = (
+    "{url} redirects to another origin, {place}, where its secrets are not sent: correct the URL"
+)
+_HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+
+
+def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+
+
+def _is_same_origin(here: URL, there: URL) -> bool:
+    """The same, or the same made secure."""
+    if (here.scheme, here.host, here.port) == (there.scheme, there.host, there.port):
+        return True
+    secured = (here.scheme, there.scheme) == ("http", "https") and here.host == there.host
+    return secured and here.is_default_port() and there.is_default_port()
 
 
 @lru_cache(4096)
@@ -219,9 +288,19 @@ class _Connector(aiohttp.TCPConnector):
     """Notes whether a connection was a kept one: an app may have closed it in the moment of the
     call, which is then made again. (A trace would tell too, and cost a third of a request.)"""
 
-    def __init__(self, *, keepalive_timeout: float, resolver: AbstractResolver) -> None:
+    def __init__(
+        self,
+        *,
+        keepalive_timeout: float,
+        resolver: AbstractResolver,
+        socket_factory: _MakeSocket | None,
+    ) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]
-            limit=0, keepalive_timeout=keepalive_timeout, resolver=resolver, ttl_dns_cache=30
+            limit=0,
+            keepalive_timeout=keepalive_timeout,
+            resolver=resolver,
+            ttl_dns_cache=30,
+            socket_factory=socket_factory,
         )
         self._used = WeakSet[asyncio.BaseProtocol]()
 

@@ -24,6 +24,7 @@ from stepwell.wire.execution import (
     encode_call,
 )
 from stepwell.wire.identifier import app_uuid, function_uuid
+from stepwell.wire.outside import decode
 
 ENV_ID: Final = "00000000-0000-4000-b000-000000000000"
 """The one environment of a server that has only one."""
@@ -47,6 +48,9 @@ class _Trace(msgspec.Struct, omit_defaults=True):
 
     traceparent: str = ""
     stepwell: list[str] = msgspec.field(default_factory=list[str])
+
+
+_TRACE = msgspec.json.Decoder(_Trace)
 
 
 def executor_request(
@@ -77,8 +81,8 @@ def executor_request(
 def place_in(system_trace: bytes) -> Place | None:
     """The item an echoed trace context names; None if it is not one of ours."""
     try:
-        named = msgspec.json.decode(system_trace, type=_Trace).stepwell
-    except msgspec.DecodeError:
+        named = decode(system_trace, _TRACE).stepwell
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return Place(named[0], named[1]) if len(named) == 2 else None
 

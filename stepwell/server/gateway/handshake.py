@@ -37,9 +37,13 @@ from stepwell.wire.function_config import (
     decode_function,
     encode_function,
 )
+from stepwell.wire.outside import decode
 from stepwell.wire.registration import DEPLOY_CONNECT, Registration
 
 log = logging.getLogger("stepwell.gateway")
+
+_CAPABILITIES = msgspec.json.Decoder(dict[str, object])
+_FUNCTIONS = msgspec.json.Decoder(list[msgspec.Raw])
 
 APP_URL = "ws://connect?app_name="
 
@@ -95,11 +99,8 @@ class Admission:
             )
             return Rejected(CLOSE_POLICY, REASON_TOO_MANY_APPS)
         try:
-            capabilities = msgspec.json.decode(worker.capabilities, type=dict[str, object])
-            listed = [
-                (app, msgspec.json.decode(app.functions, type=list[msgspec.Raw]))
-                for app in worker.apps
-            ]
+            capabilities = decode(worker.capabilities, _CAPABILITIES)
+            listed = [(app, decode(app.functions, _FUNCTIONS)) for app in worker.apps]
             groups = [
                 group_hash(right.account_id, right.env_id, worker, app) for app in worker.apps
             ]

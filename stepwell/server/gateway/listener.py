@@ -15,6 +15,7 @@ from websockets.typing import Subprotocol
 from stepwell.server.gateway.frame_port import JoinedConnection, LibrarySocket
 from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
+from stepwell.server.hosts import Hosts, is_foreign_page
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX, SUBPROTOCOL
 
 PATH = "/v0/connect"
@@ -25,11 +26,27 @@ library_log = logging.getLogger("stepwell.gateway.socket")
 library_log.setLevel(logging.WARNING)
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """A stranger that speaks no WebSocket, or leaves in the middle of the handshake, is no fault
+    and must not fill the log."""
+    if record.msg == "opening handshake failed":
+        return False
+    # What the library stumbles over when it refuses somebody who is gone already.
+    return not (record.exc_info and isinstance(record.exc_info[1], AssertionError))
+
+
+library_log.addFilter(_is_news)
+
+
 class Listener:
     """Takes worker connections on sockets that already listen."""
 
-    def __init__(self, gateway: Gateway, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, gateway: Gateway, sockets: Sequence[socket.socket], hosts: Hosts | None = None
+    ) -> None:
+        """`hosts` are the names it may be asked by; None where any will do."""
         self._gateway = gateway
+        self._hosts = hosts
         self._sockets = tuple(sockets)
         self._servers: list[Server] = []
 
@@ -67,6 +84,11 @@ class Listener:
         await self._gateway.serve(GatewayConnection(port, self._gateway, settings))
 
     def _asked(self, connection: ServerConnection, request: Request) -> Response | None:
+        if self._hosts is not None:
+            if problem := self._hosts.refusal(request.headers.get_all("Host")):
+                return connection.respond(http.HTTPStatus.MISDIRECTED_REQUEST, problem + "\n")
+            if is_foreign_page({name.lower(): text for name, text in request.headers.raw_items()}):
+                return connection.respond(http.HTTPStatus.FORBIDDEN, "a page may not be a worker\n")
         path, _, query = request.path.partition("?")
         if path == PATH:
             if self._gateway.is_expected(query):

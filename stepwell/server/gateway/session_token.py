@@ -76,12 +76,13 @@ def check(text: str, secret: bytes, *, now_s: float) -> Entitlement:
         raise TokenRefused("not a token")
     head, body, signature = parts
     try:
-        given = _decoded(signature)
+        if not hmac.compare_digest(_decoded(signature), _mac(f"{head}.{body}", secret)):
+            raise TokenRefused("not signed by this server")
         algorithm = msgspec.json.decode(_decoded(head), type=_Head).alg
         claims = msgspec.json.decode(_decoded(body), type=_Claims)
     except (ValueError, msgspec.DecodeError) as error:
         raise TokenRefused(f"not a token: {error}") from None
-    if algorithm != "HS256" or not hmac.compare_digest(given, _mac(f"{head}.{body}", secret)):
+    if algorithm != "HS256":
         raise TokenRefused("not signed by this server")
     audience = [claims.aud] if isinstance(claims.aud, str) else claims.aud
     if claims.iss != ISSUER or AUDIENCE not in audience:

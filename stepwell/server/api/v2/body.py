@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from stepwell.server.api.problem import Problem, body_of
 from stepwell.server.api.route import unknown_field
+from stepwell.wire.outside import decode
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -16,7 +17,7 @@ async def body_as(request: Request, kind: type[T], fix: str) -> T:
     it."""
     body = await body_of(request)
     try:
-        return msgspec.json.decode(body.strip() or b"{}", type=kind)
+        return decode(body.strip() or b"{}", msgspec.json.Decoder(kind))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         said = unknown_field(error, kind.__struct_encode_fields__)
         code = "missing_field" if "missing required field" in said else "invalid_field_format"

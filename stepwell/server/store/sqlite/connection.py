@@ -4,6 +4,7 @@ The write-ahead log lets readers read while the one writer writes. Copying the l
 database is left to a connection of its own, so that no commit ever waits for it.
 """
 
+import os
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
@@ -61,6 +62,21 @@ def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
 def wait_no_more(connection: sqlite3.Connection) -> None:
     """From now on a lock that somebody else holds is refused at once (`Busy`)."""
     connection.execute("PRAGMA busy_timeout = 0")
+
+
+def make_private(path: str) -> None:
+    """Make the file for its owner alone, if there is none; SQLite gives its log the same rights.
+
+    Raises `Unavailable`.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise Unavailable(
+            f"cannot make {path}; check the folder and its rights: {error.strerror}"
+        ) from error
 
 
 def open_reader(path: str) -> sqlite3.Connection:

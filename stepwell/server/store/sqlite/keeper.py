@@ -13,6 +13,8 @@ LOG_BYTES = 16 * 1024 * 1024
 """After about so much was written, the log is copied back."""
 LOG_FILE_BYTES_MAX = 64 * 1024 * 1024
 """A log that grew beyond this (a reader was slow) is cut when everything in it is copied back."""
+REST_S = 5.0
+"""When nothing was written for so long, the log gives its space back."""
 AGAIN_S = 1.0
 """When something hindered the copying, it is tried again after so long."""
 FREE_PAGES_STEP = 128
@@ -30,12 +32,18 @@ class Keeper:
         self._stopped = False
         self._tidy = False
         self._written = 0
+        self._commits = 0
+        self._is_log_used = False
         self._thread = threading.Thread(target=self._run, name="stepwell-keeper", daemon=True)
         self._thread.start()
 
     def wrote(self, log_bytes: int) -> None:
         """The log grew by about so much."""
+        self._commits += 1
         self._written += log_bytes
+        if not self._is_log_used:
+            self._is_log_used = True
+            self._wanted.set()
         if self._written >= LOG_BYTES:
             self._written = 0
             self._wanted.set()
@@ -54,13 +62,22 @@ class Keeper:
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
         behind = False
+        commits = 0
         while True:
-            self._wanted.wait(AGAIN_S if behind else None)
+            rests = REST_S if self._is_log_used else None
+            woken = self._wanted.wait(AGAIN_S if behind else rests)
             self._wanted.clear()
             if self._stopped:
                 break
+            at_rest = not woken and self._is_log_used and commits == self._commits
+            commits = self._commits
             try:
                 connection = connection or open_keeper(self._path)
+                if at_rest:
+                    # Said first: what is written from now on wakes this thread again.
+                    self._is_log_used = False
+                    self._is_log_used = not empty_log(connection)
+                    return_pages(connection)
                 behind = not copy_back(connection, self._path)
                 if self._tidy:
                     self._tidy = False
@@ -84,6 +101,12 @@ def copy_back(connection: sqlite3.Connection, path: str) -> bool:
         # Nothing is left to copy but what came this instant: quick, or given up at once.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return done
+
+
+def empty_log(connection: sqlite3.Connection) -> bool:
+    """Copy everything back and cut the log to nothing, unless somebody reads or writes just now."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def return_pages(connection: sqlite3.Connection) -> int:

@@ -15,7 +15,13 @@ from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of
-from stepwell.server.store.sqlite.connection import SQL, Durability, open_writer, wait_no_more
+from stepwell.server.store.sqlite.connection import (
+    SQL,
+    Durability,
+    make_private,
+    open_writer,
+    wait_no_more,
+)
 from stepwell.server.store.sqlite.ending import begin, end
 from stepwell.server.store.sqlite.failure import in_our_words, translated
 from stepwell.server.store.sqlite.file_lock import FileLock
@@ -49,6 +55,7 @@ class SqliteStore:
         self.commit_blocks = durability == "full"
         self._lock = FileLock(self.path)
         try:
+            make_private(self.path)
             self._db = open_writer(self.path, durability)
         except BaseException:
             self._lock.release()

@@ -201,6 +201,43 @@ def test_inside_a_container_every_interface_is_listened_on(tmp_path: Path) -> No
     assert server_config(Command.DEV, {"host": "127.0.0.1"}, place).host == "127.0.0.1"
 
 
+def test_a_container_that_is_open_to_everybody_says_so_loudly(tmp_path: Path) -> None:
+    place = Surroundings({}, tmp_path, tmp_path, in_container=True)
+    (notice,) = server_config(Command.DEV, {}, place).notices
+    assert "WHOEVER REACHES THIS PORT" in notice and "127.0.0.1:8288" in notice
+    for flags in ({"host": "0.0.0.0"}, {"host": "127.0.0.1"}, {"signing-key": "abcd"}):
+        assert server_config(Command.DEV, flags, place).notices == ()
+    assert server_config(Command.START, KEYS, place).notices == ()
+
+
+def test_names_and_networks_are_checked(tmp_path: Path) -> None:
+    config = dev(
+        tmp_path,
+        {
+            "allowed-host": "a.example,.b.example,*,fd00::1",
+            "fetch-deny": "internal,10.0.0.0/8",
+            "fetch-allow": "10.1.2.3",
+            "http-connections-max": 7,
+        },
+    )
+    assert config.allowed_hosts == ("a.example", ".b.example", "*", "fd00::1")
+    assert config.fetch_deny == ("internal", "10.0.0.0/8")
+    assert config.fetch_allow == ("10.1.2.3",)
+    assert config.http_connections_max == 7
+    assert start(tmp_path, KEYS).fetch_deny == ("internal",)
+    assert start(tmp_path, {**KEYS, "fetch-deny": "none"}).fetch_deny == ("none",)
+    assert dev(tmp_path, {}).fetch_deny == ()
+    for flag, value in (
+        ("allowed-host", "http://a.example"),
+        ("allowed-host", "a.example:80"),
+        ("fetch-deny", "localhost"),
+        ("fetch-allow", "internal"),
+        ("http-connections-max", 0),
+    ):
+        with pytest.raises(ConfigError, match=flag):
+            dev(tmp_path, {flag: value})
+
+
 def test_intervals_are_milliseconds_and_zero_is_the_default(tmp_path: Path) -> None:
     config = dev(tmp_path, {"retry-interval": 2, "poll-interval": 0, "retention": "0"})
     assert (config.retry_interval_ms, config.poll_interval_s, config.retention_ms) == (

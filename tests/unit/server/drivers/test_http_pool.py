@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 import brotli
 import pytest
 from aiohttp import web
+from yarl import URL
 
-from stepwell.server.drivers.http_pool import HttpPool, NoAnswer
+from stepwell.server.config.network import Networks
+from stepwell.server.drivers.http_pool import HttpPool, NoAnswer, _is_same_origin
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -338,3 +340,96 @@ async def test_header_names_are_written_in_canonical_case(pool: HttpPool) -> Non
         await pool.request("GET", url, given, b"")
     for line in (b"X-Api-Key: k", b"X-Inngest-Signature: s", b"Traceparent: t"):
         assert line in asked[0].split(b"\r\n")
+
+
+SECRETS = {"Authorization": "Bearer s3", "Cookie": "c=s3", "X-Api-Key": "s3", "X-Signature": "s3"}
+PLAIN = {"Content-Type": "text/plain", "Accept": "*/*"}
+
+
+async def test_redirects_carry_no_secrets_to_another_origin(pool: HttpPool) -> None:
+    """A signature, a provider's key, a cookie: whoever redirects would have had them."""
+    seen: list[dict[str, str]] = []
+
+    async def end(request: web.Request) -> web.Response:
+        seen.append({name.lower(): value for name, value in request.headers.items()})
+        return web.Response(text="end")
+
+    async with serving(end) as other:
+
+        async def away(request: web.Request) -> web.Response:
+            return web.Response(status=307, headers={"Location": request.query["to"]})
+
+        async with serving(away) as here:
+            to = f"{here}/a?to={other}/x"
+            answer = await pool.request("POST", to, {**SECRETS, **PLAIN}, b"body")
+            assert answer.body == b"end"
+            (headers,) = seen
+            assert "s3" not in str(headers)
+            assert headers["content-type"] == "text/plain"
+            with pytest.raises(NoAnswer, match="redirects to another origin"):
+                await pool.request("POST", to, SECRETS, b"body", stays=True)
+            assert len(seen) == 1
+
+
+async def test_redirects_within_an_origin_carry_everything(pool: HttpPool) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/a":
+            return web.Response(status=308, headers={"Location": "/b"})
+        return web.Response(text=request.headers["Authorization"])
+
+    async with serving(handle) as here:
+        answer = await pool.request("POST", f"{here}/a", SECRETS, b"", stays=True)
+        assert answer.body == b"Bearer s3"
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "same"),
+    [
+        ("http://a/x", "http://a/y", True),
+        ("http://a/x", "http://a:80/y", True),
+        ("http://a/x", "https://a/y", True),
+        ("https://a/x", "http://a/y", False),
+        ("http://a:8080/x", "https://a/y", False),
+        ("http://a/x", "http://b/y", False),
+        ("http://a/x", "http://a:81/y", False),
+        ("http://a/x", "https://b.a/y", False),
+    ],
+)
+def test_what_another_origin_is(here: str, there: str, same: bool) -> None:
+    assert _is_same_origin(URL(here), URL(there)) is same
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+async def test_addresses_that_are_denied_are_not_connected_to(name: str) -> None:
+    """By their address, whatever name led there."""
+    asked: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(text="internal")
+
+    async with serving(handle) as origin:
+        url = origin.replace("127.0.0.1", name)
+        guarded = HttpPool(timeout_s=5, networks=Networks.of(["internal"], []))
+        with pytest.raises(NoAnswer, match="--fetch-deny") as refused:
+            await guarded.request("GET", url, {}, b"")
+        assert refused.value.reason == "denied"
+        assert asked == []
+        await guarded.close()
+
+
+async def test_a_redirect_to_an_address_that_is_denied_is_not_followed() -> None:
+    asked: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        to = str(request.url.with_host("127.0.0.2").with_path("/inside"))
+        return web.Response(status=302, headers={"Location": to})
+
+    allowed = Networks.of(["internal"], ["127.0.0.1"])
+    guarded = HttpPool(timeout_s=5, networks=allowed)
+    async with serving(handle) as origin:
+        with pytest.raises(NoAnswer, match=r"127\.0\.0\.2 is an address"):
+            await guarded.request("GET", origin, {}, b"")
+    assert asked == ["/"]
+    await guarded.close()

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from stepwell.server.store.port import Unavailable
 from stepwell.server.store.sqlite import keeper
 from stepwell.server.store.sqlite.connection import open_keeper, open_reader, open_writer
+from stepwell.server.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -137,3 +138,57 @@ def test_the_thread_goes_on_after_any_failure(
         time.sleep(0.005)
     kept.stop()
     assert tries == 3
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_log_gives_its_space_back_when_nothing_is_written(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """57 MB of it lay beside a database of 0.1 MB."""
+    monkeypatch.setattr(keeper, "REST_S", 0.1)
+    working = keeper.Keeper(path)
+    for _ in range(3):  # and again after each rest
+        fill(writer, 300)
+        working.wrote(1)
+        assert size(f"{path}-wal") > 300 * 3_000
+        until(lambda: size(f"{path}-wal") == 0)
+    writer.execute("DELETE FROM t")
+    working.wrote(1)
+    until(lambda: size(path) < 100_000)
+    working.stop()
+
+
+def test_a_log_that_is_written_or_read_is_left_alone(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "REST_S", 0.1)
+    monkeypatch.setattr(keeper, "AGAIN_S", 0.1)
+    reader = open_reader(path)
+    working = keeper.Keeper(path)
+    fill(writer, 10)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (10,)
+    fill(writer, 300)
+    working.wrote(1)
+    time.sleep(0.5)
+    assert size(f"{path}-wal") > 300 * 3_000
+    assert reader.execute("SELECT count(*) FROM t").fetchone() == (10,)
+    reader.execute("COMMIT")
+    until(lambda: size(f"{path}-wal") == 0)
+    working.stop()
+    reader.close()
+
+
+def test_only_the_owner_may_read_what_is_stored(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "new.db")
+    store.migrate()
+    rights = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    store.close()
+    assert set(rights) >= {"new.db", "new.db-wal", "new.db-shm", "new.db.lock"}
+    assert set(rights.values()) == {0o600}

@@ -1,0 +1,23 @@
+"""Every attacker of `scripts/attack`, with a few fixed seeds."""
+
+from random import Random
+
+import pytest
+
+from tools.attack.__main__ import known
+from tools.attack.target import Target
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+MB = 1 << 20
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", sorted(known()))
+async def test_the_server_holds(dev: Target, name: str, seed: int) -> None:
+    before = dev.memory
+    told = await known()[name](dev, Random(f"{name} {seed}"))
+    assert told
+    assert await dev.is_well()
+    assert dev.memory - before < 64 * MB
+    assert "Traceback" not in dev.logged()

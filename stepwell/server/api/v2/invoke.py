@@ -13,12 +13,21 @@ from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered
 from stepwell.server.api.v2.body import body_as
 from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
 from stepwell.wire.event import decode_events
 from stepwell.wire.lifecycle import Invocation, function_invoked
 
 _FIX = 'send {"data": {"id": 1}, "idempotencyKey": "order-1"}; the key may be left out'
 CONFLICT = "idempotency_conflict"
+DEBOUNCED = "function_debounced"
+SKIPPED = "function_skipped"
+_REFUSED = {
+    DropReason.RATE_LIMIT: "rate_limited",
+    DropReason.IDEMPOTENCY: "rate_limited",
+    DropReason.DEBOUNCE: DEBOUNCED,
+    DropReason.DEBOUNCE_OLD: DEBOUNCED,
+}
 
 
 class _Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -28,7 +37,8 @@ class _Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 async def invoke(deps: ApiDeps, request: Request) -> Response:
     """Start a run with `data` and tell its id. An `idempotencyKey` counts once in 24 hours: who
-    repeats it gets 409 and the id of the run there is."""
+    repeats it gets 409 and the id of the run there is. Where flow control starts no run, or none
+    yet, the answer is 422 and says why."""
     function = name.function(deps, request)
     asked = await body_as(request, _Invocation, _FIX)
     now_ms = deps.clock.now_ms()
@@ -47,4 +57,11 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     if answer.verdict is Verdict.ALREADY:
         message = f"idempotencyKey {asked.idempotency_key!r} started run {answer.subject} before"
         raise Problem(409, message, CONFLICT, {"runId": answer.subject})
+    if answer.verdict is Verdict.REFUSED:
+        dropped = deps.reader.dropped(event_id)
+        code = _REFUSED.get(dropped[0].reason, SKIPPED) if dropped else SKIPPED
+        raise Problem(422, answer.reason, code, {"eventId": event_id})
+    if not answer.subject:
+        message = "the invocation was accepted; flow control has put its run off"
+        raise Problem(422, message, DEBOUNCED, {"eventId": event_id})
     return answered(deps, {"runId": answer.subject})

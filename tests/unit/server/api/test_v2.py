@@ -234,6 +234,33 @@ async def test_an_invocation_counts_once_for_its_key(api: Api) -> None:
     assert (event["id"], event["data"]["n"]) == ("order-1", 1)
 
 
+@pytest.mark.parametrize(
+    ("config", "code", "said"),
+    [
+        ({"rateLimit": {"limit": 1, "period": "1h"}}, "rate_limited", "is rate limited"),
+        ({"singleton": {"mode": "skip"}}, "function_skipped", "a run of its singleton"),
+        ({"debounce": {"period": "1h"}}, "function_debounced", "has put its run off"),
+        (
+            {"batchEvents": {"maxSize": 10, "timeout": "60s"}},
+            "function_debounced",
+            "has put its run off",
+        ),
+    ],
+    ids=str,
+)
+async def test_an_invocation_that_flow_control_starts_no_run_for(
+    api: Api, config: dict[str, Any], code: str, said: str
+) -> None:
+    await api.register(function("c", event="z", **config))
+    path = "/v2/apps/shop/functions/c/invoke"
+    answers = [await api.http.post(path, json={"data": {}}) for _ in range(2)]
+    status, told, message = await refusal(answers[1])
+    assert (status, told) == (422, code)
+    assert said in message
+    event_id = answers[1].json()["data"]["eventId"]
+    assert (await api.http.get(f"/v1/events/{event_id}")).status_code == 200
+
+
 async def test_two_invocations_at_once_with_one_key_are_one_run(api: Api) -> None:
     body = {"data": {}, "idempotencyKey": "k"}
     path = "/v2/apps/shop/functions/b/invoke"

@@ -153,3 +153,16 @@ async def test_a_sleep_takes_no_arguments(tmp_path: Path) -> None:
         again = await wait_for(engine, http, answer.json()["data"]["runId"])
         assert again["output"] == run["output"]
     assert shop.done == ["charge 4242 1000", "pack book"]
+
+
+async def test_an_error_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shop = Shop()
+    shop.broken = True
+    async with running(shop, tmp_path / "shop.db") as (engine, _):
+        (event_id,) = await shop.client.send(stepwell.Event(name="order", data={}))
+        with pytest.raises(RunFailed):
+            await engine.result_of(event_id, timeout_seconds=20)
+    told = [
+        record.getMessage() for record in caplog.records if "out of boxes" in record.getMessage()
+    ]
+    assert told == ['ValueError in function "shop-order": out of boxes']

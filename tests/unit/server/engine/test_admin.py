@@ -32,6 +32,33 @@ def test_a_rerun_is_a_new_run_with_the_same_event() -> None:
     assert len({old.id, fresh.id, again.subject}) == 3
 
 
+def test_a_run_that_was_deferred_stays_so_when_it_runs_again() -> None:
+    bench = Bench()
+    bench.register(function(event="inngest/deferred.schedule"), function("other", event="go"))
+    bench.send("inngest/deferred.schedule")
+    bench.send("go")
+    deferred, other = bench.runs()
+    assert (deferred.deferred, other.deferred) == (True, False)
+    assert bench.run(rerun(bench, deferred.id).subject).deferred
+
+
+def test_a_rerun_with_steps_does_not_do_them_again() -> None:
+    bench = Bench()
+    old = bench.begin(function(event="go"))
+    bench.answer(progressed(step_run("a", 7)))
+    bench.answer(progressed(step_run("b", 8)))
+    (first, _) = bench.steps(old.id)
+    done = bench.submit(RerunAsked(old.id, (first,), (("hash", "[1]"),)))
+    assert isinstance(done, Done)
+    fresh = bench.run(done.subject)
+    assert bench.memos(fresh.id) == {"a": {"data": 7}}
+    assert fresh.edited == (("hash", "[1]"),)
+    assert [step.memo for step in bench.steps(old.id)] == [b'{"data":7}', b'{"data":8}']
+    again = rerun(bench, fresh.id)
+    assert bench.run(again.subject).edited == ()
+    assert bench.memos(again.subject) == {}
+
+
 def test_a_rerun_does_not_wait_for_the_time_of_its_event() -> None:
     bench = Bench()
     bench.register(function(event="go"))

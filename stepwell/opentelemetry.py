@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, cast
 
+from stepwell.sdk.errors import text_of
 from stepwell.sdk.extra import Extra
 
 with Extra("opentelemetry", "tracing"):
@@ -152,7 +153,7 @@ async def _awaited(next: Callable[[], Awaitable[Any]], place: "Callable[[], Any]
 
 def _record(span: Span, error: Exception) -> None:
     span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+    span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {text_of(error)}"))
 
 
 def _current() -> dict[str, str]:

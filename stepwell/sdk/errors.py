@@ -85,6 +85,14 @@ def stack_of(error: BaseException) -> str:
     return "".join(lines)
 
 
+def text_of(error: BaseException) -> str:
+    """The text of an exception, whatever its class makes of `str`."""
+    try:
+        return str(error)
+    except Exception as broken:  # noqa: BLE001 - it is the user's class
+        return f"(no text: str() of it raised {type(broken).__name__})"
+
+
 _OF_USERS = frozenset(
     {
         ErrorCode.UNKNOWN,  # its section has nothing to add to the message

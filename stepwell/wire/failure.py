@@ -6,6 +6,7 @@ comes becomes a failure, and no input raises.
 
 import msgspec
 
+from stepwell.wire import limit
 from stepwell.wire.canonical import Loose, canonical
 
 NAME_UNKNOWN = "Error"
@@ -74,6 +75,23 @@ def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
     return msgspec.Raw(canonical(raw))
 
 
+def shortened(text: str, chars_max: int) -> str:
+    """A text of which nobody chose the size: its beginning and its end, with a mark between."""
+    if len(text) <= chars_max:
+        return text
+    mark = f"\n[shortened: {len(text)} characters]\n"
+    end = chars_max // 4
+    return text[: chars_max - end - len(mark)] + mark + text[-end:]
+
+
+def _short_cause(raw: msgspec.Raw | None) -> msgspec.Raw | None:
+    """A cause of a size that can be stored: alone, its texts shortened, if it is larger."""
+    if raw is None or len(raw) <= limit.ERROR_CAUSE_BYTES_MAX:
+        return raw
+    alone = msgspec.structs.replace(decode_failure(raw), cause=None, data=None)
+    return msgspec.Raw(encode_failure(alone))
+
+
 def _text(value: Loose) -> str:
     """A value where text should be: text as it is, numbers and objects as their JSON."""
     if isinstance(value, str):
@@ -85,12 +103,13 @@ def _from_object(body: bytes) -> Failure:
     incoming = msgspec.json.decode(body, type=_Incoming)
     name = incoming.name if isinstance(incoming.name, str) else ""
     message = _text(incoming.message) or _text(incoming.error)
+    data = _kept(incoming.data)
     return Failure(
-        name or NAME_UNKNOWN,
-        message or MESSAGE_UNKNOWN,
-        _text(incoming.stack),
-        _kept(incoming.cause),
-        _kept(incoming.data),
+        shortened(name, limit.ERROR_MESSAGE_CHARS_MAX) or NAME_UNKNOWN,
+        shortened(message, limit.ERROR_MESSAGE_CHARS_MAX) or MESSAGE_UNKNOWN,
+        shortened(_text(incoming.stack), limit.ERROR_STACK_CHARS_MAX),
+        _short_cause(_kept(incoming.cause)),
+        None if data is None or len(data) > limit.ERROR_CAUSE_BYTES_MAX else data,
         incoming.no_retry is True,
     )
 
@@ -99,6 +118,7 @@ def decode_failure(body: bytes | msgspec.Raw) -> Failure:
     """Any bytes as a failure: an error object, the JSON text of one, or plain text. Never raises.
 
     A missing name becomes `Error`; a missing message falls back to `error`, then `Unknown error`.
+    Texts that nobody chose the size of are shortened, and say so.
     """
     raw = bytes(body)
     try:
@@ -113,7 +133,8 @@ def decode_failure(body: bytes | msgspec.Raw) -> Failure:
 
 
 def _from_text(text: str) -> Failure:
-    return Failure(message=MESSAGE_UNKNOWN if text in ("", "null") else text)
+    told = MESSAGE_UNKNOWN if text in ("", "null") else text
+    return Failure(message=shortened(told, limit.ERROR_MESSAGE_CHARS_MAX))
 
 
 def encode_failure(failure: Failure, *, error: str = "", serialized: bool = False) -> bytes:

@@ -50,6 +50,9 @@ DEFER_INPUT_BYTES_MAX: Final = 4 * _MIB
 METADATA_SPAN_BYTES_MAX: Final = 64 * _KIB
 METADATA_RUN_BYTES_MAX: Final = _MIB
 ERROR_CAUSES_MAX: Final = 16  # ours: how deep a chain of causes is followed
+ERROR_MESSAGE_CHARS_MAX: Final = 32 * _KIB  # ours, as the next two: beyond is shortened
+ERROR_STACK_CHARS_MAX: Final = 64 * _KIB
+ERROR_CAUSE_BYTES_MAX: Final = 256 * _KIB
 
 # Function configuration
 TRIGGERS_MAX: Final = 10

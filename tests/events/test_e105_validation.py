@@ -9,6 +9,7 @@ import pytest
 
 import stepwell
 from stepwell import EventSchemas, EventValidationError, ValidationMiddleware
+from stepwell.sdk.events.validator import CallableValidator, Unfit
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.wire.execution import CallResponse, decode_call
 from tests.events.shop import catching, new_client, result, running, until
@@ -507,3 +508,26 @@ async def test_e_113_a_wait_for_an_unknown_name_is_refused_where_schemas_are_clo
     async with running(client, waits) as engine:
         with pytest.raises(Exception, match='step "paid": event "shop/padi" has an unknown schema'):
             await result(engine, client, {"name": "shop/wait"})
+
+
+# A check that says yes or no
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (True, ""),
+        (None, ""),
+        (False, "the check said no"),
+        (5, "the check returned int"),
+        ("ok", "the check returned str"),
+        ([1], "the check returned list"),
+    ],
+)
+def test_a_check_may_say_yes_or_no_and_changes_nothing_then(said: object, wrong: str) -> None:
+    found = CallableValidator(lambda value: said)
+    if wrong:
+        with pytest.raises(Unfit, match=wrong):
+            found.load(b'{"a":1}')
+    else:
+        assert found.load(b'{"a":1}') == {"a": 1}

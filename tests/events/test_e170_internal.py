@@ -10,6 +10,12 @@ import pytest
 import stepwell
 from stepwell import InternalEvent
 from stepwell.embedded import Engine, RunFailed, attach
+from stepwell.sdk.events.internal import (
+    FunctionFailedData,
+    FunctionFailedEvent,
+    FunctionFinishedData,
+    FunctionFinishedEvent,
+)
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.node import Node
 from stepwell.server.store.memory import MemoryStore
@@ -372,3 +378,40 @@ async def test_e_178_reserved_names_cannot_be_sent(name: str) -> None:
     ):
         await client.send(stepwell.Event(name=name))
     assert outbox.requests == 0
+
+
+# Built outside of a handler
+
+
+def test_ends_of_runs_are_typed_wherever_they_are_built() -> None:
+    told = {"function_id": "a-f", "run_id": "r", "result": 5}
+    for made in (
+        FunctionFinishedEvent(data=told),  # type: ignore[arg-type]
+        FunctionFinishedEvent[int](data=told),  # type: ignore[arg-type]
+        FunctionFinishedEvent.model_validate({"data": told}),
+        FunctionFinishedEvent[int].model_validate({"data": told}),
+    ):
+        assert isinstance(made.data, FunctionFinishedData)
+        assert made.data.result == 5
+    failed = {
+        "function_id": "a-f",
+        "run_id": "r",
+        "error": {"message": "m"},
+        "event": {"name": "x"},
+    }
+    built = FunctionFailedEvent(data=failed)  # type: ignore[arg-type]
+    assert isinstance(built.data, FunctionFailedData)
+    assert built.data.error.message == "m"
+
+
+def test_a_failed_run_has_an_error_and_no_result_whatever_the_server_tells() -> None:
+    told = {
+        "function_id": "a-f",
+        "run_id": "r",
+        "error": {"name": "E", "message": "m"},
+        "result": {"name": "E", "message": "m", "stack": ""},
+    }
+    made = FunctionFinishedEvent[int].model_validate({"data": told})
+    assert made.data.is_error
+    assert made.data.result is None
+    assert made.data.error is not None

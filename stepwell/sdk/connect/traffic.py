@@ -206,7 +206,12 @@ class Traffic:
         )
         self._note(Level.ERROR, message, request_id=reply.request_id, run_id=reply.run_id)
         body = msgspec.json.encode(
-            {"code": "output_too_large", "name": "OutputTooLarge", "message": message, "stack": ""}
+            {
+                "code": "output_too_large",
+                "name": "output_too_large",
+                "message": message,
+                "stack": "",
+            }
         )
         replaced = msgspec.structs.replace(
             reply, status=ReplyStatus.ERROR, body=body, no_retry=True, retry_after=None

@@ -7,6 +7,7 @@ Source: features C.4, E-2 to E-9, E-96, E-106.
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, cast, overload
+from typing import TypeVar as PythonTypeVar
 
 import msgspec
 import pydantic
@@ -82,7 +83,7 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
         cls, value: object, judge: pydantic.ValidatorFunctionWrapHandler
     ) -> object:
         """None is no data; where the type of data is left open, models are data, too."""
-        is_open = bool(cls.__pydantic_generic_metadata__["parameters"])
+        is_open = isinstance(cls.model_fields["data"].annotation, PythonTypeVar)
         if type(value) is dict:  # as nearly always
             given = cast("dict[object, object]", value)
             return given.copy() if is_open and _is_plain(given) else judge(given)

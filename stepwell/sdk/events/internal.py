@@ -125,7 +125,10 @@ class FunctionFailedData(_Data, Generic[EventT]):
 
 
 class FunctionFinishedData(_Data, Generic[ResultT]):
-    """Which run ended, and its `result`, or its `error`."""
+    """Which run ended, and its `result`, or its `error`: never both.
+
+    Servers put the body of the error into `result`, too, which is no result of the function's type.
+    """
 
     result: ResultT | None = None
     error: SerializedError | None = None
@@ -133,6 +136,16 @@ class FunctionFinishedData(_Data, Generic[ResultT]):
     """`<run>.<step>` of the function that had invoked it."""
     event: Event | None = None
     events: list[Event] = pydantic.Field(default_factory=list[Event])
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _result_or_error(cls, given: object) -> object:
+        if not isinstance(given, Mapping):
+            return given
+        told = cast("Mapping[str, object]", given)
+        if told.get("error") is None or "result" not in told:
+            return told
+        return {key: value for key, value in told.items() if key != "result"}
 
     @property
     def is_error(self) -> bool:

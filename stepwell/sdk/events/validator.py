@@ -122,7 +122,10 @@ class MsgspecValidator:
 
 
 class CallableValidator:
-    """A user's own check: it gets plain values, raises what is wrong, may return better ones."""
+    """A user's own check: it gets plain values, raises what is wrong, may return better ones.
+
+    True and None say that the value is right as it is, False that it is wrong.
+    """
 
     def __init__(self, check: Callable[[Any], Any]) -> None:
         self.kind = check
@@ -139,7 +142,14 @@ class CallableValidator:
             raise Unfit(problems_of(error)) from None
         except Exception as error:  # noqa: BLE001 - every library raises its own
             raise Unfit(_told(error)) from None
-        return value if found is None else found
+        if found is None or found is True:
+            return value
+        if found is False:
+            raise Unfit([("", "the check said no")])
+        if isinstance(found, str | int | float | list | tuple):
+            kind = type(cast(object, found)).__name__
+            raise Unfit([("", f"the check returned {kind}: return nothing, True, or an object")])
+        return found
 
     def dump(self, value: Any) -> Any:
         """A checked value as plain JSON values."""

@@ -24,6 +24,7 @@ from stepwell.sdk.errors import (
     StepError,
     StepNestedError,
     StepUnexpectedError,
+    text_of,
 )
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.port import Hooks
@@ -390,7 +391,7 @@ def ordinary(error: BaseException) -> Exception:
     """What user code raised as an exception that ends its call and nothing else."""
     if isinstance(error, Exception):
         return error
-    made = HandlerExit(f"{type(error).__name__}: {error}")
+    made = HandlerExit(f"{type(error).__name__}: {text_of(error)}")
     made.__cause__ = error
     return made
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from stepwell.sdk.errors import Error
+from stepwell.sdk.errors import Error, text_of
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class ThreadExit(Error):
 
 
 def _exit_of(error: BaseException) -> ThreadExit:
-    exit_ = ThreadExit(f"{type(error).__name__} ends this call only: {error}")
+    exit_ = ThreadExit(f"{type(error).__name__} ends this call only: {text_of(error)}")
     exit_.__cause__ = error
     return exit_
 

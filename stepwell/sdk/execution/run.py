@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, cast
 
 from stepwell.sdk import background
-from stepwell.sdk.errors import ConfigurationError, Error, StepError
+from stepwell.sdk.errors import ConfigurationError, Error, StepError, text_of
 from stepwell.sdk.events.event import Event, event_from_json
 from stepwell.sdk.execution._async import AsyncCall
 from stepwell.sdk.execution._sync import Bridge, SyncCall
@@ -109,7 +109,7 @@ class Calling:
         was written when the step failed."""
         logger = self.client.logger
         if logger is not None and not isinstance(error, StepError):
-            message = f'{type(error).__name__} in function "{self.function.id}": {error}'
+            message = f'{type(error).__name__} in function "{self.function.id}": {text_of(error)}'
             spoken(logger).error(message, exc_info=error)
 
     def facts(self, call: Call) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import cast
 
 import msgspec
 
-from stepwell.sdk.errors import Error, StepError, stack_of
+from stepwell.sdk.errors import Error, StepError, stack_of, text_of
 from stepwell.wire import limit
-from stepwell.wire.failure import Failure, decode_failure
+from stepwell.wire.failure import Failure, decode_failure, shortened
 
 MARK = "__serialized"
 SERIALIZE_FAILED = "Could not serialize source error"
@@ -51,7 +51,8 @@ def _as_object(value: object) -> dict[str, object]:
 
 def _serialized(error: object, depth: int, seen: set[int]) -> dict[str, object]:
     if not isinstance(error, BaseException):
-        return {"name": "Error", "message": str(error), "stack": "", MARK: True}
+        message = shortened(str(error), limit.ERROR_MESSAGE_CHARS_MAX)
+        return {"name": "Error", "message": message, "stack": "", MARK: True}
     seen.add(id(error))
     out: dict[str, object] = {
         "name": _name(error),
@@ -66,7 +67,8 @@ def _serialized(error: object, depth: int, seen: set[int]) -> dict[str, object]:
         out["cause"] = _serialized(cause, depth - 1, seen)
     if isinstance(error, BaseExceptionGroup) and depth > 1:
         members = cast(BaseExceptionGroup[BaseException], error).exceptions
-        out["errors"] = [_serialized(e, depth - 1, seen) for e in members if id(e) not in seen]
+        shown = members[: limit.ERROR_CAUSES_MAX]
+        out["errors"] = [_serialized(e, depth - 1, seen) for e in shown if id(e) not in seen]
     return out
 
 
@@ -77,13 +79,13 @@ def _name(error: BaseException) -> str:
 def _message(error: BaseException) -> str:
     notes: list[str] = getattr(error, "__notes__", [])
     hint = error.hint if isinstance(error, Error) else None  # for terminals, not for the wire
-    return "\n".join([str(error), *(note for note in notes if note != hint)])
+    told = "\n".join([text_of(error), *(str(note) for note in notes if note != hint)])
+    return shortened(told, limit.ERROR_MESSAGE_CHARS_MAX)
 
 
 def _stack(error: BaseException) -> str:
-    if isinstance(error, Error):
-        return error.stack or ""
-    return stack_of(error)
+    stack = (error.stack or "") if isinstance(error, Error) else stack_of(error)
+    return shortened(stack, limit.ERROR_STACK_CHARS_MAX)
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -97,8 +99,19 @@ def failure_of(error: BaseException) -> Failure:
         name=_text(found["name"]),
         message=_text(found["message"]),
         stack=_text(found["stack"]),
-        cause=None if cause is None else msgspec.Raw(_encoded(cause)),
+        cause=None if cause is None else _short(cause),
     )
+
+
+def _short(cause: object) -> msgspec.Raw:
+    """A cause as JSON; alone, without its own, if that would be too much."""
+    raw = _encoded(cause)
+    if len(raw) > limit.ERROR_CAUSE_BYTES_MAX and isinstance(cause, dict):
+        told = cast(dict[str, object], cause)
+        raw = _encoded(
+            {key: told[key] for key in ("name", "message", "stack", MARK) if key in told}
+        )
+    return msgspec.Raw(raw)
 
 
 def _text(value: object) -> str:

@@ -5,6 +5,7 @@ comes is an outcome, nothing raises: a peer that answers nonsense has failed one
 Source: http.md 6.5 to 6.8 and 6.10, server.md 3.6.
 """
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -34,6 +35,8 @@ TOO_LARGE_FOR_THE_APP = (
     " the endpoint, or return less from steps and keep what is large elsewhere."
 )
 FATAL_NAME = "Server returned a fatal error"
+_ERROR_BYTES_KEPT = limit.ERROR_CAUSE_BYTES_MAX
+"""Errors up to this size are kept as they came, larger ones with their texts shortened."""
 STACK_CHARS_MAX = 10_000
 """How much of a foreign page is kept for whoever looks for the cause."""
 
@@ -45,7 +48,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
     Retry-After that is a date.
     """
     if len(body) > limit.REPLY_BODY_BYTES_MAX:
-        return _too_large(len(body))
+        return _too_large(status, headers, body, now_ms)
     reply = CallResponse(status, body, dict(headers))
     if status == STATUS_STREAMED:
         inner = _unpacked(reply)
@@ -105,9 +108,10 @@ def _progressed(reply: CallResponse, now_ms: int) -> Outcome:
 
 
 def _failed(reply: CallResponse, now_ms: int) -> Broke:
+    failure = decode_failure(reply.body)
     return Broke(
-        decode_failure(reply.body),
-        _json_of(reply.body),
+        failure,
+        _json_of(reply.body) if len(reply.body) <= _ERROR_BYTES_KEPT else encode_failure(failure),
         _delay(reply, now_ms),
         header.is_no_retry(reply.headers.get(header.NO_RETRY)),
         f"invalid status code: {reply.status}",
@@ -126,7 +130,22 @@ def _stranger(reply: CallResponse) -> Broke:
     return _broke(Failure(FATAL_NAME, message, _text(reply.body)), reason=reason)
 
 
-def _too_large(size: int) -> Broke:
+def _too_large(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Outcome:
+    """An answer of which the end was not read. An error's text was too long: that is no reason to
+    fail for good, and what can be read of it is kept."""
+    told = _beginning_of_error(body)
+    if told is not None and headers.get(header.SDK):
+        step = _STEP_ID.search(body) if status == STATUS_OPERATIONS else None
+        kind = _STEP_KIND.search(body)
+        if step is not None and kind is not None:
+            error = {"name": told.name, "message": told.message, "stack": ""}
+            operation = {"id": step[1].decode(), "op": kind[1].decode(), "error": error}
+            short = msgspec.json.encode([operation])
+            return _progressed(CallResponse(status, short, dict(headers)), now_ms)
+        if status >= _ERRORS_FROM:
+            short = encode_failure(told)
+            return _failed(CallResponse(status, short, dict(headers)), now_ms)
+    size = len(body)
     most = limit.REPLY_BODY_BYTES_MAX
     message = (
         f"The reply has {size} bytes, at most {most} are allowed: return less, or store what is"
@@ -135,6 +154,36 @@ def _too_large(size: int) -> Broke:
     failure = Failure("output_too_large", message)
     # The next attempt would be as large.
     return Broke(failure, encode_failure(failure), no_retry=True, reason="output_too_large")
+
+
+_ERRORS_FROM = 400
+_STEP_ID = re.compile(rb'"id":\s*"([0-9a-f]{40})"')
+_STEP_KIND = re.compile(rb'"op":\s*"(StepError|StepFailed)"')
+_NAMED = re.compile(rb'"name":\s*"([A-Za-z_][\w.:]{0,200})"')
+_SAID = re.compile(rb'"message":\s*"((?:[^"\\]|\\.){1,%d})' % limit.ERROR_MESSAGE_CHARS_MAX)
+
+
+def _unescaped(text: bytes) -> str:
+    """What JSON text says that may be cut off within an escape, or a pair of them."""
+    for end in range(len(text), max(len(text) - 13, 0), -1):
+        try:
+            return msgspec.json.decode(b'"' + text[:end] + b'"', type=str)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+    return text.decode(errors="replace")
+
+
+def _beginning_of_error(body: bytes) -> Failure | None:
+    """What an error that is cut off says of itself; None if it is none, or says nothing yet."""
+    said = _SAID.search(body)
+    if said is None:
+        return None
+    message = _unescaped(said[1])
+    named = _NAMED.search(body)
+    return Failure(
+        "Error" if named is None else named[1].decode(),
+        f"{message}\n[shortened: the answer had more than {limit.REPLY_BODY_BYTES_MAX} bytes]",
+    )
 
 
 def _broke(failure: Failure, *, reason: str = "") -> Broke:

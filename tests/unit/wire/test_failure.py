@@ -107,3 +107,14 @@ def test_the_servers_own_memos() -> None:
     assert json.loads(bytes(unknown)) == {
         "error": {"name": "Error", "message": "could not find function with ID: shop-x"}
     }
+
+
+def test_texts_of_any_sdk_are_shortened() -> None:
+    told = {"name": "ValueError", "message": "m" * 5_000_000, "stack": "s" * 5_000_000}
+    cause = {"name": "C", "message": "c" * 5_000_000}
+    found = decode_failure(json.dumps({**told, "cause": cause, "data": "d" * 5_000_000}).encode())
+    assert found.name == "ValueError"
+    assert "[shortened: 5000000 characters]" in found.message
+    assert len(encode_failure(found)) < 500_000
+    assert decode_failure(encode_failure(found)) == found
+    assert len(decode_failure(b"p" * 5_000_000).message) < 40_000

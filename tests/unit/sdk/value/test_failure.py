@@ -1,7 +1,7 @@
 """Exceptions as they travel, and back (features E-153 to E-158)."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -105,7 +105,7 @@ class Awful(Exception):
 
 
 def test_an_error_that_breaks_still_travels() -> None:
-    assert serialize_error(Awful())["message"] == "Could not serialize source error"
+    assert serialize_error(Awful())["message"] == "(no text: str() of it raised RuntimeError)"
 
 
 def test_text_that_is_no_utf8_still_travels() -> None:
@@ -143,3 +143,52 @@ def test_our_own_errors_keep_their_names() -> None:
     assert failure_of(StepError("m", "TypeError", "s")) == msgspec.structs.replace(
         failure_of(StepError("m", "TypeError", "s")), name="TypeError", message="m", stack="s"
     )
+
+
+# Texts of which nobody chose the size
+
+
+def test_long_texts_are_shortened_and_say_so() -> None:
+    found = failure_of(ValueError("begin " + "x" * 5_000_000 + " end"))
+    assert found.name == "ValueError"
+    assert len(found.message) < 40_000
+    assert found.message.startswith("begin x")
+    assert found.message.endswith("x end")
+    assert "[shortened: 5000010 characters]" in found.message
+    assert len(found.stack) < 80_000
+    assert "ValueError" in found.stack
+
+
+def test_causes_and_members_are_shortened_too() -> None:
+    error: Exception = ValueError("x" * 1_000_000)
+    for _ in range(20):
+        outer = ValueError("y" * 1_000_000)
+        outer.__cause__ = error
+        error = outer
+    found = failure_of(error)
+    assert found.cause is not None
+    assert len(found.cause) < 300_000
+    group = failure_of(ExceptionGroup("g", [ValueError("z" * 100_000) for _ in range(500)]))
+    assert group.cause is not None
+    assert len(group.cause) < 300_000
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Sour(Exception):
+    def __str__(self) -> str:
+        return cast(str, 5)
+
+
+@pytest.mark.parametrize("kind", [Mute, Sour])
+def test_an_exception_without_text_keeps_its_name_and_traceback(kind: type[Exception]) -> None:
+    try:
+        raise kind("x")
+    except kind as raised:
+        found = failure_of(raised)
+    assert found.name == kind.__name__
+    assert found.message.startswith("(no text: str() of it raised ")
+    assert "test_an_exception_without_text" in found.stack

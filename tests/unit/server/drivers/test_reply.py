@@ -181,3 +181,38 @@ def test_an_app_that_takes_no_large_bodies_is_told_what_to_do() -> None:
     assert "HTTP 413" in outcome.failure.message
     assert "raise its limit" in outcome.failure.message
     assert "return less from steps" in outcome.failure.message
+
+
+CUT_STEP = "0123456789abcdef0123456789abcdef01234567"
+LONG = "é" * 9_000_000
+
+
+def test_an_error_that_is_too_long_is_an_error_as_any_other() -> None:
+    told = {"name": "ValueError", "message": f"first {LONG}", "stack": "s"}
+    outcome = read_reply(500, {"x-inngest-sdk": "x"}, json.dumps(told).encode(), 0)
+    assert isinstance(outcome, Broke)
+    assert not outcome.no_retry
+    assert outcome.failure.name == "ValueError"
+    assert outcome.failure.message.startswith("first é")
+    assert "shortened" in outcome.failure.message
+    assert len(outcome.output) < 300_000
+
+
+@pytest.mark.parametrize("kind", ["StepError", "StepFailed"])
+def test_a_step_whose_error_is_too_long_is_a_step_that_failed(kind: str) -> None:
+    error = {"name": "ValueError", "message": LONG}
+    body = json.dumps([{"id": CUT_STEP, "op": kind, "error": error}]).encode()
+    cut = body[: 8 * 1024 * 1024 + 1]
+    outcome = read_reply(206, {"x-inngest-sdk": "x"}, cut, 0)
+    assert isinstance(outcome, Progressed)
+    (operation,) = outcome.operations
+    assert (operation.id, operation.op) == (CUT_STEP, kind)
+    assert operation.failure.name == "ValueError"  # type: ignore[union-attr]
+
+
+def test_a_large_error_is_kept_with_its_texts_shortened() -> None:
+    told = {"name": "ValueError", "message": "x" * 5_000_000}
+    outcome = read_reply(500, {"x-inngest-sdk": "x"}, json.dumps(told).encode(), 0)
+    assert isinstance(outcome, Broke)
+    assert len(outcome.output) < 300_000
+    assert json.loads(outcome.output)["name"] == "ValueError"

@@ -1,8 +1,10 @@
 """`stepwell doctor` finds a run that nothing will ever move, in a file and at a server."""
 
 import sqlite3
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -13,6 +15,7 @@ from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import NOW, World, run_id_of, run_number, wait_of
 from tests.unit.cli.test_asking import Running
+from tests.unit.server.api.harness import function, registration
 from tests.unit.server.store.sqlite.test_store import Opener
 
 
@@ -74,3 +77,32 @@ def test_a_file_that_is_in_use_is_left_alone(database: Path) -> None:
     store.close()
     assert told.exit_code == 1
     assert "in use" in told.output
+
+
+def test_a_run_whose_function_is_gone_says_so_at_a_server_and_in_its_file(tmp_path: Path) -> None:
+    config = ServerConfig(
+        command=Command.DEV,
+        port=0,
+        connect_gateway_port=0,
+        persist=True,
+        sqlite_dir=str(tmp_path),
+        retention_ms=None,
+    )
+    with Running(config) as server:
+        url = f"{server.url}/fn/register"
+        there = registration(function("order", event="shop/order"))
+        assert httpx.post(url, json=there).status_code == 200
+        # It is to run in an hour; by then nobody serves it.
+        later = {"name": "shop/order", "data": {}, "ts": time.time_ns() // 1_000_000 + 3_600_000}
+        assert httpx.post(f"{server.url}/e/key", json=later).status_code == 200
+        assert server.call("doctor").exit_code == 0
+        renamed = registration(function("order2", event="shop/order"))
+        assert httpx.post(url, json=renamed).status_code == 200
+        runs = httpx.get(f"{server.url}/v1/runs").json()["data"]
+        told = server.call("run", runs[0]["run_id"])
+        assert "app shop no longer serves function shop-order since" in told.output
+    asked = ["doctor", "--database", str(tmp_path / "stepwell.db")]
+    told = CliRunner().invoke(main, asked, env={"COLUMNS": "200"})
+    assert told.exit_code == 1
+    assert "1 run of shop-order: app shop no longer serves function shop-order" in told.output
+    assert f"the oldest: stepwell run {runs[0]['run_id']}" in told.output

@@ -25,6 +25,7 @@ from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
+from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import Busy, Conflict, Store, StoreError
 
 BATCH_INPUTS_MAX = 256
@@ -67,6 +68,7 @@ class Ledger:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
+        self._refusals = Repeated(log)
         self._between: list[Callable[[], None]] = []
         self._locked_since: float | None = None
         self._closed = False
@@ -227,6 +229,8 @@ class Ledger:
             log.exception("the store lost track of a commit")
         if view.changes.durable:
             self._locked_since = None
+            if not self._refusals.is_quiet:
+                self._refusals.over()
         self.catalog = view.catalog
         self.inputs += len(batch)
         self.commits += view.changes.durable
@@ -261,7 +265,8 @@ class Ledger:
             fault = StoreError(f"the store has a fault: {error}")
             fault.__cause__ = error
             error = fault
-        log.error("%s was refused: %s", type(given).__name__, error)
+        text = f"{type(given).__name__} was refused: {error}"
+        self._refusals.tell(logging.ERROR, str(error), text)
         _refuse(answer, error)
         self._next()
 

@@ -43,7 +43,9 @@ LAYERS: dict[str, Layer] = {
         ("server.store", "wire", "server.descriptors", *STORED, *IMPURE_SERVER),
         ("psycopg", "asyncpg"),
     ),
-    "server.ledger": Layer(("server.engine", "server.store.port", "server.clock", *IMPURE_SERVER)),
+    "server.ledger": Layer(
+        ("server.engine", "server.store.port", "server.clock", "server.repeated", *IMPURE_SERVER)
+    ),
     "server.drivers": Layer(
         (
             "wire",
@@ -60,6 +62,7 @@ LAYERS: dict[str, Layer] = {
             "wire",
             "server.clock",
             "server.ledger",
+            "server.repeated",
             "server.drivers.port",
             "server.drivers.request",
             "server.engine.input",
@@ -125,6 +128,7 @@ LAYERS: dict[str, Layer] = {
     ),
     "server.config": Layer(),
     "server.clock": Layer(),
+    "server.repeated": Layer(),
     "server.telemetry": Layer((), ("opentelemetry", "prometheus_client")),
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
@@ -197,7 +201,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("advice", "clock", "config", "descriptors", "flow", "listening"),
+        ("advice", "clock", "config", "descriptors", "flow", "listening", "repeated"),
         ("engine", "hosts"),
         ("registration", "store"),
         ("drivers", "ledger", "query"),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
+from stepwell.server.repeated import Repeated
 
 log = logging.getLogger("stepwell.perform")
 
@@ -15,6 +16,7 @@ class Performer:
     """Hands wakes to the pump and announcements to subscribers."""
 
     def __init__(self) -> None:
+        self._warnings = Repeated(log)
         self.wake: Callable[[int], None] = _nobody
         self._listeners: dict[Topic, list[Listener]] = {topic: [] for topic in Topic}
 
@@ -31,7 +33,8 @@ class Performer:
                 if earliest is None or action.due_ms < earliest:
                     earliest = action.due_ms
             elif isinstance(action, Warn):
-                log.warning("%s", action.text)
+                kind = action.text.partition(" for event ")[0]
+                self._warnings.tell(logging.WARNING, kind, action.text)
             else:
                 for listener in tuple(self._listeners[action.topic]):
                     _tell(listener, action)

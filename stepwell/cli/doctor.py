@@ -31,8 +31,13 @@ class _Diagnosis(msgspec.Struct, frozen=True):
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Look into this database file, whose server must be stopped, in place of asking a server.",
 )
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="With --database: read all of the file, too, and say what is damaged.",
+)
 @server_options
-def doctor(database: Path | None, url: str, signing_key: str | None) -> None:
+def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None) -> None:
     """Look for runs that do not move.
 
     A run whose work is due waits for its app if nobody serves its function, no worker is connected
@@ -40,6 +45,10 @@ def doctor(database: Path | None, url: str, signing_key: str | None) -> None:
     run that has nothing due, nobody at work on it, no timer and no open wait is stranded: a fault
     of the server. Exits with 1 if there are runs of either kind.
     """
+    if deep and database is None:
+        raise click.UsageError("--deep reads a file: name it with --database FILE")
+    if deep and database is not None:
+        _look_deep(database)
     if database is None:
         server = server_at(url, signing_key)
         place, found = server.url, server.get(Enveloped[_Diagnosis], "/v1/doctor").data
@@ -65,6 +74,20 @@ def _show_waiting(console: Console, found: list[Waiting]) -> None:
             count = f"{RUNS_MAX} runs or more"
         console.print(f"[yellow]{count}[/yellow] of {escape(one.function)}: {escape(one.text)}")
         console.print(f"  the oldest: stepwell run {one.oldest.run_id}")
+
+
+def _look_deep(database: Path) -> None:
+    try:
+        store = SqliteStore(database)
+        try:
+            problems = store.problems()
+        finally:
+            store.close()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    if problems:
+        told = "\n  ".join(problems)
+        raise click.ClickException(f"{database} is damaged; restore a backup:\n  {told}")
 
 
 def _opened(database: Path) -> _Diagnosis:

@@ -26,6 +26,7 @@ from stepwell.server.store.sqlite.ending import begin, end
 from stepwell.server.store.sqlite.failure import in_our_words, translated
 from stepwell.server.store.sqlite.file_lock import FileLock
 from stepwell.server.store.sqlite.in_place import InPlace
+from stepwell.server.store.sqlite.integrity import check_at_start, problems_of
 from stepwell.server.store.sqlite.keeper import Keeper
 from stepwell.server.store.sqlite.loading import Loader
 from stepwell.server.store.sqlite.memory import LIMITS, Limits, Memory
@@ -84,12 +85,19 @@ class SqliteStore:
         migrate(self._db, self.path)
         with in_our_words(self.path):
             self._ended_in_order = begin(self._db)
+            if not self._ended_in_order:
+                check_at_start(self._db, self.path)
             wait_no_more(self._db)
 
     @property
     def ended_in_order(self) -> bool:
         """Whether whoever had the database before closed it. Known after `migrate`."""
         return self._ended_in_order
+
+    def problems(self) -> list[str]:
+        """What is wrong with the file, as sentences. Reads all of it."""
+        with in_our_words(self.path):
+            return problems_of(self._db)
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""

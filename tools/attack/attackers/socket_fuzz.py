@@ -7,8 +7,9 @@ from random import Random
 import aiohttp
 import msgspec
 
+from stepwell.wire.connect_decode import decode_start_response
+from stepwell.wire.connect_encode import encode_frame
 from stepwell.wire.connect_limit import SUBPROTOCOL
-from stepwell.wire.connect_message import decode_start_response, encode_frame
 from stepwell.wire.connect_pb2 import ConnectMessage
 from stepwell.wire.connect_word import AppConfig, Kind, StartResponse, WorkerConnect
 from tools.attack.attackers.http_fuzz import any_body

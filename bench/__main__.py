@@ -5,6 +5,7 @@
     scripts/bench call [--steps 0,10,100]
     scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
+    scripts/bench soak [--minutes 10] [--rate 200]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
 Peers take turns within each round, so that a slow minute of the machine is shared by all.
@@ -22,11 +23,18 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, call, events, flow, idle
+from bench import adapters, call, events, flow, idle, soak
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
-PARTS = {"adapters": adapters, "call": call, "events": events, "flow": flow, "idle": idle}
+PARTS = {
+    "adapters": adapters,
+    "call": call,
+    "events": events,
+    "flow": flow,
+    "idle": idle,
+    "soak": soak,
+}
 PEERS_PYTHON = "BENCH_PEERS_PYTHON"
 """The interpreter that has the peers' packages; ours run on this one."""
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
+from stepwell.server.engine.flow_row import FlowKey
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.flow.plan import Plan, plan_of
 from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
@@ -64,15 +65,23 @@ class FunctionGone(msgspec.Struct, frozen=True):
     slug: str
 
 
-CatalogChange: TypeAlias = AppRow | FunctionRow | AppGone | FunctionGone
+CatalogChange: TypeAlias = AppRow | FunctionRow | AppGone | FunctionGone | FlowKey
+"""A flow key is that of a pause."""
 
 
 class Catalog:
     """All apps and functions. Immutable; `changed` returns another one."""
 
-    def __init__(self, apps: Mapping[str, AppRow], listings: Mapping[str, Listing]) -> None:
+    def __init__(
+        self,
+        apps: Mapping[str, AppRow],
+        listings: Mapping[str, Listing],
+        paused: frozenset[str] = frozenset(),
+    ) -> None:
+        """`paused` names functions that rest, registered or not."""
         self.apps = apps
         self.listings = listings
+        self.paused = paused
         self._by_pattern: dict[str, list[tuple[Listing, Trigger]]] = {}
         self._heard: dict[str, tuple[Listener, ...]] = {}
         for listing in listings.values():
@@ -81,10 +90,20 @@ class Catalog:
                     self._by_pattern.setdefault(trigger.event, []).append((listing, trigger))
 
     @classmethod
-    def of(cls, apps: Iterable[AppRow], functions: Iterable[FunctionRow]) -> "Catalog":
+    def of(
+        cls,
+        apps: Iterable[AppRow],
+        functions: Iterable[FunctionRow],
+        pauses: Iterable[FlowKey] = (),
+    ) -> "Catalog":
         """The catalog a store starts with."""
         listings = (listing_of(function) for function in functions)
-        return cls({app.name: app for app in apps}, {entry.slug: entry for entry in listings})
+        paused = (key.id.partition(":")[2] for key in pauses if key.data)
+        return cls(
+            {app.name: app for app in apps},
+            {entry.slug: entry for entry in listings},
+            frozenset(paused),
+        )
 
     def listing(self, slug: str) -> Listing | None:
         """A function by its composite id."""
@@ -126,7 +145,7 @@ class Catalog:
     def changed(self, changes: Iterable["CatalogChange"]) -> "Catalog":
         """Another catalog, in which these things are so, in their order. An app that is gone takes
         its functions with it."""
-        apps, listings = dict(self.apps), dict(self.listings)
+        apps, listings, paused = dict(self.apps), dict(self.listings), self.paused
         for change in changes:
             match change:
                 case AppRow():
@@ -139,7 +158,10 @@ class Catalog:
                         del listings[slug]
                 case FunctionGone():
                     listings.pop(change.slug, None)
-        return Catalog(apps, listings)
+                case FlowKey():
+                    function = change.id.partition(":")[2]
+                    paused = paused | {function} if change.data else paused - {function}
+        return Catalog(apps, listings, paused)
 
 
 _NAMES_REMEMBERED_MAX = 10_000

@@ -13,13 +13,14 @@ from stepwell.server.engine.draft import Draft, ItemFault, LookAgain
 from stepwell.server.engine.expire import lose
 from stepwell.server.engine.fanout import LISTENERS, meet, meet_listeners, meet_waits
 from stepwell.server.engine.input import Job, Work, WorkAsked
-from stepwell.server.engine.lane import is_lane, lane_of
+from stepwell.server.engine.lane import Part, PartKind, is_lane, lane_name, lane_of
 from stepwell.server.engine.lease_id import lease_id, lease_ids
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.op.defer import abortable
 from stepwell.server.engine.op.gateway_call import ask_anew
+from stepwell.server.engine.pause import end_frozen
 from stepwell.server.engine.resume import OPS, finish_step, resume
-from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
+from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS, pause_key
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
 from stepwell.server.engine.start_gate import fire as fire_hold
 from stepwell.server.engine.suspect import begun_again, end_if_fatal
@@ -119,6 +120,12 @@ class Leases:
         if again is None:
             return None
         item = again
+        if run.function in draft.view.catalog.paused and not is_lane(item.queue):
+            # It rests in a lane of its own, so that nobody looks at it again.
+            part = Part(PartKind.PAUSE, "", pause_key(run.function))
+            frozen = lane_name(item.queue, run.function, (part,))
+            draft.move(msgspec.structs.replace(item, queue=frozen))
+            return None
         lease = Lease(
             id=lease_id(self._prefix, self._count),
             run_id=item.run_id,
@@ -178,6 +185,8 @@ def _do_now(draft: Draft, item: Item) -> None:
             fire_cron(draft, item)
         case ItemKind.HOLD:
             fire_hold(draft, item)
+        case ItemKind.PAUSE:
+            end_frozen(draft, item)
         case ItemKind.SLEEP | ItemKind.TIMEOUT | ItemKind.DEADLINE:
             _time_is_up(draft, item)
         case ItemKind.CALL | ItemKind.GATEWAY:

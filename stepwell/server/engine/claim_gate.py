@@ -18,7 +18,7 @@ from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.flow_row import FlowKey, KeyKind, Slot
 from stepwell.server.engine.input import Job, WorkAsked
 from stepwell.server.engine.lane import Lane, LaneSeen, PartKind, lane_of, place_of
-from stepwell.server.engine.lane_choice import keys_to_see
+from stepwell.server.engine.lane_choice import LIMITING, keys_to_see
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.room import Blocked, blocked, free, planned
 from stepwell.server.engine.row import Item, Run
@@ -233,7 +233,7 @@ class Deal:
         """Keys that still have room are offered to whoever rests behind them."""
         _, plan = planned(self._draft, lane)
         for index, part in enumerate(lane.parts):
-            if part.key in ("", blocking) or part.kind is PartKind.FAIR:
+            if part.kind not in LIMITING or part.key == blocking:
                 continue
             if self._draft.view.flow.resting(part.key) and free(self._draft, plan, index, part) > 0:
                 self._draft.add(fact.LanesRoused(part.key, 1))

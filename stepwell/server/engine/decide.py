@@ -23,8 +23,10 @@ from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Answer, Input, Work
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
+from stepwell.server.engine.pause import pause, resume_function
 from stepwell.server.engine.receive import receive
 from stepwell.server.engine.register import fail_app, register, remove
+from stepwell.server.engine.room import pause_key
 from stepwell.server.engine.row import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.signal_sent import deliver
@@ -55,6 +57,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return Need(old=Old(given.before_ms, given.limit, keyed_before_ms, now.ms))
         case given_.CancellationAsked() | given_.CancellationEnded() | given_.CancellationDropped():
             return NOTHING
+        case given_.FunctionPaused() | given_.FunctionResumed():
+            return Need(keys=frozenset({pause_key(given.function)}))
         case (
             given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
         ):
@@ -141,6 +145,10 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return fail_app(draft, given)
         case given_.AppRemoved():
             return remove(draft, given)
+        case given_.FunctionPaused():
+            return pause(draft, given)
+        case given_.FunctionResumed():
+            return resume_function(draft, given)
         case given_.PruneAsked():
             return prune(draft, given)
         case given_.CancellationAsked():

@@ -12,6 +12,7 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import FlowKey, Held, Hold, Slot
 from stepwell.server.engine.lane import LaneSeen
+from stepwell.server.engine.need import Live
 from stepwell.server.engine.row import Item
 
 FlowRecord: TypeAlias = (
@@ -56,6 +57,7 @@ class FlowView:
         self._left: dict[str, set[str]] = {}
         self._lent: dict[str, int] = {}
         self._items: dict[str, tuple[Item, ...]] = {}
+        self._live: dict[Live, tuple[str, ...]] = {}
         self.lanes: tuple[LaneSeen, ...] = ()
         self.old_keys: tuple[str, ...] = ()
 
@@ -100,6 +102,14 @@ class FlowView:
         kept = [slot for slot in self._holders[key] if slot.run_id not in gone]
         return [*kept, *self._taken.get(key, {}).values()]
 
+    def sees_live(self, live: Live) -> bool:
+        """Whether these runs were asked for."""
+        return live in self._live
+
+    def live(self, live: Live) -> tuple[str, ...]:
+        """The ids of a function's runs that have not ended."""
+        return self._live[live]
+
     def sees_hold(self, key: str) -> bool:
         """Whether the hold was asked for."""
         return key in self._holds
@@ -130,6 +140,10 @@ class FlowView:
     def see_holders(self, key: str, slots: Iterable[Slot]) -> None:
         """The runs with a place under a key, the longest there first."""
         self._holders.setdefault(key, tuple(slots))
+
+    def see_live(self, live: Live, run_ids: Iterable[str]) -> None:
+        """The ids of a function's runs that have not ended."""
+        self._live.setdefault(live, tuple(run_ids))
 
     def see_hold(self, key: str, hold: Hold | None) -> None:
         """A hold."""

@@ -5,7 +5,7 @@ fresh ids enter here, inside an input, and nowhere later.
 """
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -183,6 +183,23 @@ class AppRemoved(msgspec.Struct, frozen=True):
     url_or_name: str
 
 
+class FunctionPaused(msgspec.Struct, frozen=True):
+    """Somebody wants a function to rest: its events start no runs. `running` says what becomes of
+    its runs: `freeze` keeps them for a week, `cancel` ends them. Of two words about one function
+    the later by `at_ms` counts, whichever comes first; 0 is now."""
+
+    function: str
+    running: Literal["freeze", "cancel"] = "freeze"
+    at_ms: int = 0
+
+
+class FunctionResumed(msgspec.Struct, frozen=True):
+    """Somebody wants a paused function to go on."""
+
+    function: str
+    at_ms: int = 0
+
+
 class PruneAsked(msgspec.Struct, frozen=True):
     """The janitor asks to remove what ended before a time, at most `limit` of each."""
 
@@ -208,6 +225,8 @@ Input: TypeAlias = (
     | AppRegistered
     | AppFailed
     | AppRemoved
+    | FunctionPaused
+    | FunctionResumed
     | PruneAsked
 )
 

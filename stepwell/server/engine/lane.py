@@ -25,6 +25,7 @@ class PartKind(StrEnum):
     PRIORITY = "p"  # the order is not that of time: for first calls
     FAIR = "f"  # a turn of its own, with a weight
     LIMIT = "l"  # a named limit, with how much of it a call takes
+    PAUSE = "z"  # nothing else: calls of a paused function that stand under no limit
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -69,7 +69,8 @@ def _entries(
 
 def keys_to_see(lane: Lane) -> list[str]:
     """The keys that must be seen before a call of a lane may begin."""
-    return [part.key for part in lane.parts if part.kind in _LIMITING]
+    return [part.key for part in lane.parts if part.kind in LIMITING]
 
 
-_LIMITING = frozenset({PartKind.STEP, PartKind.RUN, PartKind.THROTTLE})
+LIMITING = frozenset({PartKind.STEP, PartKind.RUN, PartKind.THROTTLE})
+"""The parts whose keys have room for so many calls."""

@@ -42,6 +42,14 @@ class LookBack(msgspec.Struct, frozen=True):
     run_id: str = ""
 
 
+class Live(msgspec.Struct, frozen=True):
+    """Runs of a function that have not ended, in the order of their ids, those after one."""
+
+    function: str
+    after: str
+    limit: int
+
+
 class Old(msgspec.Struct, frozen=True):
     """Runs that ended, and events received, before a time; at most `limit` of each. Runs that
     answer for a sender's event id must have been queued before `keyed_before_ms`, too; flow keys
@@ -74,6 +82,7 @@ class Need(msgspec.Struct, frozen=True):
     meetings: tuple[Meeting, ...] = ()
     signals: frozenset[str] = frozenset()
     look_back: tuple[LookBack, ...] = ()
+    live: Live | None = None
     due: Due | None = None
     old: Old | None = None
 
@@ -100,6 +109,7 @@ def merged(needs: Iterable[Need]) -> Need:
         meetings=tuple(meeting for need in wanted for meeting in need.meetings),
         signals=frozenset[str]().union(*(need.signals for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
+        live=next((need.live for need in wanted if need.live), None),
         due=next((need.due for need in wanted if need.due), None),
         old=next((need.old for need in wanted if need.old), None),
     )

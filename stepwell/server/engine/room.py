@@ -13,6 +13,11 @@ from stepwell.server.flow.plan import NO_PLAN, Plan
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
 
 
+def pause_key(function: str) -> str:
+    """The key behind which the calls of a paused function rest."""
+    return f"pause:{function}"
+
+
 class Blocked(msgspec.Struct, frozen=True):
     """Which key stops a lane, and when it lets go (0: when a slot is free)."""
 
@@ -31,6 +36,8 @@ def blocked(draft: Draft, lane: Lane) -> Blocked | None:
     listing, plan = planned(draft, lane)
     if listing is None:
         return Blocked(f"unknown:{lane.function}", draft.now.ms + UNKNOWN_FUNCTION_DELAY_MS)
+    if lane.function in draft.view.catalog.paused:
+        return Blocked(pause_key(lane.function))
     for index, part in enumerate(lane.parts):
         if free(draft, plan, index, part) < 1:
             return Blocked(part.key, _until(draft, plan, part))

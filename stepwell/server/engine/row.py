@@ -45,6 +45,7 @@ class ItemKind(IntEnum):
     GATEWAY = 6  # the server itself performs an HTTP request for a step
     DEADLINE = 7  # a run exceeded its start or finish time-out
     HOLD = 8  # a debounce or a batch has waited long enough
+    PAUSE = 9  # a paused function has rested too long: its runs are cancelled
 
 
 class WaitKind(IntEnum):

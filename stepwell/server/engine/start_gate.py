@@ -15,7 +15,7 @@ from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.drop import drop, tell_parents
 from stepwell.server.engine.flow_row import DropReason, FlowKey, HoldKind, KeyKind, Slot
 from stepwell.server.engine.hold import Joined, close, join_batch, join_debounce
-from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
+from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS, pause_key
 from stepwell.server.engine.row import EventRow, Item, Run
 from stepwell.server.engine.start import begin, run_id_for, started_lately
 from stepwell.server.flow import batch as batches
@@ -68,6 +68,8 @@ def start_for_event(draft: Draft, listing: Listing, event: EventRow) -> None:
 
 def attempt(draft: Draft, listing: Listing, run: Run, event: EventRow) -> Admission:
     """Start a run for an event, as far as the function's flow control lets it."""
+    if listing.slug in draft.view.catalog.paused:
+        return _paused(draft, run)
     plan = listing.plan
     if plan is None:
         begin(draft, listing, run, event)
@@ -88,6 +90,8 @@ def attempt(draft: Draft, listing: Listing, run: Run, event: EventRow) -> Admiss
 
 def enter(draft: Draft, listing: Listing, plan: Plan, run: Run, event: EventRow) -> Admission:
     """The checks that come last: those of a run that is about to begin."""
+    if listing.slug in draft.view.catalog.paused:
+        return _paused(draft, run)
     if plan.singleton is not None:
         locked = _locked(draft, plan.singleton, run, event)
         if isinstance(locked, Refused):
@@ -97,6 +101,11 @@ def enter(draft: Draft, listing: Listing, plan: Plan, run: Run, event: EventRow)
     if run.lock:
         draft.flow.take(Slot(run.lock, run.id, draft.now.ms, draft.place()))
     return Begun(run.id)
+
+
+def _paused(draft: Draft, run: Run) -> Refused:
+    drop(draft, run.function, run.event_ids, DropReason.PAUSED, key=pause_key(run.function))
+    return Refused(DropReason.PAUSED)
 
 
 def _in_batch(

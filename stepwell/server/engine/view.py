@@ -15,6 +15,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import AppGone, Catalog, CatalogChange, FunctionGone
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.flow_view import FlowView
 from stepwell.server.engine.need import LookBack
 from stepwell.server.engine.row import (
@@ -345,6 +346,8 @@ class View:
                 | fact.LanesRoused()
             ):
                 self.flow.apply(record)
+                if isinstance(record, fact.FlowKeyPut) and record.key.kind is KeyKind.PAUSE:
+                    self._catalog_changes.append(record.key)
             case _:
                 raise AssertionError(f"{type(record).__name__} is applied above")
 

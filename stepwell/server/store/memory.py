@@ -15,7 +15,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.flow_view import KeySeen
 from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
     MAIN,
     STEP_WAITS,
@@ -82,7 +82,8 @@ class MemoryStore:
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
-        return Catalog.of(self.disk.apps.values(), self.disk.functions.values())
+        pauses = [key for key in self.disk.keys.values() if key.kind is KeyKind.PAUSE]
+        return Catalog.of(self.disk.apps.values(), self.disk.functions.values(), pauses)
 
     def newest_place(self) -> int:
         """The place of the step that was saved last."""
@@ -139,11 +140,18 @@ class MemoryStore:
             flow.see_hold(key, disk.holds.get(key))
         for key in need.held:
             flow.see_held(key, disk.held.get(key, ()))
+        if need.live is not None:
+            flow.see_live(need.live, self._live(need.live))
         for queue, count, until_ms in need.lanes:
             items = [item for item in self._free(queue) if item.due_ms <= until_ms][:count]
             flow.see_items(queue, items)
             for item in items:
                 self._see_run(item.run_id, view)
+
+    def _live(self, live: Live) -> list[str]:
+        runs = (run for run in self.disk.runs.values() if run.function == live.function)
+        going = (run.id for run in runs if not run.ended and run.id > live.after)
+        return sorted(going)[: live.limit]
 
     def _free(self, queue: str) -> list[Item]:
         """The items of a queue that nobody has, in order."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.flow_view import KeySeen
-from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
 from stepwell.server.store.reading import earlier
@@ -35,6 +35,8 @@ class Loader:
                 self._see_run(run_id, view)
         if need.keys or need.holders or need.holds or need.held:
             self._see_flow(need, view)
+        if need.live is not None:
+            self._see_live(need.live, view)
         for queue, count, until_ms in need.lanes:
             self._see_lane(queue, count, until_ms, view)
         for run_id, step_id in need.steps:
@@ -109,6 +111,11 @@ class Loader:
         for key in need.held:
             rows = self._db.execute(SQL["held"], (key,))
             flow.see_held(key, [held_of(row) for row in rows])
+
+    def _see_live(self, live: Live, view: View) -> None:
+        wanted = {"function": live.function, "after": live.after, "limit": live.limit}
+        rows = self._db.execute(SQL["live_runs"], wanted)
+        view.flow.see_live(live, [run_id for (run_id,) in rows])
 
     # -- events ---------------------------------------------------------------------------------
 

@@ -66,6 +66,11 @@ SELECT * FROM hold WHERE key = ?;
 -- held --
 SELECT * FROM held WHERE hold = ? ORDER BY place;
 
+-- live_runs --
+SELECT id FROM run
+WHERE status IN (100, 200) AND app = (SELECT app FROM function WHERE slug = :function)
+AND function = :function AND id > :after ORDER BY id LIMIT :limit;
+
 -- lanes --
 SELECT queue, min(due_ms) FROM run
 WHERE due_ms IS NOT NULL AND instr(queue, char(31)) > 0 GROUP BY queue

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
-from stepwell.server.store.row import app_of, function_of
+from stepwell.server.store.row import app_of, function_of, key_of
 from stepwell.server.store.sqlite.connection import (
     SQL,
     Durability,
@@ -104,9 +105,11 @@ class SqliteStore:
         try:
             apps = [app_of(row) for row in self._db.execute(SQL["apps"])]
             functions = [function_of(row) for row in self._db.execute(SQL["functions"])]
+            wanted = (int(KeyKind.PAUSE),)
+            pauses = [key_of(row) for row in self._db.execute(SQL["flow_keys"], wanted)]
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
-        return Catalog.of(apps, functions)
+        return Catalog.of(apps, functions, pauses)
 
     def newest_place(self) -> int:
         """The place of the step that was saved last: rows are added at the end."""

@@ -62,6 +62,24 @@ def _has_text_keys(value: object) -> bool:
     return type(value) is dict and all(type(key) is str for key in cast("dict[object, int]", value))
 
 
+def _judged_openly(
+    given: dict[object, object], judge: pydantic.ValidatorFunctionWrapHandler
+) -> object:
+    """Data of no declared type. Raises ValueError with one sentence for the first misfit."""
+    try:
+        return judge(given)
+    except pydantic.ValidationError as error:
+        place = error.errors(include_url=False)[0]["loc"]
+        key = place[0] if place else None
+        if key not in given:
+            raise
+        value = given[key]
+        raise ValueError(
+            f"data.{key} = {value!r:.80} is a {type(value).__name__}, which is no JSON: give it as"
+            " text or a number, or declare the event with a type that has this field"
+        ) from None
+
+
 class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     """An event without name and time: what a function can be invoked with (E-9)."""
 
@@ -86,7 +104,9 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
         is_open = isinstance(cls.model_fields["data"].annotation, PythonTypeVar)
         if type(value) is dict:  # as nearly always
             given = cast("dict[object, object]", value)
-            return given.copy() if is_open and _is_plain(given) else judge(given)
+            if not is_open:
+                return judge(given)
+            return given.copy() if _is_plain(given) else _judged_openly(given, judge)
         if value is None:
             return {}
         return value if is_open and is_model(value) else judge(value)

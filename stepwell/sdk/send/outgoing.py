@@ -306,13 +306,15 @@ def _json_object(field: str, value: object, found: list[tuple[str, str]]) -> byt
         text = f"{type(value).__name__} is not an object; wrap it, as in {{'value': ...}}"
         found.append((field, text))
         return None
-    # What is neither finite nor JSON was written as null: only then is a closer look needed.
-    if b"null" in encoded and (problem := _unwritable(value, field)):
+    # What is neither finite nor JSON was written as null, or as a word of Decimal: only then is a
+    # closer look needed.
+    if any(word in encoded for word in _SUSPECT) and (problem := _unwritable(value, field)):
         found.append(problem)
         return None
     return encoded
 
 
+_SUSPECT = (b"null", b'NaN"', b'Infinity"')
 _LEAVES = (
     str
     | bytes
@@ -331,6 +333,8 @@ _KEYS = str | int | float | UUID | enum.Enum
 
 def _unwritable(value: object, path: str, depth: int = 0) -> tuple[str, str] | None:
     """The first place inside `value` that JSON cannot carry, and why."""
+    if isinstance(value, Decimal) and not value.is_finite():
+        return path, f"{value} is not a JSON number"
     if value is None or isinstance(value, _LEAVES):
         return None
     if isinstance(value, float):

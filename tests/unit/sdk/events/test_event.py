@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 
 from stepwell.sdk.events.event import Event, event_from_json, event_from_wire, event_to_wire
@@ -59,3 +60,12 @@ def test_events_of_a_call_are_what_pydantic_would_have_made(fields: dict[str, An
     assert made.model_extra == usual.model_extra
     assert made.model_fields_set == usual.model_fields_set
     assert made.model_copy(update={"id": "x"}).id == "x"
+
+
+def test_what_is_no_json_in_data_is_told_in_one_sentence() -> None:
+    when = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    with pytest.raises(pydantic.ValidationError) as raised:
+        Event(name="a/b", data={"n": 1, "at": when})  # type: ignore[dict-item]
+    (only,) = raised.value.errors()
+    assert only["msg"].startswith("Value error, data.at = datetime.datetime(2026, 1, 2")
+    assert "is a datetime, which is no JSON: give it as text" in only["msg"]

@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 import pytest
 
-from stepwell.sdk.errors import EventValidationError, SendEventsError
+from stepwell.sdk.errors import EventValidationError, NaiveDatetimeWarning, SendEventsError
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.send.outgoing import collect, encode
 
@@ -172,3 +172,30 @@ def test_the_largest_event_is_known() -> None:
 
 def test_lone_surrogates_are_refused() -> None:
     assert "cannot be written as JSON" in problems({"name": "a", "data": {"x": "\ud800"}})[0][2]
+
+
+# Instants and numbers of other kinds
+
+
+def data_of(value: object) -> object:
+    body = encode(collect({"name": "a/b", "data": {"x": value}}), NOW).body
+    return json.loads(body)[0]["data"]["x"]
+
+
+def test_datetimes_are_sent_in_utc() -> None:
+    east = dt.timezone(dt.timedelta(hours=2))
+    assert data_of([dt.datetime(2026, 1, 2, 12, tzinfo=east)]) == ["2026-01-02T10:00:00Z"]
+    assert data_of("T12:00:00 is text") == "T12:00:00 is text"
+
+
+def test_a_datetime_without_a_zone_is_local_time_and_a_warning() -> None:
+    local = dt.datetime(2026, 1, 2, 12)
+    with pytest.warns(NaiveDatetimeWarning, match="has no time zone and is sent as local time"):
+        sent = data_of(local)
+    assert sent == local.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
+def test_decimals_that_are_no_numbers_are_refused(number: str) -> None:
+    with pytest.raises(EventValidationError, match="is not a JSON number"):
+        data_of(decimal.Decimal(number))

@@ -1,0 +1,62 @@
+"""Every line of level WARNING and above is expected by name, or fails its test.
+
+A test says what it expects, `@pytest.mark.logs("regular expression", ...)`, which must then be
+written. A test that takes `caplog` judges the lines itself. `JUDGED` is where this holds.
+"""
+
+import logging
+import re
+from collections.abc import Generator
+
+import pytest
+
+JUDGED = (
+    "tests/embedded",
+    "tests/link/test_each_message.py",
+    "tests/link/test_rows.py",
+    "tests/replay",
+    "tests/unit/sdk/execution",
+    "tests/unit/server/engine",
+)
+ANYWHERE = (
+    # Lines that say how a test is made, not that something went wrong.
+    r"app '.*' serves no functions",
+)
+
+
+class _Lines(logging.Handler):
+    """Keeps what is written while a test runs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.kept: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.kept.append(record)
+
+
+lines = _Lines()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "logs(*patterns): lines of WARNING and above a test writes")
+    for name in ("", "stepwell"):
+        logger = logging.getLogger(name)
+        if name == "" or not logger.propagate:
+            logger.addHandler(lines)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    lines.kept.clear()
+    result = yield
+    if not item.nodeid.startswith(JUDGED) or "caplog" in getattr(item, "fixturenames", ()):
+        return result
+    expected = [p for mark in item.iter_markers("logs") for p in mark.args]
+    told = [record.getMessage() for record in lines.kept]
+    patterns = (*expected, *ANYWHERE)
+    odd = [text for text in told if not any(re.search(one, text) for one in patterns)]
+    assert not odd, f"lines nobody expects, name them with @pytest.mark.logs: {odd}"
+    missing = [one for one in expected if not any(re.search(one, text) for text in told)]
+    assert not missing, f"lines that were expected and not written: {missing}"
+    return result

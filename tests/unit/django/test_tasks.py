@@ -56,7 +56,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     client.event_port = server = Server()
-    monkeypatch.setattr(client, "_api", server)
+    monkeypatch.setattr(type(client), "api", server)
     yield server
     client.event_port = None
 
@@ -236,7 +236,7 @@ def test_options() -> None:
     config = backend.function.config("http://x")
     assert (config.id, config.retries) == ("shop-django-tasks-mail", 0)
     task_backend_discovery = stepwell.django.discovery  # type: ignore[attr-defined]
-    task_backend_discovery._beyond.pop((id(client), backend.function.id))
+    task_backend_discovery._beyond[client].pop(backend.function.id)
 
 
 def test_an_option_nobody_knows() -> None:

@@ -18,6 +18,7 @@ _VERBS = {
     "send": "Send an event.",
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
+    "why": "Say in a sentence why a run does not run, or an event started none.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",

@@ -95,7 +95,15 @@ LAYERS: dict[str, Layer] = {
     "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
     "server.advice": Layer(("wire", "expr")),
     "server.query": Layer(
-        ("wire", "server.engine.lease_id", "server.store.port", "server.store.reading", *STORED)
+        (
+            "wire",
+            "server.engine.lane",
+            "server.engine.lease_id",
+            "server.flow",
+            "server.store.port",
+            "server.store.reading",
+            *STORED,
+        )
     ),
     # Events from the API, and from programs that have the engine inside.
     "server.intake": Layer(("server.engine.input", "server.ledger", "server.store.port", *STORED)),

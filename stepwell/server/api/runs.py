@@ -14,11 +14,13 @@ from stepwell.server.api.problem import Problem, enveloped
 from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.rest import Reach
+from stepwell.server.query.room import rests
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.store.port import Reader, RunFilter
@@ -97,20 +99,23 @@ async def timeline_of(deps: ApiDeps, run: Run) -> Span:
     gone = await deps.searched(lambda: gone_since(deps))
     reach = reach_of(deps, run.app, run.function, gone)
     now_ms = deps.clock.now_ms()
-    rows = await deps.searched(lambda: _rows(deps.reader, run, reach, now_ms))
+    listing = deps.ledger.catalog.listing(run.function)
+    rows = await deps.searched(lambda: _rows(deps.reader, run, listing, reach, now_ms))
     return timeline(rows)
 
 
-def _rows(reader: Reader, run: Run, reach: Reach, now_ms: int) -> Rows:
+def _rows(reader: Reader, run: Run, listing: Listing | None, reach: Reach, now_ms: int) -> Rows:
+    items = reader.items(run.id)
     return Rows(
         run,
         reader.steps(run.id),
         reader.notes(run.id),
-        reader.items(run.id),
+        items,
         reader.leases(run.id),
         reader.waits(run.id),
         reach,
         now_ms,
+        rests(reader, run, listing, now_ms, items),
     )
 
 

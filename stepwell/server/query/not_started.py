@@ -54,9 +54,13 @@ def key_value(key: str, function: str) -> str:
     """The value of a key expression, taken out of the id of its key; empty if there is none."""
     _, _, rest = key.partition(":")
     value = rest.removeprefix(function).removeprefix(":")
-    if key.startswith(("rate:", "idempotency:")):
+    if key.startswith(_MARKED):
         _, _, value = value.partition(":")
     return value
+
+
+_MARKED = ("rate:", "idempotency:", "throttle:", "concurrency:", "run-concurrency:")
+"""Ids of keys that name their expression before its value."""
 
 
 def _dropped(row: Dropped) -> NotStarted:

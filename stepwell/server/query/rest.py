@@ -20,6 +20,7 @@ class Hindrance(StrEnum):
     APP_AWAY = "app_away"
     NO_WORKER = "no_worker"
     BUSY = "busy"
+    LIMIT = "limit"
 
 
 class Reach(msgspec.Struct, frozen=True):

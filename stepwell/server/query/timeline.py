@@ -4,7 +4,7 @@ Pure: rows in, spans out. The terminal draws them. Features D-68: a run
 that does not move says why.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -73,6 +73,8 @@ class Rows(msgspec.Struct, frozen=True):
     waits: Sequence[Wait] = ()
     reach: Reach | None = None
     now_ms: int = 0
+    limits: Mapping[str, Rest] = {}
+    """Calls that wait for a limit, by the key of their item."""
 
 
 _RUN_STATUS = {
@@ -236,6 +238,9 @@ def _rest(rows: Rows, item: Item) -> Rest | None:
     if rows.reach is None or item.kind is not ItemKind.CALL:
         return None
     found = rest(rows.run, rows.reach)
+    limited = rows.limits.get(item.key)
+    if limited is not None and (found is None or found.reason is Hindrance.BUSY):
+        return limited
     gone = found is not None and found.reason in (Hindrance.FUNCTION_GONE, Hindrance.APP_UNKNOWN)
     return found if gone or item.due_ms <= rows.now_ms else None
 

@@ -422,6 +422,12 @@ class MemoryReader:
         with self._disk.lock:
             return in_turn(self._disk.slots.of(key))
 
+    def leases_under(self, key: str) -> list[Lease]:
+        """The calls under way that count under a key, the longest first."""
+        with self._disk.lock:
+            held = [lease for lease in self._leases if key in lease.keys]
+            return sorted(held, key=lambda lease: lease.granted_ms)
+
     def apps(self) -> list[AppRow]:
         """Registered apps."""
         with self._disk.lock:

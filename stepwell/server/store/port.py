@@ -214,6 +214,10 @@ class Reader(Protocol):
         """The runs with a place under a key, the longest there first."""
         ...
 
+    def leases_under(self, key: str) -> list[Lease]:
+        """The calls under way that count under a key, the longest first."""
+        ...
+
     def apps(self) -> list[AppRow]:
         """Registered apps."""
         ...

@@ -24,6 +24,7 @@ from stepwell.testing.contract.store_world import (
     World,
     event_id_of,
     event_number,
+    lease_of,
     run_id_of,
     run_number,
 )
@@ -145,6 +146,17 @@ class FlowStoreContract:
         view = world.do(fact.RunFinished(ended), need=need)
         assert self.places(view, PLACE) == (1, [run_id_of(1)])
         assert self.places(world.look(everything(PLACE)), PLACE) == (1, [run_id_of(1)])
+
+    def test_calls_under_way_are_known_by_the_keys_they_count_under(self, world: World) -> None:
+        one, two = world.begin(1), world.begin(2)
+        lent = [
+            msgspec.structs.replace(lease_of(run), keys=keys, granted_ms=NOW - number)
+            for number, (run, keys) in enumerate([(one, (KEY,)), (two, (KEY, PLACE))])
+        ]
+        world.do(*(fact.ItemLeased(lease) for lease in lent))
+        assert world.reader.leases_under(KEY) == lent[::-1]
+        assert world.reader.leases_under(PLACE) == [lent[1]]
+        assert world.reader.leases_under("other") == []
 
     # -- holds ----------------------------------------------------------------------------------
 

@@ -104,6 +104,16 @@ def test_an_event_that_flow_control_stopped_says_why(server: Running) -> None:
     assert said.startswith("RateLimit shop-once: the rate limit was used up; admitted again from")
 
 
+def test_why_a_run_does_not_run(server: Running) -> None:
+    first, second = (server.call("send", "once").stdout.strip() for _ in range(2))
+    del first
+    told = server.call("why", second)
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith("shop-once: the rate limit was used up; admitted again from")
+    sent = server.call("send", "shop/order").stdout.strip()
+    assert server.call("why", sent).output.startswith("shop-order: ")
+
+
 def test_an_event_that_counted_before_started_no_run(server: Running) -> None:
     ids = [server.call("send", "shop/order", "--id", "twice").stdout.strip() for _ in range(2)]
     told = server.call("run", ids[1])

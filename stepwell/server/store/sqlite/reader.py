@@ -245,6 +245,11 @@ class SqliteReader:
         """The runs with a place under a key, the longest there first."""
         return self._all("slots", (key,), slot_of)
 
+    def leases_under(self, key: str) -> list[Lease]:
+        """The calls under way that count under a key, the longest first."""
+        held = [lease for lease in list(self._leases.values()) if key in lease.keys]
+        return sorted(held, key=lambda lease: lease.granted_ms)
+
     # -- events, apps, functions ----------------------------------------------------------------
 
     def event(self, event_id: str) -> EventRow | None:

@@ -1,0 +1,27 @@
+"""`stepwell why`: in a sentence, why a run does not run, or an event started none."""
+
+from pathlib import Path
+
+import click
+
+from stepwell.cli.source import source_at, source_options
+
+
+@click.command("why")
+@click.argument("run_id", metavar="ID")
+@source_options
+def why(run_id: str, database: Path | None, url: str, signing_key: str | None) -> None:
+    """Say why the run ID stands where it stands: what it waits for, since when, what ends that.
+
+    Of a run that waits for a limit it is told which one, of which key, who has its places, and how
+    many come first. ID may be that of an event: then it is told of each of its runs, and of each
+    function that has none for it because of its flow control.
+    """
+    with source_at(database, url, signing_key) as source:
+        without = source.not_started(run_id)
+        for one in without:
+            click.echo(f"{one.function}: {one.detail}")
+        runs = [run.run_id for run in source.runs_of_event(run_id)]
+        for found in runs or ([] if without else [run_id]):
+            told = source.timeline(found)
+            click.echo(f"{told.name}: {told.detail or told.status.lower()}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import httptools
 from uvicorn import Config
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -56,6 +57,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._unspent = 0
         """Bytes the parser was given since the last that became a body."""
         self._problem: tuple[int, str] | None = None
+        self._running: RequestResponseCycle | None = None
         self._head_since: float | None = None
         self._body_since: float | None = None
         self._body_seen = 0
@@ -83,9 +85,18 @@ class BoundedHttp(HttpToolsProtocol):
         else:
             self._refuse(503, "too many connections are open: try again later")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is kept of it, and nothing of it forms a circle."""
         super().connection_lost(exc)
+        running, self._running = self._running, None
+        if running is not None and not running.response_complete:
+            # The latest request is told by now, but it may be one that still waited.
+            running.disconnected = True
+            running.message_event.set()
         self._watch.connections.discard(self)
         self._unset_keepalive_if_required()
         self._held = b""

@@ -8,8 +8,9 @@ from random import Random
 from stepwell.server.api.app import ROUTES, ROUTES_V2
 from tools.attack.target import Target
 
-REQUESTS = 300
+REQUESTS = 600
 DEEP = 100_000
+DEEP_IN = (b"{", b"{", b"[{", b'{"steps":[{"id":"a","op":"StepRun",')
 EVENTS = (("POST", "/e/k"), ("POST", "/e/"), ("GET", "/health"), ("POST", "/v0/connect/start"))
 PATHS = (
     *EVENTS,
@@ -73,11 +74,12 @@ HEADERS = (
 
 def any_body(chance: Random) -> bytes:
     """JSON that fits, nearly fits, or does not."""
-    match chance.randrange(6):
+    match chance.randrange(5):
         case 0:
             return chance.choice((b"", b"null", b"[]", b"{}", b"0", b'"', b"\xff\xfe", b"\x00" * 9))
         case 1:
-            return chance.choice((b"[", b'{"a":', b"[[],", b'{"data":{"x":')) * DEEP
+            deep = chance.choice((b"[", b'{"a":', b"[[],")) * DEEP
+            return chance.choice(DEEP_IN) + b'"%s":' % chance.choice(FIELDS).encode() + deep
         case 2:
             return bytes(chance.randrange(256) for _ in range(chance.randrange(200)))
         case 3:

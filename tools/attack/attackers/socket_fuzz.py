@@ -95,7 +95,8 @@ def _payload(chance: Random) -> bytes:
     if chance.random() < 0.2:
         return bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
     place = b'{"stepwell":["%s","a"]}' % ULID.encode()
-    texts = (b"", ULID.encode(), place, b"\xff", any_body(chance))
+    deep = b'{"stepwell":' + b"[" * 100_000
+    texts = (b"", ULID.encode(), ULID.encode(), place, deep, b"\xff", any_body(chance))
     payload = b""
     for field in sorted(chance.sample(range(1, 20), chance.randrange(1, 15))):
         if chance.random() < 0.15:

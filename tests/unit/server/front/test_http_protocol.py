@@ -6,12 +6,16 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import MagicMock
 
 import msgspec
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from stepwell.server.config import ServerConfig
 from stepwell.server.front.bounds import Bounds
+from stepwell.server.front.http_protocol import BoundedHttp
 from stepwell.server.front.watch import Watch
 from stepwell.server.serving import Server
 
@@ -184,3 +188,23 @@ async def test_the_log_says_when_connections_and_descriptors_run_out(
     watch.look(200.0)
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
     assert "no file descriptor is left" in caplog.records[1].message
+
+
+async def test_the_request_under_way_hears_that_its_peer_is_gone() -> None:
+    """Others that were sent behind it had not begun; it wrote on, to nobody, and failed."""
+    heard: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        heard.append((await receive())["type"])
+
+    config = uvicorn.Config(app, log_config=None, lifespan="off")
+    config.load()
+    made = BoundedHttp(config, ServerState(), {}, watch=Watch(Bounds()))
+    made.connection_made(MagicMock(spec=asyncio.Transport))
+    made.data_received(HEALTH * 3)
+    await asyncio.sleep(0)
+    made.connection_lost(None)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert heard == ["http.disconnect"]

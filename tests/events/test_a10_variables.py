@@ -136,7 +136,7 @@ async def test_inngest_serve_origin_host_and_path(
 
 
 @pytest.mark.parametrize(
-    ("value", "status"), [("force", 201), ("allow", 201), ("disable", 200), ("false", 200)]
+    ("value", "status"), [("force", 201), ("allow", 200), ("disable", 200), ("false", 200)]
 )
 async def test_inngest_streaming(environ: dict[str, str], value: str, status: int) -> None:
     environ["INNGEST_STREAMING"] = value

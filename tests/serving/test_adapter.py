@@ -96,6 +96,16 @@ async def test_f03_an_adapter_is_a_few_actions() -> None:
         handler(streaming=Streaming.FORCE).create(Small)
 
 
+def test_f54_streaming_is_allowed_where_platform_and_adapter_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERCEL", "1")
+    allowed = handler(streaming=Streaming.ALLOW).create_sync
+    assert (allowed(Piecewise)(Request())[0], allowed(Small)(Request())[0]) == (201, 200)
+    monkeypatch.delenv("VERCEL")
+    assert handler(streaming=Streaming.ALLOW).create_sync(Piecewise)(Request())[0] == 200
+
+
 def test_f04_the_route_has_the_adapters_parameters_and_reads_each_header_once() -> None:
     route = handler().create_sync(Small)
     assert route.__name__ == "inngest_handler"

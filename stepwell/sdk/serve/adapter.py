@@ -161,6 +161,7 @@ class CommHandler(ServeHandler):
             for kind in adapter.__mro__
             if kind is not Adapter
         )
+        self._can_stream = not cannot
         if self._setups.own.serve.streaming is Streaming.FORCE and cannot:
             raise ConfigurationError(
                 f"streaming is forced, but {getattr(adapter, '__name__', adapter)} has no"

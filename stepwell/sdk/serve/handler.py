@@ -33,6 +33,8 @@ from stepwell.sdk.settings import (
 class ServeHandler:
     """The endpoint of one app. Adapters hand it a ServeRequest and send back what it returns."""
 
+    _can_stream = True
+
     def __init__(
         self,
         client: Inngest,
@@ -112,7 +114,7 @@ class ServeHandler:
             effect = next(serving)
         except StopIteration as done:
             return cast(ServeResponse, done.value)
-        if _streams(setup, request):
+        if self._can_stream and _streams(setup, request):
             pieces = self._performer.stream(setup, serving, effect)
             return StreamingResponse(201, setup.headers, pieces)
         return await self._performer.perform_all(setup, serving, effect)
@@ -127,7 +129,7 @@ class ServeHandler:
             effect = next(serving)
         except StopIteration as done:
             return cast(ServeResponse, done.value)
-        if _streams(setup, request):
+        if self._can_stream and _streams(setup, request):
             pieces = self._performer.stream_sync(setup, serving, effect)
             return StreamingResponseSync(201, setup.headers, pieces)
         return self._performer.perform_all_sync(setup, serving, effect)
@@ -154,4 +156,4 @@ def _now_ms() -> int:
 
 def _streams(setup: Setup, request: ServeRequest) -> bool:
     """Calls alone are streamed: what needs nothing from outside was answered already."""
-    return setup.serve.streaming is Streaming.FORCE and request.method == "POST"
+    return setup.serve.streaming is not Streaming.DISABLE and request.method == "POST"

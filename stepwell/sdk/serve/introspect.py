@@ -100,7 +100,7 @@ def describe_to_server(
         authentication_succeeded=True,
         extra={
             "is_mode_explicit": settings.mode_is_explicit,
-            "is_streaming": serve.streaming is Streaming.FORCE,
+            "is_streaming": serve.streaming is not Streaming.DISABLE,
         },
         app_id=app_id,
         sdk_language=LANGUAGE,

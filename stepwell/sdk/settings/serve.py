@@ -21,7 +21,12 @@ class Streaming(enum.Enum):
     """Whether a served function answers at once with 201 and keep-alive bytes (http.md 6.10)."""
 
     DISABLE = "disable"
+    ALLOW = "allow"
+    """On platforms that are known to pass pieces on, with adapters that can."""
     FORCE = "force"
+
+
+_PASS_PIECES_ON = frozenset({"vercel", "cloudflare-pages"})
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,10 +122,20 @@ def _decide_introspection(told: Introspected | None, choices: Choices) -> Intros
 
 
 def _decide_streaming(told: Streaming | None, choices: Choices) -> Streaming:
+    wish = _streaming_wish(told, choices)
+    platform, _ = platform_in(choices.environ)
+    if wish is not Streaming.ALLOW or platform in _PASS_PIECES_ON:
+        return wish
+    where = "no known platform" if platform is None else f"platform {platform}"
+    choices.note("streaming", Streaming.DISABLE.value, f"allowed, but on {where}")
+    return Streaming.DISABLE
+
+
+def _streaming_wish(told: Streaming | None, choices: Choices) -> Streaming:
     if told is not None:
         if not isinstance(cast(object, told), Streaming):
             raise ConfigurationError(
-                f"streaming = {told!r}: give Streaming.FORCE or Streaming.DISABLE"
+                f"streaming = {told!r}: give Streaming.FORCE, Streaming.ALLOW or Streaming.DISABLE"
             )
         choices.note("streaming", told.value, "argument streaming")
         return told
@@ -129,13 +144,16 @@ def _decide_streaming(told: Streaming | None, choices: Choices) -> Streaming:
         choices.note("streaming", Streaming.DISABLE.value, "default; no INNGEST_STREAMING")
         return Streaming.DISABLE
     word = found[1].lower()
-    if word in {"force", "allow", *TRUE}:
+    if word in {"force", *TRUE}:
         value = Streaming.FORCE
+    elif word == "allow":
+        value = Streaming.ALLOW
     elif word in {"disable", *FALSE}:
         value = Streaming.DISABLE
     else:
         raise ConfigurationError(
-            f"INNGEST_STREAMING is {found[1]!r}. Set it to 'force' or 'disable', or unset it."
+            f"INNGEST_STREAMING is {found[1]!r}. Set it to 'force', 'allow' or 'disable', or unset"
+            " it."
         )
     choices.note("streaming", value.value, f"INNGEST_STREAMING={found[1]}")
     return value

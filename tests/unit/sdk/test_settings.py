@@ -280,7 +280,7 @@ def test_serving_by_variables() -> None:
     environ = {
         "INNGEST_SERVE_HOST": "old.test",
         "INNGEST_SERVE_PATH": "x/inngest",
-        "INNGEST_STREAMING": "Allow",
+        "INNGEST_STREAMING": "Force",
         "INNGEST_ENABLE_UNAUTHED_SYNC": "true",
         "INNGEST_ALLOW_IN_BAND_SYNC": "0",
         "INNGEST_THREAD_POOL_MAX_WORKERS": "0",
@@ -323,3 +323,16 @@ def test_serving_by_arguments() -> None:
 def test_serving_with_nonsense_names_the_variable(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         resolve_serve(ServeOptions(), {name: value}, "cloud")
+
+
+def test_streaming_that_is_allowed_needs_a_platform_that_passes_pieces_on() -> None:
+    allowed = ServeOptions(streaming=Streaming.ALLOW)
+    for environ, found in (
+        ({}, Streaming.DISABLE),
+        ({"DYNO": "web.1"}, Streaming.DISABLE),
+        ({"VERCEL": "1"}, Streaming.ALLOW),
+        ({"CF_PAGES": "1"}, Streaming.ALLOW),
+    ):
+        assert resolve_serve(allowed, environ, "dev").streaming is found
+        said = {**environ, "INNGEST_STREAMING": "allow"}
+        assert resolve_serve(ServeOptions(), said, "dev").streaming is found

@@ -36,8 +36,7 @@ def test_U1_events_of_a_paused_function_are_skipped_for_good(bench: FlowBench) -
 def test_U2_a_frozen_run_keeps_what_it_has_and_goes_on_where_it_stood(
     bench: FlowBench, limited: bool
 ) -> None:
-    limits = {"concurrency": (Concurrency(1),)} if limited else {}
-    bench.register(controlled(**limits))
+    bench.register(controlled(concurrency=(Concurrency(1),) if limited else ()))
     for _ in range(3):
         bench.send("go")
     jobs = bench.claim()

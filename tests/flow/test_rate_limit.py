@@ -137,6 +137,25 @@ def test_an_invocation_by_hand_is_told_that_it_is_limited(bench: FlowBench) -> N
     assert answers[1] == Done(Verdict.REFUSED, "", "invoked function is rate limited")
 
 
+def test_an_invocation_that_is_asked_for_twice_counts_once(bench: FlowBench) -> None:
+    """Whoever heard no answer asks again; what was put off or refused has no run to be known by."""
+    bench.register(
+        controlled("limited", rate_limit=RateLimit(1, "1m")),
+        controlled("held", debounce=Debounce("5s")),
+    )
+    bench.submit(InvokeAsked(bench.event("x"), f"{APP}-limited"))
+    for function_id in (f"{APP}-limited", f"{APP}-held"):
+        asked = InvokeAsked(bench.event("x"), function_id)
+        bench.submit(asked)
+        for _ in range(2):
+            answer = bench.submit(asked)
+            assert isinstance(answer, Done)
+            assert answer.verdict is Verdict.ALREADY
+            bench.restart()
+    bench.tick_to(6 * SECOND)
+    assert len(bench.runs()) == 2
+
+
 def test_R9_the_limit_is_used_before_debouncing(bench: FlowBench) -> None:
     bench.register(
         controlled(rate_limit=RateLimit(2, "1h", algorithm="window"), debounce=Debounce("5s"))

@@ -64,6 +64,9 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
     known = started_lately(draft, listing, given.event)
     if known or draft.run(run_id) is not None:
         return Done(Verdict.ALREADY, known or run_id)
+    if draft.view.knows_event(given.event.id):
+        # It was put off, or refused.
+        return Done(Verdict.ALREADY)
     draft.accept(given.event)
     run = Run(
         id=run_id,

@@ -57,11 +57,11 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return Need(old=Old(given.before_ms, given.limit, keyed_before_ms, now.ms))
         case given_.CancellationAsked() | given_.CancellationEnded() | given_.CancellationDropped():
             return NOTHING
+        case given_.InvokeAsked():
+            return Need(events=frozenset({given.event.id}))
         case given_.FunctionPaused() | given_.FunctionResumed():
             return Need(keys=frozenset({pause_key(given.function)}))
-        case (
-            given_.InvokeAsked() | given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved()
-        ):
+        case given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved():
             return NOTHING
         case _:
             assert_never(given)

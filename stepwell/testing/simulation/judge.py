@@ -12,6 +12,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
+from stepwell.testing.simulation.controls import FlowJudge
 from stepwell.testing.simulation.faults import Fault, Plan
 from stepwell.testing.simulation.invariant import broken_by, broken_everywhere
 from stepwell.testing.simulation.workload import DAY_MS, Fn
@@ -42,13 +43,22 @@ class Judge:
     """Hears of every commit, call and step, and raises `Broken` at the end if a law was broken."""
 
     def __init__(
-        self, now_ms: Callable[[], int], *, calm: bool, roomy: bool, keeps: bool, plan: Plan
+        self,
+        now_ms: Callable[[], int],
+        *,
+        calm: bool,
+        roomy: bool,
+        keeps: bool,
+        plan: Plan,
+        flow: FlowJudge | None = None,
     ) -> None:
         """`now_ms` tells the time; `calm` says that nothing goes wrong, `roomy` that no call has to
-        wait for a free place, `keeps` that no run is ever forgotten; `plan` is what is reported."""
+        wait for a free place, `keeps` that no run is ever forgotten; `plan` is what is reported;
+        `flow` judges flow control."""
+        self._flow = flow
         self._now_ms = now_ms
         self._calm = calm
-        self._roomy = roomy
+        self._roomy = roomy and flow is None
         self._keeps = keeps
         self._plan = plan
         self._trace = hashlib.sha256()
@@ -85,10 +95,19 @@ class Judge:
             self._judge_punctuality(changes)
         for run_id in sorted(touched):
             self.problems += broken_by(node.reader, run_id)
+        for problem in self._flow.kept(changes) if self._flow is not None else ():
+            self._break(problem)
+
+    def died(self) -> None:
+        """The process is gone."""
+        if self._flow is not None:
+            self._flow.died()
 
     def committed(self, changes: Changes) -> None:
         """A commit was made."""
         self.commits += 1
+        for problem in self._flow.committed(changes) if self._flow is not None else ():
+            self._break(problem)
         for run in (*changes.started.values(), *changes.runs.values()):
             self._run_changed(run)
         self._judge_punctuality(changes)
@@ -172,6 +191,8 @@ class Judge:
         forgotten = self._ended.keys() - runs.keys()
         if forgotten and self._keeps:
             self._break(f"runs {sorted(forgotten)} are gone")
+        for problem in self._flow.end() if self._flow is not None else ():
+            self._break(problem)
         self._judge_events(functions)
 
     def _judge_run(self, node: Node, run: Run) -> None:
@@ -191,7 +212,7 @@ class Judge:
         by_event: dict[tuple[str, str], int] = {}
         keys: dict[tuple[str, str], list[int]] = {}
         for run in self._ended.values():
-            if not run.original and not run.parent:
+            if not run.original and (not run.parent or run.batch):
                 for event_id in run.event_ids:
                     slot = (run.function, event_id)
                     by_event[slot] = by_event.get(slot, 0) + 1
@@ -203,6 +224,9 @@ class Judge:
                 if count > wanted:
                     self._break(f"event {event.id} ({event.name}) has {count} runs of {fn.slug}")
                 dropped = key and (fn.slug, key) in keys
+                if self._flow is not None:
+                    # Which events of one sender's id were held, nobody remembers.
+                    dropped = bool(key) or (fn.slug, event.id) in self._flow.dropped
                 if wanted and not count and not dropped and fn.slug not in self._gone:
                     self._break(f"event {event.id} ({event.name}) has no run of {fn.slug}")
 

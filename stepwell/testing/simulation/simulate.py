@@ -29,6 +29,7 @@ from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import RunFilter, Store, StoreError
+from stepwell.testing.simulation.controls import FlowJudge, controlled
 from stepwell.testing.simulation.faults import Fault, FaultyPerformer, FaultyStore, Plan
 from stepwell.testing.simulation.judge import Broken, Judge, Told
 from stepwell.testing.simulation.model_driver import GatewayModel, ModelDriver
@@ -69,6 +70,7 @@ class Options(msgspec.Struct, frozen=True):
     poll_ms: int = 5_000
     capacity: int = 20
     retention_ms: int = 0
+    controlled: bool = False
 
 
 class Ground(Protocol):
@@ -102,6 +104,8 @@ class World:
         self.chance = Random(f"{seed}/process")
         self.plan = Plan(Random(f"{seed}/faults"), options.odds)
         self.functions = Author(Random(f"{seed}/author"), options.pace).functions()
+        if options.controlled:
+            self.functions = controlled(self.functions, Random(f"{seed}/controls"))
         loop.executor_delay_s = lambda: self.chance.choice((0.0, 0.001, 0.05, 2.0))
         self.judge = Judge(
             self.clock.now_ms,
@@ -109,6 +113,7 @@ class World:
             roomy=options.capacity >= ROOMY,
             keeps=not options.retention_ms,
             plan=self.plan,
+            flow=FlowJudge(self.functions) if options.controlled else None,
         )
         self.driver = ModelDriver(self, Random(f"{seed}/driver"))
         self.gateway = GatewayModel(Random(f"{seed}/gateway"))
@@ -148,6 +153,7 @@ class World:
         """The process died in the middle of something; another one starts after a while."""
         if self.node is not node:
             return
+        self.judge.died()
         self.node = None
         self.crash.set_result(None)
         self.deaths.append(self.loop.create_task(self._bury(node, store)))
@@ -278,7 +284,7 @@ class World:
         patience_ms = PATIENCE_MS[self.options.pace]
         end_ms = self.clock.now_ms() + patience_ms
         pause_s = 30.0
-        while self.judge.going or self.node is None:
+        while self.judge.going or self.node is None or self.node.reader.holds():
             if self.judge.problems:
                 raise Broken("some of which stopped it from coming to its end")
             if self.clock.now_ms() > end_ms:

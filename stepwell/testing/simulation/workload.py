@@ -55,13 +55,14 @@ class Fn(msgspec.Struct, frozen=True):
     retries: int = 4
     cancels: tuple[Cancel, ...] = ()
     cron: str = ""
+    controls: dict[str, object] = msgspec.field(default_factory=dict[str, object])
 
     def config(self) -> FunctionConfig:
         """Its registration."""
         condition = f"event.data.n > {THRESHOLD}" if self.picky else ""
         events = tuple(Trigger(event=name, expression=condition) for name in self.triggers)
         crons = (Trigger(cron=self.cron),) if self.cron else ()
-        return FunctionConfig(
+        plain = FunctionConfig(
             id=self.slug,
             name=self.slug,
             url="http://sim.test/api",
@@ -69,6 +70,7 @@ class Fn(msgspec.Struct, frozen=True):
             retries=self.retries,
             cancel=self.cancels,
         )
+        return msgspec.structs.replace(plain, **self.controls)
 
     def wants(self, event_name: str, number: int) -> bool:
         """Whether an event starts it."""

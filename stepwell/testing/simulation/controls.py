@@ -1,0 +1,136 @@
+"""Flow control of simulated functions, drawn from a seed of its own, and the laws of flow control.
+
+    L1  never more calls, or runs, under a key than its limit;
+    L2  no place under a key without a run that has not ended, and in the end no hold;
+    L3  every event starts a run, or leaves a record why not, or is in a hold.
+
+What is drawn here changes nothing else of a world.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.row import Lease
+from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
+from stepwell.testing.simulation.workload import Fn
+from stepwell.wire.function_config import (
+    Batch,
+    Concurrency,
+    Debounce,
+    Fairness,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+)
+
+KEYS = ("", "event.data.k", "event.data.n > 3")
+
+
+def controlled(functions: list[Fn], chance: Random) -> list[Fn]:
+    """The same functions, most of them with flow control."""
+    return [msgspec.structs.replace(fn, controls=_controls(fn, chance)) for fn in functions]
+
+
+def _controls(fn: Fn, draw: Random) -> dict[str, object]:
+    def key() -> str:
+        return draw.choice(KEYS)
+
+    drawn: dict[str, object] = {}
+    if draw.random() < 0.5:
+        entry = Concurrency(draw.choice((1, 1, 2, 5)), key())
+        shared = Concurrency(draw.choice((1, 3)), "'shared'", "env")
+        drawn["concurrency"] = draw.choice(((entry,), (entry, shared), (shared,)))
+    if draw.random() < 0.3:
+        drawn["run_concurrency"] = (Concurrency(draw.choice((1, 2)), key()),)
+    if draw.random() < 0.3:
+        drawn["throttle"] = Throttle(draw.choice((1, 3)), draw.choice(("5s", "1m")), 1, key())
+    if draw.random() < 0.3:
+        drawn["fairness"] = Fairness("event.data.k", draw.choice(("", "event.data.n")))
+    if draw.random() < 0.2:
+        algorithm = draw.choice(("", "window"))
+        drawn["rate_limit"] = RateLimit(draw.choice((1, 4)), "1m", key(), algorithm)
+    if draw.random() < 0.2:
+        drawn["timeouts"] = Timeouts(draw.choice(("", "30s")), draw.choice(("", "3m")))
+    put_off = draw.random()
+    if put_off < 0.2 and not fn.cancels:
+        drawn["batch"] = Batch(draw.choice((2, 3)), draw.choice(("1s", "40s")), key())
+        return drawn
+    if put_off < 0.4:
+        collect = draw.choice(("", "all"))
+        drawn["debounce"] = Debounce("5s", key(), draw.choice(("", "12s")), collect)
+    if draw.random() < 0.2:
+        drawn["singleton"] = Singleton(draw.choice(("skip", "cancel")), key())
+    if draw.random() < 0.3:
+        drawn["priority"] = Priority("event.data.n > 3 ? 300 : -20")
+    return drawn
+
+
+class FlowJudge:
+    """Hears of every commit."""
+
+    def __init__(self, functions: list[Fn]) -> None:
+        self._plans = {fn.slug: plan_of(fn.config()) or NO_PLAN for fn in functions}
+        self._leases: dict[tuple[str, str], Lease] = {}
+        self._slots: dict[str, set[str]] = {}
+        self.dropped: set[tuple[str, str]] = set()
+
+    def committed(self, changes: Changes) -> Iterator[str]:
+        """A commit was made: what it breaks, in words."""
+        for dropped in changes.dropped:
+            self.dropped.add((dropped.function, dropped.event_id))
+        for (key, run_id), slot in changes.slots.items():
+            held = self._slots.setdefault(key, set())
+            (held.discard if slot is None else held.add)(run_id)
+        for key in {key for key, _ in changes.slots}:
+            limit = self._most(key)
+            if len(self._slots[key]) > limit:
+                yield f"{sorted(self._slots[key])} are under {key}, whose limit is {limit}"
+
+    def kept(self, changes: Changes) -> Iterator[str]:
+        """The store has caught up: so has whoever counts leases."""
+        for slot, lease in changes.leases.items():
+            self._leases.pop(slot, None)
+            if lease is not None:
+                self._leases[slot] = lease
+        for run_id in changes.ended:
+            for slot in [slot for slot in self._leases if slot[0] == run_id]:
+                del self._leases[slot]
+        counts: dict[str, int] = {}
+        for lease in self._leases.values():
+            for key in lease.keys:
+                counts[key] = counts.get(key, 0) + 1
+        for key, count in counts.items():
+            limit = self._most(key)
+            if count > limit:
+                yield f"{count} calls are under {key}, whose limit is {limit}"
+
+    def died(self) -> None:
+        """The process is gone, and every lease with it."""
+        self._leases.clear()
+
+    def end(self) -> Iterator[str]:
+        """Everything has ended: what still has a place?"""
+        for key, held in self._slots.items():
+            if held:
+                yield f"{sorted(held)} still have a place under {key}"
+
+    def _most(self, key: str) -> int:
+        word, _, rest = key.partition(":")
+        limits = [limit for plan in self._plans.values() for limit in _limits(plan, word, rest)]
+        if word == "singleton":
+            return max(plan.singleton.limit for plan in self._plans.values() if plan.singleton)
+        return max(limits, default=0)
+
+
+def _limits(plan: Plan, word: str, rest: str) -> Iterator[int]:
+    """The limits of a plan's entries that a key may be of."""
+    entries = plan.steps if word == "concurrency" else plan.runs
+    for entry in entries:
+        mark = "" if entry.is_shared else f"{entry.key.mark}:"
+        if entry.limit and rest.startswith(f"{entry.owner}:{mark}"):
+            yield entry.limit

@@ -19,6 +19,8 @@ _VERBS = {
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
     "why": "Say in a sentence why a run does not run, or an event started none.",
+    "pause": "Let a function rest.",
+    "resume": "Let a paused function go on.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",

@@ -104,6 +104,16 @@ def test_an_event_that_flow_control_stopped_says_why(server: Running) -> None:
     assert said.startswith("RateLimit shop-once: the rate limit was used up; admitted again from")
 
 
+def test_a_function_is_paused_and_goes_on(server: Running) -> None:
+    assert server.call("pause", "shop-order").output.strip() == "shop-order is paused"
+    assert server.call("pause", "shop-order").output.strip() == "shop-order was paused"
+    skipped = server.call("send", "shop/order").stdout.strip()
+    assert server.call("why", skipped).output == "shop-order: the function was paused\n"
+    assert server.call("resume", "shop-order").output.strip() == "shop-order goes on"
+    assert server.call("resume", "shop-order").output.strip() == "shop-order was not paused"
+    assert "there is no function shop-x" in server.call("pause", "shop-x").output
+
+
 def test_why_a_run_does_not_run(server: Running) -> None:
     first, second = (server.call("send", "once").stdout.strip() for _ in range(2))
     del first

@@ -22,6 +22,7 @@ BODIES = {
     "POST /invoke/{slug:path}": {"data": {}, "extra": 1},
     "POST /v1/runs/{run_id}/rerun": {"extra": 1},
     "POST /v1/cancellations": {"extra": 1},
+    "POST /v1/functions/{function_id}/pause": {"running": "cancel", "extra": 1},
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},

@@ -1,0 +1,50 @@
+"""`POST /v1/functions/{id}/pause` and `/resume`: a function rests, and goes on (ours)."""
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.v2.body import body_as
+from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
+from stepwell.server.query.paused import Paused
+
+_FIX = 'send no body, or {"running": "freeze"}, or {"running": "cancel"}'
+
+
+class _Pause(msgspec.Struct, forbid_unknown_fields=True):
+    running: Literal["freeze", "cancel"] = "freeze"
+
+
+async def pause(deps: ApiDeps, request: Request) -> Response:
+    """Events of the function start nothing, and are recorded as skipped; with the body
+    `{"running": "freeze"}` (the default) its runs rest for up to a week, with `cancel` they end."""
+    given = await body_as(request, _Pause, _FIX)
+    return await _told(deps, FunctionPaused(_function(deps, request), given.running), paused=True)
+
+
+async def resume(deps: ApiDeps, request: Request) -> Response:
+    """The function goes on, and its frozen runs with it. What was skipped stays so."""
+    return await _told(deps, FunctionResumed(_function(deps, request)), paused=False)
+
+
+def _function(deps: ApiDeps, request: Request) -> str:
+    asked = request.path_params["function_id"]
+    listing = deps.ledger.catalog.named(asked)
+    if listing is None:
+        raise Problem(404, f"there is no function {asked}: give its id, such as shop-order")
+    return listing.slug
+
+
+async def _told(
+    deps: ApiDeps, given: FunctionPaused | FunctionResumed, *, paused: bool
+) -> Response:
+    answer = await deps.ledger.submit(given)
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, answer.reason)
+    told = Paused(given.function, paused, answer.verdict is Verdict.APPLIED)
+    return enveloped(told, deps.clock.now_ms())

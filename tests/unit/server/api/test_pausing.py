@@ -1,0 +1,33 @@
+"""Pausing a function by the API, and letting it go on."""
+
+import pytest
+
+from tests.unit.server.api.harness import function, serving
+
+
+async def test_a_function_is_paused_and_resumed() -> None:
+    async with serving() as api:
+        await api.register(function("a", event="x"))
+        answer = await api.http.post("/v1/functions/shop-a/pause")
+        assert answer.json()["data"] == {"function": "shop-a", "paused": True, "changed": True}
+        again = await api.http.post("/v1/functions/shop-a/pause", json={"running": "cancel"})
+        assert again.json()["data"]["changed"] is False
+        skipped = await api.send("x")
+        told = (await api.http.get(f"/v1/events/{skipped}/runs")).json()
+        assert [one["reason"] for one in told["not_started"]] == ["FunctionPaused"]
+        answer = await api.http.post("/v1/functions/shop-a/resume")
+        assert answer.json()["data"] == {"function": "shop-a", "paused": False, "changed": True}
+        event = await api.send("x")
+        assert len((await api.http.get(f"/v1/events/{event}/runs")).json()["data"]) == 1
+
+
+@pytest.mark.parametrize("body", ['{"running": "later"}', '{"runing": "cancel"}', "5"])
+async def test_what_makes_no_sense_is_refused(body: str) -> None:
+    async with serving() as api:
+        await api.register(function("a", event="x"))
+        answer = await api.http.post("/v1/functions/shop-a/pause", content=body)
+        assert answer.status_code == 400
+        assert '{"running": "freeze"}' in answer.json()["error"]
+        unknown = await api.http.post("/v1/functions/shop-b/resume")
+        assert unknown.status_code == 404
+        assert "there is no function shop-b" in unknown.json()["error"]

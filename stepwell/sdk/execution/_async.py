@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import (
     arguments,
@@ -64,6 +65,7 @@ class AsyncCall(TaskedCall):
             HOME.reset(token)
             work.close()  # a hook may have failed before it began
             self._idle.stop()
+            self.unawaited.forget()
             if self._strands:
                 await self._dismiss()
             self.let_go()
@@ -82,6 +84,9 @@ class AsyncCall(TaskedCall):
         if self.answer is None and self._strands:
             await self._linger()
         self.tell_ends()
+        problem = "" if self.answer else self.unawaited.problem()
+        if problem:
+            return await self._broke(ConfigurationError(problem))
         return self.answer or self.unmet() or await self._returned(value)
 
     async def _returned(self, value: object) -> CallResponse:

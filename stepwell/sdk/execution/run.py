@@ -23,10 +23,10 @@ from stepwell.sdk.execution.call import Call, Pause
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
 from stepwell.sdk.execution.tasks import Save
+from stepwell.sdk.execution.unawaited import WatchedStep
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
 from stepwell.sdk.middleware.memos import StepMemos
-from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.cancelled import Watch
 from stepwell.sdk.step.context import Context, ContextSync
@@ -229,7 +229,7 @@ async def run_call(
 
 async def _run_async(calling: Calling, session: Session | None, save: Save | None) -> CallResponse:
     call = AsyncCall(calling.request, save=save, **calling.options(session))
-    step = call.step = Step(call, calling.client)
+    step = call.step = WatchedStep(call, calling.client)
     context: Context[Any] = Context(group=Group(), step=step, **calling.facts(call))
     if session is not None:
         memos = StepMemos.from_raw(calling.request.steps)

@@ -23,6 +23,7 @@ from stepwell.sdk.execution.call import Call, arguments
 from stepwell.sdk.execution.idle import IdleWatch
 from stepwell.sdk.execution.replay import Missing, Raise, Replayed, Report, Run, Verdict, is_known
 from stepwell.sdk.execution.strand import Strand
+from stepwell.sdk.execution.unawaited import Unawaited
 from stepwell.sdk.execution.waiting import (
     Gathered,
     StepFuture,
@@ -57,6 +58,7 @@ class TaskedCall(Call):
         self.open = True
         self._save: Save | None = save
         self._main: Strand | None = None
+        self.unawaited = Unawaited()
         self._strands: dict[Strand, None] = {}
         self._waiting: dict[StepFuture, Met] = {}
         self._together: set[str] = set()

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -822,3 +823,43 @@ async def test_errors_that_leave_a_function_have_the_codes_of_the_official_sdk(
     answered = await Stage(in_both_colours(lambda: fail(error))[colour]).call()
     told = json.loads(answered.body)
     assert (told["code"], "stack" in told) == (code, True)
+
+
+# Steps that nobody awaits
+
+
+async def unawaited(ctx: Context) -> str:
+    ctx.step.run("charge", give, 1)  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def unawaited_sleep(ctx: Context) -> str:
+    await ctx.step.run("first", give, 1)
+    ctx.step.sleep("charge", "1h")  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def returned(ctx: Context) -> Any:
+    return ctx.step.ai.wrap("charge", give, 1)
+
+
+@pytest.mark.parametrize("handler", [unawaited, unawaited_sleep, returned])
+async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = await Stage(handler).play()
+    assert found["failed"] == "ConfigurationError"
+    assert 'step "charge" (' in found["message"]
+    assert re.search(r"test_run\.py:\d+\) was called and never awaited: write", found["message"])
+
+
+async def test_steps_of_branches_that_never_began_are_no_mistake() -> None:
+    async def handler(ctx: Context) -> str:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ctx.step.run("a", give, 1))
+                raise ValueError("before any began")
+        except ExceptionGroup:
+            return "left"
+
+    assert await Stage(handler).play() == "left"

@@ -6,7 +6,7 @@ Source: http.md 4.2, 7.2, server.md 6.3.
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -71,14 +71,17 @@ def enveloped(
 
 
 async def body_of(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-    """The request's body. Raises `Problem` where it is too large."""
+    """The request's body. Raises `Problem` where it is too large, or its sender left."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            raise Problem(413, f"the request body is over {bytes_max} bytes: send less")
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > bytes_max:
+                raise Problem(413, f"the request body is over {bytes_max} bytes: send less")
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise Problem(400, "the connection ended before the request body did") from None
     return b"".join(chunks)
 
 

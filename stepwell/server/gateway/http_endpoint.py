@@ -13,7 +13,7 @@ from secrets import token_bytes
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -256,11 +256,14 @@ def _bearer(request: Request) -> str:
 async def _limited(request: Request, bytes_max: int) -> bytes | None:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > bytes_max:
-            return None
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > bytes_max:
+                return None
+            chunks.append(chunk)
+    except ClientDisconnect:
+        return None  # nobody is there to be told
     return b"".join(chunks)
 
 

@@ -208,3 +208,20 @@ async def test_the_request_under_way_hears_that_its_peer_is_gone() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert heard == ["http.disconnect"]
+
+
+@pytest.mark.parametrize("path", [b"/v1/signals", b"/invoke/a", b"/v0/connect/flush"])
+async def test_who_leaves_in_the_middle_of_a_body_is_no_fault(
+    path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with server(Bounds()) as made:
+        _, writer = await asyncio.open_connection("127.0.0.1", made.port)
+        writer.write(POST.replace(b"/v1/signals", path))
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        for _ in range(100):
+            if not made._watch.connections:
+                break
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -376,6 +376,7 @@ async def test_a_nested_step_is_beyond_reach_of_user_code(
     await refused_as_nested(Stage(plain if blocking else handler))
 
 
+@pytest.mark.logs("has errored out")
 async def test_steps_in_tasks_and_threads_of_a_step_are_refused_too() -> None:
     async def handler(ctx: Context) -> Any:
         async def outer() -> Any:

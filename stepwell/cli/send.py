@@ -73,9 +73,8 @@ def heard_by(found: Listening) -> str:
         many = len(found.functions) > 1
         count = f"{len(found.functions)} functions listen" if many else "1 function listens"
         return f"{count} to {found.event}: {', '.join(found.functions)}"
-    if not found.near:
-        return f"no function listens to {found.event}"
-    return f"no function listens to {found.event}; near it: {', '.join(found.near)}"
+    nobody = f"no function listens to {found.event} (runs that wait for it hear of it)"
+    return f"{nobody}; near it: {', '.join(found.near)}" if found.near else nobody
 
 
 def _object(text: str) -> dict[str, Any]:

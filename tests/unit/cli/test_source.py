@@ -11,6 +11,8 @@ from stepwell.cli.main import main
 from stepwell.embedded import Engine
 from stepwell.server.store.sqlite.connection import open_writer
 
+NOBODY = "no function listens to shop/ordr (runs that wait for it hear of it); near it: shop/order"
+
 
 def call(verb: str, database: Path, *arguments: str) -> Result:
     told = [verb, "--database", str(database), *arguments]
@@ -42,7 +44,7 @@ async def test_an_engine_is_looked_into_while_it_runs(tmp_path: Path) -> None:
         assert "charge" in told.output
         assert "waits for an event shop/paid" in told.output
         nobody = call("run", database, lost).output
-        assert "no function listens to shop/ordr; near it: shop/order" in nobody
+        assert NOBODY in nobody
         unknown = call("run", database, "01JQDAE4RQ0000000000000009")
         assert "there is no run 01JQDAE4RQ0000000000000009 in this file" in unknown.output
         # Looking changed nothing: the engine goes on.

@@ -220,9 +220,9 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-# Doors: any other module of the package itself is one file per framework, above the SDK, and may
+# Adapters: any other module of the package itself is one file per framework, above the SDK, and may
 # import the framework it is called after; these are called otherwise, or bring more than one.
-DOOR_INSIDE = ("sdk", "wire", "asgi", "wsgi")
+ADAPTER_INSIDE = ("sdk", "wire", "asgi", "wsgi")
 FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "fast_api": ("fastapi", "starlette"),
     "flask": ("flask", "werkzeug"),
@@ -232,13 +232,13 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "encryption": ("nacl",),
     "sentry": ("sentry_sdk",),
 }
-# Doors that are made of another one.
-DOORS_ON_DOORS = {"vercel": ("http_server", "aws_lambda")}
+# Adapters that are made of another one.
+ADAPTERS_ON_ADAPTERS = {"vercel": ("http_server", "aws_lambda")}
 
 
-def door(name: str) -> Layer:
+def adapter(name: str) -> Layer:
     """The layer of a framework's file."""
-    inside = (*DOOR_INSIDE, *DOORS_ON_DOORS.get(name, ()))
+    inside = (*ADAPTER_INSIDE, *ADAPTERS_ON_ADAPTERS.get(name, ()))
     return Layer(inside, FRAMEWORKS.get(name, (name,)))
 
 

@@ -73,8 +73,8 @@ def test_no_any_where_types_are_the_law() -> None:
 
 
 def test_every_module_can_be_imported() -> None:
-    """Doors apart: they need their frameworks, and their own tests import them one by one."""
+    """Adapters apart: they need their frameworks, and their own tests import them one by one."""
     for module in written():
-        door = module.name.count(".") == 1 and not module.is_package
-        if not door:
+        adapter = module.name.count(".") == 1 and not module.is_package
+        if not adapter:
             importlib.import_module(module.name)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.repo.layers import EVERYWHERE, LATE_IMPORTS, LAYERS, PURE, Layer, door
+from tests.repo.layers import EVERYWHERE, LATE_IMPORTS, LAYERS, PURE, Layer, adapter
 from tests.repo.source import (
     PACKAGE,
     UNREADABLE,
@@ -24,7 +24,7 @@ def short(name: str) -> str:
 def layer_of(name: str) -> tuple[str, Layer] | None:
     """The longest prefix of the table that covers the module; the root covers only itself.
 
-    What the table does not name is a door, if it lies in the package itself.
+    What the table does not name is an adapter, if it lies in the package itself.
     """
     candidates = [key for key in LAYERS if key and within(name, key)]
     if name == "":
@@ -32,7 +32,7 @@ def layer_of(name: str) -> tuple[str, Layer] | None:
     best = max(candidates, key=len, default=None)
     if best is not None:
         return best, LAYERS[best]
-    return None if "." in name else (name, door(name))
+    return None if "." in name else (name, adapter(name))
 
 
 def breaches(module: Module) -> list[str]:

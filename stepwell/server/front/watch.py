@@ -65,7 +65,7 @@ class Watch:
             try:
                 self.look(loop.time())
             except Exception:
-                # If nobody looked any more, nobody would notice before the door is blocked.
+                # If nobody looked any more, nobody would notice before the way in is blocked.
                 log.exception("looking after connections has a fault; it goes on")
 
     def look(self, now: float) -> None:

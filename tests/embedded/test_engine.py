@@ -142,6 +142,7 @@ async def test_gathered_steps_run_beside_each_other(shop: Harness) -> None:
     assert time.perf_counter() - began < 1.5
 
 
+@pytest.mark.logs('RuntimeError in function "shop-mixed"')
 async def test_parallel_steps_that_fail_are_tried_again_and_their_siblings_are_not(
     shop: Harness,
 ) -> None:
@@ -226,6 +227,7 @@ async def test_a_wait_may_look_back_at_what_came_before_it(shop: Harness, colour
     assert await engine.result_of(ids[0], timeout_seconds=10) == [1, 2, None]
 
 
+@pytest.mark.logs('ValueError in function "shop-broken"')
 async def test_an_invoked_function_answers_its_caller(shop: Harness) -> None:
     @shop.client.create_function(fn_id="double", trigger=on("shop/never"))
     async def double(ctx: stepwell.Context) -> int:
@@ -248,6 +250,9 @@ async def test_an_invoked_function_answers_its_caller(shop: Harness) -> None:
     assert await shop.result("shop/call") == [42, "no stock"]
 
 
+@pytest.mark.logs(
+    'RuntimeError in function "shop-stubborn"', 'KeyError in function "shop-stubborn"'
+)
 async def test_a_failing_step_is_tried_again_and_then_caught(shop: Harness) -> None:
     tries: list[int] = []
 
@@ -274,6 +279,7 @@ async def test_a_failing_step_is_tried_again_and_then_caught(shop: Harness) -> N
     assert len(tries) == 3
 
 
+@pytest.mark.logs('NonRetriableError in function "shop-doomed"')
 async def test_a_failed_run_reaches_its_failure_handler(shop: Harness) -> None:
     seen: asyncio.Future[object] = asyncio.get_running_loop().create_future()
 

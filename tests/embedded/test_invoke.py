@@ -8,6 +8,7 @@ import stepwell
 from stepwell.embedded import Engine
 
 
+@pytest.mark.logs('ValueError in function "shop-bad"')
 async def test_runs_are_started_and_waited_for() -> None:
     client = stepwell.Inngest(app_id="shop", is_dev=True)
 

@@ -1,10 +1,8 @@
-"""One call from end to end: errors, targets, saved steps, colours, what user code can do wrong."""
+"""One call from end to end: errors, targets, saved steps, colours."""
 
 import asyncio
 import functools
 import json
-import logging
-import re
 import sys
 import threading
 import time
@@ -29,45 +27,7 @@ from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.wire.identifier import step_hash
 from tests.ids import exact
 from tests.replay.stage import Client, Stage, function
-
-
-async def give(value: Any) -> Any:
-    return value
-
-
-def fail(error: BaseException) -> Any:
-    raise error
-
-
-async def afail(error: BaseException) -> Any:
-    raise error
-
-
-def in_both_colours(body: Callable[[], Any]) -> list[Any]:
-    """A handler without steps in both colours, named alike."""
-
-    async def coroutine(ctx: Context) -> Any:
-        return body()
-
-    def plain(ctx: ContextSync) -> Any:
-        return body()
-
-    return [coroutine, plain]
-
-
-def stepping(body: Callable[[], Any]) -> list[Any]:
-    """A handler with one step in both colours."""
-
-    async def coroutine(ctx: Context) -> Any:
-        return await ctx.step.run("a", lambda: body())  # noqa: PLW0108
-
-    def plain(ctx: ContextSync) -> Any:
-        return ctx.step.run("a", body)
-
-    return [coroutine, plain]
-
-
-# What handlers raise and return
+from tests.unit.sdk.execution.handlers import afail, fail, give, in_both_colours, stepping
 
 
 @pytest.mark.parametrize("colour", [0, 1])
@@ -122,7 +82,7 @@ async def test_the_last_try_fails_the_step_for_good() -> None:
         try:
             await ctx.step.run("a", afail, ValueError("no"))
         except StepError as error:
-            return [error.name, error.step_id, "test_run" in (error.stack or "")]
+            return [error.name, error.step_id, "in afail" in (error.stack or "")]
 
     stage = Stage(handler, max_attempts=3)
     assert await stage.play() == ["ValueError", "a", True]
@@ -303,92 +263,6 @@ async def test_warnings_made_errors_end_the_call(parallel: bool) -> None:
         warnings.simplefilter("error", InngestWarning)
         answer = await asyncio.wait_for(stage.call(), 2)
     assert json.loads(answer.body)["name"] == "IndeterminateFunctionWarning"
-
-
-@pytest.mark.parametrize("blocking", [False, True])
-async def test_e_161_steps_inside_steps_are_refused(blocking: bool) -> None:
-    async def handler(ctx: Context) -> Any:
-        async def outer() -> Any:
-            return await ctx.step.run("inner", give, 1)
-
-        return await ctx.step.run("outer", outer)
-
-    def plain(ctx: ContextSync) -> Any:
-        return ctx.step.run("outer", lambda: ctx.step.run("inner", lambda: 1))
-
-    await refused_as_nested(Stage(plain if blocking else handler))
-
-
-async def refused_as_nested(stage: Stage) -> None:
-    """The run fails, once and for all."""
-    answer = await asyncio.wait_for(stage.call(), 2)
-    assert (answer.status, answer.headers["x-inngest-no-retry"]) == (500, "true")
-    told = json.loads(answer.body)
-    assert (told["code"], told["name"]) == ("step_nested", "StepNestedError")
-    assert 'step "inner" is called inside step "outer"' in told["message"]
-
-
-NESTED: list[Callable[[Any], Any]] = [
-    lambda step: step.run("inner", lambda: 1),
-    lambda step: step.sleep("inner", "1s"),
-    lambda step: step.send_event("inner", {"name": "a/b"}),
-    lambda step: step.invoke_by_id("inner", function_id="f"),
-    lambda step: step.wait_for_event("inner", event="a/b", timeout="1s"),
-    lambda step: step.send_signal("inner", signal="s"),
-]
-
-
-@pytest.mark.parametrize("caught", [Exception, BaseException])
-@pytest.mark.parametrize("inner", NESTED)
-@pytest.mark.parametrize("outcome", ["pass", "raise"])
-@pytest.mark.parametrize("blocking", [False, True])
-async def test_a_nested_step_is_beyond_reach_of_user_code(
-    caught: type[BaseException], inner: Callable[[Any], Any], outcome: str, blocking: bool
-) -> None:
-    async def outer(ctx: Any) -> str:
-        try:
-            await inner(ctx.step)
-        except caught:
-            if outcome == "raise":
-                raise ValueError("something else") from None
-        return "as if nothing were"
-
-    def outer_sync(ctx: Any) -> str:
-        try:
-            inner(ctx.step)
-        except caught:
-            if outcome == "raise":
-                raise ValueError("something else") from None
-        return "as if nothing were"
-
-    async def handler(ctx: Context) -> str:
-        try:
-            return await ctx.step.run("outer", outer, ctx)
-        except Exception:
-            return "caught"
-
-    def plain(ctx: ContextSync) -> str:
-        try:
-            return ctx.step.run("outer", outer_sync, ctx)
-        except Exception:
-            return "caught"
-
-    await refused_as_nested(Stage(plain if blocking else handler))
-
-
-@pytest.mark.logs("has errored out")
-async def test_steps_in_tasks_and_threads_of_a_step_are_refused_too() -> None:
-    async def handler(ctx: Context) -> Any:
-        async def outer() -> Any:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(ctx.step.run("inner", give, 1))
-
-        return await ctx.step.run("outer", outer)
-
-    await refused_as_nested(Stage(handler))
-
-
-# Colours
 
 
 async def test_plain_code_never_holds_up_the_loop() -> None:
@@ -614,78 +488,6 @@ async def test_a_sleep_beside_a_step_is_not_kept_waiting_by_it() -> None:
 # Logs
 
 
-def logger_of(caplog: pytest.LogCaptureFixture) -> logging.Logger:
-    caplog.set_level(logging.DEBUG, "tests.run")
-    return logging.getLogger("tests.run")
-
-
-@pytest.mark.parametrize("plain", [False, True])
-async def test_lines_are_written_once(plain: bool, caplog: pytest.LogCaptureFixture) -> None:
-    async def handler(ctx: Context) -> None:
-        ctx.logger.info("start")
-        await ctx.step.run("a", give, 1)
-        ctx.logger.info("between", extra={"mine": 5})
-        await ctx.step.sleep("nap", 1)
-        ctx.logger.warning("end")
-
-    def blocking(ctx: ContextSync) -> None:
-        ctx.logger.info("start")
-        ctx.step.run("a", lambda: 1)
-        ctx.logger.info("between", extra={"mine": 5})
-        ctx.step.sleep("nap", 1)
-        ctx.logger.warning("end")
-
-    client = Client(logger=logger_of(caplog))
-    await Stage(blocking if plain else handler, client=client).play()
-    lines = [r for r in caplog.records if r.name == "tests.run" and r.levelno > logging.DEBUG]
-    assert [record.message for record in lines] == ["start", "between", "end"]
-    assert lines[1].mine == 5  # type: ignore[attr-defined]
-    assert {line.event_name for line in lines} == {"test/start"}  # type: ignore[attr-defined]
-    assert {line.attempt for line in lines} == {0}  # type: ignore[attr-defined]
-
-
-async def test_errors_are_logged_unless_quiet(caplog: pytest.LogCaptureFixture) -> None:
-    client = Client(logger=logger_of(caplog))
-    for error in (ValueError("loud"), NonRetriableError("still", quiet=True)):
-        for handler in (*in_both_colours(lambda: fail(error)), *stepping(lambda: fail(error))):  # noqa: B023
-            await Stage(handler, client=client).call()
-    found = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(found) == 4
-    assert all("loud" in record.message and record.exc_info for record in found)
-
-
-class Foreign:
-    """A logger in another style."""
-
-    def __init__(self, lines: list[Any], facts: dict[str, Any] | None = None) -> None:
-        self.lines, self.facts, self.level = lines, facts or {}, 7
-
-    def bind(self, **facts: Any) -> "Foreign":
-        return Foreign(self.lines, facts)
-
-    def info(self, line: str) -> None:
-        self.lines.append((line, self.facts.get("function_name")))
-
-    def error(self, line: str, **_: Any) -> None:
-        raise RuntimeError("a broken logger")
-
-
-async def test_loggers_of_other_styles() -> None:
-    async def handler(ctx: Context) -> None:
-        ctx.logger.info("start")
-        await ctx.step.run("a", give, 1)
-        ctx.logger.info("end")
-        raise ValueError(str(ctx.logger.level))  # type: ignore[union-attr]
-
-    lines: list[Any] = []
-    found = await Stage(handler, client=Client(logger=Foreign(lines))).play()
-    assert found["message"] == "7"
-    assert lines == [("start", "handler"), ("end", "handler")]
-
-
-# Context
-
-
 async def test_what_a_handler_is_told() -> None:
     async def handler(ctx: Context) -> Any:
         return [
@@ -827,40 +629,3 @@ async def test_errors_that_leave_a_function_have_the_codes_of_the_official_sdk(
 
 
 # Steps that nobody awaits
-
-
-async def unawaited(ctx: Context) -> str:
-    ctx.step.run("charge", give, 1)  # type: ignore[unused-coroutine]
-    return "done"
-
-
-async def unawaited_sleep(ctx: Context) -> str:
-    await ctx.step.run("first", give, 1)
-    ctx.step.sleep("charge", "1h")  # type: ignore[unused-coroutine]
-    return "done"
-
-
-async def returned(ctx: Context) -> Any:
-    return ctx.step.ai.wrap("charge", give, 1)
-
-
-@pytest.mark.parametrize("handler", [unawaited, unawaited_sleep, returned])
-async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., Any]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = await Stage(handler).play()
-    assert found["failed"] == "ConfigurationError"
-    assert 'step "charge" (' in found["message"]
-    assert re.search(r"test_run\.py:\d+\) was called and never awaited: write", found["message"])
-
-
-async def test_steps_of_branches_that_never_began_are_no_mistake() -> None:
-    async def handler(ctx: Context) -> str:
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(ctx.step.run("a", give, 1))
-                raise ValueError("before any began")
-        except ExceptionGroup:
-            return "left"
-
-    assert await Stage(handler).play() == "left"

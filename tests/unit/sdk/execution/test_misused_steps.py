@@ -1,0 +1,139 @@
+"""Steps that are misused: met inside another step, or never awaited. The call fails, by name."""
+
+import asyncio
+import json
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stepwell.sdk.step.context import Context, ContextSync
+from tests.replay.stage import Stage
+from tests.unit.sdk.execution.handlers import give
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_e_161_steps_inside_steps_are_refused(blocking: bool) -> None:
+    async def handler(ctx: Context) -> Any:
+        async def outer() -> Any:
+            return await ctx.step.run("inner", give, 1)
+
+        return await ctx.step.run("outer", outer)
+
+    def plain(ctx: ContextSync) -> Any:
+        return ctx.step.run("outer", lambda: ctx.step.run("inner", lambda: 1))
+
+    await refused_as_nested(Stage(plain if blocking else handler))
+
+
+async def refused_as_nested(stage: Stage) -> None:
+    """The run fails, once and for all."""
+    answer = await asyncio.wait_for(stage.call(), 2)
+    assert (answer.status, answer.headers["x-inngest-no-retry"]) == (500, "true")
+    told = json.loads(answer.body)
+    assert (told["code"], told["name"]) == ("step_nested", "StepNestedError")
+    assert 'step "inner" is called inside step "outer"' in told["message"]
+
+
+NESTED: list[Callable[[Any], Any]] = [
+    lambda step: step.run("inner", lambda: 1),
+    lambda step: step.sleep("inner", "1s"),
+    lambda step: step.send_event("inner", {"name": "a/b"}),
+    lambda step: step.invoke_by_id("inner", function_id="f"),
+    lambda step: step.wait_for_event("inner", event="a/b", timeout="1s"),
+    lambda step: step.send_signal("inner", signal="s"),
+]
+
+
+@pytest.mark.parametrize("caught", [Exception, BaseException])
+@pytest.mark.parametrize("inner", NESTED)
+@pytest.mark.parametrize("outcome", ["pass", "raise"])
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_nested_step_is_beyond_reach_of_user_code(
+    caught: type[BaseException], inner: Callable[[Any], Any], outcome: str, blocking: bool
+) -> None:
+    async def outer(ctx: Any) -> str:
+        try:
+            await inner(ctx.step)
+        except caught:
+            if outcome == "raise":
+                raise ValueError("something else") from None
+        return "as if nothing were"
+
+    def outer_sync(ctx: Any) -> str:
+        try:
+            inner(ctx.step)
+        except caught:
+            if outcome == "raise":
+                raise ValueError("something else") from None
+        return "as if nothing were"
+
+    async def handler(ctx: Context) -> str:
+        try:
+            return await ctx.step.run("outer", outer, ctx)
+        except Exception:
+            return "caught"
+
+    def plain(ctx: ContextSync) -> str:
+        try:
+            return ctx.step.run("outer", outer_sync, ctx)
+        except Exception:
+            return "caught"
+
+    await refused_as_nested(Stage(plain if blocking else handler))
+
+
+@pytest.mark.logs("has errored out")
+async def test_steps_in_tasks_and_threads_of_a_step_are_refused_too() -> None:
+    async def handler(ctx: Context) -> Any:
+        async def outer() -> Any:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ctx.step.run("inner", give, 1))
+
+        return await ctx.step.run("outer", outer)
+
+    await refused_as_nested(Stage(handler))
+
+
+# Colours
+
+
+async def unawaited(ctx: Context) -> str:
+    ctx.step.run("charge", give, 1)  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def unawaited_sleep(ctx: Context) -> str:
+    await ctx.step.run("first", give, 1)
+    ctx.step.sleep("charge", "1h")  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def returned(ctx: Context) -> Any:
+    return ctx.step.ai.wrap("charge", give, 1)
+
+
+@pytest.mark.parametrize("handler", [unawaited, unawaited_sleep, returned])
+async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = await Stage(handler).play()
+    assert found["failed"] == "ConfigurationError"
+    assert 'step "charge" (' in found["message"]
+    assert re.search(
+        r"test_misused_steps\.py:\d+\) was called and never awaited: write", found["message"]
+    )
+
+
+async def test_steps_of_branches_that_never_began_are_no_mistake() -> None:
+    async def handler(ctx: Context) -> str:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ctx.step.run("a", give, 1))
+                raise ValueError("before any began")
+        except ExceptionGroup:
+            return "left"
+
+    assert await Stage(handler).play() == "left"

@@ -40,6 +40,10 @@ lines = _Lines()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "logs(*patterns): lines of WARNING and above a test writes")
+
+
+def _listen() -> None:
+    """Listen before each test: one that sets logging up takes the handlers of the root away."""
     for name in ("", "stepwell"):
         logger = logging.getLogger(name)
         if name == "" or not logger.propagate:
@@ -48,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    _listen()
     lines.kept.clear()
     result = yield
     if not item.nodeid.startswith(JUDGED) or "caplog" in getattr(item, "fixturenames", ()):

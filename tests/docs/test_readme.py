@@ -17,8 +17,8 @@ from tests.interop.harness import answers, free_port, process, until
 def test_the_readme_can_be_followed(tmp_path: Path) -> None:
     listed = blocks((ROOT / "README.md").read_text(encoding="utf-8"))
     program = next(code for _, label, code in listed if label == "python")
-    shown = next(code for _, label, code in listed if label == "console")
-    assert shown.splitlines()[0] == "$ stepwell dev shop"
+    consoles = [code.splitlines()[0] for _, label, code in listed if label == "console"]
+    assert consoles[:2] == ["$ pip install stepwell", "$ stepwell dev shop"]
     assert len(program.strip().splitlines()) <= 15
     (tmp_path / "shop.py").write_text(program, encoding="utf-8")
 

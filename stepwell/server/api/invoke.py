@@ -1,6 +1,7 @@
 """`POST /invoke/{slug}`: a function is started by its id. Source: server.md 1.8.
 
-Unlike the official server, a function nobody has registered is told at once.
+A function nobody has registered is no error of the request: its end is told by an event, as a run's
+is. The answer says so at once beside the id.
 """
 
 from difflib import get_close_matches
@@ -31,13 +32,15 @@ _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 class _Started(msgspec.Struct):
     id: str
-    run_id: str
+    run_id: str | msgspec.UnsetType = msgspec.UNSET
     status: int = 200
+    error: str | msgspec.UnsetType = msgspec.UNSET
 
 
 async def invoke(deps: ApiDeps, request: Request) -> Response:
     """Start a function with the body's `data` and tell the ids of its event and run. An `id` counts
-    once, as that of an event does: who repeats it is told of the run there is."""
+    once, as that of an event does: who repeats it is told of the run there is. Where nobody has
+    registered the function there is no run, and `error` names those that are near."""
     now_ms = deps.clock.now_ms()
     name = unquote(request.path_params["slug"])
     listing = deps.ledger.catalog.named(name)
@@ -58,7 +61,7 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     answer = await deps.ledger.submit(InvokeAsked(row, slug))
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
-        raise Problem(404, f"{answer.reason}; {_known(deps, slug)}")
+        return as_json(_Started(event_id, error=f"{answer.reason}; {_known(deps, slug)}"))
     run = deps.reader.run(answer.subject) if answer.verdict is Verdict.ALREADY else None
     return as_json(_Started(run.event_ids[0] if run else event_id, answer.subject))
 

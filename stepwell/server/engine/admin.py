@@ -5,6 +5,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.drop import refusal
+from stepwell.server.engine.finish import never_begun
 from stepwell.server.engine.input import (
     Done,
     InvokeAsked,
@@ -17,6 +18,7 @@ from stepwell.server.engine.row import Run
 from stepwell.server.engine.start import run_id_for, started_lately
 from stepwell.server.engine.start_gate import Begun, Refused, attempt, enter
 from stepwell.server.flow.plan import NO_PLAN
+from stepwell.wire.failure import unknown_function
 from stepwell.wire.identifier import derived_ulid
 
 
@@ -57,9 +59,7 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
     """Start a function by its id, whatever its triggers; once for an event id of the sender's."""
     listing = draft.view.catalog.listing(given.function)
     if listing is None:
-        return Done(
-            Verdict.GONE, given.event.id, f"could not find function with ID: {given.function}"
-        )
+        return _nobody(draft, given)
     run_id = run_id_for(listing.slug, given.event)
     known = started_lately(draft, listing, given.event)
     if known or draft.run(run_id) is not None:
@@ -81,6 +81,15 @@ def invoke(draft: Draft, given: InvokeAsked) -> Done:
         return Done(Verdict.REFUSED, "", refusal(admission.reason).message)
     # What is put off has no run yet.
     return Done(Verdict.APPLIED, admission.run_id if isinstance(admission, Begun) else "")
+
+
+def _nobody(draft: Draft, given: InvokeAsked) -> Done:
+    """The invocation is kept, and its end told, though no function is registered under the id."""
+    failure = unknown_function(given.function)
+    if not draft.view.knows_event(given.event.id):
+        draft.accept(given.event)
+        never_begun(draft, given.event, failure)
+    return Done(Verdict.GONE, given.event.id, failure.message)
 
 
 def prune(draft: Draft, given: PruneAsked) -> Pruned:

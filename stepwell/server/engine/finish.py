@@ -26,6 +26,7 @@ from stepwell.wire.event_session import run_meta
 from stepwell.wire.failure import Failure, encode_failure, encode_failure_memo
 from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.lifecycle import (
+    FAILED,
     Deferral,
     Ended,
     deferred_schedule,
@@ -144,6 +145,28 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
     for name in heard:
         event_id = derived_ulid(draft.now.ms, run.id, name)
         draft.emit(event_row(event_id, _told(draft, name, event_id, ended), draft.now.ms))
+
+
+def never_begun(draft: Draft, event: EventRow, failure: Failure, correlation_id: str = "") -> None:
+    """An invocation that no function answers: whoever listens for ends is told so (server.md 2.6).
+
+    There is no function and no run to name."""
+    if not is_heard(draft, FUNCTION_FINISHED):
+        return
+    body = msgspec.Raw(event.body)
+    ended = Ended(
+        function_id="",
+        run_id="",
+        trigger=body,
+        triggers=(msgspec.Raw(_without_user(event.body)),),
+        status=FAILED,
+        failure=failure,
+        correlation_id=correlation_id,
+        meta=_meta((event,)),
+    )
+    event_id = derived_ulid(draft.now.ms, event.id, FUNCTION_FINISHED)
+    told = function_finished(event_id, draft.now.ms, ended)
+    draft.emit(event_row(event_id, told, draft.now.ms))
 
 
 def _meta(events: Iterable[EventRow | None]) -> msgspec.Raw | None:

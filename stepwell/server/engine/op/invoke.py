@@ -10,7 +10,7 @@ from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.drop import refusal
 from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.finish import fail_with, never_begun
 from stepwell.server.engine.lane_choice import places_needed
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
@@ -40,6 +40,9 @@ def invoke_function(draft: Draft, report: Report, operation: InvokeFunction) -> 
     listing = draft.view.catalog.named(operation.function_id)
     if listing is None:
         failure = unknown_function(operation.function_id)
+        event = _event(draft, report, operation, operation.function_id, until)
+        draft.accept(event)
+        never_begun(draft, event, failure, f"{run.id}.{operation.id}")
         step_ended(draft, report, operation, bytes(encode_failure_memo(failure)))
         return
     event = _event(draft, report, operation, listing.slug, until)

@@ -179,11 +179,14 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
 
 
 def _is_stalled(draft: Draft, report: Report) -> bool:
-    """Whether a discovery that changed nothing would be made again: whatever it reported was known
-    before it began, nothing was saved while it went on, and nothing else moves the run."""
-    if report.item.key != MAIN or report.run.again:
-        return False
+    """Whether a call that changed nothing would be made again: whatever it reported was known
+    before it began, nothing was saved while it went on, and nothing else moves the run, or the
+    step it was made for."""
     if report.lease is None or report.lease.steps:
+        return False
+    if report.item.key != MAIN:
+        return draft.item(report.run.id, report.item.key) is report.item
+    if report.run.again:
         return False
     idle = all(item.key == MAIN for item in draft.view.items_of(report.run.id))
     return report.discover or idle

@@ -1,12 +1,15 @@
 """An item is put off as its next attempt, and the timeline is told what went wrong."""
 
+import msgspec
+
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
+from stepwell.server.engine.discover import discover
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import fail_as
 from stepwell.server.engine.lease_id import since, step_name
 from stepwell.server.engine.retry import delay_ms
-from stepwell.server.engine.row import Item, ItemKind, Note, Run
+from stepwell.server.engine.row import MAIN, Item, ItemKind, Note, Run
 from stepwell.wire.failure import Failure, encode_failure
 
 EMPTY_REPLY_DELAY_MS = 1_000
@@ -17,8 +20,9 @@ STALLS_MIN = 3
 
 STALLED = Failure(
     name="NoProgress",
-    message="The function was called again and again, and reported nothing but steps that were"
-    " saved before. Is it called with an SDK that ignores what it is told?",
+    message="The function was called again and again, and reported nothing new: neither the step it"
+    " was asked for nor one that was not saved before. Is it called with an SDK that ignores what"
+    " it is told?",
 )
 
 
@@ -70,19 +74,21 @@ def _since(draft: Draft, item: Item) -> bytes:
 def stall(draft: Draft, run: Run, item: Item, *, at_once: bool) -> None:
     """A call led nowhere. The same call is made again, as an attempt that did not succeed: the
     first time soon (two calls of a run may report one step), then like any other, and in the end
-    the run has failed. `at_once` says that the function asked for the call."""
+    the run has failed. `at_once` says that the function asked for the call. A call for one step
+    has a discovery beside it the first time: the step may be there no more."""
     listing = draft.view.catalog.listing(run.function)
     tries = max(STALLS_MIN, 1 if listing is None else listing.attempts_max)
     if item.attempt + 1 >= tries:
         fail_as(draft, run, STALLED)
         return
-    draft.change(run)
     if item.attempt:
-        try_again(draft, run, item, None, bytes(encode_failure(STALLED)), "")
+        draft.change(run)
+        try_again(draft, run, item, None, bytes(encode_failure(STALLED)), step_name(item))
         return
     due = draft.now.ms + (0 if at_once else EMPTY_REPLY_DELAY_MS)
-    again = Item(run.id, item.key, item.kind, due, item.queue, attempt=1, detail=since(draft.now))
-    draft.move(again)
+    draft.change(run if item.key == MAIN else discover(draft, run, due_ms=due))
+    detail = _since(draft, item)
+    draft.move(msgspec.structs.replace(item, due_ms=due, attempt=1, losses=0, detail=detail))
     draft.announce(Topic.RUN_MOVED, run.id)
 
 

@@ -58,6 +58,7 @@ from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.function.dependency import Depends, close_dependencies, inject, override
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -127,6 +128,7 @@ __all__ = [
     "TriggerCron",
     "TriggerEvent",
     # Ours, beyond them.
+    "Backlog",
     "BaseMiddleware",
     "InngestMiddleware",
     "ReplayFilter",

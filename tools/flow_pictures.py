@@ -27,6 +27,7 @@ STEP, SLEEP = "step", "sleep"
 WORK = ((STEP, 3.0),)
 Work = tuple[tuple[str, float], ...]
 AT_ONCE = (0.0,) * 6
+SECONDS = (0.0, 1.0, 2.0, 2.0, 4.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,12 @@ SCENES = (
     ),
     Scene("singleton-skip", 'singleton=Singleton(mode="skip")', arrivals=(0, 1, 2, 4, 5, 8)),
     Scene("singleton-cancel", 'singleton=Singleton(mode="cancel")', arrivals=(0, 1, 2, 4, 5, 9)),
+    Scene("backlog", "concurrency=[Concurrency(limit=1)], backlog=Backlog(limit=2)", SECONDS),
+    Scene(
+        "backlog-cancel",
+        'concurrency=[Concurrency(limit=1)], backlog=Backlog(limit=2, on_full="cancel")',
+        SECONDS,
+    ),
     Scene(
         "timeouts-start",
         'concurrency=[Concurrency(limit=1)], timeouts=Timeouts(start="7s")',

@@ -181,6 +181,19 @@ def _fairness(config: FunctionConfig, named: Named) -> _Problems:
         yield f"{named('fairness.key')} is missing: give an expression, such as event.data.user"
 
 
+def _backlog(config: FunctionConfig, named: Named) -> _Problems:
+    given = config.backlog
+    if given is None:
+        return
+    field, most = named("backlog.limit"), limit.BACKLOG_MAX
+    if given.limit < 1:
+        yield f"{field} {given.limit} is too small: use at least 1"
+    yield from _count(field, given.limit, 0, most)
+    yield from _word(
+        named("backlog.onFull"), given.on_full, (configs.FULL_SKIP, configs.FULL_CANCEL)
+    )
+
+
 _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _identity,
     _triggers,
@@ -190,6 +203,7 @@ _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _batch,
     _ends,
     _fairness,
+    _backlog,
 )
 
 

@@ -27,6 +27,8 @@ SINGLETON_CANCEL = "cancel"
 WINDOW = "window"
 COLLECT_ALL = "all"
 COLLECT_LAST = "last"
+FULL_SKIP = "skip"
+FULL_CANCEL = "cancel"
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -123,6 +125,17 @@ class Fairness(msgspec.Struct, frozen=True, omit_defaults=True):
     weight: str = ""
 
 
+class Backlog(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At most `limit` runs wait for their first call for each value of `key` (ours).
+
+    What is too much: `on_full` is empty or `skip` for the new run, `cancel` for the oldest.
+    """
+
+    limit: int = 0
+    key: str = ""
+    on_full: str = msgspec.field(name="onFull", default="")
+
+
 class Timeouts(msgspec.Struct, frozen=True, omit_defaults=True):
     """How long a run may wait for its start and take to its finish."""
 
@@ -164,6 +177,7 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     idempotency: str = ""
     checkpoint: Checkpoint | None = None
     fairness: Fairness | None = None
+    backlog: Backlog | None = None
 
 
 def max_attempts(config: FunctionConfig) -> int:
@@ -186,6 +200,7 @@ def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
         ("batchEvents.key", config.batch),
         ("singleton.key", config.singleton),
         ("fairness.key", config.fairness),
+        ("backlog.key", config.backlog),
     ):
         if part is not None:
             yield name, part.key
@@ -271,6 +286,7 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     idempotency: str = ""
     checkpoint: Checkpoint | msgspec.UnsetType = msgspec.UNSET
     fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
+    backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
 
 
 _T = TypeVar("_T")
@@ -366,6 +382,7 @@ def _read(wire: _Wire) -> FunctionConfig:
         idempotency=wire.idempotency,
         checkpoint=_given(wire.checkpoint),
         fairness=_given(wire.fairness),
+        backlog=_given(wire.backlog),
     )
 
 
@@ -395,5 +412,6 @@ def encode_function(config: FunctionConfig) -> bytes:
             idempotency=config.idempotency,
             checkpoint=_sent(config.checkpoint),
             fairness=_sent(config.fairness),
+            backlog=_sent(config.backlog),
         )
     )

@@ -72,6 +72,7 @@ RATE_LIMIT_MS_MAX: Final = _DAY_MS
 THROTTLE_MS_MIN: Final = _SECOND_MS  # documented; nobody refuses others
 THROTTLE_MS_MAX: Final = 7 * _DAY_MS
 SINGLETON_MAX: Final = 1000  # ours
+BACKLOG_MAX: Final = 10_000  # ours
 
 # Signatures and sync
 SIGNATURE_AGE_MS_MAX: Final = 5 * _MINUTE_MS

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TypeAlias, cast
 
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -57,6 +58,7 @@ CLIENT: Mapping[str, Expected] = {
 """What the client takes."""
 
 FUNCTION: Mapping[str, Expected] = {
+    "backlog": ((Backlog,), "Backlog(limit=...)"),
     "batch_events": ((Batch,), "Batch(max_size=...)"),
     "cancel": ((list, tuple), "a list such as [Cancel(event=...)]"),
     "concurrency": ((list, tuple), "a list such as [Concurrency(limit=...)]"),

@@ -13,6 +13,7 @@ from stepwell.sdk.events.event import Event
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -75,6 +76,7 @@ class TypedDecorator(Protocol[E, In_contra]):
 class DeclaredOptions(TypedDict, total=False):
     """The options of a function besides its id and triggers; see `create_function`."""
 
+    backlog: Backlog | None
     batch_events: Batch | None
     cancel: list[Cancel] | None
     concurrency: list[Concurrency] | None
@@ -114,6 +116,7 @@ def declare(
             fn_id=fn_id,
             name=options.get("name"),
             triggers=tuple(triggers),
+            backlog=options.get("backlog"),
             batch_events=options.get("batch_events"),
             cancel=tuple(options.get("cancel") or ()),
             concurrency=tuple(options.get("concurrency") or ()),

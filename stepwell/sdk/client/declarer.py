@@ -27,6 +27,7 @@ from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.function.function import Function, check_id
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -136,6 +137,7 @@ class Declarer:
     def create_function(
         self,
         *,
+        backlog: Backlog | None = None,
         batch_events: Batch | None = None,
         cancel: list[Cancel] | None = None,
         concurrency: list[Concurrency] | None = None,
@@ -162,6 +164,7 @@ class Declarer:
         """Make a durable function of the handler this decorates, `async def` or `def`.
 
         Args:
+            backlog: How many runs may wait for their first call.
             batch_events: Start one run for several events.
             cancel: Events that cancel a run.
             concurrency: How many steps may run at once; up to two entries.
@@ -196,6 +199,7 @@ class Declarer:
             fn_id,
             list(map(as_trigger, given)),
             {
+                "backlog": backlog,
                 "batch_events": batch_events,
                 "cancel": cancel,
                 "concurrency": concurrency,

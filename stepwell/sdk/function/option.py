@@ -10,11 +10,24 @@ import pydantic
 from stepwell.sdk.events.source import EventSource, name_of_source
 from stepwell.sdk.function.declaration import Declaration, check_period
 from stepwell.sdk.value.duration import Duration
-from stepwell.wire.limit import RETRIES_MAX, SINGLETON_MAX
+from stepwell.wire.limit import BACKLOG_MAX, RETRIES_MAX, SINGLETON_MAX
 
 Period = Annotated[Duration, pydantic.PlainValidator(check_period)]
 """Whole seconds, at least one: milliseconds, a timedelta, or text such as "1h30m"."""
 Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class Backlog(Declaration):
+    """At most `limit` runs (1 to 10000) wait for their first call; with a `key`, an expression, so
+    many for each of its values.
+
+    What is too much starts nothing (`on_full="skip"`, the default), or takes the place of the run
+    that waits for longest, which is cancelled (`"cancel"`). Ours: other servers ignore it.
+    """
+
+    limit: Annotated[int, pydantic.Field(ge=1, le=BACKLOG_MAX)]
+    key: str | None = None
+    on_full: Literal["skip", "cancel"] | None = None
 
 
 class Batch(Declaration):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -33,6 +34,7 @@ class FunctionOptions:
     fn_id: str
     name: str | None = None
     triggers: tuple[Trigger, ...] = ()
+    backlog: Backlog | None = None
     batch_events: Batch | None = None
     cancel: tuple[Cancel, ...] = ()
     concurrency: tuple[Concurrency, ...] = ()
@@ -69,6 +71,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         timeouts=_timeouts(options.timeouts),
         idempotency=options.idempotency or "",
         fairness=_fairness(options.fairness),
+        backlog=_backlog(options.backlog),
     )
 
 
@@ -79,6 +82,7 @@ _WRITTEN: Mapping[str, str] = {
     "maxBytes": "max_bytes",
     "maxEvents": "max_events",
     "maxSize": "max_size",
+    "onFull": "on_full",
     "rateLimit": "rate_limit",
 }
 """What the wire calls otherwise than Python."""
@@ -120,6 +124,12 @@ def _fairness(given: Fairness | None) -> wire.Fairness | None:
     if given is None:
         return None
     return wire.Fairness(given.key, "" if given.weight is None else str(given.weight))
+
+
+def _backlog(given: Backlog | None) -> wire.Backlog | None:
+    return (
+        None if given is None else wire.Backlog(given.limit, given.key or "", given.on_full or "")
+    )
 
 
 def _concurrency(given: tuple[Concurrency, ...]) -> tuple[wire.Concurrency, ...]:

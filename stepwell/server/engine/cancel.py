@@ -1,11 +1,12 @@
 """A run is told to stop: by an event it named, by hand, or by time. Source: server.md 3.11."""
 
 from stepwell.expr.dialect import compile_expression
+from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import cancelled, fail_with
 from stepwell.server.engine.input import CancelAsked, Done, LeftUnserved, Verdict
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row import Note, Run
 from stepwell.wire.duration import format_duration
 from stepwell.wire.failure import FUNCTION_NOT_FOUND
 
@@ -14,6 +15,12 @@ def cancel(draft: Draft, run: Run) -> None:
     """End the run as cancelled. A call under way is told; what it answers is discarded."""
     cancelled(draft, run)
     draft.announce(Topic.RUN_CANCELLED, run.id)
+
+
+def cancel_because(draft: Draft, run: Run, kind: str, told: str) -> None:
+    """The same for a reason that the timeline tells."""
+    draft.add(fact.Noted(Note(run.id, draft.place(), draft.now.ms, kind, "", told, 0, b"")))
+    cancel(draft, run)
 
 
 def give_up(draft: Draft, given: LeftUnserved) -> Done:

@@ -6,6 +6,7 @@ Law: an item is given to one holder at a time, and what nobody can do now is put
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.backlog import leave as leave_backlog
 from stepwell.server.engine.claim_gate import Deal
 from stepwell.server.engine.cron_due import fire as fire_cron
 from stepwell.server.engine.deadline import begun, strike
@@ -137,6 +138,8 @@ class Leases:
         if is_lane(item.queue):
             lease = msgspec.structs.replace(lease, keys=lane_of(item.queue).keys)
             draft.flow.lend(lease.keys)
+        if run.in_backlog:
+            run = leave_backlog(draft, run)
         if listing.plan is not None:
             begun(draft, listing, run)
         self._count += 1

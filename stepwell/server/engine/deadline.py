@@ -5,12 +5,10 @@ beginning to its first call, that of the finish from there on, so that it strike
 waits for. Source: server.md 5.10.
 """
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Topic
+from stepwell.server.engine.cancel import cancel_because
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import cancelled
-from stepwell.server.engine.row import Item, ItemKind, Note, Run
+from stepwell.server.engine.row import Item, ItemKind, Run
 
 START = "deadline:start"
 FINISH = "deadline:finish"
@@ -41,6 +39,4 @@ def begun(draft: Draft, listing: Listing, run: Run) -> None:
 def strike(draft: Draft, run: Run, item: Item) -> None:
     """A deadline has passed."""
     told = _TOLD.get(item.key, "it was cancelled: it took too long")
-    draft.add(fact.Noted(Note(run.id, draft.place(), draft.now.ms, "deadline", "", told, 0, b"")))
-    cancelled(draft, run)
-    draft.announce(Topic.RUN_CANCELLED, run.id)
+    cancel_because(draft, run, "deadline", told)

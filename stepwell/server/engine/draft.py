@@ -193,7 +193,7 @@ class Draft:
         """A run is over, with all that hung on it."""
         self._ended.add(run.id)
         self._runs[run.id] = run
-        if run.lock or run.seated:
+        if run.places:
             self.flow.leave(run.id, run.places)
         if run.lane or run.slots:
             self.wake(self.now.ms)

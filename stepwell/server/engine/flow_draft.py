@@ -74,6 +74,11 @@ class FlowDraft:
             if self._seats.get(key, {}).pop(run_id, None) is None:
                 self._left.setdefault(key, set()).add(run_id)
 
+    def give_back(self, run_id: str, key: str) -> None:
+        """A run needs a place no more, and goes on."""
+        self.leave(run_id, (key,))
+        self._add(fact.SlotLeft(key, run_id))
+
     # -- calls ----------------------------------------------------------------------------------
 
     def leased(self, key: str) -> int:

@@ -19,6 +19,7 @@ FlowRecord: TypeAlias = (
     fact.FlowKeyPut
     | fact.FlowKeyForgotten
     | fact.SlotTaken
+    | fact.SlotLeft
     | fact.HoldPut
     | fact.EventHeld
     | fact.HoldClosed
@@ -168,6 +169,8 @@ class FlowView:
                 slot = record.slot
                 self._taken.setdefault(slot.key, {})[slot.run_id] = slot
                 self._changes.slots[slot.key, slot.run_id] = slot
+            case fact.SlotLeft():
+                self.leave(record.run_id, (record.key,))
             case fact.HoldPut():
                 self._holds[record.hold.key] = record.hold
                 self._changes.holds[record.hold.key] = record.hold
@@ -201,7 +204,7 @@ class FlowView:
         self._changes.freed += keys
 
     def leave(self, run_id: str, keys: tuple[str, ...]) -> None:
-        """A run has ended: whatever places it has are free."""
+        """A run has ended, or lets go of these: its places are free."""
         for key in keys:
             self._changes.slots[key, run_id] = None
             self._changes.freed.append(key)

@@ -155,6 +155,13 @@ class SlotTaken(msgspec.Struct, frozen=True, gc=False):
     slot: Slot
 
 
+class SlotLeft(msgspec.Struct, frozen=True, gc=False):
+    """A run has a place under a key no more, before it ends."""
+
+    key: str
+    run_id: str
+
+
 class HoldPut(msgspec.Struct, frozen=True, gc=False):
     """A start is put off, or put off once more."""
 
@@ -243,6 +250,7 @@ Record: TypeAlias = (
     | FlowKeyPut
     | FlowKeyForgotten
     | SlotTaken
+    | SlotLeft
     | HoldPut
     | EventHeld
     | HoldClosed

@@ -78,8 +78,9 @@ class Run(msgspec.Struct, frozen=True):
 
     `lock` is the key of the singleton it is, or empty; `slots` are the keys under which it needs a
     place from its first call to its end, and `seated` says that it has them; `batch` is the id of
-    the batch it began with; `lane` is the queue of its calls if they stand under limits; `parent`
-    names the steps that invoked it (`run.step`, with commas). `edited` holds, by step, the
+    the batch it began with; `backlog` is the key of the backlog it counts in as long as it is
+    `in_backlog`; `lane` is the queue of its calls if they stand under limits; `parent` names the
+    steps that invoked it (`run.step`, with commas). `edited` holds, by step, the
     arguments (a JSON array) that a rerun gives it in place of those in the code; `deferred` says
     that another run left it to be started at its end.
     """
@@ -110,6 +111,8 @@ class Run(msgspec.Struct, frozen=True):
     seated: bool = False
     batch: str = ""
     lane: str = ""
+    backlog: str = ""
+    in_backlog: bool = False
 
     @property
     def queue(self) -> str:
@@ -119,8 +122,9 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def places(self) -> tuple[str, ...]:
         """The keys under which the run has a place, as long as it has not ended."""
-        locks = (self.lock,) if self.lock else ()
-        return locks + self.slots if self.seated else locks
+        lock = (self.lock,) if self.lock else ()
+        slots = self.slots if self.seated else ()
+        return (*lock, *slots, self.backlog) if self.in_backlog else lock + slots
 
     @property
     def ended(self) -> bool:

@@ -1,15 +1,16 @@
 """May a function start for an event: now, later together with others, or not at all?
 
 The order of the checks before a run exists (server.md 3.2, 3.3): one run per function and event id
-in 24 hours, batch, rate limit, debounce, singleton. What starts no run because of a limit leaves a
-record that says why, in the same commit.
+in 24 hours, batch, rate limit, debounce, singleton, backlog. What starts no run because of a limit
+leaves a record that says why, in the same commit.
 """
 
 from typing import TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.cancel import cancel
+from stepwell.server.engine.backlog import room_for
+from stepwell.server.engine.cancel import cancel_because
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.drop import drop, tell_parents
@@ -92,15 +93,30 @@ def enter(draft: Draft, listing: Listing, plan: Plan, run: Run, event: EventRow)
     """The checks that come last: those of a run that is about to begin."""
     if listing.slug in draft.view.catalog.paused:
         return _paused(draft, run)
+    going: tuple[Slot, ...] = ()
     if plan.singleton is not None:
         locked = _locked(draft, plan.singleton, run, event)
         if isinstance(locked, Refused):
             return locked
-        run = locked
+        run, going = locked.run, locked.going
+    if plan.backlog is not None:
+        # Asked before anybody is cancelled for a run that might be skipped.
+        ids = frozenset(slot.run_id for slot in going)
+        waiting = room_for(draft, plan.backlog, run, event, ids)
+        if waiting is None:
+            return Refused(DropReason.BACKLOG)
+        run = waiting
+    for slot in going:
+        holder = draft.run(slot.run_id)
+        if holder is not None and not holder.ended:
+            cancel_because(draft, holder, "singleton", REPLACED)
     begin(draft, listing, run, event)
-    if run.lock:
-        draft.flow.take(Slot(run.lock, run.id, draft.now.ms, draft.place()))
+    for key in run.places:
+        draft.flow.take(Slot(key, run.id, draft.now.ms, draft.place()))
     return Begun(run.id)
+
+
+REPLACED = "it was cancelled: a newer run of its singleton took its place"
 
 
 def _paused(draft: Draft, run: Run) -> Refused:
@@ -114,8 +130,7 @@ def _in_batch(
     decoded, now_ms = draft.decoded(event), draft.now.ms
     value = strict(batch.key, decoded, now_ms)
     if value is None or not batches.joins(batch, decoded, now_ms):
-        begin(draft, listing, run, event)
-        return Begun(run.id)
+        return enter(draft, listing, listing.plan or NO_PLAN, run, event)
     key = f"batch:{listing.slug}:{value}"
     return _after_joining(draft, listing, join_batch(draft, listing, batch, key, run, event))
 
@@ -146,25 +161,30 @@ def _over_rate(
     return Refused(reason, judged.next_ms)
 
 
-def _locked(draft: Draft, only: singleton.Singleton, run: Run, event: EventRow) -> Run | Refused:
-    """The run with its singleton's key, once there is room for it."""
+class _Locked(msgspec.Struct, frozen=True):
+    """The run with its singleton's key, and the places of those that end to make room for it."""
+
+    run: Run
+    going: tuple[Slot, ...] = ()
+
+
+def _locked(
+    draft: Draft, only: singleton.Singleton, run: Run, event: EventRow
+) -> _Locked | Refused:
+    """Whether a singleton has room for a run, or makes room."""
     value = selective(only.key, draft.decoded(event), draft.now.ms)
     if value is None:
-        return run
+        return _Locked(run)
     key = f"singleton:{run.function}:{value}"
     excess = singleton.in_excess(only, draft.flow.taken(key))
     if not excess:
-        return msgspec.structs.replace(run, lock=key)
+        return _Locked(msgspec.structs.replace(run, lock=key))
     holders = draft.flow.holders(key)
     if not only.cancels:
         other = holders[0].run_id
         drop(draft, run.function, run.event_ids, DropReason.SINGLETON, key=key, run_id=other)
         return Refused(DropReason.SINGLETON, run_id=other)
-    for slot in holders[:excess]:
-        holder = draft.run(slot.run_id)
-        if holder is not None and not holder.ended:
-            cancel(draft, holder)
-    return msgspec.structs.replace(run, lock=key)
+    return _Locked(msgspec.structs.replace(run, lock=key), tuple(holders[:excess]))
 
 
 # -- holds ----------------------------------------------------------------------------------------

@@ -337,6 +337,7 @@ class View:
                 fact.FlowKeyPut()
                 | fact.FlowKeyForgotten()
                 | fact.SlotTaken()
+                | fact.SlotLeft()
                 | fact.HoldPut()
                 | fact.EventHeld()
                 | fact.HoldClosed()
@@ -391,7 +392,7 @@ class View:
         for slot in [slot for slot in self._due if slot[0] == run.id]:
             del self._due[slot]
         self.changes.ended.add(run.id)
-        if run.lock or run.seated:
+        if run.places:
             self.flow.leave(run.id, run.places)
         self._put_run(run)
 

@@ -7,6 +7,7 @@ they were registered; what an older version stored that means nothing is left ou
 import msgspec
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
+from stepwell.server.flow.backlog import Backlog
 from stepwell.server.flow.batch import Batch
 from stepwell.server.flow.concurrency import Concurrency
 from stepwell.server.flow.debounce import BYTES_MAX, EVENTS_MAX, Debounce
@@ -17,7 +18,13 @@ from stepwell.server.flow.singleton import Singleton
 from stepwell.server.flow.throttle import Throttle
 from stepwell.wire import function_config as configs
 from stepwell.wire.duration import DurationError, parse_duration_ms
-from stepwell.wire.function_config import COLLECT_ALL, SINGLETON_CANCEL, WINDOW, FunctionConfig
+from stepwell.wire.function_config import (
+    COLLECT_ALL,
+    FULL_CANCEL,
+    SINGLETON_CANCEL,
+    WINDOW,
+    FunctionConfig,
+)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -27,6 +34,7 @@ class Plan(msgspec.Struct, frozen=True):
     rate: RateLimit | None = None
     debounce: Debounce | None = None
     singleton: Singleton | None = None
+    backlog: Backlog | None = None
     runs: tuple[Concurrency, ...] = ()
     throttle: Throttle | None = None
     priority: Program | None = None
@@ -58,6 +66,7 @@ def plan_of(config: FunctionConfig) -> Plan | None:
         rate=_rate(config),
         debounce=_debounce(config),
         singleton=_singleton(config),
+        backlog=_backlog(config),
         runs=_concurrency(config.id, config.run_concurrency),
         throttle=_throttle(config),
         priority=_condition(config.priority.run) if config.priority else None,
@@ -105,6 +114,13 @@ def _singleton(config: FunctionConfig) -> Singleton | None:
         return None
     cancels = singleton.mode == SINGLETON_CANCEL
     return Singleton(cancels, key_of(singleton.key), max(singleton.limit, 1))
+
+
+def _backlog(config: FunctionConfig) -> Backlog | None:
+    backlog = config.backlog
+    if backlog is None or backlog.limit < 1:
+        return None
+    return Backlog(backlog.limit, key_of(backlog.key), backlog.on_full == FULL_CANCEL)
 
 
 def _concurrency(

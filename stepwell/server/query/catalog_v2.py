@@ -96,6 +96,8 @@ def _configuration(config: FunctionConfig) -> Told:
         "timeouts": config.timeouts,
         "idempotency": config.idempotency,
         "checkpoint": config.checkpoint,
+        "fairness": config.fairness,
+        "backlog": config.backlog,
     }
     told |= {name: msgspec.to_builtins(value) for name, value in rest.items() if value}
     return told

@@ -59,7 +59,7 @@ def key_value(key: str, function: str) -> str:
     return value
 
 
-_MARKED = ("rate:", "idempotency:", "throttle:", "concurrency:", "run-concurrency:")
+_MARKED = ("rate:", "idempotency:", "throttle:", "concurrency:", "run-concurrency:", "backlog:")
 """Ids of keys that name their expression before its value."""
 
 

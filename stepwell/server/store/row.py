@@ -39,7 +39,7 @@ from stepwell.server.engine.row import (
 Value: TypeAlias = str | int | bytes | None
 Values: TypeAlias = tuple[Value, ...]
 
-FORCE_PLAN, AGAIN, QUIET, SEATED, DEFERRED = 1, 2, 4, 8, 16
+FORCE_PLAN, AGAIN, QUIET, SEATED, DEFERRED, IN_BACKLOG = 1, 2, 4, 8, 16, 32
 NO_MAIN: Values = (None, None, None)
 
 _STATUS = {int(status): status for status in RunStatus}
@@ -62,6 +62,7 @@ class _Origin(msgspec.Struct, omit_defaults=True):
     slots: tuple[str, ...] = ()
     batch: str = ""
     lane: str = ""
+    backlog: str = ""
 
 
 class _Main(msgspec.Struct, array_like=True):
@@ -132,7 +133,14 @@ def run_values(seq: int, run: Run, main: Item | None) -> Values:
 
 def _origin_of(run: Run) -> str | None:
     if len(run.event_ids) < 2 and not (
-        run.parent or run.cron or run.original or run.lock or run.slots or run.batch or run.lane
+        run.parent
+        or run.cron
+        or run.original
+        or run.lock
+        or run.slots
+        or run.batch
+        or run.lane
+        or run.backlog
     ):
         return None
     origin = _Origin(
@@ -145,6 +153,7 @@ def _origin_of(run: Run) -> str | None:
         run.slots,
         run.batch,
         run.lane,
+        run.backlog,
     )
     return _write_json.encode(origin).decode()
 
@@ -160,6 +169,8 @@ def standing_values(run: Run) -> Values:
         flags |= DEFERRED
     if run.seated:
         flags |= SEATED
+    if run.in_backlog:
+        flags |= IN_BACKLOG
     pending = _write_json.encode(run.pending).decode() if run.pending else None
     return int(run.status), run.started_ms, run.version, flags, pending, run.parts
 
@@ -237,6 +248,8 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         bool(flags & SEATED),
         origin.batch,
         origin.lane,
+        origin.backlog,
+        bool(flags & IN_BACKLOG),
     )
     return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 

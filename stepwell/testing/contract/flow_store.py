@@ -137,6 +137,26 @@ class FlowStoreContract:
             assert world.look(everything(PLACE)).flow.taken(PLACE) == 1
             world.reopen()
 
+    def test_a_place_in_a_backlog_is_left_before_the_end(self, world: World) -> None:
+        waiting = msgspec.structs.replace(run_number(1), backlog=KEY, in_backlog=True)
+        item = Item(waiting.id, MAIN, ItemKind.CALL, NOW, APP)
+        world.do(fact.RunStarted(waiting, item), fact.SlotTaken(Slot(KEY, waiting.id, NOW)))
+        for _ in range(2):
+            assert world.reader.run(waiting.id) == waiting
+            assert self.places(world.look(everything(KEY)), KEY) == (1, [waiting.id])
+            world.reopen()
+        called = msgspec.structs.replace(waiting, in_backlog=False)
+        need = msgspec.structs.replace(everything(KEY), runs=frozenset({waiting.id}))
+        view = world.do(fact.SlotLeft(KEY, waiting.id), fact.RunChanged(called), need=need)
+        assert self.places(view, KEY) == (0, [])
+        for _ in range(2):
+            assert world.reader.run(waiting.id) == called
+            assert self.places(world.look(everything(KEY)), KEY) == (0, [])
+            world.reopen()
+        ended = msgspec.structs.replace(called, status=RunStatus.FAILED, ended_ms=NOW)
+        view = world.do(fact.RunFinished(ended), need=need)
+        assert self.places(view, KEY) == (0, [])
+
     def test_a_place_never_taken_is_not_given_back(self, world: World) -> None:
         self.seat(world, 1, slot=PLACE)
         run = msgspec.structs.replace(run_number(2), slots=(PLACE,))

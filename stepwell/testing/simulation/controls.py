@@ -17,6 +17,7 @@ from stepwell.server.engine.row import Lease
 from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
 from stepwell.testing.simulation.workload import Fn
 from stepwell.wire.function_config import (
+    Backlog,
     Batch,
     Concurrency,
     Debounce,
@@ -65,6 +66,8 @@ def _controls(fn: Fn, draw: Random) -> dict[str, object]:
         drawn["debounce"] = Debounce("5s", key(), draw.choice(("", "12s")), collect)
     if draw.random() < 0.2:
         drawn["singleton"] = Singleton(draw.choice(("skip", "cancel")), key())
+    if draw.random() < 0.3:
+        drawn["backlog"] = Backlog(draw.choice((1, 3)), key(), draw.choice(("", "cancel")))
     if draw.random() < 0.3:
         drawn["priority"] = Priority("event.data.n > 3 ? 300 : -20")
     return drawn
@@ -121,6 +124,8 @@ class FlowJudge:
 
     def _most(self, key: str) -> int:
         word, _, rest = key.partition(":")
+        if word == "backlog":
+            return max(plan.backlog.limit for plan in self._plans.values() if plan.backlog)
         limits = [limit for plan in self._plans.values() for limit in _limits(plan, word, rest)]
         if word == "singleton":
             return max(plan.singleton.limit for plan in self._plans.values() if plan.singleton)

@@ -86,6 +86,7 @@ async def child(ctx: inngest.Context) -> Receipt:
     singleton=inngest.Singleton(mode="skip", limit=2),
     throttle=inngest.Throttle(limit=1, period=1000, burst=2),
     timeouts=inngest.Timeouts(start="1m", finish=datetime.timedelta(hours=1)),
+    backlog=inngest.Backlog(limit=100, key="event.data.user", on_full="cancel"),
     fairness=inngest.Fairness(key="event.data.user", weight="event.data.seats"),
     run_concurrency=[inngest.Concurrency(limit=1, key="event.data.user")],
 )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stepwell.wire import function_config as configs
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import (
+    Backlog,
     Batch,
     Cancel,
     Checkpoint,
@@ -75,6 +76,7 @@ WHOLE = {
     "idempotency": "event.data.id",
     "checkpoint": {"batch_steps": 10, "batch_interval": "1s", "max_runtime": "10s"},
     "fairness": {"key": "event.data.user", "weight": "event.data.seats"},
+    "backlog": {"limit": 7, "key": "event.data.user", "onFull": "cancel"},
 }
 
 
@@ -105,6 +107,7 @@ def test_everything_at_once() -> None:
         idempotency="event.data.id",
         checkpoint=Checkpoint(10, "1s", "10s"),
         fairness=Fairness("event.data.user", "event.data.seats"),
+        backlog=Backlog(7, "event.data.user", "cancel"),
     )
     assert json.loads(encode_function(config)) == WHOLE
 
@@ -134,6 +137,7 @@ CONFIGS = st.builds(
     idempotency=MAYBE,
     checkpoint=st.none() | st.builds(Checkpoint, NUMBER, MAYBE, MAYBE),
     fairness=st.none() | st.builds(Fairness, MAYBE, MAYBE),
+    backlog=st.none() | st.builds(Backlog, NUMBER, MAYBE, MAYBE),
 )
 
 
@@ -303,6 +307,9 @@ def test_configurations_that_are_fine(fields: dict[str, object]) -> None:
         ),
         ({"singleton": Singleton("skip", limit=-1)}, "singleton.limit -1 is too small"),
         ({"singleton": Singleton("skip", limit=1001)}, "singleton.limit 1001 is too large"),
+        ({"backlog": Backlog()}, "backlog.limit 0 is too small: use at least 1"),
+        ({"backlog": Backlog(10_001)}, "backlog.limit 10001 is too large: use at most 10000"),
+        ({"backlog": Backlog(1, on_full="drop")}, "backlog.onFull 'drop' is unknown"),
         ({"fairness": Fairness(weight="2")}, "fairness.key is missing: give an expression"),
         ({"timeouts": Timeouts("x")}, "timeouts.start: 'x'"),
         ({"timeouts": Timeouts(finish="x")}, "timeouts.finish: 'x'"),

@@ -9,6 +9,7 @@ import pytest
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.option import (
+    Backlog,
     Batch,
     Cancel,
     Concurrency,
@@ -122,6 +123,7 @@ def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
             concurrency=(Concurrency(limit=5, key="k"),),
             run_concurrency=(Concurrency(limit=1, key="r"),),
             debounce=Debounce(period=1000, collect="all", max_events=10, max_bytes=5000),
+            backlog=Backlog(limit=7, key="k", on_full="cancel"),
             fairness=Fairness(key="event.data.user", weight=3),
             rate_limit=RateLimit(limit=2, period="2h", algorithm="window"),
             singleton=Singleton(mode="skip", limit=3),
@@ -137,6 +139,7 @@ def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
         "maxEvents": 10,
         "maxBytes": 5000,
     }
+    assert found["backlog"] == {"limit": 7, "key": "k", "onFull": "cancel"}
     assert found["fairness"] == {"key": "event.data.user", "weight": "3"}
     assert found["rateLimit"] == {"limit": 2, "period": "2h", "algorithm": "window"}
     assert found["singleton"] == {"mode": "skip", "limit": 3}

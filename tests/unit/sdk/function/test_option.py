@@ -72,6 +72,8 @@ def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
         (lambda: stepwell.RateLimit(limit=1, period=1000, algorithm="x"), "'gcra' or 'window'"),
         (lambda: stepwell.Debounce(period=1000, collect="few"), "'last' or 'all'"),
         (lambda: stepwell.Debounce(period=1000, max_events=0), "max_events = 0"),
+        (lambda: stepwell.Backlog(limit=0), "limit.*= 0"),
+        (lambda: stepwell.Backlog(limit=10_001), "limit.*= 10001"),
         (lambda: stepwell.Fairness(key="event.data.x", weight=0), "weight.*= 0"),
         (lambda: stepwell.TriggerEvent(event=" "), "name the event"),
         (lambda: stepwell.TriggerEvent(event="x" * 256), "shorten the name to 255"),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, TypedDict, Unpack, cast
 
 from stepwell.sdk.client.client import Inngest
-from stepwell.sdk.errors import BodyInvalidError
+from stepwell.sdk.errors import BodyInvalidError, code_of
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import invocation
 from stepwell.sdk.serve.answer import error_answer
@@ -74,7 +74,7 @@ def serve(
         try:
             response = invocation.answer(handler, request_from(event, context))
         except BodyInvalidError as error:
-            client.log.error("%s: %s", error.code.value, error)  # noqa: TRY400 - it says enough
+            client.log.error("%s: %s", code_of(error).value, error)  # noqa: TRY400 - it says enough
             refused = error_answer(error, 400)
             return _told(refused.status, refused.headers, refused.body)
         return _told(response.status, response.headers, response.body)

@@ -32,6 +32,7 @@ import enum
 import traceback
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
 from typing import cast
@@ -117,13 +118,13 @@ class Error(Exception):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # which refuses keywords, as every exception does
-        if self.code not in _OF_USERS:
+        if code_of(self) not in _OF_USERS:
             self.add_note(self.hint)
 
     @property
     def hint(self) -> str:
         """Where its code is explained: a section of docs/errors.md, which the command prints."""
-        return f"More about it: stepwell explain {self.code.value}"
+        return f"More about it: stepwell explain {code_of(self).value}"
 
     @property
     def message(self) -> str:
@@ -139,6 +140,32 @@ class Error(Exception):
     def stack(self) -> str | None:
         """Where it was raised, as text; None if that would say nothing."""
         return stack_of(self) if self.include_stack else None
+
+
+def code_of(error: BaseException) -> ErrorCode:
+    """The code of an error as it travels, also where a user's class means something else by `code`.
+
+    A failed step has that of what it raised, as far as its name tells.
+    """
+    if isinstance(error, StepError):
+        refused = failed_step(error).name == NonRetriableError.__name__
+        return NonRetriableError.code if refused else StepError.code
+    if not isinstance(error, Error):
+        return ErrorCode.UNKNOWN
+    said = [vars(error).get("code"), *(vars(kind).get("code") for kind in type(error).__mro__)]
+    return next(code for code in said if isinstance(code, ErrorCode))
+
+
+def is_retriable(error: BaseException) -> bool:
+    """Does a further try make sense, by the error's own word? A failed step has had all of its."""
+    if isinstance(error, StepError):
+        return False
+    return error.is_retriable if isinstance(error, Error) else True
+
+
+def is_quiet(error: BaseException) -> bool:
+    """Does an error want to stay out of the log? The `quiet` of other exceptions is their own."""
+    return isinstance(error, Error) and not isinstance(error, StepError) and bool(error.quiet)
 
 
 class CodedError(Error):
@@ -202,8 +229,21 @@ def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:
     return dt.timedelta(milliseconds=given)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedStep:
+    """What is known of a step that failed for good: what it raised, and its own id."""
+
+    name: str
+    message: str
+    stack: str | None
+    step_id: str | None
+
+
+_FAILED = "_stepwell_failed_step"
+
+
 class StepError(Error):
-    """A step failed for good: its retries are used up, or it must not be retried (E-158).
+    """A step failed for good: its retries are used up, or it must not be retried.
 
     Catch it around the step. `name`, `message` and `stack` are those of the original exception, its
     cause is `__cause__`. Left uncaught, it fails the function without further tries.
@@ -215,29 +255,39 @@ class StepError(Error):
     def __init__(
         self, message: str, name: str, stack: str | None, *, step_id: str | None = None
     ) -> None:
+        tell_failed(self, FailedStep(name, message, stack, step_id))
         super().__init__(message)
-        self.tell(name, stack, step_id)
-
-    def tell(self, name: str, stack: str | None, step_id: str | None) -> None:
-        """Say what failed."""
-        self._name = name
-        self._stack = stack
-        self.step_id = step_id
 
     @property
     def name(self) -> str:
         """The name of the exception the step raised."""
-        return self._name
+        return failed_step(self).name
 
     @property
     def stack(self) -> str | None:
         """Where the step raised it, as text, if the server kept that."""
-        return self._stack
+        return failed_step(self).stack
+
+    @property
+    def step_id(self) -> str | None:
+        """The id of the step, as it was written; None if that is not known."""
+        return failed_step(self).step_id
 
     @property
     def cause(self) -> BaseException | None:
         """What caused the original exception, with its own causes chained."""
         return self.__cause__
+
+
+def failed_step(error: StepError) -> FailedStep:
+    """What a StepError tells. Its attributes may be the user's, where it is reraised."""
+    found: FailedStep = vars(error)[_FAILED]
+    return found
+
+
+def tell_failed(error: StepError, failed: FailedStep) -> None:
+    """Have a StepError tell of this step, whatever its class makes of attributes."""
+    object.__setattr__(error, _FAILED, failed)
 
 
 class ConfigurationError(Error):

@@ -11,6 +11,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,11 +19,13 @@ import pytest
 
 import stepwell
 from stepwell import Context, ContextSync, Event
+from stepwell.sdk.errors import FailedStep, code_of, is_retriable
 from stepwell.sdk.send import sending
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.value.failure import failure_of
+from stepwell.sdk.value.reraised import also, reraised
 from stepwell.wire.signature import sign
 from tests.events.shop import catching, new_client, result, running, until
 from tests.replay.stage import Stage, function
@@ -246,6 +249,89 @@ async def test_e_158_a_failed_step_can_be_caught_as_what_it_raised(plain: bool) 
         ["KeyError", "KeyError", "'card'", "charge-1", True],
         ["StepError", "ValueError", "other", "charge-2", True],
     ]
+
+
+class Refused(Exception):
+    """As providers write them: with names of attributes that are ours, too."""
+
+    name = "a class attribute of the user's"
+    is_retriable = True
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+        self.details = {"tries": 3, "at": [1.0, None], "big": 2**60}
+        self.step_id = "of the bank"
+        self.response = object()
+        self.when = dt.datetime(2030, 1, 1)
+
+    @property
+    def hint(self) -> str:
+        return f"call the bank about {self.code}"
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    stack: int
+
+
+class Slotted(stepwell.NonRetriableError):
+    __slots__ = ("reason",)
+    code = "E42"  # type: ignore[assignment]
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("no")
+        self.reason = reason
+
+
+async def test_e_158_attributes_of_the_user_travel_and_nothing_of_ours_hides_them() -> None:
+    client = new_client()
+    raised = [Refused("E1", "no cover"), Frozen(7), Slotted("age"), FileNotFoundError(2, "gone")]
+    kinds = [Refused, Frozen, Slotted, FileNotFoundError]
+
+    @client.on("e", retries=0, reraise=kinds)
+    async def pay(ctx: Context) -> Any:
+        def fail(index: int) -> None:
+            raise raised[index]
+
+        found: list[Any] = []
+        for index, kind in enumerate(kinds):
+            try:
+                await ctx.step.run(f"charge-{index}", fail, index)
+            except kind as error:
+                found.append(error)
+        refused, frozen, slotted, gone = found
+        assert all(isinstance(error, stepwell.StepError) for error in found)
+        assert not hasattr(refused, "response") and not hasattr(refused, "when")
+        return [
+            [refused.code, refused.message, refused.name, refused.step_id, refused.hint],
+            [refused.details, refused.is_retriable, str(refused), list(refused.args)],
+            [frozen.stack, frozen.name, frozen.step_id],
+            [slotted.reason, slotted.code, slotted.message, slotted.name, slotted.step_id],
+            [gone.errno, gone.strerror, list(gone.args), gone.message],
+        ]
+
+    async with running(client, pay) as engine:
+        assert await result(engine, client, Event(name="e")) == [
+            ["E1", "no cover", Refused.name, "of the bank", "call the bank about E1"],
+            [{"tries": 3, "at": [1.0, None], "big": 2**60}, True, "no cover", ["no cover"]],
+            [7, "Frozen", "charge-1"],
+            ["age", "E42", "no", "Slotted", "charge-2"],
+            [2, "gone", [2, "gone"], "[Errno 2] gone"],
+        ]
+
+
+def test_e_158_one_that_is_not_caught_fails_the_run_as_any_failed_step() -> None:
+    failed = FailedStep("Refused", "no cover", "at", "charge")
+    error = reraised(also(Refused), failed, None)
+    assert (code_of(error), is_retriable(error)) == (stepwell.StepError.code, False)
+    told = failure_of(error)
+    assert (told.name, told.message, told.stack) == ("Refused", "no cover", "at")
+
+
+def test_e_156_a_code_of_ones_own_on_a_subclass_of_ours_breaks_nothing() -> None:
+    assert str(Slotted("age")) == "no"
+    assert code_of(Slotted("age")) is stepwell.NonRetriableError.code
 
 
 @pytest.mark.parametrize("given", [["ValueError"], [int], [stepwell.StepError]])

@@ -15,15 +15,16 @@ import msgspec
 
 from stepwell.sdk.errors import (
     Error,
-    ErrorCode,
     IndeterminateFunctionWarning,
     InngestWarning,
-    NonRetriableError,
     OutputUnserializableError,
     RetryAfterError,
     StepError,
     StepNestedError,
     StepUnexpectedError,
+    code_of,
+    is_quiet,
+    is_retriable,
     text_of,
 )
 from stepwell.sdk.execution import outcome
@@ -236,7 +237,7 @@ class Call:
         """Does a further try make sense, by the error's own word or the function's? (E-156)"""
         if isinstance(error, self._non_retriable):
             return False
-        return error.is_retriable if isinstance(error, Error) else True
+        return is_retriable(error)
 
     def info_of(self, met: Met) -> StepInfo:
         """A step as wraps and observers see it."""
@@ -252,9 +253,8 @@ class Call:
         final = self.is_final(error)
         timing = Timing(began_ns, time.time_ns() - began_ns)
         self.tell(error)
-        operation = outcome.step_broke(
-            met, failure_of(error), final=final, timing=timing, given=given
-        )
+        failure = failure_of(error, carried=self._reraised or ())
+        operation = outcome.step_broke(met, failure, final=final, timing=timing, given=given)
         return operation, None if final else retry_after(error)
 
     # Ends
@@ -364,23 +364,16 @@ class Call:
         self.tell(error)
         return outcome.broke(
             failure_of(error),
-            code=_code_of(error).value,
+            code=code_of(error).value,
             retriable=self._is_retriable(error),
             retry_after=retry_after(error),
         )
 
     def tell(self, error: BaseException) -> None:
         """Write an error into the log, unless it wants to be quiet (E-143)."""
-        if self._tell is not None and not getattr(error, "quiet", False):
+        if self._tell is not None and not is_quiet(error):
             with suppress(Exception):  # a logger, or an exception's text, may break
                 self._tell(error)
-
-
-def _code_of(error: BaseException) -> ErrorCode:
-    """The code of an error that leaves the function. A failed step keeps the name alone."""
-    if isinstance(error, StepError) and error.name == NonRetriableError.__name__:
-        return NonRetriableError.code
-    return error.code if isinstance(error, Error) else ErrorCode.UNKNOWN
 
 
 class HandlerExit(Exception):
@@ -442,7 +435,9 @@ def told_input(result: TransformOutputResult) -> msgspec.Raw | None:
 
 def retry_after(error: BaseException) -> dt.timedelta | dt.datetime | None:
     """When an error wants to be tried again, if it says so."""
-    return error.retry_after if isinstance(error, RetryAfterError) else None
+    if isinstance(error, StepError) or not isinstance(error, RetryAfterError):
+        return None  # a failed step has had its tries, whatever it raised
+    return error.retry_after
 
 
 def arguments(given: tuple[object, ...]) -> msgspec.Raw | None:

@@ -21,7 +21,7 @@ from stepwell.sdk.function.wire import FunctionOptions, function_config, option_
 from stepwell.sdk.step.handler import event_type_asked, is_async, positional_parameters, return_type
 from stepwell.sdk.step.port import Invocable
 from stepwell.sdk.value.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
-from stepwell.sdk.value.failure import also
+from stepwell.sdk.value.reraised import also
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import function_config as wire
 from stepwell.wire.event import FUNCTION_FAILED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stepwell.sdk.errors import Error, ErrorCode
+from stepwell.sdk.errors import Error, code_of
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.wire import header
 from stepwell.wire.execution import CallResponse
@@ -34,7 +34,7 @@ def error_answer(error: Exception, status: int = 500) -> CallResponse:
     """An error that is not the function's own: what is wrong with the request, or with us."""
     known = error if isinstance(error, Error) else None
     body = {
-        "code": (known.code if known else ErrorCode.UNKNOWN).value,
+        "code": code_of(error).value,
         "message": str(error),
         "name": known.name if known else type(error).__name__,
     }

@@ -5,7 +5,7 @@ function) and is told what came of it. `perform.py` does these, in either colour
 Sources: http.md 2.4, 4 to 6; features F-40 to F-58.
 """
 
-from stepwell.sdk.errors import Error
+from stepwell.sdk.errors import Error, code_of
 from stepwell.sdk.serve import answer, gate
 from stepwell.sdk.serve.call import called
 from stepwell.sdk.serve.effect import Serving, Steps
@@ -32,7 +32,7 @@ def answered(served: Served, setup: Setup, request: ServeRequest) -> Serving:
         response = yield from _route(served, setup, request, judged, timings)
     except Error as error:
         # No stack: the sentence says what is wrong with the request.
-        served.log.error("%s: %s", error.code.value, error)  # noqa: TRY400
+        served.log.error("%s: %s", code_of(error).value, error)  # noqa: TRY400
         response = answer.error_answer(error)
     except Exception as error:
         served.log.exception("an unforeseen error while serving")

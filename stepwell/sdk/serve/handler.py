@@ -12,6 +12,7 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import (
     ConfigurationError,
     Error,
+    code_of,
 )
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.function.function import Function
@@ -139,7 +140,7 @@ class ServeHandler:
         try:
             return self._setups.of(request)
         except Error as error:
-            self._client.log.error("%s: %s", error.code.value, error)  # noqa: TRY400 - it says enough
+            self._client.log.error("%s: %s", code_of(error).value, error)  # noqa: TRY400 - it says enough
             return None
 
     def _app(self) -> register.App:

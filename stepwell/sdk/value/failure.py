@@ -4,12 +4,13 @@ Law: nothing here raises for any exception or any text, and chains of causes end
 Source: features E-153 to E-158; http.md 6.7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import msgspec
 
-from stepwell.sdk.errors import Error, StepError, stack_of, text_of
+from stepwell.sdk.errors import Error, FailedStep, StepError, failed_step, stack_of, text_of
+from stepwell.sdk.value.reraised import attributes_of, plain, reraised
 from stepwell.wire import limit
 from stepwell.wire.failure import Failure, decode_failure, shortened
 
@@ -73,23 +74,35 @@ def _serialized(error: object, depth: int, seen: set[int]) -> dict[str, object]:
 
 
 def _name(error: BaseException) -> str:
+    if isinstance(error, StepError):
+        return failed_step(error).name  # its attributes may be the user's
     return error.name if isinstance(error, Error) else type(error).__name__
 
 
 def _message(error: BaseException) -> str:
     notes: list[str] = getattr(error, "__notes__", [])
-    hint = error.hint if isinstance(error, Error) else None  # for terminals, not for the wire
-    told = "\n".join([text_of(error), *(str(note) for note in notes if note != hint)])
+    if isinstance(error, StepError):
+        text, hint = failed_step(error).message, None
+    else:
+        # The hint is for terminals, not for the wire.
+        text, hint = text_of(error), error.hint if isinstance(error, Error) else None
+    told = "\n".join([text, *(str(note) for note in notes if note != hint)])
     return shortened(told, limit.ERROR_MESSAGE_CHARS_MAX)
 
 
 def _stack(error: BaseException) -> str:
-    stack = (error.stack or "") if isinstance(error, Error) else stack_of(error)
+    if isinstance(error, StepError):
+        stack = failed_step(error).stack or ""
+    else:
+        stack = (error.stack or "") if isinstance(error, Error) else stack_of(error)
     return shortened(stack, limit.ERROR_STACK_CHARS_MAX)
 
 
-def failure_of(error: BaseException) -> Failure:
-    """An exception as the wire carries it, its causes included."""
+def failure_of(error: BaseException, *, carried: Collection[str] = ()) -> Failure:
+    """An exception as the wire carries it, its causes included.
+
+    Of those whose classes `carried` names, the attributes travel, too.
+    """
     found = serialize_error(error)
     cause: object = found.get("cause")
     if "errors" in found:
@@ -100,6 +113,7 @@ def failure_of(error: BaseException) -> Failure:
         message=_text(found["message"]),
         stack=_text(found["stack"]),
         cause=None if cause is None else _short(cause),
+        data=attributes_of(error) if type(error).__name__ in carried else None,
     )
 
 
@@ -135,32 +149,14 @@ def step_error(
 ) -> StepError:
     """What user code catches for a failed step: the original's name, message and stack, chained.
 
-    `kinds` are the classes, by name, it may be one of besides: see `also`.
+    `kinds` are the classes, by name, it may be one of besides: see `reraised.also`.
     """
-    kind = StepError if kinds is None else kinds.get(failure.name, StepError)
-    error = kind(failure.message, failure.name, failure.stack or None, step_id=step_id)
-    error.__cause__ = _cause(failure.cause, limit.ERROR_CAUSES_MAX)
+    kind = None if kinds is None else kinds.get(failure.name)
+    failed = FailedStep(failure.name, failure.message, failure.stack or None, step_id)
+    error = plain(failed) if kind is None else reraised(kind, failed, failure.data)
+    # Past the class, which may forbid it: those of frozen dataclasses do.
+    object.__setattr__(error, "__cause__", _cause(failure.cause, limit.ERROR_CAUSES_MAX))
     return error
-
-
-def also(original: type[Exception]) -> type[StepError]:
-    """The class of failed steps that can be caught as the exception they raised, too (E-158).
-
-    Raises TypeError for a class that cannot be combined.
-    """
-
-    def made(
-        self: StepError, message: str, name: str, stack: str | None, *, step_id: str | None = None
-    ) -> None:
-        Exception.__init__(self, message)  # not as the original's, which may ask for anything
-        self.tell(name, stack, step_id)
-
-    members = {"__init__": made, "__str__": _told, "__module__": original.__module__}
-    return cast("type[StepError]", type(original.__name__, (StepError, original), members))
-
-
-def _told(error: Exception) -> str:
-    return str(error.args[0])
 
 
 def _cause(raw: msgspec.Raw | None, depth: int) -> BaseException | None:

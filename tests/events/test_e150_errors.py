@@ -327,6 +327,7 @@ def test_e_158_one_that_is_not_caught_fails_the_run_as_any_failed_step() -> None
     assert (code_of(error), is_retriable(error)) == (stepwell.StepError.code, False)
     told = failure_of(error)
     assert (told.name, told.message, told.stack) == ("Refused", "no cover", "at")
+    assert isinstance(reraised(also(Exception), failed, None), stepwell.StepError)
 
 
 def test_e_156_a_code_of_ones_own_on_a_subclass_of_ours_breaks_nothing() -> None:

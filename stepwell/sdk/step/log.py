@@ -8,7 +8,9 @@ Source: features E-140 to E-145.
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
+from inspect import Parameter, signature
 from typing import Any, Protocol, TypeAlias, cast
 
 from stepwell.sdk.step.suspension import HOME, INSIDE_STEP
@@ -34,6 +36,16 @@ class Phase(Protocol):
 
     fresh: bool
     """New code runs now."""
+
+
+_METHODS = frozenset(
+    {"trace", "debug", "info", "success", "warn", "warning", "error", "exception", "critical"}
+    | {"log", "msg", "fatal"}
+)
+
+
+def _silent(*_: object, **__: object) -> None:
+    """A line that was written by an earlier call."""
 
 
 class CallLogger(logging.LoggerAdapter[Any]):
@@ -70,6 +82,32 @@ class CallLogger(logging.LoggerAdapter[Any]):
             found = found.parent if found.propagate else None
 
 
+class UsersCallLogger(CallLogger):
+    """The same for a class of the user's: its own methods are called, and those it adds."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name not in _METHODS:
+            return super().__getattribute__(name)
+        method = getattr(self.logger, name)
+        return partial(_written, self, method) if self._phase.fresh else _silent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.logger, name)
+
+
+def _written(logger: UsersCallLogger, method: Callable[..., Any], *args: Any, **more: Any) -> Any:
+    said = signature(method).parameters
+    if "extra" in said or any(one.kind is Parameter.VAR_KEYWORD for one in said.values()):
+        logger.process(None, more)
+    logger.wrote = True
+    return method(*args, **more)
+
+
+# The library passes over its own frames when it looks for the line that logs, and this is none of
+# the user's either.
+_written.__code__ = _written.__code__.replace(co_filename=logging.info.__code__.co_filename)
+
+
 def _place() -> dict[str, object]:
     """The step whose handler runs here, if one does."""
     step = INSIDE_STEP.get()
@@ -88,16 +126,6 @@ class ReplayFilter(logging.Filter):
         for name, value in _place().items():
             setattr(record, name, value)
         return not is_replaying()
-
-
-_METHODS = frozenset(
-    {"trace", "debug", "info", "success", "warn", "warning", "error", "exception", "critical"}
-    | {"log", "msg", "fatal"}
-)
-
-
-def _silent(*_: object, **__: object) -> None:
-    """A line that was written by an earlier call."""
 
 
 class ForeignLogger:
@@ -192,8 +220,12 @@ def is_replaying() -> bool:
     return call is not None and not call.fresh
 
 
+_LIBRARY = (logging.Logger, logging.RootLogger, logging.LoggerAdapter)
+
+
 def call_logger(logger: Any, phase: Phase, facts: dict[str, object]) -> Any:
     """The logger of one call."""
     if isinstance(logger, logging.Logger | logging.LoggerAdapter):
-        return CallLogger(cast(Logger, logger), phase, facts)
+        kind = CallLogger if type(cast(object, logger)) in _LIBRARY else UsersCallLogger
+        return kind(cast(Logger, logger), phase, facts)
     return ForeignLogger(logger, phase, facts)

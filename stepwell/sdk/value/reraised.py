@@ -38,7 +38,10 @@ def also(original: type[Exception]) -> type[StepError]:
     for name in _OURS:
         if getattr(original, name, None) in (None, getattr(Error, name, None)):
             members[name] = _Unless(name)
-    return cast("type[StepError]", type(original.__name__, (original, StepError), members))
+    bases: tuple[type, ...] = (original, StepError)
+    if issubclass(StepError, original):  # such as Exception itself
+        bases = (StepError,)
+    return cast("type[StepError]", type(original.__name__, bases, members))
 
 
 def _told(error: StepError) -> str:

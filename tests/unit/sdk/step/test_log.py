@@ -96,6 +96,47 @@ async def test_e_141_lines_say_what_they_belong_to(
     assert not hasattr(ours[0], "step_id")
 
 
+class Mine(logging.Logger):
+    """A logger class as users write it: with methods changed, and one more."""
+
+    def info(self, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = 2
+        super().info(f"mine: {msg}", *args, **kwargs)
+
+    def error(self, msg: object) -> None:  # type: ignore[override]
+        super().error("short: %s", msg)
+
+    def audit(self, msg: str) -> None:
+        self.info("audit: %s", msg)
+
+
+@BOTH
+async def test_e_141_a_logger_class_of_the_user_is_called_by_its_own_methods(
+    work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = Mine("tests.mine")
+    mine.addHandler(caplog.handler)
+    mine.setLevel(logging.INFO)
+    await Stage(work, client=Client(logger=mine)).play()
+    told = [(r.getMessage(), r.filename, r.__dict__.get("run_id")) for r in caplog.records]
+    assert [text for text, _, _ in told] == ["mine: before", "mine: inside", "mine: after"]
+    assert {file for _, file, _ in told} == {"test_log.py"}
+    assert None not in {run for _, _, run in told}
+
+    async def more(ctx: Context[Any]) -> None:
+        logger: Any = ctx.logger
+        logger.error("no keywords")
+        logger.audit("who")
+        logger.info("%s", "own", extra={"mine": 1})
+
+    caplog.clear()
+    await Stage(more, client=Client(logger=mine)).play()
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["short: no keywords", "mine: audit: who", "mine: own"]
+    assert caplog.records[2].__dict__["mine"] == 1
+    assert caplog.records[2].__dict__["run_id"]
+
+
 async def test_e_141_others_are_bound_and_may_break() -> None:
     foreign = Foreign()
     await Stage(handler, client=Client(logger=foreign)).play()

@@ -20,7 +20,7 @@ from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
-from stepwell.server.engine.input import Answer, Input
+from stepwell.server.engine.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
@@ -45,6 +45,8 @@ log = logging.getLogger("stepwell.ledger")
 
 Perform: TypeAlias = Callable[[Sequence[Action]], None]
 _Waiting: TypeAlias = tuple[Input, asyncio.Future[Answer]]
+_OF_OUR_OWN = (WorkAsked, LeaseExtended, LeaseLost)
+"""Their answers promise nothing to anybody."""
 
 
 class EngineFault(Exception):
@@ -137,15 +139,24 @@ class Ledger:
                 lambda done: self._committed(batch, view, decisions, done.exception(), retried)
             )
             return
-        refusal = self._commit_here(view)
+        refusal = self._commit_here() if view.changes.durable else self._confirmed(batch)
         self._committed(batch, view, decisions, refusal, retried)
 
-    def _commit_here(self, view: View) -> BaseException | None:
-        if not view.changes.durable:
-            return None
+    def _commit_here(self) -> BaseException | None:
         try:
             self._store.commit()
         except Exception as error:  # noqa: BLE001 - told to whoever waits for the commit
+            return error
+        return None
+
+    def _confirmed(self, batch: list[_Waiting]) -> BaseException | None:
+        """Whoever is told without a commit that something is stored was told so before: it must be
+        there still."""
+        if all(isinstance(given, _OF_OUR_OWN) for given, _ in batch):
+            return None
+        try:
+            self._store.confirm()
+        except Exception as error:  # noqa: BLE001 - told to whoever waits for the answer
             return error
         return None
 

@@ -9,13 +9,18 @@ import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import stepwell
 from stepwell import embedded
 from stepwell.embedded import Engine
+from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.input import Accepted, EventsReceived
 from stepwell.server.store.port import RunFilter, Unavailable
 from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.wire.event import Event
+from stepwell.wire.identifier import derived_ulid
 
 CLIENT = stepwell.Inngest(app_id="shop", is_production=False)
 VISIT = stepwell.Event(name="shop/visitor")
@@ -172,3 +177,31 @@ def test_opening_a_database_does_not_hold_up_the_loop(database: Path) -> None:
         patch.setattr(embedded, "Node", watched)
         asyncio.run(run())
     assert seen and threading.get_ident() not in seen
+
+
+async def test_what_was_stored_before_is_not_confirmed_once_it_is_gone(
+    engine: Engine, database: Path
+) -> None:
+    """A request that is repeated stores nothing, and must not be told that all is well."""
+    ledger = engine.node.ledger
+    event = event_row(derived_ulid(1, "a"), Event("shop/unheard", msgspec.Raw(b"{}")), 1)
+    await ledger.submit(EventsReceived((event,), fresh=False))
+    commits = ledger.commits
+    again = await ledger.submit(EventsReceived((event,), fresh=False))
+    assert isinstance(again, Accepted) and again.ids == (event.id,)
+    database.unlink()
+    with pytest.raises(Unavailable, match="no longer where it was opened"):
+        await ledger.submit(EventsReceived((event,), fresh=False))
+    assert ledger.commits == commits
+
+
+def test_a_file_that_was_exchanged_while_it_was_opened_is_not_taken_for_it(
+    database: Path,
+) -> None:
+    store = SqliteStore(database)
+    database.rename(database.with_name("was.db"))
+    database.write_bytes(b"")
+    store.migrate()
+    with pytest.raises(Unavailable, match="no longer where it was opened"):
+        store.confirm()
+    store.close()

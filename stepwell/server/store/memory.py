@@ -249,6 +249,9 @@ class MemoryStore:
                 put(self.disk, changes)
         self._written.clear()
 
+    def confirm(self) -> None:
+        """Memory stays where it is."""
+
     def rollback(self) -> None:
         """Forget what was written since the last commit."""
         self._written.clear()

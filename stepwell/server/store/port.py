@@ -301,6 +301,11 @@ class Store(Protocol):
         """Make the written rows durable. Blocks; may run on another thread."""
         ...
 
+    def confirm(self) -> None:
+        """Raises `Unavailable` where what was committed before can be found no more. Cheap; for
+        answers that say so and need no commit of their own."""
+        ...
+
     def rollback(self) -> None:
         """Forget what was written since the last commit."""
         ...

@@ -161,6 +161,10 @@ class FaultyStore:
             self._written = None
         self._strike(Fault.CRASH_AFTER_COMMIT)
 
+    def confirm(self) -> None:
+        """As the store's own."""
+        self.inner.confirm()
+
     def rollback(self) -> None:
         """As the store's own."""
         self._written = None

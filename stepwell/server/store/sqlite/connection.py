@@ -16,7 +16,8 @@ from stepwell.server.store.sqlite.failure import in_our_words
 
 Durability: TypeAlias = Literal["full", "relaxed"]
 """`full`: a commit is on the disk when it is answered. `relaxed`: it survives the end of the
-process, but perhaps not of the machine."""
+process, but perhaps not of the machine. (On macOS a plain sync leaves what was written in the
+drive, so `full` means `fullfsync` as well, which means nothing elsewhere.)"""
 
 SQL = named_statements(
     files("stepwell.server.store.sqlite").joinpath("query.sql").read_text("utf-8")
@@ -43,9 +44,10 @@ def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
     synchronous = "FULL" if durability == "full" else "NORMAL"
     with in_our_words(path):
         connection = _connect(path, "rwc")
-        # The first two only matter to a file that is still empty, and must come first there.
-        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not Path(path).stat().st_size:
+            # These must come first, and would write to a file whose log is still to be looked at.
+            connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             connection.close()
@@ -53,9 +55,12 @@ def open_writer(path: str, durability: Durability) -> sqlite3.Connection:
                 f"{path} cannot have a write-ahead log (got {mode!r}); use a file on a local disk"
             )
         connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA fullfsync = {int(durability == 'full')}")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # Reads the log, and makes its index if there is none.
+        connection.execute("PRAGMA schema_version").fetchone()
     return connection
 
 
@@ -96,6 +101,7 @@ def open_keeper(path: str) -> sqlite3.Connection:
         wait_no_more(connection)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
     return connection
 
 

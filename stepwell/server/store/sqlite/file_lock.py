@@ -34,7 +34,8 @@ class FileLock:
     def __init__(self, path: str) -> None:
         """Raises `Unavailable` if somebody else owns the file, or the lock cannot be made."""
         self.path = f"{path}.lock"
-        self._identity: Identity | None = None
+        self.identity: Identity | None = None
+        """Which file the database is."""
         self._database = -1
         self._handle = _opened(self.path)
         try:
@@ -58,16 +59,16 @@ class FileLock:
         except OSError as error:
             raise _in_use(path, "another process, perhaps by another name") from error
         found = os.fstat(self._database)
-        self._identity = found.st_dev, found.st_ino
-        _owned.add(self._identity)
+        self.identity = found.st_dev, found.st_ino
+        _owned.add(self.identity)
         os.ftruncate(self._handle, 0)
         os.write(self._handle, str(os.getpid()).encode())
 
     def release(self) -> None:
         """Let others own the file. SQLite must have let go of it."""
-        if self._identity is not None:
-            _owned.discard(self._identity)
-            self._identity = None
+        if self.identity is not None:
+            _owned.discard(self.identity)
+            self.identity = None
         for handle in (self._database, self._handle):
             if handle >= 0:
                 os.close(handle)

@@ -5,18 +5,21 @@ nothing of that is ever found again. SQLite does not notice.
 """
 
 from pathlib import Path
+from typing import TypeAlias
 
 from stepwell.server.store.port import Unavailable
 
-NAMES = ("", "-wal")
+Identity: TypeAlias = tuple[int, int]
+"""Device and number of a file."""
 
 
 class InPlace:
     """The database and its log, as they are now. Two look-ups of a name, microseconds."""
 
-    def __init__(self, path: str) -> None:
-        """`path` of a database that is open. Raises OSError where one of its files is missing."""
-        self._files = [(Path(f"{path}{name}"), _identity(Path(f"{path}{name}"))) for name in NAMES]
+    def __init__(self, path: str, database: Identity | None) -> None:
+        """`path` of a database that is open; `database`, which file that is."""
+        log = Path(f"{path}-wal")
+        self._files = [(Path(path), database), (log, _identity(log))]
         self._gone = ""
 
     def check(self) -> None:
@@ -25,7 +28,7 @@ class InPlace:
         if self._gone:
             raise Unavailable(self._gone)
         for path, identity in self._files:
-            if _identity(path) != identity:
+            if identity is None or _identity(path) != identity:
                 self._gone = (
                     f"{path} is no longer where it was opened: it was deleted, moved or replaced."
                     " Nothing more is accepted; put it back and start again"
@@ -38,7 +41,7 @@ class InPlace:
         return bool(self._gone)
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> Identity | None:
     try:
         found = path.stat()
     except OSError:

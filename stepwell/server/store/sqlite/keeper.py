@@ -4,7 +4,10 @@ thread and a connection of its own, so that no commit waits for it."""
 import logging
 import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TypeAlias
 
 from stepwell.server.store.port import Busy, Unavailable
 from stepwell.server.store.sqlite.connection import open_keeper
@@ -22,12 +25,16 @@ FREE_PAGES_STEPS_MAX = 32
 
 log = logging.getLogger("stepwell.sqlite")
 
+Emptying: TypeAlias = Callable[[], AbstractContextManager[None]]
+
 
 class Keeper:
     """One thread. It sleeps until it is told that there is something to do."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, emptying: Emptying = nullcontext) -> None:
+        """`emptying` is held while the log is emptied."""
         self._path = path
+        self._emptying = emptying
         self._wanted = threading.Event()
         self._stopped = False
         self._tidy = False
@@ -76,12 +83,14 @@ class Keeper:
                 if at_rest:
                     # Said first: what is written from now on wakes this thread again.
                     self._is_log_used = False
-                    self._is_log_used = not empty_log(connection)
-                    return_pages(connection)
-                behind = not copy_back(connection, self._path)
+                    with self._emptying():
+                        self._is_log_used = not empty_log(connection)
+                        return_pages(connection)
+                behind = not copy_back(connection, self._path, self._emptying)
                 if self._tidy:
                     self._tidy = False
-                    return_pages(connection)
+                    with self._emptying():
+                        return_pages(connection)
             except (sqlite3.OperationalError, Busy, Unavailable) as error:
                 log.info("the log of %s was not copied back yet: %s", self._path, error)
                 behind = True
@@ -93,13 +102,14 @@ class Keeper:
             connection.close()
 
 
-def copy_back(connection: sqlite3.Connection, path: str) -> bool:
+def copy_back(connection: sqlite3.Connection, path: str, emptying: Emptying = nullcontext) -> bool:
     """Copy the log into the database without holding anybody up. Whether all of it was copied."""
     _, frames, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     done = bool(frames == copied)
     if done and _size(f"{path}-wal") > LOG_FILE_BYTES_MAX:
         # Nothing is left to copy but what came this instant: quick, or given up at once.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with emptying():
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return done
 
 

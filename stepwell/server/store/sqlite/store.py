@@ -4,6 +4,7 @@ Loading, writing and keeping happen on one thread; a commit that waits for the d
 another. Decisions behind this: docs/decisions/003 to 005.
 """
 
+import logging
 import os
 import sqlite3
 from collections.abc import Container
@@ -30,6 +31,7 @@ from stepwell.server.store.sqlite.in_place import InPlace
 from stepwell.server.store.sqlite.integrity import check_at_start, problems_of
 from stepwell.server.store.sqlite.keeper import Keeper
 from stepwell.server.store.sqlite.loading import Loader
+from stepwell.server.store.sqlite.log_mark import LogMark
 from stepwell.server.store.sqlite.memory import LIMITS, Limits, Memory
 from stepwell.server.store.sqlite.migrating import migrate
 from stepwell.server.store.sqlite.reader import SqliteReader
@@ -39,6 +41,8 @@ from stepwell.server.store.sqlite.writing import Writer
 COMMIT_LOG_BYTES = 28_672
 ROW_LOG_BYTES = 512
 """About what a commit, and each row in it, adds to the log: enough to know when to copy it back."""
+
+log = logging.getLogger("stepwell.sqlite")
 
 
 class SqliteStore:
@@ -59,9 +63,14 @@ class SqliteStore:
         try:
             make_private(self.path)
             self._db = open_writer(self.path, durability)
+            self._mark = LogMark(self.path, is_synced=self.commit_blocks)
         except BaseException:
             self._lock.release()
             raise
+        self.missing = self._mark.missing()
+        """What was acknowledged and is in the log no more, as a sentence; empty if all is there."""
+        if self.missing:
+            log.error("%s", self.missing)
         self._touched: dict[str, RunEntry] = {}
         self._rows = 0
         self._closed = False
@@ -78,7 +87,8 @@ class SqliteStore:
     def _ready(self) -> "_Parts":
         """What works on a migrated database only, made when it is first asked for."""
         if self._parts is None:
-            self._parts = _Parts(self._db, self.path, self._limits)
+            in_place = InPlace(self.path, self._lock.identity)
+            self._parts = _Parts(self._db, self.path, self._limits, self._mark, in_place)
         return self._parts
 
     def migrate(self) -> None:
@@ -98,7 +108,7 @@ class SqliteStore:
     def problems(self) -> list[str]:
         """What is wrong with the file, as sentences. Reads all of it."""
         with in_our_words(self.path):
-            return problems_of(self._db)
+            return [*filter(None, (self.missing,)), *problems_of(self._db)]
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
@@ -147,6 +157,11 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
         self._ready.in_place.check()
+        self._mark.committed()
+
+    def confirm(self) -> None:
+        """Be sure that what was committed can be found again."""
+        self._ready.in_place.check()
 
     def rollback(self) -> None:
         """Forget what was written since the last commit."""
@@ -190,23 +205,32 @@ class SqliteStore:
         try:
             self.rollback()
             end(self._db)
+            self._mark.withdraw()
             self._db.close()
         except (sqlite3.Error, StoreError):
             # Everything answered is committed; the log is read again at the next start.
             pass
         finally:
+            self._mark.close()
             self._lock.release()
 
 
 class _Parts:
     """What is made once the schema is there."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        limits: Limits,
+        mark: LogMark,
+        in_place: InPlace,
+    ) -> None:
         try:
             self.memory = Memory(connection, limits)
         except sqlite3.Error as error:
             raise translated(error, path) from error
-        self.in_place = InPlace(path)
+        self.in_place = in_place
         self.loader = Loader(connection, self.memory)
         self.writer = Writer(connection, self.memory)
-        self.keeper = Keeper(path)
+        self.keeper = Keeper(path, mark.emptying)

@@ -1,9 +1,5 @@
 """Every route of the HTTP API, in one table. Source: server.md 1.1, 6."""
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import TypeAlias
-
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -25,6 +21,7 @@ from stepwell.server.api import (
     runs,
     signals_endpoint,
 )
+from stepwell.server.api.declared import Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.events import PATH, EventsEndpoint
 from stepwell.server.api.problem import (
@@ -35,70 +32,47 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, NOTHING, WIRE, Takes, refuse_others
+from stepwell.server.api.route import BODY, WIRE, refuse_others
 from stepwell.server.api.v2 import answer
-from stepwell.server.api.v2 import apps as v2_apps
-from stepwell.server.api.v2 import events as v2_events
-from stepwell.server.api.v2 import invoke as v2_invoke
-from stepwell.server.api.v2 import runs as v2_runs
+from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
 
-_Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
+ROOTS = ("/v2", "/api/v2")
+"""Where the second version is: each of its routes at both."""
 
 # In the order in which they are tried: what is asked most often comes first.
-ROUTES: tuple[tuple[str, str, _Asked, Takes], ...] = (
-    ("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint, WIRE),
-    ("POST", GROUP_PATH, checkpoint.group, WIRE),
-    ("POST", "/invoke/{slug:path}", invoke.invoke, BODY),
-    ("POST", "/fn/register", register.register, WIRE),
-    ("DELETE", "/fn/remove", register.remove, Takes(("url",))),
-    ("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),
-    ("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
-    ("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, NOTHING),
-    ("GET", "/dev", app_list.dev, WIRE),
-    ("GET", "/v1/events", event_list.many, event_list.LISTED),
-    ("GET", "/v1/events/schemas", event_schemas.listed, Takes(("app",))),
-    ("GET", "/v1/events/listeners", event_schemas.listeners, Takes(("name",))),
-    ("GET", "/v1/events/{event_id}", event_list.one, NOTHING),
-    ("GET", "/v1/events/{event_id}/runs", runs.of_event, NOTHING),
-    ("GET", "/v1/runs", runs.many, runs.LISTED),
-    ("GET", "/v1/runs/{run_id}", runs.one, Takes(("wait",))),
-    ("DELETE", "/v1/runs/{run_id}", runs.cancel, NOTHING),
-    ("GET", "/v1/runs/{run_id}/jobs", runs.jobs, NOTHING),
-    ("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order, NOTHING),
-    ("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
-    ("POST", "/v1/functions/{function_id}/pause", pausing.pause, BODY),
-    ("POST", "/v1/functions/{function_id}/resume", pausing.resume, NOTHING),
-    ("GET", "/v1/doctor", doctor.doctor, NOTHING),
-    ("POST", "/v1/cancellations", cancellations.create, BODY),
-    ("GET", "/v1/cancellations", cancellations.many, cancellations.LISTED),
-    ("GET", "/v1/cancellations/{cancellation_id}", cancellations.one, NOTHING),
-    ("DELETE", "/v1/cancellations/{cancellation_id}", cancellations.drop, NOTHING),
-    ("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
-    ("GET", "/v1/apps", app_list.apps, NOTHING),
-    ("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app, NOTHING),
-    ("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
-)
-ROUTES_V2: tuple[tuple[str, str, _Asked, Takes], ...] = (
-    ("GET", "/health", answer.health, NOTHING),
-    ("GET", "/runs", v2_runs.many, v2_runs.LISTED),
-    ("GET", "/runs/{run_id}", v2_runs.one, NOTHING),
-    ("GET", "/events/{event_id}/runs", v2_runs.of_event, v2_runs.OF_EVENT),
-    (
-        "GET",
-        "/apps/{app_id}/functions/{function_id}/runs",
-        v2_runs.of_function,
-        v2_runs.OF_FUNCTION,
-    ),
-    ("GET", "/runs/{run_id}/trace", v2_runs.trace, Takes(("includeOutput",))),
-    ("GET", "/apps", v2_apps.many, v2_apps.LISTED),
-    ("GET", "/apps/{app_id}", v2_apps.one, NOTHING),
-    ("GET", "/apps/{app_id}/functions", v2_apps.functions, v2_apps.LISTED),
-    ("GET", "/apps/{app_id}/functions/{function_id}", v2_apps.function, NOTHING),
-    ("POST", "/apps/{app_id}/functions/{function_id}/invoke", v2_invoke.invoke, BODY),
-    ("POST", "/events", v2_events.send, BODY),
-    ("POST", "/runs/{run_id}/rerun", rerun.rerun_v2, BODY),
-    ("POST", "/runs/{run_id}/cancel", v2_runs.cancel, NOTHING),
+ROUTES: tuple[Declared, ...] = (
+    Declared("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint, WIRE),
+    Declared("POST", GROUP_PATH, checkpoint.group, WIRE),
+    Declared("POST", "/invoke/{slug:path}", invoke.invoke, BODY),
+    Declared("POST", "/fn/register", register.register, WIRE),
+    Declared("DELETE", "/fn/remove", register.remove, register.REMOVED),
+    Declared("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),
+    Declared("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
+    Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old),
+    Declared("GET", "/dev", app_list.dev, WIRE),
+    Declared("GET", "/v1/events", event_list.many, event_list.LISTED),
+    Declared("GET", "/v1/events/schemas", event_schemas.listed, event_schemas.DESCRIBED),
+    Declared("GET", "/v1/events/listeners", event_schemas.listeners, event_schemas.HEARD),
+    Declared("GET", "/v1/events/{event_id}", event_list.one),
+    Declared("GET", "/v1/events/{event_id}/runs", runs.of_event),
+    Declared("GET", "/v1/runs", runs.many, runs.LISTED),
+    Declared("GET", "/v1/runs/{run_id}", runs.one, runs.WAITED),
+    Declared("DELETE", "/v1/runs/{run_id}", runs.cancel),
+    Declared("GET", "/v1/runs/{run_id}/jobs", runs.jobs),
+    Declared("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order),
+    Declared("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
+    Declared("POST", "/v1/functions/{function_id}/pause", pausing.pause, BODY),
+    Declared("POST", "/v1/functions/{function_id}/resume", pausing.resume),
+    Declared("GET", "/v1/doctor", doctor.doctor),
+    Declared("POST", "/v1/cancellations", cancellations.create, BODY),
+    Declared("GET", "/v1/cancellations", cancellations.many, cancellations.LISTED),
+    Declared("GET", "/v1/cancellations/{cancellation_id}", cancellations.one),
+    Declared("DELETE", "/v1/cancellations/{cancellation_id}", cancellations.drop),
+    Declared("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
+    Declared("GET", "/v1/apps", app_list.apps),
+    Declared("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app),
+    Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
 )
 
 
@@ -115,12 +89,10 @@ def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),
     ]
-    for method, path, asked, takes in ROUTES:
-        endpoint = told(_guarded(deps, partial(asked, deps), takes))
-        routes.append(Route(path, endpoint, methods=[method]))
-    for method, path, asked, takes in ROUTES_V2:
-        endpoint = answer.told(_guarded(deps, partial(asked, deps), takes))
-        routes += [Route(root + path, endpoint, methods=[method]) for root in ("/v2", "/api/v2")]
+    routes += [Route(one.path, told(_guarded(deps, one)), methods=[one.method]) for one in ROUTES]
+    for one in ROUTES_V2:
+        endpoint = answer.told(_guarded(deps, one))
+        routes += [Route(root + one.path, endpoint, methods=[one.method]) for root in ROOTS]
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
     app.router.redirect_slashes = False
@@ -143,12 +115,12 @@ class _Front:
             await self._rest(scope, receive, send)
 
 
-def _guarded(deps: ApiDeps, endpoint: Endpoint, takes: Takes) -> Endpoint:
+def _guarded(deps: ApiDeps, route: Declared) -> Endpoint:
     async def asked(request: Request) -> Response:
         if not deps.access.may_ask(request.headers):
             return PlainTextResponse("Authentication failed\n", 401, _HOW)
-        await refuse_others(request, takes)
-        return await endpoint(request)
+        await refuse_others(request, route.takes)
+        return await route.asked(deps, request)
 
     return asked
 
@@ -169,6 +141,6 @@ async def _unknown(request: Request, error: Exception) -> Response:
     else:
         message = f"there is nothing at {request.url.path}"
     problem = Problem(status, message)
-    if request.url.path.startswith(("/v2/", "/api/v2/")):
+    if request.url.path.startswith(tuple(f"{root}/" for root in ROOTS)):
         return answer.refused(problem)
     return problem_response(problem)

@@ -7,7 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_json, body_of, enveloped
 from stepwell.server.api.route import Takes, unknown_field
@@ -17,8 +17,10 @@ from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.wire.duration import DurationError, format_instant, parse_date_ms
 from stepwell.wire.identifier import app_uuid, function_uuid, is_ulid
 
-LISTED = Takes(("cursor", "limit"))
 DEFAULT, MOST = 20, 100
+_CURSOR = parameter.entry("The cancellation before the first of this page.")
+_LIMIT = parameter.about(DEFAULT, MOST)
+LISTED = Takes((_CURSOR, _LIMIT))
 _FIX = 'send {"app_id": "shop", "function_id": "order", "started_before": "2030-01-31T12:00:00Z"}'
 
 
@@ -70,8 +72,8 @@ async def create(deps: ApiDeps, request: Request) -> Response:
 async def many(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/cancellations`: newest first; `limit`, `cursor` (the id of the last of a page)."""
     query = request.query_params
-    count = query_text.limit(query, DEFAULT, MOST)
-    found = deps.reader.cancellations(query_text.cursor(query), count)
+    count = _LIMIT.read(query)
+    found = deps.reader.cancellations(_CURSOR.read(query), count)
     last = found[-1].id if len(found) == count else None
     return enveloped([_object(one) for one in found], deps.clock.now_ms(), cursor=last)
 

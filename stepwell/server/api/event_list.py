@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
 from stepwell.server.api.route import Takes
@@ -15,7 +15,13 @@ from stepwell.wire.identifier import is_ulid
 EVENTS_DEFAULT = 20
 EVENTS_MAX = 50
 HOUR_MS = 3_600_000
-LISTED = Takes(("name", "internal", "received_after", "received_before", "cursor", "limit"))
+_NAME = parameter.plain("name", "Events of this name alone.")
+_INTERNAL = parameter.flag("internal", "The server's own events, too.")
+_AFTER = parameter.instant("received_after", "Received at this time or later.")
+_BEFORE = parameter.instant("received_before", "Received before this time.")
+_CURSOR = parameter.entry("The event before the first of this page.")
+_LIMIT = parameter.about(EVENTS_DEFAULT, EVENTS_MAX)
+LISTED = Takes((_NAME, _INTERNAL, _AFTER, _BEFORE, _CURSOR, _LIMIT))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
@@ -23,13 +29,14 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     `name`, `received_before`, `cursor`, `limit`, and `internal=true` for the server's own."""
     query = request.query_params
     now_ms = deps.clock.now_ms()
+    since_ms = _AFTER.read(query)
     wanted = EventFilter(
-        name=query.get("name", ""),
-        internal=query_text.flag(query, "internal"),
-        since_ms=query_text.instant(query, "received_after", now_ms - HOUR_MS) or 0,
-        until_ms=query_text.instant(query, "received_before", None),
-        after=event_mark(deps.reader, query_text.cursor(query)),
-        limit=query_text.limit(query, EVENTS_DEFAULT, EVENTS_MAX),
+        name=_NAME.read(query),
+        internal=_INTERNAL.read(query),
+        since_ms=now_ms - HOUR_MS if since_ms is None else since_ms,
+        until_ms=_BEFORE.read(query),
+        after=event_mark(deps.reader, _CURSOR.read(query)),
+        limit=_LIMIT.read(query),
     )
     found = await deps.searched(lambda: deps.reader.events(wanted))
     return enveloped([event_object(row) for row in found], now_ms)

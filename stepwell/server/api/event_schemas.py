@@ -9,12 +9,19 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.route import Takes
 from stepwell.server.query.listeners import listening
 
 _EVENTS = msgspec.json.Decoder(dict[str, dict[str, msgspec.Raw]])
 _Described: TypeAlias = dict[str, msgspec.Raw]
+
+_APP = parameter.plain("app", "Events of this app alone.")
+_NAME = parameter.plain("name", "The name of the event.")
+DESCRIBED = Takes((_APP,))
+HEARD = Takes((_NAME,))
 
 
 class EventSchemaObject(msgspec.Struct, omit_defaults=True):
@@ -28,11 +35,11 @@ class EventSchemaObject(msgspec.Struct, omit_defaults=True):
 
 async def listed(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/events/schemas`: every event of every app, by name; `app` asks for one app's."""
-    wanted = request.query_params.get("app")
+    wanted = _APP.read(request.query_params)
     found = [
         EventSchemaObject(name, row.name, entry.get("data"), entry.get("user"))
         for row in deps.reader.apps()
-        if wanted in (None, row.name)
+        if wanted in ("", row.name)
         for name, entry in _described(row.events).items()
     ]
     found.sort(key=lambda one: (one.name, one.app))
@@ -42,7 +49,7 @@ async def listed(deps: ApiDeps, request: Request) -> Response:
 async def listeners(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/events/listeners`: which functions an event `name` starts; names that are near it
     where there are none."""
-    name = request.query_params.get("name", "")
+    name = _NAME.read(request.query_params)
     if not name:
         raise Problem(400, "name is missing: GET /v1/events/listeners?name=<the name of an event>")
     return enveloped(listening(deps.ledger.catalog, name), deps.clock.now_ms())

@@ -8,21 +8,24 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
-from stepwell.server.api.v2.body import body_as
+from stepwell.server.api.route import Body
 from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
 from stepwell.server.query.paused import Paused
 
-_FIX = 'send no body, or {"running": "freeze"}, or {"running": "cancel"}'
 
+class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What becomes of the runs of a function that is to rest."""
 
-class _Pause(msgspec.Struct, forbid_unknown_fields=True):
     running: Literal["freeze", "cancel"] = "freeze"
+
+
+PAUSE = Body(PauseBody, 'send no body, or {"running": "freeze"}, or {"running": "cancel"}')
 
 
 async def pause(deps: ApiDeps, request: Request) -> Response:
     """Events of the function start nothing, and are recorded as skipped; with the body
     `{"running": "freeze"}` (the default) its runs rest for up to a week, with `cancel` they end."""
-    given = await body_as(request, _Pause, _FIX)
+    given = await PAUSE.read(request)
     return await _told(deps, FunctionPaused(_function(deps, request), given.running), paused=True)
 
 

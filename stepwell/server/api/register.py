@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.advice import advice
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, body_of, raw_json
+from stepwell.server.api.route import Takes
 from stepwell.server.engine.input import AppRemoved, Done, Verdict
 from stepwell.server.registration import RegistrationRefused, app_registered, normal_url
 from stepwell.wire import header
@@ -23,6 +25,9 @@ from stepwell.wire.registration import (
     decode_registration,
     encode_register_answer,
 )
+
+_URL = parameter.plain("url", "The URL of the app.")
+REMOVED = Takes((_URL,))
 
 log = logging.getLogger("stepwell.registration")
 
@@ -66,7 +71,7 @@ async def _register(deps: ApiDeps, request: Request) -> Response:
 
 async def remove(deps: ApiDeps, request: Request) -> Response:
     """`DELETE /fn/remove?url=`: forget an app and its functions."""
-    url = request.query_params.get("url", "")
+    url = _URL.read(request.query_params)
     if not url:
         raise Problem(400, "url is missing: DELETE /fn/remove?url=<the URL of the app>")
     apps = deps.ledger.catalog.apps.values()

@@ -3,15 +3,17 @@
 Source: server.md 3.12, 6.4.
 """
 
+from typing import Annotated
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_json, body_of
-from stepwell.server.api.route import unknown_field
+from stepwell.server.api.route import Body, unknown_field
 from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.api.v2.answer import answered
+from stepwell.server.api.v2.answer import JsonArray, RunStarted, answered
 from stepwell.server.engine.input import Done, RerunAsked, Verdict
 from stepwell.server.query.from_step import TAKES_INPUT, NoSuchStep, from_step
 from stepwell.wire.canonical import canonical
@@ -21,16 +23,22 @@ from stepwell.wire.outside import decode
 _FIX = 'send {}, or {"fromStep": {"stepId": "...", "input": [...]}}'
 
 
-class _FromStep(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    step_id: str
-    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+class FromStepBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The step to begin at, by its hashed id or its name; `input` takes the place of the arguments
+    it is handed in the code."""
+
+    step_id: Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
+    input: JsonArray | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Rerun(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    from_step: _FromStep | None = None
+class RerunBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Where the new run begins; without a step, at the beginning."""
+
+    from_step: FromStepBody | None = None
 
 
-_RERUN = msgspec.json.Decoder(_Rerun)
+RERUN = Body(RerunBody, _FIX)
+_RERUN = msgspec.json.Decoder(RerunBody)
 
 
 async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
@@ -39,9 +47,10 @@ async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
 
 
 async def rerun_v2(deps: ApiDeps, request: Request) -> Response:
-    """`POST /v2/runs/{id}/rerun`: `fromStep` names a step by its hashed id or its name; `input`, a
-    list, takes the place of the arguments it is handed in the code."""
-    return answered(deps, {"runId": await _rerun(deps, request)})
+    """Run again, as a new run: the whole of it, or from a step on. `fromStep` names a step by its
+    hashed id or its name; `input`, a list, takes the place of the arguments it is handed in the
+    code. Steps that ended before it are not done again."""
+    return answered(deps, RunStarted(await _rerun(deps, request)))
 
 
 async def _rerun(deps: ApiDeps, request: Request) -> str:
@@ -60,7 +69,7 @@ async def _rerun(deps: ApiDeps, request: Request) -> str:
     return answer.subject
 
 
-def _read(body: bytes) -> _Rerun:
+def _read(body: bytes) -> RerunBody:
     try:
         asked = decode(body.strip() or b"{}", _RERUN)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -72,7 +81,7 @@ def _read(body: bytes) -> _Rerun:
     return asked
 
 
-def _from_step(deps: ApiDeps, run_id: str, asked: _FromStep) -> RerunAsked:
+def _from_step(deps: ApiDeps, run_id: str, asked: FromStepBody) -> RerunAsked:
     """What a saved step holds never changes, so it may be read before the ledger decides."""
     reader = deps.reader
     if reader.run(run_id) is None:

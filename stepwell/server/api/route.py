@@ -7,25 +7,61 @@ says.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
+from stepwell.server.api.parameter import Parameter
 from stepwell.server.api.problem import Problem, body_of
+from stepwell.wire.outside import decode
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _MISSING = re.compile(r"Object contains unknown field `(.*?)`(?: - at `(.*)`)?")
 SHOWN_CHARS = 80
 
 
-class Takes(msgspec.Struct, frozen=True):
-    """What a route reads: query parameters that come once, those that may be repeated (`status`,
-    `status[]`, or with commas), and whether it has a body. `others` says that more may come."""
+@dataclass(frozen=True, slots=True)
+class Body(Generic[T]):
+    """A JSON object of this kind, a struct that forbids unknown fields; `fix` shows how to write
+    it."""
 
-    one: tuple[str, ...] = ()
-    many: tuple[str, ...] = ()
-    body: bool = False
+    kind: type[T]
+    fix: str
+
+    async def read(self, request: Request) -> T:
+        """The body; an empty one is `{}`. Raises `Problem`."""
+        body = await body_of(request)
+        try:
+            return decode(body.strip() or b"{}", msgspec.json.Decoder(self.kind))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            said = unknown_field(error, self.kind.__struct_encode_fields__)
+            code = "missing_field" if "missing required field" in said else "invalid_field_format"
+            told = f"the request body cannot be used: {said}; {self.fix}"
+            raise Problem(400, told, code) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What a route reads: its query parameters, and its body, if it has one. `others` says that
+    more may come."""
+
+    parameters: tuple[Parameter[Any], ...] = ()
+    body: Body[Any] | bool = False
     others: bool = False
+
+    @property
+    def one(self) -> tuple[str, ...]:
+        """Names of parameters that come once."""
+        return tuple(one.name for one in self.parameters if not one.many)
+
+    @property
+    def many(self) -> tuple[str, ...]:
+        """Names of parameters that may be repeated."""
+        return tuple(one.name for one in self.parameters if one.many)
 
 
 NOTHING = Takes()

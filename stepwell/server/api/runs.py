@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, enveloped
 from stepwell.server.api.reach import gone_since, reach_of
@@ -29,7 +29,18 @@ from stepwell.wire.duration import format_instant
 RUNS_DEFAULT = 40
 RUNS_MAX = 200
 WAIT_SECONDS_MAX = 60.0
-LISTED = Takes(("since", "until", "cursor", "limit"), ("status", "function", "app"))
+_WAIT = parameter.seconds(
+    "wait", WAIT_SECONDS_MAX, "Answer when the run has ended, or after so many seconds."
+)
+WAITED = Takes((_WAIT,))
+_STATUS = parameter.statuses("Runs of these statuses alone.")
+_FUNCTION = parameter.texts("function", "Runs of these functions alone, by their ids.")
+_APP = parameter.texts("app", "Runs of these apps alone, by their names.")
+_SINCE = parameter.instant("since", "Queued at this time or later.")
+_UNTIL = parameter.instant("until", "Queued before this time.")
+_CURSOR = parameter.entry("The run before the first of this page.")
+_LIMIT = parameter.about(RUNS_DEFAULT, RUNS_MAX)
+LISTED = Takes((_STATUS, _FUNCTION, _APP, _SINCE, _UNTIL, _CURSOR, _LIMIT))
 
 _JOB_KINDS = {
     ItemKind.CALL: "edge",
@@ -53,7 +64,7 @@ class _Job(msgspec.Struct):
 async def one(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs/{id}`; with `wait` answers when the run has ended, or after so many seconds."""
     run = known_run(deps, request)
-    seconds = query_text.seconds(request.query_params, "wait", WAIT_SECONDS_MAX)
+    seconds = _WAIT.read(request.query_params)
     if seconds and not run.ended:
         # Nothing lies between looking and listening: an end that was not seen will be heard.
         await deps.ends.until(run.id, seconds)
@@ -64,7 +75,7 @@ async def one(deps: ApiDeps, request: Request) -> Response:
 async def many(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs`: newest first; `status`, `function`, `app`, `since`, `until`, `cursor`,
     `limit`. The metadata's cursor leads to the next page."""
-    wanted = _wanted(deps, request, query_text.limit(request.query_params, RUNS_DEFAULT, RUNS_MAX))
+    wanted = _wanted(deps, request, _LIMIT.read(request.query_params))
     found = await deps.searched(lambda: deps.reader.runs(wanted))
     last = found[-1].id if len(found) == wanted.limit else None
     runs = [object_of(deps, run) for run in found]
@@ -139,12 +150,12 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
 def _wanted(deps: ApiDeps, request: Request, count: int) -> RunFilter:
     query = request.query_params
     return RunFilter(
-        statuses=query_text.statuses(query),
-        functions=query_text.texts(query, "function"),
-        apps=query_text.texts(query, "app"),
-        since_ms=query_text.instant(query, "since", 0) or 0,
-        until_ms=query_text.instant(query, "until", None),
-        after=run_mark(deps.reader, query_text.cursor(query)),
+        statuses=_STATUS.read(query),
+        functions=_FUNCTION.read(query),
+        apps=_APP.read(query),
+        since_ms=_SINCE.read(query) or 0,
+        until_ms=_UNTIL.read(query),
+        after=run_mark(deps.reader, _CURSOR.read(query)),
         limit=count,
     )
 

@@ -1,113 +1,210 @@
 """Apps and functions in the shape of the REST API's second version (server.md 6.4). Pure."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import msgspec
 
 from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.query.run_v2 import InstantV2, NamedV2
 from stepwell.wire.duration import format_instant
-from stepwell.wire.function_config import Concurrency, FunctionConfig, decode_function, max_attempts
+from stepwell.wire.function_config import (
+    Backlog,
+    Batch,
+    Cancel,
+    Checkpoint,
+    Debounce,
+    Fairness,
+    FunctionConfig,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Timeouts,
+    Trigger,
+    decode_function,
+    max_attempts,
+)
 from stepwell.wire.identifier import app_uuid, function_uuid
 
-Told = dict[str, object]
-_METHODS = {"serve": "SERVE", "connect": "CONNECT"}
+
+class MethodV2(StrEnum):
+    """How an app is reached."""
+
+    SERVE = "SERVE"
+    CONNECT = "CONNECT"
+    API = "API"
 
 
-def app_v2(app: AppRow, functions: Sequence[FunctionRow]) -> Told:
+class SyncV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The last time an app registered; `error` while it cannot be reached."""
+
+    framework: str
+    sdk_language: str
+    sdk_version: str
+    url: str
+    synced_at: InstantV2
+    error: str = ""
+
+
+class AppV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An app; of one that is registered no longer (`isArchived`) less is known."""
+
+    id: str
+    name: str
+    method: MethodV2 | msgspec.UnsetType = msgspec.UNSET
+    function_count: int
+    created_at: InstantV2
+    latest_sync: SyncV2 | msgspec.UnsetType = msgspec.UNSET
+    app_version: str = ""
+    is_archived: bool = False
+
+
+class TriggerKindV2(StrEnum):
+    """What a trigger listens to."""
+
+    EVENT = "EVENT"
+    CRON = "CRON"
+
+
+class FunctionTriggerV2(
+    msgspec.Struct, frozen=True, omit_defaults=True, rename={"condition": "if"}
+):
+    """What starts a function: an event name or a schedule, and a condition."""
+
+    type: TriggerKindV2
+    value: str
+    condition: str = ""
+
+
+class RetriesV2(msgspec.Struct, frozen=True, rename="camel"):
+    """How often a step is tried again."""
+
+    value: int
+    is_default: bool
+
+
+class CountV2(msgspec.Struct, frozen=True, rename="camel"):
+    """A number, and whether somebody else than the function set it."""
+
+    value: int
+    is_plan_limit: bool = False
+
+
+class ConcurrencyV2(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At most so many steps at once."""
+
+    scope: str
+    limit: CountV2
+    key: str = ""
+
+
+class ConfigurationV2(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
+):
+    """The options of a function. All but the first two are told as they were registered."""
+
+    retries: RetriesV2
+    concurrency: tuple[ConcurrencyV2, ...] = ()
+    throttle: Throttle | msgspec.UnsetType = msgspec.UNSET
+    rate_limit: RateLimit | msgspec.UnsetType = msgspec.UNSET
+    debounce: Debounce | msgspec.UnsetType = msgspec.UNSET
+    batch_events: Batch | msgspec.UnsetType = msgspec.UNSET
+    priority: Priority | msgspec.UnsetType = msgspec.UNSET
+    cancel_on: tuple[Cancel, ...] = ()
+    singleton: Singleton | msgspec.UnsetType = msgspec.UNSET
+    timeouts: Timeouts | msgspec.UnsetType = msgspec.UNSET
+    idempotency: str = ""
+    checkpoint: Checkpoint | msgspec.UnsetType = msgspec.UNSET
+    fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
+    backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
+
+
+class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A function with its configuration; `isArchived` if it is served no longer."""
+
+    id: str
+    slug: str
+    name: str
+    app: NamedV2
+    triggers: tuple[FunctionTriggerV2, ...]
+    configuration: ConfigurationV2
+    created_at: InstantV2
+    version: int
+    is_archived: bool = False
+    archived_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+
+
+_METHODS = {"serve": MethodV2.SERVE, "connect": MethodV2.CONNECT}
+
+
+def app_v2(app: AppRow, functions: Sequence[FunctionRow]) -> AppV2:
     """A registered app; `functions` are those it has now."""
     language, _, version = app.sdk.partition(":")
-    created_ms = min([app.synced_ms, *(row.created_ms for row in functions)])
-    sync: Told = {
-        "framework": app.framework,
-        "sdkLanguage": language,
-        "sdkVersion": version.removeprefix("v"),
-        "url": app.url,
-        "syncedAt": format_instant(app.synced_ms),
-    }
-    if app.error:
-        sync["error"] = app.error
-    told: Told = {
-        "id": app_uuid(app.name),
-        "name": app.name,
-        "method": _METHODS.get(app.method, "API"),
-        "functionCount": len(functions),
-        "createdAt": format_instant(created_ms),
-        "latestSync": sync,
-    }
-    if app.app_version:
-        told["appVersion"] = app.app_version
-    return told
+    synced_at = format_instant(app.synced_ms)
+    number = version.removeprefix("v")
+    return AppV2(
+        id=app_uuid(app.name),
+        name=app.name,
+        method=_METHODS.get(app.method, MethodV2.API),
+        function_count=len(functions),
+        created_at=format_instant(min([app.synced_ms, *(row.created_ms for row in functions)])),
+        latest_sync=SyncV2(app.framework, language, number, app.url, synced_at, app.error),
+        app_version=app.app_version,
+    )
 
 
-def archived_app_v2(name: str, functions: Sequence[FunctionRow]) -> Told:
+def archived_app_v2(name: str, functions: Sequence[FunctionRow]) -> AppV2:
     """An app that is registered no longer: what is left of it are its functions of then."""
-    created_ms = min(row.created_ms for row in functions)
-    return {
-        "id": app_uuid(name),
-        "name": name,
-        "functionCount": 0,
-        "createdAt": format_instant(created_ms),
-        "isArchived": True,
-    }
+    return AppV2(
+        id=app_uuid(name),
+        name=name,
+        function_count=0,
+        created_at=format_instant(min(row.created_ms for row in functions)),
+        is_archived=True,
+    )
 
 
-def function_v2(row: FunctionRow) -> Told:
-    """A function with its configuration; `isArchived` if it is served no longer."""
+def function_v2(row: FunctionRow) -> FunctionV2:
+    """A function as v2 tells it."""
     config = decode_function(row.config)
-    told: Told = {
-        "id": function_uuid(row.slug),
-        "slug": row.slug,
-        "name": row.name,
-        "app": {"id": app_uuid(row.app), "name": row.app},
-        "triggers": [_trigger(config, place) for place in range(len(config.triggers))],
-        "configuration": _configuration(config),
-        "createdAt": format_instant(row.created_ms),
-        "version": row.version,
-    }
-    if row.gone_ms:
-        told |= {"isArchived": True, "archivedAt": format_instant(row.gone_ms)}
-    return told
+    return FunctionV2(
+        id=function_uuid(row.slug),
+        slug=row.slug,
+        name=row.name,
+        app=NamedV2(app_uuid(row.app), row.app),
+        triggers=tuple(_trigger(trigger) for trigger in config.triggers),
+        configuration=_configuration(config),
+        created_at=format_instant(row.created_ms),
+        version=row.version,
+        is_archived=bool(row.gone_ms),
+        archived_at=format_instant(row.gone_ms) if row.gone_ms else msgspec.UNSET,
+    )
 
 
-def _trigger(config: FunctionConfig, place: int) -> Told:
-    trigger = config.triggers[place]
+def _trigger(trigger: Trigger) -> FunctionTriggerV2:
     if trigger.cron:
-        return {"type": "CRON", "value": trigger.cron}
-    told: Told = {"type": "EVENT", "value": trigger.event}
-    if trigger.expression:
-        told["if"] = trigger.expression
-    return told
+        return FunctionTriggerV2(TriggerKindV2.CRON, trigger.cron)
+    return FunctionTriggerV2(TriggerKindV2.EVENT, trigger.event, trigger.expression)
 
 
-def _configuration(config: FunctionConfig) -> Told:
-    retries = {"value": max_attempts(config) - 1, "isDefault": config.retries is None}
-    told: Told = {"retries": retries}
-    if config.concurrency:
-        told["concurrency"] = [_concurrency(one) for one in config.concurrency]
-    # What is left is told as it was registered, by the names it was registered under.
-    rest = {
-        "throttle": config.throttle,
-        "rateLimit": config.rate_limit,
-        "debounce": config.debounce,
-        "batchEvents": config.batch,
-        "priority": config.priority,
-        "cancelOn": config.cancel,
-        "singleton": config.singleton,
-        "timeouts": config.timeouts,
-        "idempotency": config.idempotency,
-        "checkpoint": config.checkpoint,
-        "fairness": config.fairness,
-        "backlog": config.backlog,
-    }
-    told |= {name: msgspec.to_builtins(value) for name, value in rest.items() if value}
-    return told
-
-
-def _concurrency(limit: Concurrency) -> Told:
-    told: Told = {
-        "scope": (limit.scope or "fn").upper(),
-        "limit": {"value": limit.limit, "isPlanLimit": False},
-    }
-    if limit.key:
-        told["key"] = limit.key
-    return told
+def _configuration(config: FunctionConfig) -> ConfigurationV2:
+    return ConfigurationV2(
+        retries=RetriesV2(max_attempts(config) - 1, config.retries is None),
+        concurrency=tuple(
+            ConcurrencyV2((limit.scope or "fn").upper(), CountV2(limit.limit), limit.key)
+            for limit in config.concurrency
+        ),
+        throttle=config.throttle or msgspec.UNSET,
+        rate_limit=config.rate_limit or msgspec.UNSET,
+        debounce=config.debounce or msgspec.UNSET,
+        batch_events=config.batch or msgspec.UNSET,
+        priority=config.priority or msgspec.UNSET,
+        cancel_on=config.cancel,
+        singleton=config.singleton or msgspec.UNSET,
+        timeouts=config.timeouts or msgspec.UNSET,
+        idempotency=config.idempotency,
+        checkpoint=config.checkpoint or msgspec.UNSET,
+        fairness=config.fairness or msgspec.UNSET,
+        backlog=config.backlog or msgspec.UNSET,
+    )

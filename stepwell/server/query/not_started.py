@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from stepwell.server.engine.flow_row import Dropped, DropReason, Hold, HoldKind
+from stepwell.server.query.run_v2 import InstantV2, NamedV2, function_ref
 from stepwell.wire.duration import format_instant
-from stepwell.wire.identifier import function_uuid
 
 HELD_DEBOUNCE = "Debouncing"
 HELD_BATCH = "Batching"
@@ -37,17 +37,29 @@ def not_started(dropped: Iterable[Dropped], holds: Iterable[Hold]) -> list[NotSt
     return sorted(found, key=lambda one: one.function)
 
 
-def not_started_v2(one: NotStarted) -> dict[str, object]:
+class NotStartedV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function that listens to an event and has no run for it; the same in the shape of v2."""
+
+    function: NamedV2
+    reason: str
+    detail: str
+    at: InstantV2
+    admitted_at: InstantV2 | None
+    run_id: str | None
+    key: str
+
+
+def not_started_v2(one: NotStarted) -> NotStartedV2:
     """The same in the shape of the v2 API."""
-    return {
-        "function": {"id": function_uuid(one.function), "name": one.function},
-        "reason": one.reason,
-        "detail": one.detail,
-        "at": one.at,
-        "admittedAt": one.admitted_at,
-        "runId": one.run_id,
-        "key": one.key,
-    }
+    return NotStartedV2(
+        function=function_ref(one.function),
+        reason=one.reason,
+        detail=one.detail,
+        at=one.at,
+        admitted_at=one.admitted_at,
+        run_id=one.run_id,
+        key=one.key,
+    )
 
 
 def key_value(key: str, function: str) -> str:

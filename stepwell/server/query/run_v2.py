@@ -1,42 +1,80 @@
 """A run in the shape of the REST API's second version (server.md 6.4). Pure."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import msgspec
 
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.wire.duration import format_instant
 from stepwell.wire.identifier import app_uuid, function_uuid
 
+InstantV2 = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
-def status_v2(status: RunStatus) -> str:
+
+class StatusV2(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class NamedV2(msgspec.Struct, frozen=True):
+    """An app or a function: its id (a UUID) and what people know it by."""
+
+    id: str
+    name: str
+
+
+class TriggerV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What started a run: events by their ids, and the schedule if there was one."""
+
+    event_ids: tuple[str, ...]
+    cron: str = ""
+
+
+class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A run. What it has not come to is left out."""
+
+    id: str
+    status: StatusV2
+    app: NamedV2
+    function: NamedV2
+    trigger: TriggerV2
+    queued_at: InstantV2
+    started_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    ended_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    original_run_id: str = ""
+    is_deferred: bool = False
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+def status_v2(status: RunStatus) -> StatusV2:
     """The word v2 uses for a status."""
-    return "QUEUED" if status is RunStatus.SCHEDULED else status.name
+    return StatusV2.QUEUED if status is RunStatus.SCHEDULED else StatusV2[status.name]
 
 
-def run_v2(run: Run, *, with_output: bool) -> dict[str, object]:
-    """A run; what it has not come to is left out."""
-    told: dict[str, object] = {
-        "id": run.id,
-        "status": status_v2(run.status),
-        "app": {"id": app_uuid(run.app), "name": run.app},
-        "function": {"id": function_uuid(run.function), "name": run.function},
-        "trigger": _trigger(run),
-        "queuedAt": format_instant(run.queued_ms),
-    }
-    if run.started_ms:
-        told["startedAt"] = format_instant(run.started_ms)
-    if run.ended:
-        told["endedAt"] = format_instant(run.ended_ms)
-    if run.original:
-        told["originalRunId"] = run.original
-    if run.deferred:
-        told["isDeferred"] = True
-    if with_output and run.output is not None:
-        told["output"] = msgspec.Raw(run.output)
-    return told
+def function_ref(slug: str) -> NamedV2:
+    """A function by its id and name."""
+    return NamedV2(function_uuid(slug), slug)
 
 
-def _trigger(run: Run) -> dict[str, object]:
-    told: dict[str, object] = {"eventIds": run.event_ids}
-    if run.cron:
-        told["cron"] = run.cron
-    return told
+def run_v2(run: Run, *, with_output: bool) -> RunV2:
+    """A run as v2 tells it."""
+    output = run.output if with_output else None
+    return RunV2(
+        id=run.id,
+        status=status_v2(run.status),
+        app=NamedV2(app_uuid(run.app), run.app),
+        function=function_ref(run.function),
+        trigger=TriggerV2(run.event_ids, run.cron),
+        queued_at=format_instant(run.queued_ms),
+        started_at=format_instant(run.started_ms) if run.started_ms else msgspec.UNSET,
+        ended_at=format_instant(run.ended_ms) if run.ended else msgspec.UNSET,
+        original_run_id=run.original,
+        is_deferred=run.deferred,
+        output=msgspec.UNSET if output is None else msgspec.Raw(output),
+    )

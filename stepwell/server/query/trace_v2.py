@@ -2,7 +2,10 @@
 
 import hashlib
 
-from stepwell.server.query.timeline import NULL, Span
+import msgspec
+
+from stepwell.server.query.run_v2 import InstantV2
+from stepwell.server.query.timeline import NULL, Span, SpanStatus
 from stepwell.wire.duration import format_instant
 
 _OPS = {
@@ -13,40 +16,65 @@ _OPS = {
 }
 
 
-def trace_v2(run_id: str, root: Span, *, with_output: bool) -> dict[str, object]:
-    """A run's spans, each with an id that stays the same as long as the span is there."""
-    return {"runId": run_id, "rootSpan": _span(run_id, root, "", 0, with_output=with_output)}
+class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One bar of the timeline; its id stays the same as long as the span is there. `detail` is a
+    sentence for people."""
+
+    id: str
+    name: str
+    status: SpanStatus
+    step_id: str = ""
+    step_op: str = ""
+    attempt: int | msgspec.UnsetType = msgspec.UNSET
+    queued_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    started_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    ended_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    duration_ms: int | msgspec.UnsetType = msgspec.UNSET
+    detail: str = ""
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    children: tuple["SpanV2", ...]
 
 
-def _span(
-    run_id: str, span: Span, parent: str, place: int, *, with_output: bool
-) -> dict[str, object]:
+class TraceV2(msgspec.Struct, frozen=True, rename="camel"):
+    """What a run did, and what it waits for, as spans within spans."""
+
+    run_id: str
+    root_span: SpanV2
+
+
+def trace_v2(run_id: str, root: Span, *, with_output: bool) -> TraceV2:
+    """A run's spans."""
+    return TraceV2(run_id, _span(run_id, root, "", 0, with_output=with_output))
+
+
+def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool) -> SpanV2:
     id_ = _id(run_id, parent, span, place)
-    told: dict[str, object] = {"id": id_, "name": span.name, "status": span.status.value}
-    step_op = _OPS.get(span.kind, span.kind)
-    if span.step_id:
-        told["stepId"] = span.step_id
-    if step_op:
-        told["stepOp"] = step_op
-    if span.kind not in ("run", "event", "signal", "invoke", "Sleep"):
-        told["attempt"] = span.attempt
+    counted = span.kind not in ("run", "event", "signal", "invoke", "Sleep")
     queued_ms = span.queued_ms or span.started_ms
-    if queued_ms:
-        told["queuedAt"] = format_instant(queued_ms)
-    if span.started_ms:
-        told["startedAt"] = format_instant(span.started_ms)
-    if span.ended_ms:
-        told["endedAt"] = format_instant(span.ended_ms)
-        told["durationMs"] = max(span.ended_ms - (span.started_ms or queued_ms), 0)
-    if span.detail:
-        told["detail"] = span.detail
-    if with_output and bytes(span.output) != bytes(NULL):
-        told["output"] = span.output
-    told["children"] = [
-        _span(run_id, child, id_, index, with_output=with_output)
-        for index, child in enumerate(span.children)
-    ]
-    return told
+    took_ms = max(span.ended_ms - (span.started_ms or queued_ms), 0)
+    shown = with_output and bytes(span.output) != bytes(NULL)
+    return SpanV2(
+        id=id_,
+        name=span.name,
+        status=span.status,
+        step_id=span.step_id,
+        step_op=_OPS.get(span.kind, span.kind),
+        attempt=span.attempt if counted else msgspec.UNSET,
+        queued_at=_instant(queued_ms),
+        started_at=_instant(span.started_ms),
+        ended_at=_instant(span.ended_ms),
+        duration_ms=took_ms if span.ended_ms else msgspec.UNSET,
+        detail=span.detail,
+        output=span.output if shown else msgspec.UNSET,
+        children=tuple(
+            _span(run_id, child, id_, index, with_output=with_output)
+            for index, child in enumerate(span.children)
+        ),
+    )
+
+
+def _instant(at_ms: int) -> str | msgspec.UnsetType:
+    return format_instant(at_ms) if at_ms else msgspec.UNSET
 
 
 def _id(run_id: str, parent: str, span: Span, place: int) -> str:

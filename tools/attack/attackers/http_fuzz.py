@@ -5,7 +5,8 @@ import json
 import re
 from random import Random
 
-from stepwell.server.api.app import ROUTES, ROUTES_V2
+from stepwell.server.api.app import ROUTES
+from stepwell.server.api.v2.routes import ROUTES_V2
 from tools.attack.target import Target
 
 REQUESTS = 600
@@ -14,8 +15,8 @@ DEEP_IN = (b"{", b"{", b"[{", b'{"steps":[{"id":"a","op":"StepRun",')
 EVENTS = (("POST", "/e/k"), ("POST", "/e/"), ("GET", "/health"), ("POST", "/v0/connect/start"))
 PATHS = (
     *EVENTS,
-    *(route[:2] for route in ROUTES),
-    *((route[0], root + route[1]) for route in ROUTES_V2 for root in ("/v2", "/api/v2")),
+    *((route.method, route.path) for route in ROUTES),
+    *((route.method, root + route.path) for route in ROUTES_V2 for root in ("/v2", "/api/v2")),
     *(("POST", "/v0/connect/flush"), ("GET", "/v0/connect"), ("GET", "/v0/connect/envs/e/conns")),
 )
 QUERIES = ("", "", "?limit=1", "?limit=-1", "?cursor=%00", "?since=x&until=9", "?a" * 99)

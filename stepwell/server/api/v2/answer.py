@@ -3,12 +3,16 @@
 Source: server.md 6.4.
 """
 
+from typing import Annotated
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.ledger import EngineFault, LedgerClosed
+from stepwell.server.query.run_v2 import InstantV2
 from stepwell.server.store.port import StoreError
 from stepwell.wire.duration import format_instant
 
@@ -19,6 +23,50 @@ _CODES = {
     500: "internal_error",
     503: "internal_error",
 }
+
+
+JsonObject = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
+JsonArray = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "array"})]
+
+
+class Page(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Where a list stands: how many entries a page has, and what leads to the next one."""
+
+    limit: int
+    cursor: str = ""
+    has_more: bool = False
+
+
+class Fetched(msgspec.Struct, frozen=True, rename="camel"):
+    """When it was so."""
+
+    fetched_at: InstantV2
+
+
+class Health(msgspec.Struct):
+    """The server answers."""
+
+    status: str
+
+
+class RunStarted(msgspec.Struct, rename="camel"):
+    """The run there is now."""
+
+    run_id: str
+
+
+class Refusal(msgspec.Struct):
+    """What was wrong: a word for programs and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Refusals(msgspec.Struct, omit_defaults=True):
+    """Why there is no other answer; `data` is what there is to tell besides."""
+
+    errors: tuple[Refusal, ...]
+    data: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def told(endpoint: Endpoint) -> Endpoint:
@@ -43,13 +91,11 @@ def refused(problem: Problem) -> Response:
     return as_json(told_errors, problem.status)
 
 
-def answered(
-    deps: ApiDeps, data: object, page: dict[str, object] | None = None, **beside: object
-) -> Response:
+def answered(deps: ApiDeps, data: object, page: Page | None = None, **beside: object) -> Response:
     """Data in the envelope of v2; `page` where it is a list. What stands beside it is ours."""
     told_data: dict[str, object] = {
         "data": data,
-        "metadata": {"fetchedAt": format_instant(deps.clock.now_ms())},
+        "metadata": Fetched(format_instant(deps.clock.now_ms())),
         **beside,
     }
     if page is not None:
@@ -58,5 +104,5 @@ def answered(
 
 
 async def health(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/health`."""
-    return answered(deps, {"status": "ok"})
+    """Whether the server answers."""
+    return answered(deps, Health("ok"))

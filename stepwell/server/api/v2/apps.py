@@ -5,24 +5,26 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import answered
+from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.query.catalog_v2 import app_v2, archived_app_v2, function_v2
 from stepwell.wire.identifier import app_uuid, function_uuid
 
-LISTED = Takes(("limit", "cursor", "archived"))
 DEFAULT, MOST = 20, 100
+_LIMIT = parameter.limit(DEFAULT, MOST)
+_CURSOR = parameter.plain("cursor", "The id of the last entry of the page before.")
+_ARCHIVED = parameter.flag("archived", "Those that are registered no longer, in place of others.")
+LISTED = Takes((_LIMIT, _CURSOR, _ARCHIVED))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/apps`: by name; with `archived` those that are registered no longer; `limit`,
-    `cursor` (the id of the last app of the page before)."""
-    if query_text.flag(request.query_params, "archived"):
+    """Apps, by name."""
+    if _ARCHIVED.read(request.query_params):
         gone = _of_apps(deps.reader.gone_functions())
         names = sorted(gone.keys() - deps.ledger.catalog.apps.keys())
         told = [(app_uuid(app), archived_app_v2(app, gone[app])) for app in names]
@@ -34,16 +36,16 @@ async def many(deps: ApiDeps, request: Request) -> Response:
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/apps/{app}`."""
+    """One app."""
     row: AppRow = name.app(deps, request)
     functions = _of_apps(deps.reader.functions())
     return answered(deps, app_v2(row, functions.get(row.name, ())))
 
 
 async def functions(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/apps/{app}/functions`: by id; with `archived` those it serves no longer."""
+    """The functions of an app, by id."""
     (app,) = name.apps(deps, (str(request.path_params["app_id"]),))
-    archived = query_text.flag(request.query_params, "archived")
+    archived = _ARCHIVED.read(request.query_params)
     rows = deps.reader.gone_functions() if archived else deps.reader.functions()
     mine = [row for row in rows if row.app == app]
     if not mine and app not in deps.ledger.catalog.apps:
@@ -52,7 +54,7 @@ async def functions(deps: ApiDeps, request: Request) -> Response:
 
 
 async def function(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/apps/{app}/functions/{function}`."""
+    """One function, be it registered or gone."""
     return answered(deps, function_v2(name.function(deps, request)))
 
 
@@ -65,12 +67,12 @@ def _of_apps(rows: Sequence[FunctionRow]) -> dict[str, list[FunctionRow]]:
 
 def _page(deps: ApiDeps, request: Request, told: Sequence[tuple[str, object]]) -> Response:
     query = request.query_params
-    count = query_text.count(query, DEFAULT, MOST)
-    begin = _begin([id_ for id_, _ in told], query.get("cursor", "").lower())
+    count = _LIMIT.read(query)
+    begin = _begin([id_ for id_, _ in told], _CURSOR.read(query).lower())
     shown = told[begin : begin + count]
-    page: dict[str, object] = {"limit": count}
+    page = Page(count)
     if begin + count < len(told):
-        page = {"cursor": shown[-1][0], "hasMore": True, **page}
+        page = Page(count, shown[-1][0], has_more=True)
     return answered(deps, [entry for _, entry in shown], page)
 
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
+from stepwell.server.api.route import Body
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import answered
-from stepwell.server.api.v2.body import body_as
+from stepwell.server.api.v2.answer import JsonObject, RunStarted, answered
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
@@ -30,9 +30,14 @@ _REFUSED = {
 }
 
 
-class _Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    data: msgspec.Raw
+class InvokeBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """What to start a function with."""
+
+    data: JsonObject
     idempotency_key: str = ""
+
+
+INVOKE = Body(InvokeBody, _FIX)
 
 
 async def invoke(deps: ApiDeps, request: Request) -> Response:
@@ -40,7 +45,7 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     repeats it gets 409 and the id of the run there is. Where flow control starts no run, or none
     yet, the answer is 422 and says why."""
     function = name.function(deps, request)
-    asked = await body_as(request, _Invocation, _FIX)
+    asked = await INVOKE.read(request)
     now_ms = deps.clock.now_ms()
     body = msgspec.json.encode({"name": "invoked", "data": asked.data})
     decoded = decode_events(body, None, now_ms)
@@ -64,4 +69,4 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     if not answer.subject:
         message = "the invocation was accepted; flow control has put its run off"
         raise Problem(422, message, DEBOUNCED, {"eventId": event_id})
-    return answered(deps, {"runId": answer.subject})
+    return answered(deps, RunStarted(answer.subject))

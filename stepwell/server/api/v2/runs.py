@@ -2,17 +2,18 @@
 
 from enum import StrEnum
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import query_text
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.api.runs import timeline_of, without_run
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import answered
+from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import decode_cursor, encode_cursor
@@ -24,10 +25,6 @@ from stepwell.server.store.reading import mark_of
 
 RUNS_DEFAULT = 20
 RUNS_MAX = 100
-_PAGE = ("from", "until", "timeField", "order", "isDeferred", "includeOutput", "limit", "cursor")
-LISTED = Takes(_PAGE, ("status", "appId", "functionId"))
-OF_FUNCTION = Takes(_PAGE, ("status",))
-OF_EVENT = Takes(("limit", "cursor", "includeOutput"))
 EVENT_RUNS_DEFAULT = 20
 EVENT_RUNS_MAX = 40
 
@@ -39,8 +36,42 @@ class Order(StrEnum):
     DESC = "DESC"
 
 
+_STATUS = parameter.statuses("Runs of these statuses alone.")
+_APP = parameter.texts("appId", "Runs of these apps alone, by id or name.")
+_FUNCTION = parameter.texts(
+    "functionId", "Runs of these functions of `appId` alone, by id or name."
+)
+_FROM = parameter.instant("from", "Runs whose `timeField` is this or later.")
+_UNTIL = parameter.instant("until", "Runs whose `timeField` is before this.")
+_TIME = parameter.one_of(
+    "timeField",
+    RunTime,
+    RunTime.QUEUED,
+    "The time that the list is ordered by. Runs that have not come to it are not in the list.",
+)
+_ORDER = parameter.one_of("order", Order, Order.DESC, "Which end comes first.")
+_DEFERRED = parameter.choice(
+    "isDeferred", "Only runs that another run left to be started at its end; or only others."
+)
+_OUTPUT = parameter.flag("includeOutput", "Tell outputs, too.")
+_CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
+_LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
+_OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
+_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _OUTPUT, _LIMIT, _CURSOR)
+LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
+OF_FUNCTION = Takes((_STATUS, *_PAGE))
+OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
+TRACED = Takes((_OUTPUT,))
+
+
+class RunNamed(msgspec.Struct, rename="camel"):
+    """The run it is about."""
+
+    run_id: str
+
+
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/runs/{id}`."""
+    """One run, with its output."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
     run = deps.reader.run(run_id)
     if run is None:
@@ -49,19 +80,17 @@ async def one(deps: ApiDeps, request: Request) -> Response:
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/runs`: `status`, `appId`, `functionId`, `from` and `until` about `timeField`
-    (`queuedAt`, `startedAt`, `endedAt`), `order` (`DESC`, `ASC`) by the same, `isDeferred`,
-    `includeOutput`, `limit` (1 to 100), `cursor`."""
+    """Runs, a page at a time, in the order of one of their times."""
     query = request.query_params
-    apps = name.apps(deps, query_text.texts(query, "appId"))
-    functions = name.functions(deps, apps, query_text.texts(query, "functionId"))
+    apps = name.apps(deps, _APP.read(query))
+    functions = name.functions(deps, apps, _FUNCTION.read(query))
     return await _listed(deps, request, apps, functions)
 
 
 async def trace(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/runs/{id}/trace`: what the run did, as spans within spans; `includeOutput`."""
+    """What a run did and what it waits for, as spans within spans."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
-    with_output = query_text.flag(request.query_params, "includeOutput")
+    with_output = _OUTPUT.read(request.query_params)
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")
@@ -70,27 +99,27 @@ async def trace(deps: ApiDeps, request: Request) -> Response:
 
 
 async def of_function(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/apps/{app}/functions/{function}/runs`: the same for one function."""
+    """Runs of one function, be it registered or gone."""
     row = name.function(deps, request)
     return await _listed(deps, request, (), (row.slug,))
 
 
 async def of_event(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v2/events/{id}/runs`: the runs an event started, by id; `limit` (1 to 40), `cursor`.
+    """The runs an event started, by id.
 
     Beside them, under `notStarted`, the functions that have none for the event, with the reason.
     """
     event_id = name.event_id(request)
     query = request.query_params
-    count = query_text.count(query, EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
+    count = _OF_EVENT_LIMIT.read(query)
     found = deps.reader.runs_of_event(event_id)
     if not found and deps.reader.event(event_id) is None:
         raise Problem(404, "Event not found")
-    after = query.get("cursor", "")
+    after = _CURSOR.read(query)
     if after:
         mark = _decoded(after, RunTime.QUEUED)
         found = [run for run in found if run.id > mark.id]
-    with_output = query_text.flag(query, "includeOutput")
+    with_output = _OUTPUT.read(query)
     missing = [not_started_v2(one) for one in without_run(deps, event_id)]
     time = RunTime.QUEUED
     return _page(deps, found, count, time, with_output=with_output, notStarted=missing)
@@ -100,27 +129,27 @@ async def _listed(
     deps: ApiDeps, request: Request, apps: tuple[str, ...], functions: tuple[str, ...]
 ) -> Response:
     query = request.query_params
-    count = query_text.count(query, RUNS_DEFAULT, RUNS_MAX)
-    time = query_text.one_of(query, "timeField", RunTime, RunTime.QUEUED)
-    cursor = query.get("cursor", "")
-    since_ms = query_text.instant(query, "from", 0) or 0
-    until_ms = query_text.instant(query, "until", None)
+    count = _LIMIT.read(query)
+    time = _TIME.read(query)
+    cursor = _CURSOR.read(query)
+    since_ms = _FROM.read(query) or 0
+    until_ms = _UNTIL.read(query)
     if until_ms is not None and until_ms <= since_ms:
         raise Problem(400, "from must be before until")
     wanted = RunFilter(
-        statuses=query_text.statuses(query),
+        statuses=_STATUS.read(query),
         functions=functions,
         apps=apps,
         time=time,
         since_ms=since_ms,
         until_ms=until_ms,
-        ascending=query_text.one_of(query, "order", Order, Order.DESC) is Order.ASC,
+        ascending=_ORDER.read(query) is Order.ASC,
         after=_decoded(cursor, time) if cursor else None,
-        deferred=query_text.flag(query, "isDeferred") if "isDeferred" in query else None,
+        deferred=_DEFERRED.read(query),
         # One more than is shown says whether there is more.
         limit=count + 1,
     )
-    with_output = query_text.flag(query, "includeOutput")
+    with_output = _OUTPUT.read(query)
     found = await deps.searched(lambda: deps.reader.runs(wanted))
     return _page(deps, found, count, time, with_output=with_output)
 
@@ -142,14 +171,14 @@ def _page(
     **beside: object,
 ) -> Response:
     shown = found[:count]
-    page: dict[str, object] = {"limit": count}
+    page = Page(count)
     if len(found) > count:
-        page = {"cursor": encode_cursor(mark_of(shown[-1], time), time), "hasMore": True, **page}
+        page = Page(count, encode_cursor(mark_of(shown[-1], time), time), has_more=True)
     return answered(deps, [run_v2(run, with_output=with_output) for run in shown], page, **beside)
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:
-    """`POST /v2/runs/{id}/cancel`."""
+    """End a run by hand. A run that has ended is told with 409."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
     answer = await deps.ledger.submit(CancelAsked(run_id))
     assert isinstance(answer, Done)
@@ -159,4 +188,4 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
         if answer.reason == RunStatus.CANCELLED.word:
             raise Problem(409, "Run is already cancelled", "run_already_cancelled")
         raise Problem(409, "Cannot cancel an ended run", "run_already_ended")
-    return answered(deps, {"runId": run_id})
+    return answered(deps, RunNamed(run_id))

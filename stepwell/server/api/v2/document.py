@@ -1,0 +1,158 @@
+"""The OpenAPI document of the REST API's second version, made from the routes as they are declared:
+nothing is written twice. Source: OpenAPI 3.1."""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+
+from stepwell.server.api.app_list import package_version
+from stepwell.server.api.declared import Answers, Declared
+from stepwell.server.api.parameter import Parameter
+from stepwell.server.api.route import Body
+from stepwell.server.api.v2.answer import Fetched, Page, Refusals
+
+Document: TypeAlias = dict[str, Any]
+
+JSON = "application/json"
+_ANYWHERE = (400, 413, 500, 503)
+"""What any route may refuse with: a parameter nobody knows, a body that is too large, a fault of
+the server, a server that is about to stop."""
+_REFERENCE = "#/components/schemas/"
+_ULID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
+_NAME = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
+_IN_PATH: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "run_id": (_ULID, "The id of a run."),
+    "event_id": (_ULID, "The id the server gave an event."),
+    "app_id": (_NAME, "The id (a UUID) or the name of an app."),
+    "function_id": (_NAME, "The id (a UUID) or the name of a function, with its app or without."),
+}
+_SAID = (
+    "What programs and people may ask a server, and have it do. Lists come in pages: `page.cursor`"
+    " of one leads to the next. A parameter without a value counts as absent; one that is not known"
+    " is refused. What is refused is told as `errors`, each with a word for programs and a sentence"
+    " for people."
+)
+
+
+def document(routes: Sequence[Declared]) -> Document:
+    """The document of these routes. Their descriptions are the docstrings of their functions."""
+    kinds = dict.fromkeys(kind for route in routes for kind in _kinds(route))
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE + "{name}")
+    known = dict(zip(kinds, schemas, strict=True))
+    paths: dict[str, dict[str, object]] = {}
+    for route in routes:
+        place = paths.setdefault(_camel_path(route.path), {})
+        place[route.method.lower()] = _operation(route, known)
+    made: Document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Stepwell", "version": package_version(), "description": _SAID},
+        "servers": [{"url": "/api/v2"}],
+        # A server for development that was given no key asks for none.
+        "security": [{"key": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return _without_versions(made)
+
+
+def operation_summary(route: Declared) -> tuple[str, str]:
+    """The first sentence of what a route says of itself, and all of it."""
+    text = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(route.asked) or "")
+    return text.partition(".")[0].partition(":")[0] + ".", text
+
+
+def _kinds(route: Declared) -> list[Any]:
+    found: list[Any] = [Refusals, Page, Fetched]
+    if isinstance(route.takes.body, Body):
+        found.append(route.takes.body.kind)
+    if route.answers is not None:
+        found += [route.answers.kind, *(kind for _, kind in route.answers.beside)]
+    return found
+
+
+def _operation(route: Declared, known: Mapping[Any, object]) -> dict[str, object]:
+    summary, said = operation_summary(route)
+    told: dict[str, object] = {
+        "operationId": route.name,
+        "summary": summary,
+        "description": said,
+        "responses": _responses(route, known),
+    }
+    parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]
+    parameters += [_in_query(one) for one in route.takes.parameters]
+    if parameters:
+        told["parameters"] = parameters
+    if isinstance(route.takes.body, Body):
+        kind = route.takes.body.kind
+        needed = any(field.required for field in msgspec.structs.fields(kind))
+        told["requestBody"] = {"required": needed, "content": {JSON: {"schema": known[kind]}}}
+    return told
+
+
+def _in_path(name: str) -> dict[str, object]:
+    schema, said = _IN_PATH[name]
+    called = _camel(name)
+    return {"name": called, "in": "path", "required": True, "schema": schema, "description": said}
+
+
+def _in_query(one: Parameter[Any]) -> dict[str, object]:
+    schema = {"type": "array", "items": one.schema} if one.many else one.schema
+    return {"name": one.name, "in": "query", "schema": schema, "description": one.said}
+
+
+def _responses(route: Declared, known: Mapping[Any, object]) -> dict[str, object]:
+    statuses = sorted({*_ANYWHERE, *route.refused})
+    refusals = {str(status): _answer(_phrase(status), known[Refusals]) for status in statuses}
+    refusals["401"] = {
+        "description": "No key, or one that does not open this",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
+    anything: dict[str, object] = {}
+    good = anything if route.answers is None else _enveloped(route.answers, known)
+    return {"200": _answer("Done", good), **dict(sorted(refusals.items()))}
+
+
+def _enveloped(answers: Answers, known: Mapping[Any, object]) -> object:
+    data = known[answers.kind]
+    if answers.bare:
+        return data
+    properties: dict[str, object] = {
+        "data": {"type": "array", "items": data} if answers.many else data,
+        "metadata": known[Fetched],
+        **{name: known[kind] for name, kind in answers.beside},
+    }
+    if answers.many:
+        properties["page"] = known[Page]
+    return {"type": "object", "properties": properties, "required": [*properties]}
+
+
+def _answer(said: str, schema: object) -> dict[str, object]:
+    return {"description": said, "content": {JSON: {"schema": schema}}}
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _camel_path(path: str) -> str:
+    return re.sub(r"{(\w+)}", lambda found: f"{{{_camel(found[1])}}}", path)
+
+
+def _without_versions(made: Document) -> Document:
+    """Shapes are named `Run`, not `RunV2`: the document is about one version alone."""
+    text = msgspec.json.encode(made).decode()
+    shorter = re.sub(rf'"({_REFERENCE})?([A-Z]\w*?)V2"', r'"\1\2"', text)
+    found: Document = msgspec.json.decode(shorter)
+    return found

@@ -1,0 +1,142 @@
+"""Every route of the REST API's second version, each declared once. Source: server.md 6.4."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api import rerun
+from stepwell.server.api.declared import Answers, Declared
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import as_json
+from stepwell.server.api.route import Takes
+from stepwell.server.api.v2 import answer, apps, events, invoke, runs
+from stepwell.server.api.v2.document import Document, document
+from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
+from stepwell.server.query.not_started import NotStartedV2
+from stepwell.server.query.run_v2 import RunV2
+from stepwell.server.query.trace_v2 import TraceV2
+
+
+def described() -> Document:
+    """The document of these routes."""
+    return document(ROUTES_V2)
+
+
+async def openapi(deps: ApiDeps, request: Request) -> Response:
+    """This document."""
+    return as_json(described())
+
+
+_APP = "/apps/{app_id}"
+_FUNCTION = "/apps/{app_id}/functions/{function_id}"
+_NOT_STARTED = ("notStarted", tuple[NotStartedV2, ...])
+
+ROUTES_V2: tuple[Declared, ...] = (
+    Declared("GET", "/health", answer.health, name="get_health", answers=Answers(answer.Health)),
+    Declared(
+        "GET",
+        "/openapi.json",
+        openapi,
+        name="get_openapi",
+        answers=Answers(dict[str, Any], bare=True),
+    ),
+    Declared(
+        "GET",
+        "/runs",
+        runs.many,
+        runs.LISTED,
+        name="list_runs",
+        answers=Answers(RunV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}",
+        runs.one,
+        name="get_run",
+        answers=Answers(RunV2),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/events/{event_id}/runs",
+        runs.of_event,
+        runs.OF_EVENT,
+        name="get_event_runs",
+        answers=Answers(RunV2, many=True, beside=(_NOT_STARTED,)),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        f"{_FUNCTION}/runs",
+        runs.of_function,
+        runs.OF_FUNCTION,
+        name="list_function_runs",
+        answers=Answers(RunV2, many=True),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/trace",
+        runs.trace,
+        runs.TRACED,
+        name="get_run_trace",
+        answers=Answers(TraceV2),
+        refused=(404,),
+    ),
+    Declared(
+        "GET", "/apps", apps.many, apps.LISTED, name="get_apps", answers=Answers(AppV2, many=True)
+    ),
+    Declared("GET", _APP, apps.one, name="get_app", answers=Answers(AppV2), refused=(404,)),
+    Declared(
+        "GET",
+        f"{_APP}/functions",
+        apps.functions,
+        apps.LISTED,
+        name="list_functions",
+        answers=Answers(FunctionV2, many=True),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        _FUNCTION,
+        apps.function,
+        name="get_function",
+        answers=Answers(FunctionV2),
+        refused=(404,),
+    ),
+    Declared(
+        "POST",
+        f"{_FUNCTION}/invoke",
+        invoke.invoke,
+        Takes(body=invoke.INVOKE),
+        name="invoke_function",
+        answers=Answers(answer.RunStarted),
+        refused=(404, 409, 422),
+    ),
+    Declared(
+        "POST",
+        "/events",
+        events.send,
+        Takes(body=events.EVENT),
+        name="send_event",
+        answers=Answers(events.EventTaken),
+    ),
+    Declared(
+        "POST",
+        "/runs/{run_id}/rerun",
+        rerun.rerun_v2,
+        Takes(body=rerun.RERUN),
+        name="rerun",
+        answers=Answers(answer.RunStarted),
+        refused=(404, 409),
+    ),
+    Declared(
+        "POST",
+        "/runs/{run_id}/cancel",
+        runs.cancel,
+        name="cancel_run",
+        answers=Answers(runs.RunNamed),
+        refused=(404, 409),
+    ),
+)

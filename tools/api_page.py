@@ -1,0 +1,107 @@
+"""Writes `docs/api.md`, the page of the REST API, from the document that the server serves:
+`python -m tools.api_page`."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell.server.api.v2.routes import described
+
+PAGE = Path(__file__).parents[1] / "docs" / "api.md"
+_HEAD = """# The REST API
+
+This page is made from the OpenAPI document that every server has at `/api/v2/openapi.json`, which \
+says the same for programs, with the shapes of all answers. Every path below stands under \
+`/api/v2`, and also under `/v2`.
+
+{said} How keys open a server is told in [Security](security.md); what SDKs speak, and the older \
+`/v1`, in [The server and its commands](server.md).
+
+An answer has the form `{{"data": …, "metadata": {{"fetchedAt": …}}}}`, that of a list also \
+`"page": {{"limit": …, "cursor": …, "hasMore": true}}`. A refusal is \
+`{{"errors": [{{"code": …, "message": …}}]}}`, with the same meaning as its HTTP status.
+"""
+
+
+def page(document: Mapping[str, Any]) -> str:
+    """The whole page."""
+    parts = [_HEAD.format(said=document["info"]["description"])]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            parts.append("\n".join(_operation(method.upper(), path, operation, document)))
+    return "\n".join(parts)
+
+
+def _operation(
+    method: str, path: str, operation: Mapping[str, Any], document: Mapping[str, Any]
+) -> Iterator[str]:
+    yield f"## {method} {path}\n"
+    yield operation["description"].replace("\n\n", " ") + "\n"
+    rows = [*_parameters(operation), *_fields(operation, document)]
+    if rows:
+        yield "| What it takes | Where | Kind | Meaning |"
+        yield "|---|---|---|---|"
+        yield from rows
+        yield ""
+    statuses = [status for status in operation["responses"] if status not in _ANYWHERE]
+    refused = f"; it may also answer {', '.join(statuses)}" if statuses else ""
+    yield f"Answers {_answered(operation)}{refused}.\n"
+
+
+_ANYWHERE = ("200", "400", "401", "413", "500", "503")
+
+
+def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:
+    for one in operation.get("parameters", ()):
+        kind = _kind(one["schema"])
+        yield f"| `{one['name']}` | {one['in']} | {kind} | {one['description']} |"
+
+
+def _fields(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
+    if "requestBody" not in operation:
+        return
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    shape = _resolved(schema, document)
+    for name, field in shape["properties"].items():
+        needed = "needed" if name in shape.get("required", ()) else ""
+        yield f"| `{name}` | body | {_kind(field)} | {needed} |"
+
+
+def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: Mapping[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
+    if "enum" in schema:
+        return ", ".join(f"`{word}`" for word in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if schema.get("type") == "array" and "items" in schema:
+        return f"several: {_kind(schema['items'])}"
+    kinds = schema.get("type", "any")
+    text = " or ".join(kinds) if isinstance(kinds, list) else str(kinds)
+    if "maximum" in schema:
+        text += f", {schema['minimum']} to {schema['maximum']}"
+    default = schema.get("default")
+    if default not in (None, ""):
+        text += f", {str(default).lower() if isinstance(default, bool) else default} if not given"
+    return str(schema["format"]) if "format" in schema else text
+
+
+def _answered(operation: Mapping[str, Any]) -> str:
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    if "data" not in schema.get("properties", {}):
+        return "the document"
+    data = schema["properties"]["data"]
+    if data.get("type") == "array":
+        return f"a list of {_kind(data['items'])}"
+    return _kind(data)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(described()))

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from contextlib import suppress
 
 if sys.platform != "win32":
     import resource
@@ -18,6 +19,33 @@ def is_descriptor_left() -> bool:
     except OSError as error:
         return error.errno not in (errno.EMFILE, errno.ENFILE)
     return True
+
+
+class Reserve:
+    """One descriptor that is held open, to be given up when there is no other: so that whoever
+    connects then can be accepted, told and let go."""
+
+    def __init__(self) -> None:
+        self._handle = -1
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it was given up."""
+        return self._handle < 0
+
+    def hold(self) -> None:
+        """Take one, unless it would be the last."""
+        if self._handle < 0:
+            with suppress(OSError):
+                self._handle = os.open(os.devnull, os.O_RDONLY)
+            if not is_descriptor_left():
+                self.spend()
+
+    def spend(self) -> None:
+        """Give it up."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
 
 
 def connections_that_fit(wanted: int) -> int:

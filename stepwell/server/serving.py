@@ -28,6 +28,7 @@ from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
+from stepwell.server.front.body_budget import BodyBudget
 from stepwell.server.front.bounds import Bounds
 from stepwell.server.front.host_guard import HostGuard
 from stepwell.server.front.http_protocol import BoundedHttp
@@ -133,6 +134,7 @@ class Server:
         )
         self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
         front: ASGIApp = _Front(api_app(self.deps), KindHeader(connect.app, config.kind))
+        self._bodies = front = BodyBudget(front, config.body_memory_bytes)
         if hosts is not None:
             front = HostGuard(front, hosts)
         self._http = _Http(_http_config(front, self._watch, grace_s))

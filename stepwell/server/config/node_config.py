@@ -30,6 +30,7 @@ OPEN_IN_CONTAINER = (
     " that it is meant"
 )
 DAY_MS = 86_400_000
+MIB = 1_048_576
 # In development these variables are meant for the app's SDK, which signs nothing there.
 SDK_VARIABLES = frozenset({"signing-key", "signing-key-fallback", "event-key"})
 
@@ -83,6 +84,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     connect_gateway_port: int = 8289
     connections_max: int | None = None
     http_connections_max: int = 4_096
+    body_memory_bytes: int = 256 * MIB
     allowed_hosts: tuple[str, ...] = ()
     fetch_deny: tuple[str, ...] = ()
     fetch_allow: tuple[str, ...] = ()
@@ -294,6 +296,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         connect_gateway_port=number("connect_gateway_port"),
         connections_max=number("connections_max") or None,
         http_connections_max=number("http_connections_max"),
+        body_memory_bytes=number("body_memory") * MIB,
         allowed_hosts=cast("tuple[str, ...]", found["allowed_host"].value),
         fetch_deny=cast("tuple[str, ...]", found["fetch_deny"].value),
         fetch_allow=cast("tuple[str, ...]", found["fetch_allow"].value),

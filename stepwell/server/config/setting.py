@@ -263,6 +263,16 @@ SETTINGS: tuple[Setting, ...] = (
         " answered 503. Half of the process's file descriptors is the most (ours)",
     ),
     Setting(
+        flag="body-memory",
+        kind=Kind.NUMBER,
+        default=256,
+        low=64,
+        high=1_000_000,
+        unit="MiB",
+        help="How much memory the bodies of all requests together may take; a request whose body"
+        " does not fit is answered 503 (ours)",
+    ),
+    Setting(
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,

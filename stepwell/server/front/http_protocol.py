@@ -77,6 +77,12 @@ class BoundedHttp(HttpToolsProtocol):
         self.flow = self._reading = _Flow(transport)
         self._head_since = self.loop.time()
         self._watch.connections.add(self)
+        if self._watch.took_the_last():
+            # Nobody else can be told anything before this one is gone.
+            self._deaf_until = float("inf")
+            transport.write(_refusal(503, "no file descriptor is left: try again later"))
+            transport.close()
+            return
         if not self._watch.is_full:
             return
         self._watch.turned_away()

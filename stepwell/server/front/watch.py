@@ -7,7 +7,7 @@ import asyncio
 import logging
 from typing import Protocol
 
-from stepwell.server.descriptors import is_descriptor_left
+from stepwell.server.descriptors import Reserve, is_descriptor_left
 from stepwell.server.front.bounds import Bounds
 
 TELL_EVERY_S = 30.0
@@ -31,6 +31,7 @@ class Watch:
         self.bounds = bounds
         self.connections: set[Watched] = set()
         self._turned_away = 0
+        self._reserve = Reserve()
         self._told: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -48,8 +49,18 @@ class Watch:
         """A connection was refused because there are too many."""
         self._turned_away += 1
 
+    def took_the_last(self) -> bool:
+        """Whether a connection that was just accepted has the last file descriptor there is, and
+        must give it back. Then the reserve is given up, too: the next one gets that."""
+        if is_descriptor_left():
+            return False
+        was_spent = self._reserve.is_spent
+        self._reserve.spend()
+        return was_spent
+
     def start(self) -> None:
         """Begin to look."""
+        self._reserve.hold()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def stop(self) -> None:
@@ -57,6 +68,7 @@ class Watch:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._reserve.spend()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -80,7 +92,11 @@ class Watch:
                 self.bounds.connections,
             )
             self._turned_away = 0
-        if not is_descriptor_left() and self._may_tell("descriptors", now):
+        if is_descriptor_left():
+            self._reserve.hold()
+            return
+        self._reserve.spend()
+        if self._may_tell("descriptors", now):
             log.error(
                 "no file descriptor is left, so that new connections and files are refused: raise"
                 " the limit (ulimit -n), or lower --http-connections-max and --queue-workers"

@@ -218,12 +218,14 @@ def test_names_and_networks_are_checked(tmp_path: Path) -> None:
             "fetch-deny": "internal,10.0.0.0/8",
             "fetch-allow": "10.1.2.3",
             "http-connections-max": 7,
+            "body-memory": 65,
         },
     )
     assert config.allowed_hosts == ("a.example", ".b.example", "*", "fd00::1")
     assert config.fetch_deny == ("internal", "10.0.0.0/8")
     assert config.fetch_allow == ("10.1.2.3",)
     assert config.http_connections_max == 7
+    assert config.body_memory_bytes == 65 * 1024 * 1024
     assert start(tmp_path, KEYS).fetch_deny == ("internal",)
     assert start(tmp_path, {**KEYS, "fetch-deny": "none"}).fetch_deny == ("none",)
     assert dev(tmp_path, {}).fetch_deny == ()
@@ -233,6 +235,7 @@ def test_names_and_networks_are_checked(tmp_path: Path) -> None:
         ("fetch-deny", "localhost"),
         ("fetch-allow", "internal"),
         ("http-connections-max", 0),
+        ("body-memory", 63),
     ):
         with pytest.raises(ConfigError, match=flag):
             dev(tmp_path, {flag: value})

@@ -14,7 +14,8 @@
     ├── RunFailedError             a run somebody waited for has failed, or was cancelled
     ├── RunTimeoutError            a run somebody waited for takes longer
     ├── StepNestedError            a step inside a step
-    ├── StepUnexpectedError        the server asked for a step the function does not have
+    ├── StepUnexpectedError        the server asked for a step, and the function reaches others
+    ├── StepNotFoundError          the server asked for a step, and the function reaches none
     ├── CodedError                 any other failure with a code
     └── ProtocolError              a request or an answer that breaks the protocol
         └── BodyInvalidError, HeaderMissingError, QueryParamMissingError, FunctionNotFoundError,
@@ -65,6 +66,7 @@ class ErrorCode(enum.Enum):
     SIGNING_KEY_UNSPECIFIED = "signing_key_unspecified"
     STEP_ERRORED = "step_errored"
     STEP_NESTED = "step_nested"
+    STEP_NOT_FOUND = "step_not_found"
     STEP_UNEXPECTED = "step_unexpected"
     UNKNOWN = "unknown"
     URL_INVALID = "url_invalid"
@@ -78,10 +80,11 @@ def _user_frames(trace: TracebackType | None) -> TracebackType | None:
     return first if first is not None else trace
 
 
-def stack_of(error: BaseException) -> str:
-    """The formatted traceback of `error`, without its causes and our frames on the way to it."""
+def stack_of(error: BaseException, *, chain: bool = False) -> str:
+    """The formatted traceback of `error`, without our frames on the way to it; with `chain`, those
+    of its causes before it."""
     lines = traceback.format_exception(
-        type(error), error, _user_frames(error.__traceback__), limit=-_FRAMES_MAX, chain=False
+        type(error), error, _user_frames(error.__traceback__), limit=-_FRAMES_MAX, chain=chain
     )
     return "".join(lines)
 
@@ -393,9 +396,16 @@ class StepNestedError(Error):
 
 
 class StepUnexpectedError(Error):
-    """The server asked for a step that the function, as it is now, does not reach (E-162)."""
+    """The server asked for a step, and the function reaches others (E-162)."""
 
     code = ErrorCode.STEP_UNEXPECTED
+    include_stack = False
+
+
+class StepNotFoundError(Error):
+    """The server asked for a step, and the function reaches none (E-162)."""
+
+    code = ErrorCode.STEP_NOT_FOUND
     include_stack = False
 
 

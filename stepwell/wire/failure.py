@@ -31,7 +31,8 @@ _NULL = msgspec.Raw(b"null")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain."""
+    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain. `code`
+    is what an SDK says of one it writes; nobody reads it."""
 
     name: str = NAME_UNKNOWN
     message: str = MESSAGE_UNKNOWN
@@ -39,6 +40,7 @@ class Failure(msgspec.Struct, frozen=True):
     cause: msgspec.Raw | None = None
     data: msgspec.Raw | None = None
     no_retry: bool = False
+    code: str = ""
 
     @property
     def told(self) -> str:
@@ -59,8 +61,8 @@ class _Incoming(msgspec.Struct):
 class _Outgoing(msgspec.Struct, omit_defaults=True):
     """Fields in canonical order; those that are empty are left out."""
 
-    serialized: bool = msgspec.field(name="__serialized", default=False)
     cause: msgspec.Raw | None = None
+    code: str = ""
     data: msgspec.Raw | None = None
     error: str = ""
     message: str | None = None
@@ -137,16 +139,15 @@ def _from_text(text: str) -> Failure:
     return Failure(message=shortened(told, limit.ERROR_MESSAGE_CHARS_MAX))
 
 
-def encode_failure(failure: Failure, *, error: str = "", serialized: bool = False) -> bytes:
+def encode_failure(failure: Failure, *, error: str = "") -> bytes:
     """A failure as canonical JSON.
 
-    `error` is the server's own words (`invalid status code: 500`), told beside the SDK's; with
-    `serialized` the mark that SDKs put on errors is added.
+    `error` is the server's own words (`invalid status code: 500`), told beside the SDK's.
     """
     return msgspec.json.encode(
         _Outgoing(
-            serialized,
             failure.cause,
+            failure.code,
             failure.data,
             error,
             failure.message,

@@ -111,7 +111,7 @@ def _written(operation: Operation) -> _Outgoing:
         result = operation.data
     error: msgspec.Raw | None = None
     if isinstance(operation, ops.StepError | ops.StepFailed):
-        error = msgspec.Raw(encode_failure(operation.failure, serialized=True))
+        error = msgspec.Raw(encode_failure(operation.failure))
     return _Outgoing(
         operation.id,
         operation.op,

@@ -67,16 +67,6 @@ def leaves_out_nulls(said: Said) -> None:
             op.setdefault("data", None)
 
 
-def marks_errors(said: Said) -> None:
-    for error in said.errors:
-        if error is said.body and "stack" not in error:
-            continue  # about the request, not of a run
-        error["__serialized"] = True
-        if said.operations:
-            error.pop("code", None)
-        error.setdefault("stack", "")
-
-
 def says_no_retry_aloud(said: Said) -> None:
     if said.status == 500:
         said.headers.setdefault("x-inngest-no-retry", "false")
@@ -104,7 +94,7 @@ def tells_more_on_introspection(said: Said) -> None:
 def lets_handlers_catch_final_steps(said: Said) -> None:
     if said.scenario == "non-retriable-step" and said.status == 500:
         said.status = 206
-        error = {k: v for k, v in said.body.items() if k != "code"}
+        error = said.body
         said.headers.pop("x-inngest-no-retry")
         said.body = [
             {
@@ -180,7 +170,6 @@ IMPROVEMENTS: tuple[tuple[str, Callable[[Said], None]], ...] = (
         lets_handlers_catch_final_steps,
     ),
     ("null fields are left out of operations", leaves_out_nulls),
-    ("errors carry the mark and the shape all SDKs understand", marks_errors),
     ("the no-retry header is always there on failures", says_no_retry_aloud),
     ("syncs are answered as the specification says", answers_syncs_by_the_specification),
     ("introspection tells whether the mode was explicit", tells_more_on_introspection),

@@ -7,7 +7,7 @@ Source: http.md 6.5 to 6.8, 8.1.
 import datetime as dt
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -21,6 +21,7 @@ from stepwell.sdk.errors import (
     RetryAfterError,
     StepError,
     StepNestedError,
+    StepNotFoundError,
     StepUnexpectedError,
     code_of,
     is_quiet,
@@ -253,7 +254,7 @@ class Call:
         final = self.is_final(error)
         timing = Timing(began_ns, time.time_ns() - began_ns)
         self.tell(error)
-        failure = failure_of(error, carried=self._reraised or ())
+        failure = _failure_of(error, self._reraised or ())
         operation = outcome.step_broke(met, failure, final=final, timing=timing, given=given)
         return operation, None if final else retry_after(error)
 
@@ -271,12 +272,7 @@ class Call:
             self.answer = outcome.reported(verdict.operations)
             self._reports = verdict.operations
             return
-        found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX]) or "none"
-        error = StepUnexpectedError(
-            f'Could not find step "{verdict.wanted}" to run; steps found instead: {found}. Was the'
-            " function changed while runs were under way?"
-        )
-        self.answer = self.broke(error)
+        self.answer = self.broke(_not_met(verdict))
 
     def shown_reports(self) -> list[TransformOutputResult | None]:
         """What is reported as middleware is to see it: one step alone, and all invocations."""
@@ -363,8 +359,7 @@ class Call:
         """The answer if the handler raised this."""
         self.tell(error)
         return outcome.broke(
-            failure_of(error),
-            code=code_of(error).value,
+            _failure_of(error),
             retriable=self._is_retriable(error),
             retry_after=retry_after(error),
         )
@@ -374,6 +369,24 @@ class Call:
         if self._tell is not None and not is_quiet(error):
             with suppress(Exception):  # a logger, or an exception's text, may break
                 self._tell(error)
+
+
+def _not_met(verdict: Missing) -> Error:
+    """The handler went as far as it could, and the step asked for was not there."""
+    told = (
+        f'Could not find step "{verdict.wanted}" to run. Was the function changed while runs were'
+        " under way?"
+    )
+    if not verdict.found:
+        return StepNotFoundError(f"{told} It reached no step")
+    found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX])
+    return StepUnexpectedError(f"found step {found} when targeting a different step. {told}")
+
+
+def _failure_of(error: BaseException, carried: Collection[str] = ()) -> Failure:
+    """An exception as it is told to the server, with the code it has as an error of an SDK."""
+    failure = failure_of(error, carried=carried)
+    return msgspec.structs.replace(failure, code=code_of(error).value)
 
 
 class HandlerExit(Exception):

@@ -86,19 +86,16 @@ def reported(
 def broke(
     failure: Failure,
     *,
-    code: str,
     retriable: bool,
     retry_after: RetryAfter | None = None,
 ) -> CallResponse:
-    """The function itself failed, outside any step."""
+    """The function itself failed, outside any step. What caused that stands in the stack alone."""
     headers = _with_retry_after(retry_after)
     headers[header.NO_RETRY] = "false" if retriable else "true"
-    body = encode_failure(failure, serialized=True)
+    body = encode_failure(msgspec.structs.replace(failure, cause=None))
     if not failure.stack:
         body = body[:-1] + b',"stack":null}'  # which official peers look for
-    return CallResponse(
-        STATUS_FAILED, b'{"code":' + msgspec.json.encode(code) + b"," + body[1:], headers
-    )
+    return CallResponse(STATUS_FAILED, body, headers)
 
 
 def _with_retry_after(retry_after: RetryAfter | None) -> dict[str, str]:

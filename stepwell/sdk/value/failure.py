@@ -90,16 +90,19 @@ def _message(error: BaseException) -> str:
     return shortened(told, limit.ERROR_MESSAGE_CHARS_MAX)
 
 
-def _stack(error: BaseException) -> str:
+def _stack(error: BaseException, *, chain: bool = False) -> str:
     if isinstance(error, StepError):
         stack = failed_step(error).stack or ""
+    elif isinstance(error, Error) and not error.include_stack:
+        stack = error.stack or ""
     else:
-        stack = (error.stack or "") if isinstance(error, Error) else stack_of(error)
+        stack = stack_of(error, chain=chain)
     return shortened(stack, limit.ERROR_STACK_CHARS_MAX)
 
 
 def failure_of(error: BaseException, *, carried: Collection[str] = ()) -> Failure:
-    """An exception as the wire carries it, its causes included.
+    """An exception as the wire carries it. Its causes are told twice: as errors, and in its stack,
+    as official SDKs do.
 
     Of those whose classes `carried` names, the attributes travel, too.
     """
@@ -111,7 +114,7 @@ def failure_of(error: BaseException, *, carried: Collection[str] = ()) -> Failur
     return Failure(
         name=_text(found["name"]),
         message=_text(found["message"]),
-        stack=_text(found["stack"]),
+        stack=_text(_stack(error, chain=True)) if found.get("stack") else "",
         cause=None if cause is None else _short(cause),
         data=attributes_of(error) if type(error).__name__ in carried else None,
     )

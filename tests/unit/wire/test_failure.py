@@ -83,7 +83,6 @@ TEXT = st.text(st.characters(codec="utf-8"))
 )
 def test_round_trip(given_failure: Failure) -> None:
     assert decode_failure(encode_failure(given_failure)) == given_failure
-    assert decode_failure(encode_failure(given_failure, serialized=True)) == given_failure
 
 
 def test_the_memo_keeps_only_what_survives() -> None:

@@ -305,7 +305,7 @@ def test_written_forms() -> None:
             "id": "b",
             "op": "StepError",
             "opts": {},
-            "error": {"name": "N", "message": "m", "__serialized": True},
+            "error": {"name": "N", "message": "m"},
         },
         {
             "id": "c",

@@ -222,7 +222,7 @@ async def test_a_target_beyond_the_end_is_missing_too() -> None:
         return "done"
 
     answer = await Stage(handler).call("0" * 40)
-    assert (answer.status, json.loads(answer.body)["code"]) == (500, "step_unexpected")
+    assert (answer.status, json.loads(answer.body)["code"]) == (500, "step_not_found")
 
 
 async def test_arguments_replaced_by_the_server() -> None:

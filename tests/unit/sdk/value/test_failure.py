@@ -116,7 +116,7 @@ def test_text_that_is_no_utf8_still_travels() -> None:
 
 def test_e_154_there_and_back() -> None:
     failure = failure_of(raised(3))
-    again = step_error(decode_failure(encode_failure(failure, serialized=True)), step_id="s")
+    again = step_error(decode_failure(encode_failure(failure)), step_id="s")
     assert (again.name, again.message, again.step_id) == ("KeyError", "'level 3'", "s")
     assert isinstance(again.cause, StepError)
     assert again.cause.name == "KeyError"

@@ -23,14 +23,14 @@ from stepwell.sdk.execution.call import Call, Pause
 from stepwell.sdk.execution.pool import handlers, in_thread
 from stepwell.sdk.execution.port import ClientPort
 from stepwell.sdk.execution.tasks import Save
-from stepwell.sdk.execution.unawaited import WatchedStep
+from stepwell.sdk.execution.unawaited import WatchedGroup, WatchedStep
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.chain import Chain, Session
 from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.cancelled import Watch
 from stepwell.sdk.step.context import Context, ContextSync
-from stepwell.sdk.step.group import Group, GroupSync
+from stepwell.sdk.step.group import GroupSync
 from stepwell.sdk.step.log import call_logger, spoken
 from stepwell.sdk.value.failure import deserialize_error
 from stepwell.wire.event import FUNCTION_FAILED
@@ -230,7 +230,7 @@ async def run_call(
 async def _run_async(calling: Calling, session: Session | None, save: Save | None) -> CallResponse:
     call = AsyncCall(calling.request, save=save, **calling.options(session))
     step = call.step = WatchedStep(call, calling.client)
-    context: Context[Any] = Context(group=Group(), step=step, **calling.facts(call))
+    context: Context[Any] = Context(group=WatchedGroup(call), step=step, **calling.facts(call))
     if session is not None:
         memos = StepMemos.from_raw(calling.request.steps)
         await session.transform_input(context, calling.function, memos)

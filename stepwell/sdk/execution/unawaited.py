@@ -9,20 +9,26 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from stepwell.sdk.step import ambient
 from stepwell.sdk.step._async import AI, Step
+from stepwell.sdk.step.group import Group
+
+_DECORATOR = ambient.__file__
+_GROUP = object()
+Line = tuple[str, int]
 
 
 class Unawaited:
     """The calls of steps in one call of a handler that have not begun."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[Coroutine[Any, Any, Any], str, str]] = []
+        self._made: list[tuple[Coroutine[Any, Any, Any], object, Line]] = []
 
-    def note(self, made: Coroutine[Any, Any, Any], title: str, where: str) -> None:
-        """A step was called; what is returned is to be awaited."""
+    def note(self, made: Coroutine[Any, Any, Any], step_id: object, line: Line) -> None:
+        """A step, or a group, was called; what is returned is to be awaited."""
         while self._made and not _is_new(self._made[-1][0]):
             self._made.pop()
-        self._made.append((made, title, where))
+        self._made.append((made, step_id, line))
 
     def forget(self) -> None:
         """Know nothing more of the call."""
@@ -36,22 +42,24 @@ class Unawaited:
             made.close()  # which says that we know
         if not left:
             return ""
-        _, title, where = left[0]
-        return f"{title} ({where}) was called and never awaited: write `await ctx.step...`"
+        _, step_id, (file, line) = left[0]
+        title = "ctx.group.parallel" if step_id is _GROUP else f'step "{step_id}"'
+        return f"{title} ({file}:{line}) was called and never awaited: write `await` before it"
 
 
 def _is_new(made: Coroutine[Any, Any, Any]) -> bool:
     return inspect.getcoroutinestate(made) == inspect.CORO_CREATED
 
 
-def _watched(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+def _watched(method: Callable[..., Coroutine[Any, Any, Any]], *, group: bool) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         made = method(self, *args, **kwargs)
-        step_id = args[0] if args else kwargs.get("step_id")
+        step_id = _GROUP if group else args[0] if args else kwargs.get("step_id")
         frame = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        self._call.unawaited.note(made, f'step "{step_id}"', where)
+        if frame.f_code.co_filename == _DECORATOR and frame.f_back is not None:
+            frame = frame.f_back
+        self._call.unawaited.note(made, step_id, (frame.f_code.co_filename, frame.f_lineno))
         return made
 
     return call
@@ -69,7 +77,14 @@ class WatchedStep(Step):
         self.ai = WatchedAI(call)
 
 
-for _kind in (WatchedStep, WatchedAI):
+class WatchedGroup(Group):
+    """`ctx.group`, its calls noted."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+
+for _kind in (WatchedStep, WatchedAI, WatchedGroup):
     for _name, _method in vars(_kind.__base__).items():
         if inspect.iscoroutinefunction(_method):
-            setattr(_kind, _name, _watched(_method))
+            setattr(_kind, _name, _watched(_method, group=_kind is WatchedGroup))

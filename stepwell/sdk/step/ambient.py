@@ -11,7 +11,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
-from stepwell.sdk.step.handler import is_async
 from stepwell.sdk.step.suspension import INSIDE_STEP, current_step
 
 P = ParamSpec("P")
@@ -67,10 +66,6 @@ def step(step_id: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
             work: Callable[[], Any] = functools.partial(function, *args, **kwargs)
             return cast(T, tools.run(step_id, work))
 
-        @functools.wraps(function)
-        async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return await cast(Any, call)(*args, **kwargs)
-
-        return cast("Callable[P, T]", call_async if is_async(function) else call)
+        return call
 
     return decorate

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stepwell.experimental import step
 from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Stage
 from tests.unit.sdk.execution.handlers import give
@@ -115,7 +116,42 @@ async def returned(ctx: Context) -> Any:
     return ctx.step.ai.wrap("charge", give, 1)
 
 
-@pytest.mark.parametrize("handler", [unawaited, unawaited_sleep, returned])
+async def unawaited_in_a_branch(ctx: Context) -> str:
+    async def branch() -> None:
+        await ctx.step.run("first", give, 1)
+        ctx.step.run("charge", give, 1)  # type: ignore[unused-coroutine]
+
+    async def other() -> None:
+        await ctx.step.run("other", give, 1)
+
+    await ctx.group.parallel((branch, other))
+    return "done"
+
+
+@step("charge")
+async def charge(n: int) -> int:
+    return n
+
+
+async def unawaited_decorated(ctx: Context) -> str:
+    charge(1)  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def handed_on_by_a_branch(ctx: Context) -> Any:
+    async def branch() -> Any:
+        return ctx.step.run("charge", give, 1)
+
+    return await ctx.group.parallel((branch, branch))
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        *(unawaited, unawaited_sleep, unawaited_in_a_branch, unawaited_decorated),
+        *(returned, handed_on_by_a_branch),
+    ],
+)
 async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -124,6 +160,22 @@ async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., A
     assert 'step "charge" (' in found["message"]
     assert re.search(
         r"test_misused_steps\.py:\d+\) was called and never awaited: write", found["message"]
+    )
+
+
+async def unawaited_group(ctx: Context) -> str:
+    ctx.group.parallel((lambda: ctx.step.run("a", give, 1),))  # type: ignore[unused-coroutine]
+    return "done"
+
+
+async def test_a_group_that_nobody_awaits_fails_the_call() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = await Stage(unawaited_group).play()
+    assert found["failed"] == "ConfigurationError"
+    assert re.match(
+        r"ctx\.group\.parallel \(.*test_misused_steps\.py:\d+\) was called and never awaited",
+        found["message"],
     )
 
 

@@ -115,15 +115,19 @@ class Program:
         return self.judge(variables, now_ms).holds
 
     def judge(self, variables: Mapping[str, object], now_ms: int | None = None) -> Judged:
-        """The same, with what it took; `problem` is set where it was too much."""
+        """The same, with what it took; `problem` says why it could not be judged.
+
+        What counts as false in logic, such as a missing field or an empty text, is an honest no.
+        """
         frame, problem = _frame(variables, now_ms), ""
+        value: object = False
         try:
-            holds = self._value(frame) is True
-        except TooCostly as error:
-            holds, problem = False, str(error)
-        except EvaluationError:
-            holds = False
-        return Judged(holds, STEPS_MAX - frame.steps_left, problem)
+            value = self._value(frame)
+        except EvaluationError as error:
+            problem = str(error)
+        if value is not True and truthy(value):
+            problem = f"it gives a {functions.type_name(value)}, not true or false"
+        return Judged(value is True, STEPS_MAX - frame.steps_left, problem)
 
     def interpolate(self, event: Mapping[str, object]) -> str:
         """The source with every value of `event` put in its place.

@@ -42,6 +42,8 @@ _SHOWN_CHARS = 60
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+_EXAMPLES = {"if_exp": "async.data.paid == true", "match": "data.order_id"}
+
 T = TypeVar("T")
 Fit: TypeAlias = Callable[[msgspec.Raw], msgspec.Raw]
 
@@ -212,6 +214,11 @@ def wait_for_event(
         problem = schemas.problem_of_listening(event)
         if problem is not None:
             raise ConfigurationError(f'step "{step_id}": {problem}')
+    for field, given in (("if_exp", if_exp), ("match", match)):
+        if given is not None and not isinstance(cast(object, given), str):
+            raise ConfigurationError(
+                f'step "{step_id}": {field} = {given!r}: give text, such as {_EXAMPLES[field]!r}'
+            )
     conditions = [if_exp] if if_exp else []
     if match:
         conditions.insert(0, f"event.{match} == async.{match}")

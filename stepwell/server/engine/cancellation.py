@@ -4,6 +4,7 @@ Each run is then ended by a decision of its own, so that no decision grows with 
 """
 
 from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.verdict import never_true
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
@@ -21,9 +22,12 @@ def ask(draft: Draft, given: CancellationAsked) -> Done:
     asked = given.cancellation
     if asked.condition:
         try:
-            compile_expression(asked.condition)
+            program = compile_expression(asked.condition)
         except ExpressionError as error:
             return Done(Verdict.REFUSED, asked.id, str(error))
+        why = never_true(program, {"async": None, "vars": None})
+        if why is not None:
+            return Done(Verdict.REFUSED, asked.id, f"{asked.condition!r} {why}")
     draft.add(fact.CancellationStored(asked))
     draft.announce(Topic.CANCELLATION, asked.id)
     return Done(Verdict.APPLIED, asked.id)

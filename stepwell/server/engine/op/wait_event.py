@@ -5,6 +5,8 @@ counts too (features D-13).
 """
 
 from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.verdict import Known, never_true
+from stepwell.server.engine.action import Warn
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.finish import fail_with
 from stepwell.server.engine.match import bind
@@ -43,6 +45,16 @@ def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> Non
         return
     draft.open(wait)
     add_timeout(draft, wait, operation.op)
+    _doubt(draft, operation, wait)
+
+
+def _doubt(draft: Draft, operation: WaitForEvent, wait: Wait) -> None:
+    """Tell the log of a wait that no event can end."""
+    known: Known = {"event": None, "vars": None, "async.name": wait.name}
+    why = never_true(compile_expression(wait.condition), known) if wait.condition else None
+    if why is not None:
+        waits = f'run {wait.run_id} waits in step "{wait.label}" for an event'
+        draft.actions.append(Warn(f"{waits}, but {operation.condition[:200]!r} {why}: mend it"))
 
 
 def add_timeout(draft: Draft, wait: Wait, op: str) -> None:

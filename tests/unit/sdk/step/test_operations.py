@@ -176,6 +176,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("wait_for_event", {"event": "", "timeout": 1}, "event is empty: name the event"),
     ("wait_for_event", {"event": "e", "timeout": "x"}, "timeout = 'x'"),
     ("wait_for_event", {"event": "e", "timeout": 1, "look_back": "yes"}, "look_back = 'yes'"),
+    ("wait_for_event", {"event": "e", "timeout": 1, "if_exp": True}, "if_exp = True: give text"),
+    ("wait_for_event", {"event": "e", "timeout": 1, "match": 5}, "match = 5: give text"),
     ("wait_for_signal", {"signal": ""}, "signal = '': name the signal"),
     ("wait_for_signal", {"signal": 5}, "signal = 5: name the signal"),
     (

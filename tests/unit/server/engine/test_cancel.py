@@ -87,6 +87,10 @@ def test_a_cancellation_of_many_is_announced_and_a_broken_condition_refused() ->
     assert isinstance(refused, Done)
     assert refused.verdict is Verdict.REFUSED
     assert bench.records == []
+    asked = msgspec.structs.replace(asked, condition="1 + 1")
+    refused = bench.submit(CancellationAsked(asked))
+    assert isinstance(refused, Done)
+    assert "'1 + 1' gives a number, never true or false" in refused.reason
     bench.submit(CancellationAsked(msgspec.structs.replace(asked, condition="")))
     assert Announce(Topic.CANCELLATION, "C") in bench.actions
 

@@ -3,6 +3,7 @@
 
 import pytest
 
+from stepwell.server.engine.action import Warn
 from stepwell.server.engine.input import (
     Done,
     EventsReceived,
@@ -100,6 +101,46 @@ def test_a_matching_event_ends_the_wait_and_is_what_the_run_is_told() -> None:
     assert not bench.waits(run_id)
     assert set(bench.items(run_id)) == {MAIN}
     assert bench.answer(returned()).status is RunStatus.COMPLETED
+
+
+def warnings_of(bench: Bench) -> str:
+    return "; ".join(action.text for action in bench.actions if isinstance(action, Warn))
+
+
+@pytest.mark.parametrize(
+    ("condition", "word"),
+    [
+        ('"approved"', "gives a string, never true or false"),
+        ("async.data.n + 1.0", "gives a "),
+        ("async.name == 'old'", "can never be true"),
+        ("event.data.name", "gives a string"),
+    ],
+)
+def test_a_wait_that_nothing_can_end_is_told_of_when_it_begins(condition: str, word: str) -> None:
+    bench = waiting(condition, data={"name": "x"})
+    assert word in warnings_of(bench)
+    assert f'run {only(bench)} waits in step "w"' in warnings_of(bench)
+    assert bench.waits(only(bench)), "as the official server, it waits all the same"
+
+
+@pytest.mark.parametrize(
+    ("condition", "data", "word"),
+    [
+        ("async.data.approved", {"approved": "yes"}, "it gives a string, not true or false"),
+        ("int(async.data.n) > 1", {"n": "x"}, "int"),
+        ("async.data.approved", {}, ""),
+        ("async.data.user && async.data.user.vip", {"user": None}, ""),
+        ("async.data.note", {"note": ""}, ""),
+    ],
+)
+def test_a_condition_that_cannot_be_judged_is_told_of(
+    condition: str, data: dict[str, object], word: str
+) -> None:
+    bench = waiting(condition)
+    assert warnings_of(bench) == ""
+    bench.send("news", data)
+    assert bench.waits(only(bench)), "that is no match"
+    assert (word in warnings_of(bench)) if word else warnings_of(bench) == ""
 
 
 def test_time_ends_the_wait_with_nothing() -> None:

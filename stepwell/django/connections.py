@@ -6,8 +6,6 @@ Source: features D-41, E.3.
 """
 
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import SyncToAsync
@@ -30,15 +28,18 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-@contextmanager
-def fresh_connections() -> Generator[None, None, None]:
-    """Around work in this thread: connections that are broken or too old are closed."""
-    if _thread.has_connections:
-        reset_queries()
-        close_old_connections()
-    try:
-        yield
-    finally:
+class fresh_connections:  # noqa: N801 - it is used as a function is
+    """Around work in this thread: connections that are broken or too old are closed.
+
+    A class: `contextmanager` sets the traceback of what passes, which some exceptions forbid.
+    """
+
+    def __enter__(self) -> None:
+        if _thread.has_connections:
+            reset_queries()
+            close_old_connections()
+
+    def __exit__(self, *_: object) -> None:
         held = connections.all(initialized_only=True)
         for connection in held:
             connection.close_if_unusable_or_obsolete()

@@ -357,7 +357,7 @@ class SendEventsError(Error):
 
 
 class EventValidationError(SendEventsError):
-    """Events do not fit their schemas, or are malformed: nothing of the call was sent (E-106).
+    """Events do not fit their schemas, or cannot be written: nothing of the call was sent.
 
     Raised before anything is sent, and before a handler sees an event that arrived; trying again is
     pointless. `problems` lists all of them as (index of the event, path of the field, what is

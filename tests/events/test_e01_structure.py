@@ -62,7 +62,7 @@ def test_e_3_a_name_is_text(name: Any) -> None:
 async def test_e_3_names_that_cannot_be_sent(name: str) -> None:
     client, outbox = catching()
     with pytest.raises(stepwell.EventValidationError, match="name"):
-        await client.send({"name": name})
+        await client.send({"name": name}, all_or_nothing=True)
     assert outbox.requests == 0
 
 

@@ -8,7 +8,13 @@ import pydantic
 import pytest
 
 import stepwell
-from stepwell import EventSchemas, EventValidationError, ValidationMiddleware
+from stepwell import (
+    Event,
+    EventSchemas,
+    EventValidationError,
+    SendEventsError,
+    ValidationMiddleware,
+)
 from stepwell.sdk.events.validator import CallableValidator, Unfit
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.wire.execution import CallResponse, decode_call
@@ -90,12 +96,10 @@ def test_e_105_what_checkers_refuse_fails_at_run_time_too() -> None:
     ("event", "path"),
     [
         ({"data": {}}, "name"),
-        ({"name": ""}, "name"),
         ({"name": 5}, "name"),
         ({"name": "a", "data": [1]}, "data"),
         ({"name": "a", "ts": 1.5}, "ts"),
         ({"name": "a", "ts": "now"}, "ts"),
-        ({"name": "a", "ts": -1}, "ts"),
         ({"name": "a", "id": 5}, "id"),
         ({"name": "a", "v": 5}, "v"),
         ({"name": "a", "user": "me"}, "user"),
@@ -110,6 +114,43 @@ async def test_e_106_mandatory_fields(event: Any, path: str) -> None:
         await client.send([paid(), event])
     assert [(index, found) for index, found, _ in caught.value.problems] == [(1, path)]
     assert outbox.requests == 0, "all or nothing"
+
+
+SERVERS_JUDGE = pytest.mark.parametrize(
+    ("event", "path", "words"),
+    [
+        (Event(name=""), "name", "event name is empty"),
+        (Event(name="inngest/mine"), "name", "event name is reserved"),
+        ({"name": "a", "ts": -1}, "ts", "timestamp is before Jan 1, 1980"),
+        ({"name": "a", "data": {"x": "y" * 3_200_000}}, "data", "over the max size"),
+    ],
+    ids=steady,
+)
+
+
+@SERVERS_JUDGE
+async def test_e_106_what_a_server_judges_is_sent_and_what_it_took_is_told(
+    event: Any, path: str, words: str
+) -> None:
+    """As the official SDK: the events before the bad one are stored, those after it are not."""
+    client = new_client()
+    async with running(client) as engine:
+        with pytest.raises(SendEventsError, match=words) as caught:
+            await client.send([paid(), event, paid()])
+        assert not isinstance(caught.value, EventValidationError)
+        (accepted,) = caught.value.ids
+        assert engine.node.reader.event(accepted) is not None
+
+
+@SERVERS_JUDGE
+async def test_e_106_all_or_nothing_judges_before(event: Any, path: str, words: str) -> None:
+    client, outbox = catching()
+    with pytest.raises(EventValidationError) as caught:
+        await client.send([paid(), event], all_or_nothing=True)
+    assert [(index, found) for index, found, _ in caught.value.problems] == [(1, path)]
+    with pytest.raises(EventValidationError):
+        client.send_sync([paid(), event], all_or_nothing=True)
+    assert outbox.requests == 0
 
 
 async def test_e_106_all_problems_of_all_events_are_in_one_error() -> None:

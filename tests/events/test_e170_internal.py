@@ -376,7 +376,7 @@ async def test_e_178_reserved_names_cannot_be_sent(name: str) -> None:
     with pytest.raises(
         stepwell.EventValidationError, match="name: names beginning with 'inngest/'"
     ):
-        await client.send(stepwell.Event(name=name))
+        await client.send(stepwell.Event(name=name), all_or_nothing=True)
     assert outbox.requests == 0
 
 

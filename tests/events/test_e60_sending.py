@@ -556,4 +556,4 @@ async def test_e_85_limits_are_told_before_the_server_does(
         ({"name": "n" * 513}, "longer than 512 bytes"),
     ):
         with pytest.raises(stepwell.EventValidationError, match=words):
-            await send(dev(wire), event)
+            await send(dev(wire), event, all_or_nothing=True)

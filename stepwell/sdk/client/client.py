@@ -381,6 +381,7 @@ class Inngest(Declarer, Invoker):
         env: str | None = None,
         seed: str | None = None,
         split: bool = False,
+        all_or_nothing: bool = False,
         connection: object = None,
     ) -> SendResult:
         """Send one or more events; returns their ids in order.
@@ -391,15 +392,21 @@ class Inngest(Declarer, Invoker):
             env: Branch environment for this call only.
             seed: What ids are derived from; the same seed makes a repetition known to the server.
             split: Send more than 5,000 events in several requests.
+            all_or_nothing: Refuse here, before any event leaves, what servers refuse: empty,
+                reserved and long names, times before 1980 or after 2100, more than 3 MiB. Without
+                it the server judges, and what it accepted before is in the error's `ids`. Always so
+                with `connection`.
             connection: A connection to your database: the events are sent by a relay if, and only
                 if, its transaction commits; see `stepwell.outbox`.
 
-        Raises EventValidationError before anything is sent if events are malformed or do not fit
-        their schemas, naming all that is wrong with all of them,
+        Raises EventValidationError before anything is sent if events cannot be written as JSON or
+        do not fit their schemas, naming all that is wrong with all of them,
         EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
         what was accepted, if the server refuses or cannot be reached after five tries.
         """
-        return await send(events, self._sending(skip_middleware, env, seed, split, connection))
+        return await send(
+            events, self._sending(skip_middleware, env, seed, split, all_or_nothing, connection)
+        )
 
     def send_sync(
         self,
@@ -409,10 +416,13 @@ class Inngest(Declarer, Invoker):
         env: str | None = None,
         seed: str | None = None,
         split: bool = False,
+        all_or_nothing: bool = False,
         connection: object = None,
     ) -> SendResult:
         """The same as `send`, for blocking code."""
-        return send_sync(events, self._sending(skip_middleware, env, seed, split, connection))
+        return send_sync(
+            events, self._sending(skip_middleware, env, seed, split, all_or_nothing, connection)
+        )
 
     async def send_in_run(
         self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
@@ -434,6 +444,7 @@ class Inngest(Declarer, Invoker):
         env: str | None,
         seed: str | None,
         split: bool,
+        all_or_nothing: bool = False,
         connection: object = None,
     ) -> Sending:
         asked = self.middleware and not skip_middleware
@@ -448,6 +459,8 @@ class Inngest(Declarer, Invoker):
             hooks=Chain(self.middleware).open(self, None) if asked else None,
             logger=self.log,
             sessions=current_sessions(),
+            # Nobody would be told of what a server refuses long after the transaction.
+            strict=all_or_nothing or connection is not None,
         )
 
     async def deliver(self, batch: EventBatch) -> list[str]:

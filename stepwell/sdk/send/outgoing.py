@@ -1,7 +1,8 @@
 """Events on their way out: what users may pass to `send`, what is refused, and the request body.
 
-The only place that judges events before they are sent. All events of a call are judged before any
-of them leaves, and every problem of every event is told at once.
+The only place that judges events before they are sent. What cannot be written is refused before any
+event of the call leaves, every problem of every event at once. What a server judges (the words of a
+name, the range of a time, the size) is left to it, as by the official SDK, unless it is asked for.
 Sources: http.md 3.1; features E-60 to E-68, E-79, E-85, E-106 to E-109.
 """
 
@@ -45,6 +46,8 @@ class NamedEvent(Protocol):
 Sendable: TypeAlias = Event[Any, Any] | EventModel | Mapping[str, object] | NamedEvent
 """One event: an `Event`, an `EventModel`, a mapping or an object with an event's fields."""
 
+_Found: TypeAlias = list[tuple[str, str]]
+"""What is wrong with an event: path and words."""
 _FIELDS = ("name", "data", "id", "ts", "v", "user", "meta")
 _Problem: TypeAlias = tuple[int, str, str]
 _DEPTH_MAX = 200
@@ -68,11 +71,15 @@ def collect(
     Raises EventValidationError that names all problems of all events. Whether an event without a
     schema is well-formed is judged by `encode`, when middleware has seen it.
     """
-    return collect_for(given, schemas, at_once_max=0)[0]
+    return collect_for(given, schemas, at_once_max=0, strict=True)[0]
 
 
 def collect_for(
-    given: Sendable | Iterable[Sendable], schemas: EventSchemas | None, *, at_once_max: int
+    given: Sendable | Iterable[Sendable],
+    schemas: EventSchemas | None,
+    *,
+    at_once_max: int,
+    strict: bool,
 ) -> tuple[list[Event], EventSchemas | None]:
     """As `collect`, but up to `at_once_max` events are judged by `encode`, which writes what the
     schemas made of them: those are given back for it, None if there is nothing left to judge."""
@@ -86,7 +93,7 @@ def collect_for(
     judging = schemas if schemas is not None and schemas.judges_outgoing else None
     later = judging is not None and not problems and len(found) <= at_once_max
     if problems or (judging is not None and not later):
-        return _judged(found, judging, problems), None
+        return _judged(found, judging, problems, strict=strict), None
     return [event for event in found if event is not None], judging
 
 
@@ -113,28 +120,41 @@ def _from_mapping(index: int, given: Mapping[object, object], problems: list[_Pr
 def _construct(fields: Mapping[str, object]) -> Event:
     # Types are judged by `encode`, together with those of events that middleware changed.
     given = {key: value for key, value in fields.items() if value is not None}
-    return Event.model_construct(None, **{"name": "", "data": {}, **given})
+    return Event.model_construct(None, **{"name": None, "data": {}, **given})
 
 
 def _judged(
-    found: Sequence[Event | None], schemas: EventSchemas | None, problems: list[_Problem]
+    found: Sequence[Event | None],
+    schemas: EventSchemas | None,
+    problems: list[_Problem],
+    *,
+    strict: bool,
 ) -> list[Event]:
     """The events as their schemas want them. Raises EventValidationError with all problems."""
     events: list[Event] = []
+    doubts: list[_Problem] = []
     for index, event in enumerate(found):
         if event is None:
             continue
-        one: list[tuple[str, str]] = []
-        events.append(_judged_one(event, schemas, one))
+        one: _Found = []
+        doubted: _Found = []
+        events.append(_judged_one(event, schemas, one, doubted))
         problems.extend((index, path, text) for path, text in one)
-    if problems:
-        names = ["" if event is None else str(event.name) for event in found]
-        raise EventValidationError(sorted(problems, key=lambda problem: problem[0]), names)
+        doubts.extend((index, path, text) for path, text in doubted)
+    _refuse_if([*doubts, *problems] if problems or strict else [], found)
     return events
 
 
-def _judged_one(event: Event, schemas: EventSchemas | None, found: list[tuple[str, str]]) -> Event:
-    ts = _check_plain_fields(event, found)
+def _refuse_if(problems: Sequence[_Problem], events: Sequence[Event | None]) -> None:
+    if problems:
+        names = ["" if event is None else str(event.name) for event in events]
+        raise EventValidationError(sorted(problems, key=lambda problem: problem[0]), names)
+
+
+def _judged_one(
+    event: Event, schemas: EventSchemas | None, found: _Found, doubted: _Found
+) -> Event:
+    ts = _check_plain_fields(event, found, doubted)
     data = _json_object("data", event.data, found) or b"{}"
     user = _json_object("user", event.user, found)
     judged = None if schemas is None else _asked(schemas, event, ts, data, user, found)
@@ -147,7 +167,7 @@ def _asked(
     ts: int,
     data: bytes,
     user: bytes | None,
-    found: list[tuple[str, str]],
+    found: _Found,
 ) -> Judged | None:
     """What the schemas make of an event; None if that cannot be said, or is in what was found."""
     named = isinstance(cast(object, event.name), str) and bool(event.name)
@@ -196,19 +216,29 @@ def encode(events: Sequence[Event], now_ms: int, schemas: EventSchemas | None = 
     A missing or zero `ts` becomes `now_ms`, missing `data` an empty object, an empty `id` is left
     out. `schemas` are those that have yet to judge the events.
     """
-    return encode_in_parts(events, now_ms, schemas, most=max(1, len(events)))[0]
+    return encode_in_parts(events, now_ms, schemas, most=max(1, len(events)), strict=True)[0]
 
 
 def encode_in_parts(
-    events: Sequence[Event], now_ms: int, schemas: EventSchemas | None, *, most: int
+    events: Sequence[Event],
+    now_ms: int,
+    schemas: EventSchemas | None,
+    *,
+    most: int,
+    strict: bool,
 ) -> list[Body]:
-    """As `encode`, the bodies of requests with at most so many events; all are judged first."""
+    """As `encode`, the bodies of requests with at most so many events; all are judged first.
+
+    Only if `strict` are events refused that can be written and that servers refuse.
+    """
     problems: list[_Problem] = []
+    doubts: list[_Problem] = []
     parts = [
-        _encode_one(index, event, now_ms, problems, schemas) for index, event in enumerate(events)
+        _encode_one(index, event, now_ms, problems, doubts, schemas)
+        for index, event in enumerate(events)
     ]
-    if problems:
-        raise EventValidationError(problems, [str(event.name) for event in events])
+    if problems or doubts:
+        _refuse_if([*doubts, *problems] if problems or strict else [], events)
     return [_body(parts[start : start + most]) for start in range(0, max(1, len(parts)), most)]
 
 
@@ -223,10 +253,12 @@ def _encode_one(
     event: Event,
     now_ms: int,
     problems: list[_Problem],
+    doubts: list[_Problem],
     schemas: EventSchemas | None,
 ) -> bytes:
-    found: list[tuple[str, str]] = []
-    ts = _check_plain_fields(event, found)
+    found: _Found = []
+    doubted: _Found = []
+    ts = _check_plain_fields(event, found, doubted)
     data = _json_object("data", event.data, found) or b"{}"
     user = _json_object("user", event.user, found)
     if schemas is not None:
@@ -235,6 +267,8 @@ def _encode_one(
             data = data if judged.data is None else encode_json(judged.data)
             user = user if judged.user is None else encode_json(judged.user)
     meta = _json_object("meta", event.meta, found)
+    if doubted:
+        doubts.extend((index, path, text) for path, text in doubted)
     if found:
         problems.extend((index, path, text) for path, text in found)
         return b""
@@ -252,32 +286,35 @@ def _encode_one(
     )
     if len(encoded) > limit.EVENT_BYTES_MAX:
         text = f"{len(encoded)} bytes, at most {limit.EVENT_BYTES_MAX}; send a reference instead"
-        problems.append((index, "data", text))
+        doubts.append((index, "data", text))
     return encoded
 
 
-def _check_plain_fields(event: Event, found: list[tuple[str, str]]) -> int:
+def _check_plain_fields(event: Event, found: _Found, doubted: _Found) -> int:
     """Everything but the payload. The values may be of any type: events can be changed at will.
+    What servers refuse and could be written is `doubted`.
 
     Returns the time in milliseconds, 0 if it is left to the moment of sending.
     """
     fields: list[object] = [event.name, event.id, event.v]
     name, own_id, version = fields
     if not isinstance(name, str) or not name:
-        found.append(("name", f"{name!r} is not a text that names the event"))
+        list_ = doubted if name == "" else found
+        list_.append(("name", f"{name!r} is not a text that names the event"))
     elif wire_event.is_internal_event(name):
-        found.append(("name", f"names beginning with {wire_event.INTERNAL_PREFIX!r} are reserved"))
+        text = f"names beginning with {wire_event.INTERNAL_PREFIX!r} are reserved"
+        doubted.append(("name", text))
     elif len(name.encode(errors="replace")) > limit.EVENT_NAME_BYTES_MAX:
-        found.append(("name", f"longer than {limit.EVENT_NAME_BYTES_MAX} bytes"))
+        doubted.append(("name", f"longer than {limit.EVENT_NAME_BYTES_MAX} bytes"))
     if own_id is not None and not isinstance(own_id, str):
         found.append(("id", f"{own_id!r} is not text"))
     if version is not None and not isinstance(version, str):
         found.append(("v", f"{version!r} is not text"))
     ts: object = event.ts
-    return 0 if ts == 0 and type(ts) is int else _checked_ts(ts, found)
+    return 0 if ts == 0 and type(ts) is int else _checked_ts(ts, found, doubted)
 
 
-def _checked_ts(given: object, found: list[tuple[str, str]]) -> int:
+def _checked_ts(given: object, found: _Found, doubted: _Found) -> int:
     try:
         ts = ts_of(given)
     except ValueError as error:
@@ -289,11 +326,11 @@ def _checked_ts(given: object, found: list[tuple[str, str]]) -> int:
         found.append(("ts", f"{ts!r} is not an integer; give milliseconds since 1970"))
         return 0
     if not limit.EVENT_TS_MS_MIN <= ts <= limit.EVENT_TS_MS_MAX:
-        found.append(("ts", f"{ts} is not between 1980 and 2100; give milliseconds since 1970"))
+        doubted.append(("ts", f"{ts} is not between 1980 and 2100; give milliseconds since 1970"))
     return ts
 
 
-def _json_object(field: str, value: object, found: list[tuple[str, str]]) -> bytes | None:
+def _json_object(field: str, value: object, found: _Found) -> bytes | None:
     """The payload as a JSON object, None if there is none."""
     if value is None:
         return None

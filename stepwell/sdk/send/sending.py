@@ -90,7 +90,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
 
     `hooks` is None if there is no middleware to ask; `seed` None means a fresh one. `schemas` judge
     what the user wrote, before middleware encrypts it. `sessions` are those that the events inherit
-    from the run that sends them.
+    from the run that sends them; `strict` refuses here what servers would.
     """
 
     port: Callable[[], EventPort]
@@ -103,6 +103,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     hooks: SendHooks | None
     logger: Any
     sessions: Mapping[str, str]
+    strict: bool
 
     def __post_init__(self) -> None:
         """Servers ignore a seed they cannot read, so a repetition would be sent twice."""
@@ -140,7 +141,7 @@ def _collected(
 ) -> tuple[list[Event], EventSchemas | None]:
     """The events; and the schemas, if nobody looks at the events before they are written."""
     at_once_max = limit.EVENTS_PER_REQUEST_MAX if sending.hooks is None else 0
-    return collect_for(given, sending.schemas, at_once_max=at_once_max)
+    return collect_for(given, sending.schemas, at_once_max=at_once_max, strict=sending.strict)
 
 
 async def _sent(
@@ -221,7 +222,7 @@ def _batches(
     seed = parse_seed(text)
     batches: list[EventBatch] = []
     sent = 0
-    for body in encode_in_parts(leaving, now_ms, schemas, most=most):
+    for body in encode_in_parts(leaving, now_ms, schemas, most=most, strict=sending.strict):
         _warn_if_large(events[sent : sent + body.count], body, sending)
         # A seed names each id by its place in the request: those of a further one go on from there.
         told = "" if seed is None else format_seed(seed_after(seed, sent)) if sent else text

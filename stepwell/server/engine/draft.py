@@ -336,8 +336,8 @@ class Draft:
         return self.steps >= self.rules.steps_per_decision_max
 
     def holds(self, condition: Program, root: str, event: EventRow, asks: str) -> bool:
-        """Whether a condition holds for an event, known as `root`. What takes too much work, fails
-        or gives no boolean is a no, of which the log is told, with `asks`, who has the condition."""
+        """Whether a condition holds for an event, known as `root`. What takes too much work,
+        fails or gives no boolean is a no, of which the log is told, with `asks`, who asks."""
         derived = self.view.derived
         key = ("judged", event.id, root, condition.source, self.now.ms)
         if key not in derived:

@@ -272,7 +272,9 @@ async def test_without_a_key_nothing_leaves(send: Sender) -> None:
 async def test_malformed_events_do_not_leave(send: Sender) -> None:
     http = Http()
     with pytest.raises(EventValidationError, match=r"Event\[1\]"):
-        await send(dev(http), [{"name": "a"}, {"name": ""}])
+        await send(dev(http), [{"name": "a"}, {"data": {}}])
+    with pytest.raises(EventValidationError, match=r"Event\[1\]"):
+        await send(dev(http), [{"name": "a"}, {"name": ""}], all_or_nothing=True)
     assert http.seen == []
 
 

@@ -62,6 +62,15 @@ def test_refused(status: int, body: object, told: int, words: str) -> None:
     assert caught.value.response_body == delivery.body
 
 
+@pytest.mark.parametrize("status", [200, 400, 502])
+@pytest.mark.parametrize("body", [b"", b" ", b"null", b"[]", b'"x"', b"{}", b"\xff", b'{"ids": 5}'])
+def test_an_answer_that_is_none_is_an_error_of_sending(status: int, body: bytes) -> None:
+    with pytest.raises(SendEventsError) as caught:
+        accepted_ids(read_answer(HttpReply(status, {}, body)), "http://x")
+    assert caught.value.status_code == status
+    assert caught.value.ids == []
+
+
 def test_what_was_accepted_before_the_bad_one_is_kept() -> None:
     delivery = answer(400, {"ids": ["a", ""], "status": 400, "error": "bad"})
     with pytest.raises(SendEventsError) as caught:

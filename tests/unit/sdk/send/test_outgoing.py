@@ -120,7 +120,7 @@ def loop() -> list[Any]:
 @pytest.mark.parametrize(
     ("event", "path", "words"),
     [
-        ({"data": {}}, "name", "''"),
+        ({"data": {}}, "name", "None is not a text"),
         ({"name": 7}, "name", "7 is not a text"),
         ({"name": "inngest/x"}, "name", "reserved"),
         ({"name": "Inngest/x"}, "name", "reserved"),

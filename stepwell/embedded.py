@@ -14,7 +14,7 @@ this module knows both the SDK and the server.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -48,7 +48,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.advice import advice
     from stepwell.server.drivers.gateway_driver import GatewayDriver
     from stepwell.server.drivers.http_pool import HttpPool
-    from stepwell.server.drivers.local_driver import LocalDriver
+    from stepwell.server.drivers.local_driver import LocalCall, LocalDriver
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.event_row import event_row
     from stepwell.server.engine.input import (
@@ -257,9 +257,10 @@ async def attach(
     the client's events, invocations and signals go to the node. `alone` says that nothing serves
     the node's API, so that there is nothing else to be asked.
     """
-    await _register(node, client, functions)
-    node.reach(client.app_id, _driver(node, client, functions), concurrency)
-    client.attach(_InProcess(node, asyncio.get_running_loop()), alone=alone)
+    await register(node, client, functions)
+    call = local_call(lambda: client, functions)
+    node.reach(client.app_id, LocalDriver(call, node.clock), concurrency)
+    client.attach(InProcess(node, asyncio.get_running_loop()), alone=alone)
 
 
 class RunFailed(Error):
@@ -324,7 +325,8 @@ def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:
     return SqliteStore(database, durability=durability)
 
 
-async def _register(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+async def register(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+    """Tell a node of an app and its functions."""
     kinds = [kind for function in functions for kind in function.kinds]
     registration = Registration(
         app_name=client.app_id,
@@ -342,7 +344,9 @@ async def _register(node: Node, client: Inngest, functions: Sequence[Function[An
         client.log.warning("%s", warning)
 
 
-def _driver(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> LocalDriver:
+def local_call(client: Callable[[], Inngest], functions: Sequence[Function[Any]]) -> LocalCall:
+    """How the functions of an app in this process are called, each time for the client that there
+    is then."""
     by_id = {function.id: function for function in functions}
 
     async def call(slug: str, target: str, request: CallRequest, save: Save) -> CallResponse:
@@ -353,17 +357,28 @@ def _driver(node: Node, client: Inngest, functions: Sequence[Function[Any]]) -> 
 
         # A targeted call answers for one step; only discoveries go on from step to step.
         live = keep if target == "step" else None
-        return await run_call(by_id[slug], request, client=client, target=target, save=live)
+        return await run_call(by_id[slug], request, client=client(), target=target, save=live)
 
-    return LocalDriver(call, node.clock)
+    return call
 
 
-class _InProcess:
+class InProcess:
     """The client's way to the engine: the same as over HTTP, without the way."""
 
-    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`loop` is the one the node runs on; `entropy` gives the chance of ids."""
         self._node = node
         self._loop = loop
+        self._entropy = entropy
+
+    def now_ms(self) -> int:
+        """The engine's time, in milliseconds since 1970."""
+        return self._node.clock.now_ms()
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Store the events; answers after the commit."""
@@ -422,7 +437,7 @@ class _InProcess:
 
     async def _start(self, invoked: Invoked) -> str:
         now_ms = self._node.clock.now_ms()
-        event_id = ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES))
+        event_id = ulid_at(now_ms, self._entropy(ENTROPY_BYTES))
         event = function_invoked(
             event_id,
             now_ms,
@@ -451,7 +466,7 @@ class _InProcess:
     async def _deliver(self, batch: EventBatch) -> Delivery:
         now_ms = self._node.clock.now_ms()
         decoded = decode_events(batch.body, None, now_ms)
-        seed = parse_seed(batch.seed) or Seed(now_ms, secrets.token_bytes(ENTROPY_BYTES))
+        seed = parse_seed(batch.seed) or Seed(now_ms, self._entropy(ENTROPY_BYTES))
         rows = tuple(
             event_row(seeded_ulid(seed, place), event, now_ms)
             for place, event in enumerate(decoded.events, FIRST_SEEDED)
@@ -470,4 +485,13 @@ class _InProcess:
         return Delivery(200, ids)
 
 
-__all__ = ["Engine", "EngineError", "RunFailed", "StepRefused", "attach"]
+__all__ = [
+    "Engine",
+    "EngineError",
+    "InProcess",
+    "RunFailed",
+    "StepRefused",
+    "attach",
+    "local_call",
+    "register",
+]

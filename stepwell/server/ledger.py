@@ -89,6 +89,11 @@ class Ledger:
         else:
             work()
 
+    @property
+    def is_busy(self) -> bool:
+        """Is something decided or written, or about to be?"""
+        return self._busy
+
     def submit(self, given: Input) -> asyncio.Future[Answer]:
         """Have an input decided. The future resolves after its commit.
 

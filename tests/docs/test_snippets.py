@@ -1,9 +1,10 @@
 """Whatever the README and the pages show, runs.
 
 A fenced block marked `python` is a program: it is run alone in a process and must end well.
-`python continued` goes on from the blocks before it on its page. A block marked `output` right
-after one is what it must print. In a `console` block each `$ stepwell …` names a verb and flags
-that exist.
+`python continued` goes on from the blocks before it on its page. One marked `python test` is a
+file of tests, run by pytest; `python test continued` goes on from those before it. A block marked
+`output` right after one is what it must print. In a `console` block each `$ stepwell …` names a
+verb and flags that exist.
 """
 
 import os
@@ -19,6 +20,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SECONDS_MAX = 60
+PLUGINS = ("pytest_stepwell", "pytest_asyncio.plugin")
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
+PYTEST += ["-o", "asyncio_default_fixture_loop_scope=function"]
+PYTEST += [argument for plugin in PLUGINS for argument in ("-p", plugin)]
+LABELS = {"python", "python continued", "python test", "python test continued"}
 # Verbs that have verbs of their own.
 GROUPS = {"events"}
 
@@ -31,6 +37,7 @@ class Snippet:
     line: int
     code: str
     output: str | None
+    is_test: bool = False
 
 
 def pages() -> list[Path]:
@@ -49,12 +56,14 @@ def programs(page: str, text: str) -> list[Snippet]:
     before = ""
     listed = blocks(text)
     for index, (line, label, code) in enumerate(listed):
-        if label not in {"python", "python continued"}:
+        if label not in LABELS:
             continue
-        before = f"{before}\n{code}" if label == "python continued" else code
+        before = f"{before}\n{code}" if label.endswith("continued") else code
+        if label == "python test continued":
+            found.pop()  # one run of pytest has all the tests of the page
         following = listed[index + 1] if index + 1 < len(listed) else None
         output = following[2] if following and following[1] == "output" else None
-        found.append(Snippet(page, line, before, output))
+        found.append(Snippet(page, line, before, output, "test" in label.split()))
     return found
 
 
@@ -80,18 +89,24 @@ def commands() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("snippet", all_programs(), ids=lambda s: f"{s.page}:{s.line}")
 def test_the_program_runs(snippet: Snippet, tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
+    program = tmp_path / ("test_program.py" if snippet.is_test else "program.py")
     program.write_text(snippet.code, encoding="utf-8")
+    command = [*PYTEST, "-q"] if snippet.is_test else [sys.executable]
     done = subprocess.run(
-        [sys.executable, str(program)],
+        [*command, str(program)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::DeprecationWarning"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "error::DeprecationWarning",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # others take seconds to begin
+        },
         capture_output=True,
         text=True,
         timeout=SECONDS_MAX,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     if snippet.output is not None:
         assert done.stdout.strip() == snippet.output.strip()
 

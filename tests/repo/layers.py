@@ -159,6 +159,9 @@ LAYERS: dict[str, Layer] = {
     "server": Layer(),
     "embedded": Layer(("sdk", "server", "wire")),
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),
+    # What users touch: it holds the embedded engine.
+    "testing.harness": Layer(("wire", "sdk", "server", "embedded", "testing")),
+    "testing.unit": Layer(("testing.harness",)),
     "cli": Layer(
         (
             "sdk.client",

@@ -30,7 +30,15 @@ from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.sdk.send.delivery import EventBatch, EventPort
 from stepwell.sdk.send.outbox import OutboxPort
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.sdk.send.sending import SendHooks, Sending, SendResult, deliver, send, send_sync
+from stepwell.sdk.send.sending import (
+    SendHooks,
+    Sending,
+    SendResult,
+    deliver,
+    send,
+    send_sync,
+    wall_ms,
+)
 from stepwell.sdk.settings import LOG_LEVELS, Options, Settings, mode_is_told, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
@@ -45,6 +53,10 @@ _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it i
 
 class EnginePort(EventPort, RunPort, SignalPort, Protocol):
     """An engine in this process."""
+
+    def now_ms(self) -> int:
+        """The engine's time: events that are sent to it happened by its clock."""
+        ...
 
 
 class Inngest(Declarer, Invoker):
@@ -461,6 +473,7 @@ class Inngest(Declarer, Invoker):
             sessions=current_sessions(),
             # Nobody would be told of what a server refuses long after the transaction.
             strict=all_or_nothing or connection is not None,
+            now_ms=wall_ms if self._engine is None else self._engine.now_ms,
         )
 
     async def deliver(self, batch: EventBatch) -> list[str]:

@@ -50,6 +50,18 @@ class Pool:
                     self._executor = ThreadPoolExecutor(threads_max(), "stepwell-sync")
         return self._executor
 
+    @property
+    def is_running(self) -> bool:
+        """Are there threads?"""
+        return self._executor is not None
+
+    def close(self) -> None:
+        """End the threads, once they have done what they were given; further work starts others."""
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, cancel_futures=True)
+
     def forget(self) -> None:
         """Leave the threads to the process they belong to."""
         self._lock = threading.Lock()

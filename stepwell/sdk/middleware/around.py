@@ -22,10 +22,12 @@ Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
 
 
 class Wrap(NamedTuple):
-    """One wrap, and what it is called in notes. `call` is given `next`, then the rest."""
+    """One wrap, and what it is called in notes. `call` is given `next`, then the rest. What one
+    that is not `blamed` raises stands for what the work itself would."""
 
     name: str
     call: Callable[..., Any]
+    blamed: bool = True
 
 
 class _Inner:
@@ -35,7 +37,7 @@ class _Inner:
         self.raised: BaseException | None = None
 
     def blame(self, error: Exception, wrap: Wrap) -> None:
-        if error is not self.raised:
+        if error is not self.raised and wrap.blamed:
             error.add_note(f"raised by middleware {wrap.name}")
 
 

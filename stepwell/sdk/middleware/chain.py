@@ -102,7 +102,11 @@ class Session:
 
     def _wraps(self, hook: str) -> list[Wrap]:
         found = ((member, getattr(member, hook, None)) for member in self._members)
-        return [Wrap(f"{_name(member)}.{hook}", call) for member, call in found if call is not None]
+        return [
+            Wrap(f"{_name(member)}.{hook}", call, getattr(member, "blamed", True))
+            for member, call in found
+            if call is not None
+        ]
 
     # Coroutine handlers
 

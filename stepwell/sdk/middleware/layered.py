@@ -40,6 +40,7 @@ class LayeredMember:
 
     def __init__(self, layer: BaseMiddleware) -> None:
         self.name = layer.id or type(layer).__name__
+        self.blamed: bool = getattr(layer, "blamed", True)
         self._layer = layer
         self._ctx: Any = None
         self._function: Any = None

@@ -85,12 +85,18 @@ class SendHooks(Protocol):
         ...
 
 
+def wall_ms() -> int:
+    """The machine's time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """What a call of `send` needs to know. `port` may raise if there is no event key.
 
     `hooks` is None if there is no middleware to ask; `seed` None means a fresh one. `schemas` judge
     what the user wrote, before middleware encrypts it. `sessions` are those that the events inherit
     from the run that sends them; `strict` refuses here what servers would.
+    `now_ms` tells when events happened that do not say so.
     """
 
     port: Callable[[], EventPort]
@@ -104,6 +110,7 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     logger: Any
     sessions: Mapping[str, str]
     strict: bool
+    now_ms: Callable[[], int] = wall_ms
 
     def __post_init__(self) -> None:
         """Servers ignore a seed they cannot read, so a repetition would be sent twice."""
@@ -123,7 +130,7 @@ async def send(given: Sendable | Iterable[Sendable], sending: Sending) -> SendRe
     """Send events. Raises EventValidationError, EventKeyUnspecifiedError or SendEventsError."""
     hooks = sending.hooks
     events, schemas = _collected(given, sending)
-    work = partial(_sent, events, schemas, sending, time.time_ns() // 1_000_000)
+    work = partial(_sent, events, schemas, sending, sending.now_ms())
     if hooks is None:
         return SendResult(await work())
     await hooks.before_send_events(events)
@@ -166,7 +173,7 @@ def send_sync(given: Sendable | Iterable[Sendable], sending: Sending) -> SendRes
     """The same for blocking code."""
     hooks = sending.hooks
     events, schemas = _collected(given, sending)
-    work = partial(_sent_sync, events, schemas, sending, time.time_ns() // 1_000_000)
+    work = partial(_sent_sync, events, schemas, sending, sending.now_ms())
     if hooks is None:
         return SendResult(work())
     hooks.before_send_events_sync(events)

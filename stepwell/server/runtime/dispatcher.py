@@ -98,6 +98,11 @@ class Dispatcher:
         self._waiting_for_room = len(room) < len(self._lanes)
         return room
 
+    @property
+    def under_way(self) -> tuple["asyncio.Task[None]", ...]:
+        """The calls that were begun and have not ended."""
+        return tuple(self._tasks.values())
+
     def begin(self, job: Job) -> None:
         """Start a call. Its outcome reaches the ledger whatever happens here."""
         lane = self._lanes.get(place_of(job.item.queue))

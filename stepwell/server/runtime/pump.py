@@ -55,6 +55,16 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def is_asking(self) -> bool:
+        """Is an answer on its way?"""
+        return self._asking
+
+    @property
+    def due_ms(self) -> int | None:
+        """When it asks next by itself, in milliseconds since 1970; None if it does not."""
+        return None if self._timer is None else self._due_ms
+
     def wake(self, due_ms: int) -> None:
         """Something falls due then."""
         if self._stopped:
@@ -83,6 +93,13 @@ class Pump:
             suspect_before_ms=self._suspect_before_ms,
         )
         self._ledger.submit(asked).add_done_callback(self._answered)
+
+    def ask_anew(self) -> None:
+        """Ask now, and forget when it was to ask next: for a clock that was moved."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.ask()
 
     def _answered(self, answer: "asyncio.Future[Answer]") -> None:
         self._asking = False

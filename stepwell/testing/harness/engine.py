@@ -1,0 +1,119 @@
+"""A whole node in memory, on the event loop that is there: the only place that moves its clock.
+
+Law: the clock moves only when nothing is under way and nothing is due, and then to the next time
+at which something is.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+import msgspec
+
+from stepwell.embedded import CONCURRENCY, InProcess, register
+from stepwell.sdk.execution.pool import Pool, handlers, steps
+from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.server.engine.rules import Rules
+from stepwell.server.node import Node
+from stepwell.server.store.disk import Disk
+from stepwell.server.store.memory import MemoryStore
+from stepwell.testing.harness.app import App
+from stepwell.testing.harness.calls import HarnessDriver
+from stepwell.testing.harness.clock import StandingClock
+from stepwell.testing.harness.stub import Stubs
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
+
+FAR_MS = 100 * 366 * 86_400_000
+"""How often the pump asks unasked: never, as far as a test is concerned. It hears every wake."""
+
+
+class HarnessEngine:
+    """The engine of one test. Everything runs on the loop on which it was started."""
+
+    def __init__(self, apps: Sequence[App], clock: StandingClock, stubs: Stubs, seed: int) -> None:
+        self.clock = clock
+        self._apps = tuple(apps)
+        self._stubs = stubs
+        self._chance = Random(f"{seed}/ids")
+        self._disk = Disk()
+        self._pools: list[Pool] = []
+        """Threads for blocking code that are this test's: there were none before."""
+        self.node = self._node()
+
+    def _node(self) -> Node:
+        store = MemoryStore(self._disk)
+        return Node(
+            store, clock=self.clock, rules=Rules(), retention_ms=0, grace_s=0, poll_ms=FAR_MS
+        )
+
+    async def start(self) -> None:
+        """Take up all work, and have the clients talk to this engine."""
+        node, loop = self.node, asyncio.get_running_loop()
+        self._pools = [pool for pool in (handlers, steps) if not pool.is_running]
+        await node.start()
+        for app in self._apps:
+            await register(node, app.client, app.functions)
+            driver = HarnessDriver(app, self._stubs, self.clock)
+            node.reach(app.client.app_id, driver, CONCURRENCY)
+            app.client.attach(_Port(node, loop, self._chance.randbytes))
+
+    async def stop(self) -> None:
+        """Abandon what is under way, and give the clients back as they were."""
+        for app in self._apps:
+            app.client.attach(None)
+        await self.node.stop()
+        for pool in self._pools:
+            # Blocking code of an abandoned call may run for a while; a test leaves no threads.
+            await asyncio.to_thread(pool.close)
+
+    async def settle(self) -> None:
+        """Wait until nothing is under way and nothing is due now."""
+        while True:
+            node = self.node
+            if calls := node.dispatcher.under_way:
+                await asyncio.wait(calls)
+            elif node.ledger.is_busy or node.pump.is_asking:
+                await asyncio.sleep(0)
+            elif self._due_ms() <= self.clock.now_ms():
+                node.pump.ask_anew()
+            else:
+                return
+
+    def _due_ms(self) -> int:
+        due_ms = self.node.pump.due_ms
+        assert due_ms is not None, "a started pump that does not ask has a time to"
+        return due_ms
+
+    async def next_due(self, until_ms: int) -> bool:
+        """Move the clock to the next time at which something is due, and have it done. False if
+        there is nothing until then: the clock stays."""
+        await self.settle()
+        due_ms = self._due_ms()
+        if due_ms > until_ms:
+            return False
+        await self.jump(due_ms)
+        return True
+
+    async def jump(self, to_ms: int) -> None:
+        """Set the clock, and have done what is due by then."""
+        self.clock.set(to_ms)
+        self.node.pump.ask_anew()
+        await self.settle()
+
+
+class _Port(InProcess):
+    """The clients' way to the engine, on which chance is seeded: ids are the same in each test."""
+
+    async def deliver(self, batch: EventBatch) -> Delivery:
+        """Store the events; answers after the commit."""
+        return await super().deliver(self._seeded(batch))
+
+    def deliver_sync(self, batch: EventBatch) -> Delivery:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return super().deliver_sync(self._seeded(batch))
+
+    def _seeded(self, batch: EventBatch) -> EventBatch:
+        if not batch.fresh:
+            return batch
+        seed = Seed(self.now_ms(), self._entropy(ENTROPY_BYTES))
+        return msgspec.structs.replace(batch, seed=format_seed(seed))

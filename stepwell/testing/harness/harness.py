@@ -1,0 +1,260 @@
+"""What a test holds in its hand: the engine, the clock, the stubs. For tests that are coroutines;
+`harness_sync.py` is the same for those that are not."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.function.dependency import Provider, override
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.send.outgoing import Sendable
+from stepwell.server.engine.input import CancelAsked
+from stepwell.server.node import Node
+from stepwell.server.store.port import RunFilter
+from stepwell.testing.harness.app import App, app_of, apps_of
+from stepwell.testing.harness.clock import (
+    START,
+    StandingClock,
+    instant_ms,
+    length_ms,
+    moment_of,
+)
+from stepwell.testing.harness.engine import HarnessEngine
+from stepwell.testing.harness.errors import HarnessError
+from stepwell.testing.harness.run import Look, Run, Sent
+from stepwell.testing.harness.stub import Raisable, Stub, Stubs
+
+T = TypeVar("T")
+
+RUNS_MAX = 10_000
+PATIENCE_MS = 400 * 86_400_000
+"""How far `advance(until=run)` goes: beyond the longest sleep and wait there are."""
+
+
+class Harness:
+    """The real engine in memory, on a clock that stands still until the test moves it.
+
+    After each call of `send`, `invoke`, `signal`, `cancel`, `advance` and `freeze`, whatever is due
+    has been done. Nothing leaves the process.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType | None = None,
+        *,
+        now: dt.datetime | str = START,
+        seed: int = 0,
+    ) -> None:
+        """A harness for the apps that a test module is about; nothing runs before it is used.
+
+        Args:
+            module: Where clients and functions are looked for: here, and in what it imports of the
+                project. None: only what `serve` names.
+            now: When the test begins: an aware datetime, or a text as ISO 8601 writes it.
+            seed: What ids are drawn with.
+
+        Raises HarnessError for a time that is none.
+        """
+        self._module = module
+        self._seed = seed
+        self._clock = StandingClock(instant_ms(now, "now"))
+        self._stubs = Stubs()
+        self._overrides = ExitStack()
+        self._apps: list[App] = []
+        self._engine: HarnessEngine | None = None
+        self._functions: dict[str, Function[Any]] = {}
+        self._look = Look(self._node, self._functions)
+
+    # What is tested
+
+    def serve(self, client: Inngest, functions: Sequence[Function[Any]]) -> None:
+        """Test these functions of a client, in place of those that are found. Before the first
+        event. Raises HarnessError naming what is wrong with them."""
+        if self._engine is not None:
+            raise HarnessError("serve(...) comes too late: call it before anything is sent")
+        self._apps.append(app_of(client, functions))
+
+    def stub(
+        self,
+        step: str,
+        *,
+        returns: Any = None,
+        raises: Sequence[Raisable] | Raisable | None = None,
+        calls: Any = None,
+    ) -> Stub:
+        """From now on, answer for a step in place of its handler, or of the server.
+
+        Args:
+            step: The step's id, in whichever function.
+            returns: What it gives. For a step that waits for an event: an Event, or None for one
+                that waits in vain.
+            raises: An exception that each try raises; or a list, one for each try, after which the
+                step gives what it `returns`.
+            calls: A function that is called with the step's arguments in its place.
+
+        Returns the stub, to be asked what it was called with. A stub that is never used fails the
+        test at its end. Raises HarnessError for what cannot be meant.
+        """
+        return self._stubs.add(step, returns, raises, calls)
+
+    def override(self, provider: Provider, replacement: Provider) -> None:
+        """Until the test ends, ask `replacement` in place of a provider of `Depends`. Raises
+        HarnessError for what is no function."""
+        for name, given in (("provider", provider), ("replacement", replacement)):
+            if not callable(given):
+                raise HarnessError(f"override({name}={given!r}): give a function, called for it")
+        self._overrides.enter_context(override(provider, replacement))
+
+    # What happens
+
+    async def send(
+        self, events: Sendable | Iterable[Sendable], *, client: Inngest | None = None
+    ) -> Sent:
+        """Send events as the application does, and do what is due by them.
+
+        `client` is the one that sends, if there are several: else the first.
+        """
+        engine = await self._running()
+        listed: list[Any] = list(events) if isinstance(events, list | tuple) else [events]
+        sent = await (client or self._client()).send(listed)
+        await engine.settle()
+        return Sent(sent, [_name_of(event) for event in listed], self._look)
+
+    async def invoke(
+        self, function: Function[Any, Any], data: object = None, *, client: Inngest | None = None
+    ) -> Run:
+        """Start a function with this data, whatever its triggers, and do what is due by it."""
+        engine = await self._running()
+        if not isinstance(cast(object, function), Function):
+            raise HarnessError(f"invoke({function!r}): give what create_function made")
+        if function.id not in self._functions:
+            known = ", ".join(sorted(self._functions)) or "none"
+            raise HarnessError(
+                f'invoke: function "{function.id}" is not served here (served: {known}): name it'
+                " with stepwell.serve(client, [...])"
+            )
+        run_id = await (client or self._client()).invoke(function, data=data, wait=False)
+        await engine.settle()
+        return Run(run_id, self._look)
+
+    async def signal(self, name: str, data: object = None) -> Run | None:
+        """Send a signal; the run that waited for it, None if none did."""
+        engine = await self._running()
+        run_id = await self._client().send_signal(name, data)
+        await engine.settle()
+        return None if run_id is None else Run(run_id, self._look)
+
+    async def cancel(self, run: Run) -> None:
+        """Cancel a run, as an operator does."""
+        engine = await self._running()
+        await engine.node.ledger.submit(CancelAsked(run.id))
+        await engine.settle()
+
+    def runs(self, function: Function[Any, Any] | None = None) -> list[Run]:
+        """The runs of a function, or all, in the order in which they were started."""
+        wanted = () if function is None else (function.id,)
+        rows = self._node().reader.runs(RunFilter(functions=wanted, ascending=True, limit=RUNS_MAX))
+        return [Run(row.id, self._look) for row in rows]
+
+    # Time
+
+    @property
+    def now(self) -> dt.datetime:
+        """The time of the test, in UTC. Only `advance` and `freeze` move it."""
+        return moment_of(self._clock.now_ms())
+
+    async def advance(
+        self,
+        by: dt.timedelta | None = None,
+        *,
+        until: Run | None = None,
+        **parts: float,
+    ) -> None:
+        """Let time pass: each thing that falls due is done at its time, in order.
+
+        `advance(days=3)`, `advance(hours=1, minutes=30)` and so on as in a timedelta, which may be
+        given as well. `advance(until=run)` lets as much pass as the run needs to end.
+
+        Raises HarnessError for a length below 0, and for a run that will never end by itself.
+        """
+        engine = await self._running()
+        if until is not None:
+            if by is not None or parts:
+                raise HarnessError("advance: give a length of time or a run, not both")
+            await self._advance_to_end(engine, until)
+            return
+        to_ms = self._clock.now_ms() + length_ms(by, parts)
+        while await engine.next_due(to_ms):
+            pass
+        await engine.jump(to_ms)
+
+    async def _advance_to_end(self, engine: HarnessEngine, run: Run) -> None:
+        last_ms = self._clock.now_ms() + PATIENCE_MS
+        await engine.settle()
+        while run.waits_for:
+            if not await engine.next_due(last_ms):
+                raise HarnessError(
+                    f"the run of {run.function} does not end by itself: {run.waits_for}"
+                )
+
+    async def run_until_idle(self) -> None:
+        """Do whatever is due now, such as what the application itself has sent. The clock stays."""
+        await (await self._running()).settle()
+
+    async def freeze(self, at: dt.datetime | str) -> None:
+        """Set the clock, as if the server had stood still until then: what fell due meanwhile is
+        done at this time. Raises HarnessError for a time that has passed."""
+        to_ms = instant_ms(at, "freeze")
+        if to_ms < self._clock.now_ms():
+            raise HarnessError(
+                f"freeze({at!s}) is before {self.now.isoformat()}, where the test is: time goes"
+                " forward only; say when it begins with @pytest.mark.stepwell(now=...)"
+            )
+        if self._engine is None:
+            self._clock.set(to_ms)
+        else:
+            await self._engine.jump(to_ms)
+
+    # Beginning and end
+
+    async def close(self) -> None:
+        """Abandon what is left; the application's clients are as before. Idempotent."""
+        engine, self._engine = self._engine, None
+        self._overrides.close()
+        if engine is not None:
+            await engine.stop()
+
+    def check(self) -> None:
+        """Raises HarnessError for a stub that was never used and never asked after."""
+        self._stubs.check()
+
+    async def _running(self) -> HarnessEngine:
+        if self._engine is None:
+            if not self._apps and self._module is not None:
+                self._apps = apps_of(self._module)
+            self._functions.update({f.id: f for app in self._apps for f in app.functions})
+            engine = HarnessEngine(self._apps, self._clock, self._stubs, self._seed)
+            self._engine = engine
+            await engine.start()
+        return self._engine
+
+    def _node(self) -> Node:
+        if self._engine is None:
+            raise HarnessError("nothing was sent yet: there are no runs")
+        return self._engine.node
+
+    def _client(self) -> Inngest:
+        if not self._apps:
+            raise HarnessError(
+                "no client was found in this test's module, nor in what it imports: import the"
+                " application's, or name it with stepwell.serve(client, [...])"
+            )
+        return self._apps[0].client
+
+
+def _name_of(event: object) -> str:
+    name: object = getattr(event, "name", "")
+    return name if isinstance(name, str) else ""

@@ -21,6 +21,7 @@ _VERBS = {
     "why": "Say in a sentence why a run does not run, or an event started none.",
     "pause": "Let a function rest.",
     "resume": "Let a paused function go on.",
+    "replay": "Let events that a function skipped start their runs after all.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",

@@ -30,6 +30,7 @@ class Changes:
 
     `gone` says when functions were removed: they are remembered elsewhere.
     Slots are by key and run. What was held by `closed_holds` before goes; `held` comes after that.
+    `undropped`, by event and function, goes before `dropped` comes.
 
     `cancellations_done` says when cancellations that are still there were carried out.
 
@@ -58,6 +59,7 @@ class Changes:
     held: list[Held] = field(default_factory=list[Held])
     closed_holds: set[str] = field(default_factory=set[str])
     dropped: list[Dropped] = field(default_factory=list[Dropped])
+    undropped: list[Place] = field(default_factory=list[Place])
     lanes: list[LaneChange] = field(default_factory=list[LaneChange])
     freed: list[str] = field(default_factory=list[str])
     cancellations: dict[str, Cancellation | None] = field(
@@ -79,7 +81,8 @@ class Changes:
     def flow_rows(self) -> int:
         """How many rows of flow control there are to write."""
         holds = len(self.holds) + len(self.held)
-        return len(self.keys) + len(self.slots) + holds + len(self.dropped)
+        drops = len(self.dropped) + len(self.undropped)
+        return len(self.keys) + len(self.slots) + holds + drops
 
     @property
     def touched_runs(self) -> set[str]:

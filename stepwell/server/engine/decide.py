@@ -26,6 +26,7 @@ from stepwell.server.engine.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.pause import pause, resume_function
 from stepwell.server.engine.receive import receive
 from stepwell.server.engine.register import fail_app, register, remove
+from stepwell.server.engine.replay import replay
 from stepwell.server.engine.room import pause_key
 from stepwell.server.engine.row import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
@@ -62,6 +63,9 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
         case given_.FunctionPaused() | given_.FunctionResumed():
             return Need(keys=frozenset({pause_key(given.function)}))
         case given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved():
+            return NOTHING
+        case given_.ReplayAsked():
+            # Which page of them, only the decision knows.
             return NOTHING
         case _:
             assert_never(given)
@@ -149,6 +153,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return pause(draft, given)
         case given_.FunctionResumed():
             return resume_function(draft, given)
+        case given_.ReplayAsked():
+            return replay(draft, given)
         case given_.PruneAsked():
             return prune(draft, given)
         case given_.CancellationAsked():

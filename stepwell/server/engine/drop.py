@@ -1,6 +1,5 @@
 """An event that starts no run: recorded with the reason, and told to whoever waits for the run."""
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.flow_row import Dropped, DropReason
 from stepwell.server.engine.resume import resume
@@ -35,7 +34,7 @@ def drop(
     """Record that events start no run of a function."""
     for event_id in event_ids:
         dropped = Dropped(event_id, function, reason, draft.now.ms, key, until_ms, run_id)
-        draft.add(fact.EventDropped(dropped))
+        draft.flow.drop(dropped)
 
 
 def tell_parents(draft: Draft, parents: str, reason: DropReason) -> None:

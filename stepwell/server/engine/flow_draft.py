@@ -6,7 +6,7 @@ The part of a draft that functions without flow control never touch.
 from collections.abc import Callable
 
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import FlowKey, Held, Hold, Slot
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.flow_view import FlowView
 from stepwell.server.engine.need import Need
 
@@ -78,6 +78,16 @@ class FlowDraft:
         """A run needs a place no more, and goes on."""
         self.leave(run_id, (key,))
         self._add(fact.SlotLeft(key, run_id))
+
+    # -- drops ----------------------------------------------------------------------------------
+
+    def drop(self, dropped: Dropped) -> None:
+        """An event starts no run."""
+        self._add(fact.EventDropped(dropped))
+
+    def forget_drop(self, dropped: Dropped) -> None:
+        """It is asked anew whether an event starts a run."""
+        self._add(fact.DropForgotten(dropped.event_id, dropped.function))
 
     # -- calls ----------------------------------------------------------------------------------
 

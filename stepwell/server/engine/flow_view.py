@@ -10,9 +10,9 @@ import msgspec
 
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import FlowKey, Held, Hold, Slot
+from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.lane import LaneSeen
-from stepwell.server.engine.need import Live
+from stepwell.server.engine.need import Live, Skipped
 from stepwell.server.engine.row import Item
 
 FlowRecord: TypeAlias = (
@@ -24,6 +24,7 @@ FlowRecord: TypeAlias = (
     | fact.EventHeld
     | fact.HoldClosed
     | fact.EventDropped
+    | fact.DropForgotten
     | fact.LaneServed
     | fact.LaneRested
     | fact.LanesRoused
@@ -59,6 +60,7 @@ class FlowView:
         self._lent: dict[str, int] = {}
         self._items: dict[str, tuple[Item, ...]] = {}
         self._live: dict[Live, tuple[str, ...]] = {}
+        self._skipped: dict[Skipped, tuple[Dropped, ...]] = {}
         self.lanes: tuple[LaneSeen, ...] = ()
         self.old_keys: tuple[str, ...] = ()
 
@@ -111,6 +113,15 @@ class FlowView:
         """The ids of a function's runs that have not ended."""
         return self._live[live]
 
+    def sees_skipped(self, skipped: Skipped) -> bool:
+        """Whether these were asked for."""
+        return skipped in self._skipped
+
+    def skipped(self, skipped: Skipped) -> list[Dropped]:
+        """Events that started no run of a function."""
+        known = self._skipped[skipped]
+        return [d for d in known if (d.event_id, d.function) not in self._changes.undropped]
+
     def sees_hold(self, key: str) -> bool:
         """Whether the hold was asked for."""
         return key in self._holds
@@ -145,6 +156,10 @@ class FlowView:
     def see_live(self, live: Live, run_ids: Iterable[str]) -> None:
         """The ids of a function's runs that have not ended."""
         self._live.setdefault(live, tuple(run_ids))
+
+    def see_skipped(self, skipped: Skipped, dropped: Iterable[Dropped]) -> None:
+        """Events that started no run of a function."""
+        self._skipped.setdefault(skipped, tuple(dropped))
 
     def see_hold(self, key: str, hold: Hold | None) -> None:
         """A hold."""
@@ -181,6 +196,8 @@ class FlowView:
                 self._close(record.key)
             case fact.EventDropped():
                 self._changes.dropped.append(record.dropped)
+            case fact.DropForgotten():
+                self._changes.undropped.append((record.event_id, record.function))
             case fact.LaneServed() | fact.LaneRested() | fact.LanesRoused():
                 self._changes.lanes.append(record)
 

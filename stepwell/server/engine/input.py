@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from stepwell.server.engine.cancellation_row import Cancellation
+from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run, Step
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import Operation
@@ -200,6 +201,17 @@ class FunctionResumed(msgspec.Struct, frozen=True):
     at_ms: int = 0
 
 
+class ReplayAsked(msgspec.Struct, frozen=True):
+    """Somebody wants the events that a function skipped in a time, for one of these reasons, to
+    start their runs after all; at most `limit` of them. `until_ms` 0 is now."""
+
+    function: str
+    since_ms: int
+    until_ms: int
+    reasons: tuple[DropReason, ...]
+    limit: int
+
+
 class PruneAsked(msgspec.Struct, frozen=True):
     """The janitor asks to remove what ended before a time, at most `limit` of each."""
 
@@ -227,6 +239,7 @@ Input: TypeAlias = (
     | AppRemoved
     | FunctionPaused
     | FunctionResumed
+    | ReplayAsked
     | PruneAsked
 )
 
@@ -276,6 +289,15 @@ class Work(msgspec.Struct, frozen=True):
     faults: tuple[str, ...] = ()
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """The answer to a replay: how many events started a run or are held for one, how many did not,
+    and whether there may be more."""
+
+    started: int
+    skipped: int
+    more: bool = False
+
+
 class Pruned(msgspec.Struct, frozen=True):
     """The answer to the janitor: how much went."""
 
@@ -283,4 +305,4 @@ class Pruned(msgspec.Struct, frozen=True):
     events: int
 
 
-Answer: TypeAlias = Done | Accepted | Work | Pruned
+Answer: TypeAlias = Done | Accepted | Work | Replayed | Pruned

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stepwell.server.engine.flow_row import DropReason
+
 
 class Due(msgspec.Struct, frozen=True):
     """Items due now in these queues (at most so many of each), and leases that ran out."""
@@ -50,6 +52,17 @@ class Live(msgspec.Struct, frozen=True):
     limit: int
 
 
+class Skipped(msgspec.Struct, frozen=True):
+    """Events that started no run of a function, from a time until before another, for one of these
+    reasons, oldest first, at most `limit`."""
+
+    function: str
+    since_ms: int
+    until_ms: int
+    reasons: tuple[DropReason, ...]
+    limit: int
+
+
 class Old(msgspec.Struct, frozen=True):
     """Runs that ended, and events received, before a time; at most `limit` of each. Runs that
     answer for a sender's event id must have been queued before `keyed_before_ms`, too; flow keys
@@ -83,6 +96,7 @@ class Need(msgspec.Struct, frozen=True):
     signals: frozenset[str] = frozenset()
     look_back: tuple[LookBack, ...] = ()
     live: Live | None = None
+    skipped: Skipped | None = None
     due: Due | None = None
     old: Old | None = None
 
@@ -110,6 +124,7 @@ def merged(needs: Iterable[Need]) -> Need:
         signals=frozenset[str]().union(*(need.signals for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
         live=next((need.live for need in wanted if need.live), None),
+        skipped=next((need.skipped for need in wanted if need.skipped), None),
         due=next((need.due for need in wanted if need.due), None),
         old=next((need.old for need in wanted if need.old), None),
     )

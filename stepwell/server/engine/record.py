@@ -186,6 +186,13 @@ class EventDropped(msgspec.Struct, frozen=True, gc=False):
     dropped: Dropped
 
 
+class DropForgotten(msgspec.Struct, frozen=True, gc=False):
+    """What was said of an event and a function that it did not start holds no more."""
+
+    event_id: str
+    function: str
+
+
 class LaneServed(msgspec.Struct, frozen=True, gc=False):
     """A lane had its turn. `credit` is what is left of it; with `again`, the turn goes on."""
 
@@ -255,6 +262,7 @@ Record: TypeAlias = (
     | EventHeld
     | HoldClosed
     | EventDropped
+    | DropForgotten
     | LaneServed
     | LaneRested
     | LanesRoused

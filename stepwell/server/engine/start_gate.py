@@ -116,6 +116,16 @@ def enter(draft: Draft, listing: Listing, plan: Plan, run: Run, event: EventRow)
     return Begun(run.id)
 
 
+def start_again(draft: Draft, listing: Listing, run: Run, event: EventRow) -> Admission:
+    """Start a run for an event that was skipped: what limits how often events are admitted is
+    passed by, what groups them is not."""
+    plan = listing.plan or NO_PLAN
+    if plan.batch is None:
+        return enter(draft, listing, plan, run, event)
+    # It may have been in a batch before, which was skipped as a whole.
+    return _in_batch(draft, listing, plan.batch, run, msgspec.structs.replace(event, key=""))
+
+
 REPLACED = "it was cancelled: a newer run of its singleton took its place"
 
 

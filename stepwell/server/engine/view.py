@@ -342,6 +342,7 @@ class View:
                 | fact.EventHeld()
                 | fact.HoldClosed()
                 | fact.EventDropped()
+                | fact.DropForgotten()
                 | fact.LaneServed()
                 | fact.LaneRested()
                 | fact.LanesRoused()

@@ -137,6 +137,9 @@ def put_flow(disk: Disk, changes: Changes) -> None:
         disk.held.pop(key, None)
     for held in changes.held:
         disk.held.setdefault(held.hold, []).append(held)
+    if changes.undropped:
+        gone = frozenset(changes.undropped)
+        disk.dropped[:] = [d for d in disk.dropped if (d.event_id, d.function) not in gone]
     disk.dropped += changes.dropped
 
 

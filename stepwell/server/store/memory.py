@@ -15,7 +15,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.flow_view import KeySeen
 from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old
+from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.row import (
     MAIN,
     STEP_WAITS,
@@ -142,6 +142,8 @@ class MemoryStore:
             flow.see_held(key, disk.held.get(key, ()))
         if need.live is not None:
             flow.see_live(need.live, self._live(need.live))
+        if need.skipped is not None:
+            flow.see_skipped(need.skipped, self._skipped(need.skipped))
         for queue, count, until_ms in need.lanes:
             items = [item for item in self._free(queue) if item.due_ms <= until_ms][:count]
             flow.see_items(queue, items)
@@ -152,6 +154,11 @@ class MemoryStore:
         runs = (run for run in self.disk.runs.values() if run.function == live.function)
         going = (run.id for run in runs if not run.ended and run.id > live.after)
         return sorted(going)[: live.limit]
+
+    def _skipped(self, wanted: Skipped) -> list[Dropped]:
+        mine = (one for one in self.disk.dropped if one.function == wanted.function)
+        then = (one for one in mine if wanted.since_ms <= one.at_ms < wanted.until_ms)
+        return [one for one in then if one.reason in wanted.reasons][: wanted.limit]
 
     def _free(self, queue: str) -> list[Item]:
         """The items of a queue that nobody has, in order."""

@@ -14,7 +14,7 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
-from stepwell.server.engine.need import Need, Old
+from stepwell.server.engine.need import Need, Old, Skipped
 from stepwell.server.engine.row import MAIN, Item, ItemKind, Run, RunStatus
 from stepwell.server.engine.view import View
 from stepwell.testing.contract.store_world import (
@@ -239,6 +239,31 @@ class FlowStoreContract:
         world.do(fact.EventForgotten(event_id_of(1)))
         assert world.reader.dropped(event_id_of(1)) == []
         assert world.reader.dropped_of(FUNCTION, 0, 99) == [drops[0], *drops[2:]]
+
+    def test_what_was_skipped_in_a_time_is_found_and_may_be_skipped_no_more(
+        self, world: World
+    ) -> None:
+        reasons = (DropReason.PAUSED, DropReason.SINGLETON, DropReason.PAUSED, DropReason.PAUSED)
+        drops = [
+            Dropped(event_id_of(n), FUNCTION, reason, NOW + n) for n, reason in enumerate(reasons)
+        ]
+        other = msgspec.structs.replace(drops[0], function="other")
+        world.do(*(fact.EventDropped(one) for one in (*drops, other)))
+        asked = Skipped(FUNCTION, NOW, NOW + 3, (DropReason.PAUSED, DropReason.BACKLOG), 9)
+        few = msgspec.structs.replace(asked, limit=1)
+        again = msgspec.structs.replace(drops[0], at_ms=NOW + 9)
+        for _ in range(2):
+            found = world.look(Need(skipped=asked)).flow.skipped(asked)
+            assert found == [drops[0], drops[2]]
+            assert world.look(Need(skipped=few)).flow.skipped(few) == [drops[0]]
+            world.reopen()
+        forgotten = fact.DropForgotten(event_id_of(0), FUNCTION)
+        view = world.do(forgotten, fact.EventDropped(again), need=Need(skipped=asked))
+        assert view.flow.skipped(asked) == [drops[2]]
+        for _ in range(2):
+            assert world.reader.dropped(event_id_of(0)) == [other, again]
+            assert world.look(Need(skipped=asked)).flow.skipped(asked) == [drops[2]]
+            world.reopen()
 
     def test_an_event_in_a_hold_is_not_old(self, world: World) -> None:
         for number in range(4):

@@ -117,6 +117,11 @@ def test_a_function_is_paused_and_goes_on(server: Running) -> None:
     assert server.call("resume", "shop-order").output.strip() == "shop-order goes on"
     assert server.call("resume", "shop-order").output.strip() == "shop-order was not paused"
     assert "there is no function shop-x" in server.call("pause", "shop-x").output
+    replayed = ("replay", "--since", "1h", "--reason", "FunctionPaused", "shop-order")
+    assert server.call(*replayed).output == "shop-order: 1 started, 0 skipped once more\n"
+    assert server.call(*replayed).output == "shop-order: 0 started, 0 skipped once more\n"
+    assert "was paused" not in server.call("why", skipped).output
+    assert "--since 'soon' is no time" in server.call("replay", "--since", "soon", "x").output
 
 
 def test_why_a_run_does_not_run(server: Running) -> None:

@@ -3,13 +3,23 @@
 import sqlite3
 from collections.abc import Iterable
 
+import msgspec
+
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.flow_view import KeySeen
-from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old
+from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
 from stepwell.server.store.reading import earlier
-from stepwell.server.store.row import event_of, held_of, hold_of, key_of, slot_of, wait_of
+from stepwell.server.store.row import (
+    dropped_of,
+    event_of,
+    held_of,
+    hold_of,
+    key_of,
+    slot_of,
+    wait_of,
+)
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.memory import Memory
 from stepwell.wire.operation import WaitForEvent
@@ -37,6 +47,8 @@ class Loader:
             self._see_flow(need, view)
         if need.live is not None:
             self._see_live(need.live, view)
+        if need.skipped is not None:
+            self._see_skipped(need.skipped, view)
         for queue, count, until_ms in need.lanes:
             self._see_lane(queue, count, until_ms, view)
         for run_id, step_id in need.steps:
@@ -111,6 +123,17 @@ class Loader:
         for key in need.held:
             rows = self._db.execute(SQL["held"], (key,))
             flow.see_held(key, [held_of(row) for row in rows])
+
+    def _see_skipped(self, skipped: Skipped, view: View) -> None:
+        wanted = {
+            "function": skipped.function,
+            "since": skipped.since_ms,
+            "until": skipped.until_ms,
+            "reasons": msgspec.json.encode(skipped.reasons).decode(),
+            "limit": skipped.limit,
+        }
+        rows = self._db.execute(SQL["skipped"], wanted)
+        view.flow.see_skipped(skipped, [dropped_of(row) for row in rows])
 
     def _see_live(self, live: Live, view: View) -> None:
         wanted = {"function": live.function, "after": live.after, "limit": live.limit}

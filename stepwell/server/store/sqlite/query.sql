@@ -247,6 +247,9 @@ DELETE FROM run WHERE id = ?;
 -- forget_event --
 DELETE FROM event WHERE id = ?;
 
+-- forget_drop --
+DELETE FROM dropped WHERE event_id = ? AND function = ?;
+
 -- forget_dropped --
 DELETE FROM dropped WHERE event_id = ?;
 
@@ -359,6 +362,12 @@ WHERE seq IN (SELECT value FROM json_each(?));
 
 -- dropped --
 SELECT * FROM dropped WHERE event_id = ? ORDER BY rowid;
+
+-- skipped --
+SELECT * FROM dropped
+WHERE function = :function AND at_ms >= :since AND at_ms < :until
+    AND reason IN (SELECT value FROM json_each(:reasons))
+ORDER BY at_ms, rowid LIMIT :limit;
 
 -- dropped_of --
 SELECT * FROM dropped WHERE function = ? AND at_ms >= ? ORDER BY at_ms, rowid LIMIT ?;

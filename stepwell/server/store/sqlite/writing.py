@@ -201,6 +201,7 @@ class Writer:
         rows += self._many("drop_hold", [(key,) for key, row in holds.items() if row is None])
         rows += self._many("drop_held", [(key,) for key in changes.closed_holds])
         rows += self._many("insert_held", [held_values(row) for row in changes.held])
+        rows += self._many("forget_drop", [(*slot,) for slot in changes.undropped])
         return rows + self._many("insert_dropped", [dropped_values(d) for d in changes.dropped])
 
     def _catalog(self, changes: Changes) -> int:

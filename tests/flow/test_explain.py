@@ -26,7 +26,7 @@ def text(bench: FlowBench, event: str) -> str:
     return told.text
 
 
-def test_concurrency_names_its_key_the_holder_and_what_frees_it(bench: FlowBench) -> None:
+def test_Y5_concurrency_names_its_key_the_holder_and_what_frees_it(bench: FlowBench) -> None:
     bench.register(controlled(concurrency=(Concurrency(1, PER_USER),)))
     at = format_instant(bench.now_ms)
     first = bench.send("go", {"user": "amy"})
@@ -43,7 +43,7 @@ def test_concurrency_names_its_key_the_holder_and_what_frees_it(bench: FlowBench
     assert (explained(bench, first), explained(bench, other)) == (None, None)
 
 
-def test_run_concurrency(bench: FlowBench) -> None:
+def test_Y5_run_concurrency(bench: FlowBench) -> None:
     bench.register(controlled(run_concurrency=(Concurrency(2),)))
     sent = [bench.send("go") for _ in range(3)]
     bench.claim()
@@ -53,7 +53,7 @@ def test_run_concurrency(bench: FlowBench) -> None:
     assert "the end of a run frees it" in told
 
 
-def test_a_throttle_names_its_next_start(bench: FlowBench) -> None:
+def test_Y5_a_throttle_names_its_next_start(bench: FlowBench) -> None:
     bench.register(controlled(throttle=Throttle(1, "1m", 0)))
     start_ms = bench.now_ms
     sent = [bench.send("go") for _ in range(2)]
@@ -63,7 +63,7 @@ def test_a_throttle_names_its_next_start(bench: FlowBench) -> None:
     assert f"the throttle has no start left; the next start is at {at}" in text(bench, sent[1])
 
 
-def test_every_limit_that_is_full_is_told(bench: FlowBench) -> None:
+def test_Y5_every_limit_that_is_full_is_told(bench: FlowBench) -> None:
     both = (Concurrency(1, PER_USER), Concurrency(1, "'api'", "account"))
     bench.register(controlled(concurrency=both))
     sent = [bench.send("go", {"user": "amy"}) for _ in range(2)]
@@ -73,7 +73,7 @@ def test_every_limit_that_is_full_is_told(bench: FlowBench) -> None:
     assert 'its concurrency of "api" is used up' in told
 
 
-def test_what_has_room_waits_for_no_limit(bench: FlowBench) -> None:
+def test_Y5_what_has_room_waits_for_no_limit(bench: FlowBench) -> None:
     bench.register(controlled(concurrency=(Concurrency(5, PER_USER),)))
     event = bench.send("go", {"user": "amy"})
     assert explained(bench, event) is None

@@ -1,5 +1,7 @@
 """Throttle: starts per period, in order, whatever else happens."""
 
+from random import Random
+
 import pytest
 
 from stepwell.server.engine.input import CancelAsked, LeaseLost
@@ -137,3 +139,23 @@ def test_a_thousand_waiting_starts_cost_one_look_at_a_time(bench: FlowBench) -> 
         bench.at(second * SECOND)
         assert len(bench.claim()) == 1
         assert len(bench.records) < 20
+
+
+@pytest.mark.parametrize("key", ["", "event.data.user"])
+def test_T6_however_many_ask_the_gaps_are_those_of_all_together(bench: FlowBench, key: str) -> None:
+    """Three pumps ask in turn, at moments of their own; one of them dies now and then."""
+    draw = Random(6)
+    bench.register(controlled(throttle=Throttle(2, "2s", 1, key)))
+    for _ in range(120):
+        bench.send("go", {"user": "amy"})
+    begun: dict[str, int] = {}
+    while len(begun) < 120:
+        for _ in range(3):
+            for job in bench.claim(capacity=draw.randrange(1, 40)):
+                begun.setdefault(job.run.id, bench.now_ms)
+            bench.pass_time(draw.randrange(120))
+        if draw.random() < 0.05:
+            # What was under way is called again, and is no start.
+            bench.restart()
+    for place, at_ms in enumerate(sorted(begun.values())):
+        assert at_ms - NOW_MS >= max(place - 2, 0) * SECOND

@@ -6,7 +6,8 @@ begin is asked before (`start_gate`). Source: server.md 1.7 (future events), 3.2
 
 import msgspec
 
-from stepwell.expr.dialect import ExpressionError
+from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.verdict import never_true
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.deadline import await_start
 from stepwell.server.engine.draft import Draft
@@ -62,16 +63,20 @@ def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
             opened_ms=draft.now.ms,
             until_ms=_armed_until(draft, cancel.timeout),
         )
-        draft.open(_bound(draft, wait, cancel.condition, event))
+        bound = _bound(draft, wait, cancel.condition, event)
+        if bound is not None:
+            draft.open(bound)
 
 
-def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait:
+def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait | None:
+    """The wait over the run's own event; None if nothing can end it."""
     if not source:
         return wait
     try:
-        return bind(wait, source, draft.decoded(event))
+        bound = bind(wait, source, draft.decoded(event))
     except ExpressionError:
-        return msgspec.structs.replace(wait, condition="false")
+        return None
+    return bound if never_true(compile_expression(bound.condition), {}) is None else None
 
 
 def _armed_until(draft: Draft, timeout: str) -> int:

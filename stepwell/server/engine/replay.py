@@ -58,10 +58,20 @@ def _start(draft: Draft, listing: Listing, dropped: Dropped, started: list[str])
         started.append(event.id)
 
 
+class _Data(msgspec.Struct, frozen=True):
+    cron: str = ""
+
+
+class _Scheduled(msgspec.Struct, frozen=True):
+    """What the server itself sends when a schedule is due."""
+
+    data: _Data = _Data()
+
+
 def _run_for(draft: Draft, listing: Listing, event: EventRow) -> Run:
-    scheduled = event.name == SCHEDULED_TIMER
-    data = draft.decoded(event).get("data") if scheduled else None
-    cron = data.get("cron") if isinstance(data, dict) else None
+    cron = ""
+    if event.name == SCHEDULED_TIMER:
+        cron = msgspec.json.decode(event.body, type=_Scheduled).data.cron
     return Run(
         id=derived_ulid(draft.now.ms, listing.slug, event.id),
         function=listing.slug,
@@ -69,7 +79,7 @@ def _run_for(draft: Draft, listing: Listing, event: EventRow) -> Run:
         event_ids=(event.id,),
         queued_ms=draft.now.ms,
         dedup=event.key,
-        cron=cron if isinstance(cron, str) else "",
+        cron=cron,
         quiet=event.name in (FUNCTION_FAILED, FUNCTION_FINISHED),
         deferred=event.name == DEFERRED_SCHEDULE,
     )

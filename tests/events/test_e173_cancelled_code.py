@@ -2,6 +2,7 @@
 transport. A coroutine gets `CancelledError`, what blocks asks `ctx.cancelled`."""
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ import stepwell.flask
 from stepwell.connect import connect
 from stepwell.sdk.serve import watch
 from stepwell.server.config import ServerConfig
+from stepwell.server.engine.input import CancelAsked
 from stepwell.server.serving import Server
 from tests.events.shop import new_client, running, until
 
@@ -163,3 +165,56 @@ async def test_e_173_cancelling_by_the_api_is_heard_as_well(
         assert reply.status < 300
         await until(lambda: scene.said)
     assert scene.said == ["told"]
+
+
+async def test_a_request_is_not_hung_up_on_when_its_run_is_cancelled() -> None:
+    """Some frameworks end a handler whose caller is gone; that of an official SDK reaches its end
+    (server.md 3.11)."""
+    said: list[str] = []
+    begun = asyncio.Event()
+
+    async def call(request: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await asyncio.sleep(0.3)
+        except asyncio.CancelledError:
+            said.append("cut off")
+            raise
+        said.append("the end")
+        return web.json_response(None, headers={"x-inngest-sdk": "py:v0.5.19"})
+
+    app = web.Application()
+    app.router.add_post("/api/inngest", call)
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with Server(ServerConfig(port=0, connect_gateway_port=0)) as server:
+        client = new_client(event_api_base_url=server.url, api_base_url=server.url)
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/api/inngest"
+        registered = await client.http.request(
+            "POST",
+            f"{server.url}/fn/register",
+            headers={"content-type": "application/json"},
+            body=json.dumps(registration(function("long", event="shop/long"), url=url)).encode(),
+            timeout_seconds=10,
+        )
+        assert registered.status == 200, registered.body
+        ids = await client.send({"name": "shop/long"})
+        await asyncio.wait_for(begun.wait(), 10)
+        (run,) = server.node.reader.runs_of_event(ids[0])
+        await server.node.ledger.submit(CancelAsked(run.id))
+        await until(lambda: said)
+        await runner.cleanup()
+    assert said == ["the end"]
+
+
+def function(name: str, *, event: str) -> dict[str, Any]:
+    return {"id": f"shop-{name}", "name": name, "triggers": [{"event": event}]}
+
+
+def registration(one: dict[str, Any], *, url: str) -> dict[str, Any]:
+    """An app of an official SDK, as it registers."""
+    where = {"type": "http", "url": f"{url}?fnId={one['id']}&stepId=step"}
+    steps = {"step": {"id": "step", "name": "step", "runtime": where}}
+    whole = {"url": url, "deployType": "ping", "framework": "flask", "appName": "shop"}
+    return {**whole, "sdk": "py:v0.5.19", "v": "0.1", "functions": [{**one, "steps": steps}]}

@@ -213,6 +213,25 @@ async def test_a_worker_killed_mid_step_is_replaced(tmp_path: Path, sdk: str) ->
 
 
 @pytest.mark.parametrize("sdk", SDKS)
+async def test_a_cancelled_run_cuts_off_our_workers_alone(tmp_path: Path, sdk: str) -> None:
+    async with scene_of(tmp_path, sdk) as scene:
+        await scene.start_worker()
+        event = await scene.send(2.5)
+        await until(lambda: scene.noted() == ["one begins"])
+        run = scene.run(event)
+        assert run is not None
+        assert scene.server is not None
+        async with httpx.AsyncClient() as http:
+            assert (await http.delete(f"{scene.url}/v1/runs/{run.id}")).status_code < 300
+        if sdk == "stepwell":
+            await until(lambda: scene.noted() == ["one begins", "one is cut off"], 2)
+        else:
+            await until(lambda: scene.noted() == ["one begins", "one ends"])
+            await until(lambda: not scene.gateway.flights.all())
+        assert "two begins" not in scene.noted()
+
+
+@pytest.mark.parametrize("sdk", SDKS)
 async def test_acknowledgements_that_are_lost_lose_nothing(
     tmp_path: Path, sdk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """What a driver is: the way to reach a function. Bytes and sockets, no rule."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -45,4 +45,14 @@ class Driver(Protocol):
         Never raises for what the app or the way to it does: that is an outcome (`Broke`).
         Cancelling the task abandons the call.
         """
+        ...
+
+
+@runtime_checkable
+class LetsFinish(Protocol):
+    """A driver of code that must not be cut off because its run was cancelled (server.md 3.11)."""
+
+    def lets_finish(self, lease_id: str) -> bool:
+        """Whether a call under way goes on to its end, which nobody reads. Without such a method a
+        call is abandoned."""
         ...

@@ -43,3 +43,10 @@ class ConnectDriver:
                 return Lost(begun=True)
             case Ending.NOT_TAKEN:
                 return Lost(begun=False)
+
+    def lets_finish(self, lease_id: str) -> bool:
+        """Of an official worker: it takes a refused lease as an order to cut its code off. Ours is
+        told at once, and what no worker has is not to begin."""
+        flight = self._gateway.flights.of(lease_id)
+        session = None if flight is None else flight.session
+        return session is not None and not session.is_ours

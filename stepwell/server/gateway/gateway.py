@@ -329,7 +329,7 @@ class Gateway:
         answer: "asyncio.Future[Answer]",
     ) -> None:
         done = _done(answer)
-        if done is None or done.verdict is not Verdict.APPLIED:
+        if done is None or not self._keeps(connection, done):
             self.counts["extension_refused"] += 1
             connection.answer_lease(asked, None)
             return
@@ -343,6 +343,14 @@ class Gateway:
                 flight.give_to(session)
         connection.answer_lease(asked, flight.lease_id)
 
+    def _keeps(self, connection: GatewayConnection, done: Done) -> bool:
+        """Whether a worker keeps its lease. An official one does when its run is over: it takes a
+        refusal as an order to cut its code off."""
+        if done.verdict is not Verdict.GONE:
+            return done.verdict is Verdict.APPLIED
+        session = self.sessions.of(connection)
+        return session is not None and not session.is_ours
+
     def _extend_adopted(
         self, connection: GatewayConnection, asked: ExtendLease, flight: Flight, lease: str
     ) -> None:
@@ -353,7 +361,7 @@ class Gateway:
 
         def answered(answer: "asyncio.Future[Answer]") -> None:
             done = _done(answer)
-            lost = done is not None and done.verdict is not Verdict.APPLIED
+            lost = done is not None and not self._keeps(connection, done)
             if lost:
                 self.forget(flight)
             self._answer_lease(connection, asked, None if lost else lease)

@@ -12,6 +12,7 @@ import msgspec
 
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
 from stepwell.wire.canonical import canonical
+from stepwell.wire.connect_limit import EXTENSION_CHECKPOINT
 from stepwell.wire.connect_word import AppConfig, WorkerConnect, WorkerStatus
 
 UNLIMITED_SLOTS = 1_000
@@ -50,6 +51,11 @@ class Session:
         self.requests: set[str] = set()
         """The requests it was given and has not answered."""
         self.status: WorkerStatus | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Does it run on our SDK, whose code hears of the end of its run?"""
+        return EXTENSION_CHECKPOINT in self.extensions
 
     @property
     def slots(self) -> int:

@@ -1,7 +1,7 @@
 """Leased items go to drivers, and their outcomes back to the ledger.
 
 A call that is under way keeps its lease; a run that is cancelled has its calls abandoned, so that
-running code hears of it.
+running code hears of it, unless that is not to be cut off.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stepwell.server.clock import Clock, SystemClock
-from stepwell.server.drivers.port import Driver, LaneSeen, Lost, Settled
+from stepwell.server.drivers.port import Driver, LaneSeen, LetsFinish, Lost, Settled
 from stepwell.server.engine.action import Announce
 from stepwell.server.engine.input import (
     Answer,
@@ -60,6 +60,7 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._jobs: dict[str, Job] = {}
+        self._drivers: dict[str, Driver] = {}
         self._by_run: dict[str, set[str]] = {}
         self._extender: asyncio.Task[None] | None = None
         self._waiting_for_room = False
@@ -112,7 +113,7 @@ class Dispatcher:
             return
         lane.busy += 1
         lease_id = job.lease.id
-        self._jobs[lease_id] = job
+        self._jobs[lease_id], self._drivers[lease_id] = job, lane.driver
         self._by_run.setdefault(job.run.id, set()).add(lease_id)
         loop, clean = asyncio.get_running_loop(), self._context.copy()
         if self._extender is None:
@@ -122,9 +123,12 @@ class Dispatcher:
         task.add_done_callback(lambda _: self._ended(job, lane))
 
     def cancel_run(self, announced: Announce) -> None:
-        """A run was cancelled: abandon its calls."""
+        """A run was cancelled: abandon its calls, but for code that is not to be cut off. Its
+        answer changes nothing any more, and its place is taken until then."""
         for lease_id in tuple(self._by_run.get(announced.subject, ())):
-            self._tasks[lease_id].cancel()
+            driver = self._drivers[lease_id]
+            if not (isinstance(driver, LetsFinish) and driver.lets_finish(lease_id)):
+                self._tasks[lease_id].cancel()
 
     async def close(self, grace_s: float) -> None:
         """Let calls under way end, for a while; then abandon them. Their items are free again."""
@@ -195,7 +199,7 @@ class Dispatcher:
         current = self._lanes.get(place_of(job.item.queue))
         if current is not None and current is not lane:
             current.busy = max(current.busy - 1, 0)
-        del self._tasks[lease_id], self._jobs[lease_id]
+        del self._tasks[lease_id], self._jobs[lease_id], self._drivers[lease_id]
         mine = self._by_run[job.run.id]
         mine.discard(lease_id)
         if not mine:

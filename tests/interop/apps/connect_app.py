@@ -25,7 +25,11 @@ def note(what: str) -> None:
 async def steps(ctx: Any) -> Any:
     async def step(name: str) -> str:
         note(f"{name} begins")
-        await asyncio.sleep(float(ctx.event.data["seconds"]))
+        try:
+            await asyncio.sleep(float(ctx.event.data["seconds"]))
+        except asyncio.CancelledError:
+            note(f"{name} is cut off")
+            raise
         note(f"{name} ends")
         return name
 

@@ -129,6 +129,50 @@ async def test_a_cancelled_run_is_told_at_once_and_refuses_its_next_extension(pa
     assert await hand.hear() == ReplyAck(request.request_id)
 
 
+OFFICIAL = b'{"connect":"v1"}'
+
+
+async def test_an_official_worker_reaches_the_end_of_a_cancelled_run(pair: Pair) -> None:
+    """It takes a refused lease as an order to cut its code off (server.md 3.11)."""
+    server, hand = pair
+    await hand.join(capabilities=OFFICIAL)
+    event = await hand.send()
+    request = await hand.take()
+    async with hand.http.delete(f"{server.url}/v1/runs/{request.run_id}") as reply:
+        assert reply.status in {200, 204}
+    await ended(hand, event)
+    await hand.say(extension(request))
+    granted = await lease(hand)
+    assert granted not in {None, request.lease_id}
+    # A server that was restarted knows of no flight.
+    flight = server.gateway.flights.remove(request.request_id)
+    assert flight is not None
+    flight.end(Ending.STORED)
+    for _ in range(2):
+        await hand.say(extension(request, granted))
+        granted = await lease(hand)
+        assert granted is not None
+    await hand.say(answer(request))
+    assert await hand.hear() == ReplyAck(request.request_id)
+    assert hand.run(event).status is RunStatus.CANCELLED
+    assert server.gateway.flights.all() == ()
+
+
+async def test_what_an_official_worker_has_not_got_is_not_begun(pair: Pair) -> None:
+    server, hand = pair
+    await hand.join(capabilities=OFFICIAL, concurrency_max=1)
+    await hand.send()
+    first = await hand.take()
+    waiting = await hand.send()
+    await until(lambda: server.gateway.flights.unplaced or not hand.run(waiting).pending)
+    async with hand.http.delete(f"{server.url}/v1/runs/{hand.run(waiting).id}") as reply:
+        assert reply.status in {200, 204}
+    await ended(hand, waiting)
+    assert server.gateway.flights.unplaced == ()
+    await hand.say(answer(first))
+    assert await hand.hear() == ReplyAck(first.request_id)
+
+
 async def test_a_run_that_is_cancelled_after_a_restart_refuses_its_next_extension(
     pair: Pair,
 ) -> None:

@@ -231,6 +231,39 @@ def test_a_cancelled_run_abandons_its_call() -> None:
     play(scene)
 
 
+def test_code_that_is_not_to_be_cut_off_reaches_its_end() -> None:
+    """Its answer changes nothing, and its place is taken until then."""
+    done: list[str] = []
+
+    async def long(job: Job, state: CallState, save: Save) -> Outcome:
+        await asyncio.sleep(100)
+        done.append(job.run.id)
+        return returned()
+
+    class Patient(Driver):
+        def lets_finish(self, lease_id: str) -> bool:
+            return True
+
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, long, limit=1)
+        stage.driver = Patient(long)
+        stage.node.reach(APP, stage.driver, 1)
+        await stage.open()
+        first = await stage.send()
+        await asyncio.sleep(1)
+        await stage.node.ledger.submit(given_.CancelAsked(first))
+        second = await stage.send()
+        await asyncio.sleep(98)
+        assert (await stage.ended(first)).status is RunStatus.CANCELLED
+        assert (done, len(stage.driver.calls)) == ([], 1)
+        assert (await stage.ended(second)).status is RunStatus.COMPLETED
+        assert done == [first, second]
+        assert (await stage.ended(first)).status is RunStatus.CANCELLED
+        await stage.node.stop()
+
+    play(scene)
+
+
 def test_a_run_that_ends_between_claim_and_call_is_not_called() -> None:
     async def scene(loop: VirtualLoop) -> None:
         stage = Stage(loop, done)

@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from stepwell.testing import Harness, HarnessSync
 
 _HARNESS: "pytest.StashKey[Harness | HarnessSync]" = pytest.StashKey()
-_OPTIONS = ("now", "seed")
+_PASSES: "pytest.StashKey[dict[str, Any]]" = pytest.StashKey()
+_OF_HARNESS = ("now", "seed")
+_OF_PASSES = ("crash_everywhere", "orders", "order")
+_OPTIONS = (*_OF_HARNESS, *_OF_PASSES)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
     config.addinivalue_line(
         "markers",
-        "stepwell(now, seed): when the test begins by the engine's clock, and what ids are drawn"
-        " with",
+        "stepwell(now, seed, crash_everywhere, orders, order): when the test begins by the engine's"
+        " clock; what ids are drawn with; go through it with a crash at each point, in so many"
+        " orders, or in the order of a seed",
     )
 
 
@@ -35,8 +39,10 @@ def stepwell(request: pytest.FixtureRequest) -> "Generator[Harness | HarnessSync
     from stepwell.testing import Harness, HarnessSync  # noqa: PLC0415 - what others do not pay
 
     kind = Harness if inspect.iscoroutinefunction(request.function) else HarnessSync
-    harness = kind(request.module, **_options(request.node))
+    options = _options(request.node)
+    harness = kind(request.module, **{k: v for k, v in options.items() if k in _OF_HARNESS})
     request.node.stash[_HARNESS] = harness
+    request.node.stash[_PASSES] = {k: v for k, v in options.items() if k in _OF_PASSES}
     yield harness
     if isinstance(harness, HarnessSync):
         harness.close()
@@ -63,31 +69,49 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     if harness is None or not isinstance(item, pytest.Function):
         return (yield)
     test = item.obj
-    item.obj = (
-        _ended(test, harness) if inspect.iscoroutinefunction(test) else _checked(test, harness)
-    )
+    options = item.stash[_PASSES]
+    make = _whole if inspect.iscoroutinefunction(test) else _whole_sync
+    item.obj = make(test, harness, options)
     try:
         return (yield)
     finally:
         item.obj = test
 
 
-def _ended(test: Any, harness: Any) -> Any:
+def _whole(test: Any, harness: Any, options: dict[str, Any]) -> Any:
+    """The test, as often as it is to be gone through, and the end of the harness behind it."""
+    from stepwell.testing.harness.passes import passes  # noqa: PLC0415 - what others do not pay
+
     @functools.wraps(test)
     async def whole(*args: Any, **kwargs: Any) -> None:
         try:
-            await test(*args, **kwargs)
-            harness.check()
+            if not options:
+                await test(*args, **kwargs)
+                harness.check()
+            for one in passes(harness, **options) if options else ():
+                with one:
+                    await test(*args, **kwargs)
+                    harness.check()
+                await harness.stop()
         finally:
             await harness.close()
 
     return whole
 
 
-def _checked(test: Any, harness: Any) -> Any:
+def _whole_sync(test: Any, harness: Any, options: dict[str, Any]) -> Any:
+    """The same for a test that is no coroutine; its fixture closes the harness."""
+    from stepwell.testing.harness.passes import passes  # noqa: PLC0415 - what others do not pay
+
     @functools.wraps(test)
     def whole(*args: Any, **kwargs: Any) -> None:
-        test(*args, **kwargs)
-        harness.check()
+        if not options:
+            test(*args, **kwargs)
+            harness.check()
+        for one in passes(harness, **options) if options else ():
+            with one:
+                test(*args, **kwargs)
+                harness.check()
+            harness.stop()
 
     return whole

@@ -10,6 +10,7 @@ with Extra("server", "stepwell.testing"):
     from stepwell.testing.harness.errors import HarnessError, NotEnded
     from stepwell.testing.harness.harness import Harness
     from stepwell.testing.harness.harness_sync import HarnessSync
+    from stepwell.testing.harness.order import Order
     from stepwell.testing.harness.run import Run, Sent
     from stepwell.testing.harness.stub import Stub
     from stepwell.testing.unit import AsyncStepwellTestCase, StepwellTestCase
@@ -20,6 +21,7 @@ __all__ = [
     "HarnessError",
     "HarnessSync",
     "NotEnded",
+    "Order",
     "Run",
     "Sent",
     "StepwellTestCase",

@@ -162,6 +162,7 @@ LAYERS: dict[str, Layer] = {
     # What users touch: it holds the embedded engine.
     "testing.harness": Layer(("wire", "sdk", "server", "embedded", "testing")),
     "testing.unit": Layer(("testing.harness",)),
+    "testing.hypothesis": Layer(("testing.harness",), ("hypothesis",)),
     "cli": Layer(
         (
             "sdk.client",

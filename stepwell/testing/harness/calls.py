@@ -1,44 +1,91 @@
-"""How the functions of a test are called: by the embedded engine's own way, with stubs in front."""
+"""How the functions of a test are called: by the embedded engine's own way, with stubs in front,
+in the order that is explored, and through the points at which a process may die."""
 
+import asyncio
 import copy
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
 from stepwell.embedded import local_call
 from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.middleware.layer import BaseMiddleware, Next
+from stepwell.sdk.middleware.result import StepInfo
 from stepwell.server.clock import Clock
 from stepwell.server.drivers.local_driver import LocalDriver
 from stepwell.server.drivers.port import Save
 from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Done, Job, Outcome, Progressed
+from stepwell.server.engine.input import Done, Job, Outcome, Progressed, Verdict
 from stepwell.server.store.port import CallState
+from stepwell.testing.harness import points as at
 from stepwell.testing.harness.app import App
+from stepwell.testing.harness.order import wait_turns
+from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.stub import StubbedSteps, Stubs, answered
 from stepwell.wire.operation import Operation
+
+
+class Ground(Protocol):
+    """What befalls the calls of a test. `points` and `turns` are None where nothing does."""
+
+    stubs: Stubs
+    points: Points | None
+    turns: Iterator[int] | None
+
+    def die(self) -> asyncio.Future[None]:
+        """The process ends here, and another takes up the work: done when it has."""
+        ...
 
 
 class HarnessDriver:
     """Calls the functions of one app. A step takes no time: the clock stands still meanwhile."""
 
-    def __init__(self, app: App, stubs: Stubs, clock: Clock) -> None:
-        self._stubs = stubs
-        self._local = LocalDriver(local_call(_seen_by(app.client, stubs), app.functions), clock)
+    def __init__(self, app: App, ground: Ground, clock: Clock) -> None:
+        self._ground = ground
+        self._local = LocalDriver(local_call(_seen_by(app.client, ground), app.functions), clock)
 
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """Call the function; see `Driver.call`."""
 
         async def keep(operations: tuple[Operation, ...]) -> Done:
-            return await save(self._as_stored(operations))
+            await self._in_turn()
+            if await self._dies(at.unsaved(job, operations)):
+                return _DEAD
+            done = await save(self._as_stored(operations))
+            if await self._dies(at.saved(job, operations)):
+                return _DEAD
+            return done
 
+        await self._in_turn()
+        await self._dies(at.begins(job))
         outcome = await self._local.call(job, state, listing, keep)
+        await self._dies(at.unanswered(job, outcome))
+        if self._strikes(at.twice(job)):
+            await self._local.call(job, state, listing, _refused)
         if not isinstance(outcome, Progressed):
             return outcome
         operations = self._as_stored(outcome.operations)
         return msgspec.structs.replace(outcome, operations=operations)
 
+    async def _in_turn(self) -> None:
+        if self._ground.turns is not None:
+            await wait_turns(self._ground.turns)
+
+    def _strikes(self, point: str) -> bool:
+        points = self._ground.points
+        return points is not None and points.strikes(point)
+
+    async def _dies(self, point: str) -> bool:
+        """True if the process has died here: only blocking code ever hears of it."""
+        if not self._strikes(point):
+            return False
+        await asyncio.shield(self._ground.die())
+        return True
+
     def _as_stored(self, operations: Sequence[Operation]) -> tuple[Operation, ...]:
-        stubs = self._stubs
+        stubs = self._ground.stubs
         # Without the machine's measure of it: a step begins and ends by the clock of the test.
         return tuple(
             msgspec.structs.replace(answered(operation, stubs), timing=None)
@@ -46,18 +93,51 @@ class HarnessDriver:
         )
 
 
-def _seen_by(client: Inngest, stubs: Stubs) -> Callable[[], Inngest]:
-    """The client as a call has it: with the stubs innermost of its middleware, if there are any.
-    The application's own stays as it is."""
+_DEAD = Done(Verdict.FENCED, reason="the process has died")
 
-    def middleware(of: Inngest, raw_request: object) -> StubbedSteps:
-        return StubbedSteps(of, raw_request, stubs)
+
+async def _refused(operations: tuple[Operation, ...]) -> Done:
+    """What a call is told that is made a second time: its steps are stored already."""
+    return Done(Verdict.FENCED, reason="another call has stored it")
+
+
+class _TurnedSteps(BaseMiddleware):
+    """Around the handlers of steps: each waits for its turn."""
+
+    def __init__(self, client: Any, raw_request: object, turns: Iterator[int]) -> None:
+        super().__init__(client, raw_request)
+        self._turns = turns
+
+    # Not a coroutine: blocking handlers are left alone.
+    def wrap_step_handler(self, next: Next, step: StepInfo, ctx: Any) -> Any:
+        """The step, after a while."""
+        return self._later(next) if inspect.iscoroutinefunction(next) else next()
+
+    async def _later(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        await wait_turns(self._turns)
+        return await work()
+
+
+def _seen_by(client: Inngest, ground: Ground) -> Callable[[], Inngest]:
+    """The client as a call has it: with what the test puts around steps innermost of its
+    middleware. The application's own stays as it is."""
+
+    def stubbed(of: Inngest, raw_request: object) -> StubbedSteps:
+        return StubbedSteps(of, raw_request, ground.stubs)
+
+    def turned(of: Inngest, raw_request: object) -> _TurnedSteps:
+        assert ground.turns is not None
+        return _TurnedSteps(of, raw_request, ground.turns)
 
     def seen() -> Inngest:
-        if not stubs:
+        if not ground.stubs and ground.turns is None:
             return client
         found = copy.copy(client)
-        found.middleware = [*client.middleware, middleware]
+        found.middleware = [
+            *client.middleware,
+            *([] if ground.turns is None else [turned]),
+            *([stubbed] if ground.stubs else []),
+        ]
         return found
 
     return seen

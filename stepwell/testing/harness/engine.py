@@ -5,6 +5,7 @@ at which something is.
 """
 
 import asyncio
+import contextvars
 from collections.abc import Sequence
 from random import Random
 
@@ -20,6 +21,8 @@ from stepwell.server.store.memory import MemoryStore
 from stepwell.testing.harness.app import App
 from stepwell.testing.harness.calls import HarnessDriver
 from stepwell.testing.harness.clock import StandingClock
+from stepwell.testing.harness.order import Order
+from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.stub import Stubs
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
 
@@ -30,11 +33,24 @@ FAR_MS = 100 * 366 * 86_400_000
 class HarnessEngine:
     """The engine of one test. Everything runs on the loop on which it was started."""
 
-    def __init__(self, apps: Sequence[App], clock: StandingClock, stubs: Stubs, seed: int) -> None:
+    def __init__(
+        self,
+        apps: Sequence[App],
+        clock: StandingClock,
+        stubs: Stubs,
+        *,
+        seed: int = 0,
+        order: Order | None = None,
+        points: Points | None = None,
+    ) -> None:
         self.clock = clock
+        self.stubs = stubs
+        self.points = points
+        self.turns = None if order is None else order.drawn()
         self._apps = tuple(apps)
-        self._stubs = stubs
         self._chance = Random(f"{seed}/ids")
+        self._context = contextvars.copy_context()
+        self._death: asyncio.Task[None] | None = None
         self._disk = Disk()
         self._pools: list[Pool] = []
         """Threads for blocking code that are this test's: there were none before."""
@@ -48,12 +64,15 @@ class HarnessEngine:
 
     async def start(self) -> None:
         """Take up all work, and have the clients talk to this engine."""
-        node, loop = self.node, asyncio.get_running_loop()
         self._pools = [pool for pool in (handlers, steps) if not pool.is_running]
+        await self._boot()
+
+    async def _boot(self) -> None:
+        node, loop = self.node, asyncio.get_running_loop()
         await node.start()
         for app in self._apps:
             await register(node, app.client, app.functions)
-            driver = HarnessDriver(app, self._stubs, self.clock)
+            driver = HarnessDriver(app, self, self.clock)
             node.reach(app.client.app_id, driver, CONCURRENCY)
             app.client.attach(_Port(node, loop, self._chance.randbytes))
 
@@ -61,16 +80,41 @@ class HarnessEngine:
         """Abandon what is under way, and give the clients back as they were."""
         for app in self._apps:
             app.client.attach(None)
+        if self._death is not None:
+            await self._death
         await self.node.stop()
         for pool in self._pools:
             # Blocking code of an abandoned call may run for a while; a test leaves no threads.
             await asyncio.to_thread(pool.close)
 
+    def die(self) -> asyncio.Task[None]:
+        """The process ends here, and another takes up the work."""
+        # Not in the context of the handler that dies, of which it would be a part.
+        loop = asyncio.get_running_loop()
+        self._death = self._context.copy().run(loop.create_task, self._die())
+        return self._death
+
+    async def _die(self) -> None:
+        """What is under way is lost, what is stored is there. The next process knows nothing else:
+        not even that this one has ended in order, which closing its store would say."""
+        node = self.node
+        node.pump.stop()
+        await node.dispatcher.close(0)
+        await node.janitor.stop()
+        await node.canceller.stop()
+        await node.ledger.close()
+        node.reader.close()
+        self.node = self._node()
+        await self._boot()
+
     async def settle(self) -> None:
         """Wait until nothing is under way and nothing is due now."""
         while True:
             node = self.node
-            if calls := node.dispatcher.under_way:
+            if self._death is not None:
+                await self._death
+                self._death = None
+            elif calls := node.dispatcher.under_way:
                 await asyncio.wait(calls)
             elif node.ledger.is_busy or node.pump.is_asking:
                 await asyncio.sleep(0)

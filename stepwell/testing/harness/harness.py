@@ -5,7 +5,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.dependency import Provider, override
@@ -24,6 +24,8 @@ from stepwell.testing.harness.clock import (
 )
 from stepwell.testing.harness.engine import HarnessEngine
 from stepwell.testing.harness.errors import HarnessError
+from stepwell.testing.harness.order import Order
+from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.run import Look, Run, Sent
 from stepwell.testing.harness.stub import Raisable, Stub, Stubs
 
@@ -47,6 +49,7 @@ class Harness:
         *,
         now: dt.datetime | str = START,
         seed: int = 0,
+        order: Order | None = None,
     ) -> None:
         """A harness for the apps that a test module is about; nothing runs before it is used.
 
@@ -55,12 +58,16 @@ class Harness:
                 project. None: only what `serve` names.
             now: When the test begins: an aware datetime, or a text as ISO 8601 writes it.
             seed: What ids are drawn with.
+            order: In which order things happen that may happen in any.
 
         Raises HarnessError for a time that is none.
         """
         self._module = module
         self._seed = seed
-        self._clock = StandingClock(instant_ms(now, "now"))
+        self._began_ms = instant_ms(now, "now")
+        self._clock = StandingClock(self._began_ms)
+        self._order = order
+        self._points: Points | None = None
         self._stubs = Stubs()
         self._overrides = ExitStack()
         self._apps: list[App] = []
@@ -220,12 +227,40 @@ class Harness:
 
     # Beginning and end
 
-    async def close(self) -> None:
-        """Abandon what is left; the application's clients are as before. Idempotent."""
+    async def __aenter__(self) -> Self:
+        """For use without a fixture: `async with Harness() as stepwell:`."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Check the stubs, if nothing else went wrong, and close."""
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            await self.close()
+
+    def begin(self, points: Points | None, order: Order | None) -> None:
+        """Begin anew: for one of several passes through a test (`passes`). Raises HarnessError if
+        something runs already."""
+        if self._engine is not None:
+            raise HarnessError(
+                "a test that is gone through several times begins with nothing: send in the test"
+                " itself, not in its fixtures, which are made once"
+            )
+        self._clock = StandingClock(self._began_ms)
+        self._stubs.begin()
+        self._points, self._order = points, order
+
+    async def stop(self) -> None:
+        """Abandon what is left; a further use begins anew. Idempotent."""
         engine, self._engine = self._engine, None
-        self._overrides.close()
         if engine is not None:
             await engine.stop()
+
+    async def close(self) -> None:
+        """Abandon what is left; the application's clients are as before. Idempotent."""
+        self._overrides.close()
+        await self.stop()
 
     def check(self) -> None:
         """Raises HarnessError for a stub that was never used and never asked after."""
@@ -236,7 +271,14 @@ class Harness:
             if not self._apps and self._module is not None:
                 self._apps = apps_of(self._module)
             self._functions.update({f.id: f for app in self._apps for f in app.functions})
-            engine = HarnessEngine(self._apps, self._clock, self._stubs, self._seed)
+            engine = HarnessEngine(
+                self._apps,
+                self._clock,
+                self._stubs,
+                seed=self._seed,
+                order=self._order,
+                points=self._points,
+            )
             self._engine = engine
             await engine.start()
         return self._engine

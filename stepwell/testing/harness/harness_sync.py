@@ -7,7 +7,7 @@ code, or from a test client of its framework with a loop of its own, reaches the
 import datetime as dt
 from collections.abc import Coroutine, Iterable, Sequence
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from stepwell.sdk.background import BackgroundLoop
 from stepwell.sdk.client.client import Inngest
@@ -16,6 +16,8 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.testing.harness.clock import START
 from stepwell.testing.harness.harness import Harness
+from stepwell.testing.harness.order import Order
+from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.run import Run, Sent
 from stepwell.testing.harness.stub import Raisable, Stub
 
@@ -26,10 +28,15 @@ class HarnessSync:
     """As `Harness`, and nothing has to be awaited."""
 
     def __init__(
-        self, module: ModuleType | None = None, *, now: dt.datetime | str = START, seed: int = 0
+        self,
+        module: ModuleType | None = None,
+        *,
+        now: dt.datetime | str = START,
+        seed: int = 0,
+        order: Order | None = None,
     ) -> None:
         """As `Harness`."""
-        self._harness = Harness(module, now=now, seed=seed)
+        self._harness = Harness(module, now=now, seed=seed, order=order)
         self._loop = BackgroundLoop()
 
     def serve(self, client: Inngest, functions: Sequence[Function[Any]]) -> None:
@@ -91,6 +98,26 @@ class HarnessSync:
     def freeze(self, at: dt.datetime | str) -> None:
         """As `Harness.freeze`."""
         self._do(self._harness.freeze(at))
+
+    def __enter__(self) -> Self:
+        """For use without a fixture: `with HarnessSync() as stepwell:`."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Check the stubs, if nothing else went wrong, and close."""
+        try:
+            if kind is None:
+                self.check()
+        finally:
+            self.close()
+
+    def begin(self, points: Points | None, order: Order | None) -> None:
+        """As `Harness.begin`."""
+        self._harness.begin(points, order)
+
+    def stop(self) -> None:
+        """As `Harness.stop`."""
+        self._do(self._harness.stop())
 
     def close(self) -> None:
         """As `Harness.close`; ends the loop and its thread."""

@@ -73,6 +73,11 @@ class Stub:
             f'step "{self.step}" {wanted}; it was called {len(self._calls)} times, with {calls}'
         )
 
+    def forget(self) -> None:
+        """It was never met."""
+        self.is_met = self.is_looked_at = False
+        self._calls.clear()
+
     def called(self, args: tuple[Any, ...]) -> Any:
         """What a call with these arguments gives. Raises what it is to raise."""
         self.is_met = True
@@ -98,6 +103,7 @@ class Stubs:
     def __init__(self) -> None:
         self._by_step: dict[str, Stub] = {}
         self._met: dict[str, None] = {}
+        self._kept: dict[str, Stub] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._by_step)
@@ -142,10 +148,15 @@ class Stubs:
                 " that is what you test, say so: stub.assert_not_called()"
             )
 
-    def forget(self) -> None:
-        """There are none."""
-        self._by_step.clear()
+    def begin(self) -> None:
+        """Only those that are known now stay, as if they had never been met; the next time only
+        those that were known the first time."""
+        if self._kept is None:
+            self._kept = dict(self._by_step)
+        self._by_step = dict(self._kept)
         self._met.clear()
+        for stub in self._by_step.values():
+            stub.forget()
 
 
 class StubbedSteps(BaseMiddleware):

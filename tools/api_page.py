@@ -45,10 +45,11 @@ def _operation(
         yield ""
     statuses = [status for status in operation["responses"] if status not in _ANYWHERE]
     refused = f"; it may also answer {', '.join(statuses)}" if statuses else ""
-    yield f"Answers {_answered(operation)}{refused}.\n"
+    role = operation["x-role"]
+    yield f"Answers {_answered(operation)}{refused}. Role: {role}.\n"
 
 
-_ANYWHERE = ("200", "400", "401", "413", "500", "503")
+_ANYWHERE = ("200", "400", "401", "403", "413", "429", "500", "503")
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ _VERBS = {
     "pause": "Let a function rest.",
     "resume": "Let a paused function go on.",
     "replay": "Let events that a function skipped start their runs after all.",
+    "keys": "Make, list and revoke keys that may less than the signing key.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",

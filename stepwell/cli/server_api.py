@@ -17,6 +17,8 @@ TIMEOUT_S = 30
 EVENTS_PATH = "/e/"
 ANY_KEY = "dev"
 """A development server takes any event key."""
+API_KEY = "swk_"
+"""How keys begin that `stepwell keys create` makes."""
 _URL_VARIABLES = ("STEPWELL_URL", "INNGEST_API_BASE_URL", "INNGEST_BASE_URL", "INNGEST_DEV")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,8 +39,13 @@ class Enveloped(msgspec.Struct, Generic[T], frozen=True):
     metadata: Metadata = Metadata()
 
 
+class _Refusal(msgspec.Struct):
+    message: str
+
+
 class _Told(msgspec.Struct):
     error: str | None = None
+    errors: tuple[_Refusal, ...] = ()
 
 
 class Refused(click.ClickException):
@@ -67,6 +74,10 @@ class ServerApi(msgspec.Struct, frozen=True):
     def post(self, kind: type[T], path: str, body: object) -> T:
         """What a POST answers, read as `kind`."""
         return self._read(kind, self._ask("POST", path, msgspec.json.encode(body)))
+
+    def delete(self, kind: type[T], path: str) -> T:
+        """What a DELETE answers, read as `kind`."""
+        return self._read(kind, self._ask("DELETE", path, None))
 
     def _read(self, kind: type[T], raw: bytes) -> T:
         try:
@@ -97,7 +108,9 @@ class ServerApi(msgspec.Struct, frozen=True):
 
     def _headers(self) -> Mapping[str, str]:
         headers = {"Content-Type": "application/json"}
-        if self.signing_key:
+        if self.signing_key and self.signing_key.startswith(API_KEY):
+            headers["Authorization"] = f"Bearer {self.signing_key}"
+        elif self.signing_key:
             try:
                 headers["Authorization"] = bearer(self.signing_key)
             except SigningKeyError as error:
@@ -108,15 +121,16 @@ class ServerApi(msgspec.Struct, frozen=True):
 def _refusal(server: ServerApi, path: str, error: urllib.error.HTTPError) -> str:
     text = error.read().decode(errors="replace").strip()
     with suppress(msgspec.DecodeError):
-        text = msgspec.json.decode(text, type=_Told).error or text
+        told = msgspec.json.decode(text, type=_Told)
+        text = told.error or "; ".join(one.message for one in told.errors) or text
     if error.code != 401:
         return f"{server.url} answered HTTP {error.code}: {text}"
     if path.startswith(EVENTS_PATH):
         return _event_key_refused(server.url, path[len(EVENTS_PATH) :])
     if server.signing_key:
         return (
-            f"{server.url} refuses the signing key it was given: pass the one the server was"
-            " started with as --signing-key, or set INNGEST_SIGNING_KEY to it"
+            f"{server.url} refuses the key it was given: pass the one the server was started with,"
+            " or one of `stepwell keys create`, as --signing-key, or set INNGEST_SIGNING_KEY to it"
         )
     return f"{server.url} asks for a key: pass --signing-key, or set INNGEST_SIGNING_KEY"
 
@@ -141,9 +155,10 @@ def server_options(function: F) -> F:
     )
     key = click.option(
         "--signing-key",
-        envvar=("STEPWELL_SIGNING_KEY", "INNGEST_SIGNING_KEY"),
+        envvar=("STEPWELL_API_KEY", "STEPWELL_SIGNING_KEY", "INNGEST_SIGNING_KEY"),
         metavar="TEXT",
-        help="The server's signing key, where it has one. [env: INNGEST_SIGNING_KEY]",
+        help="What opens the server: its signing key, or a key of `stepwell keys create`. [env:"
+        " STEPWELL_API_KEY, INNGEST_SIGNING_KEY]",
     )
     return url(key(function))
 

@@ -24,6 +24,7 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
+from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
 from stepwell.server.engine.lane import Part, PartKind, is_lane, lane_name, lane_of
 from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
@@ -115,6 +116,8 @@ class Story:
         self.apps: set[str] = set()
         self.functions: set[str] = set()
         self.cancellations: list[str] = []
+        self.api_keys: list[str] = []
+        self.audit: list[str] = []
 
     def batch(self) -> list[fact.Record]:
         """A few records, each possible after those before it."""
@@ -149,6 +152,10 @@ class Story:
             self.cancellation,
             self.cancellation_done,
             self.no_cancellation,
+            self.api_key,
+            self.no_api_key,
+            self.change_by_hand,
+            self.change_refused,
         ]
         records: list[fact.Record] = []
         for _ in range(self.chance.randrange(1, 7)):
@@ -443,6 +450,24 @@ class Story:
         self.cancellations.remove(id_)
         return fact.CancellationForgotten(id_)
 
+    def api_key(self) -> fact.Record:
+        id_ = self.next_id("K")
+        self.api_keys.append(id_)
+        role = self.chance.choice(list(Role))
+        return fact.KeyStored(ApiKey(id_, "ci", role, f"hash of {id_}", self.now, "ann"))
+
+    def no_api_key(self) -> fact.Record | None:
+        return fact.KeyEnded(self.chance.choice(self.api_keys), self.now) if self.api_keys else None
+
+    def change_by_hand(self) -> fact.Record:
+        id_ = self.next_id("A")
+        self.audit.append(id_)
+        about = ("cancel_run", "R1", "{}")
+        return fact.ChangeWritten(AuditEntry(id_, self.now, "ann", "K1", *about))
+
+    def change_refused(self) -> fact.Record | None:
+        return fact.ChangeMarked(self.chance.choice(self.audit), 404) if self.audit else None
+
 
 # -- what both say --------------------------------------------------------------------------------
 
@@ -502,6 +527,8 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "dropped": {event_id: reader.dropped(event_id) for event_id in story.events},
         "dropped_of": reader.dropped_of("f1", story.now - 20, 9),
         "stranded": reader.stranded(100),
+        "access": (reader.api_keys("", 1_000), reader.audit("", 1_000)),
+        "key_of": [reader.api_key_of(f"hash of {id_}") for id_ in story.api_keys],
         "cancellations": (reader.cancellations("", 1_000), reader.open_cancellations()),
     }
 

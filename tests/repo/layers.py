@@ -20,7 +20,7 @@ STORED = tuple(
     f"server.engine.{name}"
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("flow_row", "flow_view", "lane", "lease_id", "cancellation_row"),
+        *("flow_row", "flow_view", "lane", "lease_id", "cancellation_row", "key_row"),
     )
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
@@ -113,6 +113,7 @@ LAYERS: dict[str, Layer] = {
             "server.ledger",
             "server.engine.input",
             "server.engine.event_row",
+            "server.flow.bucket",
             "server.intake",
             "server.query",
             "server.advice",

@@ -1,22 +1,45 @@
-"""The only place that decides who may ask what: event keys for sending, signing keys for the rest.
+"""The only place that decides who may ask what: event keys for sending, signing keys for all else,
+and API keys, made by command, for what their role may.
 
 In development without keys everybody on this machine may do everything, except a web page of
 another origin, which may only send events. Source: http.md 2.5, 2.7, server.md 6.1; unlike the
 official server nothing but `/health` is open where keys are set.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from hmac import compare_digest
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from stepwell.server.config import ServerConfig
+from stepwell.server.engine.key_row import ApiKey, Role
 from stepwell.server.hosts import is_foreign_page
 from stepwell.wire import header
 from stepwell.wire.signature import is_authorized
 
 EventKeyVerdict: TypeAlias = Literal["welcome", "missing", "unknown", "closed"]
+
+
+SIGNING = Role.ADMIN + 1
+"""What whoever has the signing key may: everything, and what apps and workers ask besides."""
+API_KEY = "swk_"
+"""How API keys begin."""
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: what they may (a role, or `SIGNING`), what they are called, and the id of their API
+    key, if it is one."""
+
+    may: int
+    name: str
+    key_id: str = ""
+
+
+def key_hash(key: str) -> str:
+    """What is kept of an API key."""
+    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -47,8 +70,22 @@ class Access(msgspec.Struct, frozen=True):
             held |= compare_digest(given, key)
         return "welcome" if held else "unknown"
 
+    def caller(
+        self, headers: Mapping[str, str], known: Callable[[str], ApiKey | None]
+    ) -> Caller | None:
+        """Who asks, by the headers of a request (lower-case names); None for a stranger. `known`
+        finds the API key of a hash."""
+        scheme, _, text = headers.get(header.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() == "bearer" and text.strip().startswith(API_KEY):
+            key = known(key_hash(text.strip()))
+            return Caller(key.role, key.name, key.id) if key and not key.revoked_ms else None
+        if not self.may_ask(headers):
+            return None
+        return Caller(SIGNING, "signing key" if self.signing_keys else "development")
+
     def may_ask(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request with these headers (lower-case names) may use the APIs."""
+        """Whether a request with these headers (lower-case names) comes from whoever has the
+        signing key, or needs none."""
         if self.signing_keys:
             return is_authorized(headers.get(header.AUTHORIZATION), self.signing_keys)
         return not self.needs_keys and not is_foreign_page(headers)

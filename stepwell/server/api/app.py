@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,18 +22,19 @@ from stepwell.server.api import (
     runs,
     signals_endpoint,
 )
+from stepwell.server.api.access import SIGNING
 from stepwell.server.api.declared import Declared
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.door import Rate, guarded
 from stepwell.server.api.events import PATH, EventsEndpoint
 from stepwell.server.api.problem import (
-    Endpoint,
     KindHeader,
     Problem,
     as_json,
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, WIRE, refuse_others
+from stepwell.server.api.route import BODY, WIRE
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
@@ -45,12 +46,12 @@ ROOTS = ("/v2", "/api/v2")
 ROUTES: tuple[Declared, ...] = (
     Declared("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint, WIRE),
     Declared("POST", GROUP_PATH, checkpoint.group, WIRE),
-    Declared("POST", "/invoke/{slug:path}", invoke.invoke, BODY),
+    Declared("POST", "/invoke/{slug:path}", invoke.invoke, BODY, told_by_events=True),
     Declared("POST", "/fn/register", register.register, WIRE),
-    Declared("DELETE", "/fn/remove", register.remove, register.REMOVED),
+    Declared("DELETE", "/fn/remove", register.remove, register.REMOVED, role=SIGNING),
     Declared("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),
     Declared("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
-    Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old),
+    Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, role=SIGNING),
     Declared("GET", "/dev", app_list.dev, WIRE),
     Declared("GET", "/v1/events", event_list.many, event_list.LISTED),
     Declared("GET", "/v1/events/schemas", event_schemas.listed, event_schemas.DESCRIBED),
@@ -78,22 +79,18 @@ ROUTES: tuple[Declared, ...] = (
 )
 
 
-# The body is the official server's, which SDKs pass on; what to do stands beside it.
-_HOW = {
-    "www-authenticate": 'Bearer realm="stepwell", error_description="send the signing key this'
-    ' server was started with: Authorization: Bearer <signing key>"'
-}
-
-
 def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
     """The whole API as one ASGI app. `fallback` answers what no route here does."""
+    rate = Rate(deps.config.api_rate)
     routes = [
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),
     ]
-    routes += [Route(one.path, told(_guarded(deps, one)), methods=[one.method]) for one in ROUTES]
+    routes += [
+        Route(one.path, told(guarded(deps, rate, one)), methods=[one.method]) for one in ROUTES
+    ]
     for one in ROUTES_V2:
-        endpoint = answer.told(_guarded(deps, one))
+        endpoint = answer.told(guarded(deps, rate, one))
         routes += [Route(root + one.path, endpoint, methods=[one.method]) for root in ROOTS]
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
@@ -115,16 +112,6 @@ class _Front:
             await self._events(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
-
-
-def _guarded(deps: ApiDeps, route: Declared) -> Endpoint:
-    async def asked(request: Request) -> Response:
-        if not deps.access.may_ask(request.headers):
-            return PlainTextResponse("Authentication failed\n", 401, _HOW)
-        await refuse_others(request, route.takes)
-        return await route.asked(deps, request)
-
-    return asked
 
 
 async def _health(request: Request) -> Response:

@@ -8,8 +8,10 @@ from typing import Any, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.api.access import SIGNING
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.route import NOTHING, Takes
+from stepwell.server.engine.key_row import Role
 
 Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 
@@ -28,7 +30,9 @@ class Answers:
 @dataclass(frozen=True, slots=True)
 class Declared:
     """A route. `name` is that of the operation, for programs; `refused` are the statuses of what it
-    refuses besides what any route may."""
+    refuses besides what any route may. `role` is the least that its caller needs: by default, to
+    read where it is a `GET`, to operate elsewhere, and the signing key where SDKs speak. What
+    stores no more than an event is `told_by_events`, and not in the audit."""
 
     method: str
     path: str
@@ -37,3 +41,19 @@ class Declared:
     name: str = ""
     answers: Answers | None = None
     refused: tuple[int, ...] = ()
+    role: int = 0
+    told_by_events: bool = False
+
+    @property
+    def needs(self) -> int:
+        """What its caller needs: a role, or `SIGNING`."""
+        if self.role:
+            return self.role
+        if self.takes.others:
+            return SIGNING
+        return Role.READ if self.method == "GET" else Role.OPERATE
+
+    @property
+    def is_change(self) -> bool:
+        """Whether who asks for it is written down."""
+        return self.method != "GET" and self.needs != SIGNING and not self.told_by_events

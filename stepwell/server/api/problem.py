@@ -29,6 +29,7 @@ class Problem(Exception):
         message: str,
         code: str = "",
         data: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """The HTTP status and what to tell."""
         super().__init__(message)
@@ -36,6 +37,7 @@ class Problem(Exception):
         self.message = message
         self.code = code
         self.data = data
+        self.headers = headers
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
@@ -48,17 +50,17 @@ def problem_response(problem: Problem) -> Response:
     told = {"error": problem.message, "data": None, "status": problem.status}
     if problem.code:
         told = {"code": problem.code, **told}
-    return raw_json(msgspec.json.encode(told), problem.status)
+    return as_json(told, problem.status, problem.headers)
 
 
-def raw_json(body: bytes, status: int = 200) -> Response:
+def raw_json(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """JSON that is encoded already."""
-    return Response(body, status, media_type=JSON_TYPE)
+    return Response(body, status, headers, JSON_TYPE)
 
 
-def as_json(value: object, status: int = 200) -> Response:
+def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A value as JSON."""
-    return raw_json(msgspec.json.encode(value), status)
+    return raw_json(msgspec.json.encode(value), status, headers)
 
 
 def enveloped(

@@ -85,6 +85,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int | None = None
     http_connections_max: int = 4_096
     body_memory_bytes: int = 256 * MIB
+    api_rate: int = 100
     allowed_hosts: tuple[str, ...] = ()
     fetch_deny: tuple[str, ...] = ()
     fetch_allow: tuple[str, ...] = ()
@@ -297,6 +298,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         connections_max=number("connections_max") or None,
         http_connections_max=number("http_connections_max"),
         body_memory_bytes=number("body_memory") * MIB,
+        api_rate=number("api_rate"),
         allowed_hosts=cast("tuple[str, ...]", found["allowed_host"].value),
         fetch_deny=cast("tuple[str, ...]", found["fetch_deny"].value),
         fetch_allow=cast("tuple[str, ...]", found["fetch_allow"].value),

@@ -273,6 +273,15 @@ SETTINGS: tuple[Setting, ...] = (
         " does not fit is answered 503 (ours)",
     ),
     Setting(
+        flag="api-rate",
+        help="How many requests a second one API key may make, or one address without a key; four"
+        " times as many at once. 0 is no limit, and there is none for the signing key (ours)",
+        kind=Kind.NUMBER,
+        default=100,
+        low=0,
+        high=100_000,
+    ),
+    Setting(
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.record import LaneRested, LaneServed, LanesRoused
 from stepwell.server.engine.row import (
     AppRow,
@@ -32,7 +33,9 @@ class Changes:
     Slots are by key and run. What was held by `closed_holds` before goes; `held` comes after that.
     `undropped`, by event and function, goes before `dropped` comes.
 
-    `cancellations_done` says when cancellations that are still there were carried out.
+    `cancellations_done` says when cancellations that are still there were carried out;
+    `revoked_keys`, since when keys open nothing; `refused`, with which status what is in the audit
+    was refused.
 
     `ended` names runs that ended: all their items, leases and waits go, whether or not they were
     loaded. `lanes` and `freed` (keys that let go of a call or a run, as often as they did) are for
@@ -66,6 +69,10 @@ class Changes:
         default_factory=dict[str, Cancellation | None]
     )
     cancellations_done: dict[str, int] = field(default_factory=dict[str, int])
+    api_keys: list[ApiKey] = field(default_factory=list[ApiKey])
+    revoked_keys: dict[str, int] = field(default_factory=dict[str, int])
+    audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
+    refused: dict[str, int] = field(default_factory=dict[str, int])
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
 
@@ -83,6 +90,11 @@ class Changes:
         holds = len(self.holds) + len(self.held)
         drops = len(self.dropped) + len(self.undropped)
         return len(self.keys) + len(self.slots) + holds + drops
+
+    @property
+    def access_rows(self) -> int:
+        """How many rows about keys and what was changed with them there are to write."""
+        return len(self.api_keys) + len(self.revoked_keys) + len(self.audit) + len(self.refused)
 
     @property
     def touched_runs(self) -> set[str]:
@@ -105,6 +117,7 @@ class Changes:
             or self.flow_rows
             or self.cancellations
             or self.cancellations_done
+            or self.access_rows
             or self.forgotten_runs
             or self.forgotten_events
         )

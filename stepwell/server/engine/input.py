@@ -11,6 +11,7 @@ import msgspec
 
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import DropReason
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Item, Lease, Run, Step
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import Operation
@@ -212,6 +213,31 @@ class ReplayAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
+class KeyCreated(msgspec.Struct, frozen=True):
+    """Somebody made a key."""
+
+    key: ApiKey
+
+
+class KeyRevoked(msgspec.Struct, frozen=True):
+    """A key is to open nothing any more."""
+
+    id: str
+
+
+class ChangeAsked(msgspec.Struct, frozen=True):
+    """Somebody is about to have something changed."""
+
+    entry: AuditEntry
+
+
+class ChangeRefused(msgspec.Struct, frozen=True):
+    """What was asked for by that entry was refused with this status."""
+
+    id: str
+    status: int
+
+
 class PruneAsked(msgspec.Struct, frozen=True):
     """The janitor asks to remove what ended before a time, at most `limit` of each."""
 
@@ -240,6 +266,10 @@ Input: TypeAlias = (
     | FunctionPaused
     | FunctionResumed
     | ReplayAsked
+    | KeyCreated
+    | KeyRevoked
+    | ChangeAsked
+    | ChangeRefused
     | PruneAsked
 )
 

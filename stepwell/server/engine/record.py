@@ -6,6 +6,7 @@ import msgspec
 
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.row import (
     AppRow,
     EventRow,
@@ -137,6 +138,32 @@ class CancellationForgotten(msgspec.Struct, frozen=True, gc=False):
     id: str
 
 
+class KeyStored(msgspec.Struct, frozen=True, gc=False):
+    """There is a key."""
+
+    key: ApiKey
+
+
+class KeyEnded(msgspec.Struct, frozen=True, gc=False):
+    """A key opens nothing, since `at_ms`."""
+
+    id: str
+    at_ms: int
+
+
+class ChangeWritten(msgspec.Struct, frozen=True, gc=False):
+    """Somebody had something changed."""
+
+    entry: AuditEntry
+
+
+class ChangeMarked(msgspec.Struct, frozen=True, gc=False):
+    """What an entry tells of was refused."""
+
+    id: str
+    status: int
+
+
 class FlowKeyPut(msgspec.Struct, frozen=True, gc=False):
     """Something is remembered of a key."""
 
@@ -254,6 +281,10 @@ Record: TypeAlias = (
     | CancellationStored
     | CancellationDone
     | CancellationForgotten
+    | KeyStored
+    | KeyEnded
+    | ChangeWritten
+    | ChangeMarked
     | FlowKeyPut
     | FlowKeyForgotten
     | SlotTaken

@@ -329,6 +329,14 @@ class View:
                 self.changes.cancellations[record.id] = None
             case fact.CancellationDone():
                 self.changes.cancellations_done[record.id] = record.at_ms
+            case fact.KeyStored():
+                self.changes.api_keys.append(record.key)
+            case fact.KeyEnded():
+                self.changes.revoked_keys[record.id] = record.at_ms
+            case fact.ChangeWritten():
+                self.changes.audit.append(record.entry)
+            case fact.ChangeMarked():
+                self.changes.refused[record.id] = record.status
             case fact.RunForgotten():
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():

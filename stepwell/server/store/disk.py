@@ -11,6 +11,7 @@ from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold
 from stepwell.server.engine.flow_row import Slot as Place
+from stepwell.server.engine.key_row import AUDIT_MAX, ApiKey, AuditEntry
 from stepwell.server.engine.row import (
     AppRow,
     EventRow,
@@ -80,6 +81,8 @@ class Disk:
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     cancellations: dict[str, Cancellation] = field(default_factory=dict[str, Cancellation])
+    api_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
+    audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     is_open: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -124,6 +127,7 @@ def put(disk: Disk, changes: Changes) -> None:
     put_flow(disk, changes)
     put_catalog(disk, changes)
     put_cancellations(disk, changes)
+    put_access(disk, changes)
     forget(disk, changes)
 
 
@@ -169,6 +173,21 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
         else:
             disk.functions[slug] = function
             disk.gone.pop(slug, None)
+
+
+def put_access(disk: Disk, changes: Changes) -> None:
+    """Keys, and what was changed with them."""
+    for key in changes.api_keys:
+        disk.api_keys[key.id] = key
+    for id_, revoked_ms in changes.revoked_keys.items():
+        known = disk.api_keys.get(id_)
+        if known is not None and not known.revoked_ms:
+            disk.api_keys[id_] = msgspec.structs.replace(known, revoked_ms=revoked_ms)
+    entries = disk.audit + changes.audit
+    disk.audit = [
+        msgspec.structs.replace(entry, status=changes.refused.get(entry.id, entry.status))
+        for entry in entries[-AUDIT_MAX:]
+    ]
 
 
 def put_cancellations(disk: Disk, changes: Changes) -> None:

@@ -14,6 +14,7 @@ from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.row import (
@@ -463,6 +464,27 @@ class MemoryReader:
         with self._disk.lock:
             known = sorted(self._disk.cancellations.values(), key=lambda one: one.id)
         return [one for one in known if not one.ended_ms]
+
+    def api_key(self, id_: str) -> ApiKey | None:
+        """One key, by its id."""
+        return self._disk.api_keys.get(id_)
+
+    def api_key_of(self, hash_: str) -> ApiKey | None:
+        """The key of a hash."""
+        with self._disk.lock:
+            return next((key for key in self._disk.api_keys.values() if key.hash == hash_), None)
+
+    def api_keys(self, before: str, limit: int) -> list[ApiKey]:
+        """Keys, newest first."""
+        with self._disk.lock:
+            known = sorted(self._disk.api_keys.values(), key=lambda key: key.id, reverse=True)
+        return [key for key in known if not before or key.id < before][:limit]
+
+    def audit(self, before: str, limit: int) -> list[AuditEntry]:
+        """What was changed by hand, newest first."""
+        with self._disk.lock:
+            known = sorted(self._disk.audit, key=lambda entry: entry.id, reverse=True)
+        return [entry for entry in known if not before or entry.id < before][:limit]
 
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""

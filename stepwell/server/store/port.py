@@ -17,6 +17,7 @@ What a need means, wherever its own words leave room:
 - *meetings*: waits for an event of that name whose one equality, if any, holds.
 - *keys* bring how many runs have a place under each; *holders*, at least the 1,000 that have it the
   longest, in that order.
+- *audit*: the newest `AUDIT_MAX` entries are kept.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
   those of the runs just named, none of them in a hold or used by any other run. A store may name
   fewer than there are, and others the next time.
@@ -35,6 +36,7 @@ from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.row import (
     AppRow,
@@ -236,6 +238,22 @@ class Reader(Protocol):
 
     def open_cancellations(self) -> list[Cancellation]:
         """Those that are not carried out yet, the oldest first."""
+        ...
+
+    def api_key(self, id_: str) -> ApiKey | None:
+        """One key, by its id."""
+        ...
+
+    def api_key_of(self, hash_: str) -> ApiKey | None:
+        """The key of a hash, be it revoked or not. Asked for every request: cheap."""
+        ...
+
+    def api_keys(self, before: str, limit: int) -> list[ApiKey]:
+        """Keys, revoked or not, the newest (largest id) first, from `before` (an id) on."""
+        ...
+
+    def audit(self, before: str, limit: int) -> list[AuditEntry]:
+        """What was changed by hand, the newest (largest id) first, from `before` (an id) on."""
         ...
 
     def gone_functions(self) -> list[FunctionRow]:

@@ -21,6 +21,7 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
+from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -508,3 +509,30 @@ def cancellation_values(one: Cancellation) -> Values:
 def cancellation_of(values: Sequence[object]) -> Cancellation:
     """From the columns of `cancellation`."""
     return Cancellation(*cast("tuple[str, str, str, int, int, str, int, int]", tuple(values)))
+
+
+# -- keys and what was changed with them ----------------------------------------------------------
+
+
+def api_key_values(key: ApiKey) -> Values:
+    """Columns of `api_key`."""
+    return key.id, key.name, int(key.role), key.hash, key.created_ms, key.created_by, key.revoked_ms
+
+
+def api_key_of(values: Sequence[object]) -> ApiKey:
+    """From the columns of `api_key`."""
+    id_, name, role, hash_, created_ms, created_by, revoked_ms = cast(
+        "tuple[str, str, int, str, int, str, int]", tuple(values)
+    )
+    return ApiKey(id_, name, Role(role), hash_, created_ms, created_by, revoked_ms)
+
+
+def audit_values(entry: AuditEntry) -> Values:
+    """Columns of `audit`, but for its number."""
+    about = (entry.operation, entry.target, entry.asked, entry.status)
+    return entry.id, entry.at_ms, entry.by, entry.key_id, *about
+
+
+def audit_of(values: Sequence[object]) -> AuditEntry:
+    """From the columns of `audit`, but for its number."""
+    return AuditEntry(*cast("tuple[str, int, str, str, str, str, str, int]", tuple(values)))

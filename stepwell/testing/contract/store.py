@@ -13,7 +13,6 @@ import pytest
 
 from stepwell.expr.equality import first_equality, values_at
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.need import NOTHING, Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row import (
     MAIN,
@@ -37,6 +36,7 @@ from stepwell.server.store.port import (
     RunTime,
 )
 from stepwell.server.store.reading import as_seen, mark_of, wants_run
+from stepwell.testing.contract.admin_store import AdminStoreContract
 from stepwell.testing.contract.flow_store import FlowStoreContract
 from stepwell.testing.contract.store_world import (
     APP,
@@ -56,7 +56,7 @@ from stepwell.testing.contract.store_world import (
 )
 
 
-class StoreContract(FlowStoreContract):
+class StoreContract(AdminStoreContract, FlowStoreContract):
     """The tests. A subclass has a fixture `opener`."""
 
     @pytest.fixture
@@ -398,25 +398,6 @@ class StoreContract(FlowStoreContract):
             assert world.reader.gone_functions() == gone[1:]
             assert world.reader.functions() == [newer, functions[1]]
             world.reopen()
-
-    def test_cancellations_are_kept_until_they_are_forgotten(self, world: World) -> None:
-        made = [Cancellation(f"C{n}", APP, FUNCTION, n, NOW, "x", NOW) for n in range(3)]
-        assert world.reader.open_cancellations() == []
-        world.do(*(fact.CancellationStored(one) for one in made))
-        world.do(fact.CancellationDone("C1", NOW + 5), fact.CancellationForgotten("C2"))
-        done = msgspec.structs.replace(made[1], ended_ms=NOW + 5)
-        for _ in range(2):
-            assert world.reader.cancellations("", 9) == [done, made[0]]
-            assert world.reader.cancellations("", 1) == [done]
-            assert world.reader.cancellations("C1", 9) == [made[0]]
-            assert world.reader.open_cancellations() == [made[0]]
-            assert world.reader.cancellation("C1") == done
-            assert world.reader.cancellation("C2") is None
-            world.reopen()
-        # What was forgotten meanwhile does not come back by being done.
-        world.do(fact.CancellationForgotten("C0"))
-        world.do(fact.CancellationDone("C0", NOW))
-        assert world.reader.cancellation("C0") is None
 
     # -- transactions ---------------------------------------------------------------------------
 

@@ -20,7 +20,13 @@ NOBODY = "no function listens to shop/ordr (runs that wait for it hear of it); n
 
 
 FREE = ServerConfig(port=0)
-FIXED = ("INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY", "INNGEST_DEV", "STEPWELL_URL")
+FIXED = (
+    "STEPWELL_API_KEY",
+    "INNGEST_SIGNING_KEY",
+    "INNGEST_EVENT_KEY",
+    "INNGEST_DEV",
+    "STEPWELL_URL",
+)
 
 
 class Running:
@@ -203,7 +209,7 @@ def test_keys_are_asked_for_and_used(tmp_path: Path) -> None:
         assert "asks for a key: pass --signing-key" in running.call("runs").output
         assert "asks for a key: pass --event-key" in running.call("send", "a").output
         refused = running.call("runs", "--signing-key", "signkey-test-34cd").output
-        assert "refuses the signing key it was given" in refused
+        assert "refuses the key it was given" in refused
         refused = running.call("send", "a", "--event-key", "other").output
         assert "refuses the event key it was given" in refused
         sent = running.call("send", "a", "--event-key", "k")

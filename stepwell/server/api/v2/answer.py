@@ -3,6 +3,7 @@
 Source: server.md 6.4.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -19,6 +20,7 @@ from stepwell.wire.duration import format_instant
 _CODES = {
     400: "invalid_request",
     401: "access_denied",
+    403: "access_denied",
     404: "not_found",
     500: "internal_error",
     503: "internal_error",
@@ -88,7 +90,7 @@ def refused(problem: Problem) -> Response:
     told_errors: dict[str, object] = {"errors": [{"code": code, "message": problem.message}]}
     if problem.data is not None:
         told_errors["data"] = problem.data
-    return as_json(told_errors, problem.status)
+    return as_json(told_errors, problem.status, problem.headers)
 
 
 def answered(deps: ApiDeps, data: object, page: Page | None = None, **beside: object) -> Response:
@@ -101,6 +103,15 @@ def answered(deps: ApiDeps, data: object, page: Page | None = None, **beside: ob
     if page is not None:
         told_data["page"] = page
     return as_json(told_data)
+
+
+def by_id(deps: ApiDeps, found: Sequence[tuple[str, object]], count: int) -> Response:
+    """A page of a list whose cursor is the id of its last entry. `found` may have one entry more
+    than is shown: then there is a next page."""
+    shown = found[:count]
+    more = len(found) > count
+    page = Page(count, shown[-1][0] if more else "", has_more=more)
+    return answered(deps, [told for _, told in shown], page)
 
 
 async def health(deps: ApiDeps, request: Request) -> Response:

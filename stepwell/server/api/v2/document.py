@@ -14,19 +14,21 @@ from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.parameter import Parameter
 from stepwell.server.api.route import Body
 from stepwell.server.api.v2.answer import Fetched, Page, Refusals
+from stepwell.server.engine.key_row import Role
 
 Document: TypeAlias = dict[str, Any]
 
 JSON = "application/json"
-_ANYWHERE = (400, 413, 500, 503)
-"""What any route may refuse with: a parameter nobody knows, a body that is too large, a fault of
-the server, a server that is about to stop."""
+_ANYWHERE = (400, 403, 413, 429, 500, 503)
+"""What any route may refuse with: a parameter nobody knows, a key that may not, a body that is too
+large, too many requests, a fault of the server, a server that is about to stop."""
 _REFERENCE = "#/components/schemas/"
 _ULID = {"type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
 _NAME = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 _IN_PATH: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "run_id": (_ULID, "The id of a run."),
     "event_id": (_ULID, "The id the server gave an event."),
+    "key_id": (_ULID, "The id of a key."),
     "app_id": (_NAME, "The id (a UUID) or the name of an app."),
     "function_id": (_NAME, "The id (a UUID) or the name of a function, with its app or without."),
 }
@@ -68,6 +70,11 @@ def operation_summary(route: Declared) -> tuple[str, str]:
     return text.partition(".")[0].partition(":")[0] + ".", text
 
 
+def role_of(route: Declared) -> str:
+    """The least role that a key needs for a route."""
+    return Role(route.needs).name.lower()
+
+
 def _kinds(route: Declared) -> list[Any]:
     found: list[Any] = [Refusals, Page, Fetched]
     if isinstance(route.takes.body, Body):
@@ -83,6 +90,7 @@ def _operation(route: Declared, known: Mapping[Any, object]) -> dict[str, object
         "operationId": route.name,
         "summary": summary,
         "description": said,
+        "x-role": role_of(route),
         "responses": _responses(route, known),
     }
     parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,8 +11,11 @@ from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2 import answer, apps, events, invoke, runs
-from stepwell.server.api.v2.document import Document, document
+from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs
+from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
+from stepwell.server.engine.key_row import Role
+from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.run_v2 import RunV2
@@ -26,6 +30,28 @@ def described() -> Document:
 async def openapi(deps: ApiDeps, request: Request) -> Response:
     """This document."""
     return as_json(described())
+
+
+class OperationV2(msgspec.Struct, frozen=True):
+    """Something that can be asked of the server, and the least role of a key that may."""
+
+    id: str
+    summary: str
+    description: str
+    method: str
+    path: str
+    role: str
+
+
+async def operations(deps: ApiDeps, request: Request) -> Response:
+    """Everything that can be asked, in short."""
+    told = [
+        OperationV2(
+            one.name, *operation_summary(one), one.method, f"/api/v2{one.path}", role_of(one)
+        )
+        for one in ROUTES_V2
+    ]
+    return answered(deps, told, Page(len(told)))
 
 
 _APP = "/apps/{app_id}"
@@ -113,6 +139,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="invoke_function",
         answers=Answers(answer.RunStarted),
         refused=(404, 409, 422),
+        told_by_events=True,
     ),
     Declared(
         "POST",
@@ -121,6 +148,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         Takes(body=events.EVENT),
         name="send_event",
         answers=Answers(events.EventTaken),
+        told_by_events=True,
     ),
     Declared(
         "POST",
@@ -138,5 +166,48 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="cancel_run",
         answers=Answers(runs.RunNamed),
         refused=(404, 409),
+    ),
+    Declared(
+        "GET",
+        "/keys",
+        keys.many,
+        keys.LISTED,
+        name="list_keys",
+        answers=Answers(KeyV2, many=True),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "POST",
+        "/keys",
+        keys.create,
+        Takes(body=keys.KEY),
+        name="create_key",
+        answers=Answers(KeyMadeV2),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "DELETE",
+        "/keys/{key_id}",
+        keys.revoke,
+        name="revoke_key",
+        answers=Answers(KeyV2),
+        refused=(404,),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "GET",
+        "/audit",
+        keys.audit,
+        keys.LISTED,
+        name="list_audit",
+        answers=Answers(AuditV2, many=True),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "GET",
+        "/operations",
+        operations,
+        name="list_operations",
+        answers=Answers(OperationV2, many=True),
     ),
 )

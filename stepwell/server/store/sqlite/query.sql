@@ -223,6 +223,22 @@ DELETE FROM gone_function WHERE slug = ?;
 -- drop_function --
 DELETE FROM function WHERE slug = ?;
 
+-- insert_api_key --
+INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- end_api_key --
+UPDATE api_key SET revoked_ms = ? WHERE id = ? AND revoked_ms = 0;
+
+-- insert_audit --
+INSERT INTO audit (id, at_ms, by, key_id, operation, target, asked, status)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- forget_audit --
+DELETE FROM audit WHERE seq <= (SELECT MAX(seq) FROM audit) - ?;
+
+-- mark_audit --
+UPDATE audit SET status = ? WHERE id = ?;
+
 -- insert_cancellation --
 INSERT INTO cancellation VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
@@ -399,6 +415,19 @@ WHERE due_ms IS NOT NULL AND queue = ? AND due_ms < ? ORDER BY due_ms, id LIMIT 
 
 -- due_items_of --
 SELECT due_ms, run_id, key FROM item WHERE queue = ? AND due_ms < ? ORDER BY due_ms LIMIT ?;
+
+-- api_key --
+SELECT * FROM api_key WHERE id = ?;
+
+-- api_key_of --
+SELECT * FROM api_key WHERE hash = ?;
+
+-- api_keys --
+SELECT * FROM api_key WHERE id < ? ORDER BY id DESC LIMIT ?;
+
+-- audit --
+SELECT id, at_ms, by, key_id, operation, target, asked, status FROM audit
+WHERE id < ? ORDER BY id DESC LIMIT ?;
 
 -- cancellation --
 SELECT * FROM cancellation WHERE id = ?;

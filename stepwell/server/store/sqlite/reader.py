@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -25,7 +26,9 @@ from stepwell.server.store.port import CallState, EventFilter, RunFilter, Unavai
 from stepwell.server.store.reading import as_seen, order_of
 from stepwell.server.store.row import (
     Value,
+    api_key_of,
     app_of,
+    audit_of,
     cancellation_of,
     dropped_of,
     event_of,
@@ -282,6 +285,24 @@ class SqliteReader:
     def open_cancellations(self) -> list[Cancellation]:
         """Those that are not carried out yet."""
         return self._all("open_cancellations", (), cancellation_of)
+
+    def api_key(self, id_: str) -> ApiKey | None:
+        """One key, by its id."""
+        found = self._all("api_key", (id_,), api_key_of)
+        return found[0] if found else None
+
+    def api_key_of(self, hash_: str) -> ApiKey | None:
+        """The key of a hash."""
+        found = self._all("api_key_of", (hash_,), api_key_of)
+        return found[0] if found else None
+
+    def api_keys(self, before: str, limit: int) -> list[ApiKey]:
+        """Keys, newest first."""
+        return self._all("api_keys", (before or AFTER_ALL.id, limit), api_key_of)
+
+    def audit(self, before: str, limit: int) -> list[AuditEntry]:
+        """What was changed by hand, newest first."""
+        return self._all("audit", (before or AFTER_ALL.id, limit), audit_of)
 
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""

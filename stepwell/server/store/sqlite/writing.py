@@ -8,11 +8,14 @@ import sqlite3
 from collections.abc import Iterable
 
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.key_row import AUDIT_MAX
 from stepwell.server.engine.row import MAIN
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
+    api_key_values,
     app_values,
+    audit_values,
     cancellation_values,
     dropped_values,
     end_values,
@@ -61,6 +64,8 @@ class Writer:
             rows += self._catalog(changes)
         if changes.cancellations or changes.cancellations_done:
             rows += self._cancellations(changes)
+        if changes.access_rows:
+            rows += self._access(changes)
         if changes.forgotten_runs or changes.forgotten_events:
             rows += self._forget(changes)
         return touched, rows
@@ -222,6 +227,16 @@ class Writer:
         rows = self._many("insert_cancellation", [cancellation_values(one) for one in there])
         rows += self._many("drop_cancellation", gone)
         return rows + self._many("end_cancellation", done)
+
+    def _access(self, changes: Changes) -> int:
+        revoked: list[Values] = [(at_ms, id_) for id_, at_ms in changes.revoked_keys.items()]
+        refused: list[Values] = [(status, id_) for id_, status in changes.refused.items()]
+        rows = self._many("insert_api_key", [api_key_values(key) for key in changes.api_keys])
+        rows += self._many("end_api_key", revoked)
+        if changes.audit:
+            rows += self._many("insert_audit", [audit_values(entry) for entry in changes.audit])
+            self._db.execute(SQL["forget_audit"], (AUDIT_MAX,))
+        return rows + self._many("mark_audit", refused)
 
     def _forget(self, changes: Changes) -> int:
         runs: list[Values] = [(run_id,) for run_id in changes.forgotten_runs]

@@ -2,11 +2,14 @@
 
 import re
 
+import msgspec
 import pytest
 
+from stepwell.server.api.access import SIGNING
 from stepwell.server.api.app import ROOTS, ROUTES
 from stepwell.server.api.v2.routes import ROUTES_V2
-from tests.unit.server.api.harness import BEARER, KEYS, registration, serving
+from stepwell.server.engine.key_row import Role
+from tests.unit.server.api.harness import BEARER, KEYS, Api, function, registration, serving
 
 _ID = "01JQDAE4RQ0000000000000001"
 
@@ -15,22 +18,156 @@ def _filled(path: str) -> str:
     return re.sub(r"{\w*id}", _ID, re.sub(r"{(slug:path|app_name)}", "shop", path))
 
 
-GUARDED = [
-    *((route.method, _filled(route.path)) for route in ROUTES),
-    *((route.method, root + _filled(route.path)) for route in ROUTES_V2 for root in ROOTS),
-]
+NEEDED = {
+    **{(one.method, _filled(one.path)): one.needs for one in ROUTES},
+    **{(one.method, root + _filled(one.path)): one.needs for one in ROUTES_V2 for root in ROOTS},
+}
 
 
-@pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_without_a_key_nothing_is_open(method: str, path: str) -> None:
-    async with serving(KEYS) as api:
-        for headers in ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Bearer"}):
+async def key_of(api: Api, role: str, name: str = "") -> tuple[str, dict[str, str]]:
+    """A new key of this role: its id, and the header that shows it."""
+    body = {"name": name or f"may {role}", "role": role}
+    answer = await api.http.post("/v2/keys", json=body, headers=BEARER)
+    assert answer.status_code == 200, answer.text
+    made = answer.json()["data"]
+    return made["id"], {"authorization": f"Bearer {made['key']}"}
+
+
+@pytest.mark.parametrize(("method", "path"), NEEDED)
+async def test_every_route_asks_for_the_key_it_needs(method: str, path: str) -> None:
+    needed = NEEDED[method, path]
+    async with serving(msgspec.structs.replace(KEYS, api_rate=0)) as api:
+        strangers = ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Bearer swk_no"})
+        for headers in strangers:
             answer = await api.http.request(method, path, headers=headers)
             assert (answer.status_code, answer.text) == (401, "Authentication failed\n")
             assert "send the signing key" in answer.headers["www-authenticate"]
             assert answer.headers["x-inngest-server-kind"] == "cloud"
+        for role in Role:
+            _, headers = await key_of(api, role.name.lower())
+            answer = await api.http.request(method, path, headers=headers)
+            assert (answer.status_code == 403) == (role < needed), (role, answer.text)
+            assert answer.status_code not in (401, 500)
+            if role < needed:
+                assert "takes" in answer.text
         answer = await api.http.request(method, path, headers=BEARER)
-        assert answer.status_code not in (401, 403)
+        assert answer.status_code not in (401, 403, 500)
+
+
+def test_what_each_role_may() -> None:
+    def routes(needed: int) -> set[str]:
+        return {f"{one.method} {one.path}" for one in ROUTES_V2 if one.needs == needed}
+
+    assert routes(Role.ADMIN) == {
+        "GET /keys",
+        "POST /keys",
+        "DELETE /keys/{key_id}",
+        "GET /audit",
+    }
+    assert all(one.startswith("GET ") for one in routes(Role.READ))
+    assert "POST /runs/{run_id}/cancel" in routes(Role.OPERATE)
+    signed = {f"{one.method} {one.path}" for one in ROUTES if one.needs == SIGNING}
+    assert {"POST /fn/register", "DELETE /fn/remove", "DELETE /v0/runs/{run_id}"} <= signed
+
+
+async def test_a_revoked_key_opens_nothing() -> None:
+    async with serving(KEYS) as api:
+        id_, headers = await key_of(api, "read")
+        assert (await api.http.get("/v2/runs", headers=headers)).status_code == 200
+        revoked = await api.http.delete(f"/v2/keys/{id_}", headers=BEARER)
+        assert revoked.json()["data"]["revokedAt"].endswith("Z")
+        assert (await api.http.get("/v2/runs", headers=headers)).status_code == 401
+        unknown = await api.http.delete(f"/v2/keys/{_ID}", headers=BEARER)
+        assert unknown.status_code == 404
+        listed = (await api.http.get("/v2/keys", headers=BEARER)).json()["data"]
+        assert [(one["id"], one["role"], one["createdBy"]) for one in listed] == [
+            (id_, "read", "signing key")
+        ]
+        assert "swk_" not in str(listed)
+        assert headers["authorization"][-20:] not in repr(api.deps.reader.api_keys("", 9))
+
+
+async def test_a_key_counts_in_development_too() -> None:
+    async with serving() as api:
+        _, headers = await key_of(api, "read")
+        assert (await api.http.get("/v2/keys", headers=headers)).status_code == 403
+        assert (await api.http.get("/v2/keys")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"name": "", "role": "read"}, "length >= 1"),
+        ({"name": "ci"}, "missing required field `role`"),
+        ({"name": "ci", "role": "root"}, "Invalid enum value 'root'"),
+        ({"name": "c" * 101, "role": "read"}, "length <= 100"),
+    ],
+)
+async def test_a_key_nobody_can_make(body: dict[str, str], said: str) -> None:
+    async with serving() as api:
+        answer = await api.http.post("/v2/keys", json=body)
+        assert answer.status_code == 400
+        assert said in answer.json()["errors"][0]["message"]
+
+
+async def test_what_is_changed_is_written_down() -> None:
+    async with serving(KEYS) as api:
+        registered = await api.http.post(
+            "/fn/register", json=registration(function("a", event="x")), headers=BEARER
+        )
+        assert registered.status_code == 200
+        id_, headers = await key_of(api, "operate", "ann")
+        started = await api.http.post(
+            "/v2/apps/shop/functions/a/invoke", json={"data": {}}, headers=headers
+        )
+        run_id = started.json()["data"]["runId"]
+        for _ in range(2):
+            api.clock.ms += 1
+            await api.http.post(f"/v2/runs/{run_id}/cancel", headers=headers)
+        api.clock.ms += 1
+        await api.http.post(
+            "/v1/functions/shop-a/pause", json={"running": "cancel"}, headers=headers
+        )
+        listed = (await api.http.get("/v2/audit", headers=BEARER)).json()["data"]
+        told = [
+            (one["by"], one.get("keyId"), one["operation"], one["target"], one.get("refused"))
+            for one in listed
+        ]
+        path = f"/v2/runs/{run_id}/cancel"
+        assert told == [
+            (
+                "ann",
+                id_,
+                "POST /v1/functions/{function_id}/pause",
+                "/v1/functions/shop-a/pause",
+                None,
+            ),
+            ("ann", id_, "cancel_run", path, 409),
+            ("ann", id_, "cancel_run", path, None),
+            ("signing key", None, "create_key", "/v2/keys", None),
+        ]
+        assert listed[0]["asked"] == '{"running":"cancel"}'
+        page = await api.http.get("/v2/audit?limit=3", headers=BEARER)
+        cursor = page.json()["page"]["cursor"]
+        rest = await api.http.get(f"/v2/audit?cursor={cursor}", headers=BEARER)
+        assert [one["operation"] for one in rest.json()["data"]] == ["create_key"]
+
+
+async def test_who_asks_too_often_is_told_when_to_ask_again() -> None:
+    async with serving(msgspec.structs.replace(KEYS, api_rate=2)) as api:
+        _, one = await key_of(api, "read")
+        _, other = await key_of(api, "read")
+        answers = [await api.http.get("/v2/runs", headers=one) for _ in range(9)]
+        assert [answer.status_code for answer in answers] == [200] * 8 + [429]
+        assert answers[-1].headers["retry-after"] == "1"
+        assert answers[-1].json()["errors"][0]["code"] == "rate_limited"
+        assert (await api.http.get("/v2/runs", headers=other)).status_code == 200
+        strangers = [await api.http.get("/v1/runs") for _ in range(9)]
+        assert [answer.status_code for answer in strangers] == [401] * 8 + [429]
+        for _ in range(20):
+            assert (await api.http.get("/v1/runs", headers=BEARER)).status_code == 200
+        api.clock.ms += 500
+        assert (await api.http.get("/v2/runs", headers=one)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,10 @@ BODIES = {
     "POST /v1/runs/{run_id}/rerun": {"extra": 1},
     "POST /v1/cancellations": {"extra": 1},
     "POST /v1/functions/{function_id}/pause": {"running": "cancel", "extra": 1},
+    "POST /v1/functions/{function_id}/replay": {"since": "2030-01-01T00:00:00Z", "extra": 1},
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
+    "POST /v2/keys": {"name": "ci", "role": "read", "extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},
 }
@@ -33,7 +35,7 @@ BODIES = {
 
 def _filled(path: str) -> str:
     filled = path.replace("{slug:path}", "shop-a").replace("{app_name}", "shop")
-    filled = filled.replace("{cancellation_id}", RUN)
+    filled = filled.replace("{cancellation_id}", RUN).replace("{key_id}", RUN)
     filled = filled.replace("{app_id}", "shop").replace("{function_id}", "a")
     return filled.replace("{run_id}", RUN).replace("{event_id}", RUN)
 

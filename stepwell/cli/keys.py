@@ -1,0 +1,74 @@
+"""`stepwell keys`: keys for people and programs that may less than the signing key may."""
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
+from stepwell.server.query.access_v2 import KeyMadeV2, KeyV2, RoleV2
+
+PAGE = 100
+
+
+class _Page(msgspec.Struct):
+    cursor: str = ""
+
+
+class _Listed(msgspec.Struct):
+    data: list[KeyV2]
+    page: _Page
+
+
+@click.group("keys")
+def keys() -> None:
+    """Make, list and revoke API keys. It takes the signing key, or a key of the role admin."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in RoleV2]),
+    default=RoleV2.READ.value,
+    show_default=True,
+    help="read: look at everything but keys. operate: change what runs, too. admin: keys, too.",
+)
+@server_options
+def create(name: str, role: str, url: str, signing_key: str | None) -> None:
+    """Make a key called NAME and print it, once: the server keeps no more than its hash."""
+    body = {"name": name, "role": role}
+    made = server_at(url, signing_key).post(Enveloped[KeyMadeV2], "/api/v2/keys", body).data
+    click.echo(made.key)
+    click.echo(f"key {made.id} may {made.role}; it is shown this once", err=True)
+
+
+@keys.command("list")
+@server_options
+def listed(url: str, signing_key: str | None) -> None:
+    """List keys, the newest first, also those that were revoked."""
+    server, cursor = server_at(url, signing_key), ""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in ("KEY", "ROLE", "NAME", "MADE", "BY", "REVOKED"):
+        table.add_column(title, no_wrap=title == "KEY", overflow="fold")
+    while True:
+        found = server.get(_Listed, "/api/v2/keys", limit=PAGE, cursor=cursor)
+        for key in found.data:
+            revoked = "" if key.revoked_at is msgspec.UNSET else key.revoked_at[:10]
+            by = escape(key.created_by)
+            table.add_row(key.id, key.role, escape(key.name), key.created_at[:10], by, revoked)
+        cursor = found.page.cursor
+        if not cursor:
+            break
+    Console().print(table if table.row_count else "no keys")
+
+
+@keys.command("revoke")
+@click.argument("key_id", metavar="ID")
+@server_options
+def revoke(key_id: str, url: str, signing_key: str | None) -> None:
+    """Have the key ID open nothing any more, from the next request on."""
+    path = f"/api/v2/keys/{segment(key_id)}"
+    gone = server_at(url, signing_key).delete(Enveloped[KeyV2], path).data
+    click.echo(f"key {gone.id} ({gone.name}) opens nothing any more")

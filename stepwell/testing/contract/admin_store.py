@@ -1,0 +1,59 @@
+"""What any store does with what people ask for: keys, the audit, cancellations of many runs. A part
+of the contract of stores."""
+
+import msgspec
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.cancellation_row import Cancellation
+from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
+from stepwell.testing.contract.store_world import APP, FUNCTION, NOW, World
+
+
+class AdminStoreContract:
+    """Inherited by the whole contract."""
+
+    def test_keys_are_found_by_their_hash_and_revoked_once(self, world: World) -> None:
+        made = [ApiKey(f"K{n}", "ci", Role(n), f"hash{n}", NOW, "ann") for n in (1, 2, 3)]
+        world.do(*(fact.KeyStored(key) for key in made))
+        world.do(fact.KeyEnded("K2", NOW + 5), fact.KeyEnded("none", NOW))
+        world.do(fact.KeyEnded("K2", NOW + 9))
+        revoked = msgspec.structs.replace(made[1], revoked_ms=NOW + 5)
+        for _ in range(2):
+            assert world.reader.api_keys("", 9) == [made[2], revoked, made[0]]
+            assert world.reader.api_keys("K3", 1) == [revoked]
+            assert world.reader.api_key("K1") == world.reader.api_key_of("hash1") == made[0]
+            assert world.reader.api_key_of("hash2") == revoked
+            assert world.reader.api_key("none") is world.reader.api_key_of("none") is None
+            world.reopen()
+
+    def test_what_was_changed_by_hand_is_kept(self, world: World) -> None:
+        def entry(n: int) -> AuditEntry:
+            return AuditEntry(f"A{n:06}", NOW + n, "ann", "K1", "cancel_run", "R1", "{}")
+
+        world.do(fact.ChangeWritten(entry(0)), fact.ChangeWritten(entry(1)))
+        world.do(fact.ChangeMarked("A000000", 404), fact.ChangeMarked("none", 400))
+        refused = msgspec.structs.replace(entry(0), status=404)
+        for _ in range(2):
+            assert world.reader.audit("", 9) == [entry(1), refused]
+            assert world.reader.audit("A000001", 9) == [refused]
+            assert world.reader.audit("", 1) == [entry(1)]
+            world.reopen()
+
+    def test_cancellations_are_kept_until_they_are_forgotten(self, world: World) -> None:
+        made = [Cancellation(f"C{n}", APP, FUNCTION, n, NOW, "x", NOW) for n in range(3)]
+        assert world.reader.open_cancellations() == []
+        world.do(*(fact.CancellationStored(one) for one in made))
+        world.do(fact.CancellationDone("C1", NOW + 5), fact.CancellationForgotten("C2"))
+        done = msgspec.structs.replace(made[1], ended_ms=NOW + 5)
+        for _ in range(2):
+            assert world.reader.cancellations("", 9) == [done, made[0]]
+            assert world.reader.cancellations("", 1) == [done]
+            assert world.reader.cancellations("C1", 9) == [made[0]]
+            assert world.reader.open_cancellations() == [made[0]]
+            assert world.reader.cancellation("C1") == done
+            assert world.reader.cancellation("C2") is None
+            world.reopen()
+        # What was forgotten meanwhile does not come back by being done.
+        world.do(fact.CancellationForgotten("C0"))
+        world.do(fact.CancellationDone("C0", NOW))
+        assert world.reader.cancellation("C0") is None

@@ -9,6 +9,7 @@ import copy
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
@@ -16,9 +17,11 @@ import msgspec
 from stepwell.sdk.client import client as sdk_client
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.events.event import Event, event_to_wire
+from stepwell.sdk.events.kind import EventModel
 from stepwell.sdk.execution.run import run_call_sync
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.layer import BaseMiddleware
+from stepwell.sdk.send.outgoing import Sendable, collect
 from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.value.codec import encode_any
 from stepwell.sdk.value.failure import deserialize_error, failure_of
@@ -50,6 +53,19 @@ class UnstubbedStepError(Exception):
 
     def __init__(self, step_id: str) -> None:
         super().__init__(f'step "{step_id}" is done by the server: give it a stub in step_stubs')
+
+
+class UnknownStubError(ValueError):
+    """A run completed without meeting a step that has a stub: its name is probably wrong."""
+
+    def __init__(self, unknown: str, met: Sequence[str]) -> None:
+        near = get_close_matches(unknown, met, n=1)
+        hint = f' (is "{near[0]}" meant?)' if near else ""
+        steps = ", ".join(f'"{title}"' for title in met) or "none"
+        super().__init__(
+            f'step_stubs["{unknown}"]: the run met no step of that id{hint}. It met {steps}: mend'
+            " the id, or leave the stub out"
+        )
 
 
 class Inngest(sdk_client.Inngest):
@@ -126,6 +142,7 @@ class _Run:
         self._steps: dict[str, msgspec.Raw] = {}
         self._stack: list[str] = []
         self._planned: list[str] = []
+        self._met: dict[str, None] = {}
         self._raised: dict[str, Exception] = {}
         self._attempt = 0
         self._attempts_max = max_attempts(function.config("http://mocked.invalid"))
@@ -141,12 +158,18 @@ class _Run:
                 self._take(list(decode_operations(answer.body or b"[]")))
                 continue
             if answer.status == 200:
+                self._check_stubs()
                 return Result(None, watch.output, Status.COMPLETED)
             self._attempt += 1
             if self._attempt >= self._attempts_max or answer.status == 400:
                 told = deserialize_error(msgspec.json.decode(answer.body or b"null"))
                 return Result(self._original(watch.error or told), None, Status.FAILED)
         raise RuntimeError(f"the function did not end within {_CALLS_MAX} calls")
+
+    def _check_stubs(self) -> None:
+        for name in self._stubs:
+            if name not in self._met:
+                raise UnknownStubError(name, list(self._met))
 
     def _original(self, error: Exception) -> Exception:
         """What a step raised, if that is why the function failed."""
@@ -180,6 +203,7 @@ class _Run:
     def _take(self, operations: list[ops.Operation]) -> None:
         for operation in operations:
             title = operation.userland.id or ops.label(operation)
+            self._met[title] = None
             if operation.id in self._steps:
                 continue
             if title in self._stubs:
@@ -212,6 +236,8 @@ def _stubbed(operation: ops.Operation, stub: object) -> msgspec.Raw:
         return encode_failure_memo(failure_of(stub))
     if stub is Timeout or stub is None:
         return ops.NULL if isinstance(operation, _SERVER) else data_memo(ops.NULL)
+    if isinstance(stub, EventModel):
+        stub = stub.as_event()
     if isinstance(stub, Event):
         return msgspec.Raw(encode_event(event_to_wire(cast(Event, stub))))
     data = encode_any(stub)
@@ -220,7 +246,7 @@ def _stubbed(operation: ops.Operation, stub: object) -> msgspec.Raw:
 
 def trigger(
     fn: Function[Any],
-    event: Event | list[Event],
+    event: Sendable | Sequence[Sendable],
     client: Inngest,
     *,
     step_stubs: dict[str, object] | None = None,
@@ -229,15 +255,18 @@ def trigger(
 
     Args:
         fn: The function.
-        event: The event that starts it, or several.
+        event: What starts it, or several: an Event, as event types make them, an EventModel, or a
+            mapping with an event's fields.
         client: A client of this module; its middleware runs.
         step_stubs: By step id, what a step gives instead of being done: any JSON value, an Event
-            for a step that waits for one, Timeout for one that waits in vain, or an exception for
+            or EventModel for a step that waits for one, Timeout for one that waits in vain, or an exception for
             one that fails.
 
-    Raises UnstubbedStepError for a step that only a server can do, ValueError without an event.
+    Raises UnstubbedStepError for a step that only a server can do, UnknownStubError if the run
+    completes without the step a stub is for, ValueError without an event, and EventValidationError
+    for what is none.
     """
-    events = event if isinstance(event, list) else [event]
+    events = collect(event, client.schemas)
     if not events:
         raise ValueError("event = []: give at least one event")
     return _Run(fn, events, client, step_stubs or {}).play()

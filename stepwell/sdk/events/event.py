@@ -13,6 +13,7 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType, TypeVar
 
+from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import reader_of_class
 from stepwell.sdk.events.source import EventKind, ObjectLike, is_model
 from stepwell.sdk.events.type_facts import literals
@@ -26,7 +27,6 @@ JSON = TypeAliasType(
 DataT_co = TypeVar("DataT_co", bound=ObjectLike, covariant=True, default=Mapping[str, JSON])
 NameT_co = TypeVar("NameT_co", bound=str, covariant=True, default=str)
 
-_ENCODER = msgspec.json.Encoder()
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _MILLISECOND = dt.timedelta(milliseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -263,7 +263,7 @@ def event_to_wire(event: Event[Any, Any]) -> wire_event.Event:
 
 def _raw(event: Event[Any, Any], field: str, value: object) -> msgspec.Raw:
     try:
-        return msgspec.Raw(_ENCODER.encode(value))
+        return msgspec.Raw(encode_json(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f'event "{event.name}": {field} cannot be written as JSON ({error}):'

@@ -125,6 +125,55 @@ def test_c11_mocked_stubs() -> None:
         mocked.trigger(fn, EVENT, client_mock)
 
 
+class Paid(inngest.EventModel, name="shop/paid"):
+    amount: int
+
+
+refunded = inngest.event_type("shop/refunded", schema=Paid)
+
+
+def test_d_mocked_takes_event_models_event_types_and_mappings() -> None:
+    client = mocked.Inngest(app_id="test", is_production=False)
+
+    @client.create_function(fn_id="fn", trigger=[Paid, refunded])
+    def fn(ctx: inngest.ContextSync[Any]) -> Any:
+        found = ctx.step.wait_for_event("wait", event=Paid, timeout="1h")
+        return [ctx.event.name, ctx.event.data.amount, found and found.data.amount]
+
+    def output(event: Any, awaited: Any) -> Any:
+        return mocked.trigger(fn, event, client, step_stubs={"wait": awaited}).output
+
+    assert output(Paid(amount=1), Paid(amount=2)) == ["shop/paid", 1, 2]
+    assert output([refunded(amount=3)], mocked.Timeout) == ["shop/refunded", 3, None]
+    assert output({"name": "shop/paid", "data": {"amount": 4}}, None) == ["shop/paid", 4, None]
+    with pytest.raises(inngest.EventValidationError, match="5 is no event|int is no event"):
+        output([5], None)
+
+
+def test_d_mocked_refuses_stubs_of_steps_that_are_not_there() -> None:
+    @client_mock.create_function(fn_id="fn", trigger=TRIGGER)
+    def fn(ctx: inngest.ContextSync) -> int:
+        ctx.step.run("charge", lambda: 1)
+        return ctx.step.run("ship", lambda: 2)
+
+    with pytest.raises(mocked.UnknownStubError) as caught:
+        mocked.trigger(fn, EVENT, client_mock, step_stubs={"ship": 3, "chrage": 4})
+    assert str(caught.value) == (
+        'step_stubs["chrage"]: the run met no step of that id (is "charge" meant?). It met'
+        ' "charge", "ship": mend the id, or leave the stub out'
+    )
+
+    @client_mock.create_function(fn_id="fails", trigger=TRIGGER, retries=0)
+    def fails(ctx: inngest.ContextSync) -> int:
+        ctx.step.run("charge", lambda: 1)
+        return ctx.step.run("ship", lambda: 2)
+
+    stubs: dict[str, object] = {"charge": ValueError("declined"), "ship": 3}
+    assert mocked.trigger(fails, EVENT, client_mock, step_stubs=stubs).status is (
+        mocked.Status.FAILED
+    ), "the steps after a failure are not met, and none the less there"
+
+
 def test_c11_mocked_tells_what_a_step_raised() -> None:
     """As the official one does, and also where the function has looked at the error before."""
 

@@ -258,9 +258,9 @@ def trigger(
         event: What starts it, or several: an Event, as event types make them, an EventModel, or a
             mapping with an event's fields.
         client: A client of this module; its middleware runs.
-        step_stubs: By step id, what a step gives instead of being done: any JSON value, an Event
-            or EventModel for a step that waits for one, Timeout for one that waits in vain, or an exception for
-            one that fails.
+        step_stubs: By step id, what a step gives instead of being done: any JSON value, an Event or
+            EventModel for a step that waits for one, Timeout for one that waits in vain, or an
+            exception for one that fails.
 
     Raises UnstubbedStepError for a step that only a server can do, UnknownStubError if the run
     completes without the step a stub is for, ValueError without an event, and EventValidationError

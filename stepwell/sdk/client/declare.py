@@ -28,11 +28,14 @@ from stepwell.sdk.function.option import (
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent
 from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.port import Takes
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer
 
 T = TypeVar("T")
 E = TypeVar("E")
+Given = TypeVar("Given", bound=Context[Any])
+GivenSync = TypeVar("GivenSync", bound=ContextSync[Any])
 In_contra = TypeVar("In_contra", contravariant=True)
 
 Untyped: TypeAlias = TriggerEvent[Event, Mapping[str, object]] | TriggerCron
@@ -50,13 +53,11 @@ class FunctionDecorator(Protocol):
 
     @overload
     def __call__(
-        self, handler: Callable[Concatenate[Context[E], ...], Awaitable[T]], /
+        self, handler: Callable[Concatenate[Given, ...], Awaitable[T]], /
     ) -> Function[T]: ...
 
     @overload
-    def __call__(
-        self, handler: Callable[Concatenate[ContextSync[E], ...], T], /
-    ) -> Function[T]: ...
+    def __call__(self, handler: Callable[Concatenate[GivenSync, ...], T], /) -> Function[T]: ...
 
 
 class TypedDecorator(Protocol[E, In_contra]):
@@ -65,12 +66,12 @@ class TypedDecorator(Protocol[E, In_contra]):
     @overload
     def __call__(
         self, handler: Callable[[Context[E]], Awaitable[T]], /
-    ) -> Function[T, In_contra]: ...
+    ) -> Function[T, Takes[In_contra]]: ...
 
     @overload
     def __call__(
         self, handler: Callable[Concatenate[ContextSync[E], ...], T], /
-    ) -> Function[T, In_contra]: ...
+    ) -> Function[T, Takes[In_contra]]: ...
 
 
 class DeclaredOptions(TypedDict, total=False):

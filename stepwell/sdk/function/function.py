@@ -28,8 +28,8 @@ from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import FunctionConfig
 
-T = TypeVar("T")
-In_contra = TypeVar("In_contra", contravariant=True, default=Any)
+T_co = TypeVar("T_co", covariant=True)
+Takes_co = TypeVar("Takes_co", covariant=True, default=Any)
 
 _ANYWHERE = "http://localhost"
 
@@ -42,10 +42,10 @@ class FunctionConfigs:
     on_failure: FunctionConfig | None
 
 
-class Function(Invocable[T, In_contra]):
+class Function(Invocable[T_co, Takes_co]):
     """A durable function. Serve it, or hand it to `step.invoke`; it is not called directly.
 
-    `T` is what it returns, `In_contra` the data it can be invoked with.
+    `T_co` is what it returns, `Takes_co` the data it can be invoked with.
     """
 
     def __init__(

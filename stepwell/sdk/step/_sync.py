@@ -13,7 +13,7 @@ from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
-from stepwell.sdk.step.port import CallPortSync, Invocable, StepClient
+from stepwell.sdk.step.port import CallPortSync, Invocable, StepClient, Takes
 from stepwell.sdk.value.codec import UNSPECIFIED, codec_of
 from stepwell.sdk.value.duration import Duration
 from stepwell.wire.function_config import composite_id
@@ -165,7 +165,7 @@ class StepSync:
         self,
         step_id: str,
         *,
-        function: Invocable[T, D],
+        function: Invocable[T, Takes[D]],
         data: D | MinimalEvent[D],
         timeout: Duration | None = ...,
         v: str | None = ...,
@@ -178,7 +178,7 @@ class StepSync:
         self,
         step_id: str,
         *,
-        function: Invocable[T, Mapping[str, object]],
+        function: Invocable[T, Takes[Mapping[str, object]]],
         data: Mapping[str, object] | MinimalEvent[Mapping[str, object]] | None = ...,
         timeout: Duration | None = ...,
         v: str | None = ...,
@@ -191,7 +191,7 @@ class StepSync:
         self,
         step_id: str,
         *,
-        function: Invocable[T, NoData],
+        function: Invocable[T, Takes[NoData]],
         data: None = ...,
         timeout: Duration | None = ...,
         v: str | None = ...,

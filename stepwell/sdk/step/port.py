@@ -17,7 +17,19 @@ from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.value.codec import Codec
 
 T = TypeVar("T")
-In_contra = TypeVar("In_contra", contravariant=True, default=Any)
+T_co = TypeVar("T_co", covariant=True)
+D_contra = TypeVar("D_contra", contravariant=True)
+
+
+class Takes(Generic[D_contra]):
+    """The data a function can be invoked with, in its type: `Function[int, Takes[Order]]`.
+
+    Nothing is made of it. Through it functions are covariant, so that checkers find what is common
+    to those of a list: another function.
+    """
+
+
+Takes_co = TypeVar("Takes_co", covariant=True, default=Any)
 
 
 class CallPort(Protocol):
@@ -88,8 +100,8 @@ class CallPortSync(Protocol):
         ...
 
 
-class Invocable(ABC, Generic[T, In_contra]):
-    """What a step can invoke: `T` is what it returns, `In_contra` the data it takes."""
+class Invocable(ABC, Generic[T_co, Takes_co]):
+    """What a step can invoke: `T_co` is what it returns, `Takes_co` the data it takes."""
 
     codec: Codec
     """How its result travels."""

@@ -146,7 +146,7 @@ def test_d_mocked_takes_event_models_event_types_and_mappings() -> None:
     assert output(Paid(amount=1), Paid(amount=2)) == ["shop/paid", 1, 2]
     assert output([refunded(amount=3)], mocked.Timeout) == ["shop/refunded", 3, None]
     assert output({"name": "shop/paid", "data": {"amount": 4}}, None) == ["shop/paid", 4, None]
-    with pytest.raises(inngest.EventValidationError, match="5 is no event|int is no event"):
+    with pytest.raises(inngest.EventValidationError, match="int is no event"):
         output([5], None)
 
 

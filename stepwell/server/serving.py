@@ -38,6 +38,7 @@ from stepwell.server.gateway.connect_driver import ConnectDriver
 from stepwell.server.gateway.gateway import Gateway, GatewaySettings
 from stepwell.server.gateway.http_endpoint import PREFIX, ConnectApi
 from stepwell.server.gateway.listener import Listener
+from stepwell.server.gateway.roll import workers
 from stepwell.server.hosts import Hosts
 from stepwell.server.listening import CannotListen, is_loopback, open_sockets, port_of, url_of
 from stepwell.server.node import GRACE_S, Node
@@ -99,6 +100,7 @@ class Server:
             self._registered,
             lane=self.node.dispatcher.lane,
             named=self._named_at,
+            workers=lambda: workers(self.gateway.sessions, self.node.clock.now_ms()),
         )
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)

@@ -84,6 +84,7 @@ LAYERS: dict[str, Layer] = {
             "server.hosts",
             "server.engine.input",
             "server.advice",
+            "server.query.worker_v2",
             "server.registration",
             "server.store.port",
             *STORED,

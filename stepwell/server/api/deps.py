@@ -1,7 +1,7 @@
 """What the HTTP API stands on, handed in once by whoever builds a server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import TypeVar
@@ -13,6 +13,7 @@ from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen
 from stepwell.server.engine.row import AppRow
 from stepwell.server.ledger import Ledger
+from stepwell.server.query.worker_v2 import WorkerV2
 from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 
@@ -37,7 +38,8 @@ def _open(app: str) -> LaneSeen:
 class ApiDeps:
     """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
     registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
-    of an app stand; `named`, at which of the addresses it was started with an app answered."""
+    of an app stand; `named`, at which of the addresses it was started with an app answered;
+    `workers`, who is connected."""
 
     ledger: Ledger
     reader: Reader
@@ -48,6 +50,7 @@ class ApiDeps:
     ends: RunWatch = field(default_factory=RunWatch)
     lane: Callable[[str], LaneSeen] = _open
     named: Callable[[str], str] = _nowhere
+    workers: Callable[[], Sequence[WorkerV2]] = tuple
     access: Access = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,5 +1,7 @@
 """`GET /v1/doctor`: what will not move by itself. Ours."""
 
+from typing import NamedTuple
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,15 +15,28 @@ from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiti
 STRANDED_MAX = 200
 
 
+class Diagnosis(NamedTuple):
+    """What was found."""
+
+    stranded: list[Run]
+    waiting: list[Waiting]
+
+
 async def doctor(deps: ApiDeps, request: Request) -> Response:
     """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
     `waiting`: work that is due and waits for an app, and what for."""
-    stranded = await deps.searched(lambda: deps.reader.stranded(STRANDED_MAX))
+    found = await diagnosis(deps)
     told = {
-        "stranded": [run_object(run) for run in stranded],
-        "waiting": await deps.searched(lambda: _waiting(deps)),
+        "stranded": [run_object(run) for run in found.stranded],
+        "waiting": found.waiting,
     }
     return enveloped(told, deps.clock.now_ms())
+
+
+async def diagnosis(deps: ApiDeps) -> Diagnosis:
+    """Looks for both."""
+    stranded = await deps.searched(lambda: deps.reader.stranded(STRANDED_MAX))
+    return Diagnosis(stranded, await deps.searched(lambda: _waiting(deps)))
 
 
 def _waiting(deps: ApiDeps) -> list[Waiting]:

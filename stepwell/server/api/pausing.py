@@ -26,12 +26,14 @@ async def pause(deps: ApiDeps, request: Request) -> Response:
     """Events of the function start nothing, and are recorded as skipped; with the body
     `{"running": "freeze"}` (the default) its runs rest for up to a week, with `cancel` they end."""
     given = await PAUSE.read(request)
-    return await _told(deps, FunctionPaused(_function(deps, request), given.running), paused=True)
+    asked = FunctionPaused(_function(deps, request), given.running)
+    return enveloped(await told(deps, asked, paused=True), deps.clock.now_ms())
 
 
 async def resume(deps: ApiDeps, request: Request) -> Response:
     """The function goes on, and its frozen runs with it. What was skipped stays so."""
-    return await _told(deps, FunctionResumed(_function(deps, request)), paused=False)
+    asked = FunctionResumed(_function(deps, request))
+    return enveloped(await told(deps, asked, paused=False), deps.clock.now_ms())
 
 
 def _function(deps: ApiDeps, request: Request) -> str:
@@ -42,12 +44,10 @@ def _function(deps: ApiDeps, request: Request) -> str:
     return listing.slug
 
 
-async def _told(
-    deps: ApiDeps, given: FunctionPaused | FunctionResumed, *, paused: bool
-) -> Response:
+async def told(deps: ApiDeps, given: FunctionPaused | FunctionResumed, *, paused: bool) -> Paused:
+    """Have it done, and tell how the function stands. Raises `Problem` where it is not there."""
     answer = await deps.ledger.submit(given)
     assert isinstance(answer, Done)
     if answer.verdict is Verdict.GONE:
         raise Problem(404, answer.reason)
-    told = Paused(given.function, paused, answer.verdict is Verdict.APPLIED)
-    return enveloped(told, deps.clock.now_ms())
+    return Paused(given.function, paused, answer.verdict is Verdict.APPLIED)

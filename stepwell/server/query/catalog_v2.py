@@ -121,7 +121,8 @@ class ConfigurationV2(
 
 
 class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A function with its configuration; `isArchived` if it is served no longer."""
+    """A function with its configuration; `isPaused` if it rests, `isArchived` if it is served no
+    longer."""
 
     id: str
     slug: str
@@ -131,6 +132,7 @@ class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     configuration: ConfigurationV2
     created_at: InstantV2
     version: int
+    is_paused: bool = False
     is_archived: bool = False
     archived_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
 
@@ -165,7 +167,7 @@ def archived_app_v2(name: str, functions: Sequence[FunctionRow]) -> AppV2:
     )
 
 
-def function_v2(row: FunctionRow) -> FunctionV2:
+def function_v2(row: FunctionRow, *, paused: bool = False) -> FunctionV2:
     """A function as v2 tells it."""
     config = decode_function(row.config)
     return FunctionV2(
@@ -177,6 +179,7 @@ def function_v2(row: FunctionRow) -> FunctionV2:
         configuration=_configuration(config),
         created_at=format_instant(row.created_ms),
         version=row.version,
+        is_paused=paused,
         is_archived=bool(row.gone_ms),
         archived_at=format_instant(row.gone_ms) if row.gone_ms else msgspec.UNSET,
     )

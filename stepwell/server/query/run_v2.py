@@ -57,6 +57,11 @@ def status_v2(status: RunStatus) -> StatusV2:
     return StatusV2.QUEUED if status is RunStatus.SCHEDULED else StatusV2[status.name]
 
 
+def app_ref(name: str) -> NamedV2:
+    """An app by its id and name."""
+    return NamedV2(app_uuid(name), name)
+
+
 def function_ref(slug: str) -> NamedV2:
     """A function by its id and name."""
     return NamedV2(function_uuid(slug), slug)
@@ -68,7 +73,7 @@ def run_v2(run: Run, *, with_output: bool) -> RunV2:
     return RunV2(
         id=run.id,
         status=status_v2(run.status),
-        app=NamedV2(app_uuid(run.app), run.app),
+        app=app_ref(run.app),
         function=function_ref(run.function),
         trigger=TriggerV2(run.event_ids, run.cron),
         queued_at=format_instant(run.queued_ms),

@@ -47,6 +47,11 @@ def trace_v2(run_id: str, root: Span, *, with_output: bool) -> TraceV2:
     return TraceV2(run_id, _span(run_id, root, "", 0, with_output=with_output))
 
 
+def step_op(span: Span) -> str:
+    """What kind of step a span is, in the words of the wire; empty where it is none."""
+    return _OPS.get(span.kind, span.kind)
+
+
 def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool) -> SpanV2:
     id_ = _id(run_id, parent, span, place)
     counted = span.kind not in ("run", "event", "signal", "invoke", "Sleep")
@@ -58,7 +63,7 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
         name=span.name,
         status=span.status,
         step_id=span.step_id,
-        step_op=_OPS.get(span.kind, span.kind),
+        step_op=step_op(span),
         attempt=span.attempt if counted else msgspec.UNSET,
         queued_at=_instant(queued_ms),
         started_at=_instant(span.started_ms),

@@ -12,7 +12,7 @@ from stepwell.server.api.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.row import AppRow, FunctionRow
-from stepwell.server.query.catalog_v2 import app_v2, archived_app_v2, function_v2
+from stepwell.server.query.catalog_v2 import FunctionV2, app_v2, archived_app_v2, function_v2
 from stepwell.wire.identifier import app_uuid, function_uuid
 
 DEFAULT, MOST = 20, 100
@@ -50,12 +50,16 @@ async def functions(deps: ApiDeps, request: Request) -> Response:
     mine = [row for row in rows if row.app == app]
     if not mine and app not in deps.ledger.catalog.apps:
         raise Problem(404, "App not found")
-    return _page(deps, request, [(function_uuid(row.slug), function_v2(row)) for row in mine])
+    return _page(deps, request, [(function_uuid(row.slug), _told(deps, row)) for row in mine])
 
 
 async def function(deps: ApiDeps, request: Request) -> Response:
     """One function, be it registered or gone."""
-    return answered(deps, function_v2(name.function(deps, request)))
+    return answered(deps, _told(deps, name.function(deps, request)))
+
+
+def _told(deps: ApiDeps, row: FunctionRow) -> FunctionV2:
+    return function_v2(row, paused=row.slug in deps.ledger.catalog.paused)
 
 
 def _of_apps(rows: Sequence[FunctionRow]) -> dict[str, list[FunctionRow]]:

@@ -9,17 +9,22 @@ from starlette.responses import Response
 from stepwell.server.api import rerun
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs
+from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs, state
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
+from stepwell.server.query.explain_v2 import ExplanationV2
 from stepwell.server.query.not_started import NotStartedV2
+from stepwell.server.query.paused import Paused
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.server.query.trace_v2 import TraceV2
+from stepwell.server.query.waiting_v2 import DiagnosisV2
+from stepwell.server.query.worker_v2 import WorkerV2
 
 
 def described() -> Document:
@@ -166,6 +171,46 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="cancel_run",
         answers=Answers(runs.RunNamed),
         refused=(404, 409),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/explain",
+        state.explain,
+        name="explain_run",
+        answers=Answers(ExplanationV2),
+        refused=(404,),
+    ),
+    Declared(
+        "POST",
+        f"{_FUNCTION}/pause",
+        state.pause,
+        Takes(body=PAUSE),
+        name="pause_function",
+        answers=Answers(Paused),
+        refused=(404,),
+    ),
+    Declared(
+        "POST",
+        f"{_FUNCTION}/resume",
+        state.resume,
+        name="resume_function",
+        answers=Answers(Paused),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/workers",
+        state.workers,
+        name="list_workers",
+        answers=Answers(WorkerV2, many=True),
+    ),
+    Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
+    Declared(
+        "GET",
+        "/envs",
+        state.environments,
+        name="list_environments",
+        answers=Answers(state.EnvironmentV2, many=True),
     ),
     Declared(
         "GET",

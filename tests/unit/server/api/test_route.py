@@ -27,6 +27,7 @@ BODIES = {
     "POST /v1/functions/{function_id}/replay": {"since": "2030-01-01T00:00:00Z", "extra": 1},
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
+    "POST /v2/apps/{app_id}/functions/{function_id}/pause": {"extra": 1},
     "POST /v2/keys": {"name": "ci", "role": "read", "extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},

@@ -1,0 +1,78 @@
+"""How a server stands: who is connected, what does not move and why, whether functions rest.
+
+Ours, but for the environments (server.md 6.4).
+"""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api import doctor, pausing
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.problem import Problem
+from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.api.runs import timeline_of
+from stepwell.server.api.v2 import name
+from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.engine.input import FunctionPaused, FunctionResumed
+from stepwell.server.query.explain_v2 import explanation_v2
+from stepwell.server.query.run_object import ENVIRONMENT_ID
+from stepwell.server.query.run_v2 import function_ref, run_v2, status_v2
+from stepwell.server.query.waiting_v2 import DiagnosisV2, waiting_v2
+
+
+class EnvironmentV2(msgspec.Struct, frozen=True):
+    """The one environment of a server."""
+
+    id: str
+    name: str
+    slug: str
+    type: str
+
+
+async def environments(deps: ApiDeps, request: Request) -> Response:
+    """Environments: a server has one."""
+    called = "dev" if deps.config.kind == "dev" else "production"
+    only = EnvironmentV2(ENVIRONMENT_ID, called.capitalize(), called, called.upper())
+    return answered(deps, [only], Page(1))
+
+
+async def workers(deps: ApiDeps, request: Request) -> Response:
+    """Workers that are connected, in the order in which they came."""
+    found = deps.workers()
+    return answered(deps, found, Page(len(found)))
+
+
+async def explain(deps: ApiDeps, request: Request) -> Response:
+    """Why a run stands where it stands, in one sentence and in parts: what it is at, what it waits
+    for, since when, and what ends that. Of a limit it is told who has its places and how many come
+    first."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, "Run not found")
+    told = await timeline_of(deps, run)
+    function = function_ref(run.function)
+    return answered(deps, explanation_v2(run_id, function, status_v2(run.status), told))
+
+
+async def diagnose(deps: ApiDeps, request: Request) -> Response:
+    """What will not move by itself."""
+    found = await doctor.diagnosis(deps)
+    stranded = tuple(run_v2(run, with_output=False) for run in found.stranded)
+    return answered(deps, DiagnosisV2(stranded, waiting_v2(found.waiting)))
+
+
+async def pause(deps: ApiDeps, request: Request) -> Response:
+    """Let a function rest: its events start nothing, and are recorded as skipped. With `running`
+    as `freeze` (the default) its runs rest for up to a week, with `cancel` they end."""
+    row = name.function(deps, request)
+    given = await pausing.PAUSE.read(request)
+    asked = FunctionPaused(row.slug, given.running)
+    return answered(deps, await pausing.told(deps, asked, paused=True))
+
+
+async def resume(deps: ApiDeps, request: Request) -> Response:
+    """Let a paused function go on, and its frozen runs with it. What was skipped stays so."""
+    row = name.function(deps, request)
+    return answered(deps, await pausing.told(deps, FunctionResumed(row.slug), paused=False))

@@ -1,0 +1,46 @@
+"""What does not move, in the shape of the REST API's second version. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from stepwell.server.query.rest import Hindrance
+from stepwell.server.query.run_v2 import InstantV2, NamedV2, RunV2, app_ref, function_ref
+from stepwell.server.query.waiting import Waiting
+
+
+class WaitingV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Runs of one function whose work is due, and what keeps it from being done. `runs` counts
+    them, at most up to 1,000; `oldestRunId` has been due for longest."""
+
+    app: NamedV2
+    function: NamedV2
+    reason: Hindrance
+    text: str
+    since: InstantV2 | None
+    runs: int
+    oldest_run_id: str
+
+
+class DiagnosisV2(msgspec.Struct, frozen=True):
+    """What will not move by itself. `stranded` runs nothing will ever move: there are none, or
+    there is a fault. What is `waiting` is due, and waits for its app."""
+
+    stranded: tuple[RunV2, ...]
+    waiting: tuple[WaitingV2, ...]
+
+
+def waiting_v2(found: Iterable[Waiting]) -> tuple[WaitingV2, ...]:
+    """The same in the shape of v2."""
+    return tuple(
+        WaitingV2(
+            app=app_ref(one.app),
+            function=function_ref(one.function),
+            reason=one.reason,
+            text=one.text,
+            since=one.since,
+            runs=one.runs,
+            oldest_run_id=one.oldest.run_id,
+        )
+        for one in found
+    )

@@ -38,6 +38,8 @@ class Flight:
         self.lease_id = _lease(self.until_ms)
         self._before: str = ""
         self.session: Session | None = None
+        self.holder = ""
+        """The name of the worker that had it last."""
         self.claimed = False
         self.tried: frozenset[Session] = frozenset()
         self.request: ExecutorRequest | None = None
@@ -49,7 +51,7 @@ class Flight:
     def give_to(self, session: Session) -> None:
         """The session has it now."""
         self.leave()
-        self.session = session
+        self.session, self.holder = session, session.instance_id
         session.requests.add(self.request_id)
 
     def leave(self) -> None:

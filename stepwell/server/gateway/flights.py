@@ -92,6 +92,13 @@ class Flights:
         self._unplaced.pop(flight.request_id, None)
         flight.claimed = True
 
+    def await_claims(self, session: Session, until_ms: int) -> None:
+        """A worker is here again: what one of its name held waits that long for a word of it."""
+        for flight in self._all.values():
+            lost = flight.session is None and flight.claimed
+            if lost and flight.holder == session.instance_id:
+                flight.shorten(until_ms)
+
     def orphan(self, session: Session, until_ms: int) -> None:
         """A session is over: what it held waits that long for its worker to come back."""
         for request_id in tuple(session.requests):

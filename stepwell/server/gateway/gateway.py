@@ -39,7 +39,12 @@ from stepwell.server.gateway.slots import Slots
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
-from stepwell.wire.connect_limit import CLOSE_GOING_AWAY, REASON_WORKER_SHUTDOWN, STRANGERS_MAX
+from stepwell.wire.connect_limit import (
+    CLOSE_GOING_AWAY,
+    REASON_UNEXPECTED,
+    REASON_WORKER_SHUTDOWN,
+    STRANGERS_MAX,
+)
 from stepwell.wire.connect_word import (
     Checkpoint,
     CheckpointOutcome,
@@ -68,7 +73,11 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_ms: int = 5_000
     """How long after its lease a late answer is waited for."""
     orphan_ms: int = 30_000
-    """How long a request waits for its worker to come back after its connection broke."""
+    """How long a request waits for its worker to come back after it fell silent."""
+    return_ms: int = 2_000
+    """The same after the system said that its socket is closed: who lives dials again at once."""
+    claim_ms: int = 500
+    """The same after a worker of its name is here again: who still has it says so first of all."""
     left_ms: int = 5_000
     """The same after the worker said goodbye."""
     place_ms: int = 10_000
@@ -239,6 +248,8 @@ class Gateway:
         for app in session.apps:
             self._slots.look(app)
         if routable:
+            if session.is_ours:
+                self.flights.await_claims(session, self._now_ms() + self.settings.claim_ms)
             self.flights.place_all()
 
     def status_came(self, connection: GatewayConnection, status: WorkerStatus) -> None:
@@ -255,18 +266,25 @@ class Gateway:
         now_ms = self._now_ms()
         self.counts[f"ended:{reason}"] += 1
         self.ended_sessions.append(_ended(session, now_ms, reason))
-        settings = self.settings
-        patience = settings.left_ms if reason == REASON_WORKER_SHUTDOWN else settings.orphan_ms
-        if self.sessions.instance_is_here(session.instance_id):
-            # It came back, or another of its name is here: whoever lives extends in this time.
-            patience = max(
-                patience, EXTENSIONS_MISSED_MAX * settings.connection.extend_lease_s * 1000
-            )
-        self.flights.orphan(session, now_ms + patience)
+        self.flights.orphan(session, now_ms + self._patience_ms(session, reason))
         for app in session.apps:
             self._slots.look(app)
             if not self.draining:
                 self._admission.left(app, self.sessions)
+
+    def _patience_ms(self, session: Session, reason: str) -> int:
+        """How long what a worker held waits for it, by how its connection ended."""
+        settings = self.settings
+        # Whoever lives extends its leases in this time.
+        extended = EXTENSIONS_MISSED_MAX * settings.connection.extend_lease_s * 1000
+        if reason == REASON_UNEXPECTED:
+            # Official workers do not say that they are back, they extend when it is time.
+            return settings.return_ms if session.is_ours else max(settings.return_ms, extended)
+        patience = settings.left_ms if reason == REASON_WORKER_SHUTDOWN else settings.orphan_ms
+        if self.sessions.instance_is_here(session.instance_id):
+            # It came back over another connection, or another of its name is here.
+            patience = max(patience, extended)
+        return patience
 
     # --- what connections say: requests ----------------------------------------------------------
 
@@ -454,7 +472,8 @@ class Gateway:
             if now_ms - flight.unplaced_ms >= settings.place_ms:
                 self._drop(flight, Ending.NOT_TAKEN)
         for flight in self.flights.all():
-            if flight.claimed and now_ms > flight.until_ms + settings.grace_ms:
+            grace_ms = 0 if flight.session is None else settings.grace_ms
+            if flight.claimed and now_ms > flight.until_ms + grace_ms:
                 self._drop(flight, Ending.LOST)
         self._slots.look_at_all()
 

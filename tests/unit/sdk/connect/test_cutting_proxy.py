@@ -111,7 +111,9 @@ async def test_w19_through_a_proxy_that_cuts_no_run_is_lost_and_no_step_is_store
     done: Counter[tuple[int, str]] = Counter()
     async with Server(config, grace_s=0.2) as server:
         server.gateway.settings = GatewaySettings(
-            connection=GatewayConfig(heartbeat_s=1, extend_lease_s=1), orphan_ms=3_000
+            connection=GatewayConfig(heartbeat_s=1, extend_lease_s=1),
+            orphan_ms=3_000,
+            return_ms=3_000,
         )
         client = Inngest(app_id="app", is_production=False, base_url=server.url)
 

@@ -1,6 +1,9 @@
 """The leases of requests: extended, moved, lost, refused, and given back to the queue."""
 
+import asyncio
+
 import msgspec
+import pytest
 
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.gateway.flight import Ending
@@ -76,6 +79,7 @@ QUICK = GatewaySettings(
     lease_ms=300,
     grace_ms=100,
     orphan_ms=100,
+    return_ms=100,
     left_ms=50,
     place_ms=200,
 )
@@ -127,6 +131,69 @@ async def test_a_cancelled_run_is_told_at_once_and_refuses_its_next_extension(pa
     assert await lease(hand) is None
     await hand.say(answer(request))
     assert await hand.hear() == ReplyAck(request.request_id)
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside another", "followed by another"])
+async def test_what_a_killed_worker_held_is_done_at_once_by_one_of_its_name(
+    pair: Pair, beside: bool
+) -> None:
+    """The name of a host is what its workers are called by default."""
+    server, hand = pair
+    other = Hand(server, hand.http)
+    await hand.join(concurrency_max=1)
+    event = await hand.send()
+    first = await hand.take()
+    if beside:
+        await other.join(concurrency_max=1)
+    assert hand.ws is not None
+    hand.ws.transport.abort()
+    if not beside:
+        await until(lambda: not len(server.gateway.sessions))
+        await other.join(concurrency_max=1)
+    second = await asyncio.wait_for(other.take(), 5)
+    assert (second.run_id, second.step_id) == (first.run_id, first.step_id)
+    await other.say(answer(second))
+    assert (await ended(hand, event)).status is RunStatus.COMPLETED
+    await other.close()
+
+
+async def test_a_worker_that_is_back_keeps_what_it_says_it_has(pair: Pair) -> None:
+    server, hand = pair
+    await hand.join()
+    event = await hand.send()
+    request = await hand.take()
+    assert hand.ws is not None
+    hand.ws.transport.abort()
+    await until(lambda: not len(server.gateway.sessions))
+    await hand.join()
+    await hand.say(extension(request))
+    assert await lease(hand) is not None
+    await asyncio.sleep(2 * server.gateway.settings.claim_ms / 1000)
+    server.gateway.sweep()
+    assert server.gateway.counts["lost"] == 0
+    await hand.say(answer(request))
+    assert (await ended(hand, event)).status is RunStatus.COMPLETED
+
+
+async def test_an_official_worker_has_the_time_to_extend_what_it_holds(pair: Pair) -> None:
+    """It does not say that it is back: it extends when it is time."""
+    server, hand = pair
+    server.gateway.settings = GatewaySettings(
+        connection=GatewayConfig(heartbeat_s=60, extend_lease_s=2), return_ms=0, orphan_ms=0
+    )
+    await hand.join(capabilities=OFFICIAL)
+    event = await hand.send()
+    request = await hand.take()
+    assert hand.ws is not None
+    hand.ws.transport.abort()
+    await until(lambda: not len(server.gateway.sessions))
+    await hand.join(capabilities=OFFICIAL)
+    await asyncio.sleep(2)
+    server.gateway.sweep()
+    await hand.say(extension(request))
+    assert await lease(hand) is not None
+    await hand.say(answer(request))
+    assert (await ended(hand, event)).status is RunStatus.COMPLETED
 
 
 OFFICIAL = b'{"connect":"v1"}'

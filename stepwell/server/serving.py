@@ -21,6 +21,7 @@ from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import ServerConfig
 from stepwell.server.config.network import Networks
+from stepwell.server.dashboard.page import Dashboard
 from stepwell.server.descriptors import connections_that_fit
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
@@ -135,7 +136,8 @@ class Server:
             gateway_port=lambda: self.gateway_port,
         )
         self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
-        front: ASGIApp = _Front(api_app(self.deps), KindHeader(connect.app, config.kind))
+        api = api_app(self.deps, Dashboard if config.shows_ui else None)
+        front: ASGIApp = _Front(api, KindHeader(connect.app, config.kind))
         self._bodies = front = BodyBudget(front, config.body_memory_bytes)
         if hosts is not None:
             front = HostGuard(front, hosts)

@@ -132,10 +132,7 @@ LAYERS: dict[str, Layer] = {
         ),
         ("starlette", "aiohttp"),
     ),
-    "server.dashboard": Layer(
-        ("server.query", "server.ledger", "server.engine.input", *IMPURE_SERVER),
-        ("starlette", "jinja2"),
-    ),
+    "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
     "server.clock": Layer(),
     "server.repeated": Layer(),
@@ -215,7 +212,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("advice", "clock", "config", "descriptors", "flow", "listening", "repeated"),
+        ("advice", "clock", "config", "dashboard", "descriptors", "flow", "listening", "repeated"),
         ("engine", "hosts"),
         ("registration", "store"),
         ("drivers", "ledger", "query"),

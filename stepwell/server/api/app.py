@@ -1,5 +1,7 @@
 """Every route of the HTTP API, in one table. Source: server.md 1.1, 6."""
 
+from collections.abc import Callable
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -79,8 +81,8 @@ ROUTES: tuple[Declared, ...] = (
 )
 
 
-def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
-    """The whole API as one ASGI app. `fallback` answers what no route here does."""
+def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
+    """The whole API as one ASGI app. `pages` wraps what answers where no route does."""
     rate = Rate(deps.config.api_rate)
     routes = [
         Route("/health", _health, methods=["GET"]),
@@ -95,8 +97,8 @@ def api_app(deps: ApiDeps, fallback: ASGIApp | None = None) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
     app.router.redirect_slashes = False
-    if fallback is not None:
-        app.router.default = fallback
+    if pages is not None:
+        app.router.default = pages(app.router.default)
     return _Front(EventsEndpoint(deps), KindHeader(app, deps.config.kind))
 
 

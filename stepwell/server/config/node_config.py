@@ -87,6 +87,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     body_memory_bytes: int = 256 * MIB
     api_rate: int = 100
     allowed_hosts: tuple[str, ...] = ()
+    ui: bool = True
     fetch_deny: tuple[str, ...] = ()
     fetch_allow: tuple[str, ...] = ()
     shown: tuple[Shown, ...] = ()
@@ -96,6 +97,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> Literal["dev", "cloud"]:
         """What the server tells its peers to be (`X-Inngest-Server-Kind`)."""
         return "dev" if self.command is Command.DEV else "cloud"
+
+    @property
+    def shows_ui(self) -> bool:
+        """Whether the dashboard is served; it cannot ask for a key, which `start` needs."""
+        return self.ui and self.command is Command.DEV and not self.signing_keys
 
     @property
     def database(self) -> Path | None:
@@ -296,6 +302,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         cron_catch_up=cast("Literal['skip', 'one', 'all']", found["cron_catch_up"].value),
         connect_gateway_port=number("connect_gateway_port"),
         connections_max=number("connections_max") or None,
+        ui=not switched("no_ui"),
         http_connections_max=number("http_connections_max"),
         body_memory_bytes=number("body_memory") * MIB,
         api_rate=number("api_rate"),

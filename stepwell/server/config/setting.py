@@ -285,8 +285,8 @@ SETTINGS: tuple[Setting, ...] = (
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,
-        help="Serve the APIs alone, without a dashboard",
-        idle="this version serves the APIs alone anyway",
+        help="Serve the APIs alone, without the dashboard; `start` and a server with a signing key"
+        " do so anyway",
     ),
     Setting(
         flag="postgres-uri",

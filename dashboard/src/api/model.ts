@@ -1,0 +1,104 @@
+/** What the API answers (REST v2). Times are ISO 8601 in UTC. */
+
+import type { Json } from "./exact";
+
+export type RunStatus = "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELLED";
+export type SpanStatus = RunStatus | "WAITING";
+
+export interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+export interface Run {
+  readonly id: string;
+  readonly status: RunStatus;
+  readonly app: Named;
+  readonly function: Named;
+  readonly trigger: { readonly eventIds?: readonly string[]; readonly cron?: string };
+  readonly queuedAt: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly originalRunId?: string;
+  readonly isDeferred?: boolean;
+  readonly output?: Json;
+}
+
+export interface Span {
+  readonly id: string;
+  readonly name: string;
+  readonly status: SpanStatus;
+  readonly stepId?: string;
+  readonly stepOp?: string;
+  readonly attempt?: number;
+  readonly queuedAt?: string;
+  readonly startedAt?: string;
+  readonly endedAt?: string;
+  readonly durationMs?: number;
+  /** A sentence for people. */
+  readonly detail?: string;
+  readonly input?: Json;
+  readonly output?: Json;
+  readonly children: readonly Span[];
+}
+
+export interface App {
+  readonly id: string;
+  readonly name: string;
+  readonly method: "SERVE" | "CONNECT" | "API";
+  readonly functionCount: number;
+  readonly createdAt: string;
+  readonly appVersion?: string;
+  readonly latestSync?: {
+    readonly framework?: string;
+    readonly sdkLanguage?: string;
+    readonly sdkVersion?: string;
+    readonly url?: string;
+    readonly error?: string;
+    readonly syncedAt?: string;
+  };
+}
+
+export interface Trigger {
+  readonly type: "EVENT" | "CRON";
+  readonly value: string;
+  readonly if?: string;
+}
+
+export interface Fn {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly app: Named;
+  readonly triggers: readonly Trigger[];
+  readonly configuration: { readonly [option: string]: Json };
+  readonly isPaused?: boolean;
+  readonly createdAt?: string;
+  readonly version?: number;
+}
+
+export interface Event {
+  readonly id: string;
+  readonly name: string;
+  readonly data?: Json;
+  readonly user?: Json;
+  readonly ts: number;
+  readonly received_at: string;
+  readonly internal_id: string;
+}
+
+/** A function that an event did not start, and why. */
+export interface NotStarted {
+  readonly function: Named;
+  /** A word. */
+  readonly reason: string;
+  /** A sentence. */
+  readonly detail: string;
+  /** The run that was in the way. */
+  readonly runId?: string;
+}
+
+export interface Page<Item> {
+  readonly data: readonly Item[];
+  readonly page?: { readonly cursor?: string; readonly hasMore?: boolean; readonly limit: number };
+}

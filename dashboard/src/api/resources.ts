@@ -1,0 +1,126 @@
+/** Every question and every action of the dashboard, by name. All of them are public API. */
+
+import type { Json } from "./exact";
+import { ask, query } from "./http";
+import type { App, Event, Fn, NotStarted, Page, Run, RunStatus, Span } from "./model";
+
+export interface RunsWanted {
+  readonly statuses: readonly RunStatus[];
+  readonly apps: readonly string[];
+  readonly functions: readonly string[];
+  readonly from?: string;
+  readonly until?: string;
+  readonly timeField: "queuedAt" | "startedAt" | "endedAt";
+  readonly order: "ASC" | "DESC";
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
+  ask<Page<Run>>(
+    `api/v2/runs${query({
+      status: wanted.statuses,
+      appId: wanted.apps,
+      functionId: wanted.functions,
+      from: wanted.from,
+      until: wanted.until,
+      timeField: wanted.timeField,
+      order: wanted.order,
+      limit: wanted.limit,
+      cursor: wanted.cursor,
+    })}`,
+    signal ? { signal } : {},
+  );
+
+export const run = (id: string, signal?: AbortSignal) =>
+  one<Run>(`api/v2/runs/${encodeURIComponent(id)}`, signal);
+
+export const trace = (id: string, signal?: AbortSignal) =>
+  one<{ runId: string; rootSpan: Span }>(
+    `api/v2/runs/${encodeURIComponent(id)}/trace?includeOutput=true`,
+    signal,
+  );
+
+export const cancelRun = (id: string) =>
+  ask(`api/v2/runs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+
+/** Starts the run anew, or from one of its steps; `input` is JSON text, a list of arguments. */
+export async function rerun(id: string, stepId?: string, input?: string): Promise<string> {
+  const from = stepId === undefined ? "{}" : fromStep(stepId, input);
+  const answer = await ask<{ data: { runId: string } }>(
+    `api/v2/runs/${encodeURIComponent(id)}/rerun`,
+    { method: "POST", text: from },
+  );
+  return answer.data.runId;
+}
+
+function fromStep(stepId: string, input?: string): string {
+  const edited = input === undefined ? "" : `,"input":${input}`;
+  return `{"fromStep":{"stepId":${JSON.stringify(stepId)}${edited}}}`;
+}
+
+export const apps = (signal?: AbortSignal) => everyPage<App>("api/v2/apps", signal);
+
+export const functionsOf = (app: string, signal?: AbortSignal) =>
+  everyPage<Fn>(`api/v2/apps/${encodeURIComponent(app)}/functions`, signal);
+
+/** Every function of every app. */
+export async function functions(signal?: AbortSignal): Promise<readonly Fn[]> {
+  const known = await apps(signal);
+  return (await Promise.all(known.map((app) => functionsOf(app.name, signal)))).flat();
+}
+
+export const events = (limit: number, cursor?: string, name?: string, signal?: AbortSignal) =>
+  ask<Page<Event>>(`v1/events${query({ limit, cursor, name })}`, signal ? { signal } : {});
+
+export const event = (id: string, signal?: AbortSignal) =>
+  one<Event>(`v1/events/${encodeURIComponent(id)}`, signal);
+
+export const runsOfEvent = (id: string, signal?: AbortSignal) =>
+  ask<Page<Run> & { notStarted?: readonly NotStarted[] }>(
+    `api/v2/events/${encodeURIComponent(id)}/runs?limit=40`,
+    signal ? { signal } : {},
+  );
+
+/** Sends an event, given as JSON text; gives its id. */
+export async function sendEvent(text: string): Promise<string> {
+  const answer = await ask<{ data: { eventId: string } }>("api/v2/events", {
+    method: "POST",
+    text,
+  });
+  return answer.data.eventId;
+}
+
+/** Starts one function with data given as JSON text; gives the run's id. */
+export async function invoke(app: string, name: string, data: string): Promise<string> {
+  const path = `api/v2/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/invoke`;
+  const answer = await ask<{ data: { runId: string } }>(path, {
+    method: "POST",
+    text: `{"data":${data}}`,
+  });
+  return answer.data.runId;
+}
+
+export const pause = (slug: string) => paused(slug, "pause");
+export const resume = (slug: string) => paused(slug, "resume");
+
+const paused = (slug: string, what: string) =>
+  ask<Json>(`v1/functions/${encodeURIComponent(slug)}/${what}`, { method: "POST" });
+
+async function one<Item>(path: string, signal?: AbortSignal): Promise<Item> {
+  return (await ask<{ data: Item }>(path, signal ? { signal } : {})).data;
+}
+
+async function everyPage<Item>(path: string, signal?: AbortSignal): Promise<readonly Item[]> {
+  const all: Item[] = [];
+  let cursor: string | undefined;
+  do {
+    const page: Page<Item> = await ask(
+      `${path}${query({ limit: 100, cursor })}`,
+      signal ? { signal } : {},
+    );
+    all.push(...page.data);
+    cursor = page.page?.hasMore ? page.page.cursor : undefined;
+  } while (cursor);
+  return all;
+}

@@ -1,0 +1,110 @@
+/** The frame around every page, and which page stands in it. */
+
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { reachable } from "./api/http";
+import { Reconnect } from "./live/reconnect";
+import { AppsPage } from "./pages/apps/apps";
+import { EventPage } from "./pages/events/event";
+import { EventsPage } from "./pages/events/events";
+import { SendEvent } from "./pages/events/send";
+import { FunctionPage } from "./pages/functions/function";
+import { FunctionsPage } from "./pages/functions/functions";
+import { RunPage } from "./pages/run/run";
+import { RunsPage } from "./pages/runs/runs";
+import { Empty } from "./parts/empty";
+import { Icon, type IconName, Mark } from "./parts/icon";
+import { ThemeButton } from "./parts/theme";
+import { Toasts } from "./parts/toast";
+import { BASE, to } from "./place";
+import { useShortcuts } from "./shortcuts";
+
+const PLACES: readonly { page: string; name: string; icon: IconName }[] = [
+  { page: "runs", name: "Runs", icon: "runs" },
+  { page: "events", name: "Events", icon: "events" },
+  { page: "functions", name: "Functions", icon: "functions" },
+  { page: "apps", name: "Apps", icon: "apps" },
+];
+
+export function Dashboard(): JSX.Element {
+  return (
+    <LocationProvider scope={BASE}>
+      <Shell />
+    </LocationProvider>
+  );
+}
+
+function Shell(): JSX.Element {
+  const [sending, setSending] = useState(false);
+  useShortcuts({ onSend: () => setSending(true) });
+  return (
+    <div class="shell">
+      <Side onSend={() => setSending(true)} />
+      <main class="main" id="main">
+        {!reachable.value && <Reconnect />}
+        <Router>
+          <Route path={to("")} component={Home} />
+          <Route path={to("runs")} component={RunsPage} />
+          <Route path={to("runs/:id")} component={RunPage} />
+          <Route path={to("events")} component={EventsPage} />
+          <Route path={to("events/:id")} component={EventPage} />
+          <Route path={to("functions")} component={FunctionsPage} />
+          <Route path={to("functions/:app/:slug")} component={FunctionPage} />
+          <Route path={to("apps")} component={AppsPage} />
+          <Route default component={Nowhere} />
+        </Router>
+      </main>
+      {sending && <SendEvent onClose={() => setSending(false)} />}
+      <Toasts />
+    </div>
+  );
+}
+
+function Side({ onSend }: { onSend: () => void }): JSX.Element {
+  const { path } = useLocation();
+  return (
+    <header class="side">
+      <a class="brand" href={to("runs")}>
+        <Mark />
+        <span>Stepwell</span>
+      </a>
+      <nav class="places" aria-label="Pages">
+        {PLACES.map(({ page, name, icon }) => (
+          <a
+            key={page}
+            class="place"
+            href={to(page)}
+            aria-current={path === to(page) || path.startsWith(to(`${page}/`)) ? "page" : undefined}
+          >
+            <Icon name={icon} />
+            <span>{name}</span>
+          </a>
+        ))}
+      </nav>
+      <div class="side-foot">
+        <button type="button" class="button" onClick={onSend} title="Send an event (n)">
+          <Icon name="send" size={14} />
+          <span class="send-word">Send event</span>
+        </button>
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+function Home(): null {
+  const { route } = useLocation();
+  useEffect(() => route(to("runs"), true), [route]);
+  return null;
+}
+
+function Nowhere(): JSX.Element {
+  return (
+    <Empty icon="search" title="There is no such page">
+      <p>
+        The address may be of another version. <a href={to("runs")}>See all runs</a>.
+      </p>
+    </Empty>
+  );
+}

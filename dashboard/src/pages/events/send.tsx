@@ -1,0 +1,129 @@
+/** Sending an event by hand. What is wrong with it is said before it is sent. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import { parseExact } from "../../api/exact";
+import * as api from "../../api/resources";
+import { refresh, useAnswer } from "../../live/answer";
+import { Dialog } from "../../parts/dialog";
+import { tell } from "../../parts/toast";
+import { toEvent } from "../../place";
+
+const SAMPLE = '{\n  "name": "order/placed",\n  "data": {\n    "order": 1\n  }\n}';
+
+export function SendEvent({
+  onClose,
+  first = SAMPLE,
+}: {
+  onClose: () => void;
+  first?: string;
+}): JSX.Element {
+  const { route } = useLocation();
+  const [text, setText] = useState(first);
+  const [refused, setRefused] = useState("");
+  const [busy, setBusy] = useState(false);
+  const known = useAnswer("functions", api.functions);
+  const wrong = wrongIn(text);
+  const names = [
+    ...new Set(
+      (known.data ?? []).flatMap((fn) =>
+        fn.triggers.filter((one) => one.type === "EVENT").map((one) => one.value),
+      ),
+    ),
+  ];
+  const send = async () => {
+    if (wrong || busy) return;
+    setBusy(true);
+    try {
+      const id = await api.sendEvent(text);
+      refresh();
+      onClose();
+      tell("Sent");
+      route(toEvent(id));
+    } catch (error) {
+      setRefused((error as Error).message);
+      setBusy(false);
+    }
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "Enter" && (event.metaKey || event.ctrlKey)) void send();
+  };
+  return (
+    <Dialog
+      title="Send an event"
+      onClose={onClose}
+      foot={
+        <>
+          <button type="button" class="button" onClick={onClose}>
+            Close
+          </button>
+          <button type="button" class="button main" disabled={busy || wrong !== ""} onClick={send}>
+            Send
+          </button>
+        </>
+      }
+    >
+      {names.length > 0 && (
+        <p class="small soft">
+          Functions listen for:{" "}
+          {names.map((name) => (
+            <button
+              type="button"
+              class="chip listened"
+              key={name}
+              onClick={() => setText(withName(text, name))}
+            >
+              <bdi>{name}</bdi>
+            </button>
+          ))}
+        </p>
+      )}
+      <label class="field">
+        <span>The event, as JSON</span>
+        <textarea
+          class="area"
+          spellcheck={false}
+          value={text}
+          onKeyDown={onKeyDown}
+          onInput={(event) => {
+            setText(event.currentTarget.value);
+            setRefused("");
+          }}
+        />
+      </label>
+      <p class="wrong" role="alert">
+        {wrong || refused}
+      </p>
+    </Dialog>
+  );
+}
+
+/** What is wrong with an event, in one sentence; nothing where it can be sent. */
+export function wrongIn(text: string): string {
+  let event: unknown;
+  try {
+    event = parseExact(text);
+  } catch (error) {
+    return `This is not JSON: ${(error as Error).message}`;
+  }
+  if (event === null || typeof event !== "object" || Array.isArray(event))
+    return "An event is an object with a name and data";
+  const { name, data } = event as { name?: unknown; data?: unknown };
+  if (typeof name !== "string" || name === "")
+    return 'An event needs a "name", such as "order/placed"';
+  if (data !== undefined && (data === null || typeof data !== "object" || Array.isArray(data)))
+    return '"data" is an object, such as {"order": 1}';
+  return "";
+}
+
+/** The text with another name; where it cannot be read, an event of that name without data. */
+function withName(text: string, name: string): string {
+  const replaced = text.replace(
+    /("name"\s*:\s*)"(?:[^"\\]|\\.)*"/,
+    (_all, before: string) => before + JSON.stringify(name),
+  );
+  return wrongIn(replaced) === ""
+    ? replaced
+    : `{\n  "name": ${JSON.stringify(name)},\n  "data": {}\n}`;
+}

@@ -1,0 +1,72 @@
+/** What can be done with a run: cancel it, run it again, and how to say so in a terminal. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import type { Run } from "../../api/model";
+import * as api from "../../api/resources";
+import { refresh } from "../../live/answer";
+import { copy } from "../../parts/copy";
+import { Confirm } from "../../parts/dialog";
+import { Icon } from "../../parts/icon";
+import { tell } from "../../parts/toast";
+import { toRun } from "../../place";
+
+export function RunActions({ run }: { run: Run }): JSX.Element {
+  const { route } = useLocation();
+  const [asking, ask] = useState<"cancel" | "rerun">();
+  const close = () => ask(undefined);
+  const cancel = async () => {
+    await api.cancelRun(run.id);
+    tell("The run is cancelled");
+    refresh();
+  };
+  const again = async () => {
+    const id = await api.rerun(run.id);
+    route(toRun(id));
+    tell("A new run has begun");
+  };
+  const ended = run.endedAt !== undefined;
+  return (
+    <>
+      <button
+        type="button"
+        class="button plain icon-only"
+        title="Copy the command that shows this run"
+        aria-label="Copy the command that shows this run"
+        onClick={() => copy(`stepwell run ${run.id}`, "the command")}
+      >
+        <Icon name="copy" />
+      </button>
+      <button type="button" class="button" onClick={() => ask("rerun")}>
+        <Icon name="again" size={14} />
+        Run again
+      </button>
+      {!ended && (
+        <button type="button" class="button danger" onClick={() => ask("cancel")}>
+          <Icon name="stop" size={14} />
+          Cancel
+        </button>
+      )}
+      {asking === "cancel" && (
+        <Confirm
+          title="Cancel this run?"
+          text="Steps that are done stay done. What is under way is given up, and nothing further starts."
+          action="Cancel the run"
+          danger
+          onClose={close}
+          onConfirm={cancel}
+        />
+      )}
+      {asking === "rerun" && (
+        <Confirm
+          title="Run it again?"
+          text="A new run starts from the first step, with the same event. All its steps are done again."
+          action="Run again"
+          onClose={close}
+          onConfirm={again}
+        />
+      )}
+    </>
+  );
+}

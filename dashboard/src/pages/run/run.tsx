@@ -1,0 +1,177 @@
+/** One run: what it is, where its time went, what each step gave, and what can be done about it. */
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { useRoute } from "preact-iso";
+import { Refused } from "../../api/http";
+import type { Run, Span } from "../../api/model";
+import * as api from "../../api/resources";
+import { useAnswer } from "../../live/answer";
+import { LiveToggle } from "../../live/toggle";
+import { CopyButton } from "../../parts/copy";
+import { Empty, Wrong } from "../../parts/empty";
+import { Icon } from "../../parts/icon";
+import { Status } from "../../parts/status";
+import { length, Moment, now } from "../../parts/time";
+import { to, toEvent, toFunction, toRun } from "../../place";
+import { Waterfall } from "../../waterfall/waterfall";
+import { RunActions } from "./actions";
+import { SpanPanel } from "./span_panel";
+import "./run.css";
+
+const WHILE_RUNNING_MS = 1000;
+
+export function RunPage(): JSX.Element {
+  const id = useRoute().params.id ?? "";
+  const [ended, setEnded] = useState(false);
+  const every = ended ? 0 : WHILE_RUNNING_MS;
+  const run = useAnswer(`run/${id}`, (signal) => api.run(id, signal), every);
+  const trace = useAnswer(`trace/${id}`, (signal) => api.trace(id, signal), every);
+  const over = run.data?.endedAt !== undefined && trace.data?.rootSpan.endedAt !== undefined;
+  useEffect(() => setEnded(over), [over]);
+
+  if (run.error instanceof Refused && run.error.status === 404) return <NoSuchRun id={id} />;
+  if (!run.data)
+    return (
+      <div class="content bar">{run.error && <Wrong error={run.error} again={run.again} />}</div>
+    );
+  return (
+    <>
+      <Head run={run.data} />
+      <div class="content">
+        <Facts run={run.data} />
+        {trace.data && <Told run={run.data} root={trace.data.rootSpan} />}
+        {trace.error && <Wrong error={trace.error} again={trace.again} />}
+      </div>
+    </>
+  );
+}
+
+function Head({ run }: { run: Run }): JSX.Element {
+  return (
+    <div class="bar run-head">
+      <div class="run-title">
+        <a class="back" href={to("runs")}>
+          Runs
+        </a>
+        <h1>
+          <bdi>{run.function.name}</bdi>
+        </h1>
+        <Status status={run.status} />
+      </div>
+      <span class="push" />
+      {!run.endedAt && <LiveToggle />}
+      <RunActions run={run} />
+    </div>
+  );
+}
+
+function Facts({ run }: { run: Run }): JSX.Element {
+  const queued = Date.parse(run.queuedAt);
+  const started = run.startedAt ? Date.parse(run.startedAt) : undefined;
+  const end = run.endedAt ? Date.parse(run.endedAt) : now.value;
+  const first = run.trigger.eventIds?.[0];
+  const more = (run.trigger.eventIds?.length ?? 0) - 1;
+  return (
+    <dl class="facts card">
+      <Fact name="Run">
+        <code>{run.id}</code>
+        <CopyButton text={run.id} what="the run's id" />
+      </Fact>
+      <Fact name="Duration">
+        {started === undefined ? "–" : length(Math.max(end - started, 0))}
+      </Fact>
+      <Fact name="Queued for">{length(Math.max((started ?? end) - queued, 0))}</Fact>
+      <Fact name="Queued at">
+        <Moment at={run.queuedAt} />
+      </Fact>
+      {run.endedAt && (
+        <Fact name="Ended at">
+          <Moment at={run.endedAt} />
+        </Fact>
+      )}
+      <Fact name="Trigger">
+        {run.trigger.cron ? (
+          <code>{run.trigger.cron}</code>
+        ) : first ? (
+          <>
+            <a href={toEvent(first)}>
+              <code>{first}</code>
+            </a>
+            {more > 0 && <span class="faint">and {more} more</span>}
+          </>
+        ) : (
+          "–"
+        )}
+      </Fact>
+      <Fact name="App">
+        <a href={toFunction(run.app.name, run.function.name)}>
+          <bdi>{run.app.name}</bdi>
+        </a>
+      </Fact>
+      {run.originalRunId && (
+        <Fact name="Rerun of">
+          <a href={toRun(run.originalRunId)}>
+            <code>{run.originalRunId}</code>
+          </a>
+        </Fact>
+      )}
+    </dl>
+  );
+}
+
+function Fact({
+  name,
+  children,
+}: {
+  name: string;
+  children: preact.ComponentChildren;
+}): JSX.Element {
+  return (
+    <div class="fact">
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function Told({ run, root }: { run: Run; root: Span }): JSX.Element {
+  const [chosen, choose] = useState<string>();
+  const span = useMemo(() => find(root, chosen) ?? root, [root, chosen]);
+  return (
+    <>
+      {!root.endedAt && root.detail && (
+        <div class={`notice tone-${run.status === "QUEUED" ? "queued" : "waiting"}`}>
+          <Icon name="info" />
+          <p>
+            <bdi>{root.detail}</bdi>
+          </p>
+        </div>
+      )}
+      <div class="run-parts">
+        <Waterfall root={root} chosen={span.id} onChoose={choose} />
+        <SpanPanel key={span.id} span={span} run={run} />
+      </div>
+    </>
+  );
+}
+
+function find(span: Span, id: string | undefined): Span | undefined {
+  if (id === undefined || span.id === id) return span;
+  for (const child of span.children) {
+    const found = find(child, id);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function NoSuchRun({ id }: { id: string }): JSX.Element {
+  return (
+    <Empty icon="search" title="No such run">
+      <p>
+        <code>{id}</code> is not stored here. It may have been on another server, or older than what
+        this one keeps. <a href={to("runs")}>See all runs</a>.
+      </p>
+    </Empty>
+  );
+}

@@ -1,0 +1,97 @@
+/** Everything about the chosen line of the waterfall. */
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import type { Json } from "../../api/exact";
+import type { Run, Span } from "../../api/model";
+import { Icon } from "../../parts/icon";
+import { JsonView } from "../../parts/json";
+import { Status } from "../../parts/status";
+import { length, Moment } from "../../parts/time";
+import { Failure, failureOf } from "./failure";
+import { RerunFromStep } from "./rerun";
+
+const KINDS: Record<string, string> = {
+  Sleep: "sleep",
+  WaitForEvent: "wait for an event",
+  WaitForSignal: "wait for a signal",
+  InvokeFunction: "another function",
+  AIGateway: "AI request",
+  Gateway: "HTTP request",
+};
+
+export function SpanPanel({ span, run }: { span: Span; run: Run }): JSX.Element {
+  const [rerunning, setRerunning] = useState(false);
+  const failure = failureOf(span);
+  const queuedMs =
+    span.queuedAt && span.startedAt ? Date.parse(span.startedAt) - Date.parse(span.queuedAt) : 0;
+  return (
+    <section class="panel card" aria-label="Details">
+      <header class="panel-head">
+        <div>
+          <h2>
+            <bdi>{span.name}</bdi>
+          </h2>
+          <Status status={span.status} />
+        </div>
+        {span.stepId && (
+          <button type="button" class="button" onClick={() => setRerunning(true)}>
+            <Icon name="again" size={14} />
+            Run again from here
+          </button>
+        )}
+      </header>
+      <dl class="pairs">
+        <Pair name="Kind">
+          {KINDS[span.stepOp ?? ""] ?? (span.stepId ? "step" : "call of the function")}
+        </Pair>
+        {span.attempt !== undefined && <Pair name="Attempt">{span.attempt + 1}</Pair>}
+        {span.startedAt && (
+          <Pair name="Started">
+            <Moment at={span.startedAt} />
+          </Pair>
+        )}
+        {span.durationMs !== undefined && <Pair name="Took">{length(span.durationMs)}</Pair>}
+        {queuedMs > 0 && <Pair name="Queued for">{length(queuedMs)}</Pair>}
+      </dl>
+      {span.detail && !failure && (
+        <p class="soft panel-detail">
+          <bdi>{span.detail}</bdi>
+        </p>
+      )}
+      {failure && <Failure failure={failure} />}
+      {span.input !== undefined && <Part title="Input" value={span.input} />}
+      {!failure && span.output !== undefined && <Part title="Output" value={span.output} />}
+      {!failure && span.output === undefined && span.endedAt && (
+        <p class="faint panel-detail">It gave nothing.</p>
+      )}
+      {rerunning && span.stepId && (
+        <RerunFromStep run={run} span={span} onClose={() => setRerunning(false)} />
+      )}
+    </section>
+  );
+}
+
+function Pair({
+  name,
+  children,
+}: {
+  name: string;
+  children: preact.ComponentChildren;
+}): JSX.Element {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+function Part({ title, value }: { title: string; value: Json }): JSX.Element {
+  return (
+    <div class="panel-part">
+      <h3>{title}</h3>
+      <JsonView value={value} what={`the ${title.toLowerCase()}`} />
+    </div>
+  );
+}

@@ -1,0 +1,54 @@
+/** What the list of runs shows, as it stands in the address. Pure. */
+
+import type { RunStatus } from "../../api/model";
+
+export const STATUSES: readonly RunStatus[] = [
+  "QUEUED",
+  "RUNNING",
+  "COMPLETED",
+  "FAILED",
+  "CANCELLED",
+];
+
+/** How far back the list goes, in milliseconds; 0 is all of it. */
+export const SPANS: readonly (readonly [name: string, word: string, ms: number])[] = [
+  ["", "All time", 0],
+  ["1h", "Last hour", 3_600_000],
+  ["24h", "Last 24 hours", 86_400_000],
+  ["7d", "Last 7 days", 604_800_000],
+];
+
+export interface Filter {
+  readonly statuses: readonly RunStatus[];
+  readonly app: string;
+  readonly fn: string;
+  readonly last: string;
+  readonly oldestFirst: boolean;
+}
+
+/** The filter of an address. What is not understood is left out, so that an old link still works. */
+export function filterOf(search: URLSearchParams): Filter {
+  return {
+    statuses: STATUSES.filter((one) => search.getAll("status").includes(one)),
+    app: search.get("app") ?? "",
+    fn: search.get("function") ?? "",
+    last: SPANS.some(([name]) => name === search.get("last")) ? (search.get("last") ?? "") : "",
+    oldestFirst: search.get("order") === "oldest",
+  };
+}
+
+/** The address of a filter: only what differs from showing everything. */
+export function searchOf(filter: Filter): string {
+  const search = new URLSearchParams();
+  for (const status of filter.statuses) search.append("status", status);
+  if (filter.app) search.set("app", filter.app);
+  if (filter.fn) search.set("function", filter.fn);
+  if (filter.last) search.set("last", filter.last);
+  if (filter.oldestFirst) search.set("order", "oldest");
+  const text = search.toString();
+  return text && `?${text}`;
+}
+
+/** Whether anything is left out by it. */
+export const narrows = (filter: Filter): boolean =>
+  filter.statuses.length > 0 || filter.app !== "" || filter.fn !== "" || filter.last !== "";

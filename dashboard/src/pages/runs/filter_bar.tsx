@@ -1,0 +1,88 @@
+/** The filters above the list of runs. Each choice is a new address. */
+
+import type { JSX } from "preact";
+import type { RunStatus } from "../../api/model";
+import * as api from "../../api/resources";
+import { useAnswer } from "../../live/answer";
+import { Icon } from "../../parts/icon";
+import { StatusShape, shown } from "../../parts/status";
+import { type Filter, narrows, SPANS, STATUSES } from "./filter";
+
+interface Props {
+  readonly filter: Filter;
+  readonly onChange: (filter: Filter) => void;
+}
+
+export function FilterBar({ filter, onChange }: Props): JSX.Element {
+  const known = useAnswer("functions", api.functions);
+  const toggle = (status: RunStatus) => {
+    const has = filter.statuses.includes(status);
+    const statuses = STATUSES.filter((one) =>
+      one === status ? !has : filter.statuses.includes(one),
+    );
+    onChange({ ...filter, statuses });
+  };
+  const choose = (slug: string) => {
+    const fn = known.data?.find((one) => one.slug === slug);
+    onChange({ ...filter, fn: slug, app: fn ? fn.app.name : "" });
+  };
+  const all = { statuses: [], app: "", fn: "", last: "", oldestFirst: filter.oldestFirst };
+  return (
+    <fieldset class="filters">
+      <legend class="unseen">Filter</legend>
+      <div class="segments">
+        {STATUSES.map((status) => (
+          <button
+            key={status}
+            type="button"
+            class={`segment tone-${shown(status).tone}`}
+            aria-pressed={filter.statuses.includes(status)}
+            onClick={() => toggle(status)}
+          >
+            <StatusShape status={status} />
+            {shown(status).word}
+          </button>
+        ))}
+      </div>
+      <select
+        class="select"
+        aria-label="Function"
+        data-search
+        value={filter.fn}
+        onChange={(event) => choose(event.currentTarget.value)}
+      >
+        <option value="">All functions</option>
+        {(known.data ?? []).map((one) => (
+          <option key={one.slug} value={one.slug}>
+            {one.slug}
+          </option>
+        ))}
+      </select>
+      <select
+        class="select"
+        aria-label="Time"
+        value={filter.last}
+        onChange={(event) => onChange({ ...filter, last: event.currentTarget.value })}
+      >
+        {SPANS.map(([name, word]) => (
+          <option key={name} value={name}>
+            {word}
+          </option>
+        ))}
+      </select>
+      <button
+        type="button"
+        class="button"
+        onClick={() => onChange({ ...filter, oldestFirst: !filter.oldestFirst })}
+      >
+        {filter.oldestFirst ? "Oldest first" : "Newest first"}
+      </button>
+      {narrows(filter) && (
+        <button type="button" class="button plain" onClick={() => onChange(all)}>
+          <Icon name="close" size={14} />
+          Clear
+        </button>
+      )}
+    </fieldset>
+  );
+}

@@ -1,0 +1,34 @@
+/** Keys that go places. They never fire while somebody types. */
+
+import { useEffect } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import { to } from "./place";
+
+const PAGES: Record<string, string> = { r: "runs", e: "events", f: "functions", a: "apps" };
+const PAIR_MS = 1200;
+
+export function useShortcuts({ onSend }: { onSend: () => void }): void {
+  const { route } = useLocation();
+  useEffect(() => {
+    let went = 0;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      const page = PAGES[event.key];
+      if (event.key === "g") went = event.timeStamp;
+      else if (page && event.timeStamp - went < PAIR_MS) route(to(page));
+      else if (event.key === "n") onSend();
+      else if (event.key === "/") document.querySelector<HTMLElement>("[data-search]")?.focus();
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [route, onSend]);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.closest("input, textarea, select, dialog") !== null || target.isContentEditable)
+  );
+}

@@ -1,0 +1,26 @@
+"""Builds the dashboard into the package, so that whoever installs it needs no Node."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+PAGE = "stepwell/server/dashboard/static/index.html"
+
+
+class DashboardHook(BuildHookInterface[Any]):
+    """Runs before a wheel or an sdist is made; a checkout is built by `scripts/setup`."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Builds from the sources of a checkout; an sdist holds what was built already."""
+        root = Path(self.root)
+        if version == "editable" or (root / "PKG-INFO").is_file():
+            return
+        npm = shutil.which("npm")
+        if npm is not None:
+            for words in (["install", "--no-save", "--no-audit", "--no-fund"], ["run", "build"]):
+                subprocess.run([npm, *words], cwd=root / "dashboard", check=True)  # noqa: S603
+        if not (root / PAGE).is_file():
+            raise RuntimeError("the dashboard is not built: install Node 20 or newer and try again")

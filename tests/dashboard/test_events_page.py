@@ -1,0 +1,87 @@
+"""Events, functions and apps: looked at, sent, invoked and paused."""
+
+import json
+
+from playwright.async_api import Page, expect
+
+from tests.dashboard.shop import BIG, Shop
+
+
+async def test_an_event_shows_what_it_started_and_what_it_did_not(page: Page, shop: Shop) -> None:
+    event = await shop.send("order/placed", order=BIG)
+    await shop.run_of(event, "COMPLETED")
+    await page.goto("events")
+    await page.locator("a.row", has_text="order/placed").click()
+    await expect(page.locator(".json")).to_contain_text(str(BIG))
+    await expect(page.locator("a.row")).to_contain_text("shop-fulfil")
+    await expect(page.locator(".notice")).to_contain_text("shop-notify has no run for it")
+
+
+async def test_an_event_nobody_listens_to_says_so(page: Page, shop: Shop) -> None:
+    event = await shop.send("nobody/listens")
+    await page.goto(f"events/{event}")
+    await expect(page.get_by_role("heading", name="It started nothing")).to_be_visible()
+
+
+async def test_events_are_found_by_name(page: Page, shop: Shop) -> None:
+    await shop.send("order/placed")
+    await shop.send("nobody/listens")
+    await page.goto("events")
+    await page.get_by_label("Name of an event").fill("nobody/listens")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("a.row")).to_have_count(1)
+
+
+async def test_what_is_wrong_with_an_event_is_said_before_it_is_sent(
+    page: Page, shop: Shop
+) -> None:
+    await page.goto("runs")
+    await page.get_by_role("button", name="Send event").click()
+    dialog = page.get_by_role("dialog")
+    text = dialog.get_by_role("textbox")
+    send = dialog.get_by_role("button", name="Send", exact=True)
+    for wrong, words in (
+        ("{", "This is not JSON"),
+        ("[]", "An event is an object"),
+        ('{"data": {}}', 'needs a "name"'),
+        ('{"name": "a", "data": 1}', '"data" is an object'),
+    ):
+        await text.fill(wrong)
+        await expect(dialog.get_by_role("alert")).to_contain_text(words)
+        await expect(send).to_be_disabled()
+    await text.fill(json.dumps({"name": "order/refunded", "data": {"n": BIG}}))
+    await text.press("Control+Enter")
+    await expect(page.locator(".json")).to_contain_text(str(BIG))
+    await expect(page.locator("a.row")).to_contain_text("shop-refund")
+
+
+async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:
+    event = await shop.send("order/refunded", n=BIG)
+    await page.goto(f"events/{event}")
+    await page.get_by_role("button", name="Send again").click()
+    text = page.get_by_role("dialog").get_by_role("textbox")
+    assert json.loads(await text.input_value()) == {"name": "order/refunded", "data": {"n": BIG}}
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page).not_to_have_url(f"{shop.url}/events/{event}")
+    assert len((await shop.get("v1/events?name=order/refunded"))["data"]) == 2
+
+
+async def test_a_function_is_found_read_and_invoked(page: Page, shop: Shop) -> None:
+    await page.goto("functions")
+    await page.get_by_label("Name or trigger").fill("refunded")
+    await page.locator("a.row").click()
+    await expect(page.get_by_role("heading", name="refund", exact=True)).to_be_visible()
+    await expect(page.locator(".pairs")).to_contain_text("Retries")
+    await page.get_by_role("button", name="Invoke").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox").fill('{"n": 1}')
+    await dialog.get_by_role("button", name="Invoke").click()
+    await expect(page.locator(".run-title")).to_contain_text("shop-refund")
+
+
+async def test_apps_say_how_they_are_reached(page: Page, shop: Shop) -> None:
+    await page.goto("apps")
+    card = page.locator(".app")
+    await expect(card).to_contain_text("shop")
+    await expect(card).to_contain_text("in this process")
+    await expect(card).to_contain_text("5")

@@ -1,0 +1,100 @@
+"""One run on a page: the waterfall, what each step gave, and what can be done."""
+
+from playwright.async_api import Page, expect
+
+from tests.dashboard.shop import BIG, SCRIPT, Shop
+
+
+async def test_the_waterfall_names_each_step_and_shows_what_it_gave(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/placed", "COMPLETED", note=SCRIPT[:-1])
+    await page.goto(f"runs/{run['id']}")
+    lines = page.get_by_role("treeitem")
+    await expect(lines).to_have_count(4)
+    await lines.filter(has_text="charge the card").click()
+    panel = page.get_by_role("region", name="Details")
+    await expect(panel).to_contain_text(str(BIG))
+    await expect(panel).to_contain_text("<img src=x onerror=")
+    assert await page.title() == "Stepwell"
+
+
+async def test_keys_walk_the_waterfall(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await page.goto(f"runs/{run['id']}")
+    tree = page.get_by_role("tree")
+    await tree.focus()
+    panel = page.get_by_role("region", name="Details")
+    for name in ("charge the card", "let the glue dry", "pack the parcel"):
+        await page.keyboard.press("ArrowDown")
+        await expect(panel.get_by_role("heading", name=name)).to_be_visible()
+
+
+async def test_a_failure_shows_the_users_own_line_and_its_cause(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/refunded", "FAILED")
+    await page.goto(f"runs/{run['id']}")
+    panel = page.get_by_role("region", name="Details")
+    await expect(panel).to_contain_text("ValueError: the customer has no account")
+    await expect(panel).to_contain_text("in pay")
+    await expect(panel).to_contain_text("caused by")
+    await expect(panel).to_contain_text("KeyError: 'account'")
+
+
+async def test_a_run_that_waits_says_for_what_and_moves_on_by_itself(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/asked", "RUNNING", order=7)
+    await page.goto(f"runs/{run['id']}")
+    await expect(page.locator(".notice")).to_contain_text("waits for an event order/approved")
+    await shop.send("order/approved", order=7)
+    await expect(page.locator(".run-title")).to_contain_text("Completed")
+
+
+async def test_cancelling_asks_first_and_shows_the_end(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/asked", "RUNNING", order=8)
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("button", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Steps that are done stay done")
+    await dialog.get_by_role("button", name="Cancel the run").click()
+    await expect(page.locator(".run-title")).to_contain_text("Cancelled")
+    await expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+async def test_an_action_that_is_refused_says_why_and_changes_nothing(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/asked", "RUNNING", order=9)
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("button", name="Live").click()
+    await page.get_by_role("button", name="Cancel").click()
+    await shop.send("order/approved", order=9)
+    await shop.run_of(run["trigger"]["eventIds"][0], "COMPLETED")
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Cancel the run").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("Cannot cancel an ended run")
+
+
+async def test_running_again_from_a_step_starts_a_run_that_keeps_what_came_before(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("treeitem").filter(has_text="pack the parcel").click()
+    await page.get_by_role("button", name="Run again from here").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Run again").click()
+    await expect(page).not_to_have_url(f"{shop.url}/runs/{run['id']}")
+    await expect(page.locator(".facts")).to_contain_text(run["id"])
+    await expect(page.locator(".run-title")).to_contain_text("Completed")
+
+
+async def test_a_thousand_steps_are_there_and_few_of_them_drawn(page: Page, shop: Shop) -> None:
+    run = await shop.run("rows/uploaded", "COMPLETED", rows=1_000)
+    await page.goto(f"runs/{run['id']}")
+    await expect(page.get_by_role("treeitem").first).to_be_visible()
+    assert await page.get_by_role("treeitem").count() < 60
+    await page.locator(".fall-lines").evaluate("element => element.scrollTo(0, 1e6)")
+    await expect(page.get_by_text("row 999", exact=True)).to_be_visible()
+
+
+async def test_a_run_that_is_not_there_says_what_may_have_happened(page: Page, shop: Shop) -> None:
+    await page.goto("runs/01HZZZZZZZZZZZZZZZZZZZZZZZ")
+    await expect(page.get_by_role("heading", name="No such run")).to_be_visible()

@@ -27,11 +27,14 @@ INVOKE_TIMEOUT_MESSAGE = "Timed out waiting for invoked function to complete"
 INVOKE_RATE_LIMITED_MESSAGE = "invoked function is rate limited"
 
 
+SCOPE_KEY = "key"
+
 _NULL = msgspec.Raw(b"null")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain. `code`
+    """An error. `cause` is kept as it came; `no_retry` means another try would be in vain;
+    `retry_scope` is `key` if whatever shares a key of flow control is to wait, too (ours). `code`
     is what an SDK says of one it writes; nobody reads it."""
 
     name: str = NAME_UNKNOWN
@@ -41,6 +44,7 @@ class Failure(msgspec.Struct, frozen=True):
     data: msgspec.Raw | None = None
     no_retry: bool = False
     code: str = ""
+    retry_scope: str = ""
 
     @property
     def told(self) -> str:
@@ -56,6 +60,7 @@ class _Incoming(msgspec.Struct):
     cause: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
     no_retry: Loose = msgspec.field(name="noRetry", default=None)
+    retry_scope: Loose = msgspec.field(name="retryScope", default=None)
 
 
 class _Outgoing(msgspec.Struct, omit_defaults=True):
@@ -68,6 +73,7 @@ class _Outgoing(msgspec.Struct, omit_defaults=True):
     message: str | None = None
     name: str | None = None
     no_retry: bool = msgspec.field(name="noRetry", default=False)
+    retry_scope: str = msgspec.field(name="retryScope", default="")
     stack: str = ""
 
 
@@ -113,6 +119,7 @@ def _from_object(body: bytes) -> Failure:
         _short_cause(_kept(incoming.cause)),
         None if data is None or len(data) > limit.ERROR_CAUSE_BYTES_MAX else data,
         incoming.no_retry is True,
+        retry_scope=SCOPE_KEY if incoming.retry_scope == SCOPE_KEY else "",
     )
 
 
@@ -153,6 +160,7 @@ def encode_failure(failure: Failure, *, error: str = "") -> bytes:
             failure.message,
             failure.name,
             failure.no_retry,
+            failure.retry_scope,
             failure.stack,
         )
     )

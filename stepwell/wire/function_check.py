@@ -12,6 +12,7 @@ from stepwell.wire import function_config as configs
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, format_duration, parse_duration_ms, parse_when
 from stepwell.wire.function_config import FunctionConfig
+from stepwell.wire.named_limit import name_problems, number_problems
 
 _URL_SCHEMES = ("http", "https", "ws", "wss")
 _SCOPES = ("", configs.SCOPE_FUNCTION, configs.SCOPE_ENV, configs.SCOPE_ACCOUNT)
@@ -194,6 +195,19 @@ def _backlog(config: FunctionConfig, named: Named) -> _Problems:
     )
 
 
+def _limits(config: FunctionConfig, named: Named) -> _Problems:
+    if len(config.limits) > limit.NAMED_LIMITS_MAX:
+        yield f"limits has {len(config.limits)} entries: use at most {limit.NAMED_LIMITS_MAX}"
+    seen: set[tuple[str, str]] = set()
+    for index, given in enumerate(config.limits):
+        field = f"limits[{index}]"
+        yield from name_problems(f"{field}.name", given.name)
+        yield from number_problems(f"{field}.", given.concurrency, given.rate, given.period)
+        if (given.name, given.key) in seen:
+            yield f"{field}.name {given.name!r} is there twice with one key: remove one of them"
+        seen.add((given.name, given.key))
+
+
 _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _identity,
     _triggers,
@@ -204,6 +218,7 @@ _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _ends,
     _fairness,
     _backlog,
+    _limits,
 )
 
 

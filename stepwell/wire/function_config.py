@@ -13,6 +13,7 @@ import msgspec
 from stepwell.wire import limit
 from stepwell.wire.canonical import JSON
 from stepwell.wire.event import FUNCTION_FAILED
+from stepwell.wire.named_limit import FunctionLimit
 from stepwell.wire.outside import decode
 
 STEP_ID = "step"
@@ -155,7 +156,7 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A function as it is registered. `id` is the composite id, `url` where its calls go.
 
     `retries` is the number of tries after the first; None is the default of 4.
-    `concurrency` counts steps that run now, `run_concurrency` whole runs.
+    `concurrency` counts steps that run now, `run_concurrency` whole runs; `limits` are named ones.
     """
 
     id: str
@@ -178,6 +179,7 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: Checkpoint | None = None
     fairness: Fairness | None = None
     backlog: Backlog | None = None
+    limits: tuple[FunctionLimit, ...] = ()
 
 
 def max_attempts(config: FunctionConfig) -> int:
@@ -208,6 +210,9 @@ def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
         yield "priority.run", config.priority.run
     if config.fairness is not None:
         yield "fairness.weight", config.fairness.weight
+    for index, named in enumerate(config.limits):
+        yield f"limits[{index}].key", named.key
+        yield f"limits[{index}].weight", named.weight
 
 
 def composite_id(app_id: str, function_id: str) -> str:
@@ -287,6 +292,7 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     checkpoint: Checkpoint | msgspec.UnsetType = msgspec.UNSET
     fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
     backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
+    limits: tuple[FunctionLimit, ...] = ()
 
 
 _T = TypeVar("_T")
@@ -383,6 +389,7 @@ def _read(wire: _Wire) -> FunctionConfig:
         checkpoint=_given(wire.checkpoint),
         fairness=_given(wire.fairness),
         backlog=_given(wire.backlog),
+        limits=wire.limits,
     )
 
 
@@ -413,5 +420,6 @@ def encode_function(config: FunctionConfig) -> bytes:
             checkpoint=_sent(config.checkpoint),
             fairness=_sent(config.fairness),
             backlog=_sent(config.backlog),
+            limits=config.limits,
         )
     )

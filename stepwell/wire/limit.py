@@ -73,6 +73,12 @@ THROTTLE_MS_MIN: Final = _SECOND_MS  # documented; nobody refuses others
 THROTTLE_MS_MAX: Final = 7 * _DAY_MS
 SINGLETON_MAX: Final = 1000  # ours
 BACKLOG_MAX: Final = 10_000  # ours
+NAMED_LIMITS_MAX: Final = 5  # ours, as the next five: of one function, or of one step
+NAMED_CONCURRENCY_MAX: Final = 1_000_000
+NAMED_RATE_MAX: Final = 1_000_000_000
+NAMED_WEIGHT_MAX: Final = 1_000_000_000
+NAMED_PERIOD_MS_MIN: Final = _SECOND_MS
+NAMED_PERIOD_MS_MAX: Final = 7 * _DAY_MS
 
 # Signatures and sync
 SIGNATURE_AGE_MS_MAX: Final = 5 * _MINUTE_MS

@@ -9,6 +9,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from stepwell.wire.failure import Failure
+from stepwell.wire.named_limit import LimitUsed, StepLimit
 
 NULL = msgspec.Raw(b"null")
 EMPTY_OBJECT = msgspec.Raw(b"{}")
@@ -64,12 +65,14 @@ class LegacyStep(_Operation, frozen=True, kw_only=True):
 
 
 class StepRun(_Operation, frozen=True, kw_only=True):
-    """A step that ran well. `input` is the array of its arguments, `type` its kind for display."""
+    """A step that ran well. `input` is the array of its arguments, `type` its kind for display;
+    `used` corrects what it took of named limits (ours)."""
 
     op = "StepRun"
     data: msgspec.Raw = NULL
     input: msgspec.Raw | None = None
     type: str = ""
+    used: tuple[LimitUsed, ...] = ()
 
 
 class StepError(_Operation, frozen=True, kw_only=True):
@@ -79,6 +82,7 @@ class StepError(_Operation, frozen=True, kw_only=True):
     failure: Failure
     input: msgspec.Raw | None = None
     type: str = ""
+    used: tuple[LimitUsed, ...] = ()
 
 
 class StepFailed(_Operation, frozen=True, kw_only=True):
@@ -88,14 +92,16 @@ class StepFailed(_Operation, frozen=True, kw_only=True):
     failure: Failure
     input: msgspec.Raw | None = None
     type: str = ""
+    used: tuple[LimitUsed, ...] = ()
 
 
 class StepPlanned(_Operation, frozen=True, kw_only=True):
-    """A step that was found and wants a call of its own."""
+    """A step that was found and wants a call of its own. `limits` (ours): it stands under these."""
 
     op = "StepPlanned"
     input: msgspec.Raw | None = None
     type: str = ""
+    limits: tuple[StepLimit, ...] = ()
 
 
 class Sleep(_Operation, frozen=True, kw_only=True):

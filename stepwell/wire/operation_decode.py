@@ -9,6 +9,7 @@ from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import decode_failure
+from stepwell.wire.named_limit import LimitUsed, StepLimit, step_problems
 from stepwell.wire.operation import MalformedOperation, Operation
 from stepwell.wire.outside import decode
 
@@ -104,6 +105,33 @@ class _Options:
         except msgspec.DecodeError:
             raise self.malformed("headers", "an object of strings") from None
 
+    def limits(self) -> tuple[StepLimit, ...]:
+        """The named limits a step stands under."""
+        if "limits" not in self.fields:
+            return ()
+        try:
+            found = msgspec.json.decode(self.fields["limits"], type=tuple[StepLimit, ...] | None)
+        except msgspec.DecodeError as error:
+            wanted = f'a list of limits such as [{{"name":"openai","weight":1}}] ({error})'
+            raise self.malformed("limits", wanted) from None
+        if found is not None and len(found) > limit.NAMED_LIMITS_MAX:
+            raise self.malformed("limits", f"at most {limit.NAMED_LIMITS_MAX} limits")
+        for index, one in enumerate(found or ()):
+            for problem in step_problems(f"opts.limits[{index}].", one):
+                raise MalformedOperation(f"operation {self.op}: {problem}")
+        return found or ()
+
+    def used(self) -> tuple[LimitUsed, ...]:
+        """What a step used of limits, as the difference to what it had taken."""
+        if "limits" not in self.fields:
+            return ()
+        try:
+            found = msgspec.json.decode(self.fields["limits"], type=tuple[LimitUsed, ...] | None)
+        except msgspec.DecodeError as error:
+            wanted = f'a list such as [{{"name":"openai","by":40}}] ({error})'
+            raise self.malformed("limits", wanted) from None
+        return found or ()
+
     def array(self, field: str) -> msgspec.Raw | None:
         value = self.raw(field)
         if value is not None and bytes(value)[:1] != b"[":
@@ -120,11 +148,16 @@ def _data(incoming: _Incoming) -> msgspec.Raw:
 
 def _step_run(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
     given, kind = options.array("input"), options.display_text("type")
-    return ops.StepRun(**head, data=_data(incoming), input=given, type=kind)
+    return ops.StepRun(**head, data=_data(incoming), input=given, type=kind, used=options.used())
 
 
 def _step_planned(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
-    return ops.StepPlanned(**head, input=options.array("input"), type=options.display_text("type"))
+    return ops.StepPlanned(
+        **head,
+        input=options.array("input"),
+        type=options.display_text("type"),
+        limits=options.limits(),
+    )
 
 
 def _step_error(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
@@ -135,6 +168,7 @@ def _step_error(head: _Head, options: _Options, incoming: _Incoming) -> Operatio
         failure=decode_failure(incoming.error),
         input=options.array("input"),
         type=options.display_text("type"),
+        used=options.used(),
     )
 
 
@@ -146,6 +180,7 @@ def _step_failed(head: _Head, options: _Options, incoming: _Incoming) -> Operati
         failure=decode_failure(incoming.error),
         input=options.array("input"),
         type=options.display_text("type"),
+        used=options.used(),
     )
 
 

@@ -38,6 +38,9 @@ def _step_options(
         written["input"] = operation.input
     if operation.type:
         written["type"] = operation.type
+    limits = operation.limits if isinstance(operation, ops.StepPlanned) else operation.used
+    if limits:
+        written["limits"] = msgspec.Raw(msgspec.json.encode(limits))
     return written
 
 

@@ -1,5 +1,6 @@
 """Concurrency of calls: never more under a key than its limit, never a slot free beside work."""
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.input import CancelAsked, Job, LeaseLost, Verdict
@@ -320,3 +321,29 @@ def test_a_limit_and_a_throttle_are_asked_together(bench: FlowBench) -> None:
     bench.finish(second)
     assert bench.claim() == []
     assert bench.next_due_ms == NOW_MS + 5 * SECOND
+
+
+def test_a_place_is_not_kept_for_an_app_that_takes_no_calls(bench: FlowBench) -> None:
+    shared = (Concurrency(1, "'api'", "account"),)
+    bench.register(controlled(concurrency=shared))
+    away = controlled("away", "gone", concurrency=shared)
+    bench.register(msgspec.structs.replace(away, slug="other-away", app="other"), app="other")
+    bench.send("go")
+    job = bench.job()
+    bench.send("gone")
+    assert bench.claim(queue="other") == []
+    for _ in range(3):
+        bench.send("go")
+        bench.finish(job)
+        job = bench.job()
+    bench.finish(job)
+    assert [job.run.app for job in bench.claim(queue="other")] == ["other"]
+
+
+def test_C5_starts_that_wait_for_a_throttle_keep_their_limit(bench: FlowBench) -> None:
+    throttle = Throttle(1, "1s", burst=50)
+    bench.deploy(controlled(throttle=throttle, concurrency=(Concurrency(1, PER_USER),)))
+    for _ in range(3):
+        bench.send("go", {"user": "a"})
+    bench.deploy(controlled(throttle=throttle, concurrency=(Concurrency(1, "event.name"),)))
+    assert len(bench.claim()) == 1

@@ -20,7 +20,8 @@ STORED = tuple(
     f"server.engine.{name}"
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("flow_row", "flow_view", "lane", "lease_id", "cancellation_row", "key_row"),
+        *("cancellation_row", "key_row"),
+        *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row"),
     )
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.

@@ -11,6 +11,7 @@ import msgspec
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.again import EMPTY_REPLY_DELAY_MS, stall, try_again
 from stepwell.server.engine.bounds import bounded, excess, too_large
+from stepwell.server.engine.cool import cool
 from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import complete, fail, fail_as
@@ -142,6 +143,7 @@ def call_failed(draft: Draft, run: Run, item: Item, broke: Broke) -> None:
     """A call failed as a whole: try it again, or end the run."""
     listing = draft.view.catalog.listing(run.function)
     attempts = 1 if listing is None else listing.attempts_max
+    cool(draft, run, item, broke.failure, broke.delay_ms)
     if broke.no_retry or item.attempt + 1 >= attempts:
         fail(draft, run, broke)
         return

@@ -12,6 +12,7 @@ import msgspec
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_expression
 from stepwell.server.engine.flow_row import FlowKey
+from stepwell.server.engine.flow_state import NOTHING_SPECIAL, FlowState, flow_state
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.flow.plan import Plan, plan_of
 from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
@@ -66,7 +67,7 @@ class FunctionGone(msgspec.Struct, frozen=True):
 
 
 CatalogChange: TypeAlias = AppRow | FunctionRow | AppGone | FunctionGone | FlowKey
-"""A flow key is that of a pause."""
+"""Flow keys are of the kinds in `flow_state.KINDS`."""
 
 
 class Catalog:
@@ -76,12 +77,13 @@ class Catalog:
         self,
         apps: Mapping[str, AppRow],
         listings: Mapping[str, Listing],
-        paused: frozenset[str] = frozenset(),
+        flow: FlowState = NOTHING_SPECIAL,
     ) -> None:
-        """`paused` names functions that rest, registered or not."""
+        """`flow` is what is known of flow control."""
         self.apps = apps
         self.listings = listings
-        self.paused = paused
+        self.flow = flow
+        self.paused, self.cooled, self.limits = flow.paused, flow.cooled, flow.limits
         self._by_pattern: dict[str, list[tuple[Listing, Trigger]]] = {}
         self._heard: dict[str, tuple[Listener, ...]] = {}
         for listing in listings.values():
@@ -94,15 +96,14 @@ class Catalog:
         cls,
         apps: Iterable[AppRow],
         functions: Iterable[FunctionRow],
-        pauses: Iterable[FlowKey] = (),
+        flow_keys: Iterable[FlowKey] = (),
     ) -> "Catalog":
         """The catalog a store starts with."""
         listings = (listing_of(function) for function in functions)
-        paused = (key.id.partition(":")[2] for key in pauses if key.data)
         return cls(
             {app.name: app for app in apps},
             {entry.slug: entry for entry in listings},
-            frozenset(paused),
+            flow_state(flow_keys),
         )
 
     def listing(self, slug: str) -> Listing | None:
@@ -145,7 +146,7 @@ class Catalog:
     def changed(self, changes: Iterable["CatalogChange"]) -> "Catalog":
         """Another catalog, in which these things are so, in their order. An app that is gone takes
         its functions with it."""
-        apps, listings, paused = dict(self.apps), dict(self.listings), self.paused
+        apps, listings, flow = dict(self.apps), dict(self.listings), self.flow
         for change in changes:
             match change:
                 case AppRow():
@@ -159,9 +160,8 @@ class Catalog:
                 case FunctionGone():
                     listings.pop(change.slug, None)
                 case FlowKey():
-                    function = change.id.partition(":")[2]
-                    paused = paused | {function} if change.data else paused - {function}
-        return Catalog(apps, listings, paused)
+                    flow = flow.with_row(change)
+        return Catalog(apps, listings, flow)
 
 
 _NAMES_REMEMBERED_MAX = 10_000

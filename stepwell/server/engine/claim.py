@@ -21,7 +21,7 @@ from stepwell.server.engine.op.defer import abortable
 from stepwell.server.engine.op.gateway_call import ask_anew
 from stepwell.server.engine.pause import end_frozen
 from stepwell.server.engine.resume import OPS, finish_step, resume
-from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS, pause_key
+from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS, stopped_by
 from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Step
 from stepwell.server.engine.start_gate import fire as fire_hold
 from stepwell.server.engine.suspect import begun_again, end_if_fatal
@@ -121,9 +121,10 @@ class Leases:
         if again is None:
             return None
         item = again
-        if run.function in draft.view.catalog.paused and not is_lane(item.queue):
+        key = "" if is_lane(item.queue) else stopped_by(draft, run.function)
+        if key:
             # It rests in a lane of its own, so that nobody looks at it again.
-            part = Part(PartKind.PAUSE, "", pause_key(run.function))
+            part = Part(PartKind.PAUSE, "", key)
             frozen = lane_name(item.queue, run.function, (part,))
             draft.move(msgspec.structs.replace(item, queue=frozen))
             return None
@@ -136,8 +137,9 @@ class Leases:
             generation=item.losses + 1,
         )
         if is_lane(item.queue):
-            lease = msgspec.structs.replace(lease, keys=lane_of(item.queue).keys)
-            draft.flow.lend(lease.keys)
+            lane = lane_of(item.queue)
+            lease = msgspec.structs.replace(lease, keys=lane.keys, loads=lane.loads)
+            draft.flow.lend(lease)
         if run.in_backlog:
             run = leave_backlog(draft, run)
         if listing.plan is not None:

@@ -15,14 +15,15 @@ import msgspec
 
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft, LookAgain
-from stepwell.server.engine.flow_row import FlowKey, KeyKind, Slot
+from stepwell.server.engine.flow_row import Slot
 from stepwell.server.engine.input import Job, WorkAsked
-from stepwell.server.engine.lane import Lane, LaneSeen, PartKind, lane_of, place_of
+from stepwell.server.engine.lane import LIMITS, Lane, LaneSeen, PartKind, lane_of, place_of
 from stepwell.server.engine.lane_choice import LIMITING, keys_to_see
 from stepwell.server.engine.need import Need
-from stepwell.server.engine.room import Blocked, blocked, free, planned
+from stepwell.server.engine.room import Blocked, blocked, free, numbers_of, planned, take
 from stepwell.server.engine.row import Item, Run
-from stepwell.server.flow import bucket
+from stepwell.server.flow.named_limit import NO_NUMBERS
+from stepwell.server.flow.plan import NO_PLAN
 
 AT_ANY_TIME_MS = 2**62
 
@@ -36,6 +37,7 @@ class Turn:
     credit: float
     items: deque[Item]
     quota: int
+    turn_at: str = ""
 
 
 class Deal:
@@ -51,6 +53,7 @@ class Deal:
         self._lend = lend
         self._left = given.limit
         self._served: dict[str, fact.LaneServed] = {}
+        self._awaited = {seen.turn_at for seen in draft.view.flow.lanes if seen.turn_at}
         self.more = False
 
     def jobs(self) -> list[Job]:
@@ -98,7 +101,8 @@ class Deal:
                 continue
             quota = quotas[seen.queue]
             items = deque(flow.items(seen.queue) if quota else ())
-            turns.append(Turn(seen.queue, lane_of(seen.queue), seen.credit, items, quota))
+            turn = Turn(seen.queue, lane_of(seen.queue), seen.credit, items, quota, seen.turn_at)
+            turns.append(turn)
         return turns
 
     def _shares(self, lanes: tuple[LaneSeen, ...]) -> Counter[tuple[str, str]]:
@@ -119,7 +123,7 @@ class Deal:
         functions = sum(1 for place, _ in shares if place == lane.place)
         lanes = functions * shares[lane.place, lane.function]
         share = max(ceil(room / lanes), ceil(seen.credit + lane.weight))
-        for index, part in enumerate(lane.parts):
+        for index, part in lane.numbered:
             share = min(share, free(self._draft, plan, index, part))
         return max(share, 0)
 
@@ -146,7 +150,7 @@ class Deal:
         """The next call of a function's lanes; lanes that can have none now are taken out."""
         while lanes:
             turn = lanes[0]
-            stop = None if turn.lane is None else blocked(self._draft, turn.lane)
+            stop = None if turn.lane is None else self._stopped(turn.lane, turn)
             if stop is not None and turn.lane is not None:
                 lanes.popleft()
                 self._rest(turn, turn.lane, stop)
@@ -165,10 +169,27 @@ class Deal:
             if job is None:
                 continue
             turn.credit = max(turn.credit - 1, 0.0)
+            self._awaited.discard(turn.turn_at)
+            turn.turn_at = ""
             self._serve(turn)
             if turn.credit < 1:
                 lanes.rotate(-1)
             return job
+        return None
+
+    def _stopped(self, lane: Lane, turn: Turn) -> Blocked | None:
+        """What keeps a lane from being served: a key without room, or a named limit that others
+        have waited for longer. So nothing heavy is overtaken for ever by what is light."""
+        stop = blocked(self._draft, lane)
+        if stop is not None:
+            return stop
+        flow = self._draft.view.flow
+        for part in lane.parts:
+            if part.kind not in LIMITS or part.key == turn.turn_at:
+                continue
+            others = part.key in self._awaited or flow.resting(part.key)
+            if others and numbers_of(self._draft, part) != NO_NUMBERS:
+                return Blocked(part.key, has_room=True)
         return None
 
     def _serve(self, turn: Turn) -> None:
@@ -182,20 +203,20 @@ class Deal:
             run = self._draft.run(item.run_id)
             if run is not None and not run.ended and not self._draft.has_ended(run.id):
                 item = self._started(lane, run, item)
-        return self._lend(item)
+        job = self._lend(item)
+        if job is not None and lane is not None:
+            for part in lane.parts:
+                if part.kind is PartKind.LIMIT:
+                    take(self._draft, NO_PLAN, part)
+        return job
 
     def _started(self, lane: Lane, run: Run, item: Item) -> Item:
         """A run's first call takes its token and its places; whatever becomes of the call, they
         are taken once, because later calls are in another lane."""
         draft, (_, plan) = self._draft, planned(self._draft, lane)
         for part in lane.parts:
-            if part.kind is PartKind.THROTTLE and plan.throttle is not None:
-                row = draft.flow.row(part.key)
-                taken = bucket.take(
-                    plan.throttle.bucket, 0 if row is None else row.value, draft.now.ms
-                )
-                until_ms = taken.value // bucket.MS_US + 1
-                draft.flow.put(FlowKey(part.key, KeyKind.THROTTLE, until_ms, taken.value))
+            if part.kind is PartKind.THROTTLE or part.kind is PartKind.LIMIT_FIRST:
+                take(draft, plan, part)
         if run.slots and not run.seated:
             draft.change(msgspec.structs.replace(run, seated=True))
             for key in run.slots:
@@ -208,16 +229,17 @@ class Deal:
 
     def _rest(self, turn: Turn, lane: Lane, stop: Blocked) -> None:
         self._served.pop(turn.queue, None)
+        self._awaited.add(stop.key)
         rested = fact.LaneRested(
             queue=turn.queue,
             key=stop.key,
             at_ms=self._draft.now.ms,
             until_ms=stop.until_ms,
             credit=turn.credit,
-            again=turn.credit >= 1,
+            again=turn.credit >= 1 or turn.turn_at == stop.key,
         )
         self._draft.add(rested)
-        self._pass_on(lane, stop.key)
+        self._pass_on(lane, "" if stop.has_room else stop.key)
 
     def _exhausted(self, turn: Turn) -> None:
         """Everything a lane had to give is given; if more was not looked at, it keeps its turn."""
@@ -232,7 +254,7 @@ class Deal:
     def _pass_on(self, lane: Lane, blocking: str) -> None:
         """Keys that still have room are offered to whoever rests behind them."""
         _, plan = planned(self._draft, lane)
-        for index, part in enumerate(lane.parts):
+        for index, part in lane.numbered:
             if part.kind not in LIMITING or part.key == blocking:
                 continue
             if self._draft.view.flow.resting(part.key) and free(self._draft, plan, index, part) > 0:

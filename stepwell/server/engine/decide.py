@@ -22,6 +22,7 @@ from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Answer, Input, Work
 from stepwell.server.engine.moment import Moment
+from stepwell.server.engine.named_limits import drop_limit, set_limit
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.pause import pause, resume_function
 from stepwell.server.engine.receive import receive
@@ -70,6 +71,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return NOTHING
         case given_.ReplayAsked():
             # Which page of them, only the decision knows.
+            return NOTHING
+        case given_.LimitSet() | given_.LimitDropped():
             return NOTHING
         case _:
             assert_never(given)
@@ -159,6 +162,10 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return resume_function(draft, given)
         case given_.ReplayAsked():
             return replay(draft, given)
+        case given_.LimitSet():
+            return set_limit(draft, given)
+        case given_.LimitDropped():
+            return drop_limit(draft, given)
         case given_.PruneAsked():
             return prune(draft, given)
         case given_.CancellationAsked():

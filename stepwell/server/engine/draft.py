@@ -14,6 +14,7 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
 from stepwell.server.engine.flow_draft import FlowDraft
 from stepwell.server.engine.input import Answer
+from stepwell.server.engine.lane import LIMITS, is_lane, lane_of
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.need import Meeting, Need, merged
 from stepwell.server.engine.row import (
@@ -156,7 +157,10 @@ class Draft:
 
     def done(self, run_id: str, key: str) -> None:
         """An item needs nothing any more."""
+        item = self.item(run_id, key)
         self._items[run_id, key] = None
+        if item is not None and is_lane(item.queue):
+            self._left_lane(item)
         self._let_go(run_id, key)
         self.add(fact.ItemDone(run_id, key))
 
@@ -165,6 +169,15 @@ class Draft:
         lease = self.view.lease(run_id, key)
         if lease is not None and lease.keys:
             self.wake(self.now.ms)
+
+    def _left_lane(self, item: Item) -> None:
+        """A call that waited for named limits waits no more: others may have its turn."""
+        if self.view.lease(item.run_id, item.key) is not None:
+            return
+        for part in lane_of(item.queue).parts:
+            if part.kind in LIMITS:
+                self.add(fact.LanesRoused(part.key, 1))
+                self.wake(self.now.ms)
 
     def save(self, step: Step) -> None:
         """Keep a step's result. Whatever else was under way for the step is over with it."""
@@ -191,6 +204,9 @@ class Draft:
 
     def end(self, run: Run) -> None:
         """A run is over, with all that hung on it."""
+        for item in self.view.items_of(run.id):
+            if is_lane(item.queue):
+                self._left_lane(item)
         self._ended.add(run.id)
         self._runs[run.id] = run
         if run.places:

@@ -80,6 +80,7 @@ def _take_back(draft: Draft, given: LeaseExtended, until_ms: int) -> Done:
         until_ms=until_ms,
         generation=item.losses + 1,
         keys=() if lane is None else lane.keys,
+        loads=() if lane is None else lane.loads,
     )
     draft.add(fact.ItemLeased(lease))
     return Done(Verdict.APPLIED, given.run_id)

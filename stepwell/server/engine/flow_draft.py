@@ -9,6 +9,7 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.flow_view import FlowView
 from stepwell.server.engine.need import Need
+from stepwell.server.engine.row import Lease
 
 
 class FlowDraft:
@@ -92,14 +93,14 @@ class FlowDraft:
     # -- calls ----------------------------------------------------------------------------------
 
     def leased(self, key: str) -> int:
-        """How many calls under way count under a key."""
+        """How much the calls under way count under a key."""
         self._see(key)
         return self._view.leased(key) + self._lent.get(key, 0)
 
-    def lend(self, keys: tuple[str, ...]) -> None:
-        """A call under these keys begins."""
-        for key in keys:
-            self._lent[key] = self._lent.get(key, 0) + 1
+    def lend(self, lease: Lease) -> None:
+        """A call under keys begins."""
+        for key, load in lease.counts:
+            self._lent[key] = self._lent.get(key, 0) + load
 
     # -- holds ----------------------------------------------------------------------------------
 

@@ -17,9 +17,10 @@ class KeyKind(IntEnum):
     RATE = 2  # the same, for starts that are dropped
     WINDOW = 3  # when starts were admitted lately
     SEEN = 4  # a sender's event id that is in a hold, or was
-    COOL = 5  # nothing under this key may be called before a time
+    COOL = 5  # nothing of a function is called before a time
     PAUSE = 6  # the function is paused
-    LIMIT = 7  # a named limit: its numbers, and when its next tokens are free
+    LIMIT = 7  # a named limit and its numbers
+    USE = 8  # when the next of a named limit's key is free; or only that a key cools
 
 
 class HoldKind(IntEnum):
@@ -52,6 +53,14 @@ class FlowKey(msgspec.Struct, frozen=True, gc=False):
     until_ms: int
     value: int = 0
     data: bytes = b""
+
+    @property
+    def cool_ms(self) -> int:
+        """Until when no call under the key may begin, because one of them asked for it."""
+        return int(self.data or b"0") if self.kind in _MAY_COOL else 0
+
+
+_MAY_COOL = frozenset({KeyKind.THROTTLE, KeyKind.USE})
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):

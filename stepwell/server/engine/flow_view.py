@@ -13,7 +13,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.lane import LaneSeen
 from stepwell.server.engine.need import Live, Skipped
-from stepwell.server.engine.row import Item
+from stepwell.server.engine.row import Item, Lease
 
 FlowRecord: TypeAlias = (
     fact.FlowKeyPut
@@ -32,8 +32,8 @@ FlowRecord: TypeAlias = (
 
 
 class KeySeen(msgspec.Struct, frozen=True, gc=False):
-    """What a store knows of a key: its row, how many runs have a place under it, how many calls
-    count under it, and how many lanes rest behind it."""
+    """What a store knows of a key: its row, how many runs have a place under it, how much the calls
+    under way count under it, and how many lanes rest behind it."""
 
     row: FlowKey | None
     taken: int = 0
@@ -80,7 +80,7 @@ class FlowView:
         return self._keys[key].taken + len(come) - len(gone)
 
     def leased(self, key: str) -> int:
-        """How many calls under way count under a key."""
+        """How much the calls under way count under a key."""
         return self._keys[key].leased + self._lent.get(key, 0)
 
     def resting(self, key: str) -> int:
@@ -209,16 +209,16 @@ class FlowView:
         if self._joined.pop(key, None):
             changes.held[:] = [held for held in changes.held if held.hold != key]
 
-    def lend(self, keys: tuple[str, ...]) -> None:
-        """A call under these keys begins."""
-        for key in keys:
-            self._lent[key] = self._lent.get(key, 0) + 1
+    def lend(self, lease: Lease) -> None:
+        """A call under keys begins."""
+        for key, load in lease.counts:
+            self._lent[key] = self._lent.get(key, 0) + load
 
-    def free(self, keys: tuple[str, ...]) -> None:
-        """A call under these keys is over."""
-        for key in keys:
-            self._lent[key] = self._lent.get(key, 0) - 1
-        self._changes.freed += keys
+    def free(self, lease: Lease) -> None:
+        """A call under keys is over."""
+        for key, load in lease.counts:
+            self._lent[key] = self._lent.get(key, 0) - load
+        self._changes.freed += lease.keys
 
     def leave(self, run_id: str, keys: tuple[str, ...]) -> None:
         """A run has ended, or lets go of these: its places are free."""

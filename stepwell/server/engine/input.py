@@ -238,6 +238,22 @@ class ChangeRefused(msgspec.Struct, frozen=True):
     status: int
 
 
+class LimitSet(msgspec.Struct, frozen=True):
+    """An operator says what a named limit is from now on: so much at once, or `rate` per
+    `period_ms`. Nothing of both is no limit."""
+
+    name: str
+    concurrency: int = 0
+    rate: int = 0
+    period_ms: int = 0
+
+
+class LimitDropped(msgspec.Struct, frozen=True):
+    """What an operator said of a named limit is to be forgotten."""
+
+    name: str
+
+
 class PruneAsked(msgspec.Struct, frozen=True):
     """The janitor asks to remove what ended before a time, at most `limit` of each."""
 
@@ -270,6 +286,8 @@ Input: TypeAlias = (
     | KeyRevoked
     | ChangeAsked
     | ChangeRefused
+    | LimitSet
+    | LimitDropped
     | PruneAsked
 )
 

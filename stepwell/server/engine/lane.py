@@ -7,6 +7,7 @@ the numbers of the limits are read from the function's present configuration. Ca
 control have no lane: their queue is the app alone.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 
@@ -24,7 +25,10 @@ class PartKind(StrEnum):
     THROTTLE = "t"  # so many first calls per period
     PRIORITY = "p"  # the order is not that of time: for first calls
     FAIR = "f"  # a turn of its own, with a weight
-    LIMIT = "l"  # a named limit, with how much of it a call takes
+    LIMIT = "l"  # a named limit of a step, with how much of it each call takes
+    LIMIT_FIRST = "b"  # one of a function, for first calls
+    LIMIT_LATER = "h"  # one of a function, for calls that only count as long as they are under way
+    KEY = "k"  # a key of first calls, of which later calls only keep the cool-downs
     PAUSE = "z"  # nothing else: calls of a paused function that stand under no limit
 
 
@@ -34,6 +38,18 @@ class Part(msgspec.Struct, frozen=True):
     kind: PartKind
     mark: str
     key: str
+
+    @property
+    def weight(self) -> int:
+        """How much a call counts, or takes."""
+        return int(self.mark) if self.kind in LIMITS else 1
+
+    @property
+    def may_cool(self) -> bool:
+        """Whether the key rests if a call under it asks for it."""
+        if self.kind is PartKind.STEP:
+            return not self.mark.endswith(".")
+        return self.kind in _COOLING
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -46,7 +62,29 @@ class Lane(msgspec.Struct, frozen=True):
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys a call of this lane counts under while it is under way."""
-        return tuple(p.key for p in self.parts if p.kind in (PartKind.STEP, PartKind.LIMIT))
+        return tuple(part.key for part in self.parts if part.kind in _COUNTED)
+
+    @property
+    def loads(self) -> tuple[int, ...]:
+        """How much a call counts under each of them; empty if it is one everywhere."""
+        if not any(part.kind in LIMITS for part in self.parts):
+            return ()
+        return tuple(part.weight for part in self.parts if part.kind in _COUNTED)
+
+    @property
+    def numbered(self) -> Iterator[tuple[int, Part]]:
+        """Its parts, each with how many of its kind come before it."""
+        seen: dict[PartKind, int] = {}
+        for part in self.parts:
+            index = seen.get(part.kind, 0)
+            seen[part.kind] = index + 1
+            yield index, part
+
+    @property
+    def cooling(self) -> tuple[str, ...]:
+        """The keys that rest if a call of this lane asks for it: those that tell events apart, and
+        those of named limits."""
+        return tuple(part.key for part in self.parts if part.may_cool)
 
     @property
     def is_ranked(self) -> bool:
@@ -64,14 +102,21 @@ class Lane(msgspec.Struct, frozen=True):
         return next((float(p.mark) for p in self.parts if p.kind is PartKind.FAIR), 1.0)
 
 
-_STARTS = frozenset({PartKind.RUN, PartKind.THROTTLE, PartKind.PRIORITY})
+LIMITS = frozenset({PartKind.LIMIT, PartKind.LIMIT_FIRST, PartKind.LIMIT_LATER})
+"""The parts that stand for named limits."""
+
+_COOLING = frozenset({PartKind.LIMIT, PartKind.LIMIT_LATER, PartKind.FAIR, PartKind.KEY})
+_COUNTED = LIMITS | {PartKind.STEP}
+_STARTS = frozenset({PartKind.RUN, PartKind.THROTTLE, PartKind.PRIORITY, PartKind.LIMIT_FIRST})
 
 
 class LaneSeen(msgspec.Struct, frozen=True, gc=False):
-    """A lane with something to do, and what is left of its turn."""
+    """A lane with something to do, and what is left of its turn. `turn_at` is the key it rested
+    behind until now, as the first there."""
 
     queue: str
     credit: float = 0.0
+    turn_at: str = ""
 
     @property
     def is_lane(self) -> bool:

@@ -5,12 +5,22 @@ import msgspec
 
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.lane import Lane, Part, PartKind, lane_name
-from stepwell.server.engine.row import EventRow
+from stepwell.server.engine.lane import (
+    LIMITS,
+    Lane,
+    Part,
+    PartKind,
+    lane_name,
+    lane_of,
+    place_of,
+)
+from stepwell.server.engine.limit_row import own_name, use_key
+from stepwell.server.engine.row import EventRow, Run
 from stepwell.server.flow.concurrency import Concurrency
-from stepwell.server.flow.key import Event, shared
+from stepwell.server.flow.key import Event, shared, text_of
 from stepwell.server.flow.plan import Plan
 from stepwell.server.flow.priority import seconds
+from stepwell.wire.operation import Operation, StepPlanned, label
 
 SECOND_MS = 1_000
 
@@ -29,6 +39,7 @@ def choose(draft: Draft, listing: Listing, plan: Plan, event: EventRow) -> Choic
     """The lanes of a run that begins with an event."""
     decoded, now_ms = draft.decoded(event), draft.now.ms
     later = _entries(PartKind.STEP, "concurrency", plan.steps, decoded, now_ms)
+    limits = _limits(plan, decoded, now_ms)
     if plan.fairness is not None:
         key = plan.fairness.key
         named = f"fairness:{listing.slug}:{key.mark}:{shared(key, decoded, now_ms)}"
@@ -43,9 +54,63 @@ def choose(draft: Draft, listing: Listing, plan: Plan, event: EventRow) -> Choic
     if plan.priority is not None and event.ts <= now_ms:
         first.append(Part(PartKind.PRIORITY, "", ""))
         rank_ms = now_ms - seconds(plan.priority, decoded, now_ms) * SECOND_MS
+    begin = lane_name(listing.app, listing.slug, (*first, *later, *limits))
+    later += (_later(part) for part in limits)
+    later += (Part(PartKind.KEY, "", part.key) for part in first if _is_keyed(plan, part))
     lane = lane_name(listing.app, listing.slug, tuple(later))
-    begin = lane_name(listing.app, listing.slug, (*first, *later))
     return Choice(begin, "" if lane == listing.app else lane, slots, rank_ms)
+
+
+def _limits(plan: Plan, event: Event, now_ms: int) -> list[Part]:
+    """The named limits that the first call of a run stands under."""
+    return [
+        Part(
+            PartKind.LIMIT_FIRST,
+            str(use.weight_for(event, now_ms)),
+            use_key(use.name, shared(use.key, event, now_ms)),
+        )
+        for use in plan.limits
+    ]
+
+
+def _later(part: Part) -> Part:
+    return msgspec.structs.replace(part, kind=PartKind.LIMIT_LATER)
+
+
+def _is_keyed(plan: Plan, part: Part) -> bool:
+    """Whether a key of first calls tells events apart, so that it may cool by itself."""
+    if part.kind is PartKind.THROTTLE:
+        return plan.throttle is not None and plan.throttle.key.program is not None
+    named = (entry for entry in plan.runs if entry.mark == part.mark)
+    return part.kind is PartKind.RUN and any(entry.key.program is not None for entry in named)
+
+
+def step_lane(run: Run, operation: StepPlanned) -> str:
+    """The lane of a step that stands under named limits, beside those of its function."""
+    own = [
+        Part(
+            PartKind.LIMIT,
+            str(limit.weight),
+            key_of_step(run, operation, limit.name, limit.key),
+        )
+        for limit in operation.limits
+    ]
+    keys = {part.key for part in own}
+    known = lane_of(run.lane).parts if run.lane else ()
+    # A limit that both name is taken once, as the step says.
+    kept = (part for part in known if part.key not in keys)
+    return lane_name(place_of(run.queue), run.function, (*kept, *own))
+
+
+def key_of_step(run: Run, operation: Operation, name: str, value: msgspec.Raw | None) -> str:
+    """The key a step stands under that names a limit, with the value of its key, which is JSON."""
+    told = "" if value is None else text_of(msgspec.json.decode(value))
+    return use_key(limit_of_step(run, operation, name), told)
+
+
+def limit_of_step(run: Run, operation: Operation, name: str) -> str:
+    """The name of a limit that a step stands under: if it has none, it is the step's own."""
+    return name or own_name(run.function, label(operation))
 
 
 def places_needed(draft: Draft, plan: Plan, event: EventRow) -> tuple[str, ...]:
@@ -72,5 +137,11 @@ def keys_to_see(lane: Lane) -> list[str]:
     return [part.key for part in lane.parts if part.kind in LIMITING]
 
 
-LIMITING = frozenset({PartKind.STEP, PartKind.RUN, PartKind.THROTTLE})
-"""The parts whose keys have room for so many calls."""
+LIMITING = LIMITS | {
+    PartKind.STEP,
+    PartKind.RUN,
+    PartKind.THROTTLE,
+    PartKind.FAIR,
+    PartKind.KEY,
+}
+"""The parts whose keys have room for so many calls, or cool."""

@@ -12,6 +12,7 @@ from stepwell.server.engine.catalog import Listing, listing_of
 from stepwell.server.engine.cron_due import schedule_id, scheduled_item
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, Done, Verdict
+from stepwell.server.engine.named_limits import declare, of_functions
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.row import AppRow, FunctionRow
 
@@ -30,6 +31,7 @@ def register(draft: Draft, given: AppRegistered) -> Done:
             _forget(draft, slug)
         for function in given.functions:
             _store(draft, function, known.get(function.slug))
+        declare(draft, of_functions(listing_of(one).config for one in given.functions))
     draft.wake(draft.now.ms)
     return Done(Verdict.APPLIED if changed else Verdict.ALREADY, given.app.name)
 

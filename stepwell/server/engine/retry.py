@@ -14,6 +14,11 @@ DELAY_MIN_MS = SECOND_MS
 DELAY_MAX_MS = 86_400 * SECOND_MS
 
 
+def bounded_ms(asked_ms: int) -> int:
+    """A wait that a function asked for (Retry-After), within one second and 24 hours."""
+    return min(max(asked_ms, DELAY_MIN_MS), DELAY_MAX_MS)
+
+
 def delay_ms(attempt: int, seed: str, *, asked_ms: int | None, constant_ms: int | None) -> int:
     """Milliseconds until the next try after the zero-based `attempt` failed.
 
@@ -21,7 +26,7 @@ def delay_ms(attempt: int, seed: str, *, asked_ms: int | None, constant_ms: int 
     `constant_ms` is the operator's own interval, which replaces the schedule.
     """
     if asked_ms is not None:
-        return min(max(asked_ms, DELAY_MIN_MS), DELAY_MAX_MS)
+        return bounded_ms(asked_ms)
     if constant_ms is not None:
         return constant_ms
     base = SCHEDULE_MS[min(max(attempt, 0), len(SCHEDULE_MS) - 1)]

@@ -6,7 +6,9 @@ records. Times are Unix milliseconds; JSON stays bytes, because the engine never
 user's payload except through an expression.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
+from itertools import repeat
 
 import msgspec
 
@@ -155,7 +157,8 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 class Lease(msgspec.Struct, frozen=True, gc=False):
     """Who is doing an item, and until when nobody else may. A row, never a counter.
 
-    `keys` are those of flow control it counts under as long as it stands.
+    `keys` are those of flow control it counts under as long as it stands, `loads` how much under
+    each: one, if it does not say.
     """
 
     id: str
@@ -166,6 +169,12 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     generation: int = 1
     steps: int = 0
     keys: tuple[str, ...] = ()
+    loads: tuple[int, ...] = ()
+
+    @property
+    def counts(self) -> Iterable[tuple[str, int]]:
+        """Its keys, and how much it counts under each."""
+        return zip(self.keys, self.loads or repeat(1), strict=False)
 
 
 class Wait(msgspec.Struct, frozen=True, gc=False):

@@ -15,7 +15,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.catalog import AppGone, Catalog, CatalogChange, FunctionGone
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import KeyKind
+from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.flow_view import FlowView
 from stepwell.server.engine.need import LookBack
 from stepwell.server.engine.row import (
@@ -356,7 +356,7 @@ class View:
                 | fact.LanesRoused()
             ):
                 self.flow.apply(record)
-                if isinstance(record, fact.FlowKeyPut) and record.key.kind is KeyKind.PAUSE:
+                if isinstance(record, fact.FlowKeyPut) and record.key.kind in KINDS:
                     self._catalog_changes.append(record.key)
             case _:
                 raise AssertionError(f"{type(record).__name__} is applied above")
@@ -464,9 +464,9 @@ class View:
         self._overdue.pop(slot, None)
         known = self._leases.get(slot)
         if known is not None and known.keys:
-            self.flow.free(known.keys)
+            self.flow.free(known)
         if lease.keys:
-            self.flow.lend(lease.keys)
+            self.flow.lend(lease)
         self._leases[slot] = lease
         self.changes.leases[slot] = lease
 
@@ -483,7 +483,7 @@ class View:
         self._overdue.pop(slot, None)
         known = self._leases.pop(slot, None)
         if known is not None and known.keys:
-            self.flow.free(known.keys)
+            self.flow.free(known)
         self.changes.leases[slot] = None
 
     def _count_parts(self, run_id: str, by: int) -> None:

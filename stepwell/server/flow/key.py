@@ -47,7 +47,7 @@ def shared(key: Key, event: Event, now_ms: int) -> str:
     if key.program is None:
         return ""
     try:
-        return _text(key.program.evaluate({"event": event}, now_ms))
+        return text_of(key.program.evaluate({"event": event}, now_ms))
     except EvaluationError:
         return ""
 
@@ -60,7 +60,7 @@ def selective(key: Key, event: Event, now_ms: int) -> str | None:
         value = key.program.evaluate({"event": event}, now_ms)
     except EvaluationError:
         return None
-    return None if value is False else _text(value)
+    return None if value is False else text_of(value)
 
 
 def strict(key: Key, event: Event, now_ms: int) -> str | None:
@@ -68,12 +68,13 @@ def strict(key: Key, event: Event, now_ms: int) -> str | None:
     if key.program is None:
         return ""
     try:
-        return _text(key.program.evaluate({"event": event}, now_ms))
+        return text_of(key.program.evaluate({"event": event}, now_ms))
     except EvaluationError:
         return None
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
+    """The value of a key as text: its JSON, or a digest of it if that is long."""
     text = _encode(value).decode()
     if len(text) <= VALUE_CHARS_MAX:
         return text

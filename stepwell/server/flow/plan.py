@@ -13,6 +13,7 @@ from stepwell.server.flow.concurrency import Concurrency
 from stepwell.server.flow.debounce import BYTES_MAX, EVENTS_MAX, Debounce
 from stepwell.server.flow.fairness import Fairness
 from stepwell.server.flow.key import key_of
+from stepwell.server.flow.named_limit import Use
 from stepwell.server.flow.rate_limit import DAY_MS, RateLimit
 from stepwell.server.flow.singleton import Singleton
 from stepwell.server.flow.throttle import Throttle
@@ -40,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
     priority: Program | None = None
     steps: tuple[Concurrency, ...] = ()
     fairness: Fairness | None = None
+    limits: tuple[Use, ...] = ()
     start_ms: int = 0
     finish_ms: int = 0
 
@@ -51,7 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def claims(self) -> bool:
         """Whether calls stand under any limit, so that they have a lane."""
-        return bool(self.throttle or self.priority or self.fairness) or any(
+        return bool(self.throttle or self.priority or self.fairness or self.limits) or any(
             entry.limit for entry in (*self.steps, *self.runs)
         )
 
@@ -72,6 +74,9 @@ def plan_of(config: FunctionConfig) -> Plan | None:
         priority=_condition(config.priority.run) if config.priority else None,
         steps=_concurrency(config.id, config.concurrency),
         fairness=_fairness(config),
+        limits=tuple(
+            Use(one.name, key_of(one.key), _condition(one.weight)) for one in config.limits
+        ),
         start_ms=_ms(config.timeouts.start) if config.timeouts else 0,
         finish_ms=_ms(config.timeouts.finish) if config.timeouts else 0,
     )

@@ -64,7 +64,7 @@ def _told(reader: Reader, item: Item, full: list[_Full]) -> str:
 
 
 def _full(reader: Reader, lane: Lane, plan: Plan, now_ms: int) -> list[_Full]:
-    parts = enumerate(lane.parts)
+    parts = lane.numbered
     found = (_judged(reader, lane, plan, index, part, now_ms) for index, part in parts)
     return [one for one in found if one is not None]
 

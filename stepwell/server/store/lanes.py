@@ -15,8 +15,10 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import TypeAlias
 
-from stepwell.server.engine.changes import LaneChange
+from stepwell.server.engine.changes import Changes, LaneChange
+from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.lane import Lane, LaneSeen, lane_of, place_of
+from stepwell.server.engine.limit_row import limit_name
 from stepwell.server.engine.record import LaneRested, LaneServed
 from stepwell.server.engine.row import Lease
 
@@ -30,7 +32,7 @@ SHOWN_MAX = 128
 class _Standing:
     """How a lane stands: open, or at rest behind a key, or until a time."""
 
-    __slots__ = ("behind", "credit", "lane", "since_ms", "until_ms")
+    __slots__ = ("behind", "credit", "lane", "since_ms", "turn_at", "until_ms")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
@@ -38,6 +40,7 @@ class _Standing:
         self.since_ms = 0
         self.until_ms = 0
         self.credit = 0.0
+        self.turn_at = ""
 
 
 Group: TypeAlias = "OrderedDict[str, None]"
@@ -53,6 +56,7 @@ class LaneIndex:
         self._resting: dict[str, Group] = {}
         self._timers: list[tuple[int, str, bool]] = []
         self._alarms: dict[str, int] = {}
+        self._turns: dict[str, str] = {}
         self._leased: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -62,7 +66,7 @@ class LaneIndex:
     # -- what a view is told --------------------------------------------------------------------
 
     def leased(self, key: str) -> int:
-        """How many calls under way count under a key."""
+        """How much the calls under way count under a key."""
         return self._leased.get(key, 0)
 
     def resting(self, key: str) -> int:
@@ -79,7 +83,10 @@ class LaneIndex:
         its turn among them; and when to ask again."""
         if not self._standing:
             return [], None
+        places = tuple(places)
         self._wake(now_ms)
+        if self._turns:
+            self._let_by(places)
         shown: list[LaneSeen] = []
         more = False
         for place in places:
@@ -87,9 +94,16 @@ class LaneIndex:
             found = self._open_lanes(place, now_ms, room)
             shown += found[:room]
             more = more or len(found) > room
-        if more:
+        if more or any(place_of(queue) not in places for queue in self._turns):
             return shown, now_ms
         return shown, self._next_ms()
+
+    def _let_by(self, places: tuple[str, ...]) -> None:
+        """Whoever has its turn where no calls are taken now lets the next one by."""
+        while self._turns:
+            queue, key = self._turns.popitem()
+            if place_of(queue) not in places and key in self._resting:
+                self.rouse(key, 1)
 
     def _open_lanes(self, place: str, now_ms: int, limit: int) -> list[LaneSeen]:
         """Open lanes in turn, at most one beyond the limit. Those with nothing to do now leave."""
@@ -107,7 +121,7 @@ class LaneIndex:
                     if due is None or (due > now_ms and not known.lane.is_ranked):
                         idle.append((queue, due))
                         continue
-                    found.append(LaneSeen(queue, known.credit))
+                    found.append(LaneSeen(queue, known.credit, known.turn_at))
                     if len(found) > limit:
                         break
                 if len(found) > limit:
@@ -147,14 +161,23 @@ class LaneIndex:
 
     def lent(self, before: Lease | None, after: Lease | None) -> None:
         """A call began, or is over."""
-        for key in before.keys if before is not None else ():
-            left = self._leased.get(key, 0) - 1
+        for key, load in before.counts if before is not None else ():
+            left = self._leased.get(key, 0) - load
             if left > 0:
                 self._leased[key] = left
             else:
                 self._leased.pop(key, None)
-        for key in after.keys if after is not None else ():
-            self._leased[key] = self._leased.get(key, 0) + 1
+        for key, load in after.counts if after is not None else ():
+            self._leased[key] = self._leased.get(key, 0) + load
+
+    def keep(self, changes: Changes) -> None:
+        """What a batch changed, items and leases aside."""
+        self.apply(changes.lanes, changes.freed)
+        for slug in changes.functions:
+            self.rouse_function(slug)
+        for row in changes.keys.values():
+            if row is not None and row.kind is KeyKind.LIMIT:
+                self.rouse_limit(row.id.partition(":")[2])
 
     def apply(self, changes: Iterable[LaneChange], freed: Iterable[str]) -> None:
         """What a claim said of lanes, then what keys let go of."""
@@ -173,7 +196,9 @@ class LaneIndex:
         resting = self._resting.get(key)
         while resting and count > 0:
             queue, _ = resting.popitem(last=False)
-            self._open(queue, self._standing[queue])
+            known = self._standing[queue]
+            self._open(queue, known)
+            known.turn_at = self._turns[queue] = key
             count -= 1
         if resting is not None and not resting:
             del self._resting[key]
@@ -185,6 +210,12 @@ class LaneIndex:
                 self._resting[known.behind].pop(queue)
                 self._open(queue, known)
         self._resting = {key: lanes for key, lanes in self._resting.items() if lanes}
+
+    def rouse_limit(self, name: str) -> None:
+        """Look at every lane again that rests behind a key of a named limit: its numbers are
+        others, and so is what there is room for."""
+        for key in [key for key in self._resting if limit_name(key) == name]:
+            self.rouse(key, len(self._resting[key]))
 
     def clock_moved(self) -> None:
         """Times mean something else now: whatever rests until one is looked at again."""
@@ -204,6 +235,7 @@ class LaneIndex:
         group = "" if known is None else known.lane.function
         if known is not None:
             known.credit = change.credit
+            known.turn_at = ""
         lanes = floor.get(group)
         if lanes is None:
             return
@@ -217,7 +249,7 @@ class LaneIndex:
             return
         self._shut(change.queue, known)
         known.behind, known.since_ms = change.key, change.at_ms
-        known.until_ms, known.credit = change.until_ms, change.credit
+        known.until_ms, known.credit, known.turn_at = change.until_ms, change.credit, ""
         resting = self._resting.setdefault(change.key, OrderedDict())
         resting[change.queue] = None
         if change.again:
@@ -230,7 +262,7 @@ class LaneIndex:
     # -- open, shut, and the time ---------------------------------------------------------------
 
     def _open(self, queue: str, known: _Standing) -> None:
-        known.behind, known.since_ms, known.until_ms = "", 0, 0
+        known.behind, known.since_ms, known.until_ms, known.turn_at = "", 0, 0, ""
         lane = known.lane
         floor = self._floors.get(lane.place)
         if floor is None:

@@ -13,6 +13,7 @@ from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.flow_view import KeySeen
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.lane import is_lane
@@ -83,8 +84,8 @@ class MemoryStore:
 
     def catalog(self) -> Catalog:
         """Every registered app and function."""
-        pauses = [key for key in self.disk.keys.values() if key.kind is KeyKind.PAUSE]
-        return Catalog.of(self.disk.apps.values(), self.disk.functions.values(), pauses)
+        flow = [key for key in self.disk.keys.values() if key.kind in KINDS]
+        return Catalog.of(self.disk.apps.values(), self.disk.functions.values(), flow)
 
     def newest_place(self) -> int:
         """The place of the step that was saved last."""
@@ -277,9 +278,7 @@ class MemoryStore:
             for item in changes.items.values():
                 if item is not None and is_lane(item.queue):
                     self._lanes.added(item.queue, item.due_ms)
-            self._lanes.apply(changes.lanes, changes.freed)
-            for slug in changes.functions:
-                self._lanes.rouse_function(slug)
+            self._lanes.keep(changes)
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """What is known in memory keeps its distance from now: here that is everything."""

@@ -28,7 +28,11 @@ from stepwell.wire.function_config import (
     Throttle,
     Timeouts,
 )
+from stepwell.wire.named_limit import FunctionLimit
 
+WEIGHTS = ("", "event.data.n + 1")
+DESK = 4
+"""So much at once of the named limit that some functions share."""
 KEYS = ("", "event.data.k", "event.data.n > 3")
 
 
@@ -52,6 +56,17 @@ def _controls(fn: Fn, draw: Random) -> dict[str, object]:
         drawn["throttle"] = Throttle(draw.choice((1, 3)), draw.choice(("5s", "1m")), 1, key())
     if draw.random() < 0.3:
         drawn["fairness"] = Fairness("event.data.k", draw.choice(("", "event.data.n")))
+    if draw.random() < 0.4:
+        drawn["limits"] = draw.choice(
+            (
+                (FunctionLimit("desk", key(), draw.choice(WEIGHTS), concurrency=DESK),),
+                (FunctionLimit("mail", "", draw.choice(WEIGHTS), rate=5, period="10s"),),
+                (
+                    FunctionLimit("desk", "'one'", concurrency=DESK),
+                    FunctionLimit("mail", rate=5, period="10s"),
+                ),
+            )
+        )
     if draw.random() < 0.2:
         algorithm = draw.choice(("", "window"))
         drawn["rate_limit"] = RateLimit(draw.choice((1, 4)), "1m", key(), algorithm)
@@ -103,14 +118,15 @@ class FlowJudge:
         for run_id in changes.ended:
             for slot in [slot for slot in self._leases if slot[0] == run_id]:
                 del self._leases[slot]
-        counts: dict[str, int] = {}
+        counts: dict[str, list[int]] = {}
         for lease in self._leases.values():
-            for key in lease.keys:
-                counts[key] = counts.get(key, 0) + 1
-        for key, count in counts.items():
+            for key, load in lease.counts:
+                counts.setdefault(key, []).append(load)
+        for key, loads in counts.items():
             limit = self._most(key)
-            if count > limit:
-                yield f"{count} calls are under {key}, whose limit is {limit}"
+            # What is more than there can be has it alone.
+            if sum(loads) > limit and (len(loads) > 1 or not key.startswith("limit:")):
+                yield f"{loads} are under {key}, whose limit is {limit}"
 
     def died(self) -> None:
         """The process is gone, and every lease with it."""
@@ -126,6 +142,8 @@ class FlowJudge:
         word, _, rest = key.partition(":")
         if word == "backlog":
             return max(plan.backlog.limit for plan in self._plans.values() if plan.backlog)
+        if word == "limit":
+            return DESK if rest.startswith("desk:") else 2**31
         limits = [limit for plan in self._plans.values() for limit in _limits(plan, word, rest)]
         if word == "singleton":
             return max(plan.singleton.limit for plan in self._plans.values() if plan.singleton)

@@ -8,6 +8,7 @@ from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.defer import defer_abort, defer_add
 from stepwell.server.engine.op.gateway_call import gateway_call
 from stepwell.server.engine.op.invoke import invoke_function
+from stepwell.server.engine.op.limit_used import correct
 from stepwell.server.engine.op.planned import planned
 from stepwell.server.engine.op.sleep import sleep
 from stepwell.server.engine.op.step_error import step_error, step_failed
@@ -24,6 +25,8 @@ def ends_run(operation: op.Operation) -> bool:
 
 def apply_operation(draft: Draft, report: Report, operation: op.Operation) -> None:
     """Let one operation have its effect."""
+    if isinstance(operation, op.StepRun | op.StepError | op.StepFailed) and operation.used:
+        correct(draft, report, operation, operation.used)
     match operation:
         case op.StepRun() | op.LegacyStep():
             step_ended(draft, report, operation, result_memo(operation))

@@ -1,7 +1,9 @@
 """A step found in parallel with others gets a call of its own."""
 
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.lane_choice import step_lane
 from stepwell.server.engine.lease_id import PLANNED
+from stepwell.server.engine.named_limits import declare, of_step
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Item, ItemKind
 from stepwell.wire.operation import StepPlanned, label
@@ -12,12 +14,14 @@ def planned(draft: Draft, report: Report, operation: StepPlanned) -> None:
     run = report.run
     if report.is_met(draft, operation):
         return
+    if operation.limits:
+        declare(draft, [of_step(run, operation, limit) for limit in operation.limits])
     item = Item(
         run_id=run.id,
         key=operation.id,
         kind=ItemKind.CALL,
         due_ms=draft.now.ms,
-        queue=run.queue,
+        queue=step_lane(run, operation) if operation.limits else run.queue,
         target=operation.id,
         detail=PLANNED + label(operation).encode(),
     )

@@ -5,6 +5,7 @@ and the function is called again so that it may catch it.
 """
 
 from stepwell.server.engine.again import try_again, try_apart
+from stepwell.server.engine.cool import cool
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
@@ -19,6 +20,7 @@ def step_error(draft: Draft, report: Report, operation: StepError) -> None:
         return
     listing = draft.view.catalog.listing(report.run.function)
     attempts = 1 if listing is None else listing.attempts_max
+    cool(draft, report.run, report.item, operation.failure, report.delay_ms)
     if report.no_retry or report.item.attempt + 1 >= attempts:
         step_ended(draft, report, operation, bytes(encode_failure_memo(operation.failure)))
         return

@@ -117,9 +117,7 @@ class Memory:
             self.recent.runs.grow(MEMO_BYTES + len(step.memo))
         for run_id in changes.ended:
             self._end(run_id, touched[run_id])
-        self.lanes.apply(changes.lanes, changes.freed)
-        for slug in changes.functions:
-            self.lanes.rouse_function(slug)
+        self.lanes.keep(changes)
         for run_id in changes.forgotten_runs:
             self.recent.runs.drop(run_id)
         for event_id in changes.forgotten_events:

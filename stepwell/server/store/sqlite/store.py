@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import KeyKind
+from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import StoreError, Unstorable
@@ -115,11 +115,14 @@ class SqliteStore:
         try:
             apps = [app_of(row) for row in self._db.execute(SQL["apps"])]
             functions = [function_of(row) for row in self._db.execute(SQL["functions"])]
-            wanted = (int(KeyKind.PAUSE),)
-            pauses = [key_of(row) for row in self._db.execute(SQL["flow_keys"], wanted)]
+            flow = [
+                key_of(row)
+                for kind in KINDS
+                for row in self._db.execute(SQL["flow_keys"], (int(kind),))
+            ]
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
-        return Catalog.of(apps, functions, pauses)
+        return Catalog.of(apps, functions, flow)
 
     def newest_place(self) -> int:
         """The place of the step that was saved last: rows are added at the end."""

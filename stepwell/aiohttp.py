@@ -12,6 +12,7 @@ from aiohttp import web
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import (
@@ -22,9 +23,9 @@ from stepwell.sdk.serve.request import (
     routed_paths,
 )
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "aiohttp"
+FRAMEWORK = Framework.AIOHTTP
 
 
 def serve(
@@ -36,7 +37,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

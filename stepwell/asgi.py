@@ -12,12 +12,13 @@ from typing import Any, Unpack
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "asgi"
+FRAMEWORK = Framework.ASGI
 
 
 def serve(
@@ -28,7 +29,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> AsgiEndpoint:

@@ -13,13 +13,14 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import BodyInvalidError
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import invocation
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
 
-FRAMEWORK = "lambda"
+FRAMEWORK = Framework.AWS_LAMBDA
 # Fields with one value per name, after those with all of its values.
 HEADERS = ("multiValueHeaders", "headers")
 QUERY = ("multiValueQueryStringParameters", "queryStringParameters")

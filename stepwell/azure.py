@@ -14,6 +14,7 @@ from azure import functions as azure_functions
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import (
@@ -25,7 +26,7 @@ from stepwell.sdk.serve.request import (
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import Streaming
 
-FRAMEWORK = "azure-functions"
+FRAMEWORK = Framework.AZURE
 ROUTE_PREFIX = "/api/"
 """What Azure puts before every route, unless `host.json` says otherwise."""
 

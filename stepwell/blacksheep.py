@@ -10,14 +10,15 @@ from blacksheep.server.csrf import ignore_anti_forgery
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import request_from
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 from stepwell.wire import header
 
-FRAMEWORK = "blacksheep"
+FRAMEWORK = Framework.BLACKSHEEP
 
 
 def serve(
@@ -29,7 +30,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

@@ -13,12 +13,13 @@ from stepwell.sdk.errors import BodyInvalidError, code_of
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import invocation
 from stepwell.sdk.serve.answer import error_answer
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.settings import Streaming
 
-FRAMEWORK = "digitalocean"
+FRAMEWORK = Framework.DIGITAL_OCEAN
 WEB_PREFIX = "/api/v1/web"
 """Where the platform serves functions; what it tells them of their path begins after their name."""
 

@@ -30,6 +30,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.net.agent import SDK_IN_BODY
 from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.sdk.serve.framework import Framework
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.failure import decode_failure
@@ -72,7 +73,7 @@ T = TypeVar("T")
 DATABASE = "stepwell.db"
 MEMORY = ":memory:"
 CONCURRENCY = 256
-FRAMEWORK = "embedded"
+FRAMEWORK = Framework.EMBEDDED
 
 URL = "http://embedded.invalid"
 """Where calls would go if they went anywhere: a registered function must name a URL."""
@@ -356,8 +357,10 @@ def local_call(client: Callable[[], Inngest], functions: Sequence[Function[Any]]
                 raise StepRefused(done.reason)
 
         # A targeted call answers for one step; only discoveries go on from step to step.
-        live = keep if target == "step" else None
-        return await run_call(by_id[slug], request, client=client(), target=target, save=live)
+        function, told = by_id[slug], client()
+        goes_on = target == "step" and function.saves_steps(told.checkpointing)
+        live = keep if goes_on else None
+        return await run_call(function, request, client=told, target=target, save=live)
 
     return call
 

@@ -10,6 +10,7 @@ import msgspec
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve import asgi, wsgi
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
@@ -18,9 +19,9 @@ from stepwell.sdk.serve.response import (
     StreamingResponse,
     StreamingResponseSync,
 )
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "falcon"
+FRAMEWORK = Framework.FALCON
 
 
 class _Resource:
@@ -75,7 +76,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

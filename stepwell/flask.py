@@ -11,15 +11,16 @@ from werkzeug.wsgi import get_input_stream
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "flask"
+FRAMEWORK = Framework.FLASK
 
 
 def serve(
@@ -31,7 +32,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

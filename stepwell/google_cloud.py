@@ -13,14 +13,15 @@ import msgspec
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import request_from
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "google-functions"
+FRAMEWORK = Framework.GOOGLE_CLOUD
 SHARED_DOMAIN = ".cloudfunctions.net/"
 
 HttpFunction: TypeAlias = Callable[[flask.Request], flask.Response]
@@ -34,7 +35,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> HttpFunction:

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "http.server"
+FRAMEWORK = Framework.HTTP_SERVER
 
 _LINE_BYTES = 65_537
 _HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]{1,8}")
@@ -119,7 +120,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> type[InngestRequestHandler]:

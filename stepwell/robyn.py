@@ -9,14 +9,15 @@ from robyn import Headers, Request, Response, Robyn, StreamingResponse
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 from stepwell.wire import header, limit
 
-FRAMEWORK = "robyn"
+FRAMEWORK = Framework.ROBYN
 BODY_BYTES_VARIABLE = "ROBYN_MAX_PAYLOAD_SIZE"
 
 _BODY_BYTES = limit.RUN_STATE_BYTES_MAX + limit.CALL_BODY_BYTES_MAX
@@ -31,7 +32,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

@@ -21,13 +21,14 @@ from tornado.routing import Router
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "tornado"
+FRAMEWORK = Framework.TORNADO
 
 
 class _Endpoint(Router):
@@ -101,7 +102,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> None:

@@ -15,12 +15,13 @@ from stepwell.http_server import InngestRequestHandler
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, Message, Receive, Send
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.wsgi import WsgiEndpoint
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "vercel"
+FRAMEWORK = Framework.VERCEL
 
 _A_CONNECTION = ("request", "client_address", "server")
 _A_WSGI_CALL = ("environ", "start_response")
@@ -81,7 +82,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> type[VercelEndpoint]:

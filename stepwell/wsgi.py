@@ -10,12 +10,13 @@ from typing import Any, Unpack
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.wsgi import WsgiEndpoint
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "wsgi"
+FRAMEWORK = Framework.WSGI
 
 
 def serve(
@@ -26,7 +27,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> WsgiEndpoint:

@@ -14,14 +14,15 @@ from stepwell.django.connections import freshen_shared_thread, keep_fresh
 from stepwell.django.request import body_behind_asgi, serve_request
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.wsgi import body_of
-from stepwell.sdk.settings import Streaming
+from stepwell.sdk.settings import StreamingChoice
 
-FRAMEWORK = "django"
+FRAMEWORK = Framework.DJANGO
 
 
 def serve(
@@ -32,7 +33,7 @@ def serve(
     public_path: str | None = None,
     serve_origin: str | None = None,
     serve_path: str | None = None,
-    streaming: Streaming | None = None,
+    streaming: StreamingChoice | None = None,
     trust_proxy: bool | None = None,
     **more: Unpack[MoreOptions],
 ) -> URLPattern:

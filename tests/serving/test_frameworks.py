@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tests.django_project  # isort: skip - sets Django up
+import inngest._internal.server_lib as official
 import pytest
 
 import stepwell
@@ -23,6 +24,7 @@ import stepwell.starlette
 import stepwell.vercel
 import stepwell.wsgi
 from stepwell import Context, Inngest, Streaming, TriggerEvent
+from stepwell.sdk.serve.framework import Framework
 from stepwell.testing.contract.adapter_peer import call_body
 from tests.repo.source import ROOT
 from tests.serving.adapters import ADAPTERS
@@ -91,7 +93,13 @@ def test_f01_adapters_are_thin(name: str) -> None:
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_f05_doors_name_their_framework(name: str) -> None:
     adapter = importlib.import_module(f"stepwell.{name}")
-    assert ADAPTERS[name] == adapter.FRAMEWORK
+    assert ADAPTERS[name] == adapter.FRAMEWORK == adapter.FRAMEWORK.value
+    assert isinstance(adapter.FRAMEWORK, Framework)
+
+
+def test_f05_frameworks_have_the_official_members() -> None:
+    for member in official.Framework:
+        assert Framework[member.name] == member.value
 
 
 @pytest.mark.parametrize("name", ADAPTERS)

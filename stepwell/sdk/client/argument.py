@@ -61,6 +61,7 @@ FUNCTION: Mapping[str, Expected] = {
     "backlog": ((Backlog,), "Backlog(limit=...)"),
     "batch_events": ((Batch,), "Batch(max_size=...)"),
     "cancel": ((list, tuple), "a list such as [Cancel(event=...)]"),
+    "checkpointing": _FLAG,
     "concurrency": ((list, tuple), "a list such as [Concurrency(limit=...)]"),
     "debounce": ((Debounce,), "Debounce(period=...)"),
     "fairness": ((Fairness,), "Fairness(key=...)"),

@@ -39,7 +39,7 @@ from stepwell.sdk.send.sending import (
     send_sync,
     wall_ms,
 )
-from stepwell.sdk.settings import LOG_LEVELS, Options, Settings, mode_is_told, resolve
+from stepwell.sdk.settings import LOG_LEVELS, LogLevel, Options, Settings, mode_is_told, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
 from stepwell.sdk.value.codec import CodecError, encode_any
@@ -163,6 +163,7 @@ class Inngest(Declarer, Invoker):
         self._tries_max = _tries(send_retries)
         self._http = None if http_client is None else port_of(http_client)
         self._given: Mapping[str, str] = {}
+        self._level_is_told = False
         self._own_reach: Reach | None = None
         self._told_event_port: EventPort | None = None
         self._engine: EnginePort | None = None
@@ -228,7 +229,8 @@ class Inngest(Declarer, Invoker):
 
     def _heed(self, settings: Settings) -> None:
         """Do what settings ask for at once, and say what is odd about them."""
-        if settings.log_level is not None and self.logger is own_logger:
+        told = self._level_is_told
+        if settings.log_level is not None and self.logger is own_logger and not told:
             set_own_level(LOG_LEVELS[settings.log_level])
         key = settings.signing_key
         if key is not None and "branch" in key and settings.env is None:
@@ -260,11 +262,19 @@ class Inngest(Declarer, Invoker):
         base_url: str | None = None,
         signing_key: str | None = None,
         signing_key_fallback: str | None = None,
+        http_client: HttpPort | HttpCallable | HttpxClient | None = None,
+        log_level: LogLevel | None = None,
     ) -> None:
         """Use these from now on, in place of what the constructor was told; None changes nothing.
 
-        Raises ConfigurationError for values that cannot be used.
+        `log_level` is that of the SDK's own logger. Raises ConfigurationError for values that
+        cannot be used.
         """
+        if http_client is not None:
+            self._http = port_of(http_client)
+            self.set_env_vars({})
+        if log_level is not None:
+            self._use_level(log_level)
         told = {
             "base_url": base_url,
             "signing_key": signing_key,
@@ -282,6 +292,16 @@ class Inngest(Declarer, Invoker):
         resolve(options, {})
         self.set_env_vars({})
         self._options = options
+
+    def _use_level(self, level: str) -> None:
+        if level not in LOG_LEVELS:
+            raise ConfigurationError(f"log_level = {level!r}: give one of {', '.join(LOG_LEVELS)}")
+        if self.logger is not own_logger:
+            raise ConfigurationError(
+                f"log_level = {level!r}: the client has a logger of its own: set the level of that"
+            )
+        set_own_level(LOG_LEVELS[level])
+        self._level_is_told = True
 
     def set_event_key(self, event_key: str) -> None:
         """Use this event key from now on (E-71)."""

@@ -80,6 +80,7 @@ class DeclaredOptions(TypedDict, total=False):
     backlog: Backlog | None
     batch_events: Batch | None
     cancel: list[Cancel] | None
+    checkpointing: bool | None
     concurrency: list[Concurrency] | None
     debounce: Debounce | None
     fairness: Fairness | None
@@ -139,6 +140,7 @@ def declare(
         serializer=serializer,
         non_retriable=options.get("non_retriable", ()),
         reraise=options.get("reraise", ()),
+        checkpointing=options.get("checkpointing"),
     )
 
 

@@ -140,6 +140,7 @@ class Declarer:
         backlog: Backlog | None = None,
         batch_events: Batch | None = None,
         cancel: list[Cancel] | None = None,
+        checkpointing: bool | None = None,
         concurrency: list[Concurrency] | None = None,
         debounce: Debounce | None = None,
         fairness: Fairness | None = None,
@@ -167,6 +168,7 @@ class Declarer:
             backlog: How many runs may wait for their first call.
             batch_events: Start one run for several events.
             cancel: Events that cancel a run.
+            checkpointing: Save finished steps while a call goes on; by default as the client does.
             concurrency: How many steps may run at once; up to two entries.
             debounce: Start when no more events come.
             fairness: Whose turn it is among the values of a key.
@@ -202,6 +204,7 @@ class Declarer:
                 "backlog": backlog,
                 "batch_events": batch_events,
                 "cancel": cancel,
+                "checkpointing": checkpointing,
                 "concurrency": concurrency,
                 "debounce": debounce,
                 "fairness": fairness,

@@ -30,6 +30,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.net.agent import LANGUAGE, VERSION, common_headers
 from stepwell.sdk.net.plain import PlainHttp
 from stepwell.sdk.net.shared import shared_port
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.settings import parse_flag
 from stepwell.wire import header
@@ -40,7 +41,7 @@ from stepwell.wire.registration import CAPABILITIES
 from stepwell.wire.signature import SigningKeyError, bearer
 
 SERVE_URL = "wss://connect"
-FRAMEWORK = "connect"
+FRAMEWORK = Framework.CONNECT
 BACKOFF_DEV_MAX_S = 2.0
 DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -204,7 +204,7 @@ async def answered(app: Served, request: ExecutorRequest, *, save: Save | None) 
             client=app.client,
             target=request.step_id or TARGET_DISCOVERY,
             raw_request=request,
-            save=save,
+            save=save if function.saves_steps(app.client.checkpointing) else None,
         )
 
 

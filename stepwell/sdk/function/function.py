@@ -59,6 +59,7 @@ class Function(Invocable[T_co, Takes_co]):
         serializer: Serializer | None = None,
         non_retriable: Sequence[type[Exception]] = (),
         reraise: Sequence[type[Exception]] = (),
+        checkpointing: bool | None = None,
     ) -> None:
         """Declare a function. Raises FunctionConfigInvalidError naming field, value and fix."""
         check_id(options.fn_id)
@@ -68,6 +69,8 @@ class Function(Invocable[T_co, Takes_co]):
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
         self.non_retriable = _exceptions(options.fn_id, "non_retriable", non_retriable)
         """Exceptions that end the run, or fail the step, at once (E-156)."""
+        self.checkpointing = checkpointing
+        """Are finished steps saved while a call goes on? None if the client says so."""
         self.reraised = _reraised(options.fn_id, reraise)
         """What failed steps are raised as, by the name of what they raised (E-158)."""
         self.failure_function: Function[object] | None = None
@@ -95,6 +98,10 @@ class Function(Invocable[T_co, Takes_co]):
         self.entry: Callable[[Any], Any] = _entry(local_id, handler)
         """The handler, called with the context alone."""
 
+    def saves_steps(self, by_default: bool) -> bool:
+        """Are finished steps saved while a call goes on?"""
+        return by_default if self.checkpointing is None else self.checkpointing
+
     def use(self, middleware: Sequence[MiddlewareFactory]) -> None:
         """Have this middleware, inside the client's; so has the handler of failures."""
         self.middleware = tuple(middleware)
@@ -111,6 +118,7 @@ class Function(Invocable[T_co, Takes_co]):
         companion.middleware = self.middleware
         companion.non_retriable = self.non_retriable
         companion.reraised = self.reraised
+        companion.checkpointing = self.checkpointing
         companion.failure_function = None
         return companion
 

@@ -34,8 +34,7 @@ class Checkpoints:
     """What an endpoint knows of its server: whether checkpoints are worth trying, and how they are
     sent."""
 
-    def __init__(self, *, enabled: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self._enabled = enabled
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._silent_until = 0.0
         self._ways: WeakKeyDictionary[asyncio.AbstractEventLoop, CheckpointPost] = (
@@ -54,8 +53,7 @@ class Checkpoints:
         """Whether this call may save steps on the way: a discovery, tried for the first time."""
         ctx = call.ctx
         return (
-            self._enabled
-            and self._clock() >= self._silent_until
+            self._clock() >= self._silent_until
             and target in {None, "step"}
             and bool(ctx.fn_id and ctx.qi_id and ctx.run_id)
             and ctx.attempt == 0

@@ -5,6 +5,7 @@ Source: features E.1.
 """
 
 import time
+import warnings
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -16,6 +17,8 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.net.given import HttpCallable, HttpxClient
+from stepwell.sdk.net.port import HttpPort
 from stepwell.sdk.serve import answer, register
 from stepwell.sdk.serve.endpoint import answered
 from stepwell.sdk.serve.perform import Performer
@@ -26,8 +29,10 @@ from stepwell.sdk.serve.setup import Keys, Setup, Setups
 from stepwell.sdk.serve.table import FunctionTable
 from stepwell.sdk.settings import (
     Introspected,
+    LogLevel,
     ServeOptions,
     Streaming,
+    StreamingChoice,
 )
 
 
@@ -45,7 +50,7 @@ class ServeHandler:
         serve_origin: str | None = None,
         serve_path: str | None = None,
         public_path: str | None = None,
-        streaming: Streaming | None = None,
+        streaming: StreamingChoice | None = None,
         enable_unauthed_sync: bool | None = None,
         allow_in_band_sync: bool | None = None,
         trust_proxy: bool | None = None,
@@ -54,6 +59,9 @@ class ServeHandler:
         base_url: str | None = None,
         signing_key: str | None = None,
         signing_key_fallback: str | None = None,
+        fetch: HttpPort | HttpCallable | HttpxClient | None = None,
+        log_level: LogLevel | None = None,
+        id: str | None = None,
     ) -> None:
         """Serve these functions. What the options mean, `stepwell.asgi.serve` and
         `stepwell.sdk.serve.option` say.
@@ -67,7 +75,8 @@ class ServeHandler:
                 f"client = {client!r}: give the Inngest client here; which argument is which"
                 " differs between frameworks, see docs/frameworks.md"
             )
-        client.use(base_url=base_url)
+        _check_id(id, client.app_id)
+        client.use(base_url=base_url, http_client=fetch, log_level=log_level)
         if client.own_reach.settings.signing_key is None:
             # What the client asks outside of requests needs a key, too.
             client.use(signing_key=signing_key, signing_key_fallback=signing_key_fallback)
@@ -158,3 +167,19 @@ def _now_ms() -> int:
 def _streams(setup: Setup, request: ServeRequest) -> bool:
     """Calls alone are streamed: what needs nothing from outside was answered already."""
     return setup.serve.streaming is not Streaming.DISABLE and request.method == "POST"
+
+
+def _check_id(given: str | None, app_id: str) -> None:
+    """The old way to name the app, which its client does."""
+    if given is None:
+        return
+    if given != app_id:
+        raise ConfigurationError(
+            f'id = {given!r}: the functions belong to the app of their client, "{app_id}": make'
+            " that one with app_id=... and leave id out"
+        )
+    warnings.warn(
+        f"serve(id={given!r}) is deprecated: the client's app_id says it; leave it out",
+        DeprecationWarning,
+        stacklevel=4,
+    )

@@ -5,7 +5,9 @@ Sources: features A.0 (0.8), F-6, F-47, F-51.
 
 from typing import TypedDict
 
-from stepwell.sdk.settings import Introspected
+from stepwell.sdk.net.given import HttpCallable, HttpxClient
+from stepwell.sdk.net.port import HttpPort
+from stepwell.sdk.settings import Introspected, LogLevel
 
 
 class MoreOptions(TypedDict, total=False):
@@ -23,6 +25,12 @@ class MoreOptions(TypedDict, total=False):
     """The previous signing key, during a rotation."""
     allow_in_band_sync: bool | None
     """Put the configuration into the answer to a signed sync, default true."""
+    fetch: HttpPort | HttpCallable | HttpxClient | None
+    """What makes HTTP requests, in place of the client's; for all that the client does."""
+    id: str | None
+    """Deprecated: the app's id. It is the client's `app_id`; another one is refused."""
     introspection: Introspected | None
     """Whom the endpoint tells of itself in cloud mode: "signed" requests (the default), or "open"
     for a little to anybody."""
+    log_level: LogLevel | None
+    """From which level on the SDK writes to its own logger, as `INNGEST_LOG_LEVEL` says."""

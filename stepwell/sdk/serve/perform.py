@@ -134,7 +134,8 @@ class Performer:
 
 
 def _saver(setup: Setup, effect: FunctionCall) -> Checkpointer | None:
-    if not setup.checkpoints.worthwhile(effect.call, effect.target):
+    saves = effect.function.saves_steps(setup.client.checkpointing)
+    if not saves or not setup.checkpoints.worthwhile(effect.call, effect.target):
         return None
     return Checkpointer(setup.reach.api, effect.call.ctx, setup.checkpoints)
 

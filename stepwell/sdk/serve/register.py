@@ -10,6 +10,7 @@ import msgspec
 from stepwell.sdk.net.agent import AUTHOR, LANGUAGE, SDK_IN_BODY, VERSION
 from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.net.server_api import ApiRequest
+from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.settings import ServeSettings, Settings
 from stepwell.wire import header, limit
 from stepwell.wire.function_config import FunctionConfig
@@ -28,7 +29,7 @@ from stepwell.wire.registration import (
     fields_of_answer,
 )
 
-FRAMEWORK_PLAIN = "asgi"
+FRAMEWORK_PLAIN = Framework.ASGI
 """The name for a server that does not know the framework's own."""
 
 _FAILED_UNTOLD = "Failed to register: the app's log says why"

@@ -119,5 +119,4 @@ class Setups:
         headers = common_headers(settings, framework=self._framework, server_kind=settings.mode)
         headers[header.SDK_HANDLED] = "true"
         serve = resolve_serve(self._options, reach.environ, settings.mode)
-        checkpoints = Checkpoints(enabled=self._client.checkpointing)
-        return Setup(self._client, reach, serve, headers, checkpoints)
+        return Setup(self._client, reach, serve, headers, Checkpoints())

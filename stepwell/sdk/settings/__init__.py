@@ -7,6 +7,7 @@ from stepwell.sdk.settings.client import (
     EVENT_ORIGIN_CLOUD,
     LOG_LEVELS,
     ORIGIN_DEV,
+    LogLevel,
     Settings,
     resolve,
 )
@@ -16,6 +17,7 @@ from stepwell.sdk.settings.serve import (
     ServeOptions,
     ServeSettings,
     Streaming,
+    StreamingChoice,
     resolve_serve,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "EVENT_KEY_DEV",
     "EVENT_ORIGIN_CLOUD",
     "LOG_LEVELS",
+    "LogLevel",
     "ORIGIN_DEV",
     "Settings",
     "resolve",
@@ -38,5 +41,6 @@ __all__ = [
     "ServeOptions",
     "ServeSettings",
     "Streaming",
+    "StreamingChoice",
     "resolve_serve",
 ]

@@ -5,6 +5,7 @@ and not at import. Sources: http.md section 1; features A.9 (E-180 to E-186), A.
 """
 
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -19,6 +20,7 @@ ORIGIN_DEV = "http://127.0.0.1:8288/"
 EVENT_KEY_DEV = "NO_EVENT_KEY_SET"
 
 # The words of INNGEST_LOG_LEVEL, as `logging` counts; above them all is "nothing at all".
+LogLevel: TypeAlias = Literal["debug", "info", "warn", "warning", "error", "fatal", "silent"]
 LOG_LEVELS: Mapping[str, int] = {
     "debug": 10,
     "info": 20,

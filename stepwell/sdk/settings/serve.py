@@ -5,7 +5,7 @@ Sources: http.md 6.10; features A.0 (0.8), E.1.
 
 import enum
 from collections.abc import Mapping
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 
@@ -26,6 +26,8 @@ class Streaming(enum.Enum):
     FORCE = "force"
 
 
+StreamingChoice: TypeAlias = Streaming | bool | Literal["allow", "force", "disable"]
+"""What `streaming=` takes: one of these, or its word; True is to force it, False to leave it."""
 _PASS_PIECES_ON = frozenset({"vercel", "cloudflare-pages"})
 
 
@@ -35,7 +37,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     serve_origin: str | None = None
     serve_path: str | None = None
     public_path: str | None = None
-    streaming: Streaming | None = None
+    streaming: StreamingChoice | None = None
     enable_unauthed_sync: bool | None = None
     allow_in_band_sync: bool | None = None
     trust_proxy: bool | None = None
@@ -121,7 +123,7 @@ def _decide_introspection(told: Introspected | None, choices: Choices) -> Intros
     return "open" if value == "open" else "signed"
 
 
-def _decide_streaming(told: Streaming | None, choices: Choices) -> Streaming:
+def _decide_streaming(told: StreamingChoice | None, choices: Choices) -> Streaming:
     wish = _streaming_wish(told, choices)
     platform, _ = platform_in(choices.environ)
     if wish is not Streaming.ALLOW or platform in _PASS_PIECES_ON:
@@ -131,14 +133,11 @@ def _decide_streaming(told: Streaming | None, choices: Choices) -> Streaming:
     return Streaming.DISABLE
 
 
-def _streaming_wish(told: Streaming | None, choices: Choices) -> Streaming:
+def _streaming_wish(told: StreamingChoice | None, choices: Choices) -> Streaming:
     if told is not None:
-        if not isinstance(cast(object, told), Streaming):
-            raise ConfigurationError(
-                f"streaming = {told!r}: give Streaming.FORCE, Streaming.ALLOW or Streaming.DISABLE"
-            )
-        choices.note("streaming", told.value, "argument streaming")
-        return told
+        wish = _streaming_of(told)
+        choices.note("streaming", wish.value, "argument streaming")
+        return wish
     found = choices.variable("INNGEST_STREAMING")
     if found is None:
         choices.note("streaming", Streaming.DISABLE.value, "default; no INNGEST_STREAMING")
@@ -157,6 +156,18 @@ def _streaming_wish(told: Streaming | None, choices: Choices) -> Streaming:
         )
     choices.note("streaming", value.value, f"INNGEST_STREAMING={found[1]}")
     return value
+
+
+def _streaming_of(told: object) -> Streaming:
+    if isinstance(told, bool):
+        return Streaming.FORCE if told else Streaming.DISABLE
+    try:
+        return Streaming(told)
+    except ValueError:
+        raise ConfigurationError(
+            f"streaming = {told!r}: give Streaming.FORCE, Streaming.ALLOW or Streaming.DISABLE, or"
+            " True or False"
+        ) from None
 
 
 def _decide_threads(choices: Choices) -> int | None:

@@ -1,5 +1,7 @@
 """Settings: the decision tables of http.md section 1 and features A.9 and A.10, row by row."""
 
+from typing import Any
+
 import pytest
 
 from stepwell.sdk.errors import ConfigurationError
@@ -336,3 +338,24 @@ def test_streaming_that_is_allowed_needs_a_platform_that_passes_pieces_on() -> N
         assert resolve_serve(allowed, environ, "dev").streaming is found
         said = {**environ, "INNGEST_STREAMING": "allow"}
         assert resolve_serve(ServeOptions(), said, "dev").streaming is found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (True, Streaming.FORCE),
+        (False, Streaming.DISABLE),
+        ("force", Streaming.FORCE),
+        ("allow", Streaming.ALLOW),
+        ("disable", Streaming.DISABLE),
+    ],
+)
+def test_streaming_may_be_said_by_its_word_or_yes_and_no(given: Any, found: Streaming) -> None:
+    environ = {"VERCEL": "1", "INNGEST_STREAMING": "force" if given is False else "disable"}
+    assert resolve_serve(ServeOptions(streaming=given), environ, "dev").streaming is found
+
+
+@pytest.mark.parametrize("given", [1, "always", object()])
+def test_streaming_that_is_none_of_these_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"streaming = .*: give Streaming\.FORCE"):
+        resolve_serve(ServeOptions(streaming=given), {}, "dev")

@@ -41,7 +41,7 @@ class Server:
 
 
 def saver(server: Server, checkpoints: Checkpoints | None = None) -> Checkpointer:
-    known = checkpoints or Checkpoints(enabled=True)
+    known = checkpoints or Checkpoints()
     return Checkpointer(server, CTX, known)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ async def test_a_refused_checkpoint_is_told() -> None:
 
 async def test_a_server_out_of_reach_is_left_alone_for_a_while() -> None:
     now = [0.0]
-    checkpoints = Checkpoints(enabled=True, clock=lambda: now[0])
+    checkpoints = Checkpoints(clock=lambda: now[0])
 
     def lost() -> HttpReply:
         raise NetworkError("nobody there", "refused")
@@ -103,4 +103,4 @@ async def test_a_server_out_of_reach_is_left_alone_for_a_while() -> None:
     ],
 )
 def test_only_a_first_discovery_saves_on_the_way(call: CallRequest, target: str) -> None:
-    assert not Checkpoints(enabled=True).worthwhile(call, target)
+    assert not Checkpoints().worthwhile(call, target)

@@ -161,7 +161,7 @@ async def test_calls_that_end_leave_what_they_carried_for_others_alone() -> None
         return sum([await ctx.step.run(f"s{index}", asyncio.sleep, 0, 1) for index in range(5)])
 
     made, client = function(five), Client()
-    server, checkpoints = Server(), Checkpoints(enabled=True)
+    server, checkpoints = Server(), Checkpoints()
     server.gate.set()
 
     async def call(index: int) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import threading
 from typing import Any
 
@@ -402,6 +403,47 @@ def test_f06_serve_takes_the_seeds_names_and_the_client_does_so_too() -> None:
     assert http.bodies[1]["url"] == "https://a.test/b"
     ServeHandler(client, [], framework="x", serve_origin="c.test").handle_sync(put)
     assert http.bodies[2]["url"] == "https://c.test/b"
+
+
+def test_f06_what_makes_requests_may_be_told_where_functions_are_served() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def fetch(method: str, url: str, *_: object) -> Any:
+        asked.append((method, url))
+        return 200, {}, b'{"ok":true,"ids":["1"]}'
+
+    client = Inngest(app_id="app", is_dev=True, base_url="http://s.test", http_client=Http())
+    served = ServeHandler(client, [], framework="x", fetch=fetch)
+    put = ServeRequest(method="PUT", url="http://h.test/api/inngest", headers={}, query={})
+    served.handle_sync(put)
+    client.send_sync({"name": "a"})
+    assert asked == [
+        ("POST", "http://s.test/fn/register"),
+        ("POST", "http://s.test/e/NO_EVENT_KEY_SET"),
+    ]
+
+
+def test_f06_the_level_of_the_sdks_own_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = logging.getLogger("stepwell")
+    monkeypatch.setattr(own, "level", logging.NOTSET)
+    monkeypatch.setenv("INNGEST_LOG_LEVEL", "error")
+    client = Inngest(app_id="app", is_dev=True)
+    ServeHandler(client, [], framework="x", log_level="debug")
+    assert client.is_production is False  # which decides the settings
+    assert own.level == logging.DEBUG
+    with pytest.raises(ConfigurationError, match="log_level = 'loud': give one of debug, info"):
+        ServeHandler(client, [], framework="x", log_level="loud")  # type: ignore[arg-type]
+    client = Inngest(app_id="app", is_dev=True, logger=logging.getLogger("mine"))
+    with pytest.raises(ConfigurationError, match="has a logger of its own: set the level of that"):
+        ServeHandler(client, [], framework="x", log_level="debug")
+
+
+def test_f06_the_old_way_to_name_the_app() -> None:
+    client = Inngest(app_id="app", is_dev=True)
+    with pytest.warns(DeprecationWarning, match="the client's app_id says it"):
+        ServeHandler(client, [], framework="x", id="app")
+    with pytest.raises(ConfigurationError, match=r"id = 'other': .*, .app.: make that one"):
+        ServeHandler(client, [], framework="x", id="other")
 
 
 def test_f03_keys_may_be_told_where_functions_are_served() -> None:

@@ -79,8 +79,8 @@ def test_arguments_that_changed_places() -> None:
         ServeHandler(5, [], framework="x")  # type: ignore[arg-type]
     with pytest.raises(FunctionConfigInvalidError, match="functions = 5: give a list"):
         ServeHandler(client, 5, framework="x")  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError, match=r"streaming = 'force': give Streaming\.FORCE"):
-        ServeHandler(client, [], framework="x", streaming="force")  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=r"streaming = 'often': give Streaming\.FORCE"):
+        ServeHandler(client, [], framework="x", streaming="often")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="serve_path = 5: give text"):
         ServeHandler(client, [], framework="x", serve_path=5)  # type: ignore[arg-type]
 

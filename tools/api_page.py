@@ -95,7 +95,10 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _answered(operation: Mapping[str, Any]) -> str:
-    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    content = operation["responses"]["200"]["content"]
+    if "text/event-stream" in content:
+        return f"a stream of {_kind(content['text/event-stream']['schema'])}"
+    schema = content["application/json"]["schema"]
     if "data" not in schema.get("properties", {}):
         return "the document"
     data = schema["properties"]["data"]

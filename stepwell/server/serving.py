@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.discovery import Discovery
+from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import ServerConfig
@@ -106,6 +107,7 @@ class Server:
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
+        self._feed(self.deps.feed)
         self._journal = Journal(self.node.performer, self.node.reader)
         self._pool = HttpPool()
         # Requests of steps may not go everywhere, so they share no connections with calls of apps.
@@ -191,6 +193,7 @@ class Server:
         await self.gateway.stop()
         await self._listener.stop()
         self.deps.ends.release()
+        self.deps.feed.close()
         self._http.should_exit = True
         if self._serving is not None:
             await self._serving
@@ -217,6 +220,12 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def _feed(self, feed: Feed) -> None:
+        subscribe = self.node.performer.subscribe
+        for topic in (Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED):
+            subscribe(topic, lambda announced: feed.hear(Kind.RUN, announced.subject))
+        subscribe(Topic.EVENT_STORED, lambda told: feed.hear(Kind.EVENT, told.subject))
 
     def _registered(self, app: AppRow) -> None:
         functions = len(self.node.ledger.catalog.of_app(app.name))

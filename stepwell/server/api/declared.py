@@ -19,11 +19,13 @@ Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What a route of v2 answers: data of this kind in an envelope, or a page of such. `beside` is
-    what stands beside the data, as a name and a kind; `bare` data has no envelope."""
+    what stands beside the data, as a name and a kind; `bare` data has no envelope, and a `stream`
+    is told in messages."""
 
     kind: Any
     many: bool = False
     bare: bool = False
+    stream: bool = False
     beside: tuple[tuple[str, Any], ...] = ()
 
 

@@ -7,6 +7,7 @@ from secrets import token_bytes
 from typing import TypeVar
 
 from stepwell.server.api.access import Access
+from stepwell.server.api.feed import Feed
 from stepwell.server.api.run_watch import RunWatch
 from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
@@ -52,10 +53,12 @@ class ApiDeps:
     named: Callable[[str], str] = _nowhere
     workers: Callable[[], Sequence[WorkerV2]] = tuple
     access: Access = field(init=False)
+    feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keys are looked at once."""
+        """Keys are looked at once; the feed begins now."""
         object.__setattr__(self, "access", Access.of(self.config))
+        object.__setattr__(self, "feed", Feed(f"{self.clock.now_ms():x}"))
 
     async def searched(self, look: Callable[[], T]) -> T:
         """What a question finds that may go through many rows: the engine does not wait for it."""

@@ -6,6 +6,7 @@ Law: an item is given to one holder at a time, and what nobody can do now is put
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.action import Topic
 from stepwell.server.engine.backlog import leave as leave_backlog
 from stepwell.server.engine.claim_gate import Deal
 from stepwell.server.engine.cron_due import fire as fire_cron
@@ -146,6 +147,9 @@ class Leases:
             begun(draft, listing, run)
         self._count += 1
         draft.add(fact.ItemLeased(lease))
+        if not run.started_ms:
+            # Whoever watches sees it running from now on.
+            draft.announce(Topic.RUN_MOVED, run.id)
         return Job(lease, item, run, abortable(draft.waits_of(run.id)))
 
 

@@ -220,6 +220,7 @@ class Draft:
         """An event is stored."""
         self._bodies[event.id] = event
         self.add(fact.EventStored(event))
+        self.announce(Topic.EVENT_STORED, event.id)
 
     def emit(self, event: EventRow) -> None:
         """The engine itself sends an event. `decide` lets it meet its listeners at the end."""

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.ledger import EngineFault, LedgerClosed
+from stepwell.server.query.cursor import decode_cursor
 from stepwell.server.query.run_v2 import InstantV2
-from stepwell.server.store.port import StoreError
+from stepwell.server.store.port import Mark, StoreError
 from stepwell.wire.duration import format_instant
 
 _CODES = {
@@ -103,6 +104,14 @@ def answered(deps: ApiDeps, data: object, page: Page | None = None, **beside: ob
     if page is not None:
         told_data["page"] = page
     return as_json(told_data)
+
+
+def decoded(cursor: str, time: str) -> Mark:
+    """The place a cursor of a list in the order of this time holds. Raises `Problem`."""
+    try:
+        return decode_cursor(cursor, time)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
 
 
 def by_id(deps: ApiDeps, found: Sequence[tuple[str, object]], count: int) -> Response:

@@ -124,12 +124,16 @@ def _responses(route: Declared, known: Mapping[Any, object]) -> dict[str, object
     }
     anything: dict[str, object] = {}
     good = anything if route.answers is None else _enveloped(route.answers, known)
-    return {"200": _answer("Done", good), **dict(sorted(refusals.items()))}
+    done = _answer("Done", good)
+    if route.answers is not None and route.answers.stream:
+        said = "Messages, whose data is this"
+        done = {"description": said, "content": {"text/event-stream": {"schema": good}}}
+    return {"200": done, **dict(sorted(refusals.items()))}
 
 
 def _enveloped(answers: Answers, known: Mapping[Any, object]) -> object:
     data = known[answers.kind]
-    if answers.bare:
+    if answers.bare or answers.stream:
         return data
     properties: dict[str, object] = {
         "data": {"type": "array", "items": data} if answers.many else data,

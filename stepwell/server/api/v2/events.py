@@ -1,6 +1,6 @@
-"""`POST /v2/events`: one event comes in, judged more strictly than at `/e/`.
+"""`/v2/events`: which events came in; and one that comes in, judged more strictly than at `/e/`.
 
-Source: server.md 6.4.
+Source: server.md 6.4; the lists are ours.
 """
 
 from typing import Annotated
@@ -9,12 +9,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body
-from stepwell.server.api.v2.answer import answered
+from stepwell.server.api.route import Body, Takes
+from stepwell.server.api.v2 import name
+from stepwell.server.api.v2.answer import Page, answered, decoded
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.query.cursor import encode_cursor
+from stepwell.server.query.event_v2 import event_v2
+from stepwell.server.store.port import EventFilter, Mark
 from stepwell.wire.event import decode_events
 from stepwell.wire.limit import EVENT_NAME_BYTES_MAX
 
@@ -42,6 +47,51 @@ class EventTaken(msgspec.Struct, rename="camel"):
 
 
 EVENT = Body(EventBody, _FIX)
+
+
+DEFAULT, MOST = 20, 100
+_NAME = parameter.plain("name", "Events of this name alone.")
+_FROM = parameter.instant("from", "Received at this time or later.")
+_UNTIL = parameter.instant("until", "Received before this time.")
+_INTERNAL = parameter.flag("includeInternal", "The server's own events, too.")
+_DATA = parameter.flag("includeData", "Tell what they hold, too.")
+_LIMIT = parameter.limit(DEFAULT, MOST)
+_CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
+LISTED = Takes((_NAME, _FROM, _UNTIL, _INTERNAL, _DATA, _LIMIT, _CURSOR))
+_ORDER = "receivedAt"
+
+
+async def many(deps: ApiDeps, request: Request) -> Response:
+    """Events, those received last first."""
+    query = request.query_params
+    count, cursor = _LIMIT.read(query), _CURSOR.read(query)
+    since_ms, until_ms = _FROM.read(query) or 0, _UNTIL.read(query)
+    if until_ms is not None and until_ms <= since_ms:
+        raise Problem(400, "from must be before until")
+    wanted = EventFilter(
+        name=_NAME.read(query),
+        internal=_INTERNAL.read(query),
+        since_ms=since_ms,
+        until_ms=until_ms,
+        after=decoded(cursor, _ORDER) if cursor else None,
+        limit=count + 1,
+    )
+    with_data = _DATA.read(query)
+    found = await deps.searched(lambda: deps.reader.events(wanted))
+    shown = found[:count]
+    page = Page(count)
+    if len(found) > count:
+        last = Mark(shown[-1].received_ms, shown[-1].id)
+        page = Page(count, encode_cursor(last, _ORDER), has_more=True)
+    return answered(deps, [event_v2(row, with_data=with_data) for row in shown], page)
+
+
+async def one(deps: ApiDeps, request: Request) -> Response:
+    """One event, with what it holds."""
+    row = deps.reader.event(name.event_id(request))
+    if row is None:
+        raise Problem(404, "Event not found")
+    return answered(deps, event_v2(row, with_data=True))
 
 
 async def send(deps: ApiDeps, request: Request) -> Response:

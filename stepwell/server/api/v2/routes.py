@@ -12,12 +12,13 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs, state
+from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs, state, stream
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
+from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
@@ -145,6 +146,30 @@ ROUTES_V2: tuple[Declared, ...] = (
         answers=Answers(answer.RunStarted),
         refused=(404, 409, 422),
         told_by_events=True,
+    ),
+    Declared(
+        "GET",
+        "/stream",
+        stream.stream,
+        stream.STREAMED,
+        name="stream_changes",
+        answers=Answers(stream.ChangesV2, stream=True),
+    ),
+    Declared(
+        "GET",
+        "/events",
+        events.many,
+        events.LISTED,
+        name="list_events",
+        answers=Answers(EventV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/events/{event_id}",
+        events.one,
+        name="get_event",
+        answers=Answers(EventV2),
+        refused=(404,),
     ),
     Declared(
         "POST",

@@ -13,14 +13,14 @@ from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.api.runs import timeline_of, without_run
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import Page, answered, decoded
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
-from stepwell.server.query.cursor import decode_cursor, encode_cursor
+from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.run_v2 import run_v2
 from stepwell.server.query.trace_v2 import trace_v2
-from stepwell.server.store.port import Mark, RunFilter, RunTime
+from stepwell.server.store.port import RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
 
 RUNS_DEFAULT = 20
@@ -117,7 +117,7 @@ async def of_event(deps: ApiDeps, request: Request) -> Response:
         raise Problem(404, "Event not found")
     after = _CURSOR.read(query)
     if after:
-        mark = _decoded(after, RunTime.QUEUED)
+        mark = decoded(after, RunTime.QUEUED)
         found = [run for run in found if run.id > mark.id]
     with_output = _OUTPUT.read(query)
     missing = [not_started_v2(one) for one in without_run(deps, event_id)]
@@ -144,7 +144,7 @@ async def _listed(
         since_ms=since_ms,
         until_ms=until_ms,
         ascending=_ORDER.read(query) is Order.ASC,
-        after=_decoded(cursor, time) if cursor else None,
+        after=decoded(cursor, time) if cursor else None,
         deferred=_DEFERRED.read(query),
         # One more than is shown says whether there is more.
         limit=count + 1,
@@ -152,13 +152,6 @@ async def _listed(
     with_output = _OUTPUT.read(query)
     found = await deps.searched(lambda: deps.reader.runs(wanted))
     return _page(deps, found, count, time, with_output=with_output)
-
-
-def _decoded(cursor: str, time: RunTime) -> Mark:
-    try:
-        return decode_cursor(cursor, time)
-    except ValueError as error:
-        raise Problem(400, str(error)) from None
 
 
 def _page(

@@ -115,3 +115,21 @@ async def test_workers_are_told(api: Api) -> None:
 async def test_a_server_is_one_environment(api: Api) -> None:
     (only,) = await data(api, "/envs")
     assert (only["slug"], only["type"]) == ("dev", "DEV")
+
+
+async def test_events_are_listed_and_told(api: Api) -> None:
+    ids = []
+    for n in range(3):
+        api.clock.ms += 1
+        ids.append(await api.send("y" if n else "x", n=n))
+    assert [one["id"] for one in await data(api, "/events")] == ids[::-1]
+    assert [one["id"] for one in await data(api, "/events?name=x")] == ids[:1]
+    page = (await api.http.get("/v2/events?limit=2")).json()
+    rest = await data(api, f"/events?limit=2&cursor={page['page']['cursor']}")
+    assert [one["id"] for one in rest] == ids[:1]
+    assert "data" not in rest[0]
+    assert (await data(api, "/events?includeData=true"))[0]["data"] == {"n": 2}
+    one = await data(api, f"/events/{ids[1]}")
+    assert (one["name"], one["data"]) == ("y", {"n": 1})
+    gone = await api.http.get(f"/v2/events/{NOWHERE}")
+    assert gone.status_code == 404

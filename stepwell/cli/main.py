@@ -23,6 +23,7 @@ _VERBS = {
     "resume": "Let a paused function go on.",
     "replay": "Let events that a function skipped start their runs after all.",
     "keys": "Make, list and revoke keys that may less than the signing key.",
+    "check-replay": "Tell whether code can go on with runs that were exported.",
     "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",
@@ -45,9 +46,10 @@ class Verbs(click.Group):
             return None
         if cmd_name == "version":
             return show_version
+        module = cmd_name.replace("-", "_")
         try:
             with Extra("server", f"stepwell {cmd_name}"):
-                found = getattr(import_module(f"stepwell.cli.{cmd_name}"), cmd_name)
+                found = getattr(import_module(f"stepwell.cli.{module}"), module)
         except ModuleNotFoundError as error:
             raise click.ClickException(str(error)) from None
         assert isinstance(found, click.Command)

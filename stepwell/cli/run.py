@@ -12,14 +12,26 @@ from stepwell.cli.runs import table_of
 from stepwell.cli.source import Source, source_at, source_options
 from stepwell.server.query.not_started import NotStarted
 from stepwell.server.query.run_object import RunObject
+from stepwell.wire.recorded_run import RecordedRun, encode_recorded
 
 
 @click.command("run")
 @click.argument("run_id", metavar="ID")
 @click.option("--output", is_flag=True, help="Print the output alone, as JSON.")
+@click.option(
+    "--export",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write all that is stored of the run to a file, for tests and `stepwell check-replay`.",
+)
 @source_options
 def run(
-    run_id: str, output: bool, database: Path | None, url: str, signing_key: str | None
+    run_id: str,
+    output: bool,
+    export: Path | None,
+    database: Path | None,
+    url: str,
+    signing_key: str | None,
 ) -> None:
     """Draw the timeline of the run ID: its steps, failed attempts, sleeps and waits.
 
@@ -32,16 +44,31 @@ def run(
         of_event = source.runs_of_event(run_id)
         without = source.not_started(run_id)
         if len(of_event) > 1 or without:
+            if export is not None:
+                raise click.ClickException(
+                    f"{run_id} is an event of several runs, or of none yet: name one run by its id"
+                )
             _show_event(console, of_event, without)
             return
         if not of_event:
             _tell_event(source, run_id)
         found = of_event[0].run_id if of_event else run_id
+        if export is not None:
+            _write(export, source.recorded(found))
+            return
         told = source.timeline(found)
     if output:
         click.echo(bytes(told.output))
     else:
         draw(console, found, told)
+
+
+def _write(file: Path, run: RecordedRun) -> None:
+    try:
+        file.write_bytes(encode_recorded(run))
+    except OSError as error:
+        raise click.ClickException(f"--export {file}: {error.strerror or error}") from None
+    click.echo(f"wrote run {run.id} of {run.function} to {file}")
 
 
 def _show_event(

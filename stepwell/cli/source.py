@@ -18,10 +18,12 @@ from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, se
 from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.offline import listening_in, timeline_in
+from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import RunObject, run_object, status_named
 from stepwell.server.query.timeline import Span
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.server.store.sqlite.reader import reader_of_file
+from stepwell.wire.recorded_run import RecordedRun
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +63,10 @@ class Source(Protocol):
 
     def timeline(self, run_id: str) -> Span:
         """One run, told in order. Exits with a sentence where there is none."""
+        ...
+
+    def recorded(self, run_id: str) -> RecordedRun:
+        """All that is stored of one run. Exits with a sentence where there is none."""
         ...
 
 
@@ -108,6 +114,10 @@ class ServerSource:
     def timeline(self, run_id: str) -> Span:
         """One run, told in order."""
         return self._server.get(Enveloped[Span], f"/v1/runs/{segment(run_id)}/timeline").data
+
+    def recorded(self, run_id: str) -> RecordedRun:
+        """All that is stored of one run."""
+        return self._server.get(RecordedRun, f"/v1/runs/{segment(run_id)}/export")
 
 
 class FileSource:
@@ -159,6 +169,13 @@ class FileSource:
         if found is None:
             raise click.ClickException(f"there is no run {run_id} in this file")
         return found
+
+    def recorded(self, run_id: str) -> RecordedRun:
+        """All that is stored of one run."""
+        run = self._reader.run(run_id)
+        if run is None:
+            raise click.ClickException(f"there is no run {run_id} in this file")
+        return recorded_in(self._reader, run)
 
 
 def source_options(function: F) -> F:

@@ -162,6 +162,7 @@ LAYERS: dict[str, Layer] = {
     # What users touch: it holds the embedded engine.
     "testing.harness": Layer(("wire", "sdk", "server", "embedded", "testing")),
     "testing.unit": Layer(("testing.harness",)),
+    "testing.replay": Layer(("wire", "sdk")),
     "testing.hypothesis": Layer(("testing.harness",), ("hypothesis",)),
     "cli": Layer(
         (
@@ -184,6 +185,7 @@ LAYERS: dict[str, Layer] = {
             "server.registration",
             "server.serving",
             "server.store",
+            "testing.replay",
         ),
         ("click", "rich", "uvicorn", "uvloop"),
     ),

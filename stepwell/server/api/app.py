@@ -65,6 +65,7 @@ ROUTES: tuple[Declared, ...] = (
     Declared("DELETE", "/v1/runs/{run_id}", runs.cancel),
     Declared("GET", "/v1/runs/{run_id}/jobs", runs.jobs),
     Declared("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order),
+    Declared("GET", "/v1/runs/{run_id}/export", runs.exported),
     Declared("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
     Declared("POST", "/v1/functions/{function_id}/pause", pausing.pause, BODY),
     Declared("POST", "/v1/functions/{function_id}/resume", pausing.resume),

@@ -19,12 +19,14 @@ from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.not_started import NotStarted, not_started
+from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.rest import Reach
 from stepwell.server.query.room import rests
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.store.port import Reader, RunFilter
 from stepwell.wire.duration import format_instant
+from stepwell.wire.recorded_run import encode_recorded
 
 RUNS_DEFAULT = 40
 RUNS_MAX = 200
@@ -103,6 +105,13 @@ async def told_in_order(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/runs/{id}/timeline`."""
     told = await timeline_of(deps, known_run(deps, request))
     return enveloped(told, deps.clock.now_ms())
+
+
+async def exported(deps: ApiDeps, request: Request) -> Response:
+    """`GET /v1/runs/{id}/export`: all that is stored of a run, as a file has it."""
+    run = known_run(deps, request)
+    found = await deps.searched(lambda: recorded_in(deps.reader, run))
+    return Response(encode_recorded(found), media_type="application/json")
 
 
 async def timeline_of(deps: ApiDeps, run: Run) -> Span:

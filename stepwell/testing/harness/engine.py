@@ -11,9 +11,11 @@ from random import Random
 
 import msgspec
 
-from stepwell.embedded import CONCURRENCY, InProcess, register
+from stepwell.embedded import CONCURRENCY, EngineError, InProcess, register
 from stepwell.sdk.execution.pool import Pool, handlers, steps
 from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.server.engine.input import Done, RerunAsked, Verdict
+from stepwell.server.engine.row import EventRow, Run, RunStatus, Step
 from stepwell.server.engine.rules import Rules
 from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk
@@ -24,7 +26,9 @@ from stepwell.testing.harness.clock import StandingClock
 from stepwell.testing.harness.order import Order
 from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.stub import Stubs
-from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
+from stepwell.wire.event import decode_event
+from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, ulid_at
+from stepwell.wire.recorded_run import RecordedRun
 
 FAR_MS = 100 * 366 * 86_400_000
 """How often the pump asks unasked: never, as far as a test is concerned. It hears every wake."""
@@ -107,6 +111,32 @@ class HarnessEngine:
         self.node = self._node()
         await self._boot()
 
+    async def replay(self, run: RecordedRun, count: int) -> str:
+        """Have a run of elsewhere go on from so many of its steps, as a rerun does; the id of the
+        new run. Raises EngineError with the reason if it may not begin."""
+        now_ms, disk = self.clock.now_ms(), self._disk
+        rows = [_event_row(body, now_ms, self._chance) for body in run.events]
+        disk.events.update({row.id: row for row in rows})
+        disk.runs[run.id] = Run(
+            id=run.id,
+            function=run.function,
+            app=run.app,
+            event_ids=tuple(row.id for row in rows),
+            queued_ms=run.queued_ms,
+            status=RunStatus.CANCELLED,
+            cron=run.cron,
+        )
+        steps = tuple(_step(run, place) for place in range(count))
+        edited = tuple((step, bytes(given).decode()) for step, given in run.edited.items())
+        answer = await self.node.ledger.submit(RerunAsked(run.id, steps, edited))
+        # It was there to be begun from; a test has no other run than its own.
+        del disk.runs[run.id]
+        assert isinstance(answer, Done)
+        if answer.verdict is not Verdict.APPLIED:
+            raise EngineError(f"the run cannot be replayed: {answer.reason}")
+        await self.settle()
+        return answer.subject
+
     async def settle(self) -> None:
         """Wait until nothing is under way and nothing is due now."""
         while True:
@@ -143,6 +173,27 @@ class HarnessEngine:
         self.clock.set(to_ms)
         self.node.pump.ask_anew()
         await self.settle()
+
+
+def _step(run: RecordedRun, place: int) -> Step:
+    step = run.steps[place]
+    return Step(
+        run_id=run.id,
+        id=step.id,
+        place=place,
+        op=step.op,
+        name=step.name,
+        memo=bytes(step.memo),
+        began_ms=step.began_ms,
+        ended_ms=step.ended_ms,
+        attempt=step.attempt,
+    )
+
+
+def _event_row(body: msgspec.Raw, now_ms: int, chance: Random) -> EventRow:
+    event = decode_event(body)
+    id_ = ulid_at(now_ms, chance.randbytes(ENTROPY_BYTES))
+    return EventRow(id=id_, name=event.name, ts=event.ts, received_ms=now_ms, body=bytes(body))
 
 
 class _Port(InProcess):

@@ -4,6 +4,7 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar, cast
 
@@ -28,6 +29,8 @@ from stepwell.testing.harness.order import Order
 from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.run import Look, Run, Sent
 from stepwell.testing.harness.stub import Raisable, Stub, Stubs
+from stepwell.testing.replay import misfit, read_recorded, step_words
+from stepwell.wire.recorded_run import NotRecorded, RecordedRun
 
 T = TypeVar("T")
 
@@ -137,12 +140,7 @@ class Harness:
         engine = await self._running()
         if not isinstance(cast(object, function), Function):
             raise HarnessError(f"invoke({function!r}): give what create_function made")
-        if function.id not in self._functions:
-            known = ", ".join(sorted(self._functions)) or "none"
-            raise HarnessError(
-                f'invoke: function "{function.id}" is not served here (served: {known}): name it'
-                " with stepwell.serve(client, [...])"
-            )
+        self._check_served("invoke", function.id)
         run_id = await (client or self._client()).invoke(function, data=data, wait=False)
         await engine.settle()
         return Run(run_id, self._look)
@@ -153,6 +151,28 @@ class Harness:
         run_id = await self._client().send_signal(name, data)
         await engine.settle()
         return None if run_id is None else Run(run_id, self._look)
+
+    async def replay(self, file: str | Path, *, before: str | None = None) -> Run:
+        """Go on with a run that was exported elsewhere, by the code as it is now.
+
+        Its stored steps are not done again; what comes after them is. `before` names a step, as
+        `Run.steps` does: it and all that ended after it are done anew, too.
+
+        Raises HarnessError for a file that holds no run, for a function that is not served, and if
+        the code no longer asks for the steps that are kept: the text names the first.
+        """
+        engine = await self._running()
+        try:
+            recorded = read_recorded(file)
+        except NotRecorded as error:
+            raise HarnessError(f"replay: {error}") from None
+        self._check_served("replay", recorded.function)
+        function = self._functions[recorded.function]
+        (client,) = (app.client for app in self._apps if function in app.functions)
+        count = len(recorded.steps) if before is None else _place_of(recorded, before)
+        if problem := await misfit(recorded, function, client, steps=count):
+            raise HarnessError(f"replay {file}: {problem}")
+        return Run(await engine.replay(recorded, count), self._look)
 
     async def cancel(self, run: Run) -> None:
         """Cancel a run, as an operator does."""
@@ -283,6 +303,14 @@ class Harness:
             await engine.start()
         return self._engine
 
+    def _check_served(self, asked: str, function: str) -> None:
+        if function not in self._functions:
+            known = ", ".join(sorted(self._functions)) or "none"
+            raise HarnessError(
+                f'{asked}: function "{function}" is not served here (served: {known}): name it'
+                " with stepwell.serve(client, [...])"
+            )
+
     def _node(self) -> Node:
         if self._engine is None:
             raise HarnessError("nothing was sent yet: there are no runs")
@@ -295,6 +323,15 @@ class Harness:
                 " application's, or name it with stepwell.serve(client, [...])"
             )
         return self._apps[0].client
+
+
+def _place_of(recorded: RecordedRun, before: str) -> int:
+    """How many steps had ended before this one."""
+    names = list(step_words(recorded).values())
+    if before not in names:
+        known = ", ".join(f'"{name}"' for name in names) or "none"
+        raise HarnessError(f'replay: the run has no step "{before}" (it has {known})')
+    return names.index(before)
 
 
 def _name_of(event: object) -> str:

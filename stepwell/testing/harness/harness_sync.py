@@ -6,6 +6,7 @@ code, or from a test client of its framework with a loop of its own, reaches the
 
 import datetime as dt
 from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar
 
@@ -71,6 +72,10 @@ class HarnessSync:
     def signal(self, name: str, data: object = None) -> Run | None:
         """As `Harness.signal`."""
         return self._do(self._harness.signal(name, data))
+
+    def replay(self, file: str | Path, *, before: str | None = None) -> Run:
+        """As `Harness.replay`."""
+        return self._do(self._harness.replay(file, before=before))
 
     def cancel(self, run: Run) -> None:
         """As `Harness.cancel`."""

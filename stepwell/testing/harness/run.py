@@ -1,6 +1,7 @@
 """A run, and an event that was sent, as a test asks after them. Looking waits for nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,9 +16,11 @@ from stepwell.server.engine.row import RunStatus
 from stepwell.server.node import Node
 from stepwell.server.query.not_started import not_started
 from stepwell.server.query.offline import listening_in, timeline_in
+from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import NULL
 from stepwell.testing.harness.errors import HarnessError, NotEnded
 from stepwell.testing.harness.history import Entry, history, outcome, step_names
+from stepwell.wire.recorded_run import encode_recorded
 
 
 class Look:
@@ -100,6 +103,11 @@ class Run:
         row = self._row()
         events = [event for id_ in row.event_ids if (event := reader.event(id_)) is not None]
         return history(row, events, reader.steps(row.id), reader.notes(row.id))
+
+    def export(self, file: str | Path) -> None:
+        """Write the run to a file, as `stepwell run ID --export FILE` does: for `replay`, and for
+        `stepwell check-replay`."""
+        Path(file).write_bytes(encode_recorded(recorded_in(self._look.node().reader, self._row())))
 
     @property
     def waits_for(self) -> str:

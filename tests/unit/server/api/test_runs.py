@@ -11,6 +11,7 @@ import pytest
 from stepwell.server.engine.input import Broke, Job, Progressed, Returned
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.recorded_run import decode_recorded
 from tests.unit.server.api.harness import Api, function, serving, step
 
 UNKNOWN = "01JQDAE4RQ0000000000000009"
@@ -168,7 +169,7 @@ async def test_runs_are_listed_in_pages_and_by_filter(api: Api) -> None:
     assert "status 'sleepy' is unknown: use Scheduled" in unknown.json()["error"]
 
 
-@pytest.mark.parametrize("path", ["", "/timeline", "/jobs"])
+@pytest.mark.parametrize("path", ["", "/timeline", "/jobs", "/export"])
 async def test_a_run_nobody_knows(api: Api, path: str) -> None:
     answer = await api.http.get(f"/v1/runs/{UNKNOWN}{path}")
     assert answer.status_code == 404
@@ -264,6 +265,14 @@ async def test_the_timeline_tells_what_happened_and_what_is_waited_for(api: Api)
     (attempt,) = pay["children"]
     assert (attempt["status"], attempt["detail"]) == ("FAILED", "ValueError: no luck")
     assert (waiting["name"], waiting["status"]) == ("ok?", "WAITING")
+    # All of it, as a file that tests can go on from.
+    answer = await api.http.get(f"/v1/runs/{job.run.id}/export")
+    file = decode_recorded(answer.content)
+    assert (file.function, file.status) == ("shop-a", "Running")
+    assert [(one.name, bytes(one.memo)) for one in file.steps] == [("pay", b'{"data":7}')]
+    assert [(one.name, one.attempt) for one in file.attempts] == [("pay", 0)]
+    assert [one.name for one in file.waits] == ["ok?"]
+    assert len(file.events) == 1
 
 
 async def test_the_timeline_of_a_failed_run_tells_why(api: Api) -> None:

@@ -38,9 +38,12 @@ __all__ = [
     "Program",
     "compile_expression",
     "compile_node",
+    "compile_search",
 ]
 
 ROOTS = frozenset({"event", "async", "vars"})
+SEARCHED = frozenset({"event", "output", "error"})
+"""What a search of runs may read."""
 _CACHED_CHARS_MAX = 4096
 _SIZED = (list, dict, str, bytes)
 _NOT_STRICTLY_FALSE = "@not_strictly_false"
@@ -85,8 +88,8 @@ class Program:
 
     @property
     def roots(self) -> frozenset[str]:
-        """Which of `event`, `async` and `vars` it reads."""
-        return frozenset(_names(self.tree)) & ROOTS
+        """Which variables it reads, such as `event` and `async`."""
+        return frozenset(_names(self.tree)) & (ROOTS | SEARCHED)
 
     @property
     def calls(self) -> frozenset[str]:
@@ -175,8 +178,9 @@ def _calls(node: Node) -> list[str]:
 class _Compiler:
     """Turns a tree into closures, refusing what the dialect does not have."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, roots: frozenset[str]) -> None:
         self.source = source
+        self.roots = roots
 
     def refuse(self, message: str) -> ExpressionError:
         return ExpressionError(self.source, message)
@@ -201,10 +205,10 @@ class _Compiler:
 
     def _ident(self, node: Ident, bound: frozenset[str]) -> _Run:
         name = node.name
-        if name not in bound and name not in ROOTS:
+        if name not in bound and name not in self.roots:
             kind = functions.TYPE_IDENTIFIERS.get(name)
             if kind is None:
-                raise self.refuse(f"undeclared reference to {name!r}: use event, async or vars")
+                raise self.refuse(f"undeclared reference to {name!r}: use {_named(self.roots)}")
             return lambda frame: kind
         return lambda frame: frame.variables.get(name, MISSING)
 
@@ -433,10 +437,18 @@ def _folded(called: _Run) -> _Run:
     return lambda frame: value
 
 
-def compile_node(source: str, tree: Node) -> Program:
-    """The program of a tree that was taken from, or made of, the tree of `source`."""
+def _named(roots: frozenset[str]) -> str:
+    *others, last = [
+        name for name in ("event", "async", "vars", "output", "error") if name in roots
+    ]
+    return f"{', '.join(others)} or {last}"
+
+
+def compile_node(source: str, tree: Node, roots: frozenset[str] = ROOTS) -> Program:
+    """The program of a tree that was taken from, or made of, the tree of `source`; it may read
+    these variables."""
     try:
-        return Program(source, tree, _Compiler(source).run(tree, frozenset()))
+        return Program(source, tree, _Compiler(source, roots).run(tree, frozenset()))
     except RecursionError:
         raise ExpressionError(source, "the expression is nested too deeply: simplify it") from None
 
@@ -455,3 +467,16 @@ def compile_expression(source: str) -> Program:
     `async` and `vars`.
     """
     return _remembered(source) if len(source) <= _CACHED_CHARS_MAX else _compile(source)
+
+
+def compile_search(source: str) -> Program:
+    """The program of a search of runs: a condition on each line, all of which must hold, over
+    `event`, `output` (what a run returned) and `error` (what it failed with).
+
+    Raises ExpressionError.
+    """
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    for line in lines:
+        parse(line)
+    joined = " && ".join(f"({line})" for line in lines)
+    return compile_node(source, parse(joined), SEARCHED)

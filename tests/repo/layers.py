@@ -99,6 +99,7 @@ LAYERS: dict[str, Layer] = {
     "server.query": Layer(
         (
             "wire",
+            "expr.dialect",
             "server.engine.lane",
             "server.engine.lease_id",
             "server.flow",
@@ -114,6 +115,7 @@ LAYERS: dict[str, Layer] = {
             "wire",
             "server.ledger",
             "server.engine.input",
+            "expr.dialect",
             "server.engine.event_row",
             "server.flow.bucket",
             "server.intake",

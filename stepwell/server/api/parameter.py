@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from starlette.datastructures import QueryParams
 
+from stepwell.expr.dialect import ExpressionError, Program, compile_search
 from stepwell.server.api.problem import Problem
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.query.run_object import status_named
@@ -21,6 +22,7 @@ T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
 Schema = Mapping[str, Any]
 
+EXPRESSION_CHARS_MAX = 4_096
 _FLAGS = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
@@ -55,6 +57,24 @@ def instant(name: str, said: str, default_ms: int | None = None) -> Parameter[in
             raise Problem(400, f"Invalid {name} query parameter: {text!r}; {fix}") from None
 
     return Parameter(name, read, {"type": "string", "format": "date-time"}, said)
+
+
+def expression(said: str) -> Parameter[Program | None]:
+    """An expression that what is listed has to satisfy; none if it is not asked for."""
+
+    def read(query: QueryParams) -> Program | None:
+        text = query.get("query", "")
+        if not text.strip():
+            return None
+        if len(text) > EXPRESSION_CHARS_MAX:
+            most = EXPRESSION_CHARS_MAX
+            raise Problem(400, f"query has {len(text)} letters, at most {most} are allowed")
+        try:
+            return compile_search(text)
+        except ExpressionError as error:
+            raise Problem(400, f"query: {error}") from None
+
+    return Parameter("query", read, {"type": "string"}, said)
 
 
 def entry(said: str) -> Parameter[str]:

@@ -3,7 +3,8 @@
 Source: server.md 6.4.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -28,16 +29,21 @@ _CODES = {
 }
 
 
+SEARCH_S = 2.0
+"""So long one page is looked for."""
+
 JsonObject = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
 JsonArray = Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "array"})]
 
 
 class Page(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Where a list stands: how many entries a page has, and what leads to the next one."""
+    """Where a list stands: how many entries a page has, and what leads to the next one. `partial`
+    says that a search ran out of time before the page was full: what leads on goes on with it."""
 
     limit: int
     cursor: str = ""
     has_more: bool = False
+    partial: bool = False
 
 
 class Fetched(msgspec.Struct, frozen=True, rename="camel"):
@@ -106,12 +112,18 @@ def answered(deps: ApiDeps, data: object, page: Page | None = None, **beside: ob
     return as_json(told_data)
 
 
-def decoded(cursor: str, time: str) -> Mark:
+def decoded(cursor: str, order: str) -> Mark:
     """The place a cursor of a list in the order of this time holds. Raises `Problem`."""
     try:
-        return decode_cursor(cursor, time)
+        return decode_cursor(cursor, order)
     except ValueError as error:
         raise Problem(400, str(error)) from None
+
+
+def until_late(seconds: float = SEARCH_S) -> Callable[[], bool]:
+    """Whether a search that begins now may still go on."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() < end
 
 
 def by_id(deps: ApiDeps, found: Sequence[tuple[str, object]], count: int) -> Response:

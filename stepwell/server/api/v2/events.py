@@ -14,11 +14,12 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Body, Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, decoded
+from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Accepted, EventsReceived
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.event_v2 import event_v2
+from stepwell.server.query.search import Condition, search_events
 from stepwell.server.store.port import EventFilter, Mark
 from stepwell.wire.event import decode_events
 from stepwell.wire.limit import EVENT_NAME_BYTES_MAX
@@ -55,9 +56,13 @@ _FROM = parameter.instant("from", "Received at this time or later.")
 _UNTIL = parameter.instant("until", "Received before this time.")
 _INTERNAL = parameter.flag("includeInternal", "The server's own events, too.")
 _DATA = parameter.flag("includeData", "Tell what they hold, too.")
+_QUERY = parameter.expression(
+    "A condition in CEL over `event`, such as `event.data.id == 7`; on several lines, all must"
+    " hold. A search takes two seconds at most: see `page.partial`."
+)
 _LIMIT = parameter.limit(DEFAULT, MOST)
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
-LISTED = Takes((_NAME, _FROM, _UNTIL, _INTERNAL, _DATA, _LIMIT, _CURSOR))
+LISTED = Takes((_NAME, _FROM, _UNTIL, _INTERNAL, _QUERY, _DATA, _LIMIT, _CURSOR))
 _ORDER = "receivedAt"
 
 
@@ -77,6 +82,14 @@ async def many(deps: ApiDeps, request: Request) -> Response:
         limit=count + 1,
     )
     with_data = _DATA.read(query)
+    program = _QUERY.read(query)
+    if program is not None:
+        wanted = msgspec.structs.replace(wanted, limit=count)
+        condition, goes_on = Condition(program, deps.clock.now_ms()), until_late()
+        hits = await deps.searched(lambda: search_events(deps.reader, wanted, condition, goes_on))
+        cursor = encode_cursor(hits.last, _ORDER) if hits.last else ""
+        page = Page(count, cursor, has_more=bool(cursor), partial=hits.partial)
+        return answered(deps, [event_v2(row, with_data=with_data) for row in hits.found], page)
     found = await deps.searched(lambda: deps.reader.events(wanted))
     shown = found[:count]
     page = Page(count)

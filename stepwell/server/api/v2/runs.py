@@ -13,12 +13,13 @@ from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.api.runs import timeline_of, without_run
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, decoded
+from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.run_v2 import run_v2
+from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.trace_v2 import trace_v2
 from stepwell.server.store.port import RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
@@ -53,11 +54,15 @@ _ORDER = parameter.one_of("order", Order, Order.DESC, "Which end comes first.")
 _DEFERRED = parameter.choice(
     "isDeferred", "Only runs that another run left to be started at its end; or only others."
 )
+_QUERY = parameter.expression(
+    "A condition in CEL over `event`, `output` and `error`, such as `event.data.id == 7`; on"
+    " several lines, all must hold. A search takes two seconds at most: see `page.partial`."
+)
 _OUTPUT = parameter.flag("includeOutput", "Tell outputs, too.")
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 _LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
 _OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
-_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _OUTPUT, _LIMIT, _CURSOR)
+_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _LIMIT, _CURSOR)
 LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
 OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
@@ -150,8 +155,16 @@ async def _listed(
         limit=count + 1,
     )
     with_output = _OUTPUT.read(query)
-    found = await deps.searched(lambda: deps.reader.runs(wanted))
-    return _page(deps, found, count, time, with_output=with_output)
+    program = _QUERY.read(query)
+    if program is None:
+        found = await deps.searched(lambda: deps.reader.runs(wanted))
+        return _page(deps, found, count, time, with_output=with_output)
+    wanted = msgspec.structs.replace(wanted, limit=count)
+    condition, goes_on = Condition(program, deps.clock.now_ms()), until_late()
+    hits = await deps.searched(lambda: search_runs(deps.reader, wanted, condition, goes_on))
+    cursor = encode_cursor(hits.last, time) if hits.last else ""
+    page = Page(count, cursor, has_more=bool(cursor), partial=hits.partial)
+    return answered(deps, [run_v2(run, with_output=with_output) for run in hits.found], page)
 
 
 def _page(

@@ -9,7 +9,9 @@ import httpx
 import msgspec
 import pytest
 
+from stepwell.server.api.v2 import runs
 from stepwell.server.engine.input import Broke, Returned
+from stepwell.server.query import search
 from stepwell.wire.failure import Failure
 from stepwell.wire.identifier import app_uuid, function_uuid
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving, step
@@ -325,3 +327,70 @@ async def test_what_is_not_there_is_told_in_the_shape_of_v2(api: Api) -> None:
     wrong = await api.http.delete("/api/v2/runs")
     assert (await refusal(wrong))[0] == 405
     assert msgspec.json.decode(wrong.content)["errors"]
+
+
+async def test_runs_are_found_by_what_they_hold(api: Api) -> None:
+    ids = await five_runs(api)
+
+    async def found(**query: str) -> list[int]:
+        answer = await api.http.get("/v2/runs", params=query)
+        assert answer.status_code == 200, answer.text
+        assert "partial" not in answer.json()["page"]
+        return [ids.index(run["id"]) for run in answer.json()["data"]]
+
+    assert await found(query="event.data.n >= 3") == [4, 3]
+    assert await found(query="event.data.n >= 1\nevent.data.n < 3", order="ASC") == [1, 2]
+    assert await found(query="output.ok == 1") == [1]
+    assert await found(query='error.message == "no"', status="FAILED") == [3]
+    assert await found(query='error.message == "no"', status="COMPLETED") == []
+    assert await found(query="event.data.absent == 1") == []
+    first = await api.http.get("/v2/runs", params={"query": "event.data.n < 3", "limit": "2"})
+    cursor = first.json()["page"]["cursor"]
+    assert await found(query="event.data.n < 3", cursor=cursor) == [0]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("event.data.n ==", "query: "),
+        ("async.data.n == 1", "undeclared reference to 'async': use event, output or error"),
+        ("nothing(event)", "query: "),
+        ("true) || (true", "query: "),
+        ("e" * 5000, "at most 4096 are allowed"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v2/runs", "/v2/events"])
+async def test_an_expression_nobody_can_read_is_refused(
+    api: Api, path: str, query: str, said: str
+) -> None:
+    answer = await api.http.get(path, params={"query": query})
+    assert answer.status_code == 400
+    assert said in answer.json()["errors"][0]["message"]
+
+
+async def test_events_are_found_by_what_they_hold(api: Api) -> None:
+    await five_runs(api)
+    answer = await api.http.get("/v2/events", params={"query": "event.data.n > 2", "limit": "1"})
+    assert answer.json()["page"]["hasMore"] is True
+    cursor = answer.json()["page"]["cursor"]
+    query = {"query": "event.data.n > 2", "cursor": cursor, "includeData": "true"}
+    rest = await api.http.get("/v2/events", params=query)
+    assert [one["data"]["n"] for one in rest.json()["data"]] == [3]
+
+
+async def test_a_search_that_takes_too_long_tells_what_it_has(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "PAGE", 2)
+    monkeypatch.setattr(runs, "until_late", lambda: lambda: False)
+    ids = await five_runs(api)
+    seen: list[int] = []
+    path, pages = "/v2/runs?query=event.data.n != 3", 0
+    while path:
+        answer = (await api.http.get(path)).json()
+        seen += [ids.index(run["id"]) for run in answer["data"]]
+        pages += 1
+        cursor = answer["page"].get("cursor")
+        assert answer["page"].get("partial", False) == bool(cursor)
+        path = f"/v2/runs?query=event.data.n != 3&cursor={cursor}" if cursor else ""
+    assert (seen, pages) == ([4, 2, 1, 0], 3)

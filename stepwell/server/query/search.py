@@ -1,0 +1,97 @@
+"""Runs and events whose contents satisfy an expression: looked for one by one, in the order of the
+list, for as long as the asker allows. Pure but for what the reader reads.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from stepwell.expr.dialect import Program
+from stepwell.server.engine.row import EventRow, Run, RunStatus
+from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
+from stepwell.server.store.reading import mark_of
+
+PAGE = 100
+"""So many are read at a time; between them it is asked whether time is up."""
+
+T = TypeVar("T")
+
+
+class Condition(NamedTuple):
+    """What must hold, and what time it is in it."""
+
+    program: Program
+    now_ms: int
+
+    def holds(self, variables: Mapping[str, object]) -> bool:
+        """Whether it does; what cannot be judged does not hold."""
+        return self.program.holds(variables, self.now_ms)
+
+
+class Hits(NamedTuple, Generic[T]):
+    """What was found; `last` is the place of what was looked at last, where there may be more;
+    `partial` says that the search ended before the page was full."""
+
+    found: Sequence[T]
+    last: Mark | None
+    partial: bool
+
+
+def search_runs(
+    reader: Reader, wanted: RunFilter, condition: Condition, goes_on: Callable[[], bool]
+) -> Hits[Run]:
+    """As many runs of the list as `wanted.limit` that satisfy the condition."""
+    found: list[Run] = []
+    after = wanted.after
+    while True:
+        page = reader.runs(msgspec.structs.replace(wanted, after=after, limit=PAGE))
+        for run in page:
+            after = mark_of(run, wanted.time)
+            if condition.holds(_of_run(reader, run, condition.program.roots)):
+                found.append(run)
+                if len(found) == wanted.limit:
+                    return Hits(found, after, partial=False)
+        if len(page) < PAGE:
+            return Hits(found, None, partial=False)
+        if not goes_on():
+            return Hits(found, after, partial=True)
+
+
+def search_events(
+    reader: Reader, wanted: EventFilter, condition: Condition, goes_on: Callable[[], bool]
+) -> Hits[EventRow]:
+    """As many events of the list as `wanted.limit` that satisfy the condition."""
+    found: list[EventRow] = []
+    after = wanted.after
+    while True:
+        page = reader.events(msgspec.structs.replace(wanted, after=after, limit=PAGE))
+        for event in page:
+            after = Mark(event.received_ms, event.id)
+            if condition.holds({"event": _decoded(event.body)}):
+                found.append(event)
+                if len(found) == wanted.limit:
+                    return Hits(found, after, partial=False)
+        if len(page) < PAGE:
+            return Hits(found, None, partial=False)
+        if not goes_on():
+            return Hits(found, after, partial=True)
+
+
+def _of_run(reader: Reader, run: Run, roots: frozenset[str]) -> dict[str, object]:
+    """The variables of a run; what it has not is missing."""
+    told: dict[str, object] = {}
+    if "event" in roots and run.event_ids:
+        event = reader.event(run.event_ids[0])
+        if event is not None:
+            told["event"] = _decoded(event.body)
+    if run.output is not None:
+        name = "output" if run.status is RunStatus.COMPLETED else "error"
+        if name in roots:
+            told[name] = _decoded(run.output)
+    return told
+
+
+def _decoded(raw: bytes) -> object:
+    found: object = msgspec.json.decode(raw)
+    return found

@@ -25,6 +25,7 @@ from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
+from stepwell.server.meters import Meters
 from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import Busy, Conflict, Store, StoreError
 
@@ -78,6 +79,7 @@ class Ledger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()
+        self.meters = Meters()
         self.commits = 0
         self.rows = 0
         self.inputs = 0
@@ -249,8 +251,10 @@ class Ledger:
                 self._refusals.over()
         self.catalog = view.catalog
         self.inputs += len(batch)
-        self.commits += view.changes.durable
-        self.rows += view.changes.rows
+        if view.changes.durable:
+            self.commits += 1
+            self.rows += view.changes.rows
+            self.meters.committed(len(batch), view.changes, view.known_run)
         actions: list[Action] = []
         for (_, answer), decision in zip(batch, decisions, strict=True):
             if isinstance(decision, EngineFault):

@@ -8,14 +8,16 @@ import logging
 import socket
 from collections.abc import Generator, Sequence
 from functools import partial
+from pathlib import Path
 from secrets import token_bytes
 from typing import Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from stepwell.server import loop_watch
 from stepwell.server.api.app import api_app
-from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.deps import ApiDeps, ProcessSeen
 from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.api.polling import Poller
@@ -43,6 +45,8 @@ from stepwell.server.gateway.listener import Listener
 from stepwell.server.gateway.roll import workers
 from stepwell.server.hosts import Hosts
 from stepwell.server.listening import CannotListen, is_loopback, open_sockets, port_of, url_of
+from stepwell.server.loop_watch import LoopWatch
+from stepwell.server.meters import Spread
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.runtime.journal import Journal
 from stepwell.server.store.port import RunFilter, Store
@@ -103,11 +107,15 @@ class Server:
             lane=self.node.dispatcher.lane,
             named=self._named_at,
             workers=lambda: workers(self.gateway.sessions, self.node.clock.now_ms()),
+            under_way=self.node.dispatcher.runs_called,
+            process=self._process_seen,
         )
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
         self._feed(self.deps.feed)
+        self._lag = Spread(loop_watch.BOUNDS_S)
+        self._loop = LoopWatch(self._lag.add)
         self._journal = Journal(self.node.performer, self.node.reader)
         self._pool = HttpPool()
         # Requests of steps may not go everywhere, so they share no connections with calls of apps.
@@ -171,6 +179,7 @@ class Server:
         self.gateway.start()
         await self._listener.start()
         self._watch.start()
+        self._loop.start()
         self._serving = asyncio.get_running_loop().create_task(
             self._http.serve(sockets=list(self._sockets))
         )
@@ -198,6 +207,7 @@ class Server:
         if self._serving is not None:
             await self._serving
         await self._watch.stop()
+        self._loop.stop()
         await self.node.stop()
         await self._pool.close()
         await self._fetching.close()
@@ -263,6 +273,20 @@ class Server:
         )
         return bool(self.node.reader.runs(wanted))
 
+    def _process_seen(self) -> ProcessSeen:
+        store = self.node.store
+        path = store.path if isinstance(store, SqliteStore) else ""
+        return ProcessSeen(
+            database_bytes=_size(path),
+            log_bytes=_size(f"{path}-wal"),
+            connections=len(self._watch.connections),
+            workers=len(self.gateway.sessions),
+            body_bytes=self._bodies.held,
+            bodies_refused=self._bodies.refused,
+            stall_s=self._loop.longest_s,
+            lag=self._lag,
+        )
+
     def _close_sockets(self) -> None:
         for one in (*self._sockets, *self._gateway_sockets):
             one.close()
@@ -279,6 +303,13 @@ def _store(config: ServerConfig) -> Store:
         return ScratchStore(durability=config.durability)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return SqliteStore(path, durability=config.durability)
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _connections_max(config: ServerConfig) -> int:

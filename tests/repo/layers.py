@@ -45,7 +45,10 @@ LAYERS: dict[str, Layer] = {
         ("psycopg", "asyncpg"),
     ),
     "server.ledger": Layer(
-        ("server.engine", "server.store.port", "server.clock", "server.repeated", *IMPURE_SERVER)
+        (
+            *("server.engine", "server.store.port", "server.clock", "server.meters"),
+            *("server.repeated", *IMPURE_SERVER),
+        )
     ),
     "server.drivers": Layer(
         (
@@ -130,16 +133,19 @@ LAYERS: dict[str, Layer] = {
             "server.drivers.request",
             "server.drivers.http_pool",
             "server.hosts",
+            "server.meters",
             *STORED,
             *IMPURE_SERVER,
         ),
-        ("starlette", "aiohttp"),
+        ("starlette", "aiohttp", "prometheus_client"),
     ),
     "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
     "server.clock": Layer(),
     "server.repeated": Layer(),
-    "server.telemetry": Layer((), ("opentelemetry", "prometheus_client")),
+    "server.loop_watch": Layer(),
+    "server.meters": Layer(("server.engine",)),
+    "server.telemetry": Layer((), ("opentelemetry",)),
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
     ),
@@ -217,9 +223,12 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("connect",),
     ),
     "server": (
-        ("advice", "clock", "config", "dashboard", "descriptors", "flow", "listening", "repeated"),
+        (
+            *("advice", "clock", "config", "dashboard", "descriptors", "flow", "listening"),
+            *("loop_watch", "repeated"),
+        ),
         ("engine", "hosts"),
-        ("registration", "store"),
+        ("meters", "registration", "store"),
         ("drivers", "ledger", "query"),
         ("intake",),
         ("api", "gateway", "runtime"),

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_bytes
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from stepwell.server.api.access import Access
 from stepwell.server.api.feed import Feed
@@ -12,13 +12,32 @@ from stepwell.server.api.run_watch import RunWatch
 from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.row import AppRow, Run
 from stepwell.server.ledger import Ledger
+from stepwell.server.meters import Spread
 from stepwell.server.query.worker_v2 import WorkerV2
 from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 
 T = TypeVar("T")
+
+
+class ProcessSeen(NamedTuple):
+    """What the process is at, as it is now. Sizes in bytes, times in seconds."""
+
+    database_bytes: int = 0
+    log_bytes: int = 0
+    connections: int = 0
+    workers: int = 0
+    body_bytes: int = 0
+    bodies_refused: int = 0
+    stall_s: float = 0.0
+    lag: Spread = Spread(())
+
+
+def _no_calls() -> list[Run]:
+    """Nobody calls."""
+    return []
 
 
 def _nothing(app: AppRow) -> None:
@@ -40,7 +59,8 @@ class ApiDeps:
     """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
     registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
     of an app stand; `named`, at which of the addresses it was started with an app answered;
-    `workers`, who is connected."""
+    `workers`, who is connected; `under_way`, the runs that are called; `process`, what the process
+    is at."""
 
     ledger: Ledger
     reader: Reader
@@ -52,6 +72,8 @@ class ApiDeps:
     lane: Callable[[str], LaneSeen] = _open
     named: Callable[[str], str] = _nowhere
     workers: Callable[[], Sequence[WorkerV2]] = tuple
+    under_way: Callable[[], list[Run]] = _no_calls
+    process: Callable[[], ProcessSeen] = ProcessSeen
     access: Access = field(init=False)
     feed: Feed = field(init=False)
 

@@ -93,6 +93,10 @@ class View:
         except KeyError:
             raise NotLoaded(f"run {run_id}") from None
 
+    def known_run(self, run_id: str) -> Run | None:
+        """The run if it was seen, and is there."""
+        return self._runs.get(run_id)
+
     def item(self, run_id: str, key: str) -> Item | None:
         """An item of a run, or one of the engine's own."""
         return self._items.get(run_id, {}).get(key) or self._due.get((run_id, key))

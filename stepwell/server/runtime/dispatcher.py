@@ -25,6 +25,7 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
 )
 from stepwell.server.engine.lane import place_of
+from stepwell.server.engine.row import Run
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import Reader, StoreError, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
@@ -88,6 +89,10 @@ class Dispatcher:
         if lane is None:
             return LaneSeen(0, 0, self._closed_ms.get(queue, self._began_ms))
         return LaneSeen(lane.busy, lane.limit, 0)
+
+    def runs_called(self) -> list[Run]:
+        """The runs of all calls under way, as they were when each began."""
+        return [job.run for job in self._jobs.values()]
 
     def capacity(self) -> tuple[tuple[str, int], ...]:
         """Queues with room, and how much."""

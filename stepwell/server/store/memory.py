@@ -4,7 +4,8 @@ what each verb of the port means; every other store is compared with this one.
 A `Disk` is what outlives a crash: a new `MemoryStore` over an old disk is a restart.
 """
 
-from collections.abc import Container
+from collections import Counter
+from collections.abc import Container, Mapping
 
 import msgspec
 
@@ -28,6 +29,7 @@ from stepwell.server.engine.row import (
     Lease,
     Note,
     Run,
+    RunStatus,
     Step,
     Wait,
     WaitKind,
@@ -330,6 +332,12 @@ class MemoryReader:
         with self._disk.lock:
             run = self._disk.runs.get(run_id)
             return None if run is None else as_seen(run, self._leases.get((run_id, MAIN)))
+
+    def live(self) -> Mapping[tuple[str, RunStatus], int]:
+        """How many runs of each function have not begun, and how many go on."""
+        with self._disk.lock:
+            runs = [run for run in self._disk.runs.values() if not run.ended]
+        return Counter((run.function, run.status) for run in runs)
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Runs, in the order of the filter."""

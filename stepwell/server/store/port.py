@@ -26,7 +26,7 @@ A row that must be new (an event, a run, a step) and is not is a `Conflict`. Row
 it under its id; the engine's own items hang on ids that name no run.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -146,6 +146,11 @@ class Reader(Protocol):
 
     def run(self, run_id: str) -> Run | None:
         """One run. A run whose first call is under way reads as running."""
+        ...
+
+    def live(self) -> Mapping[tuple[str, RunStatus], int]:
+        """How many runs of each function have not begun, and how many go on. Costs nothing; where
+        somebody looks at a database from outside, nobody has counted."""
         ...
 
     def runs(self, wanted: RunFilter) -> list[Run]:

@@ -13,6 +13,7 @@ from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.row import MAIN, Item, Wait
 from stepwell.server.store.due import ITEMS_MAX, PAGE, DueIndex, Place
 from stepwell.server.store.lanes import LaneIndex
+from stepwell.server.store.live import Live
 from stepwell.server.store.row import item_of, main_of, run_of, wait_of
 from stepwell.server.store.sqlite.connection import SQL
 from stepwell.server.store.sqlite.recent import MEMO_BYTES, Recent, RunEntry
@@ -44,6 +45,7 @@ class Memory:
         self.waited = Waited()
         for name, path, count in connection.execute(SQL["waited"]):
             self.waited.count(name, path, count)
+        self.live = Live(connection.execute(SQL["live"]))
         last_event, last_run = connection.execute(SQL["last_numbers"]).fetchone()
         self.next_event = (last_event or 0) + 1
         self.next_run = (last_run or 0) + 1
@@ -108,7 +110,9 @@ class Memory:
             self.recent.events.put(event.id, event)
         for run_id in changes.started:
             self.recent.runs.put(run_id, touched[run_id])
+        self.live.began(changes)
         for run_id, run in changes.runs.items():
+            self.live.changed(touched[run_id].run, run)
             touched[run_id].run = run
         self._keep_items(changes, touched)
         self._keep_waits(changes, touched)

@@ -76,6 +76,10 @@ SELECT queue, min(due_ms) FROM run
 WHERE due_ms IS NOT NULL AND instr(queue, char(31)) > 0 GROUP BY queue
 UNION ALL SELECT queue, min(due_ms) FROM item WHERE instr(queue, char(31)) > 0 GROUP BY queue;
 
+-- live --
+SELECT function, status, count(*) FROM run WHERE status IN (100, 200)
+GROUP BY status, app, function;
+
 -- spent_keys --
 SELECT id FROM flow_key WHERE until_ms < ? ORDER BY until_ms, id LIMIT ?;
 

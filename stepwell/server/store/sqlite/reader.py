@@ -18,10 +18,12 @@ from stepwell.server.engine.row import (
     Lease,
     Note,
     Run,
+    RunStatus,
     Step,
     Wait,
     place_of,
 )
+from stepwell.server.store.live import Live
 from stepwell.server.store.port import CallState, EventFilter, RunFilter, Unavailable
 from stepwell.server.store.reading import as_seen, order_of
 from stepwell.server.store.row import (
@@ -76,14 +78,21 @@ class SqliteReader:
         recent: Recent,
         leases: Mapping[tuple[str, str], Lease],
         in_place: InPlace | None = None,
+        live: Live | None = None,
     ) -> None:
-        """`in_place` of whoever has the database; none where somebody looks at it from outside."""
+        """`in_place` and `live` of whoever has the database; none where somebody looks at it from
+        outside."""
         self._path = path
         self._recent = recent
         self._leases = leases
         self._in_place = in_place
+        self._live = live or Live()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
+
+    def live(self) -> Mapping[tuple[str, RunStatus], int]:
+        """How many runs of each function have not begun, and how many go on."""
+        return self._live.counted()
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection]:

@@ -192,7 +192,9 @@ class SqliteStore:
     def reader(self) -> SqliteReader:
         """A read side of this store, safe from any thread."""
         memory = self._ready.memory
-        return SqliteReader(self.path, memory.recent, memory.due.leases, self._ready.in_place)
+        return SqliteReader(
+            self.path, memory.recent, memory.due.leases, self._ready.in_place, memory.live
+        )
 
     def tidy(self) -> None:
         """Give some of the space that removed rows left back to the system, on another thread."""

@@ -1,4 +1,4 @@
-"""Serve functions in an aiohttp application. Sources: features E.2 (h3), E.4.
+"""Serve functions in an aiohttp application.
 
 The module bears the library's name, as `stepwell.flask` and the others do; `import aiohttp` beside
 `import stepwell.aiohttp` means the library, as ever.

@@ -1,9 +1,7 @@
 """Serve functions as an ASGI application: mount it anywhere, or run it by itself.
 
-    app = stepwell.asgi.serve(client, [function])
-    stepwell.asgi.serve_app(client, [function])  # blocks, at http://127.0.0.1:8000/api/inngest
-
-Sources: features F-22, F-30, F-31, E.1, E.2 (edge, Bun).
+app = stepwell.asgi.serve(client, [function])
+stepwell.asgi.serve_app(client, [function])  # blocks, at http://127.0.0.1:8000/api/inngest
 """
 
 from collections.abc import Iterable

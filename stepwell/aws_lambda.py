@@ -1,8 +1,6 @@
 """Serve functions on AWS Lambda, behind API Gateway, a function URL or a load balancer.
 
-    handler = stepwell.aws_lambda.serve(client, [function])
-
-Sources: features E.2 (lambda), E.4.
+handler = stepwell.aws_lambda.serve(client, [function])
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

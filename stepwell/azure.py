@@ -1,9 +1,7 @@
 """Serve functions in an Azure function app (the Python model with decorators, version 2).
 
-    app = azure.functions.FunctionApp()
-    stepwell.azure.serve(app, client, [function])
-
-Sources: features E.2 (Azure Functions), E.4.
+app = azure.functions.FunctionApp()
+stepwell.azure.serve(app, client, [function])
 """
 
 from collections.abc import Iterable, Mapping

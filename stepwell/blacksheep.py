@@ -1,4 +1,4 @@
-"""Serve functions in a BlackSheep application. Sources: features E.2 (elysia), E.4."""
+"""Serve functions in a BlackSheep application."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing

@@ -1,4 +1,4 @@
-"""Serve functions in a Bottle application. Sources: features E.3, E.4."""
+"""Serve functions in a Bottle application."""
 
 # The library has no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false

@@ -7,7 +7,6 @@
 
 Compared to serving over HTTP no port has to be open, calls are quicker, and nothing limits how long
 one may take. It needs a process that lives: on serverless platforms serve over HTTP instead.
-Source: features A.14 and C.10.
 """
 
 import asyncio

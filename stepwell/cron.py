@@ -1,4 +1,4 @@
-"""The only place that understands cron schedules (server.md 2.7).
+"""The only place that understands cron schedules.
 
 Five fields, minute to day of week, with names, ranges, lists and steps, and an optional time zone:
 `TZ=Europe/Paris 0 12 * * MON-FRI`. Without a zone it is UTC. If both days are restricted, either

@@ -1,8 +1,6 @@
 """Serve functions on DigitalOcean Functions, in raw HTTP mode (`web: raw`).
 
-    main = stepwell.digital_ocean.serve(client, [function])
-
-Sources: features C.9, E.2 (digitalocean), E.4.
+main = stepwell.digital_ocean.serve(client, [function])
 """
 
 from collections.abc import Callable, Iterable, Mapping

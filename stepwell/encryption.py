@@ -4,7 +4,7 @@ The server stores ciphertext only. The format is that of the official encryption
 (`inngest/libsodium`): either side reads what the other wrote. Needs the extra `encryption`.
 
 Law: what was encrypted and cannot be decrypted with any key fails the call; it never reaches a
-handler as it is. Source: features C.11, B-76.
+handler as it is.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Serve functions in a Falcon application, WSGI or ASGI. Sources: features E.2 (remix), E.3."""
+"""Serve functions in a Falcon application, WSGI or ASGI."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack

@@ -1,4 +1,4 @@
-"""Serve functions in a FastAPI application. Sources: features C.9, E.2 (fastify)."""
+"""Serve functions in a FastAPI application."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack

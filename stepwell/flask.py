@@ -1,4 +1,4 @@
-"""Serve functions in a Flask application. Sources: features C.9, E.2 (express)."""
+"""Serve functions in a Flask application."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Unpack, cast

@@ -1,8 +1,6 @@
 """Serve functions on Google Cloud: Cloud Functions, Cloud Run functions, Firebase.
 
-    main = functions_framework.http(stepwell.google_cloud.serve(client, [function]))
-
-Sources: features E.2 (google functions framework), E.4.
+main = functions_framework.http(stepwell.google_cloud.serve(client, [function]))
 """
 
 from collections.abc import Callable, Iterable

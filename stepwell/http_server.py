@@ -1,9 +1,7 @@
 """Serve functions with the standard library alone, for scripts, tests and notebooks.
 
-    handler = stepwell.http_server.serve(client, [function])
-    ThreadingHTTPServer(("127.0.0.1", 8000), handler).serve_forever()
-
-Sources: features E.2 (node), E.4.
+handler = stepwell.http_server.serve(client, [function])
+ThreadingHTTPServer(("127.0.0.1", 8000), handler).serve_forever()
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Serve functions in a Litestar application. Sources: features E.2 (hono), E.4."""
+"""Serve functions in a Litestar application."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack

@@ -5,7 +5,6 @@ recorded twice: steps whose results are known have no spans.
 
 Law: a run stays in one trace. Its calls go on from whoever sent its event, if that program traced
 too; else from the trace the server names; else from one that the run's id stands for.
-Source: features A.6, B-90, D-60, F-56.
 """
 
 import hashlib

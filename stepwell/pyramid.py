@@ -1,4 +1,4 @@
-"""Serve functions in a Pyramid application. Sources: features E.2 (remix), E.3."""
+"""Serve functions in a Pyramid application."""
 
 # The library has no types.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false

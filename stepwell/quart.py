@@ -1,4 +1,4 @@
-"""Serve functions in a Quart application. Sources: features E.2 (koa), E.4."""
+"""Serve functions in a Quart application."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack, cast

@@ -1,4 +1,4 @@
-"""Serve functions in a Robyn application. Sources: features E.2 (sveltekit), E.4."""
+"""Serve functions in a Robyn application."""
 
 import os
 from collections.abc import Iterable

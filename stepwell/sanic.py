@@ -1,4 +1,4 @@
-"""Serve functions in a Sanic application. Sources: features E.2 (nitro), E.4."""
+"""Serve functions in a Sanic application."""
 
 from collections.abc import ItemsView, Iterable
 from contextlib import aclosing

@@ -3,7 +3,7 @@
 Needs the extra `sentry`; your program calls `sentry_sdk.init` itself.
 
 Law: an error that will be tried again is not captured, nor is one that was captured already; what
-is set for one call is not seen by another. Source: features B-76, B-95, C.11.
+is set for one call is not seen by another.
 """
 
 import asyncio
@@ -138,6 +138,6 @@ class SentryMiddleware(BaseMiddleware):
 
 
 def _trace_of(run_id: str) -> str:
-    """The trace all calls of a run belong to, in Sentry's spelling (B-95)."""
+    """The trace all calls of a run belong to, in Sentry's spelling."""
     digest = hashlib.sha256(run_id.encode()).hexdigest()
     return f"{digest[:32]}-{digest[32:48]}"

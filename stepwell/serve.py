@@ -13,7 +13,7 @@ Or say it as actions, each of which is timed, and named if it fails:
 
     route = CommHandler(client, [function], framework="my_framework").create(MyAdapter)
 
-`stepwell.testing.contract.adapter` shows whether an adapter keeps the contract. Source: F-3.
+`stepwell.testing.contract.adapter` shows whether an adapter keeps the contract.
 """
 
 from stepwell.sdk.serve.adapter import ActionError, Adapter, CommHandler

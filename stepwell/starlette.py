@@ -1,4 +1,4 @@
-"""Serve functions in a Starlette application. Sources: features E.2 (fastify), E.4."""
+"""Serve functions in a Starlette application."""
 
 from collections.abc import Iterable
 from typing import Any, Unpack

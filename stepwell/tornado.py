@@ -1,4 +1,4 @@
-"""Serve functions in a Tornado application. Sources: features C.9, E.3."""
+"""Serve functions in a Tornado application."""
 
 import asyncio
 import re

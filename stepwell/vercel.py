@@ -4,7 +4,7 @@
 
 What `serve` gives is an ASGI or WSGI application for a file's `app`, a class for its `handler`, and
 a function for events of AWS Lambda; which one it is, the platform finds out by looking, and we by
-what we are called with. Sources: features F-20 to F-24, E.2 (Next.js), E.4.
+what we are called with.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

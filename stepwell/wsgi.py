@@ -2,7 +2,7 @@
 
     app = stepwell.wsgi.serve(client, [function])
 
-`async def` functions run on the process's background loop. Sources: features F-31, E.1, E.3.
+`async def` functions run on the process's background loop.
 """
 
 from collections.abc import Iterable

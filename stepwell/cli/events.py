@@ -1,7 +1,4 @@
-"""`stepwell events`: a project's events as a typed module, and the schemas a server knows.
-
-Source: features E-45, E-105, D-5, D-6.
-"""
+"""`stepwell events`: a project's events as a typed module, and the schemas a server knows."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
 """`stepwell relay`: a process of its own that sends what transactions left in an outbox.
 
 The only place that makes connections for users: by the address of a database, or by asking a
-function of theirs. Source: feature D-40.
+function of theirs.
 """
 
 import asyncio

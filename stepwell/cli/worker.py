@@ -1,7 +1,7 @@
 """`stepwell worker`: the functions of modules as a worker that is connected to a server.
 
 A worker ends gracefully when it is told to, and begins anew as the same process when it had enough
-(requests, memory) or, with --reload, when a file changes. Source: features W-27, D-62.
+(requests, memory) or, with --reload, when a file changes.
 """
 
 import asyncio

@@ -4,8 +4,7 @@
 
 As an app (`INSTALLED_APPS = [..., "stepwell.django"]`) it imports the module `inngest_functions` of
 every other app, and brings `manage.py stepwell_dev`, `manage.py stepwell_worker` and a backend for
-Django's tasks, `stepwell.django.task_backend.StepwellBackend`. Sources: features C.9, D-40, D-41,
-E.3.
+Django's tasks, `stepwell.django.task_backend.StepwellBackend`.
 """
 
 from stepwell.django.discovery import functions_of, get_client

@@ -1,7 +1,4 @@
-"""What `manage.py check` says of a project: the only place of its warnings.
-
-Source: features E.3.
-"""
+"""What `manage.py check` says of a project: the only place of its warnings."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -2,7 +2,6 @@
 
 Django gives connections back at the end of a request. Functions run in threads that know of none:
 without this a connection the database has closed would fail one call after another.
-Source: features D-41, E.3.
 """
 
 import threading

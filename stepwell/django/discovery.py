@@ -2,7 +2,7 @@
 
     STEPWELL = {"CLIENT": "shop.inngest.client"}
 
-Functions live in the module `inngest_functions` of each app. Source: features D-41.
+Functions live in the module `inngest_functions` of each app.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Events that are sent when a transaction commits, and never when it is rolled back.
 
-Between the commit and the sending lies an instant in which a process may die. Source: D-40.
+Between the commit and the sending lies an instant in which a process may die.
 """
 
 import time

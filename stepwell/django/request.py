@@ -1,7 +1,4 @@
-"""Between Django's requests and the serve handler: what was asked, and at which host.
-
-Source: features E.3.
-"""
+"""Between Django's requests and the serve handler: what was asked, and at which host."""
 
 import asyncio
 from typing import Any

@@ -1,7 +1,4 @@
-"""Answers for views whose runs gave no result: the middleware of `client.invoke`.
-
-Source: features E.2 (durable endpoints).
-"""
+"""Answers for views whose runs gave no result: the middleware of `client.invoke`."""
 
 from collections.abc import Callable
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Serve functions at a URL of a Django project. Sources: features C.9, E.2 (nestjs), E.3."""
+"""Serve functions at a URL of a Django project."""
 
 import asyncio
 import re

@@ -1,6 +1,6 @@
 """What `manage.py stepwell_dev` runs: the project's functions as an application by itself.
 
-`application` is made when it is first asked for: it sets Django up. Source: features D-41.
+`application` is made when it is first asked for: it sets Django up.
 """
 
 from functools import cache

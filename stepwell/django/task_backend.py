@@ -3,7 +3,7 @@
     TASKS = {"default": {"BACKEND": "stepwell.django.task_backend.StepwellBackend"}}
 
 Needs Django 6, or the package `django-tasks` below it. `functions_of` counts the function that
-executes tasks among the client's. Source: features D-41.
+executes tasks among the client's.
 """
 
 import builtins

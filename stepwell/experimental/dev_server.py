@@ -2,7 +2,6 @@
 
 `DEV_SERVER_PORT` chooses its port, 8288 by default; with `DEV_SERVER_ENABLED=0` nothing is started,
 because somebody else does; with `DEV_SERVER_LOGS=1` its lines go to `artifacts/dev_server.log`.
-Source: features C.11.
 """
 
 import contextlib

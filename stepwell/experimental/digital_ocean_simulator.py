@@ -1,6 +1,6 @@
 """DigitalOcean's functions on your own machine: a Flask application around `main`.
 
-Needs Flask. Source: features C.11.
+Needs Flask.
 """
 
 import json

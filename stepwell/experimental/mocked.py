@@ -2,7 +2,6 @@
 
 Steps that are handlers run, unless they are stubbed; sleeps end at once; what the server would do
 must be stubbed. May be called from blocking code and from within an event loop.
-Source: features C.11, C.12 items 4 and 14.
 """
 
 import copy

@@ -1,7 +1,4 @@
-"""Messages to subscribers of a channel, and the tokens they subscribe with.
-
-Source: features C.11, B-81, B-83.
-"""
+"""Messages to subscribers of a channel, and the tokens they subscribe with."""
 
 import json
 from collections.abc import Mapping

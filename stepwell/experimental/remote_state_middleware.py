@@ -1,7 +1,7 @@
 """Results of steps in a store of your own: the server keeps a key in place of each.
 
 For results too large for the server, or that must not leave your infrastructure. The markers are
-those of the official SDK, so either side reads what the other wrote. Source: features C.11.
+those of the official SDK, so either side reads what the other wrote.
 """
 
 import json

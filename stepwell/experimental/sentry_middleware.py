@@ -1,4 +1,4 @@
-"""The official SDK's place for `SentryMiddleware`; ours is `stepwell.sentry`. Source: C.11."""
+"""The official SDK's place for `SentryMiddleware`; ours is `stepwell.sentry`."""
 
 from stepwell.sentry import SentryMiddleware
 

@@ -1,4 +1,4 @@
-"""The only place that compiles and evaluates expressions: Inngest's dialect of CEL (server.md 2.2).
+"""The only place that compiles and evaluates expressions: Inngest's dialect of CEL.
 
 The CEL library parses; its own evaluator raises on missing fields and mixed types, where the
 dialect has answers, so the tree is walked here. Law: an expression is compiled once into plain

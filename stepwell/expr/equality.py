@@ -1,4 +1,4 @@
-"""The only place that finds the equality by which a waiting run can be looked up (server.md 7.6).
+"""The only place that finds the equality by which a waiting run can be looked up.
 
 Law: if a condition holds for an event, then `values_at(event, {path})[path] == value` for the path
 and value of `first_equality(condition)`. The condition itself stays the judge.

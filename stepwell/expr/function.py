@@ -1,4 +1,4 @@
-"""The only place for the functions and operators an expression may call (server.md 2.2).
+"""The only place for the functions and operators an expression may call.
 
 A function that is given a missing value gives false, `size` gives 0, `+` the other side.
 """

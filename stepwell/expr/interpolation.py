@@ -1,4 +1,4 @@
-"""The only place that puts an event's values into the text of an expression (server.md 4.3)."""
+"""The only place that puts an event's values into the text of an expression."""
 
 import json
 import re

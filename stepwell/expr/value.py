@@ -1,9 +1,9 @@
 """The only place for what values mean in the dialect: missing ones, mixed types, truth.
 
-Source: server.md 2.3. A field that is not there is no error but `MISSING`. Numbers that come from
-JSON are doubles, literals in an expression may be integers; both compare as numbers. An integer of
-JSON that no double may hold is compared and written with all its digits: two orders whose ids
-differ in the last one are two orders.
+A field that is not there is no error but `MISSING`. Numbers that come from JSON are doubles,
+literals in an expression may be integers; both compare as numbers. An integer of JSON that no
+double may hold is compared and written with all its digits: two orders whose ids differ in the last
+one are two orders.
 """
 
 import base64

@@ -2,7 +2,7 @@
 
 Plain (blocking) code uses it to run coroutines: the blocking twin of every network call, and
 `async def` functions served by a blocking framework. One long-lived loop keeps connection pools
-alive, which a loop per call would destroy (features E.1, rule 4).
+alive, which a loop per call would destroy.
 
 Law: a fork leaves the child without this loop; it starts its own when it needs one.
 """

@@ -25,7 +25,6 @@
 
 Law: an exception here is an ordinary exception. What unwinds a suspended handler derives from
 BaseException and is in `sdk/step/suspension.py`.
-Source: features C.6, E-156 to E-161; http.md 6.7.
 """
 
 import datetime as dt
@@ -47,7 +46,7 @@ _FRAMES_MAX = 50
 
 
 class ErrorCode(enum.Enum):
-    """Stable names of failures, as they travel in error bodies (features C.6)."""
+    """Stable names of failures, as they travel in error bodies."""
 
     ASYNC_UNSUPPORTED = "async_unsupported"
     BODY_INVALID = "body_invalid"
@@ -111,7 +110,7 @@ class Error(Exception):
     """Whatever the SDK raises on purpose.
 
     `code` is stable, `is_retriable` decides what the server is told, `quiet` keeps it from the log.
-    A traceback ends with where to read on (E-160).
+    A traceback ends with where to read on.
     """
 
     code: ErrorCode = ErrorCode.UNKNOWN
@@ -181,7 +180,7 @@ class CodedError(Error):
 
 
 class NonRetriableError(Error):
-    """Raise it where trying again is pointless: the step or the function fails at once (E-156)."""
+    """Raise it where trying again is pointless: the step or the function fails at once."""
 
     code = ErrorCode.NON_RETRIABLE_ERROR
     is_retriable = False
@@ -192,7 +191,7 @@ class NonRetriableError(Error):
 
 
 class RetryAfterError(Error):
-    """Raise it to be tried again, but not before `retry_after` (E-157).
+    """Raise it to be tried again, but not before `retry_after`.
 
     `retry_after` is a number of milliseconds, a timedelta, text such as "30s", or an instant. The
     server waits between one second and 24 hours.
@@ -306,7 +305,7 @@ class FunctionConfigInvalidError(ConfigurationError):
 
 
 class EventSchemaError(ConfigurationError):
-    """The schema of an event is written wrongly (E-25)."""
+    """The schema of an event is written wrongly."""
 
 
 class URLInvalidError(CodedError, ConfigurationError):
@@ -389,21 +388,21 @@ class OutputUnserializableError(Error):
 
 
 class StepNestedError(Error):
-    """A step was called inside another step (http.md 8.1, 5)."""
+    """A step was called inside another step."""
 
     code = ErrorCode.STEP_NESTED
     is_retriable = False
 
 
 class StepUnexpectedError(Error):
-    """The server asked for a step, and the function reaches others (E-162)."""
+    """The server asked for a step, and the function reaches others."""
 
     code = ErrorCode.STEP_UNEXPECTED
     include_stack = False
 
 
 class StepNotFoundError(Error):
-    """The server asked for a step, and the function reaches none (E-162)."""
+    """The server asked for a step, and the function reaches none."""
 
     code = ErrorCode.STEP_NOT_FOUND
     include_stack = False
@@ -420,7 +419,7 @@ class BodyInvalidError(ProtocolError):
 
 
 class FunctionNotFoundError(ProtocolError):
-    """The server asked for a function this app does not have (E-100)."""
+    """The server asked for a function this app does not have."""
 
     code = ErrorCode.FUNCTION_NOT_FOUND
 
@@ -478,7 +477,7 @@ class UnknownError(Error):
 
 
 class InngestWarning(UserWarning):
-    """What is probably a mistake in a function. `code` is stable (E-161)."""
+    """What is probably a mistake in a function. `code` is stable."""
 
     code = "WARNING"
 

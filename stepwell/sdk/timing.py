@@ -1,6 +1,6 @@
 """What the parts of a call took, for the header Server-Timing: the only place that measures them.
 
-Names and meanings are the official SDK's. Sources: features C.9, F-4.
+Names and meanings are the official SDK's.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """The trace context that travels beside calls and events: the only place that holds it.
 
 Its names are W3C's, `traceparent` and `tracestate`; nothing here reads their values.
-Source: features F-56, D-60; http.md 2.
 """
 
 from collections.abc import Generator, Mapping

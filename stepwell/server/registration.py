@@ -2,7 +2,6 @@
 
 Pure. HTTP registration, the worker connection and embedded apps all come here. A refusal names
 every function, field and value that is wrong, and how to put it right.
-Source: http.md 4.2 to 4.5, server.md 2.5, 6.2.
 """
 
 import hashlib
@@ -88,7 +87,7 @@ def plain_url(url: str) -> str:
 
 
 def normal_url(url: str) -> str:
-    """What two URLs of one app have in common (server.md 6.2): loopback hosts by one name, no
+    """What two URLs of one app have in common: loopback hosts by one name, no
     default port, no slash at the end, none of the protocol's own query parameters. To compare by,
     not to call."""
     try:
@@ -200,7 +199,7 @@ def _checksum(registration: Registration, url: str, functions: Iterable[Function
 
 
 def _undeployed(function: FunctionConfig) -> FunctionConfig:
-    """A deployment id in the address of calls is no change of the function (server.md 6.2)."""
+    """A deployment id in the address of calls is no change of the function."""
     if header.QUERY_DEPLOY_ID not in function.url:
         return function
     address, _, query = function.url.partition("?")

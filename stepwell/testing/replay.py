@@ -3,8 +3,6 @@
 The function is called with the first stored steps, then with one more each time, as it was when the
 run was under way. Each time it must ask for the step that came next. No step's own code runs; what
 stands between the steps does.
-
-Source: features D-19, D-34.
 """
 
 from collections.abc import Mapping

@@ -123,7 +123,7 @@ def _decoded(raw: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any]") -> 
 
 
 def canonical(raw: bytes | msgspec.Raw) -> bytes:
-    """`raw` JSON in the form the server keeps: JCS, but for its numbers (http.md 2.2).
+    """`raw` JSON in the form the server keeps: JCS, but for its numbers.
 
     Raises ValueError if `raw` is no JSON, is nested too deeply, is not UTF-8,
     or holds a float beyond a double or an integer of more than 4300 digits.

@@ -1,4 +1,4 @@
-"""A checkpoint as it travels: steps that a call finished and goes on after (http.md 7.3).
+"""A checkpoint as it travels: steps that a call finished and goes on after.
 
 Several of different runs may travel in one request, which is ours: a server that knows nothing of
 it refuses, and they are sent one by one.

@@ -3,7 +3,7 @@
 A frame holds one message; `decode_frame` gives one frozen value of the closed union `Message`, or
 raises `FrameError` saying which kind was unreadable, so that a gateway can close with the right
 code. Kinds of a later protocol become `Unknown` and harm nothing. Nothing here waits, judges or
-remembers. Source: protocol of the worker connection, sections 2 to 4.
+remembers.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The only place where values of the worker connection become bytes.
 
-A frame holds one message. Source: protocol of the worker connection, sections 2 to 4.
+A frame holds one message.
 """
 
 from typing import assert_never, cast

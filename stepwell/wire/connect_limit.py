@@ -1,7 +1,6 @@
 """Every number the worker connection fixes: sizes in bytes, times in seconds, the codes of a close.
 
 The rest of the protocol's limits live in `wire/limit.py`; these two files are the only places.
-Source: protocol of the worker connection, tables of constants, close results and close codes.
 """
 
 from typing import Final

@@ -2,7 +2,6 @@
 
 Two closed unions say who may speak what: `WorkerMessage` and `GatewayMessage`. How they become
 bytes and come of them is the business of `connect_encode.py` and `connect_decode.py` alone.
-Source: protocol of the worker connection, sections 2 and 3.
 """
 
 from enum import IntEnum

@@ -63,7 +63,7 @@ def _bad_duration(text: str) -> DurationError:
 
 
 def parse_duration_ms(text: str) -> int:
-    """A duration such as `1h30m`, `1.5h`, `1w2d` or `250ms`, in milliseconds (http.md 4.5).
+    """A duration such as `1h30m`, `1.5h`, `1w2d` or `250ms`, in milliseconds.
 
     Raises DurationError for anything else, the empty text included.
     """
@@ -125,7 +125,7 @@ def parse_date_ms(text: str) -> int:
 def parse_when(text: str, now_ms: int) -> int:
     """When a sleep or a time-out given as duration or date is due, never before `now_ms`.
 
-    The empty text is due at once, a date of the past too (http.md 6.11). Raises DurationError. It
+    The empty text is due at once, a date of the past too. Raises DurationError. It
     does not judge whether the instant is too far away: see `limit.WAIT_MS_MAX`.
     """
     if not text.strip():
@@ -154,7 +154,7 @@ def format_instant(instant_ms: int) -> str:
 def parse_retry_after(text: str | None, now_ms: int) -> int | None:
     """When a `Retry-After` header asks to be called again, clamped to 1 s … 24 h from now.
 
-    Seconds (at most 7 characters) or a date (http.md 6.8); None if absent or neither.
+    Seconds (at most 7 characters) or a date; None if absent or neither.
     """
     stripped = (text or "").strip()
     if len(stripped) <= 7 and stripped.isascii() and stripped.isdecimal():

@@ -109,7 +109,7 @@ def is_internal_event(name: str) -> bool:
 
 
 def encode_event(event: Event, *, with_user: bool = True) -> bytes:
-    """An event as JSON, canonical if its pieces are (http.md 6.2).
+    """An event as JSON, canonical if its pieces are.
 
     With `with_user` an absent `user` is written as `{}`, as functions expect it.
     """
@@ -199,7 +199,7 @@ def _timestamp(ts: int | None, now_ms: int) -> int:
 
 
 def _accept(incoming: _Incoming, now_ms: int) -> Event:
-    """One event within the rules of intake (server.md 1.3 and 1.4), or _Refused."""
+    """One event within the rules of intake, or _Refused."""
     name = incoming.name
     if not name:
         raise _Refused(
@@ -250,7 +250,7 @@ def decode_events(
     *,
     event_bytes_max: int = limit.EVENT_BYTES_MAX,
 ) -> Decoded:
-    """The events of one request to `/e/{key}`: an object or a list of objects (server.md 1.2).
+    """The events of one request to `/e/{key}`: an object or a list of objects.
 
     Not atomic: the events before the first bad one are returned beside its problem. An absent or
     zero `ts` becomes `now_ms`. Ids are the caller's business: an event without one has `id == ""`.

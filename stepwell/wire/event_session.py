@@ -1,6 +1,6 @@
 """The only place that judges what an event carries beside its data: its `meta`.
 
-That is `meta.sessions`, which are merged, and the trace context of its sender (ours, D-60), which
+That is `meta.sessions`, which are merged, and the trace context of its sender (ours), which
 is kept as it is.
 """
 
@@ -63,7 +63,7 @@ def normal_meta(raw: msgspec.Raw) -> bytes | None:
     """`meta` of an incoming event with its sessions merged, canonical; None if nothing remains.
 
     Own sessions win, a null removes an inherited one, inherited ones fill the slots that are left
-    in the order of their keys (server.md 1.6). Raises SessionError.
+    in the order of their keys. Raises SessionError.
     """
     if len(raw) > limit.EVENT_META_BYTES_MAX:
         raise SessionError(
@@ -96,7 +96,7 @@ class _Merged(msgspec.Struct):
 
 def run_meta(metas: Iterable[msgspec.Raw]) -> msgspec.Raw | None:
     """The sessions of a run's events as the `meta` of what is told about the run: those of its
-    first event first, at most 25; None if there are none (server.md 1.3, 1.6)."""
+    first event first, at most 25; None if there are none."""
     sessions: dict[str, str] = {}
     for meta in metas:
         for key, session_id in sorted(msgspec.json.decode(meta, type=_Merged).sessions.items()):

@@ -2,7 +2,6 @@
 
 The server builds a call from pieces that are canonical already (events, memos), so a call is
 written without looking inside them; the SDK reads it without decoding what it does not need.
-Server: http.md 6.1 to 6.5 and server.md 3.5.
 """
 
 from collections.abc import Mapping
@@ -288,7 +287,7 @@ _WRAPPER_KEYS = frozenset({"data", "error", "input"})
 
 
 def classify_memo(raw: msgspec.Raw) -> Memo:
-    """A memo by the wrapper rule of http.md 6.4.
+    """A memo by the wrapper rule.
 
     An object with no other keys than `data`, `error` and `input` is a wrapper, everything else is
     the value itself. For a wait for an event do not ask: its event is the memo.
@@ -333,7 +332,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 
 
 def decode_streamed(body: bytes) -> CallResponse:
-    """The answer inside the envelope of a 201 (http.md 6.10). Raises ValueError.
+    """The answer inside the envelope of a 201. Raises ValueError.
 
     Leading keep-alive spaces are skipped; the inner body may be JSON text or inline JSON; header
     names come out in lower case.

@@ -1,4 +1,4 @@
-"""The only place that knows an error as it travels: name, message, stack, cause (http.md 6.7).
+"""The only place that knows an error as it travels: name, message, stack, cause.
 
 Decoding is lenient, because nothing may be lost when something has already gone wrong: whatever
 comes becomes a failure, and no input raises.
@@ -12,7 +12,7 @@ from stepwell.wire.canonical import Loose, canonical
 NAME_UNKNOWN = "Error"
 MESSAGE_UNKNOWN = "Unknown error"
 
-# Names the server itself gives (server.md Appendix B).
+# Names the server itself gives.
 STEPS_OVERFLOWED = "InngestErrFunctionOverflowed"
 STATE_OVERFLOWED = "InngestErrStateOverflowed"
 TIMEOUT_TOO_LONG = "InngestErrTimeoutTooLong"
@@ -167,7 +167,7 @@ def encode_failure(failure: Failure, *, error: str = "") -> bytes:
 
 
 def encode_failure_memo(failure: Failure, *, error: str = "") -> msgspec.Raw:
-    """A failed step as it is memoised: `{"error":{…}}` with the keys that survive (http.md 6.4)."""
+    """A failed step as it is memoised: `{"error":{…}}` with the keys that survive."""
     return msgspec.Raw(b'{"error":' + encode_failure(failure, error=error) + b"}")
 
 
@@ -178,5 +178,5 @@ def invoke_timeout_memo() -> msgspec.Raw:
 
 
 def unknown_function(function_id: str) -> Failure:
-    """The failure of an invocation whose target nobody has registered (server.md 2.6)."""
+    """The failure of an invocation whose target nobody has registered."""
     return Failure(message=f"could not find function with ID: {function_id}")

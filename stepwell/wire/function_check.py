@@ -1,4 +1,4 @@
-"""The only place that judges a function's configuration (http.md 4.5, server.md 2.5).
+"""The only place that judges a function's configuration.
 
 Expressions and cron schedules are judged where they are understood; here only their presence,
 length and number. Whoever is told may know the fields by other names than the wire's.

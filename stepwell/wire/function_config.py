@@ -1,7 +1,7 @@
 """The only place that knows what a function registers: triggers, flow control, retries.
 
 Names here are ours; the wire's are camelCase. Empty text and None mean absent and are never sent.
-Source: http.md 4.4. Whether a configuration is acceptable is asked of `function_check.problems`.
+Whether a configuration is acceptable is asked of `function_check.problems`.
 """
 
 from collections.abc import Iterator
@@ -226,13 +226,13 @@ def failure_id(composite: str) -> str:
 
 
 def call_url(serve_url: str, composite: str, step_id: str = STEP_ID) -> str:
-    """The address of calls to a function below the URL its app is served at (http.md 6.1)."""
+    """The address of calls to a function below the URL its app is served at."""
     joint = "&" if "?" in serve_url else "?"
     return f"{serve_url}{joint}fnId={quote(composite, safe='')}&stepId={quote(step_id, safe='')}"
 
 
 def failure_companion(config: FunctionConfig, url: str, retries: int = 0) -> FunctionConfig:
-    """The function that runs when runs of `config` fail, called at `url` (http.md 4.4)."""
+    """The function that runs when runs of `config` fail, called at `url`."""
     quoted = config.id.replace("\\", "\\\\").replace("'", "\\'")
     return FunctionConfig(
         id=failure_id(config.id),
@@ -307,7 +307,7 @@ def _sent(value: _T | None) -> _T | msgspec.UnsetType:
 
 
 def without_nulls(value: JSON) -> JSON:
-    """A JSON value without its nulls, at any depth: they break other readers (http.md 4.2)."""
+    """A JSON value without its nulls, at any depth: they break other readers."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The only place for the names of headers and query parameters (http.md 2.8) and the server kinds.
+"""The only place for the names of headers and query parameters and the server kinds.
 
 Names are lower case: both HTTP stacks of the project hand them over so, and compare them so.
 """

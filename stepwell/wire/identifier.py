@@ -20,7 +20,7 @@ _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 ENTROPY_BYTES = 10
 FIRST_SEEDED = 1
-"""The place of the first event of a request to `/e`, for `seeded_ulid` (http.md 3.3)."""
+"""The place of the first event of a request to `/e`, for `seeded_ulid`."""
 ULID_TIME_MS_MAX = 2**48 - 1
 
 
@@ -66,7 +66,7 @@ def ulid_time_ms(ulid: str) -> int:
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """What an SDK sends to make the ids of one request repeatable (http.md 3.3)."""
+    """What an SDK sends to make the ids of one request repeatable."""
 
     time_ms: int
     entropy: bytes
@@ -105,7 +105,7 @@ def seed_after(seed: Seed, count: int) -> Seed:
 
 @lru_cache(maxsize=16_384)
 def step_hash(step_id: str) -> str:
-    """The id under which a step travels: the SHA-1 of what the user wrote (http.md 6.3)."""
+    """The id under which a step travels: the SHA-1 of what the user wrote."""
     return hashlib.sha1(step_id.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
 
 
@@ -129,5 +129,5 @@ def function_uuid(slug: str) -> str:
 
 
 def event_key_hash(event_key: str) -> str:
-    """What introspection says of an event key: its SHA-256 in hex (http.md 2.7)."""
+    """What introspection says of an event key: its SHA-256 in hex."""
     return hashlib.sha256(event_key.encode()).hexdigest()

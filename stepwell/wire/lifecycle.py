@@ -1,4 +1,4 @@
-"""The only place that builds the events the server itself sends (http.md 6.12, server.md 3.10).
+"""The only place that builds the events the server itself sends.
 
 Pure: everything comes in as canonical JSON pieces and goes out as an `Event` whose `data` is
 canonical too.
@@ -190,7 +190,7 @@ class _TimerData(msgspec.Struct):
 
 
 def scheduled_timer(cron: str, scheduled_ms: int, fire_ms: int) -> Event:
-    """`inngest/scheduled.timer` for one tick; `fire_ms` includes the jitter (server.md 2.7)."""
+    """`inngest/scheduled.timer` for one tick; `fire_ms` includes the jitter."""
     scheduled = format_instant(scheduled_ms)
     data = msgspec.json.encode(_TimerData(cron, format_instant(fire_ms), scheduled))
     return Event(events.SCHEDULED_TIMER, msgspec.Raw(data), scheduled, fire_ms)

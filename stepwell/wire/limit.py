@@ -1,7 +1,4 @@
-"""The only place for the numbers the protocol caps, with units in their names.
-
-Sources: protocol pages on limits (9), ingestion (1.3), runs (3.9) and configuration (4.5).
-"""
+"""The only place for the numbers the protocol caps, with units in their names."""
 
 from typing import Final
 

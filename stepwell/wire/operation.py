@@ -1,7 +1,7 @@
 """The only place that knows the operations an SDK can report, one frozen class per opcode.
 
 Reading is strict where the server acts upon a field and lenient elsewhere; unknown fields are
-ignored (http.md 6.11). `data`, `payload` and errors come out in canonical form, ready to be kept.
+ignored. `data`, `payload` and errors come out in canonical form, ready to be kept.
 """
 
 from typing import ClassVar, TypeAlias
@@ -114,8 +114,8 @@ class Sleep(_Operation, frozen=True, kw_only=True):
 class WaitForEvent(_Operation, frozen=True, kw_only=True):
     """`timeout` is a duration or a date, empty is at once; `condition` an expression or empty.
 
-    `look_back` also takes an event that arrived since the run began (ours, features D-13; other
-    servers ignore it).
+    `look_back` also takes an event that arrived since the run began (ours; other servers
+    ignore it).
     """
 
     op = "WaitForEvent"

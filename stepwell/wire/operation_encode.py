@@ -130,5 +130,5 @@ def _written(operation: Operation) -> _Outgoing:
 
 
 def encode_operations(operations: Iterable[Operation]) -> bytes:
-    """Operations as the JSON array of a 206 answer (http.md 6.11). Never send an empty one."""
+    """Operations as the JSON array of a 206 answer. Never send an empty one."""
     return msgspec.json.encode([_written(operation) for operation in operations])

@@ -1,4 +1,4 @@
-"""The only place that knows what is said at a sync and on introspection (http.md 4 and 5)."""
+"""The only place that knows what is said at a sync and on introspection."""
 
 from typing import Literal, TypeAlias
 
@@ -75,7 +75,7 @@ def _raw_functions(functions: tuple[FunctionConfig, ...]) -> list[msgspec.Raw]:
 
 
 def encode_registration(registration: Registration) -> bytes:
-    """The body of `POST /fn/register` (http.md 4.2)."""
+    """The body of `POST /fn/register`."""
     return msgspec.json.encode(
         _Outgoing(
             registration.url,
@@ -236,7 +236,7 @@ def encode_sync_asked(asked: SyncAsked) -> bytes:
 
 
 class Introspection(msgspec.Struct, frozen=True, kw_only=True):
-    """What an SDK tells of itself on GET. The part anybody may see comes first (http.md 5.1); what
+    """What an SDK tells of itself on GET. The part anybody may see comes first; what
     is unset is left out."""
 
     function_count: int
@@ -273,7 +273,7 @@ def encode_introspection(introspection: Introspection) -> bytes:
 
 
 class InBandAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What an SDK answers to the PUT of an in-band sync; it is signed (http.md 4.3)."""
+    """What an SDK answers to the PUT of an in-band sync; it is signed."""
 
     app_id: str
     url: str

@@ -1,4 +1,4 @@
-"""The only place that signs and verifies: request signatures and hashed bearer keys (http.md 2).
+"""The only place that signs and verifies: request signatures and hashed bearer keys.
 
 Pure: bytes, key and the present moment come in. All comparisons take constant time.
 """

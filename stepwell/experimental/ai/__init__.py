@@ -1,7 +1,4 @@
-"""Providers of models for `ctx.step.ai.infer`: `openai.Adapter(auth_key=..., model=...)`.
-
-Source: features C.11.
-"""
+"""Providers of models for `ctx.step.ai.infer`: `openai.Adapter(auth_key=..., model=...)`."""
 
 from stepwell.experimental.ai import anthropic, deepseek, gemini, grok, openai
 from stepwell.experimental.ai.adapter import BaseAdapter

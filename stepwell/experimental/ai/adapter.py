@@ -1,4 +1,4 @@
-"""What an adapter is, and what those here have in common. Source: features C.11."""
+"""What an adapter is, and what those here have in common."""
 
 import os
 from collections.abc import Mapping

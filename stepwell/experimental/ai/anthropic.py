@@ -1,4 +1,4 @@
-"""Models of Anthropic. Source: features C.11."""
+"""Models of Anthropic."""
 
 from collections.abc import Mapping
 from typing import ClassVar

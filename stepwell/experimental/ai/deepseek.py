@@ -1,4 +1,4 @@
-"""Models of DeepSeek. Source: features C.11."""
+"""Models of DeepSeek."""
 
 from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
 

@@ -1,4 +1,4 @@
-"""Models of Google. Source: features C.11."""
+"""Models of Google."""
 
 from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
 

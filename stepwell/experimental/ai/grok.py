@@ -1,4 +1,4 @@
-"""Models of xAI. Source: features C.11."""
+"""Models of xAI."""
 
 from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
 

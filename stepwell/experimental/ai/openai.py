@@ -1,4 +1,4 @@
-"""Models of OpenAI. Source: features C.11."""
+"""Models of OpenAI."""
 
 from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
 

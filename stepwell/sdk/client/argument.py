@@ -1,6 +1,6 @@
 """Arguments of the wrong kind, told when they are given: the only place that judges kinds.
 
-Types tell the same to checkers; this is for code without one. Pure. Source: feature E-151.
+Types tell the same to checkers; this is for code without one. Pure.
 """
 
 import datetime as dt

@@ -2,7 +2,7 @@
 
 Settings are decided at first use, not at construction, so that variables loaded after the module
 was imported still count. It is one file because it is one object that users hold; each method hands
-over to the room that does the work. Sources: features C.1, A.3; http.md 6.11 (signals).
+over to the room that does the work.
 """
 
 import datetime as dt
@@ -202,7 +202,7 @@ class Inngest(Declarer, Invoker):
         signing_key: str | None = None,
         signing_key_fallback: str | None = None,
     ) -> Reach:
-        """Settings and ports in an environment that begins with these variables (F-60).
+        """Settings and ports in an environment that begins with these variables.
 
         The client stays as it is. `is_production` decides the mode unless the constructor did; keys
         that are given take the place of the constructor's. Raises ConfigurationError.
@@ -247,7 +247,7 @@ class Inngest(Declarer, Invoker):
         return in_front(self._given, os.environ)
 
     def set_env_vars(self, variables: Mapping[str, str]) -> None:
-        """Put variables in front of the process's environment and decide the settings anew (E-81).
+        """Put variables in front of the process's environment and decide the settings anew.
 
         For tests, and for programs that learn their variables late. It changes the client for
         everybody who uses it: an adapter whose platform hands over variables with each request says
@@ -304,7 +304,7 @@ class Inngest(Declarer, Invoker):
         self._level_is_told = True
 
     def set_event_key(self, event_key: str) -> None:
-        """Use this event key from now on (E-71)."""
+        """Use this event key from now on."""
         self.set_env_vars({})
         self._options = msgspec.structs.replace(self._options, event_key=event_key)
 
@@ -554,7 +554,7 @@ def _tries(retries: int | None) -> int:
 
 
 def _signalled(reply: HttpReply) -> str | None:
-    """The run a signal resumed; 404 says that none waited for it (http.md 6.11)."""
+    """The run a signal resumed; 404 says that none waited for it."""
     if reply.status == 404:
         return None
     try:

@@ -1,7 +1,4 @@
-"""How users declare functions: the options every form of it takes, and the types of decorators.
-
-Sources: features C.2, E-91.
-"""
+"""How users declare functions: the options every form of it takes, and the types of decorators."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence

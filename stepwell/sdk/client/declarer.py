@@ -1,7 +1,6 @@
 """The decorators that make functions of handlers: what a client is to whoever declares functions.
 
 The only place for their signatures, which tell checkers the events a handler receives.
-Sources: features C.2, E-29, E-30, E-91 to E-95, E-177.
 """
 
 import json
@@ -287,7 +286,7 @@ class Declarer:
         fn_id: str | None = None,
         **options: Unpack[DeclaredOptions],
     ) -> TypedDecorator[FunctionFailedEvent, Any]:
-        """Short form: run the handler when any run failed for good, of one app or of all (E-177).
+        """Short form: run the handler when any run failed for good, of one app or of all.
 
         Runs of this function itself start it no further. `fn_id` is the handler's name by default,
         with dashes; the options are create_function's.
@@ -319,7 +318,7 @@ class Declarer:
     def _check_names(
         self, fn_id: str | None, triggers: Sequence[Trigger], options: DeclaredOptions
     ) -> None:
-        """Events that nobody defined are refused where schemas are closed (E-29)."""
+        """Events that nobody defined are refused where schemas are closed."""
         if self.schemas is None:
             return
         named = [("trigger", t.event) for t in triggers if isinstance(t, TriggerEvent)]

@@ -2,7 +2,7 @@
 
 A client has one of these of its own. A request that brings its own environment has another, for as
 long as it is answered: what is asked and sent meanwhile goes where that environment says, and
-nothing that others use changes. Sources: features F-3, F-60, E-81.
+nothing that others use changes.
 """
 
 from collections import ChainMap

@@ -2,7 +2,6 @@
 around it.
 
 Where there are no sockets, as in a browser, there is no such connection; serve over HTTP there.
-Source: W-36.
 """
 
 import sys

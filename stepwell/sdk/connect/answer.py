@@ -2,7 +2,6 @@
 
 The only place that maps statuses and headers of a call's answer to the reply's fields. A 4xx
 becomes an error: read as "done" it would turn bad input into a successful run.
-Source: protocol of the worker connection, section 7.3; W-17.
 """
 
 from stepwell.sdk.net.agent import SDK

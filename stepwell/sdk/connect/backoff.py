@@ -1,8 +1,7 @@
 """What a worker does after a failure: how long it waits, which key it tries, when it gives up.
 
 Pure functions over what happened; `chance` is a number from 0 up to 1 that the shell drew. Nothing
-here remembers. Source: protocol of the worker connection, sections 2.2, 9.3 and 9.4; W-22, W-23,
-W-25, W-26.
+here remembers.
 """
 
 from typing import Final

@@ -1,7 +1,6 @@
 """How a worker ends: first what runs may finish, then the answers are to be confirmed.
 
 It knows the times of that and nothing else; it never waits. Times are monotonic seconds.
-Source: protocol of the worker connection, section 10; W-34.
 """
 
 from typing import Final

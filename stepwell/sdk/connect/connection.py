@@ -2,7 +2,6 @@
 
 It knows nothing of requests and answers; those outlive a socket and belong to the whole worker. It
 never waits: `deadline` says when `tick` wants to be called. Times are monotonic seconds.
-Source: protocol of the worker connection, sections 5 and 6.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """One WebSocket to a gateway, from its dial to its end; on the connection's own loop.
 
 It tells the protocol what happens on the wire, and decides nothing. Frames to be written wait here,
-so that writing never holds up the rest. Source: protocol sections 4 and 11.
+so that writing never holds up the rest.
 """
 
 import asyncio

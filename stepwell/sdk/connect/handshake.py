@@ -3,7 +3,6 @@
 The only place that makes these two requests and reads their answers; it judges nothing. A start
 call is made with the key it is told to use; a flush tries the key that worked last and then the
 other one, because an answer must not wait for the next connection to learn of a new key.
-Source: protocol of the worker connection, section 2; W-5, W-21, W-22.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 A tiny HTTP server on the connection's own loop, so that it answers while user code keeps the main
 thread busy; it knows GET and three paths. `/readyz` is 200 while the worker is ACTIVE. `/healthz`
 is 200 while it is, or is on its way to be: not before it was registered once, not after a minute
-without a connection, be it paused or not. Source: protocol section 12; features D-60, D-62.
+without a connection, be it paused or not.
 """
 
 import asyncio

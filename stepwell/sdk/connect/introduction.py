@@ -1,7 +1,4 @@
-"""What a worker is, and how it says so to a gateway.
-
-Source: protocol of the worker connection, section 5.1; W-8.
-"""
+"""What a worker is, and how it says so to a gateway."""
 
 import msgspec
 

@@ -3,7 +3,6 @@
 The connection's thread rings the user's loop; a loop that does not answer in time is blocked, and
 what its thread is doing at that moment is looked up and reported: the function, the file, the line.
 The connection itself never suffers from it; other functions of the same loop do.
-Source: features D-61; protocol section 13, number 10.
 """
 
 import asyncio

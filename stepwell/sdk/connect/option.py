@@ -1,8 +1,7 @@
 """What a worker was told, judged once: its apps, its limits, its keys, where it connects.
 
 The only place that reads the worker's environment variables and that refuses what cannot work; each
-refusal names the option, its value and the fix. Source: features C.10, W-28 to W-33; protocol
-section 12.
+refusal names the option, its value and the fix.
 """
 
 import datetime as dt

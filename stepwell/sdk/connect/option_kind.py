@@ -1,6 +1,6 @@
 """The kinds of what a worker is told: the wrong ones are named with their value and what to give.
 
-Types tell the same to checkers; this is for code without one. Pure. Source: features W-28 to W-33.
+Types tell the same to checkers; this is for code without one. Pure.
 """
 
 import datetime as dt

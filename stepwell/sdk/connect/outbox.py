@@ -4,7 +4,6 @@ An answer is `sent` (written to a socket, its acknowledgement awaited), `waiting
 over HTTP, now or later) or `flushing`. It leaves by being settled: acknowledged, flushed, or
 refused for good. The outbox has a size; beyond it the worker must take no more work, but what is
 already running may still put its answer here.
-Source: protocol of the worker connection, section 7.5; W-20, W-21.
 """
 
 from collections import OrderedDict

@@ -3,7 +3,6 @@
 Two machines: the public state a user observes, and the phase of one socket. Whatever is not in a
 table is a bug of ours and raises `LocalProtocolError`; what a peer does never leads there. The
 tables can be read against the protocol, drawn, and walked by a test.
-Source: protocol of the worker connection, sections 9.4 and 9.5; features W-3, W-4, 0.9, 0.10, C.10.
 """
 
 from enum import Enum

@@ -5,7 +5,6 @@ be variables of modules, as for anything that crosses processes in Python. Each 
 call at a time; a call that is cancelled ends its process, which is the one way to stop such work.
 Nothing is stored while a call goes on there: steps travel with the answer, as in the common
 protocol.
-Source: feature list of the worker connection, issue of user code that starves it; D-62.
 """
 
 import asyncio

@@ -18,8 +18,6 @@ What it guarantees, whatever the wire does:
 It is one file because it is one state machine: every method may change the state, the attempt and
 the active socket. What has rules of its own is elsewhere: one socket in `connection.py`, requests
 and answers in `traffic.py`, tries in `retries.py`, the end in `closing.py`.
-
-Source: protocol of the worker connection; features A.14 and C.10.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """When a long-lived worker has done enough and should be followed by a fresh process.
 
 Processes of user code grow: by leaks, by fragments, by caches. After so many requests, or above so
-many bytes, the worker closes gracefully; whoever runs it starts another. Source: feature D-62.
+many bytes, the worker closes gracefully; whoever runs it starts another.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What a worker remembers of its failures: how many in a row, which key, which gateways to avoid.
 
 `backoff.py` judges one failure; this object says what led up to it. It forgets when a connection
-has worked. Source: protocol of the worker connection, section 9.4; W-22, W-26.
+has worked.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 `async def` functions are tasks of the user's loop, plain ones run in the bounded pool of threads,
 and those given to processes run there. Whatever happens in them becomes an answer; only a function
 that was cancelled gives none. The connection's thread hands requests in through `begin` and
-`cancel`; answers go back through `post`. Source: features W-15, W-16; protocol section 11.
+`cancel`; answers go back through `post`.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 It performs what the protocol asks for and tells it what came of it; it decides nothing. All of it
 lives on the connection's own thread, where user code never runs. `post` may be called from any
-thread, everything else on the loop. Source: architecture, walk 3; protocol sections 4 and 11.
+thread, everything else on the loop.
 """
 
 import asyncio
@@ -163,7 +163,7 @@ class WorkerShell:
     def _fault(self, error: BaseException) -> None:
         """A fault of ours ends every socket, not the worker: what it holds goes on over the next.
 
-        Ten faults without a connection between them end it. Source: protocol section 13, number 48.
+        Ten faults without a connection between them end it.
         """
         if self._finished.done():
             return

@@ -5,7 +5,7 @@ The interpreter itself, though, writes the number of every signal to a socket at
 connection's thread reads that socket. So the gateway hears of the pause immediately, whatever the
 main thread does. The first signal asks for a graceful end and gives the signals back to whoever had
 them, so that a second one does what it always did; where the main thread is stuck and could not
-give them back, a second signal ends the process here. Source: protocol section 10; W-31.
+give them back, a second signal ends the process here.
 """
 
 import asyncio

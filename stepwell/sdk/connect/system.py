@@ -2,7 +2,7 @@
 
 Inside a container its limits count, not the machine's: a scheduler wants to know what this process
 may use. Linux, macOS and Windows are known fully without a third-party package; elsewhere cores
-come from the interpreter and the rest is zero. Source: feature W-35.
+come from the interpreter and the rest is zero.
 """
 
 import ctypes

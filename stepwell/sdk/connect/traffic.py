@@ -2,7 +2,7 @@
 
 The protocol object hands it whatever socket may be written; it decides what to write. It holds the
 two guarantees that matter most: a request is executed once, and its answer is kept until the server
-has it. Source: protocol of the worker connection, section 7.
+has it.
 """
 
 from collections import Counter

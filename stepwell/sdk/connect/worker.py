@@ -3,7 +3,6 @@
 Two threads: the caller's, whose loop runs the user's functions, and the connection's own, where the
 socket, the heartbeats, the leases and the answers live. User code cannot starve them. Without
 isolation both are one loop, which is quicker by two hops and at the mercy of the user's code.
-Source: features C.10, W-27, W-34; protocol sections 10 and 11.
 """
 
 import asyncio

@@ -3,7 +3,6 @@
 A request enters when it is acknowledged and leaves when the server has its answer, or when its
 function ended without one. Until then its lease is extended, also while it waits for a slot and
 while its answer is under way. One id is executed once, however often it is delivered.
-Source: protocol of the worker connection, sections 7.2 to 7.4; W-14 to W-16.
 """
 
 from collections import OrderedDict, deque

@@ -1,7 +1,7 @@
 """Whether what was said of events still holds: the only place that compares two descriptions.
 
 Events live longer than code: some are under way, or sent by programs nobody deploys today. A change
-is *breaking* if data that fitted before may not fit any more. Source: features D-5.
+is *breaking* if data that fitted before may not fit any more.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 The only place that reads the entries users write: types of the data, mappings of fields, and types
 of whole events ("envelopes") whose `name` is a literal.
-Source: features E-22 to E-26, E-40 to E-44.
 """
 
 from collections.abc import Mapping
@@ -253,7 +252,7 @@ def _of_envelope(name: str, kind: Any) -> EventDefinition:
 
 
 def envelopes(union: Any) -> dict[str, EventDefinition]:
-    """The events of a union of envelopes, by name. Raises EventSchemaError for others (E-44)."""
+    """The events of a union of envelopes, by name. Raises EventSchemaError for others."""
     found: dict[str, EventDefinition] = {}
     for member in members_of(union):
         found.update(envelope(member))

@@ -1,7 +1,6 @@
 """What user code holds when it sends or receives an event, and the way from there to the wire.
 
 The only place for the public `Event`, `MinimalEvent` and the alias `JSON`.
-Source: features C.4, E-2 to E-9, E-96, E-106.
 """
 
 import datetime as dt
@@ -81,7 +80,7 @@ def _judged_openly(
 
 
 class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
-    """An event without name and time: what a function can be invoked with (E-9)."""
+    """An event without name and time: what a function can be invoked with."""
 
     # Data may be of a class pydantic knows nothing of, such as a msgspec struct.
     model_config = pydantic.ConfigDict(strict=True, extra="allow", arbitrary_types_allowed=True)
@@ -92,7 +91,7 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     user: Mapping[str, object] | None = None
 
     def copy(self, **changes: object) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The same event with other values in some of its fields (E-125)."""
+        """The same event with other values in some of its fields."""
         return self.model_copy(update=changes)
 
     @pydantic.field_validator("data", mode="wrap")
@@ -113,7 +112,7 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
 
 
 class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):
-    """Something that happened: sent by producers, received by functions (features C.4).
+    """Something that happened: sent by producers, received by functions.
 
     `ts` is milliseconds since 1970 or a datetime, 0 means now; `id` makes the event happen once in
     24 hours. Further fields are kept as they are.
@@ -189,7 +188,7 @@ class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):
 
 if TYPE_CHECKING:
     EventOf: TypeAlias = Event[DataT_co, str]
-    """`EventOf[OrderPaid]`: any event whose data is an `OrderPaid` (E-33)."""
+    """`EventOf[OrderPaid]`: any event whose data is an `OrderPaid`."""
 else:
     EventOf = Event
 
@@ -209,7 +208,7 @@ def event_from_wire(event: wire_event.Event) -> Event:
 
 
 def event_from_json(raw: bytes | msgspec.Raw) -> Event:
-    """An event of a call, with every field the server put there (E-2).
+    """An event of a call, with every field the server put there.
 
     Nulls count as absent. Raises ValueError if it is no event.
     """

@@ -1,6 +1,6 @@
 """Events that were written by a tool: modules, JSON Schema, AsyncAPI documents.
 
-The only place that knows these documents. Source: features E-45, D-6.
+The only place that knows these documents.
 """
 
 import json

@@ -2,7 +2,6 @@
 
 Two texts: a module that runs, and a stub that tells checkers the events by name, so that a plain
 `client.send({"name": ..., "data": ...})` is checked. The only place for their form.
-Source: features E-28 to E-31, E-45, E-105, D-6.
 """
 
 import json
@@ -256,7 +255,7 @@ def _triggers(events: list[_Event]) -> dict[str, tuple[str, str]]:
 
 
 def _wildcards(name: str) -> list[str]:
-    """The patterns that servers match a name with, besides the name itself (server.md 2.1)."""
+    """The patterns that servers match a name with, besides the name itself."""
     return [f"{name[: index + 1]}*" for index, letter in enumerate(name) if letter in "/."]
 
 

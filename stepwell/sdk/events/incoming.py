@@ -2,7 +2,7 @@
 
 The only place that decides by what an event of a call is judged. A function with typed triggers
 takes nothing else; otherwise the client's schemas judge, and the handler's own annotation says what
-it gets. Sources: features E-30, E-110 to E-113.
+it gets.
 """
 
 from collections.abc import Mapping, Sequence
@@ -137,7 +137,7 @@ def _kept(data: object) -> dict[str, Any]:
 
 
 def sentence(name: str, error: Unfit) -> str:
-    """What is wrong with an event, as it is told (E-111, E-112)."""
+    """What is wrong with an event, as it is told."""
     if isinstance(error, Disallowed):
         return error.sentence
     return f'Event "{name}" failed validation: {error}'
@@ -151,7 +151,7 @@ def read_awaited(
 ) -> Any:
     """An event that was waited for, typed if its type is known; None if time ran out.
 
-    Raises StepError for one that does not fit (E-113).
+    Raises StepError for one that does not fit.
     """
     if event is None:
         return None

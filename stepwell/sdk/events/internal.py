@@ -1,7 +1,6 @@
 """The events the server itself sends, as types; and an error as such an event carries it.
 
 The only place for their public classes. Each is a trigger, can be waited for, and cannot be sent.
-Source: features E-10 to E-17, E-170 to E-175; server.md 2.7, 3.10.
 """
 
 import datetime as dt
@@ -28,7 +27,7 @@ _CAUSES_MAX = 20
 
 
 class InternalEvent(enum.StrEnum):
-    """The names of the server's own events; each is a plain string, too (E-16)."""
+    """The names of the server's own events; each is a plain string, too."""
 
     FUNCTION_FAILED = wire_event.FUNCTION_FAILED
     """A run failed after all its retries."""
@@ -43,7 +42,7 @@ class InternalEvent(enum.StrEnum):
 
 
 class SerializedError(pydantic.BaseModel):
-    """An error as it travels. Whatever comes is understood as well as it can be (E-15)."""
+    """An error as it travels. Whatever comes is understood as well as it can be."""
 
     model_config = pydantic.ConfigDict(extra="allow")
 

@@ -1,4 +1,4 @@
-"""Payloads as JSON: the only place that says how Python values of users' data are written (E-79).
+"""Payloads as JSON: the only place that says how Python values of users' data are written.
 
 datetimes become ISO 8601 in UTC, Decimal and UUID text, Enum its value, bytes base64, sets and
 tuples lists; models of Pydantic, msgspec, attrs and dataclasses objects.

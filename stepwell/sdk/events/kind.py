@@ -1,7 +1,6 @@
 """Event types: one object that is sent, triggers, is waited for, cancels, and says what data is.
 
 The only place for `EventType`, `event_type` and the class style `EventModel`.
-Source: features E-46, E-47, B-2 to B-4, D-1, D-2.
 """
 
 import datetime as dt
@@ -155,7 +154,7 @@ class EventType(Generic[D, P]):
     def upcast(
         self, *, from_version: str | None, to_version: str | None = None
     ) -> Callable[[Upcast], Upcast]:
-        """Decorates a function that makes newer data of that of an older version (D-5).
+        """Decorates a function that makes newer data of that of an older version.
 
         It gets the data of events whose `v` is `from_version` (None: without one) as a dict, before
         they are judged, and returns it as `to_version` has it, by default the event type's own.
@@ -240,7 +239,7 @@ class EventModel(pydantic.BaseModel):
     def upcast(
         cls, *, from_version: str | None, to_version: str | None = None
     ) -> Callable[[Upcast], Upcast]:
-        """Decorates a function that makes newer data of that of an older version (D-5).
+        """Decorates a function that makes newer data of that of an older version.
 
         It gets the data of events whose `v` is `from_version` (None: without one) as a dict, before
         they are judged, and returns it as `to_version` has it, by default the class's own. Several

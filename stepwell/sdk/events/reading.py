@@ -2,7 +2,6 @@
 
 The only place that builds `Event[Data]` and instances of event classes. It knows nothing of
 functions; which events are judged, and by what, is in `incoming.py`.
-Source: features E-30, E-96, E-112, D-1, D-2.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ Upcast: TypeAlias = Callable[[dict[str, Any]], Mapping[str, Any]]
 
 
 class Upcasts:
-    """How the data of older events becomes that of newer ones (D-5)."""
+    """How the data of older events becomes that of newer ones."""
 
     def __init__(self) -> None:
         self._known: dict[str | None, tuple[Upcast, str | None]] = {}

@@ -1,7 +1,4 @@
-"""What an app tells the server of its events: the schemas that travel with its registration.
-
-Source: features D-1, D-5.
-"""
+"""What an app tells the server of its events: the schemas that travel with its registration."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,7 @@
 """`EventSchemas`: what an app's events look like, declared once, judged wherever they pass.
 
 The only place that decides which definition an event is judged by, and which events are refused
-for having none. Source: features E-20 to E-46, E-110, E-111.
+for having none.
 """
 
 import logging
@@ -168,7 +168,7 @@ class EventSchemas:
         return self.validate in ("incoming", "both")
 
     def find(self, name: str) -> EventDefinition | None:
-        """The definition of an event: its own, else that of the longest prefix (E-27)."""
+        """The definition of an event: its own, else that of the longest prefix."""
         found = self._events.get(name)
         if found is not None:
             return found
@@ -197,7 +197,7 @@ class EventSchemas:
         return definition.judge(parts)
 
     def problem_of_listening(self, name: str) -> str | None:
-        """Why nobody should listen to this name, a wildcard perhaps; None if it is fine (E-29).
+        """Why nobody should listen to this name, a wildcard perhaps; None if it is fine.
 
         Only closed schemas know: those that forbid unknown events.
         """

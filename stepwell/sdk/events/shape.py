@@ -2,7 +2,7 @@
 
 The only place that reads JSON Schema. Understood is what data of events consists of: objects,
 lists, scalars, choices, unions and references, with their usual bounds; what is not understood
-asks nothing. Source: features E-45, D-5, D-6.
+asks nothing.
 """
 
 from collections.abc import Mapping

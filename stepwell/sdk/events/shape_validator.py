@@ -1,7 +1,4 @@
-"""Values judged by JSON Schema: the only place that says where one does not fit.
-
-Source: features E-45, D-5.
-"""
+"""Values judged by JSON Schema: the only place that says where one does not fit."""
 
 import datetime as dt
 import math

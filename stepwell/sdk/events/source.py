@@ -2,7 +2,6 @@
 
 The only place for the protocol `EventSource` and what it gives. Event types, event classes and
 triggers fulfil it, so that one object serves everywhere and checkers know the event it stands for.
-Source: features E-28 to E-32, E-47, D-1.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ class AttrsLike(Protocol):
 ObjectLike: TypeAlias = (
     Mapping[str, object] | pydantic.BaseModel | msgspec.Struct | DataclassLike | AttrsLike
 )
-"""What can be the data of an event: something that travels as a JSON object (E-24)."""
+"""What can be the data of an event: something that travels as a JSON object."""
 
 
 def is_model(value: object) -> bool:

@@ -1,7 +1,6 @@
 """Shapes as the source of types: the only place that writes TypedDicts.
 
 Names are made of titles and places; one name never stands for two shapes.
-Source: features E-45, D-6.
 """
 
 import keyword

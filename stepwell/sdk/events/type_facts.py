@@ -1,7 +1,6 @@
 """What can be read off a type: fields of a class, members of a union, literals of a name.
 
-The only place that looks inside types for `EventSchemas`. Source: features E-24 to E-26, E-42,
-E-44.
+The only place that looks inside types for `EventSchemas`.
 """
 
 from collections.abc import Iterator

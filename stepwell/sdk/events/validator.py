@@ -5,7 +5,6 @@ judges models, dataclasses, TypedDicts, mappings and unions of them, msgspec its
 classes; other validators are called.
 
 Law: what is judged is JSON, whatever Python value it came from, because that is what is sent.
-Source: features E-24, E-41 to E-46, D-2; B-3.
 """
 
 import inspect
@@ -187,7 +186,7 @@ def _line(text: object) -> str:
 
 
 def validator_of_type(kind: Any, named: str) -> Validator | None:
-    """The validator of a type; None for a type that says nothing. Raises TypeError (E-24).
+    """The validator of a type; None for a type that says nothing. Raises TypeError.
 
     `named` is what the type belongs to, such as `event "user/created": data`.
     """
@@ -237,7 +236,7 @@ def is_type(given: Any) -> bool:
 
 
 def refuse_unless_object(kind: Any, named: str) -> None:
-    """Raises TypeError for what travels as anything but a JSON object (E-24, E-43)."""
+    """Raises TypeError for what travels as anything but a JSON object."""
     if not travels_as_object(kind):
         raise TypeError(
             f"{named} must be an object, {name_of(kind)} is none: use a model, a dataclass, a"

@@ -4,7 +4,6 @@ Here is what a step does: meet, replay or run, keep, fail. Whose turn it is when
 several tasks is in `tasks.py`. The handler is left by `Suspended`.
 
 Law: whatever user code and middleware do, the call ends with one answer.
-Source: http.md 6.5 to 6.8, 8.1; features D-4, D-16, C.7.
 """
 
 import asyncio

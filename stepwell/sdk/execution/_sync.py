@@ -4,7 +4,6 @@ Steps block; the handler is left by `Suspended`, which unwinds its stack. Branch
 group run one after another, each until its first new step.
 
 Law: what a call answers is what `_async.py` would answer for the same steps.
-Source: http.md 8.1; features D-15, D-16.
 """
 
 import asyncio

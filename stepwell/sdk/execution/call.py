@@ -1,7 +1,6 @@
 """One call of one function, whatever its colour: what was met, what it means, what is answered.
 
 The shells `_async.py` and `_sync.py` add waiting. Nothing here waits or blocks.
-Source: http.md 6.5 to 6.8, 8.1.
 """
 
 import datetime as dt
@@ -235,7 +234,7 @@ class Call:
         )
 
     def _is_retriable(self, error: BaseException) -> bool:
-        """Does a further try make sense, by the error's own word or the function's? (E-156)"""
+        """Does a further try make sense, by the error's own word or the function's?"""
         if isinstance(error, self._non_retriable):
             return False
         return is_retriable(error)
@@ -304,7 +303,7 @@ class Call:
         return msgspec.structs.replace(operation, data=data)
 
     def doubt(self) -> None:
-        """Warn, once a call, if there are new steps although known ones were not met (E-161)."""
+        """Warn, once a call, if there are new steps although known ones were not met."""
         if self._doubt_told or self.replay.target is not None or not self.memos.any_unseen:
             return
         self._doubt_told = True
@@ -365,7 +364,7 @@ class Call:
         )
 
     def tell(self, error: BaseException) -> None:
-        """Write an error into the log, unless it wants to be quiet (E-143)."""
+        """Write an error into the log, unless it wants to be quiet."""
         if self._tell is not None and not is_quiet(error):
             with suppress(Exception):  # a logger, or an exception's text, may break
                 self._tell(error)

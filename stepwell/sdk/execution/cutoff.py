@@ -6,7 +6,6 @@ as failed for good, under a name of its own, and a replay waits for it until the
 round again. One that can be found is hurried.
 
 Law: a replay waits no longer than the first call did, and a moment.
-Source: features D-14; http.md 8.1.
 """
 
 from collections.abc import Iterable

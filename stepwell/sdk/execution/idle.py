@@ -2,7 +2,6 @@
 
 The only place that knows how long to watch. Law: without the world, the same handler is idle at the
 same points in every call; nothing here sleeps unless the handler itself waits for the world.
-Source: http.md 8.1; features D-14.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """What happened in a call, as the answer the server gets. Pure.
 
 The only place that decides between StepError and StepFailed, and which headers say what.
-Source: http.md 6.5 to 6.8, 6.11.
 """
 
 import datetime as dt

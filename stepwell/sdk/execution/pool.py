@@ -1,6 +1,6 @@
 """The bounded pool of threads in which plain (blocking) user code runs beside an event loop.
 
-The only place that decides how many there are. Source: features D-15; C.12 item 7.
+The only place that decides how many there are.
 """
 
 import asyncio

@@ -11,7 +11,6 @@ further, asks what to do. The answer is one of
 
 Law: results are given back one at a time, in the order in which the steps ended, so that a race
 has the same winner in every call.
-Source: http.md 8.1, 8.3; feature D-14.
 """
 
 from collections.abc import Sequence

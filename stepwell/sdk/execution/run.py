@@ -5,7 +5,6 @@ either colour can be called from either: plain handlers run in a bounded pool be
 coroutine handlers on the process's background loop beside blocking code.
 
 Law: whatever user code or middleware does, there is an answer.
-Source: http.md 6, 8.1; features C.7; architecture, walk 1.
 """
 
 import asyncio
@@ -81,11 +80,11 @@ class Calling:
         }
 
     def begun(self) -> None:
-        """Write down that a call begins (E-145)."""
+        """Write down that a call begins."""
         self._note("started")
 
     def ended(self, answer: CallResponse, logger: Any) -> None:
-        """Write down how a call ended, and have held lines written (E-144, E-145)."""
+        """Write down how a call ended, and have held lines written."""
         self._note("finished", f" with {answer.status}")
         flush = getattr(logger, "flush", None)
         if callable(flush):
@@ -105,7 +104,7 @@ class Calling:
             logger.debug(message, extra={**facts, "function_name": self.function.name})
 
     def tell(self, error: BaseException) -> None:
-        """Write an error of user code into the log (E-143). A step's error that ends its function
+        """Write an error of user code into the log. A step's error that ends its function
         was written when the step failed."""
         logger = self.client.logger
         if logger is not None and not isinstance(error, StepError):
@@ -144,7 +143,7 @@ class Calling:
         }
 
     def admit(self, context: Context[Any] | ContextSync[Any]) -> None:
-        """Judge the events the handler is about to see, and type them as it asked (E-112).
+        """Judge the events the handler is about to see, and type them as it asked.
 
         After middleware, which may have decrypted them. Raises EventValidationError.
         """

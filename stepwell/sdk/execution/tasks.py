@@ -6,7 +6,6 @@ steps are run beside each other, or the call ends.
 
 Law: results are given back one at a time, in the order in which the steps ended, and the handler
 goes idle in between; new steps are reported only when it is idle.
-Source: http.md 8.1, 8.3; features D-14, D-17.
 """
 
 import asyncio

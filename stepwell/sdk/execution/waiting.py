@@ -5,7 +5,7 @@ who will resolve it, so this reads what asyncio and anyio leave behind: the chil
 the callbacks on a task, the frame that awaits. What it cannot read it takes for the world, which is
 waited for, with patience (see `_async.py`).
 
-The only place that knows the insides of asyncio and anyio. Source: features D-14; http.md 8.1.
+The only place that knows the insides of asyncio and anyio.
 """
 
 import asyncio

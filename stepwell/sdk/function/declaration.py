@@ -1,7 +1,4 @@
-"""How declared options are checked: strict models whose refusals name field, value and fix.
-
-Source: features C.3.
-"""
+"""How declared options are checked: strict models whose refusals name field, value and fix."""
 
 from collections.abc import Mapping
 from typing import Any, cast

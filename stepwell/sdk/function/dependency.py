@@ -5,7 +5,7 @@ are functions, coroutine functions, or generators of either kind that yield one 
 afterwards; they may have dependencies of their own, and a parameter annotated with `Context`.
 
 Law: within a scope each provider is asked once; what was made last is closed first, whatever
-happened. Source: features E-124, D-54.
+happened.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A declared function: its options, its handler, and what is registered of it.
 
 The only place for the rules that join options into one declaration; what users call is
-`client.create_function`. Source: features C.2, E-90 to E-102, E-159; http.md 4.4.
+`client.create_function`.
 """
 
 import warnings
@@ -68,11 +68,11 @@ class Function(Invocable[T_co, Takes_co]):
         self.codec: Codec = _codec(options.fn_id, handler, output_type, serializer)
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
         self.non_retriable = _exceptions(options.fn_id, "non_retriable", non_retriable)
-        """Exceptions that end the run, or fail the step, at once (E-156)."""
+        """Exceptions that end the run, or fail the step, at once."""
         self.checkpointing = checkpointing
         """Are finished steps saved while a call goes on? None if the client says so."""
         self.reraised = _reraised(options.fn_id, reraise)
-        """What failed steps are raised as, by the name of what they raised (E-158)."""
+        """What failed steps are raised as, by the name of what they raised."""
         self.failure_function: Function[object] | None = None
         """The companion that runs when a run of this function failed; served like any other."""
         if on_failure is not None:

@@ -1,6 +1,6 @@
 """The option classes of `create_function`: flow control, cancellation, batching, time-outs.
 
-The only place for their public names, fields and limits. Source: features C.3; http.md 4.4, 4.5.
+The only place for their public names, fields and limits.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal

@@ -1,7 +1,4 @@
-"""What starts a function: events and schedules. The only place for the public trigger classes.
-
-Source: features C.3, E-29, E-47, E-92 to E-95; http.md 4.4.
-"""
+"""What starts a function: events and schedules. The only place for the public trigger classes."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""A declaration as the wire writes it: the only place that maps option classes to the wire's.
-
-Source: http.md 4.4, 4.5.
-"""
+"""A declaration as the wire writes it: the only place that maps option classes to the wire's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,7 +146,7 @@ def _period(value: Duration | None) -> str:
 
 
 def _triggers(given: tuple[Trigger, ...]) -> tuple[wire.Trigger, ...]:
-    """Two schemas for one name are one trigger for the server: any of them may fit (E-112)."""
+    """Two schemas for one name are one trigger for the server: any of them may fit."""
     found: list[wire.Trigger] = []
     for trigger in given:
         written = _trigger(trigger)

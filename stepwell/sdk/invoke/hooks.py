@@ -1,6 +1,6 @@
 """What middleware sees of runs that ordinary code starts: what they carry, and what they return.
 
-The data goes through the hooks of sending, as that of a step's invocation does (E-83); the result
+The data goes through the hooks of sending, as that of a step's invocation does; the result
 through `read_result`, so that what a function's middleware made of it is undone here.
 """
 

@@ -1,7 +1,4 @@
-"""Runs at a server, by its HTTP API: how they are started and looked at.
-
-Sources: server.md 1.8, 6.3; features B-51.
-"""
+"""Runs at a server, by its HTTP API: how they are started and looked at."""
 
 import asyncio
 import random

@@ -1,6 +1,6 @@
 """Runs that ordinary code starts and, if it likes, waits for: `client.invoke`.
 
-What a web route does. Sources: server.md 1.8, 6.3; features B-51.
+What a web route does.
 """
 
 import time

@@ -1,7 +1,6 @@
 """Where runs are started and looked at: the port, and what passes through it.
 
 The server is asked through it, so that an engine inside the process can take its place.
-Sources: server.md 1.8, 6.3; features B-51.
 """
 
 from typing import Protocol

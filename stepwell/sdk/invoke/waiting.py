@@ -1,4 +1,4 @@
-"""Waiting for the end of a run, and what it returned. Sources: server.md 6.3; features B-51."""
+"""Waiting for the end of a run, and what it returned."""
 
 import asyncio
 import time

@@ -5,7 +5,6 @@ what it returns to the one outside of it. `async def` wraps may lie around block
 on an event loop while the work stays on its own thread.
 
 Law: only a wrap that raises something of its own is named in the exception's notes.
-Source: features B-72, E-128.
 """
 
 import asyncio

@@ -12,7 +12,6 @@ any object; it is asked for those of these hooks it has:
 A hook is a plain function, a coroutine function, or a generator that yields what is to be awaited.
 
 Law: a hook that raises fails what it belongs to, and is named in the exception's notes.
-Source: features E-122, E-126 to E-128, B-70 to B-73, C.7.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
@@ -35,7 +34,7 @@ Bridge: TypeAlias = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine for blocking code, and waits for it."""
 
 _WRAPPING: ContextVar[bool] = ContextVar("stepwell_wrapping_a_step", default=False)
-"""A step is being wrapped here: steps that its wraps call are not wrapped again (B-75)."""
+"""A step is being wrapped here: steps that its wraps call are not wrapped again."""
 
 
 class Chain:

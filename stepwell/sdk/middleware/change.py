@@ -1,7 +1,4 @@
-"""What hooks return, merged into what they were shown: the only place that does so.
-
-Source: features E-126 and the table of hooks in A.6.
-"""
+"""What hooks return, merged into what they were shown: the only place that does so."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast

@@ -13,7 +13,6 @@ or an object:
 
 Every hook may be `def` or `async def`, takes those of its arguments it names, and changes what it
 was given in place or returns its changes. The only place that translates them onto the chain.
-Source: features E-120, E-121, E-125 to E-128, and the table of hooks in A.6.
 """
 
 import asyncio
@@ -227,7 +226,7 @@ class DeclaredMember:
         change.into_output(found, result)
 
     def _invocation(self, options: dict[str, object]) -> Hooking:
-        """What an invocation carries is an event too: the hooks of sending see it (E-83)."""
+        """What an invocation carries is an event too: the hooks of sending see it."""
         payload = change.as_mapping(options.get("payload"))
         data = payload.get("data")
         given = cast("dict[str, Any]", data) if isinstance(data, dict) else {}

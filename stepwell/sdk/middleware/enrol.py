@@ -1,7 +1,4 @@
-"""Registers middleware with a client or a function: the only place that says when `init` runs.
-
-Source: features E-120, E-121, B-70.
-"""
+"""Registers middleware with a client or a function: the only place that says when `init` runs."""
 
 from collections.abc import Iterable
 from inspect import isawaitable

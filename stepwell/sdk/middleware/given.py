@@ -1,7 +1,6 @@
 """Calls what users wrote with the arguments they named: the only place that fits one to the other.
 
 Hooks offer more than most of them want; each takes what it has a parameter for.
-Source: features A.6, B.4.
 """
 
 import inspect

@@ -2,7 +2,6 @@
 
 Register the class itself, or anything called with `(client, raw_request)` that returns an instance;
 one instance is made for every call of a function and for every `send`.
-Source: features C.7.
 """
 
 from typing import Any

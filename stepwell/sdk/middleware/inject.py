@@ -1,4 +1,4 @@
-"""Middleware that hands what a function needs to its context. Source: feature E-124."""
+"""Middleware that hands what a function needs to its context."""
 
 from typing import Any
 

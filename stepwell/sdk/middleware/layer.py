@@ -6,8 +6,6 @@ of a function and for every `send`.
 - Transforms change what goes in, outermost first: in place, or by what they return.
 - Wraps lie around a piece of work: `next()` does it. The first registered is the outermost.
 - Observers watch. What they raise is logged and harms nobody.
-
-Source: features B-70 to B-73, B-75.
 """
 
 from collections.abc import Awaitable, Callable

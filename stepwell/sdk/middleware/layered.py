@@ -1,7 +1,4 @@
-"""Translates class middleware (`layer.py`) onto the chain: the only place that knows both.
-
-Source: features B-70 to B-73.
-"""
+"""Translates class middleware (`layer.py`) onto the chain: the only place that knows both."""
 
 from collections.abc import Callable, Generator
 from inspect import isawaitable
@@ -103,7 +100,7 @@ class LayeredMember:
         return self._watched(hook, given)
 
     def _watched(self, hook: str, given: tuple[Any, ...]) -> Hooking:
-        """Call an observer. What it raises goes into the log (B-73)."""
+        """Call an observer. What it raises goes into the log."""
         try:
             found = getattr(self._layer, hook)(*given)
             if isawaitable(found):

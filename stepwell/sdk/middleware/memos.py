@@ -1,6 +1,6 @@
 """The steps a call already knows, as `transform_input` sees and changes them.
 
-Decoded only when looked at, written back only if looked at. Source: features C.7; http.md 6.4.
+Decoded only when looked at, written back only if looked at.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What hooks receive and may change. Source: features C.4, C.7, B-72."""
+"""What hooks receive and may change."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Validation of events as a middleware: for apps that choose where in the chain events are judged.
 
 The client judges by its `schemas` anyway, before and after all middleware, unless they say
-`validate="off"`. Source: features E-110, E-111.
+`validate="off"`.
 """
 
 from functools import partial

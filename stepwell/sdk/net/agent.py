@@ -1,7 +1,6 @@
 """How the SDK names itself on the wire, and the headers every request and answer of it carries.
 
 The shape `inngest-py:v<version>` is what servers parse; it stays, whatever the product is called.
-Sources: http.md 2.8; features C.13, F-55.
 """
 
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""An HTTP client that users bring along (E-80), as a port: a function, or one of httpx.
+"""An HTTP client that users bring along, as a port: a function, or one of httpx.
 
 httpx is not imported: its `Client` and `AsyncClient` are known by their methods. A blocking one
 works in a thread; one of asyncio belongs to the loop on which it was first used.
@@ -22,7 +22,7 @@ HttpCallable: TypeAlias = Callable[
 
 
 class CallableHttp:
-    """An HttpPort made of one function: for other HTTP libraries, platforms, tests (E-80)."""
+    """An HttpPort made of one function: for other HTTP libraries, platforms, tests."""
 
     def __init__(self, function: HttpCallable) -> None:
         self._function = function

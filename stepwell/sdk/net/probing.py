@@ -3,7 +3,6 @@
 The only place that knows the probe of mode "auto": an HttpPort around another one. What it finds is
 remembered as long as the client's settings; that nobody answers is not, for a server may be started
 at any moment. Law: a request meant for a missing development server fails; it never goes elsewhere.
-Sources: features A.0 row 0.4, E-183 and E-184.
 """
 
 from collections.abc import Mapping

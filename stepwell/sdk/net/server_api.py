@@ -1,6 +1,6 @@
 """Requests to the server's API: authenticated with the signing key, once more with its fallback.
 
-The only place of the SDK that makes bearer tokens. Sources: http.md 2.5 and 7.1.
+The only place of the SDK that makes bearer tokens.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,7 +2,6 @@
 
 The only place that knows how often a send is repeated and what an event API's answer means.
 `stepwell.embedded` puts a port of its own in place of HTTP.
-Sources: http.md 3.1 to 3.5; features E-68 to E-78.
 """
 
 import time
@@ -22,7 +21,7 @@ from stepwell.wire.duration import parse_retry_after
 RETRY_AFTER_SECONDS_MAX = 60.0
 _SHOWN_CHARS = 500
 _START_ONE = ". No server runs there: start one with `stepwell dev`, or name another in INNGEST_DEV"
-# What the statuses of the cloud's event API mean when it sends no text of its own (E-76).
+# What the statuses of the cloud's event API mean when it sends no text of its own.
 _MEANINGS = {
     400: "Cannot process event payload",
     401: "Event key Not Found",
@@ -131,7 +130,7 @@ _DECODER = msgspec.json.Decoder(_Answer)
 def read_answer(reply: HttpReply) -> Delivery:
     """What an event API's answer says. It is JSON whatever its content type claims.
 
-    An error is a status other than 200, in HTTP or in the body, or an `error` text (E-75).
+    An error is a status other than 200, in HTTP or in the body, or an `error` text.
     """
     text = reply.body[:_SHOWN_CHARS].decode(errors="replace")
     try:
@@ -163,7 +162,7 @@ def wait_before_retry(
 ) -> float | None:
     """Seconds to wait before the next try, or None if this outcome stands.
 
-    Repeated are network errors, 429 and 5xx (http.md 3.5). `attempt` counts from 0, `chance` is a
+    Repeated are network errors, 429 and 5xx. `attempt` counts from 0, `chance` is a
     random number in [0, 1): 100 ms doubled each time, plus up to 100 ms, or what the server asks.
     If it asks for more than callers of `send` can be made to wait, the outcome stands.
     """
@@ -186,7 +185,7 @@ def is_local(url: str) -> bool:
 
 
 def accepted_ids(outcome: Outcome, where: str) -> list[str]:
-    """The ids; or raises SendEventsError with the server's words and what it did accept (E-76)."""
+    """The ids; or raises SendEventsError with the server's words and what it did accept."""
     if isinstance(outcome, NetworkError):
         hint = _START_ONE if outcome.trouble == "refused" and is_local(where) else ""
         told = f"Failed to send events to {where}: {outcome}{hint}"

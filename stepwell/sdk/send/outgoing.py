@@ -3,7 +3,6 @@
 The only place that judges events before they are sent. What cannot be written is refused before any
 event of the call leaves, every problem of every event at once. What a server judges (the words of a
 name, the range of a time, the size) is left to it, as by the official SDK, unless it is asked for.
-Sources: http.md 3.1; features E-60 to E-68, E-79, E-85, E-106 to E-109.
 """
 
 import datetime as dt
@@ -201,7 +200,7 @@ def _replaced(event: Event, data: object, user: object) -> Event:
 
 
 def inheriting(event: Event, sessions: Mapping[str, str]) -> Event:
-    """The event as it leaves a run of these sessions: what it names itself wins (E-84)."""
+    """The event as it leaves a run of these sessions: what it names itself wins."""
     if not sessions:
         return event
     meta = dict(event.meta) if isinstance(event.meta, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What came of sending events, as middleware sees it. Source: features C.7, E-78."""
+"""What came of sending events, as middleware sees it."""
 
 import pydantic
 
@@ -6,7 +6,7 @@ import pydantic
 class SendEventsResult(pydantic.BaseModel):
     """What came of sending events. An `error` is raised after every hook has seen it.
 
-    Whatever else a hook sets becomes an attribute of what `send` returns (E-78).
+    Whatever else a hook sets becomes an attribute of what `send` returns.
     """
 
     model_config = pydantic.ConfigDict(extra="allow")

@@ -1,7 +1,6 @@
 """One call of `send`: seed, hooks, judgement, tries, result; in both colours.
 
 The only place that draws seeds.
-Sources: features E-62 to E-69, E-74 to E-78, E-84; http.md 3.3 to 3.5.
 """
 
 import asyncio
@@ -33,13 +32,13 @@ from stepwell.wire import limit
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, parse_seed, seed_after
 
 LARGE_EVENT_BYTES = 256 * 1024
-"""Half of what the cloud's default plan takes: from here on a warning is logged (E-85)."""
+"""Half of what the cloud's default plan takes: from here on a warning is logged."""
 
 
 class SendResult(list[str]):
     """The ids of the events that were sent, in their order: a list, and `.ids` for good measure.
 
-    What hooks added to the result are attributes of it (E-78).
+    What hooks added to the result are attributes of it.
     """
 
     def __init__(self, ids: Iterable[str] = (), added: Mapping[str, object] | None = None) -> None:
@@ -239,7 +238,7 @@ def _batches(
 
 
 def _drawn_seed(now_ms: int, sending: Sending) -> str:
-    """A new seed; empty where the machine has no source of chance (E-69)."""
+    """A new seed; empty where the machine has no source of chance."""
     try:
         return new_seed(now_ms)
     except (NotImplementedError, OSError) as error:

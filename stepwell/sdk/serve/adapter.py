@@ -1,7 +1,7 @@
 """A framework's adapter said as actions: how to read the parts of its request, how to answer it.
 
 The only place that asks the actions in order, times them, and says of one that fails what it was
-needed for. Sources: features F-3, F-4, F-59, F-60.
+needed for.
 """
 
 import functools

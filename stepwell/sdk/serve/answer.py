@@ -1,6 +1,6 @@
 """The answers an endpoint gives besides those of functions: refusals, errors, introspection, syncs.
 
-The only place that decides their statuses and bodies. Sources: http.md 2.4, 4.2, 5, 6.5, 6.7.
+The only place that decides their statuses and bodies.
 """
 
 from collections.abc import Mapping
@@ -49,6 +49,6 @@ def message_answer(status: int, message: str, code: str | None = None) -> CallRe
 
 
 def echoed(headers: Mapping[str, str]) -> dict[str, str]:
-    """The trace context of a request, which goes back with the answer (F-56)."""
+    """The trace context of a request, which goes back with the answer."""
     names = (header.TRACEPARENT, header.TRACESTATE)
     return {name: headers[name] for name in names if name in headers}

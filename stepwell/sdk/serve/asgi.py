@@ -1,6 +1,6 @@
 """Between ASGI and the serve handler: the request in, the answer out, whole or in pieces.
 
-What every ASGI framework's adapter shares. Sources: features E.1, E.2 (edge).
+What every ASGI framework's adapter shares.
 """
 
 import asyncio

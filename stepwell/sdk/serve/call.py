@@ -1,4 +1,4 @@
-"""A call of a function, the answer to POST. Sources: http.md 6; features F-42, F-58."""
+"""A call of a function, the answer to POST."""
 
 from collections.abc import Generator
 
@@ -69,7 +69,7 @@ def _call_in(body: bytes) -> CallRequest:
 
 def _named_by_headers(call: CallRequest, request: ServeRequest) -> CallRequest:
     """What some servers say in headers and not in the body: ids, and that steps are to be planned
-    before they run (F-58)."""
+    before they run."""
     ctx, headers = call.ctx, request.headers
     planned = ctx.disable_immediate_execution or headers.get(header.FORCE_STEP_PLAN) == "true"
     if ctx.job_id and ctx.request_id and ctx.run_id and planned == ctx.disable_immediate_execution:
@@ -87,7 +87,7 @@ def _named_by_headers(call: CallRequest, request: ServeRequest) -> CallRequest:
 
 
 def _with_state(call: CallRequest) -> Generator[Effect, Outcome, CallRequest]:
-    """The call with what was too large to travel with it (http.md 7.1)."""
+    """The call with what was too large to travel with it."""
     outcome = yield ApiRequests(state_requests(call))
     if isinstance(outcome, Exception):
         raise unreachable(outcome) from outcome

@@ -2,7 +2,7 @@
 
 What finishes while a request is under way travels with the next one. If the server cannot take
 checkpoints, the steps are reported in the answer as ever, and the endpoint stops trying for a
-while. Source: http.md 7.3.
+while.
 """
 
 import asyncio

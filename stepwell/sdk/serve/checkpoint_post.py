@@ -3,7 +3,6 @@
 The first ones travel alone and at once. What comes while `LANES` requests are under way travels
 together when the first of them is answered: under load a request carries many runs. A server that
 takes no groups is found out by its answer, once; then each goes alone, as every server knows it.
-Source: http.md 7.3.
 """
 
 import asyncio

@@ -2,7 +2,6 @@
 
 `answered` is a generator: it yields what it needs (requests to the server's API, the call of a
 function) and is told what came of it. `perform.py` does these, in either colour of code.
-Sources: http.md 2.4, 4 to 6; features F-40 to F-58.
 """
 
 from stepwell.sdk.errors import Error, code_of

@@ -1,7 +1,4 @@
-"""Who may talk to an endpoint: the one place of the SDK that judges signatures and server kinds.
-
-Sources: http.md 2.2 to 2.4 and 2.8; features F-44, F-45, F-52.
-"""
+"""Who may talk to an endpoint: the one place of the SDK that judges signatures and server kinds."""
 
 import msgspec
 

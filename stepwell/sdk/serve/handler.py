@@ -1,7 +1,6 @@
 """An HTTP endpoint without a framework: what adapters hand requests to, in both colours.
 
 What a request means is in `endpoint.py`, which asks for what it needs; `perform.py` does that.
-Source: features E.1.
 """
 
 import time

@@ -1,7 +1,4 @@
-"""What an endpoint tells of itself on GET: little to anybody, more to whoever holds the key.
-
-Sources: http.md 5.1; features F-47, F-48, E-185.
-"""
+"""What an endpoint tells of itself on GET: little to anybody, more to whoever holds the key."""
 
 from collections.abc import Generator
 
@@ -55,7 +52,7 @@ def inspection(served: Served, setup: Setup) -> TrustedIntrospection:
 
 
 def _dev_server_is_there() -> Generator[Effect, Outcome, bool]:
-    """Whether the development server that mode "auto" guesses answers now (E-184)."""
+    """Whether the development server that mode "auto" guesses answers now."""
     asked = ApiRequest(method="GET", path=PROBE_PATH, timeout_seconds=PROBE_SECONDS)
     outcome = yield ApiRequests((asked,))
     return isinstance(outcome, list) and is_dev_server(outcome[0])
@@ -64,7 +61,7 @@ def _dev_server_is_there() -> Generator[Effect, Outcome, bool]:
 def describe(
     settings: Settings, function_count: int, *, dev_server: bool | None = None
 ) -> Introspection:
-    """What anybody may know. `dev_server`: whether the one mode "auto" guessed answers (E-184)."""
+    """What anybody may know. `dev_server`: whether the one mode "auto" guessed answers."""
     extra: dict[str, bool] | msgspec.UnsetType = msgspec.UNSET
     # What official SDKs cannot say is added where it tells something: the mode was a guess.
     if dev_server is not None:

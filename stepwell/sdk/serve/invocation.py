@@ -1,7 +1,7 @@
 """Between a platform that hands over requests as dictionaries and the serve handler.
 
 What the adapters of such platforms share: bodies that may be base64, and a call that waits for the
-whole answer. Sources: features E.2 (lambda, digitalocean).
+whole answer.
 """
 
 import base64

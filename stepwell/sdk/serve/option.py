@@ -1,7 +1,4 @@
-"""What every `serve` takes besides the arguments it names: the only list of them.
-
-Sources: features A.0 (0.8), F-6, F-47, F-51.
-"""
+"""What every `serve` takes besides the arguments it names: the only list of them."""
 
 from typing import TypedDict
 

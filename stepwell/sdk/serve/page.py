@@ -1,4 +1,4 @@
-"""What a browser sees at an endpoint in development: the only HTML of the SDK. Source: F-49."""
+"""What a browser sees at an endpoint in development: the only HTML of the SDK."""
 
 from collections.abc import Iterable
 from html import escape

@@ -1,6 +1,6 @@
 """The shell of an endpoint: does what answering a request needs, in both colours.
 
-It decides nothing: what an outcome means, the endpoint says. Sources: http.md 6.10; features E.1.
+It decides nothing: what an outcome means, the endpoint says.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from stepwell.sdk.tracing import arrived
 from stepwell.wire.execution import CallResponse, encode_streamed
 
 KEEP_ALIVE_SECONDS = 3.0
-"""How often a streamed answer sends a space while the function runs (http.md 6.10)."""
+"""How often a streamed answer sends a space while the function runs."""
 
 
 class Performer:

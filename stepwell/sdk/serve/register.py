@@ -1,7 +1,4 @@
-"""What is said at a sync, in both of its kinds: which functions an app has, and what came of it.
-
-Sources: http.md 4.1 to 4.3; features F-50, F-51, F-61.
-"""
+"""What is said at a sync, in both of its kinds: which functions an app has, and what came of it."""
 
 from urllib.parse import quote
 
@@ -88,7 +85,7 @@ def refuses_framework(reply: HttpReply) -> bool:
 
 
 def registration_outcome(reply: HttpReply) -> tuple[int, SyncAnswer]:
-    """What the PUT is answered: 200, or the server's own refusal with its status (F-50)."""
+    """What the PUT is answered: 200, or the server's own refusal with its status."""
     answer, told = decode_register_answer(reply.body), fields_of_answer(reply.body)
     if isinstance(answer, RegisterProblem) or reply.status >= 300:
         text = answer.error if isinstance(answer, RegisterProblem) else f"HTTP {reply.status}"

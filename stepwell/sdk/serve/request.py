@@ -1,7 +1,4 @@
-"""What a framework adapter hands to the serve handler, and the one rule for the endpoint's URL.
-
-Sources: http.md 1.6; features F-40, F-41 and E.1 rules 1 to 3.
-"""
+"""What a framework adapter hands to the serve handler, and the one rule for the endpoint's URL."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,4 @@
-"""What the serve handler hands back to a framework adapter.
-
-Sources: http.md 6.5 and 6.10; features E.1.
-"""
+"""What the serve handler hands back to a framework adapter."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 

@@ -1,7 +1,6 @@
 """What a web route answers when a run it waited for gave no result: one rule for all frameworks.
 
 Strangers may see these answers: they name the run and the kind of its error, never its message.
-Source: features E.2 (durable endpoints).
 """
 
 import msgspec

@@ -1,7 +1,7 @@
 """What was too large to travel with a call: how it is asked for, and how the call is completed.
 
 The only place that knows the paths of a run's state; endpoints and workers ask each in their own
-way. Source: http.md 7.1.
+way.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What an endpoint is set to in the environment of one request.
 
 The only place that decides it. Most requests bring no environment: they share one setup, made anew
-when the client's settings change. Sources: features F-28, F-60.
+when the client's settings change.
 """
 
 from collections import OrderedDict

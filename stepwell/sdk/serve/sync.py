@@ -1,7 +1,4 @@
-"""A sync, the answer to PUT: in the answer itself, or by a request of our own to the server.
-
-Sources: http.md 4.1 to 4.3; features F-50, F-51, F-61.
-"""
+"""A sync, the answer to PUT: in the answer itself, or by a request of our own to the server."""
 
 import msgspec
 

@@ -1,7 +1,4 @@
-"""The functions of one endpoint, by the ids the server calls them with.
-
-Sources: features E-100 to E-102; C.9 (ids of old versions).
-"""
+"""The functions of one endpoint, by the ids the server calls them with."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard, cast

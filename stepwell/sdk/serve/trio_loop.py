@@ -1,7 +1,7 @@
 """Answers on trio, where neither this SDK nor the code of most users can run: threads do it.
 
 The only place that knows of an event loop other than asyncio's. `async def` functions run on the
-process's background loop, as behind WSGI. Source: features E.3 (plain ASGI, trio-based servers).
+process's background loop, as behind WSGI.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

@@ -3,7 +3,6 @@
 HTTP cannot interrupt a request that is under way, and a connection that is cut says nothing: a
 proxy may have lost patience. So the server is asked, by all endpoints alike. Ours answers when the
 run ends; one that answers at once is asked every few seconds. Calls that end soon ask nothing.
-Sources: features E-173; server.md 3.11 and 6.2.
 """
 
 import asyncio

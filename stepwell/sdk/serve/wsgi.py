@@ -1,6 +1,6 @@
 """Between WSGI and the serve handler: the request in, the answer out, whole or in pieces.
 
-What every WSGI framework's adapter shares. Sources: features E.1, E.3 (plain WSGI).
+What every WSGI framework's adapter shares.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

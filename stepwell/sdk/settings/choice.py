@@ -1,7 +1,7 @@
 """How one setting is decided: argument, then environment, then default; and how its text is read.
 
 Every decision carries its reason, so that `stepwell config` and error messages can say why a value
-is what it is. Sources: http.md section 1; features A.10.
+is what it is.
 """
 
 import hashlib

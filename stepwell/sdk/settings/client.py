@@ -1,7 +1,7 @@
 """What a client is set to: constructor, then environment, then default.
 
 Nothing here reads the process environment by itself: the caller passes the mapping, at first use
-and not at import. Sources: http.md section 1; features A.9 (E-180 to E-186), A.10 (E-190 to E-193).
+and not at import.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ LOG_LEVELS: Mapping[str, int] = {
     "silent": 60,
 }
 
-# The first that is set names the branch environment (E-190).
+# The first that is set names the branch environment.
 _ENV_VARIABLES = (
     "INNGEST_ENV",
     "BRANCH_NAME",
@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def guessed_origin(self) -> str | None:
-        """The development server's URL if mode and URL are both guesses: probe it first (E-184)."""
+        """The development server's URL if mode and URL are both guesses: probe it first."""
         guessed = self.mode == "dev" and not self.mode_is_explicit
         return (
             ORIGIN_DEV if guessed and ORIGIN_DEV in {self.api_origin, self.event_origin} else None
@@ -77,7 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def resolve(options: Options, environ: Mapping[str, str]) -> Settings:
     """Decide everything a client needs to know. Raises ConfigurationError on a value it cannot use.
 
-    Precedence of origins (http.md 1.3): argument, INNGEST_API_BASE_URL or
+    Precedence of origins: argument, INNGEST_API_BASE_URL or
     INNGEST_EVENT_API_BASE_URL, INNGEST_BASE_URL, INNGEST_DEV when it is a URL, the mode's default.
     """
     choices = Choices(environ)

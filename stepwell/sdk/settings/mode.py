@@ -1,7 +1,6 @@
 """Cloud or development: what a constructor and the environment say together.
 
 The only way to the cloud is the documented default or an explicit wish; nothing falls back to it.
-Sources: features E-180 to E-183.
 """
 
 from typing import Literal
@@ -77,7 +76,7 @@ def _told_mode(options: Options) -> tuple[Mode, str] | None:
 
 
 def _read_dev(name: str, text: str) -> tuple[Mode, str | None]:
-    """INNGEST_DEV is a flag or the development server's URL (E-181, E-182)."""
+    """INNGEST_DEV is a flag or the development server's URL."""
     word = text.lower()
     if word in TRUE:
         return "dev", None

@@ -1,11 +1,8 @@
-"""What the environment tells of the platform, and whether it is production.
-
-Sources: features E-183, E-193.
-"""
+"""What the environment tells of the platform, and whether it is production."""
 
 from collections.abc import Mapping
 
-# (variable, its value or None for "any", platform name): E-193.
+# (variable, its value or None for "any", platform name).
 _PLATFORMS: tuple[tuple[str, str | None, str], ...] = (
     ("VERCEL", "1", "vercel"),
     ("NETLIFY", "true", "netlify"),
@@ -21,7 +18,7 @@ _PLATFORMS: tuple[tuple[str, str | None, str], ...] = (
     ("__OW_ACTION_NAME", None, "digitalocean"),
     ("KUBERNETES_SERVICE_HOST", None, "kubernetes"),
 )
-# Production hints of mode "auto" (E-183): set at all, or beginning with "prod".
+# Production hints of mode "auto": set at all, or beginning with "prod".
 _HINTS_SET = (
     "DENO_DEPLOYMENT_ID",
     "NETLIFY",
@@ -47,7 +44,7 @@ _HINTS_PROD = (
 
 
 def production_hint(environ: Mapping[str, str]) -> str | None:
-    """The variable that speaks for production, as NAME=value, or None (E-183)."""
+    """The variable that speaks for production, as NAME=value, or None."""
     for name in _HINTS_PROD:
         value = environ.get(name, "")
         if value.lower().startswith("prod"):
@@ -63,7 +60,7 @@ def production_hint(environ: Mapping[str, str]) -> str | None:
 
 
 def platform_in(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The platform, and the variable that tells it as NAME=value (E-193)."""
+    """The platform, and the variable that tells it as NAME=value."""
     for name, wanted, platform in _PLATFORMS:
         value = environ.get(name)
         if value and (wanted is None or value.lower() == wanted):

@@ -1,7 +1,4 @@
-"""What one endpoint is set to: argument, then environment, then default.
-
-Sources: http.md 6.10; features A.0 (0.8), E.1.
-"""
+"""What one endpoint is set to: argument, then environment, then default."""
 
 import enum
 from collections.abc import Mapping
@@ -18,7 +15,7 @@ Introspected = Literal["signed", "open"]
 
 
 class Streaming(enum.Enum):
-    """Whether a served function answers at once with 201 and keep-alive bytes (http.md 6.10)."""
+    """Whether a served function answers at once with 201 and keep-alive bytes."""
 
     DISABLE = "disable"
     ALLOW = "allow"

@@ -1,7 +1,6 @@
 """The step tools of coroutine handlers: `ctx.step`.
 
 Thin: what a step means is in `ask.py`, what becomes of it in `sdk/execution`.
-Source: features C.5, B-20 to B-31.
 """
 
 import datetime as dt

@@ -1,7 +1,6 @@
 """The step tools of plain handlers: `ctx.step`, blocking. Written by tools/step_twin.py.
 
 Thin: what a step means is in `ask.py`, what becomes of it in `sdk/execution`.
-Source: features C.5, B-20 to B-31.
 """
 
 import datetime as dt

@@ -1,7 +1,4 @@
-"""Steps for code that is not handed a context: the only place that finds the run it belongs to.
-
-Source: features C.11.
-"""
+"""Steps for code that is not handed a context: the only place that finds the run it belongs to."""
 
 import functools
 from collections.abc import Callable, Generator

@@ -1,6 +1,6 @@
 """The arguments of step methods as what they ask for: the only place that judges them.
 
-Both colours use it, so that a step means the same in both. Source: features C.5, B-20 to B-31.
+Both colours use it, so that a step means the same in both.
 """
 
 import datetime as dt
@@ -235,7 +235,7 @@ def awaited_event(
 ) -> Any:
     """What a wait for an event gave, typed if its type is known; None if time ran out.
 
-    Raises StepError for an event that does not fit (E-113).
+    Raises StepError for an event that does not fit.
     """
     kind = None if isinstance(source, str) else kind_of(source)
     return read_awaited(step_id, _event_in(data), kind, schemas)

@@ -1,4 +1,4 @@
-"""A step as user code asks for it, and as the handler meets it. Pure. Source: http.md 8.1."""
+"""A step as user code asks for it, and as the handler meets it. Pure."""
 
 from collections.abc import Callable
 

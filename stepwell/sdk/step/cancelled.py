@@ -1,7 +1,6 @@
 """The token by which code that blocks learns that its run was cancelled: the only place for it.
 
 A coroutine is sent `CancelledError`. A thread cannot be interrupted, so it has to ask.
-Sources: features E-173, D-18; http.md 6.12 (a call under way is not interrupted by the wire).
 """
 
 import threading

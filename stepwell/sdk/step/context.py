@@ -1,7 +1,4 @@
-"""What a handler receives: the only place for `Context` and `ContextSync`.
-
-Source: features C.4, E-96, E-99, E-159.
-"""
+"""What a handler receives: the only place for `Context` and `ContextSync`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

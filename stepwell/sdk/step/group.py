@@ -1,4 +1,4 @@
-"""Steps at the same time: `ctx.group`. Source: features C.5, B-33; http.md 8.3."""
+"""Steps at the same time: `ctx.group`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

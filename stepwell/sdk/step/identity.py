@@ -1,7 +1,6 @@
 """The only place that names the steps of a run: the user's id, how often it was met, its hash.
 
 Law: the same steps met in the same order get the same names, in every call and language.
-Source: http.md 6.3.
 """
 
 import msgspec

@@ -3,7 +3,6 @@
 Each line carries what it belongs to: run, event, function, attempt, and the step it was written
 in as `step_id`. Works with the standard library's loggers, and with any object that has `info`,
 `error` and the like; `ReplayFilter` does as much for loggers that are not `ctx.logger`.
-Source: features E-140 to E-145.
 """
 
 import logging
@@ -70,7 +69,7 @@ class CallLogger(logging.LoggerAdapter[Any]):
         return msg, kwargs
 
     def flush(self) -> None:
-        """Have every handler write what it holds back; nothing if no line was written (E-144)."""
+        """Have every handler write what it holds back; nothing if no line was written."""
         if not self.wrote:
             return
         found: Any = self.logger
@@ -115,7 +114,7 @@ def _place() -> dict[str, object]:
 
 
 class ReplayFilter(logging.Filter):
-    """Keeps lines of replayed code from handlers, for loggers other than `ctx.logger` (E-142).
+    """Keeps lines of replayed code from handlers, for loggers other than `ctx.logger`.
 
     Add it to a handler: `handler.addFilter(ReplayFilter())`. Lines that belong to no call pass;
     those of new code get `step_id`.

@@ -1,7 +1,6 @@
 """The steps a run already knows, each decoded only when it is met.
 
 Law: the cost of a call does not grow with the size of results it never looks at.
-Source: http.md 6.4.
 """
 
 from collections.abc import Iterable, Mapping

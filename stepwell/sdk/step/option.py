@@ -1,7 +1,4 @@
-"""What the user said of a step the server does, as the operation that tells the server. Pure.
-
-Source: http.md 6.11; features B-22 to B-31, C.5.
-"""
+"""What the user said of a step the server does, as the operation that tells the server. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias

@@ -2,7 +2,6 @@
 
 The only place for these context variables. Law: `Suspended` passes by user code's
 `except Exception`, and nothing that happens after it changes the answer of the call.
-Source: features D-16, E-161.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,6 @@ Pydantic knows inside of it (models, paths, IP addresses), `PydanticCodec` for t
 
 Law: `settle(value)` gives what `decode` will give on every replay, of the same type. Numbers keep
 their value and kind; to a server that keeps doubles goes nothing it would change.
-Source: features D-3, D-4; http.md 2.2 (servers canonicalise what they are sent).
 """
 
 import json
@@ -69,7 +68,7 @@ class Codec(Protocol):
 
 
 def settle(codec: Codec, value: object, *, exact: bool = True) -> tuple[msgspec.Raw, Any]:
-    """A result as it travels, and as every replay will give it (D-4). Raises CodecError.
+    """A result as it travels, and as every replay will give it. Raises CodecError.
 
     `exact` says that the server keeps numbers as they are written.
     """

@@ -1,7 +1,4 @@
-"""Lengths of time as users write them: the only place that turns them into milliseconds.
-
-Source: features C.3.
-"""
+"""Lengths of time as users write them: the only place that turns them into milliseconds."""
 
 import datetime as dt
 

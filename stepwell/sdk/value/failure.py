@@ -1,7 +1,6 @@
 """Exceptions as they travel, and back: the only place that turns one into the other.
 
 Law: nothing here raises for any exception or any text, and chains of causes end.
-Source: features E-153 to E-158; http.md 6.7.
 """
 
 from collections.abc import Collection, Mapping
@@ -34,7 +33,7 @@ def serialize_error(error: object) -> dict[str, object]:
 
 
 def is_serialized_error(value: object) -> bool:
-    """Is this what `serialize_error` returned, or its JSON text? (E-155)"""
+    """Is this what `serialize_error` returned, or its JSON text?"""
     try:
         found = _as_object(value)
     except (TypeError, ValueError):
@@ -174,7 +173,7 @@ def _cause(raw: msgspec.Raw | None, depth: int) -> BaseException | None:
 
 
 def deserialize_error(value: object) -> StepError:
-    """A serialised error (object or JSON text) as an exception with its chain of causes (E-154).
+    """A serialised error (object or JSON text) as an exception with its chain of causes.
 
     What lacks `name` or `message` becomes an error that says so, without a stack.
     """

@@ -1,6 +1,6 @@
 """The serializer users may plug in, and the default one of the official SDK.
 
-Used only where `output_type` is named; annotations are read by `codec.py`. Source: features C.8.
+Used only where `output_type` is named; annotations are read by `codec.py`.
 """
 
 from typing import Any, Protocol, runtime_checkable

@@ -2,8 +2,8 @@
 and API keys, made by command, for what their role may.
 
 In development without keys everybody on this machine may do everything, except a web page of
-another origin, which may only send events. Source: http.md 2.5, 2.7, server.md 6.1; unlike the
-official server nothing but `/health` is open where keys are set.
+another origin, which may only send events. Unlike the official server nothing but `/health` is open
+where keys are set.
 """
 
 import hashlib

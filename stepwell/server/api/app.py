@@ -1,4 +1,4 @@
-"""Every route of the HTTP API, in one table. Source: server.md 1.1, 6."""
+"""Every route of the HTTP API, in one table."""
 
 from collections.abc import Callable
 

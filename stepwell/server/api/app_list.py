@@ -1,7 +1,4 @@
-"""Which apps and functions are registered, and what SDKs probe for in development.
-
-Source: server.md 6.2, 6.3.
-"""
+"""Which apps and functions are registered, and what SDKs probe for in development."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""`/v1/cancellations`: many runs of a function end at once. Source: server.md 6.3.
+"""`/v1/cancellations`: many runs of a function end at once.
 
 The official server has no store behind these routes; here they do what the hosted one's pages say.
 """

@@ -1,7 +1,5 @@
 """`POST /v1/checkpoint/{run}/async`: a function that goes on saves the steps it finished. And
 `POST /v1/checkpoint/group`, ours: several functions do, in one request.
-
-Source: http.md 7.3, server.md 4.11.
 """
 
 import asyncio

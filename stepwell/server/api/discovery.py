@@ -1,4 +1,4 @@
-"""Finds apps on the ports and paths development servers usually have. Source: server.md 6.2."""
+"""Finds apps on the ports and paths development servers usually have."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""`/v1/events`: which events came in. Source: server.md 6.3."""
+"""`/v1/events`: which events came in."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,6 +1,6 @@
 """What the registered apps say of their events, and which of their functions listen to them.
 
-Ours alone: other servers answer 404. Source: features D-5, D-6, E-45.
+Ours alone: other servers answer 404.
 """
 
 from typing import TypeAlias

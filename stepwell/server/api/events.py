@@ -1,7 +1,7 @@
 """`POST /e/{key}`: events come in. The hottest path of the API, so plain ASGI without a framework.
 
 Law: what a 200 lists is stored. Events before a bad one of the same request are stored too, and
-listed in the 400. Source: http.md 3, server.md 1.
+listed in the 400.
 """
 
 import asyncio
@@ -117,7 +117,7 @@ class EventsEndpoint:
         self, events: tuple[Event, ...], seed_text: bytes | None, now_ms: int
     ) -> tuple[list[EventRow], bool]:
         """Ids are drawn here, and nowhere later; a seed makes them the same for a request that is
-        repeated (http.md 3.3)."""
+        repeated."""
         seed = None if seed_text is None else parse_seed(seed_text.decode("latin-1"))
         if seed is None:
             fresh = self._deps.fresh_id

@@ -1,4 +1,4 @@
-"""`POST /invoke/{slug}`: a function is started by its id. Source: server.md 1.8.
+"""`POST /invoke/{slug}`: a function is started by its id.
 
 A function nobody has registered is no error of the request: its end is told by an event, as a run's
 is. The answer says so at once beside the id.

@@ -1,7 +1,7 @@
 """Asks apps to register: those that were named, those that were found, those that are away.
 
 In development every app is asked again and again, so that changed functions are known within
-seconds; in production only those not registered yet or away. Source: http.md 4.1, server.md 6.2.
+seconds; in production only those not registered yet or away.
 """
 
 import asyncio
@@ -198,7 +198,7 @@ class Poller:
 
 
 def _refusal(answer: Answer) -> str:
-    """What an app's answer to the ping means; nothing if it went well (http.md 4.1)."""
+    """What an app's answer to the ping means; nothing if it went well."""
     if answer.status not in (400, *_WORDS):
         if header.SDK in answer.headers or answer.status >= 400:
             return ""

@@ -1,7 +1,4 @@
-"""How the API answers: data in an envelope, problems with their real status, kind on all of them.
-
-Source: http.md 4.2, 7.2, server.md 6.3.
-"""
+"""How the API answers: data in an envelope, problems with their real status, kind on all."""
 
 from collections.abc import Awaitable, Callable, Mapping
 

@@ -1,7 +1,4 @@
-"""`POST /fn/register` and `DELETE /fn/remove`: apps say which functions they have, or leave.
-
-Source: http.md 4.2, server.md 6.2.
-"""
+"""`POST /fn/register` and `DELETE /fn/remove`: apps say which functions they have, or leave."""
 
 import logging
 from uuid import uuid4

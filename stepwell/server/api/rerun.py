@@ -1,7 +1,4 @@
-"""A run again: the whole of it, or from one of its steps on, with other arguments for that step.
-
-Source: server.md 3.12, 6.4.
-"""
+"""A run again: the whole of it, or from one of its steps on, with other arguments for that step."""
 
 from typing import Annotated
 

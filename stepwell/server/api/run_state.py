@@ -1,5 +1,5 @@
 """What an SDK asks about the run it is called for, when a call is too large to carry it, and the
-old way to cancel. Source: http.md 7.1, server.md 6.2."""
+old way to cancel."""
 
 import msgspec
 from starlette.requests import Request

@@ -1,7 +1,6 @@
 """`/v1/runs`: one run, many runs, their timeline and jobs, and their end by hand.
 
 The list and the timeline are ours; the command line reads them.
-Source: server.md 6.3.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""`POST /v1/signals`: a signal is sent to whoever waits for its name. Source: server.md 4.5."""
+"""`POST /v1/signals`: a signal is sent to whoever waits for its name."""
 
 import msgspec
 from starlette.requests import Request

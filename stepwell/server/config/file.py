@@ -1,4 +1,4 @@
-"""The only place that finds and reads the configuration file (server.md 7.2).
+"""The only place that finds and reads the configuration file.
 
 Keys are the names of the flags. An explicit path must exist; a found file is named in the start-up
 table, so that nobody wonders where a value came from.

@@ -1,7 +1,7 @@
 """The only list of what an operator may set: flag, meaning, default, and which command knows it.
 
 The command line, the environment variables, the configuration file and the printed table are all
-made from this list. Source: server.md 7.2; flags of ours say so in their help.
+made from this list. Flags of ours say so in their help.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""HTTP requests and inferences the server makes for a step. Source: server.md 4.6, 4.7.
+"""HTTP requests and inferences the server makes for a step.
 
 The outcome is that of a call that ran the step: a result, or an error the engine tries again. Keys
 of providers are sent and never told: not in an error, not in a log.
@@ -21,7 +21,7 @@ _STACK_CHARS_MAX = 10_000
 
 
 class _Fetched(msgspec.Struct):
-    """What a fetch is remembered as, in canonical order (http.md 6.4)."""
+    """What a fetch is remembered as, in canonical order."""
 
     body: str
     headers: dict[str, str]

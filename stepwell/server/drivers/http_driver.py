@@ -1,4 +1,4 @@
-"""Functions behind a URL: one signed POST for each call. Source: http.md 6.1."""
+"""Functions behind a URL: one signed POST for each call."""
 
 from collections.abc import Callable
 from urllib.parse import quote

@@ -1,5 +1,5 @@
 """The server's one way to make an HTTP request: pooled, redirected with its body, bounded, and
-with words for whatever goes wrong. Source: http.md 6.1, 6.6, server.md 3.5.
+with words for whatever goes wrong.
 """
 
 import asyncio

@@ -2,7 +2,6 @@
 as it is.
 
 The only place that reads them as what they are. A body that does come in chunks is left alone.
-Source: http.md 6.6.
 """
 
 import re

@@ -50,7 +50,7 @@ class Driver(Protocol):
 
 @runtime_checkable
 class LetsFinish(Protocol):
-    """A driver of code that must not be cut off because its run was cancelled (server.md 3.11)."""
+    """A driver of code that must not be cut off because its run was cancelled."""
 
     def lets_finish(self, lease_id: str) -> bool:
         """Whether a call under way goes on to its end, which nobody reads. Without such a method a

@@ -2,7 +2,6 @@
 
 Pure, and the same for HTTP, for the worker connection and for functions of this process. Whatever
 comes is an outcome, nothing raises: a peer that answers nonsense has failed one attempt.
-Source: http.md 6.5 to 6.8 and 6.10, server.md 3.6.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The only place that turns a leased item and a run's state into the call an SDK receives.
 
 Pure. Every driver starts from the same `CallRequest`: the local driver hands it over as it is, the
-connection and HTTP encode it. Source: http.md 6.1, 6.2, server.md 3.5.
+connection and HTTP encode it.
 """
 
 import base64
@@ -19,7 +19,7 @@ from stepwell.wire.execution import CallContext, CallRequest, Stack, input_memo,
 from stepwell.wire.identifier import function_uuid
 
 ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
-"""The one account of a server that has only one (server.md, constants)."""
+"""The one account of a server that has only one."""
 
 _SHARD = "::"
 _KEYS_BYTES = 48
@@ -66,7 +66,7 @@ def memos_of(run: Run, state: CallState) -> dict[str, msgspec.Raw]:
 
 def within_limit(call: CallRequest, bytes_max: int = limit.CALL_BODY_BYTES_MAX) -> CallRequest:
     """The same call, told to fetch its steps (and its events, if these alone are too much) when
-    its body would exceed `bytes_max` (http.md 7.1)."""
+    its body would exceed `bytes_max`."""
     steps = sum([len(memo) + _KEYS_BYTES for memo in call.steps.values()])
     events = len(call.event) + sum([len(event) + 1 for event in call.events])
     rest = 1_024 + _KEYS_BYTES * len(call.steps)

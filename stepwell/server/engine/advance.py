@@ -1,7 +1,7 @@
 """A reply becomes saved steps and next items.
 
 Whoever reports must hold the lease of the item it reports on, or report on an item nobody holds
-(its holder's lease ended with a restart, and nobody began again). Source: http.md 6.5 to 6.9, 8.
+(its holder's lease ended with a restart, and nobody began again).
 """
 
 from typing import assert_never

@@ -1,7 +1,6 @@
 """How much one run may hold: so many steps, so many bytes of events and results.
 
 What a reply would add is weighed before any of it has an effect, so that no run ever holds more.
-Source: server.md 3.9, http.md 9.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A run is told to stop: by an event it named, by hand, or by time. Source: server.md 3.11."""
+"""A run is told to stop: by an event it named, by hand, or by time."""
 
 from stepwell.expr.dialect import compile_expression
 from stepwell.server.engine import record as fact

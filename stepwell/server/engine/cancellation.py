@@ -1,4 +1,4 @@
-"""Many runs are told to stop at once (server.md 6.3). What is decided here is that they are to.
+"""Many runs are told to stop at once. What is decided here is that they are to.
 
 Each run is then ended by a decision of its own, so that no decision grows with their number.
 """

@@ -1,7 +1,7 @@
 """Who listens to what: every registered function, looked up by id, by event name and by app.
 
 A catalog is a value: registering makes a new one. Trigger conditions are compiled once, when the
-function is registered or loaded. Source: server.md 2.1.
+function is registered or loaded.
 """
 
 import re
@@ -111,7 +111,7 @@ class Catalog:
         return self.listings.get(slug)
 
     def named(self, name: str) -> Listing | None:
-        """A function by its composite id or its UUID (server.md 2.6)."""
+        """A function by its composite id or its UUID."""
         known = self.listings.get(name)
         if known is not None or not _UUID.fullmatch(name):
             return known
@@ -170,7 +170,7 @@ _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def patterns_of(event_name: str) -> list[str]:
     """Every trigger pattern an event name satisfies: itself, and each prefix before `/` or `.`
-    with a `*` (server.md 2.1)."""
+    with a `*`."""
     patterns = [event_name]
     for index, letter in enumerate(event_name):
         if letter in "/.":

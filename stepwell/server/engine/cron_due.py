@@ -2,7 +2,6 @@
 
 An occurrence is an event whose id is its scheduled time, so two schedules of one function that
 coincide start one run. What was missed while no server ran follows `Rules.cron_catch_up`.
-Source: server.md 2.7, http.md 6.12.
 """
 
 from datetime import UTC, datetime

@@ -2,7 +2,7 @@
 
 Each deadline is an item of the run from the moment it counts from: that of the start from the run's
 beginning to its first call, that of the finish from there on, so that it strikes whatever the run
-waits for. Source: server.md 5.10.
+waits for.
 """
 
 from stepwell.server.engine.cancel import cancel_because

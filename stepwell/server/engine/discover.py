@@ -1,7 +1,7 @@
 """When is a function called again from the top?
 
 One discovery item per run: whoever finds a reason while one is waiting has nothing to do; whoever
-finds one while a discovery is under way leaves word to discover once more. Source: http.md 8.3.
+finds one while a discovery is under way leaves word to discover once more.
 """
 
 import msgspec

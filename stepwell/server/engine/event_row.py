@@ -8,7 +8,7 @@ def event_row(event_id: str, event: Event, received_ms: int) -> EventRow:
     """The row of an event under our own id.
 
     Functions see the sender's id if there is one, else ours; the sender's id also keys the
-    deduplication of runs (server.md 1.4, 3.3).
+    deduplication of runs.
     """
     seen = event if event.id else _named(event, event_id)
     return EventRow(

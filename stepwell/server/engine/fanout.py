@@ -1,6 +1,6 @@
 """An event meets functions, waits and cancellations.
 
-Source: server.md 2.1 (the first trigger that matches starts one run per function), 4.3 and 5.9.
+The first trigger that matches starts one run per function.
 """
 
 from stepwell.expr.dialect import compile_expression

@@ -1,7 +1,7 @@
 """A run ends: its output is kept, its parent resumes, and the lifecycle events go out.
 
-Source: http.md 6.12, server.md 3.10. Lifecycle events are stored only where somebody can hear
-them; for everyone else the run itself tells the same.
+Lifecycle events are stored only where somebody can hear them; for everyone else the run itself
+tells the same.
 """
 
 from collections.abc import Iterable
@@ -86,7 +86,7 @@ def _end(
 
 
 def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
-    """A deferral that survived to the end of its run becomes an event (server.md 4.10)."""
+    """A deferral that survived to the end of its run becomes an event."""
     event_id = derived_ulid(draft.now.ms, run.id, wait.step_id)
     deferral = Deferral(
         fn_slug=wait.name,
@@ -148,7 +148,7 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
 
 
 def never_begun(draft: Draft, event: EventRow, failure: Failure, correlation_id: str = "") -> None:
-    """An invocation that no function answers: whoever listens for ends is told so (server.md 2.6).
+    """An invocation that no function answers: whoever listens for ends is told so.
 
     There is no function and no run to name."""
     if not is_heard(draft, FUNCTION_FINISHED):
@@ -170,7 +170,7 @@ def never_begun(draft: Draft, event: EventRow, failure: Failure, correlation_id:
 
 
 def _meta(events: Iterable[EventRow | None]) -> msgspec.Raw | None:
-    """What is told about a run belongs to the sessions of its events (server.md 1.6)."""
+    """What is told about a run belongs to the sessions of its events."""
     found = (decode_event(row.body).meta for row in events if row and b'"sessions":' in row.body)
     return run_meta(meta for meta in found if meta is not None)
 

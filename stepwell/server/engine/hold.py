@@ -1,7 +1,6 @@
 """Starts that are put off: an event joins the hold of its key, whose item fires it.
 
-The hold and its item are one commit, so that none is ever left without the other. Source:
-server.md 5.5, 5.6.
+The hold and its item are one commit, so that none is ever left without the other.
 """
 
 import msgspec

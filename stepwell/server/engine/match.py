@@ -1,5 +1,5 @@
 """How a wait is bound to the run that waits: the run's own event is put into the expression, and
-one equality is pulled out to look the wait up by. Source: server.md 4.3, 7.6."""
+one equality is pulled out to look the wait up by."""
 
 from collections.abc import Mapping
 

@@ -1,7 +1,6 @@
 """An app says which functions it has. Schedules follow their functions.
 
 The configuration was validated before (`server/api/register.py`); here it only becomes true.
-Source: http.md 4.2, server.md 2.7.
 """
 
 import msgspec

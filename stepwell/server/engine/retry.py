@@ -1,4 +1,4 @@
-"""When a failed call is tried again. Source: http.md 6.8, 6.9.
+"""When a failed call is tried again.
 
 The jitter is derived from what is retried, so that deciding twice gives the same time.
 """

@@ -17,7 +17,7 @@ MAIN = ""
 
 
 class RunStatus(IntEnum):
-    """Where a run stands. The codes are those of the protocol page (server.md 3.1)."""
+    """Where a run stands. The codes are those of the protocol page."""
 
     SCHEDULED = 100
     RUNNING = 200

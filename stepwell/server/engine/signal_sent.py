@@ -1,4 +1,4 @@
-"""A signal reaches the one run that waits for its name. Source: server.md 4.5."""
+"""A signal reaches the one run that waits for its name."""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """A run begins: with its first item, and the waits that may cancel it.
 
 Run ids are derived from function and event, so deciding twice names the same run. Whether it may
-begin is asked before (`start_gate`). Source: server.md 1.7 (future events), 3.2.
+begin is asked before (`start_gate`).
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """May a function start for an event: now, later together with others, or not at all?
 
-The order of the checks before a run exists (server.md 3.2, 3.3): one run per function and event id
+The order of the checks before a run exists: one run per function and event id
 in 24 hours, batch, rate limit, debounce, singleton, backlog. What starts no run because of a limit
 leaves a record that says why, in the same commit.
 """

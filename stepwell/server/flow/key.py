@@ -1,5 +1,5 @@
 """Key expressions: what groups events under one limit, as text. The only place that says what a
-value that is missing, false or cannot be had means for which control (server.md 2.4)."""
+value that is missing, false or cannot be had means for which control."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """May it start at all? What is too much is dropped, and told when it would have been admitted.
 
-Idempotency is a rate limit of one a day (server.md 5.4). Smoothed, a tenth of the limit may come at
+Idempotency is a rate limit of one a day. Smoothed, a tenth of the limit may come at
 once; counted exactly, all of it may.
 """
 

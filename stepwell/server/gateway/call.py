@@ -3,7 +3,6 @@
 The request id is the item's lease, so whoever answers under it is fenced by the engine itself. What
 else is needed to find the item again after a restart travels in the trace context, which every SDK
 echoes unread: so an answer can be stored although nobody remembers having asked.
-Source: protocol of the worker connection, sections 7.1 and 7.3; W-17.
 """
 
 from typing import Final

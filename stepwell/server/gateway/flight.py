@@ -3,7 +3,6 @@
 The lease that travels is not the engine's. The engine's is the request id and stays the same; the
 one here is a new ULID at every extension, whose time is its expiry, with one step of memory: asking
 again with the lease before gives the present one, so that a lost grant harms nothing.
-Source: protocol of the worker connection, section 7.4.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """Every request in the gateway's care: which worker has it, and which waits for one.
 
 The only place that gives requests to sessions.
-Source: protocol of the worker connection, section 8.
 """
 
 from collections import Counter

@@ -6,7 +6,6 @@ durable lives here: after a restart a worker's leases and answers still find the
 the trace context they echo names them. Everything runs on the server's loop.
 It is one file because every message of a worker meets the same requests. Who has which of them is
 in `flights.py`, how many an app takes in `slots.py`, one request in `flight.py`.
-Source: protocol of the worker connection, sections 7 to 9; architecture, walk 3.
 """
 
 import asyncio

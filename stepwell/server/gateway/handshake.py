@@ -4,7 +4,6 @@ The only place that admits workers. Registration goes the way it goes for every 
 `server/registration.py` and the ledger; the worker hears the same words an app over HTTP would.
 A function the newest version no longer has starts no runs, but while a worker of an older version
 still serves it, it stays known, so that its runs come to their end.
-Source: protocol of the worker connection, sections 5.3, 5.4 and 13, number 39.
 """
 
 import asyncio

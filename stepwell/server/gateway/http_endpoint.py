@@ -1,7 +1,6 @@
 """The gateway on the main port: start calls, flushes, who is connected, and sockets too.
 
 One ASGI app for everything below `/v0/connect`; the server puts it in front of its API.
-Source: protocol of the worker connection, sections 2.2 to 2.4.
 """
 
 import asyncio

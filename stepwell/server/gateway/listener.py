@@ -1,7 +1,4 @@
-"""The gateway's own port: WebSockets, and the few plain questions a load balancer asks.
-
-Source: protocol of the worker connection, section 2.4 (`/ready`, `/v0/`) and section 4.
-"""
+"""The gateway's own port: WebSockets, and the few plain questions a load balancer asks."""
 
 import http
 import logging

@@ -2,7 +2,6 @@
 
 Phases only move forward. What may be written in which phase is a table too; a message that may not
 be written any more is dropped by the protocol object, never sent out of turn.
-Source: protocol of the worker connection, sections 5.3 and 8.4.
 """
 
 from enum import Enum

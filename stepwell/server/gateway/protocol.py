@@ -12,8 +12,6 @@ What it guarantees, whatever the worker does:
 * Nothing is acknowledged here: the shell says so, after its commit.
 * No bytes a worker can send raise; they close the connection with the code the protocol names.
 * Messages are taken in the order they came, so what a worker said before it paused still counts.
-
-Source: protocol of the worker connection, sections 3 to 9.
 """
 
 from collections import OrderedDict

@@ -2,7 +2,6 @@
 
 A token is a JSON Web Token, signed with HMAC-SHA-256 under a secret of this server; it lives five
 minutes, because a worker dials at once. Opaque to workers. Pure: secret, time and id are given.
-Source: protocol of the worker connection, section 2.2.
 """
 
 import base64

@@ -2,7 +2,7 @@
 
 The only place that picks. A worker is asked if it is ready, was heard lately, serves the function
 and has room; among those the newest version of the app comes first, and within it whoever has the
-most room left. Source: protocol of the worker connection, sections 8.2 and 8.3.
+most room left.
 """
 
 import hashlib
@@ -177,8 +177,7 @@ def _leisure(session: Session) -> tuple[float, int]:
 def group_hash(account_id: str, env_id: str, worker: WorkerConnect, app: AppConfig) -> str:
     """The id of a worker group: workers with the same one run the same version of an app.
 
-    Source: protocol of the worker connection, section 5.4. Raises ValueError if the functions are
-    no JSON.
+    Raises ValueError if the functions are no JSON.
     """
     functions = hashlib.sha256(canonical(app.functions)).digest()
     before = (account_id, env_id, worker.sdk_language, worker.sdk_version, worker.platform or "-")

@@ -2,7 +2,6 @@
 
 Just after a restart an app whose calls may be under way waits a moment before it is told of, so
 that its workers may say first what they are still at work on.
-Source: protocol of the worker connection, section 8.3.
 """
 
 import asyncio

@@ -3,7 +3,6 @@
 It reads frames and hands them to the protocol, performs what that asks for, and passes what it
 tells to a `Desk`, which is where the server decides. The same shell serves the gateway's own port
 and the main port; they differ only in their `FramePort`. Everything runs on the server's loop.
-Source: architecture, walk 3, lines 8 to 28; protocol section 4.
 """
 
 import asyncio

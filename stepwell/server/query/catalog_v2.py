@@ -1,4 +1,4 @@
-"""Apps and functions in the shape of the REST API's second version (server.md 6.4). Pure."""
+"""Apps and functions in the shape of the REST API's second version. Pure."""
 
 from collections.abc import Sequence
 from enum import StrEnum

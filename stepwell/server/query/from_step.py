@@ -1,4 +1,4 @@
-"""Which steps a run keeps that begins again in the middle of an old one (server.md 3.12). Pure."""
+"""Which steps a run keeps that begins again in the middle of an old one. Pure."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Runs, events and functions as the REST API shows them (server.md 6.3). Pure."""
+"""Runs, events and functions as the REST API shows them. Pure."""
 
 import msgspec
 

@@ -1,4 +1,4 @@
-"""A run in the shape of the REST API's second version (server.md 6.4). Pure."""
+"""A run in the shape of the REST API's second version. Pure."""
 
 from enum import StrEnum
 from typing import Annotated

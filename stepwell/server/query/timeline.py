@@ -1,7 +1,7 @@
 """A run told in order of time: what it did, what went wrong, and what it waits for.
 
-Pure: rows in, spans out. The terminal draws them. Features D-68: a run
-that does not move says why.
+Pure: rows in, spans out. The terminal draws them. A run that does not
+move says why.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ NULL = msgspec.Raw(b"null")
 
 
 class SpanStatus(StrEnum):
-    """Where a piece of a run stands (server.md 3.1, trace span status)."""
+    """Where a piece of a run stands in the words of trace spans."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"

@@ -1,4 +1,4 @@
-"""The timeline of a run as the trace of the REST API's second version (server.md 6.4). Pure."""
+"""The timeline of a run as the trace of the REST API's second version. Pure."""
 
 import hashlib
 

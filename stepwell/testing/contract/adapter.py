@@ -13,7 +13,7 @@ Subclass `AdapterContract` in a test module and say how to serve:
 `options` are those of the adapter's `serve`; with `mount` the application is mounted below that
 path.
 
-What every adapter does (features E.1), and what shows it here:
+What every adapter does, and what shows it here:
 
 1. Raw bytes, once: `f44_bad_signatures_are_refused`, `f45_answers_are_signed_…`.
 2. One rule for URLs: `mounted_below_a_path`, `behind_a_proxy`, `strangers_cannot_say_where_…`,
@@ -24,8 +24,6 @@ What every adapter does (features E.1), and what shows it here:
 6. Exemptions: `serving` gives an application with every protection its framework knows.
 7. Size: `f02_large_bodies_…`, `bodies_in_chunks_…`, `state_that_is_too_large_is_fetched`.
 8. This kit.
-
-The numbers in the tests' names are those of features A.11 to A.13. Sources: http.md 2, 4, 5, 6.
 """
 
 import json
@@ -159,7 +157,7 @@ class AdapterContract:
         assert (last.status, last.json) == (200, ["ü", "größer"])
 
     def test_f55_every_answer_names_the_sdk(self, dev: Endpoint) -> None:
-        """Without these headers a server does not believe the answer (http.md 6.5)."""
+        """Without these headers a server does not believe the answer."""
         headers = {"traceparent": "00-1-2-01", "tracestate": "a=b"}
         answers = [
             dev.call("async"),
@@ -196,7 +194,7 @@ class AdapterContract:
         assert (answer.status, answer.json) == (200, 100_000)
 
     def test_state_that_is_too_large_is_fetched(self, dev: Endpoint) -> None:
-        """`use_api`: steps and events come from the server (http.md 7.1)."""
+        """`use_api`: steps and events come from the server."""
         run = "/v0/runs/01M82BFDSEAXH732SHZM7R2J1X"
         event = {"name": "contract/event", "data": {"said": "fetched"}, "id": "e", "ts": 1}
         dev.server.answers[f"{run}/batch"] = (200, [event])
@@ -300,7 +298,7 @@ class AdapterContract:
     def test_f45_answers_are_signed_with_the_key_that_asked(
         self, cloud: Endpoint, key: str
     ) -> None:
-        """The key of the request, be it the one that is being phased out (http.md 2.4)."""
+        """The key of the request, be it the one that is being phased out."""
         answer = cloud.call("async", key=key)
         assert answer.status == 206
         verify(answer.body, answer.headers["x-inngest-signature"], [key], now_ms())
@@ -457,7 +455,7 @@ class AdapterContract:
 
     @pytest.mark.parametrize("function", ["lingers", "waits"])
     def test_f54_streamed_answers(self, streaming: Endpoint, function: str) -> None:
-        """201 and spaces at once, the answer at the end (http.md 6.10)."""
+        """201 and spaces at once, the answer at the end."""
         threading.Thread(target=streaming.release_soon).start()
         answer = streaming.call(function, key=KEY)
         assert answer.status == 201

@@ -1,6 +1,6 @@
 """The other side of an endpoint, for the adapter contract: a server to register at, calls to make.
 
-Nothing here knows a framework. Sources: http.md 2, 4, 6, 7.1.
+Nothing here knows a framework.
 """
 
 import asyncio

@@ -4,7 +4,6 @@ The smallest thing that keeps the promises a real server keeps: one lease per ca
 memory, the first answer wins, every answer may be acknowledged once it is kept, work nobody
 answered goes out again under a new id. It survives whatever happens to gateways. Time and chance
 are given.
-Source: protocol of the worker connection, sections 7.4, 7.5 and 8.1.
 """
 
 from random import Random

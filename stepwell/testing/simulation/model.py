@@ -4,7 +4,7 @@ answers a call of such a program. The only place that says in the small what rep
     answer(program, call) -> Reply
 
 It is no SDK and shares nothing with ours: it exists so that the engine is judged by a second
-reading of the protocol (http.md 8.1). A program never looks at a clock: what it does depends on its
+reading of the protocol. A program never looks at a clock: what it does depends on its
 memo, on the attempt, and on which of its branches ended first.
 """
 
@@ -234,7 +234,7 @@ def broken(message: str, *, no_retry: bool = False, delay_ms: int | None = None)
 
 
 def answer(program: Program, call: Call) -> Reply:
-    """What an SDK answers to one call (http.md 8.1), one reply per step."""
+    """What an SDK answers to one call, one reply per step."""
     walk = _Walk(call)
     walked = walk.body(program.body)
     if call.target != DISCOVERY:

@@ -1,7 +1,4 @@
-"""How v2 answers: camelCase data in an envelope, problems as a list with a code for programs.
-
-Source: server.md 6.4.
-"""
+"""How v2 answers: camelCase data in an envelope, problems as a list with a code for programs."""
 
 import time
 from collections.abc import Callable, Sequence

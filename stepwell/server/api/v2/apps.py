@@ -1,4 +1,4 @@
-"""`/v2/apps`: apps and their functions. Source: server.md 6.4."""
+"""`/v2/apps`: apps and their functions."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,4 @@
-"""`/v2/events`: which events came in; and one that comes in, judged more strictly than at `/e/`.
-
-Source: server.md 6.4; the lists are ours.
-"""
+"""`/v2/events`: which events came in; and one that comes in, judged more strictly than at `/e/`."""
 
 from typing import Annotated
 

@@ -1,7 +1,4 @@
-"""`POST /v2/apps/{app}/functions/{function}/invoke`: a function is started.
-
-Source: server.md 6.4.
-"""
+"""`POST /v2/apps/{app}/functions/{function}/invoke`: a function is started."""
 
 import msgspec
 from starlette.requests import Request

@@ -1,4 +1,4 @@
-"""Every route of the REST API's second version, each declared once. Source: server.md 6.4."""
+"""Every route of the REST API's second version, each declared once."""
 
 from typing import Any
 

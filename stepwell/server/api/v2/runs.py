@@ -1,4 +1,4 @@
-"""`/v2/runs`: one run, many runs, and their end by hand. Source: server.md 6.4."""
+"""`/v2/runs`: one run, many runs, and their end by hand."""
 
 from enum import StrEnum
 

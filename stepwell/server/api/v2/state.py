@@ -1,6 +1,6 @@
 """How a server stands: who is connected, what does not move and why, whether functions rest.
 
-Ours, but for the environments (server.md 6.4).
+Ours, but for the environments.
 """
 
 import msgspec

@@ -2,7 +2,7 @@
 
 A deferral hangs on its run like a wait, though nothing ever ends it but the run. It never fails
 the run: what is too much is dropped. What was taken back stays so, although a replay reports it
-again. Source: server.md 4.10.
+again.
 """
 
 from collections.abc import Iterable

@@ -2,7 +2,7 @@
 
 The request is an item like any other: leased, tried again with the function's retries, and its
 result is the step's. What it says (keys of providers, cookies, what is asked) is in no file: after
-a restart the function is called, and says it again. Source: http.md 6.11, server.md 4.6, 4.7.
+a restart the function is called, and says it again.
 """
 
 from stepwell.server.engine.discover import discover, settle

@@ -1,7 +1,7 @@
 """Another function's run as a step.
 
 The child, its event and the parent's wait are one commit. The parent hears of every end of the
-child; a child that cannot start ends the step at once. Source: http.md 6.11, server.md 4.4.
+child; a child that cannot start ends the step at once.
 """
 
 import msgspec

@@ -10,7 +10,7 @@ from stepwell.wire.operation import Sleep, label
 
 
 def sleep(draft: Draft, report: Report, operation: Sleep) -> None:
-    """Wake the run at the time it asked for (http.md 6.11). A past time is now."""
+    """Wake the run at the time it asked for. A past time is now."""
     run = report.run
     if report.is_met(draft, operation):
         return

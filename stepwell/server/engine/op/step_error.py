@@ -1,7 +1,7 @@
 """A step failed: again later, or for good, and then visible to user code.
 
-Source: http.md 6.8, 6.9: attempts belong to the item; used up, the error becomes the step's result
-and the function is called again so that it may catch it.
+Attempts belong to the item. Used up, the error becomes the step's result and the function is called
+again so that it may catch it.
 """
 
 from stepwell.server.engine.again import try_again, try_apart

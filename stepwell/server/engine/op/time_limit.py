@@ -1,4 +1,4 @@
-"""How long a step may wait: a duration or a date, at most 366 days on (http.md section 9)."""
+"""How long a step may wait: a duration or a date, at most 366 days on."""
 
 import msgspec
 

@@ -1,7 +1,6 @@
 """Until an event matches, or until then. The wait and its time-out are one commit.
 
-Source: http.md 6.11, server.md 4.3. With `lookBack`, an event that arrived since the run began
-counts too (features D-13).
+With `lookBack`, an event that arrived since the run began counts too.
 """
 
 from stepwell.expr.dialect import ExpressionError, compile_expression

@@ -1,4 +1,4 @@
-"""Until a named signal. One run waits for a name at a time. Source: server.md 4.5."""
+"""Until a named signal. One run waits for a name at a time."""
 
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import fail_with

@@ -3,6 +3,7 @@
 It stands outside the package, so that a test run that does not use it imports nothing of it.
 """
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Generator
@@ -84,6 +85,15 @@ def _whole(test: Any, harness: Any, options: dict[str, Any]) -> Any:
 
     @functools.wraps(test)
     async def whole(*args: Any, **kwargs: Any) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            pytest.fail(
+                "the fixture stepwell needs asyncio: with anyio, choose the backend asyncio for"
+                " tests that use it",
+                pytrace=False,
+            )
+        harness.run_on(lambda: loop)
         try:
             if not options:
                 await test(*args, **kwargs)

@@ -5,6 +5,7 @@
     scripts/bench call [--steps 0,10,100]
     scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
+    scripts/bench testing [--tests 200]
     scripts/bench soak [--minutes 10] [--rate 200]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
@@ -23,7 +24,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, call, events, flow, idle, soak
+from bench import adapters, call, events, flow, idle, soak, testing
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -34,6 +35,7 @@ PARTS = {
     "flow": flow,
     "idle": idle,
     "soak": soak,
+    "testing": testing,
 }
 PEERS_PYTHON = "BENCH_PEERS_PYTHON"
 """The interpreter that has the peers' packages; ours run on this one."""

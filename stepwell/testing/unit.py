@@ -1,5 +1,6 @@
 """The harness in the standard library's unittest: base classes with `self.stepwell`."""
 
+import asyncio
 import functools
 import inspect
 import sys
@@ -20,7 +21,7 @@ class StepwellTestCase(unittest.TestCase):
         """Run the test between the beginning and the end of its harness."""
         self.stepwell = HarnessSync(sys.modules[type(self).__module__])
         self.addCleanup(self.stepwell.close)
-        _check_after(self, self.stepwell.check)
+        _wrap(self, self.stepwell)
         return super().run(result)
 
 
@@ -33,23 +34,26 @@ class AsyncStepwellTestCase(unittest.IsolatedAsyncioTestCase):
         """Run the test between the beginning and the end of its harness."""
         self.stepwell = Harness(sys.modules[type(self).__module__])
         self.addAsyncCleanup(self.stepwell.close)
-        _check_after(self, self.stepwell.check)
+        _wrap(self, self.stepwell)
         return super().run(result)
 
 
-def _check_after(case: unittest.TestCase, check: Callable[[], None]) -> None:
-    """Have the test that is about to run end with this, if it comes to its end."""
+def _wrap(case: unittest.TestCase, harness: Harness | HarnessSync) -> None:
+    """Have the test that is about to run end with a look at its stubs, if it comes to its end."""
     name = case._testMethodName  # noqa: SLF001 - there is no other way to learn it
     test: Callable[[], Any] = getattr(case, name)
 
     @functools.wraps(test)
     async def whole() -> None:
+        if isinstance(harness, Harness):
+            loop = asyncio.get_running_loop()
+            harness.run_on(lambda: loop)
         await test()
-        check()
+        harness.check()
 
     @functools.wraps(test)
     def whole_sync() -> None:
         test()
-        check()
+        harness.check()
 
     setattr(case, name, whole if inspect.iscoroutinefunction(test) else whole_sync)

@@ -49,6 +49,12 @@ def app_of(client: object, functions: Iterable[object]) -> App:
     return App(client, tuple(served))
 
 
+def clients_of(module: ModuleType) -> list[Inngest]:
+    """Every client that a test module leads to, of whichever app."""
+    found = {id(client): client for one in _reached(module) for client in _clients_in(one)}
+    return list(found.values())
+
+
 def apps_of(module: ModuleType) -> list[App]:
     """The apps that a test module is about. Raises HarnessError where that is not clear."""
     clients: dict[str, Inngest] = {}

@@ -28,11 +28,13 @@ from stepwell.wire.operation import Operation
 
 
 class Ground(Protocol):
-    """What befalls the calls of a test. `points` and `turns` are None where nothing does."""
+    """What befalls the calls of a test. `points` and `turns` are None where nothing does; `calling`
+    has the function of each call under way, by its lease."""
 
     stubs: Stubs
     points: Points | None
     turns: Iterator[int] | None
+    calling: dict[str, str]
 
     def die(self) -> asyncio.Future[None]:
         """The process ends here, and another takes up the work: done when it has."""
@@ -48,7 +50,13 @@ class HarnessDriver:
 
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """Call the function; see `Driver.call`."""
+        self._ground.calling[job.lease.id] = job.run.function
+        try:
+            return await self._called(job, state, listing, save)
+        finally:
+            del self._ground.calling[job.lease.id]
 
+    async def _called(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         async def keep(operations: tuple[Operation, ...]) -> Done:
             await self._in_turn()
             if await self._dies(at.unsaved(job, operations)):

@@ -6,14 +6,15 @@ at which something is.
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Sequence
 from random import Random
 
 import msgspec
 
-from stepwell.embedded import CONCURRENCY, EngineError, InProcess, register
+from stepwell.embedded import CONCURRENCY, EngineError, register
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.execution.pool import Pool, handlers, steps
-from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.server.engine.input import Done, RerunAsked, Verdict
 from stepwell.server.engine.row import EventRow, Run, RunStatus, Step
 from stepwell.server.engine.rules import Rules
@@ -25,10 +26,16 @@ from stepwell.testing.harness.calls import HarnessDriver
 from stepwell.testing.harness.clock import StandingClock
 from stepwell.testing.harness.order import Order
 from stepwell.testing.harness.points import Points
+from stepwell.testing.harness.port import HarnessPort
 from stepwell.testing.harness.stub import Stubs
 from stepwell.wire.event import decode_event
-from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed, ulid_at
+from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 from stepwell.wire.recorded_run import RecordedRun
+
+SLOW_S = 30.0
+"""After so long the log tells what a test waits for."""
+
+log = logging.getLogger("stepwell.testing")
 
 FAR_MS = 100 * 366 * 86_400_000
 """How often the pump asks unasked: never, as far as a test is concerned. It hears every wake."""
@@ -40,6 +47,7 @@ class HarnessEngine:
     def __init__(
         self,
         apps: Sequence[App],
+        clients: Sequence[Inngest],
         clock: StandingClock,
         stubs: Stubs,
         *,
@@ -47,12 +55,17 @@ class HarnessEngine:
         order: Order | None = None,
         points: Points | None = None,
     ) -> None:
+        """`clients` are all that talk to it, whether it serves functions of theirs or not."""
         self.clock = clock
         self.stubs = stubs
         self.points = points
         self.turns = None if order is None else order.drawn()
         self._apps = tuple(apps)
+        self._clients = tuple(clients)
+        self._starting = asyncio.Lock()
+        self._port: HarnessPort | None = None
         self._chance = Random(f"{seed}/ids")
+        self.calling: dict[str, str] = {}
         self._context = contextvars.copy_context()
         self._death: asyncio.Task[None] | None = None
         self._disk = Disk()
@@ -67,9 +80,18 @@ class HarnessEngine:
         )
 
     async def start(self) -> None:
-        """Take up all work, and have the clients talk to this engine."""
-        self._pools = [pool for pool in (handlers, steps) if not pool.is_running]
-        await self._boot()
+        """Take up all work, and have the clients talk to this engine. Once, however often it is
+        asked for."""
+        async with self._starting:
+            if self._port is None:
+                self._pools = [pool for pool in (handlers, steps) if not pool.is_running]
+                await self._boot()
+
+    @property
+    def port(self) -> HarnessPort:
+        """The way to the engine, which has started."""
+        assert self._port is not None
+        return self._port
 
     async def _boot(self) -> None:
         node, loop = self.node, asyncio.get_running_loop()
@@ -78,12 +100,12 @@ class HarnessEngine:
             await register(node, app.client, app.functions)
             driver = HarnessDriver(app, self, self.clock)
             node.reach(app.client.app_id, driver, CONCURRENCY)
-            app.client.attach(_Port(node, loop, self._chance.randbytes))
+        self._port = HarnessPort(node, loop, self._chance.randbytes)
+        for client in self._clients:
+            client.attach(self._port)
 
     async def stop(self) -> None:
-        """Abandon what is under way, and give the clients back as they were."""
-        for app in self._apps:
-            app.client.attach(None)
+        """Abandon what is under way."""
         if self._death is not None:
             await self._death
         await self.node.stop()
@@ -145,13 +167,24 @@ class HarnessEngine:
                 await self._death
                 self._death = None
             elif calls := node.dispatcher.under_way:
-                await asyncio.wait(calls)
+                await self._ended(calls)
             elif node.ledger.is_busy or node.pump.is_asking:
                 await asyncio.sleep(0)
             elif self._due_ms() <= self.clock.now_ms():
                 node.pump.ask_anew()
             else:
                 return
+
+    async def _ended(self, calls: Sequence[asyncio.Task[None]]) -> None:
+        _, going = await asyncio.wait(calls, timeout=SLOW_S)
+        if going:
+            functions = ", ".join(sorted(set(self.calling.values())))
+            log.warning(
+                "still waiting for code of %s: a step takes as long as it takes, and what waits for"
+                " the test's next line waits for ever",
+                functions,
+            )
+            await asyncio.wait(going)
 
     def _due_ms(self) -> int:
         due_ms = self.node.pump.due_ms
@@ -194,21 +227,3 @@ def _event_row(body: msgspec.Raw, now_ms: int, chance: Random) -> EventRow:
     event = decode_event(body)
     id_ = ulid_at(now_ms, chance.randbytes(ENTROPY_BYTES))
     return EventRow(id=id_, name=event.name, ts=event.ts, received_ms=now_ms, body=bytes(body))
-
-
-class _Port(InProcess):
-    """The clients' way to the engine, on which chance is seeded: ids are the same in each test."""
-
-    async def deliver(self, batch: EventBatch) -> Delivery:
-        """Store the events; answers after the commit."""
-        return await super().deliver(self._seeded(batch))
-
-    def deliver_sync(self, batch: EventBatch) -> Delivery:
-        """The same for blocking code, which must not be on the engine's own loop."""
-        return super().deliver_sync(self._seeded(batch))
-
-    def _seeded(self, batch: EventBatch) -> EventBatch:
-        if not batch.fresh:
-            return batch
-        seed = Seed(self.now_ms(), self._entropy(ENTROPY_BYTES))
-        return msgspec.structs.replace(batch, seed=format_seed(seed))

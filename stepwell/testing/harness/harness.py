@@ -1,13 +1,15 @@
 """What a test holds in its hand: the engine, the clock, the stubs. For tests that are coroutines;
 `harness_sync.py` is the same for those that are not."""
 
+import asyncio
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar, cast
 
+from stepwell.embedded import InProcess
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.dependency import Provider, override
 from stepwell.sdk.function.function import Function
@@ -15,7 +17,7 @@ from stepwell.sdk.send.outgoing import Sendable
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
-from stepwell.testing.harness.app import App, app_of, apps_of
+from stepwell.testing.harness.app import App, app_of, apps_of, clients_of
 from stepwell.testing.harness.clock import (
     START,
     StandingClock,
@@ -27,6 +29,7 @@ from stepwell.testing.harness.engine import HarnessEngine
 from stepwell.testing.harness.errors import HarnessError
 from stepwell.testing.harness.order import Order
 from stepwell.testing.harness.points import Points
+from stepwell.testing.harness.port import BeginningPort
 from stepwell.testing.harness.run import Look, Run, Sent
 from stepwell.testing.harness.stub import Raisable, Stub, Stubs
 from stepwell.testing.replay import misfit, read_recorded, step_words
@@ -65,7 +68,6 @@ class Harness:
 
         Raises HarnessError for a time that is none.
         """
-        self._module = module
         self._seed = seed
         self._began_ms = instant_ms(now, "now")
         self._clock = StandingClock(self._began_ms)
@@ -77,6 +79,40 @@ class Harness:
         self._engine: HarnessEngine | None = None
         self._functions: dict[str, Function[Any]] = {}
         self._look = Look(self._node, self._functions)
+        self._loop: Callable[[], asyncio.AbstractEventLoop | None] = _unknown
+        self._guarded: list[Inngest] = []
+        self._found: list[App] = []
+        self._unclear: HarnessError | None = None
+        if module is not None:
+            self._find(module)
+
+    def _find(self, module: ModuleType) -> None:
+        for client in clients_of(module):
+            self._guard(client)
+        try:
+            self._found = apps_of(module)
+        except HarnessError as error:
+            self._unclear = error  # unless the test names what it is about
+
+    def _guard(self, client: Inngest) -> None:
+        """From now on nothing of this client leaves the process."""
+        if client not in self._guarded:
+            self._guarded.append(client)
+            client.attach(BeginningPort(self._port, self._where, self._now_ms))
+
+    async def _port(self) -> InProcess:
+        return (await self._running()).port
+
+    def _where(self) -> asyncio.AbstractEventLoop | None:
+        return self._loop()
+
+    def _now_ms(self) -> int:
+        return self._clock.now_ms()
+
+    def run_on(self, loop: Callable[[], asyncio.AbstractEventLoop | None]) -> None:
+        """Where the engine is to run, for whoever sends from elsewhere; until this is said, where
+        it is first used."""
+        self._loop = loop
 
     # What is tested
 
@@ -86,6 +122,7 @@ class Harness:
         if self._engine is not None:
             raise HarnessError("serve(...) comes too late: call it before anything is sent")
         self._apps.append(app_of(client, functions))
+        self._guard(client)
 
     def stub(
         self,
@@ -274,13 +311,20 @@ class Harness:
     async def stop(self) -> None:
         """Abandon what is left; a further use begins anew. Idempotent."""
         engine, self._engine = self._engine, None
+        guarded, self._guarded = self._guarded, []
+        for client in guarded:
+            self._guard(client)
         if engine is not None:
             await engine.stop()
 
     async def close(self) -> None:
         """Abandon what is left; the application's clients are as before. Idempotent."""
         self._overrides.close()
-        await self.stop()
+        try:
+            await self.stop()
+        finally:
+            for client in self._guarded:
+                client.attach(None)
 
     def check(self) -> None:
         """Raises HarnessError for a stub that was never used and never asked after."""
@@ -288,11 +332,14 @@ class Harness:
 
     async def _running(self) -> HarnessEngine:
         if self._engine is None:
-            if not self._apps and self._module is not None:
-                self._apps = apps_of(self._module)
+            if not self._apps:
+                if self._unclear is not None:
+                    raise self._unclear
+                self._apps = self._found
             self._functions.update({f.id: f for app in self._apps for f in app.functions})
             engine = HarnessEngine(
                 self._apps,
+                self._guarded,
                 self._clock,
                 self._stubs,
                 seed=self._seed,
@@ -300,7 +347,7 @@ class Harness:
                 points=self._points,
             )
             self._engine = engine
-            await engine.start()
+        await self._engine.start()
         return self._engine
 
     def _check_served(self, asked: str, function: str) -> None:
@@ -323,6 +370,10 @@ class Harness:
                 " application's, or name it with stepwell.serve(client, [...])"
             )
         return self._apps[0].client
+
+
+def _unknown() -> None:
+    """Nobody has said yet where the engine is to run."""
 
 
 def _place_of(recorded: RecordedRun, before: str) -> int:

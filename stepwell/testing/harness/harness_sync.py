@@ -39,6 +39,7 @@ class HarnessSync:
         """As `Harness`."""
         self._harness = Harness(module, now=now, seed=seed, order=order)
         self._loop = BackgroundLoop()
+        self._harness.run_on(lambda: self._loop.loop)
 
     def serve(self, client: Inngest, functions: Sequence[Function[Any]]) -> None:
         """As `Harness.serve`."""

@@ -1,5 +1,6 @@
 """The fixture `stepwell`: the application's own functions, on the engine, at the test's time."""
 
+import asyncio
 import datetime as dt
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 import stepwell as sw
 from stepwell.testing import Harness, HarnessError, HarnessSync, NotEnded
+from stepwell.testing.harness import engine
 from tests.unit.testing.harness import shop
 
 
@@ -34,12 +36,35 @@ def test_a_plain_test_needs_no_await(stepwell: HarnessSync) -> None:
     assert stepwell.runs(shop.order) == [run]
 
 
-async def test_what_the_application_sends_stays_inside(stepwell: Harness) -> None:
-    await stepwell.run_until_idle()
+async def test_what_the_application_sends_first_stays_inside(stepwell: Harness) -> None:
     await shop.client.send(sw.Event(name="shop/order", data={"amount": 5}))
     await stepwell.run_until_idle()
     (run,) = stepwell.runs()
     assert run.function == "shop-order"
+
+
+async def test_blocking_code_of_the_application_sends_from_another_thread(
+    stepwell: Harness,
+) -> None:
+    event = sw.Event(name="shop/order", data={"amount": 5})
+    with pytest.raises(HarnessError, match=r"use `await client\.send`"):
+        shop.client.send_sync(event)
+    await asyncio.to_thread(shop.client.send_sync, event)
+    await stepwell.run_until_idle()
+    assert [run.function for run in stepwell.runs()] == ["shop-order"]
+
+
+def test_a_plain_application_sends_first(stepwell: HarnessSync) -> None:
+    shop.client.send_sync(sw.Event(name="shop/order", data={"amount": 5}))
+    stepwell.run_until_idle()
+    assert [run.function for run in stepwell.runs()] == ["shop-order"]
+
+
+def test_an_application_with_a_loop_of_its_own_sends_first(stepwell: HarnessSync) -> None:
+    run_id = asyncio.run(shop.client.invoke(shop.order, data={"amount": 6}, wait=False))
+    stepwell.run_until_idle()
+    assert [run.id for run in stepwell.runs()] == [run_id]
+    assert stepwell.now.year == 2026
 
 
 async def test_the_history_is_the_same_each_time_and_has_plain_values(stepwell: Harness) -> None:
@@ -164,3 +189,21 @@ def test_without_a_client_it_says_so() -> None:
             harness.send(sw.Event(name="x"))
     finally:
         harness.close()
+
+
+async def test_what_a_test_waits_for_is_told(
+    stepwell: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(engine, "SLOW_S", 0.01)
+    told = asyncio.Event()
+
+    async def slow(amount: int) -> str:
+        await told.wait()
+        return "at last"
+
+    stepwell.stub("charge", calls=slow)
+    sending = asyncio.ensure_future(stepwell.send(sw.Event(name="shop/order", data={"amount": 3})))
+    while "still waiting for code of shop-order" not in caplog.text:
+        await asyncio.sleep(0.01)
+    told.set()
+    assert (await sending).run.steps == {"charge": "at last"}

@@ -77,7 +77,6 @@ class TestAsyncUnit(AsyncStepwellTestCase):
 def test_send_sync_of_the_application(stepwell):
     from shop import client
 
-    stepwell.run_until_idle()
     client.send_sync(PLAIN)
     stepwell.run_until_idle()
     assert [run.result for run in stepwell.runs()] == ["Bo"]
@@ -140,12 +139,15 @@ def test_who_does_not_use_it_imports_nothing_and_bad_words_are_refused(tmp_path:
         "import pytest\n\n"
         "@pytest.mark.stepwell(then=3)\ndef test_unknown(stepwell): ...\n\n"
         "@pytest.mark.stepwell(now='soon')\ndef test_no_time(stepwell): ...\n\n"
-        "def test_unused(stepwell):\n    stepwell.stub('nothing')\n"
+        "def test_unused(stepwell):\n    stepwell.stub('nothing')\n\n"
+        "@pytest.fixture\ndef anyio_backend(): return 'trio'\n\n"
+        "@pytest.mark.anyio\nasync def test_trio(stepwell): ...\n"
     )
-    done = run_pytest(tmp_path)
+    done = run_pytest(tmp_path, "-p", "anyio.pytest_plugin")
     assert "1 passed" in done.stdout
     assert "@pytest.mark.stepwell: then is unknown: use now=, seed=" in done.stdout
     assert "now = 'soon' is no date" in done.stdout
+    assert "the fixture stepwell needs asyncio" in done.stdout
     assert 'stub("nothing") was never used' in done.stdout
 
 

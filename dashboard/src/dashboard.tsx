@@ -3,7 +3,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
-import { reachable } from "./api/http";
+import { locked, reachable } from "./api/http";
+import { logOut, mayOperate, recognise, who } from "./api/session";
 import { Reconnect } from "./live/reconnect";
 import { AppsPage } from "./pages/apps/apps";
 import { EventPage } from "./pages/events/event";
@@ -11,6 +12,7 @@ import { EventsPage } from "./pages/events/events";
 import { SendEvent } from "./pages/events/send";
 import { FunctionPage } from "./pages/functions/function";
 import { FunctionsPage } from "./pages/functions/functions";
+import { LoginPage } from "./pages/login/login";
 import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
 import { Empty } from "./parts/empty";
@@ -35,9 +37,11 @@ export function Dashboard(): JSX.Element {
   );
 }
 
-function Shell(): JSX.Element {
+function Shell(): JSX.Element | null {
   const [sending, setSending] = useState(false);
-  useShortcuts({ onSend: () => setSending(true) });
+  useShortcuts({ onSend: () => setSending(mayOperate()) });
+  useEffect(() => void recognise().catch(() => {}), []);
+  if (locked.value) return <LoginPage />;
   return (
     <div class="shell">
       <Side onSend={() => setSending(true)} />
@@ -83,11 +87,28 @@ function Side({ onSend }: { onSend: () => void }): JSX.Element {
         ))}
       </nav>
       <div class="side-foot">
-        <button type="button" class="button" onClick={onSend} title="Send an event (n)">
+        <button
+          type="button"
+          class="button"
+          onClick={onSend}
+          disabled={!mayOperate()}
+          title="Send an event (n)"
+        >
           <Icon name="send" size={14} />
           <span class="send-word">Send event</span>
         </button>
         <ThemeButton />
+        {who.value?.byCookie && (
+          <button
+            type="button"
+            class="button plain icon-only"
+            title={`Log out ${who.value.name}`}
+            aria-label={`Log out ${who.value.name}`}
+            onClick={logOut}
+          >
+            <Icon name="leave" />
+          </button>
+        )}
       </div>
     </header>
   );
@@ -101,7 +122,7 @@ function Home(): null {
 
 function Nowhere(): JSX.Element {
   return (
-    <Empty icon="search" title="There is no such page">
+    <Empty icon="search" title="There is no such page" whole>
       <p>
         The address may be of another version. <a href={to("runs")}>See all runs</a>.
       </p>

@@ -146,7 +146,7 @@ class Server:
             gateway_port=lambda: self.gateway_port,
         )
         self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
-        api = api_app(self.deps, Dashboard if config.shows_ui else None)
+        api = api_app(self.deps, Dashboard if config.ui else None)
         front: ASGIApp = _Front(api, KindHeader(connect.app, config.kind))
         self._bodies = front = BodyBudget(front, config.body_memory_bytes)
         if hosts is not None:

@@ -59,6 +59,21 @@ export interface App {
   };
 }
 
+/** A process that connected and takes work. */
+export interface Worker {
+  readonly id: string;
+  readonly instanceId: string;
+  readonly apps: readonly { name: string; functionCount: number; version?: string }[];
+  readonly status: "CONNECTED" | "READY" | "DRAINING";
+  readonly connectedAt: string;
+  readonly lastHeartbeatAt: string;
+  readonly capacity: number;
+  readonly inUse: number;
+  readonly sdkLanguage?: string;
+  readonly sdkVersion?: string;
+  readonly os?: string;
+}
+
 export interface Trigger {
   readonly type: "EVENT" | "CRON";
   readonly value: string;

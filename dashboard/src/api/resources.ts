@@ -2,7 +2,7 @@
 
 import type { Json } from "./exact";
 import { ask, query } from "./http";
-import type { App, Event, Fn, NotStarted, Page, Run, RunStatus, Span } from "./model";
+import type { App, Event, Fn, NotStarted, Page, Run, RunStatus, Span, Worker } from "./model";
 
 export interface RunsWanted {
   readonly statuses: readonly RunStatus[];
@@ -101,11 +101,16 @@ export async function invoke(app: string, name: string, data: string): Promise<s
   return answer.data.runId;
 }
 
-export const pause = (slug: string) => paused(slug, "pause");
-export const resume = (slug: string) => paused(slug, "resume");
+export const pause = (app: string, name: string) => paused(app, name, "pause");
+export const resume = (app: string, name: string) => paused(app, name, "resume");
 
-const paused = (slug: string, what: string) =>
-  ask<Json>(`v1/functions/${encodeURIComponent(slug)}/${what}`, { method: "POST" });
+const paused = (app: string, name: string, what: string) =>
+  ask<Json>(
+    `api/v2/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/${what}`,
+    { method: "POST" },
+  );
+
+export const workers = (signal?: AbortSignal) => everyPage<Worker>("api/v2/workers", signal);
 
 async function one<Item>(path: string, signal?: AbortSignal): Promise<Item> {
   return (await ask<{ data: Item }>(path, signal ? { signal } : {})).data;

@@ -6,14 +6,16 @@ import { Icon, type IconName } from "./icon";
 interface EmptyProps {
   readonly icon: IconName;
   readonly title: string;
+  /** Whether it is all there is on the page. */
+  readonly whole?: boolean;
   readonly children?: ComponentChildren;
 }
 
-export function Empty({ icon, title, children }: EmptyProps): JSX.Element {
+export function Empty({ icon, title, whole = false, children }: EmptyProps): JSX.Element {
   return (
     <div class="empty">
       <Icon name={icon} size={28} />
-      <h2>{title}</h2>
+      {whole ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

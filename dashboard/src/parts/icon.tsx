@@ -35,6 +35,7 @@ const SHAPES = {
   fetch:
     "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c3 3 3.5 6 3.5 9s-.5 6-3.5 9c-3-3-3.5-6-3.5-9S9 6 12 3z",
   attempt: "M4 12h16",
+  leave: "M14 4H5v16h9M10 12h10M16 8l4 4-4 4",
   cron: "M8 3v4M16 3v4M4 6h16v14H4zM4 10h16",
 } as const;
 

@@ -16,7 +16,8 @@ export function JsonView({ value, what }: { value: Json; what: string }): JSX.El
       <div class="json-tools">
         <CopyButton text={printExact(value)} what={what} />
       </div>
-      <div class="json-tree">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled by keys, too */}
+      <div class="json-tree" tabIndex={0}>
         <Node value={value} depth={0} />
       </div>
     </div>

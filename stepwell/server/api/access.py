@@ -24,6 +24,8 @@ EventKeyVerdict: TypeAlias = Literal["welcome", "missing", "unknown", "closed"]
 
 SIGNING = Role.ADMIN + 1
 """What whoever has the signing key may: everything, and what apps and workers ask besides."""
+SIGNER = "signing key"
+"""What they are called."""
 API_KEY = "swk_"
 """How API keys begin."""
 
@@ -81,7 +83,7 @@ class Access(msgspec.Struct, frozen=True):
             return Caller(key.role, key.name, key.id) if key and not key.revoked_ms else None
         if not self.may_ask(headers):
             return None
-        return Caller(SIGNING, "signing key" if self.signing_keys else "development")
+        return Caller(SIGNING, SIGNER if self.signing_keys else "development")
 
     def may_ask(self, headers: Mapping[str, str]) -> bool:
         """Whether a request with these headers (lower-case names) comes from whoever has the

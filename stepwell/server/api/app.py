@@ -16,6 +16,7 @@ from stepwell.server.api import (
     event_list,
     event_schemas,
     invoke,
+    login,
     metrics,
     pausing,
     register,
@@ -90,6 +91,7 @@ def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) ->
     routes = [
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),
+        *login.routes(deps, rate),
     ]
     routes += [
         Route(one.path, told(guarded(deps, rate, one)), methods=[one.method]) for one in ROUTES

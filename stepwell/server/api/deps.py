@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from stepwell.server.api.access import Access
 from stepwell.server.api.feed import Feed
 from stepwell.server.api.run_watch import RunWatch
+from stepwell.server.api.session import Sessions
 from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen
@@ -20,6 +21,8 @@ from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 
 T = TypeVar("T")
+
+_SECRET_BYTES = 32
 
 
 class ProcessSeen(NamedTuple):
@@ -76,11 +79,14 @@ class ApiDeps:
     process: Callable[[], ProcessSeen] = ProcessSeen
     access: Access = field(init=False)
     feed: Feed = field(init=False)
+    sessions: Sessions = field(init=False)
 
     def __post_init__(self) -> None:
         """Keys are looked at once; the feed begins now."""
         object.__setattr__(self, "access", Access.of(self.config))
         object.__setattr__(self, "feed", Feed(f"{self.clock.now_ms():x}"))
+        secret = self.entropy(_SECRET_BYTES)
+        object.__setattr__(self, "sessions", Sessions.of(self.config.signing_keys, secret))
 
     async def searched(self, look: Callable[[], T]) -> T:
         """What a question finds that may go through many rows: the engine does not wait for it."""

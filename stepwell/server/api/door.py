@@ -18,6 +18,7 @@ from stepwell.server.api.declared import Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_problem, body_of
 from stepwell.server.api.route import refuse_others
+from stepwell.server.api.session import COOKIE
 from stepwell.server.engine.input import ChangeAsked, ChangeRefused
 from stepwell.server.engine.key_row import AuditEntry, Role
 from stepwell.server.flow.bucket import Bucket, bucket_of, take
@@ -67,7 +68,7 @@ def guarded(deps: ApiDeps, rate: Rate, route: Declared) -> Callable[[Request], A
 
     async def asked(request: Request) -> Response:
         now_ms = deps.clock.now_ms()
-        caller = deps.access.caller(request.headers, deps.reader.api_key_of)
+        caller = caller_by(deps, request)
         if caller is None:
             rate.check(request.client.host if request.client else "", now_ms)
             return PlainTextResponse("Authentication failed\n", 401, _HOW)
@@ -82,6 +83,16 @@ def guarded(deps: ApiDeps, rate: Rate, route: Declared) -> Callable[[Request], A
         return await route.asked(deps, request)
 
     return asked
+
+
+def caller_by(deps: ApiDeps, request: Request) -> Caller | None:
+    """Who asks, by the key of a request or by its cookie; None for a stranger."""
+    caller = deps.access.caller(request.headers, deps.reader.api_key_of)
+    cookie = request.cookies.get(COOKIE)
+    if caller is not None or not cookie:
+        return caller
+    now_ms = deps.clock.now_ms()
+    return deps.sessions.caller(request.headers, cookie, now_ms, deps.reader.api_key)
 
 
 def caller_of(request: Request) -> Caller:

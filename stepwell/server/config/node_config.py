@@ -99,11 +99,6 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
         return "dev" if self.command is Command.DEV else "cloud"
 
     @property
-    def shows_ui(self) -> bool:
-        """Whether the dashboard is served; it cannot ask for a key, which `start` needs."""
-        return self.ui and self.command is Command.DEV and not self.signing_keys
-
-    @property
     def database(self) -> Path | None:
         """The database file; None where nothing is to outlive the process."""
         if self.command is Command.DEV and not self.persist:

@@ -285,8 +285,7 @@ SETTINGS: tuple[Setting, ...] = (
         flag="no-ui",
         kind=Kind.SWITCH,
         default=False,
-        help="Serve the APIs alone, without the dashboard; `start` and a server with a signing key"
-        " do so anyway",
+        help="Serve the APIs alone, without the dashboard",
     ),
     Setting(
         flag="postgres-uri",

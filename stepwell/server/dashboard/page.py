@@ -27,7 +27,21 @@ SECURITY = {
     "cross-origin-opener-policy": "same-origin",
 }
 _API = frozenset(
-    {"api", "v0", "v1", "v2", "e", "fn", "invoke", "dev", "health", "mcp", "metrics", "x"}
+    {
+        "api",
+        "v0",
+        "v1",
+        "v2",
+        "e",
+        "fn",
+        "invoke",
+        "dev",
+        "health",
+        "mcp",
+        "metrics",
+        "session",
+        "x",
+    }
 )
 """First parts of addresses that are no pages: an unknown one of these is a mistake of a program."""
 _PREFIX = re.compile(r"(?:/[\w.~-]+)+")

@@ -7,6 +7,7 @@ import { useAnswer } from "../../live/answer";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { Ago } from "../../parts/time";
+import { Workers } from "./workers";
 import "./apps.css";
 
 const EVERY_MS = 3000;
@@ -18,6 +19,7 @@ const WAYS: Record<App["method"], string> = {
 
 export function AppsPage(): JSX.Element {
   const found = useAnswer("apps", api.apps, EVERY_MS);
+  const workers = useAnswer("workers", api.workers, EVERY_MS);
   return (
     <>
       <div class="bar">
@@ -31,6 +33,13 @@ export function AppsPage(): JSX.Element {
             <AppCard key={app.id} app={app} />
           ))}
         </div>
+        {workers.error && <Wrong error={workers.error} again={workers.again} />}
+        {workers.data && workers.data.length > 0 && (
+          <>
+            <h2>Workers</h2>
+            <Workers workers={workers.data} />
+          </>
+        )}
       </div>
     </>
   );

@@ -7,6 +7,7 @@ import { printExact } from "../../api/exact";
 import { Refused } from "../../api/http";
 import type { Event } from "../../api/model";
 import * as api from "../../api/resources";
+import { mayOperate } from "../../api/session";
 import { useAnswer } from "../../live/answer";
 import { CopyButton } from "../../parts/copy";
 import { Empty, Wrong } from "../../parts/empty";
@@ -43,7 +44,12 @@ export function EventPage(): JSX.Element {
           </h1>
         </div>
         <span class="push" />
-        <button type="button" class="button" onClick={() => setSending(true)}>
+        <button
+          type="button"
+          class="button"
+          disabled={!mayOperate()}
+          onClick={() => setSending(true)}
+        >
           <Icon name="send" size={14} />
           Send again
         </button>
@@ -110,7 +116,7 @@ function Facts({ event }: { event: Event }): JSX.Element {
 
 function NoSuchEvent({ id }: { id: string }): JSX.Element {
   return (
-    <Empty icon="search" title="No such event">
+    <Empty icon="search" title="No such event" whole>
       <p>
         <code>{id}</code> is not stored here. <a href={to("events")}>See all events</a>.
       </p>

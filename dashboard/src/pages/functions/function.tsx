@@ -6,6 +6,7 @@ import { useLocation, useRoute } from "preact-iso";
 import { parseExact } from "../../api/exact";
 import type { Fn } from "../../api/model";
 import * as api from "../../api/resources";
+import { mayOperate } from "../../api/session";
 import { refresh, useAnswer } from "../../live/answer";
 import { Confirm, Dialog } from "../../parts/dialog";
 import { Empty, Wrong } from "../../parts/empty";
@@ -106,17 +107,22 @@ function Actions({ fn }: { fn: Fn }): JSX.Element {
   const [asking, ask] = useState<"invoke" | "pause">();
   const close = () => ask(undefined);
   const change = async () => {
-    await (fn.isPaused ? api.resume(fn.slug) : api.pause(fn.slug));
+    await (fn.isPaused ? api.resume(fn.app.name, fn.slug) : api.pause(fn.app.name, fn.slug));
     tell(fn.isPaused ? "The function goes on" : "The function is paused");
     refresh();
   };
   return (
     <>
-      <button type="button" class="button" onClick={() => ask("pause")}>
+      <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("pause")}>
         <Icon name={fn.isPaused ? "play" : "pause"} size={14} />
         {fn.isPaused ? "Resume" : "Pause"}
       </button>
-      <button type="button" class="button main" onClick={() => ask("invoke")}>
+      <button
+        type="button"
+        class="button main"
+        disabled={!mayOperate()}
+        onClick={() => ask("invoke")}
+      >
         <Icon name="play" size={14} />
         Invoke
       </button>
@@ -199,7 +205,7 @@ function wrongData(text: string): string {
 
 function NoSuchFunction({ slug }: { slug: string }): JSX.Element {
   return (
-    <Empty icon="search" title="No such function">
+    <Empty icon="search" title="No such function" whole>
       <p>
         No app has registered <code>{slug}</code>. <a href={to("functions")}>See all functions</a>.
       </p>

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import type { Run } from "../../api/model";
 import * as api from "../../api/resources";
+import { mayOperate } from "../../api/session";
 import { refresh } from "../../live/answer";
 import { copy } from "../../parts/copy";
 import { Confirm } from "../../parts/dialog";
@@ -38,12 +39,17 @@ export function RunActions({ run }: { run: Run }): JSX.Element {
       >
         <Icon name="copy" />
       </button>
-      <button type="button" class="button" onClick={() => ask("rerun")}>
+      <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("rerun")}>
         <Icon name="again" size={14} />
         Run again
       </button>
       {!ended && (
-        <button type="button" class="button danger" onClick={() => ask("cancel")}>
+        <button
+          type="button"
+          class="button danger"
+          disabled={!mayOperate()}
+          onClick={() => ask("cancel")}
+        >
           <Icon name="stop" size={14} />
           Cancel
         </button>

@@ -43,7 +43,8 @@ export function Failure({ failure }: { failure: FailureTold }): JSX.Element {
       {failure.stack && (
         <div class="failure-stack">
           <CopyButton text={failure.stack} what="the traceback" />
-          <pre>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled by keys, too */}
+          <pre tabIndex={0}>
             <bdi>
               {failure.stack
                 .trimEnd()

@@ -167,7 +167,7 @@ function find(span: Span, id: string | undefined): Span | undefined {
 
 function NoSuchRun({ id }: { id: string }): JSX.Element {
   return (
-    <Empty icon="search" title="No such run">
+    <Empty icon="search" title="No such run" whole>
       <p>
         <code>{id}</code> is not stored here. It may have been on another server, or older than what
         this one keeps. <a href={to("runs")}>See all runs</a>.

@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Json } from "../../api/exact";
 import type { Run, Span } from "../../api/model";
+import { mayOperate } from "../../api/session";
 import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Status } from "../../parts/status";
@@ -34,7 +35,7 @@ export function SpanPanel({ span, run }: { span: Span; run: Run }): JSX.Element 
           </h2>
           <Status status={span.status} />
         </div>
-        {span.stepId && (
+        {span.stepId && mayOperate() && (
           <button type="button" class="button" onClick={() => setRerunning(true)}>
             <Icon name="again" size={14} />
             Run again from here

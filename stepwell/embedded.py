@@ -60,7 +60,7 @@ with Extra("server", "an engine of your own"):
     )
     from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
-    from stepwell.server.intake import PART, Refused, received
+    from stepwell.server.intake import PART, Refused, received, registered
     from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.registration import app_registered
@@ -340,7 +340,7 @@ async def register(node: Node, client: Inngest, functions: Sequence[Function[Any
     )
     catalog = node.ledger.catalog
     given = app_registered(registration, "local", catalog, node.clock.now_ms())
-    await node.ledger.submit(given)
+    await registered(node.ledger, given)
     for warning in advice(registration.functions):
         client.log.warning("%s", warning)
 

@@ -79,6 +79,8 @@ class Ledger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()
+        self.registering = asyncio.Lock()
+        """Held by whoever registers an app, which may take several inputs."""
         self.meters = Meters()
         self.commits = 0
         self.rows = 0

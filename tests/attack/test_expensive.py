@@ -12,9 +12,11 @@ from stepwell.expr.dialect import Program
 from stepwell.server.engine import catalog as catalog_module
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Warn
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.input import Verdict
+from stepwell.server.engine.row import MAIN, FunctionRow
 from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.intake import PART, received
+from stepwell.server.intake import FUNCTIONS_PART, PART, received, registered
 from stepwell.server.ledger import Ledger
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
@@ -142,6 +144,81 @@ def test_many_functions_are_registered_in_one_go(monkeypatch: pytest.MonkeyPatch
     assert len(made) <= 2
     bench.submit(given_.AppRegistered(app_row(checksum="2"), tuple(functions[:1])))
     assert list(bench.catalog.listings) == ["shop-f0"]
+
+
+class Seen(MemoryStore):
+    """A store that remembers how many functions, and how many runs, each commit brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions: list[int] = []
+        self.started: list[int] = []
+
+    def write(self, changes: Changes) -> None:
+        self.functions.append(len(changes.functions))
+        self.started.append(len(changes.started))
+        super().write(changes)
+
+
+def many(count: int) -> tuple[FunctionRow, ...]:
+    return tuple(function(f"f{n:04}", event="go") for n in range(count))
+
+
+async def test_very_many_functions_are_registered_in_parts() -> None:
+    store = Seen()
+    ledger = Ledger(store, _Clock(), DEFAULT, lambda actions: None)
+    done = await registered(ledger, given_.AppRegistered(app_row(), many(1_050)))
+    assert done.verdict is Verdict.APPLIED
+    assert store.functions == [FUNCTIONS_PART] * 10 + [50, 0]
+    assert len(ledger.catalog.listings) == 1_050
+    assert ledger.catalog.apps["shop"].checksum == "1"
+    again = await registered(ledger, given_.AppRegistered(app_row(), many(1_050)))
+    assert again.verdict is Verdict.ALREADY
+    store.functions.clear()
+    fewer = given_.AppRegistered(app_row(checksum="2"), many(500))
+    assert (await registered(ledger, fewer)).verdict is Verdict.APPLIED
+    assert list(ledger.catalog.listings) == [row.slug for row in fewer.functions]
+    assert max(store.functions) <= FUNCTIONS_PART
+    await ledger.close()
+
+
+async def test_a_registration_that_stops_half_way_is_made_anew() -> None:
+    store = Seen()
+    ledger = Ledger(store, _Clock(), DEFAULT, lambda actions: None)
+    given = given_.AppRegistered(app_row(), many(1_050))
+    task = asyncio.ensure_future(registered(ledger, given))
+    while sum(store.functions) < 300:
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(ledger.catalog.listings) < 1_050
+    assert (await registered(ledger, given)).verdict is Verdict.APPLIED
+    assert len(ledger.catalog.listings) == 1_050
+    await ledger.close()
+
+
+async def test_two_long_registrations_of_one_app_do_not_mix() -> None:
+    store = Seen()
+    ledger = Ledger(store, _Clock(), DEFAULT, lambda actions: None)
+    old = given_.AppRegistered(app_row(checksum="old"), many(400))
+    rows = tuple(function(f"f{n:04}", event="come") for n in range(400))
+    new = given_.AppRegistered(app_row(checksum="new"), rows)
+    await asyncio.gather(registered(ledger, old), registered(ledger, new))
+    assert ledger.catalog.apps["shop"].checksum == "new"
+    assert {e.triggers[0].event for e in ledger.catalog.listings.values()} == {"come"}
+    await ledger.close()
+
+
+def test_an_event_that_very_many_functions_hear_starts_them_in_parts() -> None:
+    store = Seen()
+    bench = Bench(store=store)
+    bench.register(*many(1_100))
+    bench.send("go")
+    for _ in range(8):
+        bench.claim(capacity=0)
+    assert len(bench.runs()) == 1_100
+    assert len({run.function for run in bench.runs()}) == 1_100
+    assert max(store.started) <= DEFAULT.starts_per_decision_max
 
 
 class _Clock:

@@ -88,6 +88,7 @@ LAYERS: dict[str, Layer] = {
             "server.hosts",
             "server.engine.input",
             "server.advice",
+            "server.intake",
             "server.query.worker_v2",
             "server.registration",
             "server.store.port",

@@ -1,6 +1,7 @@
 """`POST /fn/register` and `DELETE /fn/remove`: apps say which functions they have, or leave."""
 
 import logging
+from functools import partial
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -11,7 +12,8 @@ from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, body_of, raw_json
 from stepwell.server.api.route import Takes
-from stepwell.server.engine.input import AppRemoved, Done, Verdict
+from stepwell.server.engine.input import AppRegistered, AppRemoved, Done, Verdict
+from stepwell.server.intake import registered
 from stepwell.server.registration import RegistrationRefused, app_registered, normal_url
 from stepwell.wire import header
 from stepwell.wire.function_config import MalformedFunction
@@ -25,6 +27,9 @@ from stepwell.wire.registration import (
 
 _URL = parameter.plain("url", "The URL of the app.")
 REMOVED = Takes((_URL,))
+
+SHORT_BYTES = 65_536
+"""A longer body is checked on another thread."""
 
 log = logging.getLogger("stepwell.registration")
 
@@ -41,17 +46,16 @@ async def register(deps: ApiDeps, request: Request) -> Response:
 async def _register(deps: ApiDeps, request: Request) -> Response:
     _check_kind(deps, request)
     try:
-        registration = decode_registration(await body_of(request))
-        given = app_registered(registration, "serve", deps.ledger.catalog, deps.clock.now_ms())
+        body = await body_of(request)
+        judge = partial(_judged, deps, body)
+        given, warnings = judge() if len(body) <= SHORT_BYTES else await deps.searched(judge)
     except RegistrationRefused as refused:
         raise Problem(400, refused.message, refused.code) from None
     except (MalformedRegistration, MalformedFunction) as malformed:
         raise Problem(400, _invalid_request(str(malformed))) from None
-    answer = await deps.ledger.submit(given)
-    assert isinstance(answer, Done)
+    answer = await registered(deps.ledger, given)
     deps.on_app(given.app)
     modified = answer.verdict is Verdict.APPLIED
-    warnings = advice(registration.functions)
     for warning in warnings if modified else ():
         log.warning("%s", warning)
     return raw_json(
@@ -64,6 +68,13 @@ async def _register(deps: ApiDeps, request: Request) -> Response:
             )
         )
     )
+
+
+def _judged(deps: ApiDeps, body: bytes) -> tuple[AppRegistered, tuple[str, ...]]:
+    """What a body says, once it was checked, and what is odd about it."""
+    registration = decode_registration(body)
+    given = app_registered(registration, "serve", deps.ledger.catalog, deps.clock.now_ms())
+    return given, advice(registration.functions)
 
 
 async def remove(deps: ApiDeps, request: Request) -> Response:

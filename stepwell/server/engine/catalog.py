@@ -84,12 +84,8 @@ class Catalog:
         self.listings = listings
         self.flow = flow
         self.paused, self.cooled, self.limits = flow.paused, flow.cooled, flow.limits
-        self._by_pattern: dict[str, list[tuple[Listing, Trigger]]] = {}
+        self._patterns: dict[str, list[Listing]] | None = None
         self._heard: dict[str, tuple[Listener, ...]] = {}
-        for listing in listings.values():
-            for trigger in listing.triggers:
-                if trigger.event:
-                    self._by_pattern.setdefault(trigger.event, []).append((listing, trigger))
 
     @classmethod
     def of(
@@ -128,16 +124,24 @@ class Catalog:
 
     def _find_listeners(self, event_name: str) -> tuple[Listener, ...]:
         wanted = set(patterns_of(event_name))
-        slugs = dict.fromkeys(
-            listing.slug for pattern in wanted for listing, _ in self._by_pattern.get(pattern, ())
-        )
+        by_pattern = self._by_pattern()
+        found = {e.slug: e for pattern in wanted for e in by_pattern.get(pattern, ())}
         return tuple(
-            Listener(
-                self.listings[slug],
-                tuple(t for t in self.listings[slug].triggers if t.event in wanted),
-            )
-            for slug in sorted(slugs)
+            Listener(entry, tuple([t for t in entry.triggers if t.event in wanted]))
+            for _, entry in sorted(found.items())
         )
+
+    def _by_pattern(self) -> Mapping[str, list[Listing]]:
+        """Functions by what they listen to: made when the first event asks, because each part of a
+        long registration makes a catalog of its own."""
+        if self._patterns is None:
+            patterns: dict[str, list[Listing]] = {}
+            for listing in self.listings.values():
+                for trigger in listing.triggers:
+                    if trigger.event:
+                        patterns.setdefault(trigger.event, []).append(listing)
+            self._patterns = patterns
+        return self._patterns
 
     def of_app(self, app: str) -> tuple[Listing, ...]:
         """The functions of one app."""

@@ -61,7 +61,7 @@ def meet_listeners(draft: Draft, event: EventRow, after: str = "") -> None:
         slug = listener.listing.slug
         if slug <= after:
             continue
-        if judged and draft.is_tired:
+        if judged and (draft.is_tired or len(wanted) >= draft.rules.starts_per_decision_max):
             postpone(draft, event, after=judged, key=LISTENERS)
             break
         if _wants(draft, listener, event):

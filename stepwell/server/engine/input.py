@@ -165,10 +165,16 @@ class LeftUnserved(msgspec.Struct, frozen=True):
 
 
 class AppRegistered(msgspec.Struct, frozen=True):
-    """An app said which functions it has. Functions it no longer names are forgotten."""
+    """An app said which functions it has. Functions it no longer names are forgotten.
+
+    Where there are very many they come in parts (`intake.registered`): a part forgets only what it
+    names as `gone`.
+    """
 
     app: AppRow
     functions: tuple[FunctionRow, ...]
+    is_part: bool = False
+    gone: tuple[str, ...] = ()
 
 
 class AppFailed(msgspec.Struct, frozen=True):

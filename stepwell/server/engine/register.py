@@ -19,18 +19,21 @@ from stepwell.server.engine.row import AppRow, FunctionRow
 def register(draft: Draft, given: AppRegistered) -> Done:
     """Store the app and what changed of its functions; forget those it no longer names."""
     catalog = draft.view.catalog
-    known = {entry.slug: entry for entry in catalog.of_app(given.app.name)}
-    named = {function.slug for function in given.functions}
-    _see_schedules(draft, frozenset(known) | named)
     before = catalog.apps.get(given.app.name)
-    changed = before is None or before.checksum != given.app.checksum
-    draft.add(fact.AppStored(given.app))
+    changed = given.is_part or before is None or before.checksum != given.app.checksum
     if changed:
-        for slug in sorted(known.keys() - named):
+        named = {function.slug for function in given.functions}
+        if given.is_part:
+            gone = catalog.listings.keys() & set(given.gone)
+        else:
+            gone = {entry.slug for entry in catalog.of_app(given.app.name)} - named
+        _see_schedules(draft, frozenset(gone) | named)
+        for slug in sorted(gone):
             _forget(draft, slug)
         for function in given.functions:
-            _store(draft, function, known.get(function.slug))
+            _store(draft, function, catalog.listing(function.slug))
         declare(draft, of_functions(listing_of(one).config for one in given.functions))
+    draft.add(fact.AppStored(given.app))
     draft.wake(draft.now.ms)
     return Done(Verdict.APPLIED if changed else Verdict.ALREADY, given.app.name)
 

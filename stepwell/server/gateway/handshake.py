@@ -9,15 +9,18 @@ still serves it, it stays known, so that its runs come to their end.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
 from stepwell.server.advice import advice
-from stepwell.server.engine.input import Answer, AppRegistered, Done, Verdict
+from stepwell.server.engine.input import Answer, AppRegistered, Verdict
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.gateway import session_token
 from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
 from stepwell.server.gateway.socket_endpoint import Rejected
+from stepwell.server.intake import FUNCTIONS_PART, registered
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.registration import RegistrationRefused, app_registered
 from stepwell.server.store.port import StoreError
@@ -38,6 +41,8 @@ from stepwell.wire.function_config import (
 )
 from stepwell.wire.outside import decode
 from stepwell.wire.registration import DEPLOY_CONNECT, Registration
+
+T = TypeVar("T")
 
 log = logging.getLogger("stepwell.gateway")
 
@@ -128,7 +133,7 @@ class Admission:
         sessions: Sessions,
     ) -> tuple[ServedApp, AppRow | None] | Rejected:
         try:
-            functions = tuple(decode_function(function) for function in raw)
+            functions = await _aside(raw, partial(_decoded, raw))
         except MalformedFunction as malformed:
             return _refused("", f"At least one function is invalid: {malformed}")
         slugs = frozenset(function.id for function in functions)
@@ -137,17 +142,17 @@ class Admission:
             # A worker of an old version came back: it serves on, but does not roll the app back.
             return served, None
         try:
-            given = self._registered(worker, app, functions)
+            given = await _aside(raw, partial(self._registered, worker, app, functions))
         except RegistrationRefused as refused:
             return _refused(refused.code, refused.message)
         kept = self._still_served(given, sessions)
         told = _with(given, kept)
         try:
-            answer = await self._ledger.submit(told)
+            answer = await registered(self._ledger, told)
         except (StoreError, LedgerClosed) as error:
             log.warning("app %s could not be registered: %s", app.name, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
-        if isinstance(answer, Done) and answer.verdict is Verdict.APPLIED:
+        if answer.verdict is Verdict.APPLIED:
             for warning in advice(functions):
                 log.warning("%s", warning)
         if kept:
@@ -198,6 +203,15 @@ class Admission:
             deploy_type=DEPLOY_CONNECT,
         )
         return app_registered(registration, "connect", self._ledger.catalog, self._now_ms())
+
+
+def _decoded(raw: list[msgspec.Raw]) -> tuple[FunctionConfig, ...]:
+    return tuple(decode_function(function) for function in raw)
+
+
+async def _aside(raw: list[msgspec.Raw], work: Callable[[], T]) -> T:
+    """What is to be done about the functions of an app: on another thread if they are many."""
+    return work() if len(raw) <= FUNCTIONS_PART else await asyncio.to_thread(work)
 
 
 def _with(given: AppRegistered, kept: tuple[FunctionRow, ...]) -> AppRegistered:

@@ -11,7 +11,7 @@ looked at, and that lets it go as soon as it is not.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -173,8 +173,8 @@ class LaneIndex:
     def keep(self, changes: Changes) -> None:
         """What a batch changed, items and leases aside."""
         self.apply(changes.lanes, changes.freed)
-        for slug in changes.functions:
-            self.rouse_function(slug)
+        if changes.functions:
+            self.rouse_functions(changes.functions)
         for row in changes.keys.values():
             if row is not None and row.kind is KeyKind.LIMIT:
                 self.rouse_limit(row.id.partition(":")[2])
@@ -203,10 +203,10 @@ class LaneIndex:
         if resting is not None and not resting:
             del self._resting[key]
 
-    def rouse_function(self, function: str) -> None:
-        """Look at every lane of a function again: its limits may be others."""
+    def rouse_functions(self, functions: Container[str]) -> None:
+        """Look at every lane of these functions again: their limits may be others."""
         for queue, known in self._standing.items():
-            if known.behind and known.lane.function == function:
+            if known.behind and known.lane.function in functions:
                 self._resting[known.behind].pop(queue)
                 self._open(queue, known)
         self._resting = {key: lanes for key, lanes in self._resting.items() if lanes}

@@ -17,6 +17,7 @@ from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.bulks import Bulks
 from stepwell.server.runtime.canceller import Canceller
 from stepwell.server.runtime.clock_watch import ClockWatch
 from stepwell.server.runtime.dispatcher import Dispatcher
@@ -73,6 +74,7 @@ class Node:
             unserved_ms=unserved_ms,
         )
         self.canceller = Canceller(self.ledger, self.reader, self.performer)
+        self.bulks = Bulks(self.ledger, self.reader, self.performer, self.clock)
         self._watch = self._watched(self.clock)
         self.clock_moved: list[Callable[[int], None]] = []
         """Told by how many milliseconds the clock moves, before it does."""
@@ -106,6 +108,7 @@ class Node:
             self._watch.start()
         self.janitor.start()
         self.canceller.start()
+        self.bulks.start()
 
     async def stop(self) -> None:
         """Take nothing new, let calls under way end, then close the store."""
@@ -114,6 +117,7 @@ class Node:
             await self._watch.stop()
         await self.janitor.stop()
         await self.canceller.stop()
+        await self.bulks.stop()
         await self.dispatcher.close(self._grace_s)
         await self.ledger.close()
         self.reader.close()

@@ -13,6 +13,7 @@ import pytest
 
 from stepwell.expr.equality import first_equality
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
     Dropped,
@@ -116,6 +117,7 @@ class Story:
         self.apps: set[str] = set()
         self.functions: set[str] = set()
         self.cancellations: list[str] = []
+        self.bulks: list[str] = []
         self.api_keys: list[str] = []
         self.audit: list[str] = []
 
@@ -152,6 +154,9 @@ class Story:
             self.cancellation,
             self.cancellation_done,
             self.no_cancellation,
+            self.bulk,
+            self.bulk_move,
+            self.bulk_over,
             self.api_key,
             self.no_api_key,
             self.change_by_hand,
@@ -450,6 +455,24 @@ class Story:
         self.cancellations.remove(id_)
         return fact.CancellationForgotten(id_)
 
+    def bulk(self) -> fact.Record:
+        id_ = self.next_id("B")
+        self.bulks.append(id_)
+        wanted = BulkFilter(self.now, statuses=(3,), functions=("a1-x",))
+        return fact.BulkStored(Bulk(id_, "rerun", wanted, 5, self.now, "ann", 7))
+
+    def bulk_move(self) -> fact.Record | None:
+        if not self.bulks:
+            return None
+        move = BulkMove(self.now, "R1", self.number, 1)
+        return fact.BulkAdvanced(self.chance.choice(self.bulks), move)
+
+    def bulk_over(self) -> fact.Record | None:
+        if not self.bulks:
+            return None
+        stopped = self.chance.random() < 0.5
+        return fact.BulkOver(self.chance.choice(self.bulks), self.now, stopped=stopped)
+
     def api_key(self) -> fact.Record:
         id_ = self.next_id("K")
         self.api_keys.append(id_)
@@ -527,6 +550,7 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "dropped": {event_id: reader.dropped(event_id) for event_id in story.events},
         "dropped_of": reader.dropped_of("f1", story.now - 20, 9),
         "stranded": reader.stranded(100),
+        "bulks": (reader.bulks("", 1_000), reader.open_bulks()),
         "access": (reader.api_keys("", 1_000), reader.audit("", 1_000)),
         "key_of": [reader.api_key_of(f"hash of {id_}") for id_ in story.api_keys],
         "cancellations": (reader.cancellations("", 1_000), reader.open_cancellations()),

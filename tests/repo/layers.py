@@ -20,7 +20,7 @@ STORED = tuple(
     f"server.engine.{name}"
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("cancellation_row", "key_row"),
+        *("cancellation_row", "bulk_row", "key_row"),
         *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row"),
     )
 )
@@ -74,7 +74,11 @@ LAYERS: dict[str, Layer] = {
             "server.engine.row",
             "server.engine.lane",
             "server.engine.cancellation_row",
+            "server.engine.bulk_row",
+            "server.query.search",
             "server.store.port",
+            "server.store.reading",
+            "expr.dialect",
             "cron",
             *IMPURE_SERVER,
         ),

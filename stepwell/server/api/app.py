@@ -50,7 +50,7 @@ ROOTS = ("/v2", "/api/v2")
 ROUTES: tuple[Declared, ...] = (
     Declared("POST", "/v1/checkpoint/{run_id}/async", checkpoint.checkpoint, WIRE),
     Declared("POST", GROUP_PATH, checkpoint.group, WIRE),
-    Declared("POST", "/invoke/{slug:path}", invoke.invoke, BODY, told_by_events=True),
+    Declared("POST", "/invoke/{slug:path}", invoke.invoke, BODY, is_audited=False),
     Declared("POST", "/fn/register", register.register, WIRE),
     Declared("DELETE", "/fn/remove", register.remove, register.REMOVED, role=SIGNING),
     Declared("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),

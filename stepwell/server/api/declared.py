@@ -34,7 +34,7 @@ class Declared:
     """A route. `name` is that of the operation, for programs; `refused` are the statuses of what it
     refuses besides what any route may. `role` is the least that its caller needs: by default, to
     read where it is a `GET`, to operate elsewhere, and the signing key where SDKs speak. What
-    stores no more than an event is `told_by_events`, and not in the audit."""
+    changes nothing, or stores no more than an event, is not `is_audited`."""
 
     method: str
     path: str
@@ -44,7 +44,7 @@ class Declared:
     answers: Answers | None = None
     refused: tuple[int, ...] = ()
     role: int = 0
-    told_by_events: bool = False
+    is_audited: bool = True
 
     @property
     def needs(self) -> int:
@@ -58,4 +58,4 @@ class Declared:
     @property
     def is_change(self) -> bool:
         """Whether who asks for it is written down."""
-        return self.method != "GET" and self.needs != SIGNING and not self.told_by_events
+        return self.method != "GET" and self.needs != SIGNING and self.is_audited

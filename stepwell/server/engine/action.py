@@ -17,6 +17,7 @@ class Topic(StrEnum):
     FUNCTION_GONE = "function.gone"
     RUN_FAILED = "run.failed"
     CANCELLATION = "cancellation"
+    BULK = "bulk"
     ATTEMPT_FAILED = "attempt.failed"
 
 

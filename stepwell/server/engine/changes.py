@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
@@ -34,6 +35,7 @@ class Changes:
     `undropped`, by event and function, goes before `dropped` comes.
 
     `cancellations_done` says when cancellations that are still there were carried out;
+    `bulks_over`, since when bulks that go on do so no longer, and whether they were stopped;
     `revoked_keys`, since when keys open nothing; `refused`, with which status what is in the audit
     was refused.
 
@@ -69,6 +71,9 @@ class Changes:
         default_factory=dict[str, Cancellation | None]
     )
     cancellations_done: dict[str, int] = field(default_factory=dict[str, int])
+    bulks: list[Bulk] = field(default_factory=list[Bulk])
+    bulk_moves: dict[str, BulkMove] = field(default_factory=dict[str, BulkMove])
+    bulks_over: dict[str, tuple[int, bool]] = field(default_factory=dict[str, tuple[int, bool]])
     api_keys: list[ApiKey] = field(default_factory=list[ApiKey])
     revoked_keys: dict[str, int] = field(default_factory=dict[str, int])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
@@ -90,6 +95,11 @@ class Changes:
         holds = len(self.holds) + len(self.held)
         drops = len(self.dropped) + len(self.undropped)
         return len(self.keys) + len(self.slots) + holds + drops
+
+    @property
+    def bulk_rows(self) -> int:
+        """How many rows about what is done to many runs there are to write."""
+        return len(self.bulks) + len(self.bulk_moves) + len(self.bulks_over)
 
     @property
     def access_rows(self) -> int:
@@ -118,6 +128,7 @@ class Changes:
             or self.cancellations
             or self.cancellations_done
             or self.access_rows
+            or self.bulk_rows
             or self.forgotten_runs
             or self.forgotten_events
         )

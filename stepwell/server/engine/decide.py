@@ -10,7 +10,7 @@ holder of a lease is told so and harms nothing; no decision is larger than the l
 
 from typing import assert_never
 
-from stepwell.server.engine import cancellation, keys
+from stepwell.server.engine import bulk, cancellation, keys
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
@@ -58,6 +58,10 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             keyed_before_ms = now.ms - DEFAULT.dedup_window_ms
             return Need(old=Old(given.before_ms, given.limit, keyed_before_ms, now.ms))
         case given_.CancellationAsked() | given_.CancellationEnded() | given_.CancellationDropped():
+            return NOTHING
+        case given_.BulkMoved():
+            return Need(runs=frozenset(given.run_ids))
+        case given_.BulkAsked() | given_.BulkEnded():
             return NOTHING
         case given_.KeyCreated() | given_.KeyRevoked():
             return NOTHING
@@ -174,6 +178,12 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return cancellation.ended(draft, given)
         case given_.CancellationDropped():
             return cancellation.drop(draft, given)
+        case given_.BulkAsked():
+            return bulk.ask(draft, given)
+        case given_.BulkMoved():
+            return bulk.move(draft, given)
+        case given_.BulkEnded():
+            return bulk.end(draft, given)
         case given_.KeyCreated():
             return keys.create(draft, given)
         case given_.KeyRevoked():

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
@@ -219,6 +220,29 @@ class ReplayAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
+class BulkAsked(msgspec.Struct, frozen=True):
+    """Somebody wants something done to many runs."""
+
+    bulk: Bulk
+
+
+class BulkMoved(msgspec.Struct, frozen=True):
+    """It is the turn of these runs. `moved` says how far the bulk had come, and to which place it
+    comes with them."""
+
+    id: str
+    action: Literal["cancel", "rerun"]
+    run_ids: tuple[str, ...]
+    moved: BulkMove
+
+
+class BulkEnded(msgspec.Struct, frozen=True):
+    """It was done to all of them, or was stopped."""
+
+    id: str
+    stopped: bool = False
+
+
 class KeyCreated(msgspec.Struct, frozen=True):
     """Somebody made a key."""
 
@@ -288,6 +312,9 @@ Input: TypeAlias = (
     | FunctionPaused
     | FunctionResumed
     | ReplayAsked
+    | BulkAsked
+    | BulkMoved
+    | BulkEnded
     | KeyCreated
     | KeyRevoked
     | ChangeAsked

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
@@ -136,6 +137,27 @@ class CancellationForgotten(msgspec.Struct, frozen=True, gc=False):
     """A cancellation is known no longer."""
 
     id: str
+
+
+class BulkStored(msgspec.Struct, frozen=True, gc=False):
+    """Something is to be done to many runs."""
+
+    bulk: Bulk
+
+
+class BulkAdvanced(msgspec.Struct, frozen=True, gc=False):
+    """It was done to some of them."""
+
+    id: str
+    moved: BulkMove
+
+
+class BulkOver(msgspec.Struct, frozen=True, gc=False):
+    """It goes on no longer, since `at_ms`."""
+
+    id: str
+    at_ms: int
+    stopped: bool
 
 
 class KeyStored(msgspec.Struct, frozen=True, gc=False):
@@ -281,6 +303,9 @@ Record: TypeAlias = (
     | CancellationStored
     | CancellationDone
     | CancellationForgotten
+    | BulkStored
+    | BulkAdvanced
+    | BulkOver
     | KeyStored
     | KeyEnded
     | ChangeWritten

@@ -333,6 +333,13 @@ class View:
                 self.changes.cancellations[record.id] = None
             case fact.CancellationDone():
                 self.changes.cancellations_done[record.id] = record.at_ms
+            case fact.BulkStored():
+                self.changes.bulks.append(record.bulk)
+            case fact.BulkAdvanced():
+                self.changes.bulk_moves[record.id] = record.moved
+            case fact.BulkOver():
+                # Who ends it first has ended it.
+                self.changes.bulks_over.setdefault(record.id, (record.at_ms, record.stopped))
             case fact.KeyStored():
                 self.changes.api_keys.append(record.key)
             case fact.KeyEnded():

@@ -8,12 +8,16 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from stepwell.expr.dialect import Program
+from stepwell.server.engine.bulk_row import BulkFilter
 from stepwell.server.engine.row import EventRow, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
 from stepwell.server.store.reading import mark_of
 
 PAGE = 100
 """So many are read at a time; between them it is asked whether time is up."""
+
+COUNTED = 500
+"""So many are counted at a time."""
 
 T = TypeVar("T")
 
@@ -56,6 +60,49 @@ def search_runs(
             return Hits(found, None, partial=False)
         if not goes_on():
             return Hits(found, after, partial=True)
+
+
+def bulk_runs(
+    reader: Reader,
+    wanted: BulkFilter,
+    condition: Condition | None,
+    after: Mark | None,
+    limit: int,
+    goes_on: Callable[[], bool],
+) -> Hits[Run]:
+    """The runs a bulk is about, a page of them after a place, those queued first first."""
+    listed = RunFilter(
+        statuses=tuple(RunStatus(number) for number in wanted.statuses),
+        functions=wanted.functions,
+        apps=wanted.apps,
+        since_ms=wanted.since_ms,
+        until_ms=wanted.until_ms,
+        ascending=True,
+        after=after,
+        limit=limit,
+    )
+    if condition is not None:
+        return search_runs(reader, listed, condition, goes_on)
+    found = reader.runs(listed)
+    last = mark_of(found[-1], listed.time) if len(found) == limit else None
+    return Hits(found, last, partial=False)
+
+
+def count_runs(
+    reader: Reader,
+    wanted: BulkFilter,
+    condition: Condition | None,
+    goes_on: Callable[[], bool],
+) -> tuple[int, bool]:
+    """How many runs a bulk is about, and whether there may be more than were counted in time."""
+    count, after = 0, None
+    while True:
+        hits = bulk_runs(reader, wanted, condition, after, COUNTED, goes_on)
+        count, after = count + len(hits.found), hits.last
+        if after is None:
+            return count, False
+        if not goes_on():
+            return count, True
 
 
 def search_events(

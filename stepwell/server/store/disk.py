@@ -7,6 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from stepwell.server.engine.bulk_row import BULKS_KEPT, Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold
@@ -81,6 +82,7 @@ class Disk:
     apps: dict[str, AppRow] = field(default_factory=dict[str, AppRow])
     functions: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     cancellations: dict[str, Cancellation] = field(default_factory=dict[str, Cancellation])
+    bulks: dict[str, Bulk] = field(default_factory=dict[str, Bulk])
     api_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
@@ -128,6 +130,7 @@ def put(disk: Disk, changes: Changes) -> None:
     put_catalog(disk, changes)
     put_cancellations(disk, changes)
     put_access(disk, changes)
+    put_bulks(disk, changes)
     forget(disk, changes)
 
 
@@ -173,6 +176,24 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
         else:
             disk.functions[slug] = function
             disk.gone.pop(slug, None)
+
+
+def put_bulks(disk: Disk, changes: Changes) -> None:
+    """What is done to many runs. What ended stays ended."""
+    for bulk in changes.bulks:
+        disk.bulks[bulk.id] = bulk
+    for id_, moved in changes.bulk_moves.items():
+        if id_ in disk.bulks:
+            disk.bulks[id_] = msgspec.structs.replace(disk.bulks[id_], moved=moved)
+    for id_, (ended_ms, stopped) in changes.bulks_over.items():
+        known = disk.bulks.get(id_)
+        if known is not None and not known.ended_ms:
+            ended = msgspec.structs.replace(known, ended_ms=ended_ms, stopped=stopped)
+            disk.bulks[id_] = ended
+    if changes.bulks:
+        for id_ in sorted(disk.bulks, reverse=True)[BULKS_KEPT:]:
+            if disk.bulks[id_].ended_ms:
+                del disk.bulks[id_]
 
 
 def put_access(disk: Disk, changes: Changes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping
 import msgspec
 
 from stepwell.expr.equality import values_at
+from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
@@ -471,6 +472,22 @@ class MemoryReader:
         with self._disk.lock:
             known = sorted(self._disk.cancellations.values(), key=lambda one: one.id)
         return [one for one in known if not one.ended_ms]
+
+    def bulk(self, id_: str) -> Bulk | None:
+        """One thing that is done to many runs."""
+        return self._disk.bulks.get(id_)
+
+    def bulks(self, before: str, limit: int) -> list[Bulk]:
+        """What is and was done to many runs, newest first."""
+        with self._disk.lock:
+            known = sorted(self._disk.bulks.values(), key=lambda bulk: bulk.id, reverse=True)
+        return [bulk for bulk in known if not before or bulk.id < before][:limit]
+
+    def open_bulks(self) -> list[Bulk]:
+        """Those that go on."""
+        with self._disk.lock:
+            known = sorted(self._disk.bulks.values(), key=lambda bulk: bulk.id)
+        return [bulk for bulk in known if not bulk.ended_ms]
 
     def api_key(self, id_: str) -> ApiKey | None:
         """One key, by its id."""

@@ -17,6 +17,7 @@ What a need means, wherever its own words leave room:
 - *meetings*: waits for an event of that name whose one equality, if any, holds.
 - *keys* bring how many runs have a place under each; *holders*, at least the 1,000 that have it the
   longest, in that order.
+- *bulks*: the newest `BULKS_KEPT` are kept, and those that go on.
 - *audit*: the newest `AUDIT_MAX` entries are kept.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
   those of the runs just named, none of them in a hold or used by any other run. A store may name
@@ -32,6 +33,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
@@ -243,6 +245,19 @@ class Reader(Protocol):
 
     def open_cancellations(self) -> list[Cancellation]:
         """Those that are not carried out yet, the oldest first."""
+        ...
+
+    def bulk(self, id_: str) -> Bulk | None:
+        """One thing that is done to many runs."""
+        ...
+
+    def bulks(self, before: str, limit: int) -> list[Bulk]:
+        """What is and was done to many runs, the newest (largest id) first, from `before` (an id)
+        on."""
+        ...
+
+    def open_bulks(self) -> list[Bulk]:
+        """Those that go on, the oldest first."""
         ...
 
     def api_key(self, id_: str) -> ApiKey | None:

@@ -10,6 +10,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
     Dropped,
@@ -536,3 +537,45 @@ def audit_values(entry: AuditEntry) -> Values:
 def audit_of(values: Sequence[object]) -> AuditEntry:
     """From the columns of `audit`, but for its number."""
     return AuditEntry(*cast("tuple[str, int, str, str, str, str, str, int]", tuple(values)))
+
+
+# -- what is done to many runs --------------------------------------------------------------------
+
+
+def bulk_values(bulk: Bulk) -> Values:
+    """Columns of `bulk`."""
+    wanted = msgspec.json.encode(bulk.filter).decode()
+    return (
+        *(bulk.id, bulk.action, wanted, bulk.rate, bulk.asked_ms, bulk.asked_by, bulk.total),
+        *(int(bulk.more), *move_values(bulk.moved), bulk.ended_ms, int(bulk.stopped)),
+    )
+
+
+def move_values(moved: BulkMove) -> Values:
+    """The columns of `bulk` that say how far it has come."""
+    return moved.at_ms, moved.run_id, moved.done, moved.refused
+
+
+def bulk_of(values: Sequence[object]) -> Bulk:
+    """From the columns of `bulk`."""
+    id_, action, wanted, rate, asked_ms, asked_by, total, more, *rest = cast(
+        "tuple[str, str, str, int, int, str, int, int, int, str, int, int, int, int]",
+        tuple(values),
+    )
+    at_ms, run_id, done, refused, ended_ms, stopped = rest
+    moved = BulkMove(
+        cast("int", at_ms), cast("str", run_id), cast("int", done), cast("int", refused)
+    )
+    return Bulk(
+        id=id_,
+        action="cancel" if action == "cancel" else "rerun",
+        filter=msgspec.json.decode(wanted, type=BulkFilter),
+        rate=rate,
+        asked_ms=asked_ms,
+        asked_by=asked_by,
+        total=total,
+        more=bool(more),
+        moved=moved,
+        ended_ms=cast("int", ended_ms),
+        stopped=bool(stopped),
+    )

@@ -1,9 +1,11 @@
-"""What any store does with what people ask for: keys, the audit, cancellations of many runs. A part
+"""What any store does with what people ask for: keys, the audit, what is
+done to many runs. A part
 of the contract of stores."""
 
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
 from stepwell.testing.contract.store_world import APP, FUNCTION, NOW, World
@@ -57,3 +59,21 @@ class AdminStoreContract:
         world.do(fact.CancellationForgotten("C0"))
         world.do(fact.CancellationDone("C0", NOW))
         assert world.reader.cancellation("C0") is None
+
+    def test_what_is_done_to_many_runs_is_kept(self, world: World) -> None:
+        wanted = BulkFilter(NOW, 1, (3, 4), ("a-b",), ("a",), "event.data.n == 1")
+        made = [Bulk(f"B{n}", "rerun", wanted, n, NOW, "ann", 7, more=n > 1) for n in (1, 2, 3)]
+        world.do(*(fact.BulkStored(bulk) for bulk in made))
+        move = BulkMove(NOW - 5, "R1", 3, 1)
+        world.do(fact.BulkAdvanced("B1", move), fact.BulkAdvanced("none", move))
+        world.do(fact.BulkOver("B2", NOW + 5, stopped=True), fact.BulkOver("none", 1, stopped=True))
+        # What was stopped has not come to its end besides.
+        world.do(fact.BulkOver("B2", NOW + 9, stopped=False))
+        moved = msgspec.structs.replace(made[0], moved=move)
+        over = msgspec.structs.replace(made[1], ended_ms=NOW + 5, stopped=True)
+        for _ in range(2):
+            assert world.reader.bulks("", 9) == [made[2], over, moved]
+            assert world.reader.bulks("B3", 1) == [over]
+            assert world.reader.open_bulks() == [moved, made[2]]
+            assert (world.reader.bulk("B2"), world.reader.bulk("none")) == (over, None)
+            world.reopen()

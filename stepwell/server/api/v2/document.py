@@ -28,6 +28,7 @@ _NAME = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
 _IN_PATH: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "run_id": (_ULID, "The id of a run."),
     "event_id": (_ULID, "The id the server gave an event."),
+    "bulk_id": (_ULID, "The id of what is done to many runs."),
     "key_id": (_ULID, "The id of a key."),
     "app_id": (_NAME, "The id (a UUID) or the name of an app."),
     "function_id": (_NAME, "The id (a UUID) or the name of a function, with its app or without."),

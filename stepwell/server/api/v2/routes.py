@@ -12,11 +12,12 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2 import answer, apps, events, invoke, keys, runs, state, stream
+from stepwell.server.api.v2 import answer, apps, bulk, events, invoke, keys, runs, state, stream
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
+from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
@@ -145,7 +146,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="invoke_function",
         answers=Answers(answer.RunStarted),
         refused=(404, 409, 422),
-        told_by_events=True,
+        is_audited=False,
     ),
     Declared(
         "GET",
@@ -178,7 +179,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         Takes(body=events.EVENT),
         name="send_event",
         answers=Answers(events.EventTaken),
-        told_by_events=True,
+        is_audited=False,
     ),
     Declared(
         "POST",
@@ -236,6 +237,49 @@ ROUTES_V2: tuple[Declared, ...] = (
         state.environments,
         name="list_environments",
         answers=Answers(state.EnvironmentV2, many=True),
+    ),
+    Declared(
+        "POST",
+        "/bulk/count",
+        bulk.count,
+        Takes(body=bulk.COUNT),
+        name="count_bulk",
+        answers=Answers(BulkCountV2),
+        role=Role.READ,
+        is_audited=False,
+    ),
+    Declared(
+        "POST",
+        "/bulk",
+        bulk.create,
+        Takes(body=bulk.BULK),
+        name="create_bulk",
+        answers=Answers(BulkV2),
+        refused=(409,),
+    ),
+    Declared(
+        "GET",
+        "/bulk",
+        bulk.many,
+        bulk.LISTED,
+        name="list_bulks",
+        answers=Answers(BulkV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/bulk/{bulk_id}",
+        bulk.one,
+        name="get_bulk",
+        answers=Answers(BulkV2),
+        refused=(404,),
+    ),
+    Declared(
+        "POST",
+        "/bulk/{bulk_id}/cancel",
+        bulk.stop,
+        name="cancel_bulk",
+        answers=Answers(BulkV2),
+        refused=(404, 409),
     ),
     Declared(
         "GET",

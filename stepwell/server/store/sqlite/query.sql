@@ -227,6 +227,18 @@ DELETE FROM gone_function WHERE slug = ?;
 -- drop_function --
 DELETE FROM function WHERE slug = ?;
 
+-- insert_bulk --
+INSERT INTO bulk VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- forget_bulks --
+DELETE FROM bulk WHERE ended_ms > 0 AND id NOT IN (SELECT id FROM bulk ORDER BY id DESC LIMIT ?);
+
+-- move_bulk --
+UPDATE bulk SET at_ms = ?, run_id = ?, done = ?, refused = ? WHERE id = ?;
+
+-- end_bulk --
+UPDATE bulk SET ended_ms = ?, stopped = ? WHERE id = ? AND ended_ms = 0;
+
 -- insert_api_key --
 INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?, ?);
 
@@ -419,6 +431,15 @@ WHERE due_ms IS NOT NULL AND queue = ? AND due_ms < ? ORDER BY due_ms, id LIMIT 
 
 -- due_items_of --
 SELECT due_ms, run_id, key FROM item WHERE queue = ? AND due_ms < ? ORDER BY due_ms LIMIT ?;
+
+-- bulk --
+SELECT * FROM bulk WHERE id = ?;
+
+-- bulks --
+SELECT * FROM bulk WHERE id < ? ORDER BY id DESC LIMIT ?;
+
+-- open_bulks --
+SELECT * FROM bulk WHERE ended_ms = 0 ORDER BY id;
 
 -- api_key --
 SELECT * FROM api_key WHERE id = ?;

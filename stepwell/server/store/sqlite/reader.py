@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
@@ -31,6 +32,7 @@ from stepwell.server.store.row import (
     api_key_of,
     app_of,
     audit_of,
+    bulk_of,
     cancellation_of,
     dropped_of,
     event_of,
@@ -294,6 +296,19 @@ class SqliteReader:
     def open_cancellations(self) -> list[Cancellation]:
         """Those that are not carried out yet."""
         return self._all("open_cancellations", (), cancellation_of)
+
+    def bulk(self, id_: str) -> Bulk | None:
+        """One thing that is done to many runs."""
+        found = self._all("bulk", (id_,), bulk_of)
+        return found[0] if found else None
+
+    def bulks(self, before: str, limit: int) -> list[Bulk]:
+        """What is and was done to many runs, newest first."""
+        return self._all("bulks", (before or AFTER_ALL.id, limit), bulk_of)
+
+    def open_bulks(self) -> list[Bulk]:
+        """Those that go on."""
+        return self._all("open_bulks", (), bulk_of)
 
     def api_key(self, id_: str) -> ApiKey | None:
         """One key, by its id."""

@@ -7,6 +7,7 @@ at all; what hangs on a run that ended is removed only if there was something.
 import sqlite3
 from collections.abc import Iterable
 
+from stepwell.server.engine.bulk_row import BULKS_KEPT
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.key_row import AUDIT_MAX
 from stepwell.server.engine.row import MAIN
@@ -16,6 +17,7 @@ from stepwell.server.store.row import (
     api_key_values,
     app_values,
     audit_values,
+    bulk_values,
     cancellation_values,
     dropped_values,
     end_values,
@@ -26,6 +28,7 @@ from stepwell.server.store.row import (
     item_values,
     key_values,
     main_values,
+    move_values,
     note_values,
     run_values,
     slot_values,
@@ -66,6 +69,8 @@ class Writer:
             rows += self._cancellations(changes)
         if changes.access_rows:
             rows += self._access(changes)
+        if changes.bulk_rows:
+            rows += self._bulks(changes)
         if changes.forgotten_runs or changes.forgotten_events:
             rows += self._forget(changes)
         return touched, rows
@@ -237,6 +242,19 @@ class Writer:
             rows += self._many("insert_audit", [audit_values(entry) for entry in changes.audit])
             self._db.execute(SQL["forget_audit"], (AUDIT_MAX,))
         return rows + self._many("mark_audit", refused)
+
+    def _bulks(self, changes: Changes) -> int:
+        moves: list[Values] = [
+            (*move_values(moved), id_) for id_, moved in changes.bulk_moves.items()
+        ]
+        over: list[Values] = [
+            (ended_ms, int(stopped), id_) for id_, (ended_ms, stopped) in changes.bulks_over.items()
+        ]
+        rows = self._many("insert_bulk", [bulk_values(bulk) for bulk in changes.bulks])
+        rows += self._many("move_bulk", moves) + self._many("end_bulk", over)
+        if changes.bulks:
+            self._db.execute(SQL["forget_bulks"], (BULKS_KEPT,))
+        return rows
 
     def _forget(self, changes: Changes) -> int:
         runs: list[Values] = [(run_id,) for run_id in changes.forgotten_runs]

@@ -28,6 +28,8 @@ BODIES = {
     "POST /v1/signals": {"signal": "s", "extra": 1},
     "POST /v2/runs/{run_id}/rerun": {"extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/pause": {"extra": 1},
+    "POST /v2/bulk": {"action": "cancel", "filter": {}, "extra": 1},
+    "POST /v2/bulk/count": {"filter": {}, "extra": 1},
     "POST /v2/keys": {"name": "ci", "role": "read", "extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},
@@ -36,7 +38,9 @@ BODIES = {
 
 def _filled(path: str) -> str:
     filled = path.replace("{slug:path}", "shop-a").replace("{app_name}", "shop")
-    filled = filled.replace("{cancellation_id}", RUN).replace("{key_id}", RUN)
+    filled = (
+        filled.replace("{cancellation_id}", RUN).replace("{key_id}", RUN).replace("{bulk_id}", RUN)
+    )
     filled = filled.replace("{app_id}", "shop").replace("{function_id}", "a")
     return filled.replace("{run_id}", RUN).replace("{event_id}", RUN)
 

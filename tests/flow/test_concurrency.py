@@ -5,10 +5,20 @@ import pytest
 
 from stepwell.server.engine.input import CancelAsked, Job, LeaseLost, Verdict
 from stepwell.server.engine.row import RunStatus
-from stepwell.wire.function_config import Concurrency, Throttle
+from stepwell.wire.function_config import Concurrency, Fairness, Throttle
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Sleep
-from tests.bench import APP, NOW_MS, function, given_, planned, progressed, returned, step_run
+from tests.bench import (
+    APP,
+    NOW_MS,
+    broke,
+    function,
+    given_,
+    planned,
+    progressed,
+    returned,
+    step_run,
+)
 from tests.flow.flow_bench import SECOND, FlowBench, controlled
 
 ONE = (Concurrency(1),)
@@ -347,3 +357,13 @@ def test_C5_starts_that_wait_for_a_throttle_keep_their_limit(bench: FlowBench) -
         bench.send("go", {"user": "a"})
     bench.deploy(controlled(throttle=throttle, concurrency=(Concurrency(1, "event.name"),)))
     assert len(bench.claim()) == 1
+
+
+def test_L4_what_a_lane_has_for_later_is_not_forgotten_with_its_turn(bench: FlowBench) -> None:
+    """A lane has one call that is due and one that is not: the pump hears of the second, too."""
+    bench.register(controlled(fairness=Fairness("event.data.user")))
+    bench.send("go", {"user": "amy"})
+    bench.reply(bench.job(), broke(delay_ms=3 * SECOND))
+    bench.send("go", {"user": "amy"})
+    assert len(bench.claim()) == 1
+    assert bench.next_due_ms == NOW_MS + 3 * SECOND

@@ -23,6 +23,7 @@ CASES = {
     "M": (6, "time-outs"),
     "U": (7, "pause"),
     "Q": (7, "fairness"),
+    "Y": (5, "limits and keys that change while running"),
 }
 """The letter of each control, and how many cases it has."""
 

@@ -50,7 +50,8 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     if draft.view.flow.lanes:
         deal = Deal(draft, given, calls, leases.lend)
         jobs = deal.jobs()
-        next_ms = draft.now.ms if deal.more else next_ms
+        times = [ms for ms in (next_ms, deal.next_ms) if ms is not None]
+        next_ms = draft.now.ms if deal.more else min(times, default=None)
     else:
         jobs = [job for item in calls if (job := leases.lend(item)) is not None]
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())

@@ -55,6 +55,7 @@ class Deal:
         self._served: dict[str, fact.LaneServed] = {}
         self._awaited = {seen.turn_at for seen in draft.view.flow.lanes if seen.turn_at}
         self.more = False
+        self.next_ms: int | None = None
 
     def jobs(self) -> list[Job]:
         """The calls that begin."""
@@ -249,6 +250,10 @@ class Deal:
         if shown >= turn.quota:
             self.more = True
             return
+        # It stays open: nobody else remembers when its next call is due.
+        following = self._draft.view.flow.next_ms(turn.queue) if turn.quota else None
+        if following is not None:
+            self.next_ms = min(following, self.next_ms or following)
         self._pass_on(turn.lane, "")
 
     def _pass_on(self, lane: Lane, blocking: str) -> None:

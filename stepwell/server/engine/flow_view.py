@@ -59,6 +59,7 @@ class FlowView:
         self._left: dict[str, set[str]] = {}
         self._lent: dict[str, int] = {}
         self._items: dict[str, tuple[Item, ...]] = {}
+        self._next_ms: dict[str, int | None] = {}
         self._live: dict[Live, tuple[str, ...]] = {}
         self._skipped: dict[Skipped, tuple[Dropped, ...]] = {}
         self.lanes: tuple[LaneSeen, ...] = ()
@@ -94,6 +95,10 @@ class FlowView:
     def items(self, queue: str) -> tuple[Item, ...]:
         """What a lane has to do now, in order, as far as it was asked for."""
         return self._items[queue]
+
+    def next_ms(self, queue: str) -> int | None:
+        """When the item of a lane is due that comes after those that were asked for."""
+        return self._next_ms[queue]
 
     def sees_holders(self, key: str) -> bool:
         """Whether the runs with a place under a key were asked for."""
@@ -145,9 +150,10 @@ class FlowView:
         """A key."""
         self._keys.setdefault(key, seen)
 
-    def see_items(self, queue: str, items: Iterable[Item]) -> None:
-        """What a lane has to do now, in order."""
+    def see_items(self, queue: str, items: Iterable[Item], next_ms: int | None) -> None:
+        """What a lane has to do now, in order, and when the item after these is due."""
         self._items.setdefault(queue, tuple(items))
+        self._next_ms.setdefault(queue, next_ms)
 
     def see_holders(self, key: str, slots: Iterable[Slot]) -> None:
         """The runs with a place under a key, the longest there first."""

@@ -87,16 +87,20 @@ class LaneIndex:
         self._wake(now_ms)
         if self._turns:
             self._let_by(places)
-        shown: list[LaneSeen] = []
-        more = False
-        for place in places:
-            room = SHOWN_MAX - len(shown)
-            found = self._open_lanes(place, now_ms, room)
-            shown += found[:room]
-            more = more or len(found) > room
-        if more or any(place_of(queue) not in places for queue in self._turns):
-            return shown, now_ms
-        return shown, self._next_ms()
+        while True:
+            shown: list[LaneSeen] = []
+            idle = more = False
+            for place in places:
+                room = SHOWN_MAX - len(shown)
+                found, left = self._open_lanes(place, now_ms, room)
+                shown += found[:room]
+                more = more or len(found) > room
+                idle = idle or left
+            if more or any(place_of(queue) not in places for queue in self._turns):
+                return shown, now_ms
+            if not idle:
+                return shown, self._next_ms()
+            # What left has roused others, perhaps of a place that was looked at before.
 
     def _let_by(self, places: tuple[str, ...]) -> None:
         """Whoever has its turn where no calls are taken now lets the next one by."""
@@ -105,31 +109,30 @@ class LaneIndex:
             if place_of(queue) not in places and key in self._resting:
                 self.rouse(key, 1)
 
-    def _open_lanes(self, place: str, now_ms: int, limit: int) -> list[LaneSeen]:
-        """Open lanes in turn, at most one beyond the limit. Those with nothing to do now leave."""
-        while True:
-            found: list[LaneSeen] = []
-            idle: list[tuple[str, int | None]] = []
-            floor = self._floors.get(place)
-            for group, lanes in floor.items() if floor is not None else ():
-                if not group:
-                    found.append(LaneSeen(place))
+    def _open_lanes(self, place: str, now_ms: int, limit: int) -> tuple[list[LaneSeen], bool]:
+        """Open lanes in turn, at most one beyond the limit; and whether some had nothing to do now,
+        and left."""
+        found: list[LaneSeen] = []
+        idle: list[tuple[str, int | None]] = []
+        floor = self._floors.get(place)
+        for group, lanes in floor.items() if floor is not None else ():
+            if not group:
+                found.append(LaneSeen(place))
+                continue
+            for queue in lanes:
+                due = self._first(queue)
+                known = self._standing[queue]
+                if due is None or (due > now_ms and not known.lane.is_ranked):
+                    idle.append((queue, due))
                     continue
-                for queue in lanes:
-                    due = self._first(queue)
-                    known = self._standing[queue]
-                    if due is None or (due > now_ms and not known.lane.is_ranked):
-                        idle.append((queue, due))
-                        continue
-                    found.append(LaneSeen(queue, known.credit, known.turn_at))
-                    if len(found) > limit:
-                        break
+                found.append(LaneSeen(queue, known.credit, known.turn_at))
                 if len(found) > limit:
                     break
-            for queue, due in idle:
-                self._leave(queue, due)
-            if not idle or len(found) > limit:
-                return found if any(seen.queue != place for seen in found) else []
+            if len(found) > limit:
+                break
+        for queue, due in idle:
+            self._leave(queue, due)
+        return found if any(seen.queue != place for seen in found) else [], bool(idle)
 
     def _leave(self, queue: str, due: int | None) -> None:
         """An open lane has nothing to do now: what it was roused for is another's."""

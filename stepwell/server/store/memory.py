@@ -150,8 +150,10 @@ class MemoryStore:
         if need.skipped is not None:
             flow.see_skipped(need.skipped, self._skipped(need.skipped))
         for queue, count, until_ms in need.lanes:
-            items = [item for item in self._free(queue) if item.due_ms <= until_ms][:count]
-            flow.see_items(queue, items)
+            free = self._free(queue)
+            items = [item for item in free if item.due_ms <= until_ms][:count]
+            following = free[len(items)].due_ms if len(items) < len(free) else None
+            flow.see_items(queue, items, following)
             for item in items:
                 self._see_run(item.run_id, view)
 

@@ -2,7 +2,9 @@
 
     L1  never more calls, or runs, under a key than its limit;
     L2  no place under a key without a run that has not ended, and in the end no hold;
-    L3  every event starts a run, or leaves a record why not, or is in a hold.
+    L3  every event starts a run, or leaves a record why not, or is in a hold;
+    L4  where nothing goes wrong, a call that has been due for a moment waits for a full limit
+        (`waits_for_nothing`).
 
 What is drawn here changes nothing else of a world.
 """
@@ -12,9 +14,13 @@ from random import Random
 
 import msgspec
 
+from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import Lease
+from stepwell.server.engine.lane import LIMITS, is_lane, lane_of
+from stepwell.server.engine.row import Item, ItemKind, Lease
 from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
+from stepwell.server.query.room import rests
+from stepwell.server.store.port import Reader, RunFilter
 from stepwell.testing.simulation.workload import Fn
 from stepwell.wire.function_config import (
     Backlog,
@@ -33,6 +39,7 @@ from stepwell.wire.named_limit import FunctionLimit
 WEIGHTS = ("", "event.data.n + 1")
 DESK = 4
 """So much at once of the named limit that some functions share."""
+RUNS_MAX = 1_000
 KEYS = ("", "event.data.k", "event.data.n > 3")
 
 
@@ -86,6 +93,35 @@ def _controls(fn: Fn, draw: Random) -> dict[str, object]:
     if draw.random() < 0.3:
         drawn["priority"] = Priority("event.data.n > 3 ? 300 : -20")
     return drawn
+
+
+IDLE_MS = 50
+"""So long after it is due a call may begin that could."""
+
+
+def waits_for_nothing(reader: Reader, catalog: Catalog, now_ms: int) -> Iterator[str]:
+    """Calls that have been due for a moment, are not under way, and could be (law L4)."""
+    for run in reader.runs(RunFilter(limit=RUNS_MAX)):
+        listing = catalog.listing(run.function)
+        rests_whole = catalog.cooled.get(run.function, 0) > now_ms or run.function in catalog.paused
+        if run.ended or listing is None or rests_whole:
+            continue
+        begun = {lease.key for lease in reader.leases(run.id)}
+        items = reader.items(run.id)
+        told = rests(reader, run, listing, now_ms, items)
+        for item in items:
+            late_ms = now_ms - item.due_ms
+            waits = item.kind is ItemKind.CALL and item.key not in begun | told.keys()
+            if waits and late_ms > IDLE_MS and not _is_cool(reader, item, now_ms):
+                yield f"call {item.key!r} of run {run.id} waits for nothing, for {late_ms} ms"
+
+
+def _is_cool(reader: Reader, item: Item, now_ms: int) -> bool:
+    """Whether a call stands under a named limit, or a key that cools."""
+    parts = lane_of(item.queue).parts if is_lane(item.queue) else ()
+    rows = (reader.flow_key(part.key) for part in parts)
+    cool = any(row is not None and row.cool_ms > now_ms for row in rows)
+    return cool or any(part.kind in LIMITS for part in parts)
 
 
 class FlowJudge:

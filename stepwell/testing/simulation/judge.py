@@ -12,7 +12,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
-from stepwell.testing.simulation.controls import FlowJudge
+from stepwell.testing.simulation.controls import FlowJudge, waits_for_nothing
 from stepwell.testing.simulation.faults import Fault, Plan
 from stepwell.testing.simulation.invariant import broken_by, broken_everywhere
 from stepwell.testing.simulation.workload import DAY_MS, Fn
@@ -59,6 +59,7 @@ class Judge:
         self._now_ms = now_ms
         self._calm = calm
         self._roomy = roomy and flow is None
+        self._watches = calm and roomy and flow is not None
         self._keeps = keeps
         self._plan = plan
         self._trace = hashlib.sha256()
@@ -96,6 +97,13 @@ class Judge:
         for run_id in sorted(touched):
             self.problems += broken_by(node.reader, run_id)
         for problem in self._flow.kept(changes) if self._flow is not None else ():
+            self._break(problem)
+
+    def look(self, node: Node) -> None:
+        """Some time has passed: nothing waits that need not, if nothing goes wrong."""
+        if not self._watches or self._gone:
+            return
+        for problem in waits_for_nothing(node.reader, node.ledger.catalog, self._now_ms()):
             self._break(problem)
 
     def died(self) -> None:
@@ -212,7 +220,8 @@ class Judge:
         by_event: dict[tuple[str, str], int] = {}
         keys: dict[tuple[str, str], list[int]] = {}
         for run in self._ended.values():
-            if not run.original and (not run.parent or run.batch):
+            # A step that invokes may be one of several whose events were held together.
+            if not run.original and (not run.parent or run.batch or len(run.event_ids) > 1):
                 for event_id in run.event_ids:
                     slot = (run.function, event_id)
                     by_event[slot] = by_event.get(slot, 0) + 1

@@ -228,13 +228,22 @@ class World:
         # Everybody has a mind of their own: what one does depends on nothing that befell another.
         doing = [self._sender(self._mind("sender", n)) for n in range(self.options.events)]
         doing += [self._meddler(self._mind("meddler", n)) for n in range(self.options.meddling)]
+        watching = self.loop.create_task(self._watch(self._mind("watcher")))
         await asyncio.gather(*doing)
         await asyncio.sleep(self._mind("end").choice((0, 1, 60)))
         self.plan.over = True
         await self._settle()
+        watching.cancel()
         await asyncio.gather(*self.deaths)
         await self.driver.close()
         await self.stop()
+
+    async def _watch(self, draw: Random) -> None:
+        """Look at the world now and then, as long as users are in it."""
+        while self.options.controlled and not self.options.odds:
+            await asyncio.sleep(draw.choice((0.2, 1.0, 5.0)))
+            if self.node is not None:
+                self.judge.look(self.node)
 
     def _mind(self, who: str, number: int = 0) -> Random:
         return Random(f"{self.seed}/{who}/{number}")

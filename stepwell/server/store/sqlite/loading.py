@@ -207,7 +207,7 @@ class Loader:
 
     def _see_lane(self, queue: str, count: int, until_ms: int, view: View) -> None:
         items = self._memory.due.show(queue, count, until_ms)
-        view.flow.see_items(queue, items)
+        view.flow.see_items(queue, items, self._memory.due.first_ms(queue))
         for item in items:
             if not view.sees_run(item.run_id):
                 self._see_run(item.run_id, view)

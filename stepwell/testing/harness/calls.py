@@ -93,12 +93,14 @@ class HarnessDriver:
         return True
 
     def _as_stored(self, operations: Sequence[Operation]) -> tuple[Operation, ...]:
-        stubs = self._ground.stubs
-        # Without the machine's measure of it: a step begins and ends by the clock of the test.
-        return tuple(
-            msgspec.structs.replace(answered(operation, stubs), timing=None)
-            for operation in operations
-        )
+        return tuple(_as_tested(answered(one, self._ground.stubs)) for one in operations)
+
+
+def _as_tested(operation: Operation) -> Operation:
+    """Without the machine's measure of time: a step begins and ends by the clock of the test. And
+    called by its id, whatever people are shown."""
+    name = operation.userland.id or operation.display_name
+    return msgspec.structs.replace(operation, timing=None, display_name=name)
 
 
 _DEAD = Done(Verdict.FENCED, reason="the process has died")

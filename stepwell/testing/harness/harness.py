@@ -360,7 +360,7 @@ class Harness:
 
     def _node(self) -> Node:
         if self._engine is None:
-            raise HarnessError("nothing was sent yet: there are no runs")
+            raise HarnessError("there are no runs: nothing was sent yet, or the test is over")
         return self._engine.node
 
     def _client(self) -> Inngest:

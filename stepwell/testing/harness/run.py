@@ -39,7 +39,10 @@ class Run:
         self._look = look
 
     def __repr__(self) -> str:
-        return f"<Run of {self.function} {self.status}>"
+        try:
+            return f"<Run of {self.function} {self.status}>"
+        except HarnessError:  # the test is over, and a report of it is written
+            return f"<Run {self.id}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Run) and other.id == self.id

@@ -5,6 +5,7 @@ do (wait, invoke, infer) is answered in its place.
 """
 
 import difflib
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
@@ -198,20 +199,33 @@ def answered(operation: ops.Operation, stubs: Stubs) -> ops.Operation:
             return ops.StepFailed(failure=_no_network(name, operation.url), **about)
         return operation
     try:
-        value = stub.called(_asked_with(operation))
+        data = _data_of(operation, stub)
     except Exception as error:  # noqa: BLE001 - the function is told, as the server would
         return ops.StepFailed(failure=failure_of(error), **about)
+    if isinstance(operation, ops.WaitForEvent) or data is None:
+        return ops.LegacyStep(data=ops.NULL if data is None else data, **about)
+    return ops.StepRun(data=data, **about)
+
+
+def _data_of(operation: ops.Operation, stub: Stub) -> msgspec.Raw | None:
+    """What the stub answers, as it is stored; None for a wait in vain. Raises what it is to raise,
+    and HarnessError for what is no answer."""
+    value = stub.called(_asked_with(operation))
+    if inspect.iscoroutine(value):
+        value.close()
+        raise HarnessError(
+            f'stub("{stub.step}", calls=...) stands for what the server does: give a plain function'
+        )
     if isinstance(operation, ops.WaitForEvent | ops.WaitForSignal) and value is None:
-        return ops.LegacyStep(data=ops.NULL, **about)  # it waited in vain
-    if isinstance(operation, ops.WaitForEvent):
-        if not isinstance(value, Event):
-            raise HarnessError(
-                f'stub("{stub.step}") answers a wait for an event with {value!r}: give an Event, or'
-                " None for one that waits in vain"
-            )
-        event = event_to_wire(cast("Event", value))
-        return ops.LegacyStep(data=msgspec.Raw(encode_event(event)), **about)
-    return ops.StepRun(data=encode_any(value), **about)
+        return None
+    if not isinstance(operation, ops.WaitForEvent):
+        return encode_any(value)
+    if not isinstance(value, Event):
+        raise HarnessError(
+            f'stub("{stub.step}") answers a wait for an event with {value!r}: give an Event, or'
+            " None for one that waits in vain"
+        )
+    return msgspec.Raw(encode_event(event_to_wire(cast("Event", value))))
 
 
 def _no_network(step: str, url: str) -> Failure:

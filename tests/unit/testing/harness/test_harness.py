@@ -182,6 +182,16 @@ def test_other_words_that_come_too_late_or_name_nothing_are_refused(stepwell: Ha
         stepwell.override(shop.mailer, "post")  # type: ignore[arg-type]
 
 
+def test_a_run_outlives_its_test_only_by_name() -> None:
+    with HarnessSync() as harness:
+        harness.serve(shop.client, [shop.order])
+        run = harness.send(sw.Event(name="shop/order", data={"amount": 3})).run
+        assert repr(run) == "<Run of shop-order Running>"
+    assert repr(run) == f"<Run {run.id}>"
+    with pytest.raises(HarnessError, match="the test is over"):
+        _ = run.status
+
+
 def test_without_a_client_it_says_so() -> None:
     harness = HarnessSync()
     try:

@@ -78,6 +78,41 @@ async def test_a_wait_is_answered_by_a_stub(stepwell: Harness) -> None:
     assert str(run.error) == "broke"
 
 
+async def test_an_answer_that_is_none_fails_the_step_with_a_sentence(stepwell: Harness) -> None:
+    async def pay(data: object) -> str:
+        return "never"
+
+    asked = sw.Event(name="shop/approval.asked")
+    stepwell.stub("answer", returns={"by": "Ada"})
+    run = (await stepwell.send(asked)).run
+    assert "answers a wait for an event with {'by': 'Ada'}: give an Event" in str(run.error)
+    stepwell.stub("answer", returns=sw.Event(name="x", data={"by": "Ada"}))
+    stepwell.stub("pay", calls=pay)
+    run = (await stepwell.send(asked)).run
+    assert "stands for what the server does: give a plain function" in str(run.error)
+    stepwell.stub("pay", returns=object())
+    run = (await stepwell.send(asked)).run
+    assert run.error is not None
+
+
+async def test_a_request_of_the_server_goes_nowhere_without_a_stub(stepwell: Harness) -> None:
+    client = sw.Inngest(app_id="net", is_production=False)
+
+    @client.create_function(
+        fn_id="ask", trigger=sw.TriggerEvent(event="net/ask"), output_type=object
+    )
+    async def ask(ctx: sw.Context) -> object:
+        found = await ctx.step.fetch("get", "https://example.com/x")
+        return found.status
+
+    stepwell.serve(client, [ask])
+    run = await stepwell.invoke(ask)
+    assert "https://example.com/x, and a test touches no network" in str(run.error)
+    answer = {"status_code": 204, "headers": {}, "body": "", "url": "https://example.com/x"}
+    stepwell.stub("get", returns=answer)
+    assert (await stepwell.invoke(ask)).result == 204
+
+
 async def test_a_wait_in_vain_is_a_stub_or_the_time(stepwell: Harness) -> None:
     asked = sw.Event(name="shop/approval.asked")
     patient = (await stepwell.send(asked)).run

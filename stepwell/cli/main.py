@@ -19,6 +19,14 @@ _VERBS = {
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
     "why": "Say in a sentence why a run does not run, or an event started none.",
+    "tail": "Print what runs do, as they do it.",
+    "apps": "List the registered apps.",
+    "functions": "List functions, and what starts them.",
+    "workers": "List the workers that are connected.",
+    "invoke": "Start a function.",
+    "cancel": "End runs.",
+    "rerun": "Run a run again, from its beginning or from a step.",
+    "bulk": "Cancel many runs, or run them again, by a filter.",
     "pause": "Let a function rest.",
     "resume": "Let a paused function go on.",
     "replay": "Let events that a function skipped start their runs after all.",
@@ -29,6 +37,7 @@ _VERBS = {
     "config": "Print the settings of an app, and why they are so.",
     "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",
+    "completion": "Print what a shell needs to complete commands.",
     "version": "Print the version.",
 }
 

@@ -2,8 +2,9 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from http.client import HTTPResponse
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -75,6 +76,16 @@ class ServerApi(msgspec.Struct, frozen=True):
         """What a POST answers, read as `kind`."""
         return self._read(kind, self._ask("POST", path, msgspec.json.encode(body)))
 
+    def lines(self, path: str, **query: Text) -> Iterator[str]:
+        """The lines of an answer that goes on, until it ends or the connection is lost. Exits with
+        a sentence where it cannot be had."""
+        given = {key: value for key, value in query.items() if value not in (None, "", ())}
+        asked = f"?{urlencode(given, doseq=True)}" if given else ""
+        request = self._request("GET", f"{path}{asked}", None)
+        with self._opened(path, request) as answer, suppress(OSError):
+            for line in answer:
+                yield line.decode().rstrip("\n")
+
     def delete(self, kind: type[T], path: str) -> T:
         """What a DELETE answers, read as `kind`."""
         return self._read(kind, self._ask("DELETE", path, None))
@@ -90,13 +101,19 @@ class ServerApi(msgspec.Struct, frozen=True):
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         """One request. Exits with a sentence where the server is away or refuses."""
-        request = urllib.request.Request(  # noqa: S310 - the operator chose the address
-            self.url.rstrip("/") + path, data=body, method=method, headers=dict(self._headers())
-        )
+        with self._opened(path, self._request(method, path, body)) as answer:
+            raw: bytes = answer.read()
+            return raw
+
+    def _request(self, method: str, path: str, body: bytes | None) -> urllib.request.Request:
+        url = self.url.rstrip("/") + path
+        headers = dict(self._headers())
+        return urllib.request.Request(url, data=body, method=method, headers=headers)  # noqa: S310 - the operator chose the address
+
+    def _opened(self, path: str, request: urllib.request.Request) -> HTTPResponse:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-                raw: bytes = answer.read()
-                return raw
+            answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+            return answer
         except urllib.error.HTTPError as error:
             raise Refused(_refusal(self, path, error)) from None
         except (OSError, ValueError) as error:

@@ -1,0 +1,34 @@
+"""`stepwell workers`: which workers are connected."""
+
+import click
+import msgspec
+
+from stepwell.cli.output import moment, output_option, show
+from stepwell.cli.server_api import server_at, server_options
+from stepwell.server.query.worker_v2 import WorkerV2
+
+
+class _Workers(msgspec.Struct):
+    data: list[WorkerV2]
+
+
+@click.command("workers")
+@output_option
+@server_options
+def workers(output: str, url: str, signing_key: str | None) -> None:
+    """List the workers that are connected, with what they serve and how busy they are."""
+    found = server_at(url, signing_key).get(_Workers, "/api/v2/workers").data
+    show(found, output, ("WORKER", "STATUS", "APPS", "BUSY", "SDK", "CONNECTED", "HEARD"), _row)
+
+
+def _row(one: WorkerV2) -> tuple[str, ...]:
+    apps = ", ".join(f"{app.name} {app.version}".strip() for app in one.apps)
+    return (
+        one.instance_id,
+        one.status.value,
+        apps,
+        f"{one.in_use} of {one.capacity}",
+        f"{one.sdk_language} {one.sdk_version}".strip(),
+        moment(one.connected_at),
+        moment(one.last_heartbeat_at),
+    )

@@ -1,0 +1,150 @@
+"""The verbs that list, start, cancel, rerun and watch, against a real server; and as a person sees
+them, on a terminal."""
+
+import os
+import pty
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from stepwell.cli.main import main
+from tests.unit.cli.test_asking import FIXED, FREE, Running, register
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with Running(msgspec.structs.replace(FREE, connect_gateway_port=0)) as running:
+        register(running)
+        yield running
+
+
+def call(server: Running, *arguments: str, stdin: str | None = None) -> Result:
+    env = {**dict.fromkeys(FIXED), "STEPWELL_URL": server.url, "COLUMNS": "160"}
+    return CliRunner().invoke(main, arguments, input=stdin, env=env)
+
+
+def done(server: Running, *arguments: str) -> str:
+    result = call(server, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+def test_what_is_registered_is_listed_in_each_form(server: Running) -> None:
+    assert re.search(r"^shop +SERVE +2 ", done(server, "apps"), re.MULTILINE)
+    (app,) = msgspec.json.decode(done(server, "apps", "--output", "json"))
+    assert (app["name"], app["functionCount"]) == ("shop", 2)
+    lines = done(server, "functions", "--output", "ndjson").splitlines()
+    assert {msgspec.json.decode(line)["slug"] for line in lines} == {"shop-order", "shop-once"}
+    assert "shop/order" in done(server, "functions", "shop")
+    assert done(server, "workers") == "none"
+    assert done(server, "workers", "--output", "json") == "[]"
+
+
+def test_a_run_is_started_cancelled_and_run_again(server: Running) -> None:
+    run_id = done(server, "invoke", "shop-order", '{"id": 1}', "--key", "k1")
+    assert "started run" in call(server, "invoke", "shop-order", "--key", "k1").output
+    assert done(server, "cancel", run_id) == f"{run_id} is cancelled"
+    twice = call(server, "cancel", run_id, "01JQDAE4RQ0000000000000009")
+    assert twice.exit_code == 1
+    assert "already cancelled" in twice.stderr
+    assert "Run not found" in twice.stderr
+    again = done(server, "rerun", run_id)
+    assert again != run_id
+    late = call(server, "rerun", run_id, "--wait", "--timeout", "0")
+    assert late.exit_code == 1
+    assert "has not ended after 0 s" in late.output
+    assert "no function shap-order: did you mean shop-order" in call(
+        server, "invoke", "shap-order"
+    ).output.replace("there is ", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("invoke", "shop-order", "[1]"), "DATA must be a JSON object"),
+        (("rerun", "R", "--input", "[1]"), "--input is for the step that --from-step names"),
+        (("rerun", "R", "--from-step", "s", "--input", "{}"), "--input must be a JSON list"),
+        (("bulk", "cancel", "--rate", "0"), "--rate"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    server: Running, arguments: tuple[str, ...], said: str
+) -> None:
+    result = call(server, *arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_many_are_counted_asked_about_and_cancelled(server: Running) -> None:
+    for n in range(3):
+        done(server, "invoke", "shop-order", msgspec.json.encode({"bulk": n}).decode())
+    wanted = ("--function", "shop-order", "--query", "event.data.bulk >= 1")
+    assert done(server, "bulk", "cancel", *wanted, "--dry-run") == "cancel is about 2 runs"
+    no = call(server, "bulk", "cancel", *wanted, stdin="n\n")
+    assert no.exit_code == 1
+    assert "cancel 2 runs?" in no.output
+    begun = call(server, "bulk", "cancel", *wanted, "--yes", "--wait", "--rate", "2000")
+    assert begun.exit_code == 0, begun.output
+    assert "2 done, 0 refused" in begun.stderr
+    id_ = begun.stdout.split()[0]
+    (told,) = msgspec.json.decode(done(server, "bulk", "show", id_, "--output", "json"))
+    assert (told["status"], told["done"]) == ("COMPLETED", 2)
+    assert id_ in done(server, "bulk", "list")
+    stopped = call(server, "bulk", "stop", id_)
+    assert (stopped.exit_code, "has ended already" in stopped.output) == (1, True)
+    assert done(server, "bulk", "rerun", "--status", "failed", "--yes") == "no run is meant"
+
+
+def test_what_runs_do_is_printed_as_they_do_it(server: Running) -> None:
+    found: list[Result] = []
+    arguments = ("tail", "--output", "ndjson", "--count", "1", "--app", "shop")
+    thread = threading.Thread(target=lambda: found.append(call(server, *arguments)))
+    thread.start()
+    while thread.is_alive():
+        done(server, "invoke", "shop-order")
+        thread.join(0.3)
+    (result,) = found
+    assert result.exit_code == 0, result.output
+    run = msgspec.json.decode(result.stdout.splitlines()[-1])
+    assert run["function"]["name"] == "shop-order"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(server: Running, shell: str) -> None:
+    assert "_STEPWELL_COMPLETE" in done(server, "completion", shell)
+
+
+def on_a_terminal(columns: int, *arguments: str, **env: str) -> str:
+    """What a person sees who runs the command on a terminal that is so wide."""
+    pid, master = pty.fork()
+    if pid == 0:
+        size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
+        command = [sys.executable, "-m", "stepwell", *arguments]
+        os.execve(sys.executable, command, {**os.environ, **env, **size})
+    seen = bytearray()
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            part = os.read(master, 65_536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    os.close(master)
+    os.waitpid(pid, 0)
+    return seen.decode()
+
+
+@pytest.mark.slow
+def test_tables_fit_the_terminal(server: Running) -> None:
+    seen = on_a_terminal(60, "functions", STEPWELL_URL=server.url)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "").splitlines()
+    assert any(line.startswith("shop-order") for line in lines)
+    assert all(len(line.rstrip()) <= 60 for line in lines), lines

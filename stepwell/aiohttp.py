@@ -15,6 +15,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import (
     SERVE_PATH_DEFAULT,
     ServeRequest,
@@ -80,6 +81,12 @@ def serve(
     for routed in routed_paths(path):
         for method in ("GET", "HEAD", "POST", "PUT"):
             app.router.add_route(method, routed, inngest_api)
+    refusals = Refusals(client)
+
+    async def look(request: web.Request, answer: web.StreamResponse) -> None:
+        refusals.note(request.method, request.path, answer.status, answer.headers)
+
+    app.on_response_prepare.append(look)
 
 
 async def _body(request: web.Request) -> bytes:

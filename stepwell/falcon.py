@@ -13,6 +13,7 @@ from stepwell.sdk.serve import asgi, wsgi
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.response import (
     ServeResponse,
@@ -58,6 +59,24 @@ class _AsyncResource:
     on_get = on_head = on_put = on_post
 
 
+class _Look:
+    """Tells of what refuses requests of an endpoint."""
+
+    def __init__(self, client: Inngest) -> None:
+        self._refusals = Refusals(client)
+
+    def process_response(self, req: Any, resp: Any, resource: object, succeeded: bool) -> None:
+        """An answer goes out."""
+        status = falcon.http_status_to_code(resp.status)
+        self._refusals.note(req.method, req.path, status, resp.headers)
+
+    async def process_response_async(
+        self, req: Any, resp: Any, resource: object, succeeded: bool
+    ) -> None:
+        """The same in an ASGI application."""
+        self.process_response(req, resp, resource, succeeded)
+
+
 def _fill(resp: Any, response: ServeResponse | StreamingResponse | StreamingResponseSync) -> None:
     resp.status = response.status
     resp.set_headers(response.headers)
@@ -100,3 +119,4 @@ def serve(
     resource = _AsyncResource if isinstance(app, falcon.asgi.App) else _Resource
     for path in routed_paths(handler.serve_path or SERVE_PATH_DEFAULT):
         app.add_route(path, resource(handler))
+    app.add_middleware(_Look(client))

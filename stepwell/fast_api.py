@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.serve.asgi import AsgiEndpoint
+from stepwell.sdk.serve.asgi import AsgiEndpoint, LookAtAnswers
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
@@ -56,6 +56,9 @@ def serve(
         router.routes.append(
             Route(path, endpoint, methods=["GET", "POST", "PUT"], include_in_schema=False)
         )
+        client.add_endpoint(path)
+    if isinstance(app, fastapi.FastAPI) and app.middleware_stack is None:
+        app.add_middleware(LookAtAnswers, client=client)
 
 
 def answer_run_errors(app: fastapi.FastAPI) -> None:

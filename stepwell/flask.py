@@ -14,6 +14,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
@@ -67,11 +68,12 @@ def serve(
         response = handler.handle_sync(request_from(request.environ, body, request))
         return _answered(response)
 
-    if isinstance(app, flask.Flask):
-        _exempt(app, inngest_api)
-    else:
-        app.record(lambda state: _exempt(state.app, inngest_api))
     path = handler.serve_path or SERVE_PATH_DEFAULT
+    if isinstance(app, flask.Flask):
+        _prepare(app, client, inngest_api)
+    else:
+        app.record(lambda state: client.add_endpoint(f"{state.url_prefix or ''}{path}"))
+        app.record(lambda state: _prepare(state.app, client, inngest_api))
     app.add_url_rule(
         path,
         endpoint=route_name(client.app_id, path),
@@ -81,11 +83,20 @@ def serve(
     )
 
 
-def _exempt(app: Any, view: Callable[[], flask.Response]) -> None:
-    """Flask-WTF, where it was set up before, wants no token of this view."""
+def _prepare(app: Any, client: Inngest, view: Callable[[], flask.Response]) -> None:
+    """Flask-WTF, where it was set up before, wants no token of this view; what refuses its requests
+    is told of."""
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(view)
+    refusals = Refusals(client)
+
+    def look(answer: flask.Response) -> flask.Response:
+        asked = flask.request
+        refusals.note(asked.method, asked.path, answer.status_code, answer.headers)
+        return answer
+
+    app.after_request(look)
 
 
 class _Answer(flask.Response):

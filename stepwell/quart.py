@@ -13,6 +13,7 @@ from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import StreamingChoice
@@ -75,13 +76,28 @@ def serve(
         strict_slashes=False,
     )
     if isinstance(app, quart.Quart):
-        _lift_limit(app, path)
+        _prepare(app, client, path)
     else:
-        app.record(lambda state: _lift_limit_of(state, path))
+        app.record(lambda state: _prepare_below(state, client, path))
 
 
-def _lift_limit_of(state: BlueprintSetupState, path: str) -> None:
-    _lift_limit(cast(quart.Quart, state.app), f"{state.url_prefix or ''}{path}")
+def _prepare_below(state: BlueprintSetupState, client: Inngest, path: str) -> None:
+    whole = f"{state.url_prefix or ''}{path}"
+    client.add_endpoint(whole)
+    _prepare(cast(quart.Quart, state.app), client, whole)
+
+
+def _prepare(app: quart.Quart, client: Inngest, path: str) -> None:
+    """Lift the application's limit, and tell of what refuses requests of the endpoint."""
+    _lift_limit(app, path)
+    refusals = Refusals(client)
+
+    async def look(answer: Any) -> Any:
+        asked = quart.request
+        refusals.note(asked.method, asked.path, answer.status_code, answer.headers)
+        return answer
+
+    app.after_request(look)
 
 
 def _lift_limit(app: quart.Quart, path: str) -> None:

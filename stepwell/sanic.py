@@ -11,6 +11,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import (
     SERVE_PATH_DEFAULT,
     ServeRequest,
@@ -83,3 +84,9 @@ def serve(
         methods=["GET", "HEAD", "POST", "PUT"],
         name=route_name(client.app_id, path),
     )
+    refusals = Refusals(client)
+
+    async def look(request: sanic.Request, answer: sanic.HTTPResponse) -> None:
+        refusals.note(request.method, request.path, answer.status, answer.headers)
+
+    cast(Any, app).on_response(look)

@@ -9,7 +9,7 @@ from starlette.routing import Route, Router
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.serve.asgi import AsgiEndpoint
+from stepwell.sdk.serve.asgi import AsgiEndpoint, LookAtAnswers
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
@@ -54,3 +54,5 @@ def serve(
         router.routes.append(
             Route(path, endpoint, methods=["GET", "POST", "PUT"], include_in_schema=False)
         )
+    if isinstance(app, Starlette) and app.middleware_stack is None:
+        app.add_middleware(LookAtAnswers, client=client)

@@ -272,7 +272,7 @@ async def test_a_server_that_comes_back_finds_the_work_where_it_is(
     """The worker works on while there is no server, and its answer is taken when there is one."""
     async with scene_of(tmp_path, sdk) as scene:
         await scene.start_worker()
-        event = await scene.send(2.5)
+        event = await scene.send(6.0 if sdk == "stepwell" else 2.5)
         await until(lambda: scene.noted() == ["one begins"])
         await scene.stop_server()
         await scene.start_server()

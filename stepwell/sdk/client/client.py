@@ -141,6 +141,7 @@ class Inngest(Declarer, Invoker):
         self.checkpointing = checkpointing is not False
         self.serve_origin = serve_origin or serve_host
         self.serve_path = serve_path
+        self._endpoints: set[str] = set()
         self._app_version = app_version
         self._options = Options(
             api_base_url=api_base_url,
@@ -307,6 +308,16 @@ class Inngest(Declarer, Invoker):
         """Use this event key from now on."""
         self.set_env_vars({})
         self._options = msgspec.structs.replace(self._options, event_key=event_key)
+
+    def is_endpoint(self, path: str) -> bool:
+        """Whether functions of this client are served at a path, with or without a slash at its
+        end: what guards a whole application asks this, and lets the server pass, which has no
+        session and signs instead (E.1). Below a mount give what comes after its prefix."""
+        return (path.rstrip("/") or path) in self._endpoints
+
+    def add_endpoint(self, path: str) -> None:
+        """Functions are served at this path, too; adapters say so."""
+        self._endpoints.add(path.rstrip("/") or path)
 
     @property
     def log(self) -> Logger:

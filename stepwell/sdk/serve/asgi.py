@@ -10,13 +10,38 @@ from functools import partial
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote
 
+from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.serve.handler import ServeHandler
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+
+class LookAtAnswers:
+    """An ASGI middleware that tells of what refuses requests of an endpoint."""
+
+    def __init__(self, app: Any, client: Inngest) -> None:
+        self._app = app
+        self._client = client
+        self._refusals = Refusals(client)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, and look at the answer if it is one for an endpoint."""
+        if scope["type"] != "http" or not self._client.is_endpoint(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+
+        async def look(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                names = {name.decode("latin-1").lower(): "" for name, _ in message["headers"]}
+                self._refusals.note(scope["method"], scope["path"], message["status"], names)
+            await send(message)
+
+        await self._app(scope, receive, look)
 
 
 class AsgiEndpoint:

@@ -21,7 +21,7 @@ from stepwell.sdk.net.port import HttpPort
 from stepwell.sdk.serve import answer, register
 from stepwell.sdk.serve.endpoint import answered
 from stepwell.sdk.serve.perform import Performer
-from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.served import Served
 from stepwell.sdk.serve.setup import Keys, Setup, Setups
@@ -94,6 +94,7 @@ class ServeHandler:
         self.table = FunctionTable(client.app_id, functions, client.log)
         keys = Keys(signing_key, signing_key_fallback)
         self._setups = Setups(client, options, keys, framework=framework)
+        client.add_endpoint(self.serve_path or SERVE_PATH_DEFAULT)
         self._performer = Performer()
         self._served = Served(
             client.app_id,

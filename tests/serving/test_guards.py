@@ -1,0 +1,269 @@
+"""Guards of a whole application and the endpoint: what `docs/frameworks.md` says of each framework.
+
+A guard that lets nobody pass locks the server out, and the log says so once. One that asks the
+client lets the server pass, and nobody else.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp.web
+import bottle
+import falcon
+import falcon.asgi
+import fastapi
+import flask
+import httpx
+import pytest
+import quart
+import sanic
+import starlette.applications
+import starlette.authentication
+import starlette.middleware.authentication
+import starlette.responses
+import starlette.routing
+
+import stepwell
+import stepwell.aiohttp
+import stepwell.bottle
+import stepwell.falcon
+import stepwell.fast_api
+import stepwell.flask
+import stepwell.quart
+import stepwell.sanic
+import stepwell.starlette
+from tests.contract.adapters.servers import (
+    listening,
+    on_a_loop,
+    origin,
+    uvicorn_serves,
+    werkzeug_serves,
+)
+
+Passes = Callable[[str], bool]
+numbers = itertools.count()
+
+
+def flask_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = flask.Flask("shop")
+
+    @app.before_request
+    def guard() -> Any:
+        return None if passes(flask.request.path) else ("log in first", 401)
+
+    serve(stepwell.flask, app)
+    return werkzeug_serves(app)
+
+
+def quart_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = quart.Quart("shop")
+
+    @app.before_request
+    async def guard() -> Any:
+        return None if passes(quart.request.path) else ("log in first", 401)
+
+    serve(stepwell.quart, app)
+    return uvicorn_serves(app)
+
+
+def fast_api_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = fastapi.FastAPI()
+
+    @app.middleware("http")
+    async def guard(request: fastapi.Request, call_next: Any) -> fastapi.Response:
+        if passes(request.url.path):
+            response: fastapi.Response = await call_next(request)
+            return response
+        return fastapi.Response("log in first", 401)
+
+    serve(stepwell.fast_api, app)
+    return uvicorn_serves(app)
+
+
+def starlette_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    class Login(starlette.authentication.AuthenticationBackend):
+        async def authenticate(self, conn: Any) -> None:
+            if not passes(conn.url.path):
+                raise starlette.authentication.AuthenticationError("log in first")
+
+    def refuse(conn: Any, error: Exception) -> starlette.responses.Response:
+        return starlette.responses.PlainTextResponse(str(error), 401)
+
+    app = starlette.applications.Starlette()
+    kind = starlette.middleware.authentication.AuthenticationMiddleware
+    app.add_middleware(kind, backend=Login(), on_error=refuse)
+    serve(stepwell.starlette, app)
+    return uvicorn_serves(app)
+
+
+def falcon_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    class Guard:
+        def process_request(self, req: Any, resp: Any) -> None:
+            if not passes(req.path):
+                raise falcon.HTTPUnauthorized
+
+    app: Any = falcon.App(middleware=[Guard()])
+    serve(stepwell.falcon, app)
+    return werkzeug_serves(app)
+
+
+def falcon_asgi_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    class Guard:
+        async def process_request(self, req: Any, resp: Any) -> None:
+            if not passes(req.path):
+                raise falcon.HTTPUnauthorized
+
+    app: Any = falcon.asgi.App(middleware=[Guard()])
+    serve(stepwell.falcon, app)
+    return uvicorn_serves(app)
+
+
+def bottle_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = bottle.Bottle()
+
+    @app.hook("before_request")
+    def guard() -> None:
+        if not passes(bottle.request.path):
+            raise bottle.HTTPResponse("log in first", 401)
+
+    serve(stepwell.bottle, app)
+    return werkzeug_serves(app)
+
+
+def aiohttp_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    @aiohttp.web.middleware
+    async def guard(request: aiohttp.web.Request, handler: Any) -> Any:
+        if passes(request.path):
+            return await handler(request)
+        raise aiohttp.web.HTTPUnauthorized
+
+    app = aiohttp.web.Application(middlewares=[guard])
+    serve(stepwell.aiohttp, app)
+    return aiohttp_serves(app)
+
+
+def sanic_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app: Any = sanic.Sanic(f"guarded-{next(numbers)}", configure_logging=False)
+    app.config.TOUCHUP = False
+
+    @app.on_request
+    async def guard(request: sanic.Request) -> Any:
+        return None if passes(request.path) else sanic.text("log in first", 401)
+
+    serve(stepwell.sanic, app)
+    return sanic_serves(app)
+
+
+@contextmanager
+def aiohttp_serves(app: Any) -> Iterator[str]:
+    with listening() as sock:
+
+        async def serve(stopping: asyncio.Event) -> None:
+            runner = aiohttp.web.AppRunner(app)
+            await runner.setup()
+            await aiohttp.web.SockSite(runner, sock).start()
+            await stopping.wait()
+            await runner.cleanup()
+
+        with on_a_loop(serve):
+            yield origin(sock)
+
+
+@contextmanager
+def sanic_serves(app: Any) -> Iterator[str]:
+    with listening() as sock:
+
+        async def serve(stopping: asyncio.Event) -> None:
+            server = await app.create_server(
+                sock=sock, return_asyncio_server=True, access_log=False
+            )
+            await server.startup()
+            await server.start_serving()
+            await stopping.wait()
+            server.close()
+            for connection in list(server.connections):
+                connection.abort()
+            await server.after_stop()
+
+        with on_a_loop(serve):
+            yield origin(sock)
+
+
+APPS: dict[str, Callable[[Passes, Callable[[Any, Any], None]], Any]] = {
+    "aiohttp": aiohttp_app,
+    "bottle": bottle_app,
+    "falcon": falcon_app,
+    "falcon, asgi": falcon_asgi_app,
+    "fast_api": fast_api_app,
+    "flask": flask_app,
+    "quart": quart_app,
+    "sanic": sanic_app,
+    "starlette": starlette_app,
+}
+TELLS = frozenset(APPS) - {"bottle"}
+"""Where the application says that a call was refused before it came to the endpoint."""
+
+
+def client_of() -> stepwell.Inngest:
+    logger = logging.getLogger("guarded")
+    return stepwell.Inngest(app_id="shop", is_production=False, logger=logger)
+
+
+def serving(client: stepwell.Inngest) -> Callable[[Any, Any], None]:
+    @client.create_function(fn_id="fine", trigger=stepwell.TriggerEvent(event="shop/fine"))
+    async def fine(ctx: stepwell.Context) -> str:
+        return "fine"
+
+    return lambda adapter, app: adapter.serve(app, client, [fine])
+
+
+def ask(url: str, path: str = "/api/inngest") -> httpx.Response:
+    event = {"name": "shop/fine", "data": {}, "id": "i", "ts": 1}
+    body = {"ctx": {"run_id": "r"}, "event": event, "events": [event], "steps": {}}
+    query = {"fnId": "shop-fine", "stepId": "step"}
+    return httpx.post(f"{url}{path}", params=query, json=body)
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_a_guard_that_lets_nobody_pass_locks_the_server_out(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of()
+    with APPS[name](lambda path: False, serving(client)) as url:
+        assert [ask(url).status_code for _ in range(2)] == [401, 401]
+        assert ask(url, "/other").status_code == 401
+    told = [r.getMessage() for r in caplog.records if r.name.startswith("guarded")]
+    assert len(told) == (name in TELLS), told
+    if told:
+        assert told[0].startswith("POST /api/inngest was answered with 401 by the application")
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_a_guard_that_asks_lets_the_server_pass_and_nobody_else(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of()
+    with APPS[name](client.is_endpoint, serving(client)) as url:
+        for path in ("/api/inngest", "/api/inngest/"):
+            answer = ask(url, path)
+            assert (answer.status_code, answer.json()) == (200, "fine"), path
+        for path in ("/", "/api", "/api/inngest/x", "/x/api/inngest", "/api/inngest2"):
+            assert ask(url, path).status_code == 401, path
+    assert [r for r in caplog.records if r.name.startswith("guarded")] == []
+
+
+def test_an_endpoint_below_a_prefix_is_known_by_its_whole_path_where_that_is_known() -> None:
+    client = client_of()
+    serve = serving(client)
+    blueprint = flask.Blueprint("inner", "inner", url_prefix="/inner")
+    serve(stepwell.flask, blueprint)
+    flask.Flask("shop").register_blueprint(blueprint)
+    router = fastapi.APIRouter(prefix="/router")
+    serve(stepwell.fast_api, router)
+    for prefix in ("/inner", "/router"):
+        assert client.is_endpoint(f"{prefix}/api/inngest")
+    assert not client.is_endpoint("/elsewhere/api/inngest")

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from stepwell.experimental import realtime
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError
 from stepwell.sdk.function.function import Function
@@ -18,6 +19,7 @@ from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware
+from stepwell.sdk.net.port import HttpReply
 from stepwell.wire import operation as ops
 from tests.replay.stage import EVENT, Stage
 from tests.unit.sdk.middleware.conftest import Events
@@ -291,3 +293,30 @@ async def test_ends_of_runs_that_a_function_listens_to(world: World) -> None:
     stage = world.stage(lambda ctx: world.seen.append(ctx.event.data["result"]), event=event)
     await stage.play()
     assert world.seen == [PLAIN]
+
+
+async def test_what_is_published_to_subscribers_goes_past_middleware(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Subscribers have no middleware to open it with; the official SDK has no hook for it either.
+    (Its functions cannot defer, and neither can ours: there is no such path.)"""
+    sent: list[bytes | None] = []
+
+    def answer(request: Any) -> HttpReply:
+        sent.append(request.body)
+        return HttpReply(200, {}, b"{}")
+
+    async def answer_later(request: Any) -> HttpReply:
+        return answer(request)
+
+    monkeypatch.setattr(world.client.api, "ask", answer_later)
+    monkeypatch.setattr(world.client.api, "ask_sync", answer)
+
+    async def body(ctx: Any) -> None:
+        await realtime.publish(world.client, "channel", "topic", PLAIN)
+
+    def body_sync(ctx: Any) -> None:
+        realtime.publish_sync(world.client, "channel", "topic", PLAIN)
+
+    await world.stage(body_sync if world.blocking else body).play()
+    assert [json.loads(one or b"") for one in sent] == [PLAIN]

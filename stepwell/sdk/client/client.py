@@ -140,8 +140,7 @@ class Inngest(Declarer, Invoker):
         self.schemas = schemas
         self.checkpointing = checkpointing is not False
         self.serve_origin = serve_origin or serve_host
-        self.serve_path = serve_path
-        self._endpoints: set[str] = set()
+        self.serve_path, self._endpoints = serve_path, set[str]()
         self._app_version = app_version
         self._options = Options(
             api_base_url=api_base_url,
@@ -312,7 +311,7 @@ class Inngest(Declarer, Invoker):
     def is_endpoint(self, path: str) -> bool:
         """Whether functions of this client are served at a path, with or without a slash at its
         end: what guards a whole application asks this, and lets the server pass, which has no
-        session and signs instead (E.1). Below a mount give what comes after its prefix."""
+        session and signs instead. Below a mount give what comes after its prefix."""
         return (path.rstrip("/") or path) in self._endpoints
 
     def add_endpoint(self, path: str) -> None:

@@ -1,7 +1,7 @@
 """Requests for an endpoint that the application answered itself: a guard of its own came first.
 
 Whoever serves functions is told once, because the server is a stranger to such a guard and hears
-nothing else of it. Source: features E.1.
+nothing else of it.
 """
 
 from typing import Any

@@ -119,4 +119,5 @@ def serve(
     resource = _AsyncResource if isinstance(app, falcon.asgi.App) else _Resource
     for path in routed_paths(handler.serve_path or SERVE_PATH_DEFAULT):
         app.add_route(path, resource(handler))
-    app.add_middleware(_Look(client))
+    look: Any = _Look(client)
+    app.add_middleware(look)

@@ -1,7 +1,8 @@
 """Every line of level WARNING and above is expected by name, or fails its test.
 
 A test says what it expects, `@pytest.mark.logs("regular expression", ...)`, which must then be
-written. A test that takes `caplog` judges the lines itself. `JUDGED` is where this holds.
+written. What tests of one file may write is in `log_lines.py`. A test that takes `caplog` judges
+the lines itself. `JUDGED` is where this holds.
 """
 
 import logging
@@ -10,15 +11,35 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.log_lines import OF_FILES
+
+ROOMS = (
+    "client",
+    "events",
+    "execution",
+    "function",
+    "invoke",
+    "middleware",
+    "net",
+    "send",
+    "serve",
+    "step",
+    "test_",
+    "value",
+)
 JUDGED = (
     "tests/embedded",
+    "tests/events",
     "tests/link/test_each_message.py",
     "tests/link/test_rows.py",
     "tests/replay",
-    "tests/unit/sdk/execution",
+    "tests/serving",
+    "tests/unit/django",
+    *(f"tests/unit/sdk/{room}" for room in ROOMS),
     "tests/unit/server/engine",
 )
 ANYWHERE = (
+    r"the app '.*' is connected without functions",
     # Lines that say how a test is made, not that something went wrong.
     r"app '.*' serves no functions",
 )
@@ -59,7 +80,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         return result
     expected = [p for mark in item.iter_markers("logs") for p in mark.args]
     told = [record.getMessage() for record in lines.kept]
-    patterns = (*expected, *ANYWHERE)
+    of_file = OF_FILES.get(item.nodeid.partition("::")[0], ())
+    patterns = (*expected, *ANYWHERE, *of_file)
     odd = [text for text in told if not any(re.search(one, text) for one in patterns)]
     assert not odd, f"lines nobody expects, name them with @pytest.mark.logs: {odd}"
     missing = [one for one in expected if not any(re.search(one, text) for text in told)]

@@ -1,6 +1,7 @@
 """Y5: of a call that waits it is told which limit it waits for, who has its places, since when, how
 many come first, and what makes room."""
 
+from stepwell.server.engine.input import FunctionPaused, FunctionResumed
 from stepwell.server.engine.row import MAIN
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.room import rests
@@ -8,6 +9,7 @@ from stepwell.wire.duration import format_instant
 from stepwell.wire.function_config import Concurrency, Throttle
 from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled
 
+FN = "shop-work"
 PER_USER = "event.data.user"
 
 
@@ -77,3 +79,20 @@ def test_Y5_what_has_room_waits_for_no_limit(bench: FlowBench) -> None:
     bench.register(controlled(concurrency=(Concurrency(5, PER_USER),)))
     event = bench.send("go", {"user": "amy"})
     assert explained(bench, event) is None
+
+
+def test_a_frozen_run_says_that_its_function_is_paused(bench: FlowBench) -> None:
+    for options in ({}, {"concurrency": (Concurrency(1),)}):
+        bench.register(controlled(**options))
+        sent = bench.send("go")
+        at = format_instant(bench.now_ms)
+        bench.submit(FunctionPaused(FN))
+        bench.claim()
+        bench.pass_time(MINUTE)
+        told = explained(bench, sent)
+        assert told is not None
+        assert told.reason is Hindrance.PAUSED
+        assert told.text.startswith(f"function {FN} is paused since {at}: let it go on with")
+        bench.submit(FunctionResumed(FN))
+        assert explained(bench, sent) is None
+        bench.finish(bench.job())

@@ -21,6 +21,7 @@ from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, 
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Answer, Input, Work
+from stepwell.server.engine.lane import pause_key
 from stepwell.server.engine.moment import Moment
 from stepwell.server.engine.named_limits import drop_limit, set_limit
 from stepwell.server.engine.need import NOTHING, Due, Need, Old
@@ -28,7 +29,6 @@ from stepwell.server.engine.pause import pause, resume_function
 from stepwell.server.engine.receive import receive
 from stepwell.server.engine.register import fail_app, register, remove
 from stepwell.server.engine.replay import replay
-from stepwell.server.engine.room import pause_key
 from stepwell.server.engine.row import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.signal_sent import deliver

@@ -154,3 +154,8 @@ def moved_to(queue: str, place: str) -> str:
     """The lane for calls that go elsewhere, under the same limits."""
     _, separator, rest = queue.partition(SEPARATOR)
     return f"{place}{separator}{rest}" if separator else place
+
+
+def pause_key(function: str) -> str:
+    """The key behind which the calls of a paused function rest."""
+    return f"pause:{function}"

@@ -12,8 +12,8 @@ from stepwell.server.engine.cancel import cancel
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.flow_row import FlowKey, KeyKind
 from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
+from stepwell.server.engine.lane import pause_key
 from stepwell.server.engine.need import Live, Need
-from stepwell.server.engine.room import pause_key
 from stepwell.server.engine.row import Item, ItemKind
 from stepwell.server.engine.rules import DAY_MS
 

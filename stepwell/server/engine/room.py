@@ -6,7 +6,7 @@ import msgspec
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.flow_row import FlowKey, KeyKind
-from stepwell.server.engine.lane import LIMITS, Lane, Part, PartKind
+from stepwell.server.engine.lane import LIMITS, Lane, Part, PartKind, pause_key
 from stepwell.server.engine.limit_row import limit_name
 from stepwell.server.flow import bucket, named_limit
 from stepwell.server.flow.bucket import Bucket
@@ -15,11 +15,6 @@ from stepwell.server.flow.named_limit import Numbers
 from stepwell.server.flow.plan import NO_PLAN, Plan
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
-
-
-def pause_key(function: str) -> str:
-    """The key behind which the calls of a paused function rest."""
-    return f"pause:{function}"
 
 
 def cool_key(function: str) -> str:

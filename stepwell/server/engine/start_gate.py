@@ -16,7 +16,8 @@ from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.drop import drop, tell_parents
 from stepwell.server.engine.flow_row import DropReason, FlowKey, HoldKind, KeyKind, Slot
 from stepwell.server.engine.hold import Joined, close, join_batch, join_debounce
-from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS, pause_key
+from stepwell.server.engine.lane import pause_key
+from stepwell.server.engine.room import UNKNOWN_FUNCTION_DELAY_MS
 from stepwell.server.engine.row import EventRow, Item, Run
 from stepwell.server.engine.start import begin, run_id_for, started_lately
 from stepwell.server.flow import batch as batches

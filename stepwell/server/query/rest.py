@@ -21,6 +21,7 @@ class Hindrance(StrEnum):
     NO_WORKER = "no_worker"
     BUSY = "busy"
     LIMIT = "limit"
+    PAUSED = "paused"
 
 
 class Reach(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.lane import Lane, Part, PartKind, is_lane, lane_of
+from stepwell.server.engine.lane import Lane, Part, PartKind, is_lane, lane_of, pause_key
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.flow import bucket
 from stepwell.server.flow.concurrency import UNLIMITED, limit_of
@@ -39,7 +39,8 @@ def rests(
         return {}
     found: dict[str, Rest] = {}
     begun = {lease.key for lease in reader.leases(run.id)}
-    for item in items:
+    paused = _paused(reader, run.function)
+    for item in items if paused is None else ():
         if item.kind is not ItemKind.CALL or item.key in begun or not is_lane(item.queue):
             continue
         lane = lane_of(item.queue)
@@ -50,7 +51,22 @@ def rests(
             since_ms = item.due_ms if run.started_ms else run.queued_ms
             text = f"{_told(reader, item, full)}, since {format_instant(since_ms)}"
             found[item.key] = Rest(Hindrance.LIMIT, text, since_ms)
+    if paused is not None:
+        calls = (item.key for item in items if item.kind is ItemKind.CALL)
+        found |= dict.fromkeys((key for key in calls if key not in begun), paused)
     return found
+
+
+def _paused(reader: Reader, function: str) -> Rest | None:
+    """What is told of every call of a function that was told to rest."""
+    row = reader.flow_key(pause_key(function))
+    if row is None or not row.data:
+        return None
+    text = (
+        f"function {function} is paused since {format_instant(row.value)}: let it go on with"
+        f" stepwell resume {function}; what has waited a week is cancelled"
+    )
+    return Rest(Hindrance.PAUSED, text, row.value)
 
 
 def _told(reader: Reader, item: Item, full: list[_Full]) -> str:

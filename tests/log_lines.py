@@ -1,0 +1,144 @@
+"""Lines of level WARNING and above that tests of a file write on purpose, by what they say.
+
+A line that is expected of one test alone is named there: `@pytest.mark.logs`. Those here are what
+several tests of a file have in common, or what one case of a parametrised test writes.
+"""
+
+OF_FILES: dict[str, tuple[str, ...]] = {
+    "tests/events/test_a10_variables.py": (
+        "GET request refused: the signature does not match: the peer us",
+        "PUT request refused: the header X-Inngest-Signature is missing",
+    ),
+    "tests/events/test_d05_versions.py": (
+        'EventValidationError in function "shop-takes": Event "shop/mad',
+    ),
+    "tests/events/test_e01_structure.py": ('ValueError in function "shop-doomed": no',),
+    "tests/events/test_e105_validation.py": (
+        'ConfigurationError in function "shop-waits": step "paid": even',
+        'EventValidationError in function "shop-a": Event "shop/paid" f',
+        'EventValidationError in function "shop-b": Event "shop/paid" f',
+        'EventValidationError in function "shop-c": Event "shop/paid" f',
+        'EventValidationError in function "shop-takes": Event "inngest/',
+        'EventValidationError in function "shop-takes": Event "shop/bar',
+        'EventValidationError in function "shop-takes": Event "shop/pai',
+        'EventValidationError in function "shop-takes": Event "shop/unk',
+        'EventValidationError in function "shop-takes": Event "user/cre',
+        'EventValidationError in function "shop-takes": Event "x" has a',
+        'EventValidationError in function "shop-takes": Event "x" has n',
+        'EventValidationError in function "shop-takes": Event not found',
+        "event 'a' is large: .+ bytes; servers may refuse more tha",
+    ),
+    "tests/events/test_e150_errors.py": (
+        'Declined in function "shop-blocking": declined: no cover',
+        'Declined in function "shop-coroutine": declined: no cover',
+        r'FileNotFoundError in function "shop-pay": \[Errno 2\] gone',
+        'Frozen in function "shop-pay": 7',
+        "KeyError in function \"shop-blocking\": 'card'",
+        "KeyError in function \"shop-coroutine\": 'card'",
+        'NonRetriableError in function "shop-ends": never',
+        "POST request refused: the header X-Inngest-Signature is missin",
+        'Refused in function "shop-pay": no cover',
+        'Slotted in function "shop-pay": no',
+        'ValueError in function "shop-blocking": other',
+        'ValueError in function "shop-breaks": again',
+        'ValueError in function "shop-coroutine": other',
+        'ValueError in function "shop-order": declined',
+        'ValueError in function "shop-order": no hope',
+        "body_invalid: the request body is not a call: JSON is malforme",
+        'function_not_found: Could not find function with ID "shop-gone',
+    ),
+    "tests/events/test_e170_internal.py": (
+        'ValueError in function "shop-doomed": no stock',
+        'ValueError in function "shop-doomed": other',
+        'ValueError in function "shop-doomed-failure": nor can this be ',
+        r'ValueError in function "shop-inngest-function\.failed": listene',
+        r'ValueError in function "shop-inngest-function\.finished": liste',
+    ),
+    "tests/events/test_e173_cancelled_code.py": (
+        "function shop-coroutine of run .+ was ",
+        "function shop-plain of run .+ was canc",
+        "function shop-plain-step of run .+ was",
+        "the lease of a request was refused; its result may be discarde",
+    ),
+    "tests/events/test_e180_development.py": (
+        r"registration failed: Failed to register with http://.+\.0\.0\.1:",
+    ),
+    "tests/events/test_e20_schemas.py": (
+        'EventValidationError in function "shop-pay": Event "inngest/fu',
+    ),
+    "tests/events/test_e40_constructors.py": (
+        'EventValidationError in function "shop-child": Event "inngest/',
+        'run .+ waits in step "stop" for an eve',
+    ),
+    "tests/events/test_e90_reception.py": (
+        'ValueError in function "shop-f": nope',
+        'function_not_found: Could not find function with ID "shop-x"; ',
+    ),
+    "tests/events/test_seed.py": ('ValueError in function "shop-pay": declined',),
+    "tests/serving/test_adapter.py": (
+        r"Broken\.body\(\) failed, needed because signatures are made over ",
+        "GET request refused: the header X-Inngest-Signature is missing",
+        r"InProduction\.body\(\) failed, needed because signatures are made",
+        r"Slowly\.body\(\) failed, needed because signatures are made over ",
+    ),
+    "tests/serving/test_endpoint.py": (
+        "GET request refused: the header X-Inngest-Signature is missing",
+        'NonRetriableError in function "app-never": not ever',
+        "POST request refused: the header X-Inngest-Signature is missin",
+        "PUT request refused: the header X-Inngest-Signature is missing",
+        'RetryAfterError in function "app-later": not now',
+        "Sync rejected since it's from Cloud but expected Dev Server: t",
+        "Sync rejected since it's from a Dev Server but expected Cloud:",
+        'function_not_found: Could not find function with ID "app-unkno',
+        "registration failed: App ID required",
+        r"""registration failed: the server's answer is not understood: \[n""",
+    ),
+    "tests/serving/test_frameworks.py": (
+        r"registration failed: Failed to register with http://.+\.0\.0\.1:",
+    ),
+    "tests/serving/test_request_environment.py": (
+        "GET request refused: the signature does not match: the peer us",
+        "POST request refused: the header X-Inngest-Signature is missin",
+        "POST request refused: the signature does not match: the peer u",
+        "signing_key_unspecified: Serving functions in cloud mode needs",
+    ),
+    "tests/serving/test_routes.py": (
+        "Internal Server Error: /wait/fails",
+        "Service Unavailable: /wait/double",
+        'ValueError in function "shop-fails": not for strangers',
+    ),
+    "tests/unit/django/test_serving.py": (
+        "Forbidden: /api/other",
+        "Internal Server Error: /api/inngest",
+        r"Not Found: /x\.y/inngest/z",
+        "Not Found: /xzy/inngest",
+    ),
+    "tests/unit/django/test_tasks.py": (
+        "Internal Server Error: /api/inngest",
+        'OddError in function "shop-django-tasks": on purpose',
+        r"Task id=.+ path=tests\.django_project\.s",
+    ),
+    "tests/unit/sdk/middleware/test_declared.py": (
+        r"send\(\) called with no events: nothing was sent",
+    ),
+    "tests/unit/sdk/middleware/test_paths.py": ('NonRetriableError in function "app-f": sealed',),
+    "tests/unit/sdk/middleware/test_sentry.py": (
+        'ValueError in function "app-failing": no stock',
+        'ValueError in function "app-failing_step": no stock',
+        'ValueError in function "app-failing_step_sync": no stock',
+        'ValueError in function "app-failing_sync": no stock',
+    ),
+    "tests/unit/sdk/serve/test_handler.py": (
+        "GET request refused: the header X-Inngest-Signature is missing",
+        "body_invalid: Missing request body when executing, possibly du",
+        r"registration failed: Failed to register with http://s\.test: no",
+        "unknown: The run's state could not be fetched: gone",
+        "unknown: The run's state is not understood: the steps of the r",
+    ),
+    "tests/unit/sdk/test_experimental.py": (
+        "KeyError in function \"my-app-caught\": 'no stock'",
+        "KeyError in function \"my-app-test\": 'no stock'",
+        'RuntimeError in function "my-app-caught": gave up',
+        'ValueError in function "my-app-test": no stock',
+    ),
+}

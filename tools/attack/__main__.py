@@ -60,10 +60,17 @@ async def _one(made: Target, name: str, attack: Attack, seed: int) -> str:
         told = problem = f"{name} --seed {seed}: {error}"
     print(
         f"seed {seed:<6} {name:<14} {made.memory >> 20:5} MB {made.descriptors:5} files"
-        f" {made.longest_s * 1000:6.0f} ms  {told}",
+        f" {made.longest_s * 1000:6.0f} ms  loop {await _stall_s(made) * 1000:5.0f} ms  {told}",
         flush=True,
     )
     return problem
+
+
+async def _stall_s(made: Target) -> float:
+    try:
+        return await made.stall_s()
+    except OSError:
+        return 0.0
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """The server that is attacked: a process of its own, and what is measured of it."""
 
 import asyncio
+import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,8 @@ START_S = 60.0
 PROBE_EVERY_S = 0.02
 SIGNING_KEY = "0123456789abcdef"
 EVENT_KEY = "attacked"
+METRICS = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
+_STALL = re.compile(r"^stepwell_loop_stall_seconds (\S+)$", re.MULTILINE)
 HEALTH = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
 
@@ -45,6 +49,16 @@ class Target:
     def descriptors(self) -> int:
         """How many files and sockets it has open."""
         return int(self.process.num_fds())
+
+    async def stall_s(self) -> float:
+        """The longest that its event loop was late in the last five minutes, as it says itself."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(METRICS)
+            told = _STALL.search((await reader.read()).decode())
+        finally:
+            writer.transport.abort()
+        return float(told[1]) if told else 0.0
 
     def logged(self) -> str:
         """Everything it has said."""
@@ -103,23 +117,35 @@ class Target:
 
 @asynccontextmanager
 async def target(
-    folder: Path, *options: str, keys: bool = False, descriptors: int | None = None
+    folder: Path,
+    *options: str,
+    keys: bool = False,
+    descriptors: int | None = None,
+    data: Path | None = None,
+    program: Sequence[str] = ("stepwell",),
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Target]:
     """A server while the context lasts: for development, or with keys for production.
 
-    `descriptors` limits how many files it may have open.
+    `descriptors` limits how many files it may have open, `data` is where it stores; `program` is
+    a module and its first arguments, `environment` what it finds besides its own.
     """
     port, gateway_port = free_port(), free_port()
-    command = [sys.executable, "-m", "stepwell", "--json", "start" if keys else "dev"]
+    command = [sys.executable, "-m", *program, "--json", "start" if keys else "dev"]
     command += ["--host", "127.0.0.1", "--port", str(port)]
-    command += ["--connect-gateway-port", str(gateway_port), "--sqlite-dir", str(folder / "data")]
+    command += [
+        "--connect-gateway-port",
+        str(gateway_port),
+        "--sqlite-dir",
+        str(data or folder / "data"),
+    ]
     if keys:
         command += ["--signing-key", SIGNING_KEY, "--event-key", EVENT_KEY]
     else:
         command += ["--no-discovery", "--no-poll"]
     log = folder / "server.log"
     with log.open("wb") as said:
-        process = _started([*command, *options], said.fileno(), descriptors)
+        process = _started([*command, *options], said.fileno(), descriptors, environment or {})
     try:
         made = Target(port, gateway_port, psutil.Process(process.pid), log)
         await _answers(made, process)
@@ -133,10 +159,12 @@ async def target(
             await asyncio.to_thread(process.wait)
 
 
-def _started(command: Sequence[str], said: int, descriptors: int | None) -> subprocess.Popen[bytes]:
+def _started(
+    command: Sequence[str], said: int, descriptors: int | None, more: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     if descriptors is not None:
         command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
-    return subprocess.Popen(command, stdout=said, stderr=said)
+    return subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **more})
 
 
 async def _answers(made: Target, process: subprocess.Popen[bytes]) -> None:

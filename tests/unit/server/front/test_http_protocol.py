@@ -74,6 +74,40 @@ async def test_a_kept_connection_may_rest_but_not_begin_a_request_for_ever() -> 
         writer.transport.abort()
 
 
+async def test_a_kept_connection_without_a_request_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("stepwell.server.serving.KEEP_ALIVE_S", 1)
+    async with server(Bounds()) as made:
+        reader, writer = await asyncio.open_connection("127.0.0.1", made.port)
+        writer.write(HEALTH)
+        told = await asyncio.wait_for(reader.read(), 20)
+        writer.transport.abort()
+    assert told.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_nobody_asks_for_is_not_read_on() -> None:
+    """What is taken of it is one piece more than 64 KiB."""
+
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+
+    async def run() -> int:
+        config = uvicorn.Config(deaf, log_config=None, lifespan="off")
+        config.load()
+        made = BoundedHttp(config, ServerState(), {}, watch=Watch(Bounds()))
+        transport = MagicMock(spec=asyncio.Transport)
+        made.connection_made(transport)
+        made.data_received(POST.replace(b"content-length: 100", b"content-length: 10000000"))
+        pieces = 0
+        while not transport.pause_reading.called:
+            made.data_received(b"x" * 16_384)
+            pieces += 1
+        return pieces
+
+    assert asyncio.run(run()) <= 65_536 // 16_384 + 1
+
+
 async def test_a_long_body_may_take_as_long_as_its_pace_allows() -> None:
     bounds = msgspec.structs.replace(HASTY, body_bytes_per_s=100)
     body = b'{"signal": "nobody"}' + b" " * 80

@@ -1,0 +1,1 @@
+"""Programs that attackers start as processes of their own."""

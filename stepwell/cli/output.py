@@ -69,14 +69,21 @@ def show(
         for one in rows:
             click.echo(msgspec.json.encode(one))
     elif rows:
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for place, title in enumerate(titles):
-            table.add_column(title, no_wrap=place == 0, overflow="fold")
-        for one in rows:
-            table.add_row(*(_coloured(cell) for cell in row(one)))
-        Console().print(table)
+        Console().print(table(rows, titles, row))
     else:
         click.echo("none")
+
+
+def table(
+    rows: Sequence[object], titles: Sequence[str], row: Callable[[Any], Iterable[str]]
+) -> Table:
+    """The same as a table."""
+    made = Table(box=None, padding=(0, 2, 0, 0))
+    for place, title in enumerate(titles):
+        made.add_column(title, no_wrap=place == 0, overflow="fold")
+    for one in rows:
+        made.add_row(*(_coloured(cell) for cell in row(one)))
+    return made
 
 
 def _coloured(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import click
 import msgspec
 
+from stepwell.cli.output import PAGE, Page
 from stepwell.cli.send import Listening, heard_by
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
 from stepwell.server.query.cursor import run_mark
@@ -20,6 +21,7 @@ from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.offline import listening_in, timeline_in
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import RunObject, run_object, status_named
+from stepwell.server.query.run_v2 import RunV2, run_v2
 from stepwell.server.query.timeline import Span
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.server.store.sqlite.reader import reader_of_file
@@ -34,15 +36,25 @@ class Wanted(msgspec.Struct, frozen=True):
     status: tuple[str, ...] = ()
     function: tuple[str, ...] = ()
     app: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    time_field: str = ""
+    order: str = ""
+    query: str = ""
     limit: int = 20
-    cursor: str | None = None
+    cursor: str = ""
+
+    @property
+    def needs_server(self) -> bool:
+        """Whether a file cannot be asked for it."""
+        return bool(self.since or self.until or self.time_field or self.order or self.query)
 
 
 class Source(Protocol):
     """What can be asked about runs."""
 
-    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
-        """A page of runs, and where the next one begins."""
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunV2], str]:
+        """Runs, and where those after them begin."""
         ...
 
     def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
@@ -70,6 +82,20 @@ class Source(Protocol):
         ...
 
 
+class _Runs(msgspec.Struct):
+    data: list[RunV2]
+    page: Page = Page()
+
+
+def _apps_of(functions: Sequence[str]) -> tuple[str, ...]:
+    """The apps these functions may be of: their ids begin with the name of the app."""
+    found: dict[str, None] = {}
+    for slug in functions:
+        parts = slug.split("-")
+        found |= {"-".join(parts[:count]): None for count in range(1, len(parts))}
+    return tuple(found) or tuple(functions)
+
+
 class _EventName(msgspec.Struct):
     name: str
 
@@ -84,11 +110,28 @@ class ServerSource:
     def __init__(self, server: ServerApi) -> None:
         self._server = server
 
-    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
-        """A page of runs, and where the next one begins."""
-        query = msgspec.structs.asdict(wanted)
-        answer = self._server.get(Enveloped[list[RunObject]], "/v1/runs", **query)
-        return answer.data, answer.metadata.cursor
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunV2], str]:
+        """Runs, and where those after them begin."""
+        query: dict[str, str | int | tuple[str, ...]] = {
+            "status": wanted.status,
+            "appId": wanted.app or _apps_of(wanted.function),
+            "functionId": wanted.function,
+            "from": wanted.since,
+            "until": wanted.until,
+            "timeField": wanted.time_field,
+            "order": wanted.order,
+            "query": wanted.query,
+        }
+        found: list[RunV2] = []
+        cursor = wanted.cursor
+        while len(found) < wanted.limit:
+            count = min(wanted.limit - len(found), PAGE)
+            page = self._server.get(_Runs, "/api/v2/runs", **query, limit=count, cursor=cursor)
+            found += page.data
+            cursor = page.page.cursor
+            if not cursor:
+                break
+        return found, cursor
 
     def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
         """The runs an event started."""
@@ -126,8 +169,12 @@ class FileSource:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    def runs(self, wanted: Wanted) -> tuple[Sequence[RunObject], str | None]:
-        """A page of runs, and where the next one begins."""
+    def runs(self, wanted: Wanted) -> tuple[Sequence[RunV2], str]:
+        """Runs, and where those after them begin."""
+        if wanted.needs_server:
+            raise click.UsageError(
+                "a file is asked for --status, --function, --app, --limit and --cursor alone"
+            )
         try:
             statuses = tuple(status_named(text) for text in wanted.status)
         except ValueError as error:
@@ -137,12 +184,12 @@ class FileSource:
                 statuses=statuses,
                 functions=wanted.function,
                 apps=wanted.app,
-                after=run_mark(self._reader, wanted.cursor or ""),
+                after=run_mark(self._reader, wanted.cursor),
                 limit=wanted.limit,
             )
         )
-        cursor = found[-1].id if len(found) == wanted.limit else None
-        return [run_object(run) for run in found], cursor
+        cursor = found[-1].id if len(found) == wanted.limit else ""
+        return [run_v2(run, with_output=False) for run in found], cursor
 
     def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
         """The runs an event started."""

@@ -120,8 +120,9 @@ def test_a_shell_is_told_how_to_complete(server: Running, shell: str) -> None:
     assert "_STEPWELL_COMPLETE" in done(server, "completion", shell)
 
 
-def on_a_terminal(columns: int, *arguments: str, **env: str) -> str:
-    """What a person sees who runs the command on a terminal that is so wide."""
+def on_a_terminal(columns: int, *arguments: str, until: str = "", **env: str) -> str:
+    """What a person sees who runs the command on a terminal that is so wide, and leaves it with
+    Ctrl-C once they have seen `until`."""
     pid, master = pty.fork()
     if pid == 0:
         size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
@@ -137,6 +138,8 @@ def on_a_terminal(columns: int, *arguments: str, **env: str) -> str:
         if not part:
             break
         seen += part
+        if until and until.encode() in seen:
+            os.write(master, b"\x03")
     os.close(master)
     os.waitpid(pid, 0)
     return seen.decode()
@@ -148,3 +151,30 @@ def test_tables_fit_the_terminal(server: Running) -> None:
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "").splitlines()
     assert any(line.startswith("shop-order") for line in lines)
     assert all(len(line.rstrip()) <= 60 for line in lines), lines
+
+
+def test_runs_are_listed_by_what_they_hold_and_in_either_order(server: Running) -> None:
+    ids = [
+        done(server, "invoke", "shop-order", msgspec.json.encode({"listed": n}).decode())
+        for n in range(3)
+    ]
+
+    def told(*arguments: str) -> list[str]:
+        lines = done(server, "runs", *arguments, "--output", "ndjson").splitlines()
+        return [msgspec.json.decode(line)["id"] for line in lines]
+
+    assert told("--query", "event.data.listed >= 1") == [ids[2], ids[1]]
+    wanted = ("--query", "event.data.listed >= 0", "--oldest-first", "--function", "shop-order")
+    assert told(*wanted) == ids
+    assert told(*wanted, "--until", "2020-01-01T00:00:00Z") == []
+    assert told("--function", "shop-gone") == []
+    assert "query: " in call(server, "runs", "--query", "event.").output
+
+
+@pytest.mark.slow
+def test_a_list_is_watched_on_a_terminal_until_it_is_left(server: Running) -> None:
+    run_id = done(server, "invoke", "shop-order")
+    seen = on_a_terminal(
+        100, "runs", "--watch", "--limit", "3", STEPWELL_URL=server.url, until=run_id
+    )
+    assert run_id in seen

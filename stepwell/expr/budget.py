@@ -5,6 +5,7 @@ A sender chooses both the lists and the texts an expression is run over; without
 choose how long everybody else waits.
 """
 
+import re
 from collections.abc import Callable, Mapping
 
 from stepwell.expr.tree import EvaluationError, Node, children
@@ -12,6 +13,11 @@ from stepwell.expr.value import is_list, is_map
 
 STEPS_MAX = 100_000
 """Steps of one evaluation: a condition over each of ten thousand items passes."""
+
+
+MATCH_STEPS = 100
+PATTERN_CHARS_MAX = 2_000
+_COUNTED = re.compile(r"\{(\d{1,4})(?:,(\d{0,4}))?\}")
 
 
 class TooCostly(EvaluationError):
@@ -70,6 +76,39 @@ def _texts(per_step: int, least: int = 0) -> "Weigh":
     return lambda *texts: least + sum(_length(text, per_step) for text in texts)
 
 
+def _matched(text: object, pattern: object) -> int:
+    if not isinstance(text, str) or not isinstance(pattern, str):
+        return MATCH_STEPS
+    return MATCH_STEPS + (len(text) * pattern_size(pattern) + len(pattern)) // 64
+
+
+def pattern_size(pattern: str) -> int:
+    """About how many instructions a regular expression becomes: what is repeated a counted number
+    of times is there as often. Matching takes each of them for each letter, at worst."""
+    if len(pattern) > PATTERN_CHARS_MAX:
+        return STEPS_MAX
+    groups, last, at = [0], [0], 0
+    while at < len(pattern):
+        letter, size, after = pattern[at], 1, at + 1
+        counted = _COUNTED.match(pattern, at)
+        if counted:
+            size = last[-1] * (int(counted[2] or counted[1]) - 1)
+            after = counted.end()
+        elif letter == "(":
+            groups, last, size = [*groups, 0], [*last, 0], 0
+        elif letter == ")" and len(groups) > 1:
+            size = groups.pop()
+            last.pop()
+        elif letter == "\\":
+            after += 1
+        elif letter == "[":
+            after = max(pattern.find("]", at + 2), at) + 1
+        groups[-1] = min(groups[-1] + max(size, 0), STEPS_MAX)
+        last[-1] = last[-1] + size if counted else size
+        at = after
+    return 1 + sum(groups)
+
+
 Weigh = Callable[..., int]
 
 WEIGHTS: Mapping[str, Weigh] = {
@@ -82,7 +121,7 @@ WEIGHTS: Mapping[str, Weigh] = {
     "endsWith": _texts(256),
     "lowercase": _texts(256),
     "uppercase": _texts(256),
-    "matches": _texts(32, least=100),
+    "matches": _matched,
     "json_parse": _texts(16),
     "b64decode": _texts(64),
     "string": _texts(256),

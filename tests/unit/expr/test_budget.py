@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.expr.budget import STEPS_MAX, depth_of
+from stepwell.expr.budget import STEPS_MAX, depth_of, pattern_size
 from stepwell.expr.dialect import EvaluationError, compile_expression
 
 MANY = 10_000
@@ -74,3 +74,32 @@ def test_what_a_macro_gathers_is_new_each_time() -> None:
 )
 def test_sizes(value: object, size: int) -> None:
     assert depth_of(value, 100) == size
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least", "most"),
+    [
+        ("abc", 3, 5),
+        (r"\d{4}-\d{2}-\d{2}", 9, 15),
+        ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{12}", 24, 32),
+        ("((a{0,50}){0,20}){0,1}b", 1_000, 1_200),
+        ("((a{1000}){1000}){1000}", STEPS_MAX, 2 * STEPS_MAX),
+        ("(" * 500 + ")" * 500 + "{7}", 1, 2_000),
+        ("{3}a{", 1, 10),
+        ("x" * 3_000, STEPS_MAX, STEPS_MAX),
+    ],
+)
+def test_a_pattern_is_as_large_as_what_it_repeats(pattern: str, least: int, most: int) -> None:
+    assert least <= pattern_size(pattern) <= most
+
+
+def test_a_pattern_that_a_sender_chose_takes_no_seconds() -> None:
+    """Few steps were counted for it, and it took two seconds."""
+    program = compile_expression("event.data.text.matches(event.data.pattern)")
+    data = {"text": "a" * 100_000, "pattern": "((a{0,50}){0,20}){0,1}b"}
+    judged = program.judge({"event": {"data": data}})
+    assert "steps" in judged.problem
+    uuid = {"text": "f" * 36, "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|f+"}
+    assert program.holds({"event": {"data": uuid}})
+    long = {"text": "ab " * 60_000, "pattern": "ab +[ab]"}
+    assert program.holds({"event": {"data": long}})

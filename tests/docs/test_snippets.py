@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SECONDS_MAX = 60
+PAGE_SECONDS_MAX = 240
 PLUGINS = ("pytest_stepwell", "pytest_asyncio.plugin")
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
 PYTEST += ["-o", "asyncio_default_fixture_loop_scope=function"]
@@ -103,7 +104,8 @@ def test_the_program_runs(snippet: Snippet, tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=SECONDS_MAX,
+        # A page of tests is one run, of all its programs.
+        timeout=PAGE_SECONDS_MAX if snippet.is_test else SECONDS_MAX,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -31,7 +31,7 @@ LAYERS: dict[str, Layer] = {
     "wire": Layer((), ("google.protobuf",)),
     "expr": Layer((), ("cel_expr_python",)),
     "cron": Layer((), ("cronsim",)),
-    "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic")),
+    "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic", "pydantic_core")),
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
     # For servers on trio, which bring it.
     "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),

@@ -14,6 +14,7 @@ from typing_extensions import TypeAliasType, TypeVar
 
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import reader_of_class
+from stepwell.sdk.events.refusal import told
 from stepwell.sdk.events.source import EventKind, ObjectLike, is_model
 from stepwell.sdk.events.type_facts import literals
 from stepwell.sdk.value.typed_dict import readable
@@ -73,6 +74,10 @@ def _judged_openly(
         if key not in given:
             raise
         value = given[key]
+        if not isinstance(key, str):
+            raise ValueError(  # noqa: TRY004 - what validators raise
+                f"data: the key {key!r} is a {type(key).__name__}: write keys as text"
+            ) from None
         raise ValueError(
             f"data.{key} = {value!r:.80} is a {type(value).__name__}, which is no JSON: give it as"
             " text or a number, or declare the event with a type that has this field"
@@ -93,6 +98,16 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     def copy(self, **changes: object) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The same event with other values in some of its fields."""
         return self.model_copy(update=changes)
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _refuse_clearly(
+        cls, given: object, judge: pydantic.ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        try:
+            return judge(given)
+        except pydantic.ValidationError as error:
+            raise told(cls.__name__.partition("[")[0], given, error) from None
 
     @pydantic.field_validator("data", mode="wrap")
     @classmethod

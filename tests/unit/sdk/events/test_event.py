@@ -8,6 +8,7 @@ import msgspec
 import pydantic
 import pytest
 
+import stepwell
 from stepwell.sdk.events.event import Event, event_from_json, event_from_wire, event_to_wire
 from stepwell.wire.event import decode_event, encode_event
 
@@ -67,5 +68,48 @@ def test_what_is_no_json_in_data_is_told_in_one_sentence() -> None:
     with pytest.raises(pydantic.ValidationError) as raised:
         Event(name="a/b", data={"n": 1, "at": when})  # type: ignore[dict-item]
     (only,) = raised.value.errors()
-    assert only["msg"].startswith("Value error, data.at = datetime.datetime(2026, 1, 2")
+    assert only["msg"].startswith("data.at = datetime.datetime(2026, 1, 2")
     assert "is a datetime, which is no JSON: give it as text" in only["msg"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "sentence"),
+    [
+        ({"name": 5}, ("name",), 'Event.name = 5: give text, such as "shop/order.paid"'),
+        ({}, ("name",), 'Event.name is missing: give text, such as "shop/order.paid"'),
+        ({"nam": "a"}, ("name",), "Event.name is missing (is nam meant for it?): give text"),
+        ({"name": "a", "data": [1]}, ("data",), "Event.data = [1]: give an object, such as"),
+        ({"name": "a", "data": {5: 1}}, ("data",), "data: the key 5 is a int: write keys as text"),
+        ({"name": "a", "ts": "now"}, ("ts",), "Event.ts = 'now': give milliseconds since 1970"),
+        (
+            {"name": "a", "ts": dt.datetime(2026, 1, 2)},
+            ("ts",),
+            "Event.ts: 2026-01-02T00:00:00 has no time zone; use datetime.now(UTC)",
+        ),
+        ({"name": "a", "id": 5}, ("id",), 'Event.id = 5: give text, such as "order-1"'),
+        ({"name": "a", "v": 5}, ("v",), "Event.v = 5: give text"),
+        ({"name": "a", "user": 5}, ("user",), "Event.user = 5: give an object"),
+        ({"name": "a", "meta": 5}, ("meta",), "Event.meta = 5: give an object"),
+    ],
+)
+def test_what_is_wrong_with_an_event_is_one_sentence_with_path_value_and_fix(
+    fields: dict[str, Any], place: tuple[str, ...], sentence: str
+) -> None:
+    with pytest.raises(pydantic.ValidationError) as raised:
+        Event(**fields)
+    (only,) = raised.value.errors()
+    assert only["loc"] == place
+    assert only["msg"].startswith(sentence)
+    assert "errors.pydantic.dev" not in str(raised.value)
+
+
+def test_an_option_says_path_value_and_fix_in_one_sentence() -> None:
+    for made, sentence in (
+        (lambda: stepwell.TriggerEvent(event=5), "TriggerEvent.event = 5: "),  # type: ignore[call-overload]
+        (lambda: stepwell.Batch(max_size=0), "Batch.max_size = 0: "),
+        (lambda: stepwell.Concurrency(limit="x"), "Concurrency.limit = 'x': "),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(stepwell.FunctionConfigInvalidError) as raised:
+            made()
+        assert str(raised.value).startswith(sentence)
+        assert "\n" not in str(raised.value)

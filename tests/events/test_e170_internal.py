@@ -370,6 +370,48 @@ async def test_e_177_a_run_can_wait_for_an_internal_event() -> None:
         assert await engine.result_of(ids[0], timeout_seconds=10) == 7
 
 
+async def test_e_177_every_end_is_typed_for_its_listener() -> None:
+    scene = Scene()
+    seen: list[Any] = []
+
+    @scene.client.create_function(fn_id="failed", trigger=stepwell.FunctionFailedEvent)
+    async def failed(ctx: stepwell.Context[stepwell.FunctionFailedEvent]) -> None:
+        told = ctx.event.data
+        seen.append((told.function_id, told.status, told.error.message, told.event.data["n"]))
+
+    @scene.client.create_function(fn_id="ended", trigger=stepwell.FunctionFinishedEvent)
+    async def ended(ctx: stepwell.Context[stepwell.FunctionFinishedEvent]) -> None:
+        told = ctx.event.data
+        if told.function_id in ("shop-fine", "shop-doomed", "shop-endless"):
+            error = told.error and told.error.name
+            seen.append((told.function_id, told.status, told.result, error, told.is_error))
+
+    @scene.client.create_function(fn_id="stopped", trigger=stepwell.FunctionCancelledEvent)
+    async def stopped(ctx: stepwell.Context[stepwell.FunctionCancelledEvent]) -> None:
+        told = ctx.event.data
+        assert told.event is not None
+        seen.append((told.function_id, told.status, told.error, told.event.name))
+
+    functions = [one for one in scene.declared if one.local_id != "listener"]
+    async with running(scene.client, *functions, failed, ended, stopped) as engine:
+        for name in ("shop/fine", "shop/doom", "shop/endless"):
+            # Each of its own: the same id would start a function once alone.
+            await end(scene, engine, name)
+        await until(lambda: len(seen) >= 5)
+    assert sorted(map(repr, seen)) == sorted(
+        map(
+            repr,
+            [
+                ("shop-fine", "Completed", {"total": 3}, None, False),
+                ("shop-doomed", "Failed", None, "ValueError", True),
+                ("shop-doomed", "Failed", "no stock", 1),
+                ("shop-endless", "Cancelled", None, None, True),
+                ("shop-endless", "Cancelled", None, "shop/endless"),
+            ],
+        )
+    )
+
+
 @pytest.mark.parametrize("name", ["inngest/function.failed", "INNGEST/mine", "inngest/"])
 async def test_e_178_reserved_names_cannot_be_sent(name: str) -> None:
     client, outbox = catching()

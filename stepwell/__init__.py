@@ -88,6 +88,7 @@ from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.ask import ParallelMode
 from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.limit import Limit, limit
 from stepwell.sdk.step.log import ReplayFilter, is_replaying
 from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
@@ -157,6 +158,8 @@ __all__ = [
     "EventType",
     "EventValidationError",
     "Fairness",
+    "Limit",
+    "limit",
     "FunctionCancelledEvent",
     "FunctionConfigInvalidError",
     "FunctionFailedEvent",

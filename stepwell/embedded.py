@@ -31,6 +31,7 @@ from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.net.agent import SDK_IN_BODY
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.sdk.serve.framework import Framework
+from stepwell.wire.duration import parse_duration_ms
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.failure import decode_failure
@@ -43,6 +44,7 @@ from stepwell.wire.identifier import (
     ulid_at,
 )
 from stepwell.wire.lifecycle import Invocation, function_invoked
+from stepwell.wire.limit_state import LimitNumbers, LimitState
 from stepwell.wire.registration import Registration
 
 with Extra("server", "an engine of your own"):
@@ -55,6 +57,8 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.engine.input import (
         Done,
         InvokeAsked,
+        LimitDropped,
+        LimitSet,
         SignalSent,
         Verdict,
     )
@@ -63,6 +67,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.intake import PART, Refused, received, registered
     from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
+    from stepwell.server.query.limits import limit_state
     from stepwell.server.registration import app_registered
     from stepwell.server.store.port import Store, StoreError, Unstorable
     from stepwell.server.store.sqlite.scratch import ScratchStore
@@ -419,6 +424,52 @@ class InProcess:
         answer = await self._node.ledger.submit(SignalSent(name, bytes(data)))
         assert isinstance(answer, Done)
         return answer.subject if answer.verdict is Verdict.APPLIED else None
+
+    async def limits(self) -> list[LimitState]:
+        """Every named limit."""
+        return await self._there(self._limits())
+
+    def limits_sync(self) -> list[LimitState]:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._limits(), "limits")
+
+    async def set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """Give a limit other numbers; answers after the commit."""
+        return await self._there(self._set_limit(name, numbers))
+
+    def set_limit_sync(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._set_limit(name, numbers), "set_limit")
+
+    async def reset_limit(self, name: str) -> LimitState:
+        """Let the numbers of the code hold again. Raises Error where there is no such limit."""
+        return await self._there(self._reset_limit(name))
+
+    def reset_limit_sync(self, name: str) -> LimitState:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        return self._there_sync(self._reset_limit(name), "reset_limit")
+
+    async def _limits(self) -> list[LimitState]:
+        return [self._limit(name) for name in sorted(self._node.ledger.catalog.limits)]
+
+    async def _set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
+        period_ms = parse_duration_ms(numbers.period) if numbers.period else 0
+        given = LimitSet(name, numbers.concurrency, numbers.rate, period_ms)
+        with _in_sdk_words(f'limit "{name}"'):
+            await self._node.ledger.submit(given)
+        return self._limit(name)
+
+    async def _reset_limit(self, name: str) -> LimitState:
+        with _in_sdk_words(f'limit "{name}"'):
+            answer = await self._node.ledger.submit(LimitDropped(name))
+        assert isinstance(answer, Done)
+        if answer.verdict is Verdict.GONE:
+            raise Error(answer.reason)
+        return self._limit(name)
+
+    def _limit(self, name: str) -> LimitState:
+        catalog, now_ms = self._node.ledger.catalog, self._node.clock.now_ms()
+        return limit_state(self._node.reader, catalog, name, now_ms)
 
     async def _there(self, work: Coroutine[Any, Any, T]) -> T:
         if asyncio.get_running_loop() is self._loop:

@@ -23,7 +23,7 @@ from stepwell.testing.virtual_time import EPOCH_MS, VirtualClock, VirtualLoop, r
 PAGE = Path(__file__).resolve().parents[1] / "docs/flow-control.md"
 END = "<!-- end of picture -->\n"
 
-STEP, SLEEP = "step", "sleep"
+STEP, SLEEP, TOLD = "step", "sleep", "told"
 WORK = ((STEP, 3.0),)
 Work = tuple[tuple[str, float], ...]
 AT_ONCE = (0.0,) * 6
@@ -32,7 +32,8 @@ SECONDS = (0.0, 1.0, 2.0, 2.0, 4.0, 5.0)
 
 @dataclass(frozen=True)
 class Scene:
-    """Some events for a function with a control. `options` is shown, and is what is declared."""
+    """Some events for a function with a control. `options` is shown, and is what is declared; so is
+    `limits`, what its steps take."""
 
     name: str
     options: str
@@ -40,6 +41,13 @@ class Scene:
     work: Work = WORK
     data: tuple[dict[str, object], ...] = ()
     unit_s: float = 1.0
+    limits: str = ""
+
+    @property
+    def shown(self) -> str:
+        """What is said above its picture."""
+        steps = f"step.run(…, limits=[{self.limits}])" if self.limits else ""
+        return ", ".join(filter(None, (self.options, steps)))
 
 
 SCENES = (
@@ -110,6 +118,18 @@ SCENES = (
         SECONDS,
     ),
     Scene(
+        "limit",
+        'limits=[limit("gpu", concurrency=4).by(weight="event.data.size")]',
+        data=tuple({"size": size} for size in (3, 3, 1, 1, 1, 2)),
+    ),
+    Scene("limit-rate", "", limits='limit("openai", rate=2, period="6s").take(1)'),
+    Scene(
+        "limit-cool",
+        'concurrency=[Concurrency(limit=2, key="event.data.user")]',
+        data=tuple({"user": user} for user in ("amy", "amy", "amy", "bob", "bob", "bob")),
+        work=((TOLD, 5), (STEP, 2)),
+    ),
+    Scene(
         "timeouts-start",
         'concurrency=[Concurrency(limit=1)], timeouts=Timeouts(start="7s")',
         arrivals=AT_ONCE,
@@ -163,6 +183,7 @@ async def played(scene: Scene, loop: VirtualLoop) -> list[Story]:
     stories = [Story(at) for at in scene.arrivals]
     client = stepwell.Inngest(app_id="app", is_production=False)
     options: dict[str, Any] = eval(f"dict({scene.options})", vars(stepwell).copy())  # noqa: S307
+    limits: Any = eval(f"[{scene.limits}]", vars(stepwell).copy())  # noqa: S307
 
     async def work(seconds: float, numbers: list[int]) -> None:
         began = loop.time()
@@ -178,8 +199,10 @@ async def played(scene: Scene, loop: VirtualLoop) -> list[Story]:
         for place, (kind, seconds) in enumerate(scene.work):
             if kind == SLEEP:
                 await ctx.step.sleep(f"sleep-{place}", int(seconds * 1000))
-            else:
-                await ctx.step.run(f"step-{place}", work, seconds, numbers)
+            elif kind == STEP:
+                await ctx.step.run(f"step-{place}", work, seconds, numbers, limits=limits)
+            elif numbers == [0] and ctx.attempt == 0:
+                raise stepwell.RetryAfterError(None, f"{seconds:g}s", quiet=True, scope="key")
 
     node = Node(MemoryStore(), clock=VirtualClock(loop))
     async with node:
@@ -245,7 +268,7 @@ def begin(name: str) -> str:
 
 def block(scene: Scene) -> str:
     """What stands between the marks of a picture."""
-    shown = f"{scene.options}\n\n" if scene.options else ""
+    shown = f"{scene.shown}\n\n" if scene.shown else ""
     return f"```text\n{shown}{picture(scene)}\n```\n"
 
 
@@ -263,7 +286,7 @@ def page(text: str) -> str:
 def pictures() -> Iterator[str]:
     """Every picture with its title."""
     for scene in SCENES:
-        yield f"{scene.name}: {scene.options}\n{picture(scene)}\n"
+        yield f"{scene.name}: {scene.shown}\n{picture(scene)}\n"
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _VERBS = {
     "pause": "Let a function rest.",
     "resume": "Let a paused function go on.",
     "replay": "Let events that a function skipped start their runs after all.",
+    "limits": "List named limits, and give them other numbers.",
     "keys": "Make, list and revoke keys that may less than the signing key.",
     "check-replay": "Tell whether code can go on with runs that were exported.",
     "events": "Write typed modules of events, or ask a server for their schemas.",

@@ -35,7 +35,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
-from typing import cast
+from typing import Literal, cast
 
 from stepwell.wire.duration import DurationError, parse_duration_ms
 
@@ -194,15 +194,26 @@ class RetryAfterError(Error):
     """Raise it to be tried again, but not before `retry_after`.
 
     `retry_after` is a number of milliseconds, a timedelta, text such as "30s", or an instant. The
-    server waits between one second and 24 hours.
+    server waits between one second and 24 hours. With `scope="key"` everything that shares a key of
+    flow control with this call waits until then, too (ours: other servers ignore it).
     """
 
     code = ErrorCode.RETRY_AFTER_ERROR
 
-    def __init__(self, message: str | None, retry_after: RetryAfter, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        message: str | None,
+        retry_after: RetryAfter,
+        quiet: bool = False,
+        *,
+        scope: Literal["key"] | None = None,
+    ) -> None:
         super().__init__(message or "")
+        if scope not in (None, "key"):
+            raise ValueError(f'scope = {scope!r}: give "key", or leave it out')
         self.quiet = quiet
         self.retry_after = _delay(retry_after)
+        self.scope = scope
 
 
 def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:

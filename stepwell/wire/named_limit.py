@@ -30,11 +30,11 @@ class FunctionLimit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StepLimit(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One step stands under a limit: with `weight`, for a `key`, which is JSON. Without a name it
-    is a limit of that step alone."""
+    """One step stands under a limit: with `weight`, for a `key`, which is JSON text. Without a name
+    it is a limit of that step alone."""
 
     name: str = ""
-    key: msgspec.Raw | None = None
+    key: str = ""
     weight: int = 1
     concurrency: int = 0
     rate: int = 0
@@ -42,10 +42,10 @@ class StepLimit(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LimitUsed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A step used `by` more of a limit than it had taken, or less."""
+    """A step used `by` more of a limit than it had taken, or less; named as it took it."""
 
     name: str = ""
-    key: msgspec.Raw | None = None
+    key: str = ""
     by: int = 0
 
 
@@ -88,6 +88,15 @@ def name_problems(field: str, name: str) -> Iterator[str]:
         yield f"{field} {name[:120]!r} is no name of a limit: {NAME_FIX}"
 
 
+def key_problems(field: str, key: str) -> Iterator[str]:
+    """What is wrong with the key of a step's limit, which may be empty."""
+    try:
+        if key:
+            msgspec.json.decode(key)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        yield f"{field} {key[:80]!r} is no JSON: write the text amy as '\"amy\"'"
+
+
 def step_problems(field: str, given: StepLimit) -> Iterator[str]:
     """What is wrong with what a step says of a limit."""
     if given.name:
@@ -97,6 +106,7 @@ def step_problems(field: str, given: StepLimit) -> Iterator[str]:
             f"{field}name is missing: name a limit, or give the step one of its own with"
             f" {field}concurrency, or {field}rate and {field}period"
         )
+    yield from key_problems(f"{field}key", given.key)
     if not 1 <= given.weight <= limit.NAMED_WEIGHT_MAX:
         yield f"{field}weight {given.weight} is no weight: use 1 to {limit.NAMED_WEIGHT_MAX}"
     yield from number_problems(field, given.concurrency, given.rate, given.period)

@@ -9,7 +9,7 @@ from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import decode_failure
-from stepwell.wire.named_limit import LimitUsed, StepLimit, step_problems
+from stepwell.wire.named_limit import LimitUsed, StepLimit, key_problems, step_problems
 from stepwell.wire.operation import MalformedOperation, Operation
 from stepwell.wire.outside import decode
 
@@ -130,6 +130,9 @@ class _Options:
         except msgspec.DecodeError as error:
             wanted = f'a list such as [{{"name":"openai","by":40}}] ({error})'
             raise self.malformed("limits", wanted) from None
+        for index, one in enumerate(found or ()):
+            for problem in key_problems(f"opts.limits[{index}].key", one.key):
+                raise MalformedOperation(f"operation {self.op}: {problem}")
         return found or ()
 
     def array(self, field: str) -> msgspec.Raw | None:

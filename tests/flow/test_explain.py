@@ -1,12 +1,14 @@
 """Y5: of a call that waits it is told which limit it waits for, who has its places, since when, how
 many come first, and what makes room."""
 
-from stepwell.server.engine.input import FunctionPaused, FunctionResumed
+from stepwell.server.engine.input import Broke, FunctionPaused, FunctionResumed
 from stepwell.server.engine.row import MAIN
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.room import rests
 from stepwell.wire.duration import format_instant
+from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.function_config import Concurrency, Throttle
+from stepwell.wire.named_limit import FunctionLimit
 from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled
 
 FN = "shop-work"
@@ -96,3 +98,44 @@ def test_a_frozen_run_says_that_its_function_is_paused(bench: FlowBench) -> None
         bench.submit(FunctionResumed(FN))
         assert explained(bench, sent) is None
         bench.finish(bench.job())
+
+
+def test_a_named_limit_is_told_with_its_key_and_who_comes_first(bench: FlowBench) -> None:
+    bench.register(
+        controlled(limits=(FunctionLimit("gpu", PER_USER, "event.data.w", concurrency=4),))
+    )
+    sent = [bench.send("go", {"user": "amy", "w": 3})]
+    bench.claim()
+    sent += [bench.send("go", {"user": "amy", "w": 2}) for _ in range(2)]
+    (holder,) = bench.runs_of(sent[0])
+    at = format_instant(bench.now_ms)
+    told = text(bench, sent[1])
+    assert told.startswith(f'limit gpu of "amy" is in use, 3 of 4, by run {holder.id} since {at}')
+    assert "and it takes 2; the end of a step frees it" in told
+    bench.pass_time(SECOND)
+    bench.send("go", {"user": "amy", "w": 2})
+    assert "; 1 comes first; " in text(bench, sent[2])
+
+
+def test_a_named_limit_per_period_tells_when_there_is_enough(bench: FlowBench) -> None:
+    bench.register(controlled(limits=(FunctionLimit("mail", rate=1, period="1m"),)))
+    sent = [bench.send("go") for _ in range(2)]
+    bench.claim()
+    at = format_instant(bench.now_ms + MINUTE)
+    told = text(bench, sent[1])
+    assert "limit mail of 1 per 1m has nothing left, and it takes 1" in told
+    assert f"so much is there at {at}" in told
+
+
+def test_what_rests_because_a_call_was_told_to_wait(bench: FlowBench) -> None:
+    bench.register(controlled(concurrency=(Concurrency(5, PER_USER),)), controlled("other", "went"))
+    at = format_instant(bench.now_ms + 30 * SECOND)
+    failure = Failure("RetryAfterError", "429", retry_scope="key")
+    for name in ("go", "went"):
+        bench.send(name, {"user": "amy"})
+        outcome = Broke(failure, encode_failure(failure), delay_ms=30 * SECOND)
+        bench.reply(bench.job(), outcome)
+    keyed, whole = bench.send("go", {"user": "amy"}), bench.send("went")
+    bench.claim()
+    assert f'its concurrency of "amy" rests until {at}' in text(bench, keyed)
+    assert f"function shop-other rests until {at}" in text(bench, whole)

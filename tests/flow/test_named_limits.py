@@ -315,3 +315,36 @@ def test_the_end_of_what_waits_in_front_lets_the_others_by(bench: FlowBench) -> 
     (run,) = bench.runs_of(heavy)
     bench.submit(CancelAsked(run.id))
     assert len(bench.claim()) == 1
+
+
+def test_a_claim_that_finds_no_room_says_when_to_ask_again(bench: FlowBench) -> None:
+    bench.register(controlled())
+    limit = StepLimit("tpm", weight=500, rate=1_000, period="10s")
+    begin(bench, 3, limit)
+    jobs = bench.claim()
+    assert len(jobs) == 2
+    assert bench.next_due_ms == NOW_MS + 5_000
+    bench.reply(jobs[0], progressed(ran("ask", LimitUsed("tpm", by=200))))
+    bench.finish(bench.job())
+    bench.at(5_000)
+    assert bench.claim() == []
+    assert bench.next_due_ms == NOW_MS + 7_000
+
+
+def test_steps_that_take_the_same_begin_in_the_order_in_which_they_came(bench: FlowBench) -> None:
+    bench.register(controlled())
+    begin(bench, 12, StepLimit("gpu", concurrency=1))
+    order = sorted(
+        (item for run in bench.runs() for item in bench.reader.items(run.id) if item.key),
+        key=lambda item: int(item.detail.partition(b" ")[0]),
+    )
+    begun: list[str] = []
+    while len(begun) < 12:
+        for job in bench.claim():
+            if job.lease.key:
+                begun.append(job.run.id)
+                bench.reply(job, progressed(ran("ask")))
+            else:
+                bench.finish(job)
+    assert begun == [item.run_id for item in order]
+    assert len({item.detail for item in order}) == 12

@@ -22,6 +22,7 @@ from stepwell.sdk.function.option import (
     Throttle,
     Timeouts,
 )
+from stepwell.sdk.step.limit import Limit, LimitBy
 from stepwell.wire import limit
 
 Expected: TypeAlias = tuple[tuple[type, ...], str]
@@ -66,6 +67,7 @@ FUNCTION: Mapping[str, Expected] = {
     "debounce": ((Debounce,), "Debounce(period=...)"),
     "fairness": ((Fairness,), "Fairness(key=...)"),
     "idempotency": ((str,), 'an expression, such as "event.data.order_id"'),
+    "limits": ((list, tuple), 'a list such as [limit("openai")]'),
     "middleware": _SEVERAL,
     "name": _TEXT,
     "priority": ((Priority,), "Priority(run=...)"),
@@ -78,9 +80,10 @@ FUNCTION: Mapping[str, Expected] = {
 }
 """What a function takes."""
 
-_MEMBERS: Mapping[str, type] = {
+_MEMBERS: Mapping[str, type | tuple[type, ...]] = {
     "cancel": Cancel,
     "concurrency": Concurrency,
+    "limits": (Limit, LimitBy),
     "run_concurrency": Concurrency,
 }
 _COUNTS: Mapping[str, tuple[float, str]] = {

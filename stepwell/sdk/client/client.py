@@ -15,6 +15,7 @@ import msgspec
 
 from stepwell.sdk.client.argument import CLIENT, problem_of
 from stepwell.sdk.client.declarer import Declarer
+from stepwell.sdk.client.limits import LimitKeeper
 from stepwell.sdk.client.reach import Reach, in_front, reach_within
 from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.events.schemas import EventSchemas
@@ -23,7 +24,7 @@ from stepwell.sdk.invoke.invoker import Invoker
 from stepwell.sdk.invoke.port import RunPort
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
-from stepwell.sdk.net.engine_port import SignalPort
+from stepwell.sdk.net.engine_port import LimitPort, SignalPort
 from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
 from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
@@ -51,7 +52,7 @@ Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
 
 
-class EnginePort(EventPort, RunPort, SignalPort, Protocol):
+class EnginePort(EventPort, RunPort, SignalPort, LimitPort, Protocol):
     """An engine in this process."""
 
     def now_ms(self) -> int:
@@ -59,7 +60,7 @@ class EnginePort(EventPort, RunPort, SignalPort, Protocol):
         ...
 
 
-class Inngest(Declarer, Invoker):
+class Inngest(Declarer, Invoker, LimitKeeper):
     """An app: declare functions with it, send events through it, serve it.
 
     Every argument may be left out; the environment and then defaults take its place.
@@ -409,7 +410,7 @@ class Inngest(Declarer, Invoker):
         An engine that is `alone` has no API: meanwhile nothing else of the client reaches for the
         network either, unless a server is named.
         """
-        self.event_port = self.run_port = self._engine = engine
+        self.event_port = self.run_port = self._limit_port = self._engine = engine
         self._alone = alone and engine is not None
         self._own_reach = None
 

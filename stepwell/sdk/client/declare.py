@@ -25,6 +25,7 @@ from stepwell.sdk.function.option import (
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent
 from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.limit import Limit, LimitBy
 from stepwell.sdk.step.port import Takes
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer
@@ -82,6 +83,7 @@ class DeclaredOptions(TypedDict, total=False):
     debounce: Debounce | None
     fairness: Fairness | None
     idempotency: str | None
+    limits: Sequence[Limit | LimitBy] | None
     middleware: list[MiddlewareFactory] | None
     name: str | None
     non_retriable: Sequence[type[Exception]]
@@ -122,6 +124,7 @@ def declare(
             debounce=options.get("debounce"),
             fairness=options.get("fairness"),
             idempotency=options.get("idempotency"),
+            limits=tuple(options.get("limits") or ()),
             priority=options.get("priority"),
             rate_limit=options.get("rate_limit"),
             retries=options.get("retries"),

@@ -40,6 +40,7 @@ from stepwell.sdk.function.option import (
 )
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, as_trigger
 from stepwell.sdk.middleware.enrol import enrolled
+from stepwell.sdk.step.limit import Limit, LimitBy
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer
 
@@ -145,6 +146,7 @@ class Declarer:
         fairness: Fairness | None = None,
         fn_id: str,
         idempotency: str | None = None,
+        limits: Sequence[Limit | LimitBy] | None = None,
         middleware: list[MiddlewareFactory] | None = None,
         name: str | None = None,
         on_failure: OnFailure | None = None,
@@ -173,6 +175,7 @@ class Declarer:
             fairness: Whose turn it is among the values of a key.
             fn_id: The function's id within the app; changing it makes another function of it.
             idempotency: Expression; the same value starts only once in 24 hours.
+            limits: Named limits its calls stand under, shared with whoever names them; up to 5.
             middleware: Middleware of this function, inside the client's.
             name: What people are shown; the id by default.
             on_failure: Handler that runs when a run has failed.
@@ -208,6 +211,7 @@ class Declarer:
                 "debounce": debounce,
                 "fairness": fairness,
                 "idempotency": idempotency,
+                "limits": limits,
                 "middleware": middleware,
                 "name": name,
                 "non_retriable": non_retriable,

@@ -38,6 +38,7 @@ from stepwell.sdk.middleware.result import (
 from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.cancelled import Cancelled, Watch
 from stepwell.sdk.step.handler import Traits
+from stepwell.sdk.step.limit import Taken, uses
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos
 from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import (
@@ -56,6 +57,7 @@ from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import limit
 from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure
+from stepwell.wire.named_limit import LimitUsed
 from stepwell.wire.operation import InvokeFunction, Operation, StepFailed, StepRun, Timing
 from stepwell.wire.operation import StepError as StepErrorOperation
 
@@ -101,6 +103,7 @@ class Call:
         self.step: object = None
         self.watcher: Any = None
         self.sessions: Mapping[str, str] = {}
+        self.taken: dict[str, list[Taken]] = {}
         self.fresh = self.is_beyond_known
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks
@@ -164,7 +167,10 @@ class Call:
             self.abandon()
         if self.answer is not None:
             raise Suspended
-        return self.replay.meet(ask)
+        met = self.replay.meet(ask)
+        if ask.limits:
+            self.taken[met.name.hashed] = [Taken(limit) for limit in ask.limits]
+        return met
 
     def abort(self, error: Exception) -> NoReturn:
         """End the call with an error that user code is not to catch."""
@@ -223,7 +229,12 @@ class Call:
 
     def ran(self, met: Met, data: msgspec.Raw, began_ns: int, given: msgspec.Raw | None) -> StepRun:
         """The operation of a step that ran well."""
-        return outcome.step_ran(met, data, Timing(began_ns, time.time_ns() - began_ns), given)
+        timing = Timing(began_ns, time.time_ns() - began_ns)
+        return outcome.step_ran(met, data, timing, given, self._used(met))
+
+    def _used(self, met: Met) -> tuple[LimitUsed, ...]:
+        """What a step used of limits, where that is not what it took."""
+        return uses(self.taken.get(met.name.hashed, ())) if met.ask.limits else ()
 
     def is_final(self, error: BaseException) -> bool:
         """Will there be no further try after this error?"""
@@ -254,7 +265,10 @@ class Call:
         timing = Timing(began_ns, time.time_ns() - began_ns)
         self.tell(error)
         failure = _failure_of(error, self._reraised or ())
-        operation = outcome.step_broke(met, failure, final=final, timing=timing, given=given)
+        used = self._used(met)
+        operation = outcome.step_broke(
+            met, failure, final=final, timing=timing, given=given, used=used
+        )
         return operation, None if final else retry_after(error)
 
     # Ends

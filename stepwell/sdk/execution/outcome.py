@@ -17,6 +17,7 @@ from stepwell.wire.execution import (
     CallResponse,
 )
 from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.named_limit import LimitUsed
 from stepwell.wire.operation import Operation, StepError, StepFailed, StepRun, Timing, Userland
 from stepwell.wire.operation_encode import encode_operations
 
@@ -27,9 +28,14 @@ _HEADERS = {header.CONTENT_TYPE: header.JSON, header.REQ_VERSION: str(header.REQ
 
 
 def step_ran(
-    met: Met, data: msgspec.Raw, timing: Timing | None, given: msgspec.Raw | None
+    met: Met,
+    data: msgspec.Raw,
+    timing: Timing | None,
+    given: msgspec.Raw | None,
+    used: tuple[LimitUsed, ...] = (),
 ) -> StepRun:
-    """A step that ran well. `given` are its arguments, a JSON array, if they can be shown."""
+    """A step that ran well. `given` are its arguments, a JSON array, if they can be shown; `used`
+    what it used of limits, where that is not what it took."""
     name = met.name
     return StepRun(
         id=name.hashed,
@@ -41,11 +47,18 @@ def step_ran(
         timing=timing,
         data=data,
         input=given,
+        used=used,
     )
 
 
 def step_broke(
-    met: Met, failure: Failure, *, final: bool, timing: Timing | None, given: msgspec.Raw | None
+    met: Met,
+    failure: Failure,
+    *,
+    final: bool,
+    timing: Timing | None,
+    given: msgspec.Raw | None,
+    used: tuple[LimitUsed, ...] = (),
 ) -> StepError | StepFailed:
     """A step that raised: to be tried again, or failed for good if `final`."""
     name = met.name
@@ -59,6 +72,7 @@ def step_broke(
         timing=timing,
         failure=failure,
         input=given,
+        used=used,
     )
 
 

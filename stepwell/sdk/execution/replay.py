@@ -72,6 +72,7 @@ def plan(met: Met) -> StepPlanned:
         userland=Userland(met.name.id, met.name.index),
         parallel_mode=met.ask.mode,
         type=met.ask.kind,
+        limits=met.ask.limits,
     )
 
 
@@ -127,7 +128,7 @@ class Replay:
             return ()
         for met in waiting:
             ask = met.ask
-            if is_known(met) or ask.report is not None or ask.grouped or ask.mode:
+            if is_known(met) or ask.report is not None or ask.is_planned or ask.mode:
                 return ()
         return tuple(map(run, waiting))
 
@@ -136,7 +137,7 @@ class Replay:
             return release(met)
         if self.target is not None:
             return self._run_target(met) if met.name.hashed == self.target else self.missing((met,))
-        if met.ask.report is None and self.immediate and not met.ask.grouped:
+        if met.ask.report is None and self.immediate and not met.ask.is_planned:
             return run(met)
         return Report((self._operation(met),))
 

@@ -17,6 +17,7 @@ from stepwell.sdk.function.option import (
     Timeouts,
 )
 from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.step.limit import Limit, LimitBy, of_function
 from stepwell.sdk.value.duration import Duration, duration_ms, whole_seconds
 from stepwell.wire import function_config as wire
 from stepwell.wire.duration import format_duration
@@ -38,6 +39,7 @@ class FunctionOptions:
     debounce: Debounce | None = None
     fairness: Fairness | None = None
     idempotency: str | None = None
+    limits: tuple[Limit | LimitBy, ...] = ()
     priority: Priority | None = None
     rate_limit: RateLimit | None = None
     retries: int | None = None
@@ -68,6 +70,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         timeouts=_timeouts(options.timeouts),
         idempotency=options.idempotency or "",
         fairness=_fairness(options.fairness),
+        limits=of_function(options.limits),
         backlog=_backlog(options.backlog),
     )
 

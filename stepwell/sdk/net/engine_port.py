@@ -1,6 +1,6 @@
 """What a client talks to that has an engine in its own process: nothing of it needs a network.
 
-The only place for the port of signals, and for what stands where a server would be.
+The only place for the ports of signals and of limits, and for what stands where a server would be.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import msgspec
 
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.net.port import HttpReply
+from stepwell.wire.limit_state import LimitNumbers, LimitState
 
 
 class SignalPort(Protocol):
@@ -20,6 +21,34 @@ class SignalPort(Protocol):
         ...
 
     def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
+        """The same for blocking code."""
+        ...
+
+
+class LimitPort(Protocol):
+    """Where named limits are kept."""
+
+    async def limits(self) -> list[LimitState]:
+        """Every named limit."""
+        ...
+
+    def limits_sync(self) -> list[LimitState]:
+        """The same for blocking code."""
+        ...
+
+    async def set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """Give a limit other numbers."""
+        ...
+
+    def set_limit_sync(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """The same for blocking code."""
+        ...
+
+    async def reset_limit(self, name: str) -> LimitState:
+        """Let the numbers of the code hold again. Raises Error where there is no such limit."""
+        ...
+
+    def reset_limit_sync(self, name: str) -> LimitState:
         """The same for blocking code."""
         ...
 

@@ -4,7 +4,7 @@ Thin: what a step means is in `ask.py`, what becomes of it in `sdk/execution`.
 """
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.events.event import Event, MinimalEvent
@@ -12,6 +12,7 @@ from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
+from stepwell.sdk.step.limit import Limit, LimitTake
 from stepwell.sdk.step.port import CallPort, Invocable, StepClient, Takes
 from stepwell.sdk.value.codec import UNSPECIFIED, codec_of
 from stepwell.sdk.value.duration import Duration
@@ -54,6 +55,7 @@ class Step:
         *handler_args: *Args,
         output_type: object = ...,
         name: str | None = ...,
+        limits: Sequence[Limit | LimitTake] = ...,
     ) -> T: ...
 
     @overload
@@ -64,6 +66,7 @@ class Step:
         *handler_args: *Args,
         output_type: object = ...,
         name: str | None = ...,
+        limits: Sequence[Limit | LimitTake] = ...,
     ) -> T: ...
 
     async def run(
@@ -73,6 +76,7 @@ class Step:
         *handler_args: *Args,
         output_type: object = UNSPECIFIED,
         name: str | None = None,
+        limits: Sequence[Limit | LimitTake] = (),
     ) -> Any:
         """Run `handler(*handler_args)` once and remember what it returned.
 
@@ -80,10 +84,13 @@ class Step:
         returned here is what every later call of the function gets too. What the handler raises is
         tried again by the server; when that is in vain, StepError is raised here. A plain function
         runs in a thread.
+
+        With `limits` the step begins when all of them have room, in a call of its own.
         """
         if not callable(handler):
             raise ask.no_handler(step_id, handler)
-        return await self._call.run_step(ask.run(step_id, name), handler, handler_args, output_type)
+        asked = ask.run(step_id, name, limits=limits)
+        return await self._call.run_step(asked, handler, handler_args, output_type)
 
     async def send_event(
         self, step_id: str, events: Sendable | Iterable[Sendable], *, name: str | None = None

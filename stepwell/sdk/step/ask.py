@@ -25,6 +25,7 @@ from stepwell.sdk.events.event import Event, MinimalEvent, event_from_json
 from stepwell.sdk.events.incoming import read_awaited
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource, kind_of, name_of_source
+from stepwell.sdk.step import limit as limit_option
 from stepwell.sdk.step import option
 from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.step.identity import StepName
@@ -164,9 +165,12 @@ def _shown(value: object) -> str:
     return repr(value)[:_SHOWN_CHARS]
 
 
-def run(step_id: str, name: str | None, kind: str = "") -> Ask:
-    """A step that is a handler."""
-    return _ask(step_id, name, None, kind)
+def run(step_id: str, name: str | None, kind: str = "", limits: object = ()) -> Ask:
+    """A step that is a handler. Raises ConfigurationError for limits that are none."""
+    asked = _ask(step_id, name, None, kind)
+    if not limits:
+        return asked
+    return msgspec.structs.replace(asked, limits=limit_option.of_step(step_id, limits))
 
 
 def sleep(step_id: str, name: str | None, duration: Duration) -> Ask:

@@ -24,12 +24,14 @@ class Home(Protocol):
     """The call a piece of code belongs to, as those see it who only meet it in passing.
 
     `watcher` is told of every task the handler starts; None if it is no coroutine. `sessions` are
-    those of the run's events that its events inherit.
+    those of the run's events that its events inherit. `taken` has, by the hashed id of a step, what
+    it took of named limits.
     """
 
     step: object
     watcher: Any
     sessions: Mapping[str, str]
+    taken: dict[str, list[Any]]
 
     @property
     def is_targeted(self) -> bool:

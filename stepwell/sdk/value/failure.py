@@ -8,7 +8,15 @@ from typing import cast
 
 import msgspec
 
-from stepwell.sdk.errors import Error, FailedStep, StepError, failed_step, stack_of, text_of
+from stepwell.sdk.errors import (
+    Error,
+    FailedStep,
+    RetryAfterError,
+    StepError,
+    failed_step,
+    stack_of,
+    text_of,
+)
 from stepwell.sdk.value.reraised import attributes_of, plain, reraised
 from stepwell.wire import limit
 from stepwell.wire.failure import Failure, decode_failure, shortened
@@ -116,6 +124,7 @@ def failure_of(error: BaseException, *, carried: Collection[str] = ()) -> Failur
         stack=_text(_stack(error, chain=True)) if found.get("stack") else "",
         cause=None if cause is None else _short(cause),
         data=attributes_of(error) if type(error).__name__ in carried else None,
+        retry_scope=(error.scope or "") if isinstance(error, RetryAfterError) else "",
     )
 
 

@@ -143,6 +143,13 @@ class Catalog:
             self._patterns = patterns
         return self._patterns
 
+    def named_by(self, limit: str) -> tuple[str, ...]:
+        """The functions that name a limit, by id."""
+        listings = self.listings.values()
+        return tuple(
+            entry.slug for entry in listings if any(u.name == limit for u in entry.config.limits)
+        )
+
     def of_app(self, app: str) -> tuple[Listing, ...]:
         """The functions of one app."""
         return tuple(entry for entry in self.listings.values() if entry.app == app)

@@ -17,6 +17,7 @@ from stepwell.server.engine.fanout import LISTENERS, meet, meet_listeners, meet_
 from stepwell.server.engine.input import Job, Work, WorkAsked
 from stepwell.server.engine.lane import Part, PartKind, is_lane, lane_name, lane_of
 from stepwell.server.engine.lease_id import lease_id, lease_ids
+from stepwell.server.engine.moment import earlier
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.op.defer import abortable
 from stepwell.server.engine.op.gateway_call import ask_anew
@@ -50,8 +51,7 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     if draft.view.flow.lanes:
         deal = Deal(draft, given, calls, leases.lend)
         jobs = deal.jobs()
-        times = [ms for ms in (next_ms, deal.next_ms) if ms is not None]
-        next_ms = draft.now.ms if deal.more else min(times, default=None)
+        next_ms = draft.now.ms if deal.more else earlier(next_ms, deal.next_ms)
     else:
         jobs = [job for item in calls if (job := leases.lend(item)) is not None]
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())

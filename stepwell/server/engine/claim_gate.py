@@ -231,6 +231,8 @@ class Deal:
     def _rest(self, turn: Turn, lane: Lane, stop: Blocked) -> None:
         self._served.pop(turn.queue, None)
         self._awaited.add(stop.key)
+        if stop.until_ms and (self.next_ms is None or stop.until_ms < self.next_ms):
+            self.next_ms = stop.until_ms
         rested = fact.LaneRested(
             queue=turn.queue,
             key=stop.key,

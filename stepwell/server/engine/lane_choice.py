@@ -102,9 +102,9 @@ def step_lane(run: Run, operation: StepPlanned) -> str:
     return lane_name(place_of(run.queue), run.function, (*kept, *own))
 
 
-def key_of_step(run: Run, operation: Operation, name: str, value: msgspec.Raw | None) -> str:
+def key_of_step(run: Run, operation: Operation, name: str, value: str) -> str:
     """The key a step stands under that names a limit, with the value of its key, which is JSON."""
-    told = "" if value is None else text_of(msgspec.json.decode(value))
+    told = text_of(msgspec.json.decode(value)) if value else ""
     return use_key(limit_of_step(run, operation, name), told)
 
 

@@ -22,3 +22,10 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
     def place(self, index: int) -> int:
         """Position of the input's `index`-th fact among all facts ever saved."""
         return self.tick * PLACES + min(index, PLACES - 1)
+
+
+def earlier(one_ms: int | None, other_ms: int | None) -> int | None:
+    """The earlier of two times, either of which may be never."""
+    if one_ms is None or other_ms is None:
+        return one_ms if other_ms is None else other_ms
+    return min(one_ms, other_ms)

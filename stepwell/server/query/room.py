@@ -1,5 +1,5 @@
 """Which limit of flow control a call waits for: how much of it is in use, by whom, since when, how
-many come first, and what makes room.
+many come first, and what makes room. Also: that its function rests.
 
 Pure but for what the reader reads. The same numbers decide when the call begins (`engine/room.py`).
 """
@@ -9,26 +9,39 @@ from collections.abc import Mapping
 import msgspec
 
 from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.lane import Lane, Part, PartKind, is_lane, lane_of, pause_key
+from stepwell.server.engine.flow_row import KeyKind
+from stepwell.server.engine.lane import (
+    LIMITS,
+    Lane,
+    Part,
+    PartKind,
+    is_lane,
+    lane_of,
+    pause_key,
+)
+from stepwell.server.engine.limit_row import key_text, limit_name, limit_of_row, numbers_id
 from stepwell.server.engine.row import Item, ItemKind, Run
-from stepwell.server.flow import bucket
+from stepwell.server.flow import bucket, named_limit
 from stepwell.server.flow.concurrency import UNLIMITED, limit_of
+from stepwell.server.flow.named_limit import NO_NUMBERS, Numbers
 from stepwell.server.flow.plan import NO_PLAN, Plan
 from stepwell.server.query.not_started import key_value
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.store.port import Reader
 from stepwell.server.store.reading import order_of
-from stepwell.wire.duration import format_instant
+from stepwell.wire.duration import format_duration, format_instant
 
 AHEAD_MAX = 200
 """So many that come first are counted."""
 
 
 class _Full(msgspec.Struct, frozen=True):
-    """A limit without room: what it is, in words, and what makes room."""
+    """A limit without room: what it is, in words, and what makes room. `key` is the one that calls
+    of other lanes wait for, too."""
 
     told: str
     frees: str
+    key: str = ""
 
 
 def rests(
@@ -37,23 +50,24 @@ def rests(
     """Why calls of a run wait for flow control, by the key of their item."""
     if listing is None or run.ended:
         return {}
-    found: dict[str, Rest] = {}
     begun = {lease.key for lease in reader.leases(run.id)}
+    calls = [item for item in items if item.kind is ItemKind.CALL and item.key not in begun]
     paused = _paused(reader, run.function)
-    for item in items if paused is None else ():
-        if item.kind is not ItemKind.CALL or item.key in begun or not is_lane(item.queue):
+    if paused is not None:
+        return {item.key: paused for item in calls}
+    due = [item for item in calls if item.due_ms <= now_ms or _is_ranked(item)]
+    cooling = _cooling(reader, run.function, now_ms) if due else None
+    if cooling is not None:
+        return {item.key: cooling for item in due}
+    found: dict[str, Rest] = {}
+    for item in due:
+        if not is_lane(item.queue):
             continue
-        lane = lane_of(item.queue)
-        if item.due_ms > now_ms and not lane.is_ranked:
-            continue
-        full = _full(reader, lane, listing.plan or NO_PLAN, now_ms)
+        full = _full(reader, lane_of(item.queue), listing.plan or NO_PLAN, now_ms)
         if full:
             since_ms = item.due_ms if run.started_ms else run.queued_ms
             text = f"{_told(reader, item, full)}, since {format_instant(since_ms)}"
             found[item.key] = Rest(Hindrance.LIMIT, text, since_ms)
-    if paused is not None:
-        calls = (item.key for item in items if item.kind is ItemKind.CALL)
-        found |= dict.fromkeys((key for key in calls if key not in begun), paused)
     return found
 
 
@@ -69,57 +83,146 @@ def _paused(reader: Reader, function: str) -> Rest | None:
     return Rest(Hindrance.PAUSED, text, row.value)
 
 
+def _is_ranked(item: Item) -> bool:
+    return is_lane(item.queue) and lane_of(item.queue).is_ranked
+
+
+def _cooling(reader: Reader, function: str, now_ms: int) -> Rest | None:
+    """What is told of every call of a function that rests because one of them was told to wait."""
+    cool = reader.flow_key(f"cool:{function}")
+    if cool is not None and cool.kind is KeyKind.COOL and cool.value > now_ms:
+        until = format_instant(cool.value)
+        text = f"function {function} rests until {until}: a call of it was told not to come before"
+        return Rest(Hindrance.LIMIT, text)
+    return None
+
+
 def _told(reader: Reader, item: Item, full: list[_Full]) -> str:
+    ahead = _ahead(reader, item)
+    return "; ".join(
+        f"{one.told}{_first(ahead + _beside(reader, item, one.key))}; {one.frees}" for one in full
+    )
+
+
+def _first(ahead: int) -> str:
+    if not ahead:
+        return ""
+    more = f"{AHEAD_MAX} or more" if ahead >= AHEAD_MAX else str(ahead)
+    return f"; {more} come first" if ahead > 1 else "; 1 comes first"
+
+
+def _ahead(reader: Reader, item: Item) -> int:
+    """How many calls of the same lane come first."""
     turn = order_of(item)
     waiting = reader.due_runs(item.queue, item.due_ms + 1, AHEAD_MAX)
     items = (one for run in waiting for one in reader.items(run.id))
-    ahead = sum(one.queue == item.queue and order_of(one) < turn for one in items)
-    more = f"{ahead} or more" if ahead == AHEAD_MAX else str(ahead)
-    first = f"; {more} come first" if ahead > 1 else "; 1 comes first" if ahead else ""
-    return "; ".join(f"{one.told}{first}; {one.frees}" for one in full)
+    return sum(one.queue == item.queue and order_of(one) < turn for one in items)
+
+
+def _beside(reader: Reader, item: Item, key: str) -> int:
+    """How many runs wait longer under the same key of a named limit, in other lanes."""
+    if not key:
+        return 0
+    lanes = (queue for queue in reader.lanes_under(limit_name(key)) if queue != item.queue)
+    others = (queue for queue in lanes if any(part.key == key for part in lane_of(queue).parts))
+    return sum(len(reader.due_runs(queue, item.due_ms, AHEAD_MAX)) for queue in others)
 
 
 def _full(reader: Reader, lane: Lane, plan: Plan, now_ms: int) -> list[_Full]:
-    parts = lane.numbered
-    found = (_judged(reader, lane, plan, index, part, now_ms) for index, part in parts)
+    found = (_judged(reader, lane, plan, index, part, now_ms) for index, part in lane.numbered)
     return [one for one in found if one is not None]
 
 
 def _judged(
     reader: Reader, lane: Lane, plan: Plan, index: int, part: Part, now_ms: int
 ) -> _Full | None:
+    row = None if part.kind in _WITHOUT_ROW else reader.flow_key(part.key)
+    if row is not None and row.cool_ms > now_ms:
+        until = format_instant(row.cool_ms)
+        return _Full(
+            f"{_name(part, lane)} rests until {until}", "a call was told to wait", part.key
+        )
+    value = 0 if row is None else row.value
     match part.kind:
         case PartKind.STEP:
             used = [(lease.run_id, lease.granted_ms) for lease in reader.leases_under(part.key)]
             limit = limit_of(plan.steps, part.mark, index)
-            return _taken("concurrency", _of(part, lane), used, limit, "the end of a step")
+            return _taken(_name(part, lane), used, limit, "the end of a step")
         case PartKind.RUN:
             used = [(slot.run_id, slot.taken_ms) for slot in reader.slots(part.key)]
             limit = limit_of(plan.runs, part.mark, index)
-            return _taken("run concurrency", _of(part, lane), used, limit, "the end of a run")
+            return _taken(_name(part, lane), used, limit, "the end of a run")
         case PartKind.THROTTLE if plan.throttle is not None:
-            row = reader.flow_key(part.key)
-            taken = bucket.take(plan.throttle.bucket, 0 if row is None else row.value, now_ms)
+            taken = bucket.take(plan.throttle.bucket, value, now_ms)
             if taken.admitted:
                 return None
             frees = f"the next start is at {format_instant(taken.next_ms)}"
-            return _Full(f"the throttle{_of(part, lane)} has no start left", frees)
+            return _Full(f"{_name(part, lane)} has no start left", frees)
+        case _ if part.kind in LIMITS:
+            return _named(reader, lane, part, value, now_ms)
         case _:
             return None
 
 
-def _taken(name: str, of: str, used: list[tuple[str, int]], limit: int, frees: str) -> _Full | None:
+_WITHOUT_ROW = frozenset({PartKind.PRIORITY, PartKind.PAUSE})
+
+
+def _named(reader: Reader, lane: Lane, part: Part, value: int, now_ms: int) -> _Full | None:
+    numbers = _numbers(reader, part)
+    leases = reader.leases_under(part.key) if numbers.concurrency else []
+    load = sum(load for lease in leases for key, load in lease.counts if key == part.key)
+    if named_limit.free(numbers, part.weight, load, value, now_ms) > 0:
+        return None
+    name = _name(part, lane)
+    if numbers.concurrency:
+        used = [(lease.run_id, lease.granted_ms) for lease in leases]
+        word = "used up" if load >= numbers.concurrency else "in use"
+        wants = f", and it takes {part.weight}" if part.weight > 1 else ""
+        told = f"{name} is {word}, {load} of {numbers.concurrency}{_longest(used)}{wants}"
+        return _Full(told, "the end of a step frees it", part.key)
+    next_ms = named_limit.next_ms(numbers, part.weight, value, now_ms)
+    per = f"{numbers.rate} per {format_duration(numbers.period_ms)}"
+    left = bucket.free(numbers.bucket, value, now_ms)
+    told = f"{name} of {per} has {left or 'nothing'} left, and it takes {part.weight}"
+    return _Full(told, f"so much is there at {format_instant(next_ms)}", part.key)
+
+
+def _numbers(reader: Reader, part: Part) -> Numbers:
+    row = reader.flow_key(numbers_id(limit_name(part.key)))
+    limit = None if row is None else limit_of_row(row)
+    numbers = NO_NUMBERS if limit is None else limit.numbers
+    if part.kind is PartKind.LIMIT_LATER:
+        return Numbers(concurrency=numbers.concurrency)
+    return numbers
+
+
+def _taken(name: str, used: list[tuple[str, int]], limit: int, frees: str) -> _Full | None:
     if limit >= UNLIMITED or len(used) < limit:
         return None
+    told = f"{name} is used up, {len(used)} of {limit}{_longest(used)}"
+    return _Full(told, f"{frees} frees it")
+
+
+def _longest(used: list[tuple[str, int]]) -> str:
+    """Who has had a place for longest."""
+    if not used:
+        return ""
     run_id, since_ms = used[0]
-    longest = f"by run {run_id} since {format_instant(since_ms)}"
-    if len(used) > 1:
-        longest = f"longest {longest}"
-    return _Full(
-        f"its {name}{of} is used up, {len(used)} of {limit}, {longest}", f"{frees} frees it"
-    )
+    longest = "longest " if len(used) > 1 else ""
+    return f", {longest}by run {run_id} since {format_instant(since_ms)}"
 
 
-def _of(part: Part, lane: Lane) -> str:
+def _name(part: Part, lane: Lane) -> str:
+    """What people call a limit, with the value of its key."""
+    if part.kind in LIMITS:
+        text = key_text(part.key)
+        return f"limit {limit_name(part.key)}{f' of {text}' if text else ''}"
     value = key_value(part.key, lane.function)
-    return f" of {value}" if value else ""
+    return _WORDS.get(part.kind, "its key") + (f" of {value}" if value else "")
+
+
+_WORDS = {
+    PartKind.STEP: "its concurrency",
+    PartKind.RUN: "its run concurrency",
+    PartKind.THROTTLE: "the throttle",
+}

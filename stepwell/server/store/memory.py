@@ -19,6 +19,7 @@ from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.flow_view import KeySeen
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
 from stepwell.server.engine.lane import is_lane
+from stepwell.server.engine.moment import earlier
 from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.row import (
     MAIN,
@@ -44,10 +45,11 @@ from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import CallState, EventFilter, RunFilter
 from stepwell.server.store.reading import (
     as_seen,
-    earlier,
+    counts_under,
     in_turn,
     mark_of,
     order_of,
+    stands_under,
     wants_event,
     wants_run,
 )
@@ -442,6 +444,18 @@ class MemoryReader:
         """The runs with a place under a key, the longest there first."""
         with self._disk.lock:
             return in_turn(self._disk.slots.of(key))
+
+    def leases_of_limit(self, name: str) -> list[Lease]:
+        """The calls under way that count under a named limit, the longest first."""
+        with self._disk.lock:
+            held = [lease for lease in self._leases if counts_under(lease, name)]
+            return sorted(held, key=lambda lease: lease.granted_ms)
+
+    def lanes_under(self, name: str) -> list[str]:
+        """Lanes with something to do whose calls stand under a named limit."""
+        with self._disk.lock:
+            queues = {item.queue for item in self._disk.items if is_lane(item.queue)}
+            return sorted(queue for queue in queues if stands_under(queue, name))
 
     def leases_under(self, key: str) -> list[Lease]:
         """The calls under way that count under a key, the longest first."""

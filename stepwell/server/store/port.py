@@ -227,6 +227,14 @@ class Reader(Protocol):
         """The calls under way that count under a key, the longest first."""
         ...
 
+    def leases_of_limit(self, name: str) -> list[Lease]:
+        """The calls under way that count under any key of a named limit, the longest first."""
+        ...
+
+    def lanes_under(self, name: str) -> list[str]:
+        """The lanes with something to do whose calls stand under a named limit, in order."""
+        ...
+
     def apps(self) -> list[AppRow]:
         """Registered apps."""
         ...

@@ -6,13 +6,24 @@ from collections.abc import Iterable
 import msgspec
 
 from stepwell.server.engine.flow_row import Slot
-from stepwell.server.engine.lane import SEPARATOR
+from stepwell.server.engine.lane import SEPARATOR, lane_of
 from stepwell.server.engine.lease_id import place_in_order
+from stepwell.server.engine.limit_row import limit_name
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Lease, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 
 INTERNAL = "inngest/"
 """How the names of the server's own events begin."""
+
+
+def counts_under(lease: Lease, limit: str) -> bool:
+    """Whether a call counts under a named limit."""
+    return any(limit_name(key) == limit for key in lease.keys)
+
+
+def stands_under(lane: str, limit: str) -> bool:
+    """Whether the calls of a lane stand under a named limit."""
+    return any(limit_name(part.key) == limit for part in lane_of(lane).parts)
 
 
 def order_of(item: Item) -> tuple[int, int, str, str]:
@@ -26,13 +37,6 @@ def order_of(item: Item) -> tuple[int, int, str, str]:
 def in_turn(slots: Iterable[Slot]) -> list[Slot]:
     """Runs with a place under a key, the longest there first."""
     return sorted(slots, key=lambda slot: (slot.place, slot.run_id))
-
-
-def earlier(one_ms: int | None, other_ms: int | None) -> int | None:
-    """The earlier of two times, either of which may be never."""
-    if one_ms is None or other_ms is None:
-        return one_ms if other_ms is None else other_ms
-    return min(one_ms, other_ms)
 
 
 def as_seen(run: Run, lease: Lease | None) -> Run:

@@ -14,6 +14,7 @@ from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.testing.harness.errors import HarnessError
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
+from stepwell.wire.limit_state import LimitNumbers, LimitState
 
 
 class HarnessPort(InProcess):
@@ -84,6 +85,30 @@ class BeginningPort:
     def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
         """As `HarnessPort`."""
         return self._port_sync("send_signal").signal_sync(name, data)
+
+    async def limits(self) -> list[LimitState]:
+        """As `HarnessPort`."""
+        return await (await self._port()).limits()
+
+    def limits_sync(self) -> list[LimitState]:
+        """As `HarnessPort`."""
+        return self._port_sync("limits").limits_sync()
+
+    async def set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """As `HarnessPort`."""
+        return await (await self._port()).set_limit(name, numbers)
+
+    def set_limit_sync(self, name: str, numbers: LimitNumbers) -> LimitState:
+        """As `HarnessPort`."""
+        return self._port_sync("set_limit").set_limit_sync(name, numbers)
+
+    async def reset_limit(self, name: str) -> LimitState:
+        """As `HarnessPort`."""
+        return await (await self._port()).reset_limit(name)
+
+    def reset_limit_sync(self, name: str) -> LimitState:
+        """As `HarnessPort`."""
+        return self._port_sync("reset_limit").reset_limit_sync(name)
 
     async def _port(self) -> InProcess:
         loop = self._loop()

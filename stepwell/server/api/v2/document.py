@@ -30,6 +30,7 @@ _IN_PATH: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "event_id": (_ULID, "The id the server gave an event."),
     "bulk_id": (_ULID, "The id of what is done to many runs."),
     "key_id": (_ULID, "The id of a key."),
+    "limit": ({"type": "string"}, "The name of a limit."),
     "app_id": (_NAME, "The id (a UUID) or the name of an app."),
     "function_id": (_NAME, "The id (a UUID) or the name of a function, with its app or without."),
 }

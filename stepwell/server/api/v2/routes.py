@@ -12,7 +12,18 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2 import answer, apps, bulk, events, invoke, keys, runs, state, stream
+from stepwell.server.api.v2 import (
+    answer,
+    apps,
+    bulk,
+    events,
+    invoke,
+    keys,
+    limits,
+    runs,
+    state,
+    stream,
+)
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
@@ -27,6 +38,7 @@ from stepwell.server.query.run_v2 import RunV2
 from stepwell.server.query.trace_v2 import TraceV2
 from stepwell.server.query.waiting_v2 import DiagnosisV2
 from stepwell.server.query.worker_v2 import WorkerV2
+from stepwell.wire.limit_state import LimitState
 
 
 def described() -> Document:
@@ -280,6 +292,38 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="cancel_bulk",
         answers=Answers(BulkV2),
         refused=(404, 409),
+    ),
+    Declared(
+        "GET",
+        "/limits",
+        limits.many,
+        limits.LISTED,
+        name="list_limits",
+        answers=Answers(LimitState, many=True),
+    ),
+    Declared(
+        "GET",
+        "/limits/{limit}",
+        limits.one,
+        name="get_limit",
+        answers=Answers(LimitState),
+        refused=(404,),
+    ),
+    Declared(
+        "POST",
+        "/limits/{limit}",
+        limits.change,
+        Takes(body=limits.LIMIT),
+        name="set_limit",
+        answers=Answers(LimitState),
+    ),
+    Declared(
+        "DELETE",
+        "/limits/{limit}",
+        limits.drop,
+        name="reset_limit",
+        answers=Answers(LimitState),
+        refused=(404,),
     ),
     Declared(
         "GET",

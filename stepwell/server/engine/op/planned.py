@@ -23,6 +23,11 @@ def planned(draft: Draft, report: Report, operation: StepPlanned) -> None:
         due_ms=draft.now.ms,
         queue=step_lane(run, operation) if operation.limits else run.queue,
         target=operation.id,
-        detail=PLANNED + label(operation).encode(),
+        detail=(_turn(draft) if operation.limits else PLANNED) + label(operation).encode(),
     )
     draft.put(item)
+
+
+def _turn(draft: Draft) -> bytes:
+    """Before the name of a step that may have to wait: when it came, because that is its turn."""
+    return f"{draft.place()} ".encode()

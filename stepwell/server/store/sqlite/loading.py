@@ -7,10 +7,10 @@ import msgspec
 
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.moment import earlier
 from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
-from stepwell.server.store.reading import earlier
 from stepwell.server.store.row import (
     dropped_of,
     event_of,

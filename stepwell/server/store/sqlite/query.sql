@@ -472,3 +472,22 @@ WHERE status IN (100, 200) AND due_ms IS NULL
 AND NOT EXISTS (SELECT 1 FROM item WHERE item.run_id = run.id)
 AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind IN (1, 2, 3))
 ORDER BY id;
+
+-- queues --
+-- Each queue once, from one to the next in the index: their items are not gone through.
+WITH RECURSIVE
+  of_runs(name) AS (
+    SELECT (SELECT MIN(queue) FROM run WHERE due_ms IS NOT NULL)
+    UNION ALL
+    SELECT (SELECT MIN(queue) FROM run WHERE due_ms IS NOT NULL AND queue > of_runs.name)
+    FROM of_runs WHERE of_runs.name IS NOT NULL
+  ),
+  of_items(name) AS (
+    SELECT (SELECT MIN(queue) FROM item)
+    UNION ALL
+    SELECT (SELECT MIN(queue) FROM item WHERE queue > of_items.name)
+    FROM of_items WHERE of_items.name IS NOT NULL
+  )
+SELECT name FROM of_runs WHERE name IS NOT NULL
+UNION
+SELECT name FROM of_items WHERE name IS NOT NULL;

@@ -10,6 +10,7 @@ from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
 from stepwell.server.engine.key_row import ApiKey, AuditEntry
+from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.row import (
     MAIN,
     AppRow,
@@ -26,7 +27,7 @@ from stepwell.server.engine.row import (
 )
 from stepwell.server.store.live import Live
 from stepwell.server.store.port import CallState, EventFilter, RunFilter, Unavailable
-from stepwell.server.store.reading import as_seen, order_of
+from stepwell.server.store.reading import as_seen, counts_under, order_of, stands_under
 from stepwell.server.store.row import (
     Value,
     api_key_of,
@@ -258,6 +259,17 @@ class SqliteReader:
     def slots(self, key: str) -> list[Slot]:
         """The runs with a place under a key, the longest there first."""
         return self._all("slots", (key,), slot_of)
+
+    def leases_of_limit(self, name: str) -> list[Lease]:
+        """The calls under way that count under a named limit, the longest first."""
+        held = [lease for lease in list(self._leases.values()) if counts_under(lease, name)]
+        return sorted(held, key=lambda lease: lease.granted_ms)
+
+    def lanes_under(self, name: str) -> list[str]:
+        """Lanes with something to do whose calls stand under a named limit."""
+        with self._connection() as connection:
+            found = {queue for (queue,) in connection.execute(SQL["queues"])}
+        return sorted(queue for queue in found if is_lane(queue) and stands_under(queue, name))
 
     def leases_under(self, key: str) -> list[Lease]:
         """The calls under way that count under a key, the longest first."""

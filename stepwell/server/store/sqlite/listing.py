@@ -24,11 +24,22 @@ BEFORE_ALL = Mark(-1, "")
 LAST_MS = 2**63 - 1
 FEW = 2_000
 """So many runs are sorted at once."""
+SOME = 20_000
+"""So many runs are sorted by the database, which meets each of them for that."""
 PAGE_MAX = 500
 """So many rows of a stream are read at a time."""
 
 Leases: TypeAlias = Mapping[tuple[str, str], Lease]
 Bounds: TypeAlias = dict[str, Value]
+
+
+_BY_TIME = {
+    (RunTime.ENDED, False): ("some_by_end_down", "runs_by_end_down"),
+    (RunTime.ENDED, True): ("some_by_end_up", "runs_by_end_up"),
+    (RunTime.STARTED, False): ("some_by_start_down", "runs_by_start_down"),
+    (RunTime.STARTED, True): ("some_by_start_up", "runs_by_start_up"),
+}
+"""The statements for lists in the order of a time: where some runs are wanted, and where many."""
 
 
 class Found(NamedTuple):
@@ -53,11 +64,15 @@ def list_runs(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list
         begun = _leased(db, leases)
         seen = (as_seen(run, leases.get((run.id, MAIN))) for run in (*_rows(db, few), *begun))
         return _sorted([run for run in seen if wants_run(wanted, run)], wanted)
+    some, any_ = _BY_TIME[wanted.time, wanted.ascending]
+    if _are_some(db, wanted):
+        found = _some(db, leases, wanted, SQL[some])
+    else:
+        found = _by_time(db, leases, wanted, SQL[any_])
     if wanted.time is RunTime.ENDED:
-        return _by_time(db, leases, wanted, "runs_by_end_down", "runs_by_end_up")
+        return found
     begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
-    started = _by_time(db, leases, wanted, "runs_by_start_down", "runs_by_start_up")
-    return _sorted([*begun, *started], wanted)
+    return _sorted([*begun, *found], wanted)
 
 
 def _by_queueing(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run]:
@@ -89,6 +104,38 @@ def _few(db: sqlite3.Connection, wanted: RunFilter) -> list[Found] | None:
     of = RunFilter(wanted.statuses, wanted.functions, wanted.apps, deferred=wanted.deferred)
     found = list(islice(chain.from_iterable(_streams(db, of, FEW)), FEW + 1))
     return found if len(found) <= FEW else None
+
+
+def _are_some(db: sqlite3.Connection, wanted: RunFilter) -> bool:
+    """Whether the runs a list is about, whatever their times, are so many at most that to look at
+    each costs less than to look for them among all others."""
+    if not (wanted.statuses or wanted.apps or wanted.functions or wanted.deferred is not None):
+        return False
+    left = SOME
+    for status in (int(status) for status in wanted.statuses or RunStatus):
+        for app, function in _functions(db, status, wanted):
+            of = {"status": status, "app": app, "function": function, "limit": left + 1}
+            left -= db.execute(SQL["count_of_stream"], of).fetchone()[0]
+            if left < 0:
+                return False
+    return True
+
+
+def _some(db: sqlite3.Connection, leases: Leases, wanted: RunFilter, statement: str) -> list[Run]:
+    """The first of each status and function, by a time of theirs, and the first of all of those."""
+    rest = {**_rest(wanted, _begin(wanted)), "limit": wanted.limit, **_deferred(wanted)}
+    found: list[Found] = []
+    for status in (int(status) for status in wanted.statuses or RunStatus):
+        for app, function in _functions(db, status, wanted):
+            of = {"status": status, "app": app, "function": function, **rest}
+            found += (Found(*row) for row in db.execute(statement, of))
+    found.sort(reverse=not wanted.ascending)
+    seen = (as_seen(run, leases.get((run.id, MAIN))) for run in _rows(db, found[: wanted.limit]))
+    return _sorted([run for run in seen if wants_run(wanted, run)], wanted)
+
+
+def _deferred(wanted: RunFilter) -> Bounds:
+    return {"deferred": -1 if wanted.deferred is None else int(wanted.deferred)}
 
 
 def _leased(db: sqlite3.Connection, leases: Leases) -> list[Run]:
@@ -151,15 +198,21 @@ def _rows(db: sqlite3.Connection, page: Iterable[Found]) -> list[Run]:
 
 
 def _by_time(
-    db: sqlite3.Connection, leases: Leases, wanted: RunFilter, down: str, up: str
+    db: sqlite3.Connection, leases: Leases, wanted: RunFilter, statement: str
 ) -> list[Run]:
-    """By a time that has an index of its own; what else is wanted is looked for in its order."""
-    statement = SQL[up if wanted.ascending else down]
+    """By a time that has an index of its own; what else is wanted is looked for in its order, by
+    the database: nearly none of what it passes over is wanted."""
+    of: Bounds = {
+        "statuses": _json([int(status) for status in wanted.statuses or RunStatus]),
+        "apps": _json(wanted.apps),
+        "functions": _json(wanted.functions),
+        **_deferred(wanted),
+    }
     mark = _begin(wanted)
     found: list[Run] = []
     size = min(max(wanted.limit, 1), PAGE_MAX)
     while len(found) < wanted.limit:
-        asked = {**_rest(wanted, mark), "limit": size}
+        asked = {**of, **_rest(wanted, mark), "limit": size}
         page = [run_of(row)[0] for row in db.execute(statement, asked)]
         seen = (as_seen(run, leases.get((run.id, MAIN))) for run in page)
         found += [run for run in seen if wants_run(wanted, run)]

@@ -341,24 +341,73 @@ WHERE status = :status AND app = :app AND function = :function AND (flags & 16) 
 AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id > :id)
 ORDER BY queued_ms ASC, id ASC LIMIT :limit;
 
+-- some_by_end_down --
+SELECT ended_ms, id, seq FROM run INDEXED BY run_by_status
+WHERE status = :status AND app = :app AND function = :function
+AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id < :id)
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
+ORDER BY ended_ms DESC, id DESC LIMIT :limit;
+
+-- some_by_end_up --
+SELECT ended_ms, id, seq FROM run INDEXED BY run_by_status
+WHERE status = :status AND app = :app AND function = :function
+AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id > :id)
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
+ORDER BY ended_ms ASC, id ASC LIMIT :limit;
+
+-- some_by_start_down --
+SELECT started_ms, id, seq FROM run INDEXED BY run_by_status
+WHERE status = :status AND app = :app AND function = :function
+AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id < :id)
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
+ORDER BY started_ms DESC, id DESC LIMIT :limit;
+
+-- some_by_start_up --
+SELECT started_ms, id, seq FROM run INDEXED BY run_by_status
+WHERE status = :status AND app = :app AND function = :function
+AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id > :id)
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
+ORDER BY started_ms ASC, id ASC LIMIT :limit;
+
+-- count_of_stream --
+SELECT COUNT(*) FROM (
+    SELECT 1 FROM run WHERE status = :status AND app = :app AND function = :function LIMIT :limit
+);
+
 -- runs_by_end_down --
-SELECT * FROM run
+SELECT * FROM run INDEXED BY run_by_end
 WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id < :id)
+AND status IN (SELECT value FROM json_each(:statuses))
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
 ORDER BY ended_ms DESC, id DESC LIMIT :limit;
 
 -- runs_by_end_up --
-SELECT * FROM run
+SELECT * FROM run INDEXED BY run_by_end
 WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms AND (ended_ms <> :at_ms OR id > :id)
+AND status IN (SELECT value FROM json_each(:statuses))
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
 ORDER BY ended_ms ASC, id ASC LIMIT :limit;
 
 -- runs_by_start_down --
-SELECT * FROM run
+SELECT * FROM run INDEXED BY run_by_start
 WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id < :id)
+AND status IN (SELECT value FROM json_each(:statuses))
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
 ORDER BY started_ms DESC, id DESC LIMIT :limit;
 
 -- runs_by_start_up --
-SELECT * FROM run
+SELECT * FROM run INDEXED BY run_by_start
 WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms AND (started_ms <> :at_ms OR id > :id)
+AND status IN (SELECT value FROM json_each(:statuses))
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+AND (:deferred < 0 OR ((flags & 16) <> 0) = :deferred)
 ORDER BY started_ms ASC, id ASC LIMIT :limit;
 
 -- runs_of_seqs --

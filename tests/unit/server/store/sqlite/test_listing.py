@@ -9,6 +9,7 @@ import pytest
 from stepwell.server.engine.row import EventRow, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 from stepwell.server.store.row import event_values, run_values
+from stepwell.server.store.sqlite import listing
 from stepwell.server.store.sqlite.connection import SQL, open_writer
 from stepwell.server.store.sqlite.listing import list_events, list_runs
 from stepwell.server.store.sqlite.migrating import migrate
@@ -113,6 +114,26 @@ def test_a_page_of_runs(tables: tuple[sqlite3.Connection, ...], name: str) -> No
         assert len(found) == (LIMIT if name not in NONE else 0)
         cost.append(steps.count)
     assert cost[1] <= 2 * cost[0] + 5, cost
+
+
+@pytest.mark.parametrize("name", [name for name, one in FILTERS.items() if one.time != "queuedAt"])
+def test_every_way_to_a_page_leads_to_the_same(
+    tables: tuple[sqlite3.Connection, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cost: list[int] = []
+    for db in tables:
+        sorted_here = list_runs(db, {}, FILTERS[name])
+        monkeypatch.setattr(listing, "FEW", 0)
+        with Steps(db) as steps:
+            sorted_by_the_database = list_runs(db, {}, FILTERS[name])
+        cost.append(steps.count)
+        monkeypatch.setattr(listing, "SOME", 0)
+        looked_for = list_runs(db, {}, FILTERS[name])
+        assert sorted_here == sorted_by_the_database == looked_for
+        monkeypatch.undo()
+    if name in ("last failed", "rare, by start", "going, by end"):
+        # As many are wanted in either table.
+        assert cost[1] <= 2 * cost[0] + 5, cost
 
 
 EVENTS = {

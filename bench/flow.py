@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -23,9 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 import stepwell
+from bench.processes import Server, answers, free_port
+from stepwell.connect import connect
 from stepwell.embedded import Engine
 
 KEYS = 100
+FREED = 300
 BATCH = 1_000
 PATIENCE_S = 600.0
 KEY = "event.data.key"
@@ -53,6 +57,7 @@ async def measure(scale: float) -> list[tuple[str, str]]:
     ]
     rows += await blocked(max(int(100_000 * scale), 1_000))
     rows.append(("ms from a freed place to the next start, p50 / p99", await freed()))
+    rows.append(("ms of the same over a worker's connection", await freed_over_connect()))
     rows += await held(max(int(100_000 * scale), 1_000))
     return rows
 
@@ -144,27 +149,60 @@ async def client_cancelled(client: stepwell.Inngest) -> None:
     await asyncio.sleep(0)
 
 
+class Gaps:
+    """From the end of a call to the start of the next that waited for its place."""
+
+    def __init__(self, count: int) -> None:
+        self.times: list[float] = []
+        self.ended = asyncio.Event()
+        self._count = count
+        self._last = 0.0
+
+    async def handler(self, ctx: Any) -> None:
+        """What is called again and again, and does nothing."""
+        if self._last:
+            self.times.append(time.perf_counter() - self._last)
+        if len(self.times) == self._count - 1:
+            self.ended.set()
+        self._last = time.perf_counter()
+
+    async def told(self) -> str:
+        """The median and the 99th percentile, once all have ended."""
+        await asyncio.wait_for(self.ended.wait(), PATIENCE_S)
+        ordered = sorted(gap * 1_000 for gap in self.times)
+        return f"{statistics.median(ordered):.2f} / {ordered[len(ordered) * 99 // 100]:.2f}"
+
+
 async def freed() -> str:
-    """From the end of a step to the start of the next that waited for its place."""
-    gaps: list[float] = []
-    last = 0.0
-    ended = asyncio.Event()
-    count = 300
-
-    async def handler(ctx: Any) -> None:
-        nonlocal last
-        if last:
-            gaps.append(time.perf_counter() - last)
-        if len(gaps) == count - 1:
-            ended.set()
-        last = time.perf_counter()
-
+    """In one process."""
+    gaps, limit = Gaps(FREED), [stepwell.Concurrency(limit=1)]
     with tempfile.TemporaryDirectory() as folder:
-        async with engine(handler, folder, concurrency=[stepwell.Concurrency(limit=1)]) as client:
-            await send(client, ["x"] * count)
-            await asyncio.wait_for(ended.wait(), PATIENCE_S)
-    ordered = sorted(gap * 1_000 for gap in gaps)
-    return f"{statistics.median(ordered):.2f} / {ordered[len(ordered) * 99 // 100]:.2f}"
+        async with engine(gaps.handler, folder, concurrency=limit) as client:
+            await send(client, ["x"] * FREED)
+            return await gaps.told()
+
+
+async def freed_over_connect() -> str:
+    """With a server of its own, to which this process is connected as a worker."""
+    gaps, port = Gaps(FREED), free_port()
+    client = stepwell.Inngest(app_id="bench", is_dev=True, base_url=f"http://127.0.0.1:{port}")
+    trigger = stepwell.TriggerEvent(event="go")
+    limit = [stepwell.Concurrency(limit=1)]
+    function = client.create_function(fn_id="f", trigger=trigger, retries=0, concurrency=limit)(
+        gaps.handler
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        ports = ["--port", str(port), "--connect-gateway-port", str(free_port())]
+        data = ["--persist", "--sqlite-dir", folder, "--no-discovery"]
+        start = [sys.executable, "-m", "stepwell", "dev", "--host", "127.0.0.1"]
+        server = Server([*start, *ports, *data], Path(folder) / "server.log")
+        try:
+            await answers(f"http://127.0.0.1:{port}/health")
+            async with connect([(client, [function])], shutdown_signals=[]):
+                await send(client, ["x"] * FREED)
+                return await gaps.told()
+        finally:
+            server.stop()
 
 
 async def held(count: int) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`stepwell doctor`: is there a run that does not move, and who is to move it?"""
 
+import time
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ from rich.markup import escape
 
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
-from stepwell.server.query.offline import waiting_in
+from stepwell.server.query.held_back import HeldBack
+from stepwell.server.query.offline import held_in, waiting_in
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.waiting import RUNS_MAX, Waiting
 from stepwell.server.store.port import StoreError
@@ -23,6 +25,7 @@ class _Diagnosis(msgspec.Struct, frozen=True):
 
     stranded: list[RunObject]
     waiting: list[Waiting] = []
+    held: list[HeldBack] = []
 
 
 @click.command("doctor")
@@ -43,7 +46,8 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
     A run whose work is due waits for its app if nobody serves its function, no worker is connected
     or the app cannot be reached: then doctor says who is waited for, since when, and what to do. A
     run that has nothing due, nobody at work on it, no timer and no open wait is stranded: a fault
-    of the server. Exits with 1 if there are runs of either kind.
+    of the server. A debounce or a batch that does not start is told of, too. Exits with 1 if there
+    is any of this.
     """
     if deep and database is None:
         raise click.UsageError("--deep reads a file: name it with --database FILE")
@@ -56,12 +60,14 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
         place, found = str(database), _opened(database)
     console = Console()
     _show_waiting(console, found.waiting)
+    for one in found.held:
+        console.print(f"[yellow]held[/yellow] for {escape(one.function)}: {escape(one.text)}")
     if found.stranded:
         console.print(f"[red]{len(found.stranded)} stranded runs[/red] in {escape(place)}")
         console.print(table_of(found.stranded))
         fix = "This is a fault of the server: please report it with the database, if you can."
         console.print(fix)
-    if found.stranded or found.waiting:
+    if found.stranded or found.waiting or found.held:
         raise SystemExit(1)
     told = f"[green]healthy[/green]: no stranded run in {escape(place)}, and none that waits"
     console.print(f"{told} for an app")
@@ -97,7 +103,8 @@ def _opened(database: Path) -> _Diagnosis:
             store.migrate()
             reader = store.reader()
             stranded = [run_object(run) for run in reader.stranded(STRANDED_MAX)]
-            found = _Diagnosis(stranded, waiting_in(reader))
+            held = held_in(reader, int(time.time() * 1000))
+            found = _Diagnosis(stranded, waiting_in(reader), held)
             reader.close()
         finally:
             store.close()

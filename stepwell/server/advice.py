@@ -39,13 +39,17 @@ def _expressions(function: FunctionConfig) -> Iterator[str]:
         program = _program(source)
         for root in sorted(program.roots - {"event"}) if program else ():
             yield f"{field} {source!r} reads {root}, which is not known when a run starts"
-    priority = _program(function.priority.run) if function.priority else None
-    kind = kind_of(priority) if priority else None
-    if priority is not None and kind in _TEXTS:
-        yield (
-            f"priority.run {priority.source!r} gives a {kind}, which counts as 0: give a number of"
-            " seconds"
-        )
+    if function.priority is not None:
+        yield from _number("priority.run", function.priority.run, 0, "a number of seconds")
+    if function.fairness is not None:
+        yield from _number("fairness.weight", function.fairness.weight, 1, "a number above 0")
+
+
+def _number(field: str, source: str, instead: int, wanted: str) -> Iterator[str]:
+    program = _program(source)
+    kind = kind_of(program) if program else None
+    if kind in _TEXTS:
+        yield f"{field} {source!r} gives a {kind}, which counts as {instead}: give {wanted}"
 
 
 def _condition(field: str, source: str, known: Known) -> Iterator[str]:

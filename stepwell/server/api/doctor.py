@@ -9,6 +9,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import enveloped
 from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.engine.row import Run
+from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.run_object import run_object
 from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiting
 
@@ -20,23 +21,31 @@ class Diagnosis(NamedTuple):
 
     stranded: list[Run]
     waiting: list[Waiting]
+    held: list[HeldBack]
 
 
 async def doctor(deps: ApiDeps, request: Request) -> Response:
     """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
-    `waiting`: work that is due and waits for an app, and what for."""
+    `waiting`: work that is due and waits for an app, and what for. `held`: debounces and batches
+    that do not start, and why."""
     found = await diagnosis(deps)
     told = {
         "stranded": [run_object(run) for run in found.stranded],
         "waiting": found.waiting,
+        "held": found.held,
     }
     return enveloped(told, deps.clock.now_ms())
 
 
 async def diagnosis(deps: ApiDeps) -> Diagnosis:
-    """Looks for both."""
+    """Looks for all of it."""
     stranded = await deps.searched(lambda: deps.reader.stranded(STRANDED_MAX))
-    return Diagnosis(stranded, await deps.searched(lambda: _waiting(deps)))
+    waiting = await deps.searched(lambda: _waiting(deps))
+    return Diagnosis(stranded, waiting, await deps.searched(lambda: _held(deps)))
+
+
+def _held(deps: ApiDeps) -> list[HeldBack]:
+    return held_back(deps.reader, deps.ledger.catalog.listings, deps.clock.now_ms())
 
 
 def _waiting(deps: ApiDeps) -> list[Waiting]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.row import Run
+from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.listeners import Listening, listening
 from stepwell.server.query.rest import Reach
 from stepwell.server.query.timeline import Rows, Span, timeline
@@ -39,6 +40,11 @@ def waiting_in(reader: Reader) -> list[Waiting]:
     apps = {row.app for row in reader.gone_functions()}.union(row.name for row in reader.apps())
     due = [run for app in sorted(apps) for run in reader.due_runs(app, FAR_MS, RUNS_MAX)]
     return waiting(due, reach_in(reader))
+
+
+def held_in(reader: Reader, now_ms: int) -> list[HeldBack]:
+    """What is held and does not start."""
+    return held_back(reader, {row.slug for row in reader.functions()}, now_ms)
 
 
 def reach_in(reader: Reader) -> Callable[[Run], Reach]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stepwell.server.query.held_back import HeldBack
 from stepwell.server.query.rest import Hindrance
 from stepwell.server.query.run_v2 import InstantV2, NamedV2, RunV2, app_ref, function_ref
 from stepwell.server.query.waiting import Waiting
@@ -22,12 +23,30 @@ class WaitingV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     oldest_run_id: str
 
 
+class HeldV2(msgspec.Struct, frozen=True):
+    """An open debounce or batch that does not start, with how many events, and why."""
+
+    function: NamedV2
+    events: int
+    since: InstantV2
+    text: str
+
+
 class DiagnosisV2(msgspec.Struct, frozen=True):
     """What will not move by itself. `stranded` runs nothing will ever move: there are none, or
-    there is a fault. What is `waiting` is due, and waits for its app."""
+    there is a fault. What is `waiting` is due, and waits for its app; what is `held` does not
+    start."""
 
     stranded: tuple[RunV2, ...]
     waiting: tuple[WaitingV2, ...]
+    held: tuple[HeldV2, ...]
+
+
+def held_v2(found: Iterable[HeldBack]) -> tuple[HeldV2, ...]:
+    """The same for what is held."""
+    return tuple(
+        HeldV2(function_ref(one.function), one.events, one.since, one.text) for one in found
+    )
 
 
 def waiting_v2(found: Iterable[Waiting]) -> tuple[WaitingV2, ...]:

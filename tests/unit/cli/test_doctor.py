@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from stepwell.cli.main import main
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.flow_row import Hold, HoldKind
 from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import NOW, World, run_id_of, run_number, wait_of
@@ -106,3 +107,15 @@ def test_a_run_whose_function_is_gone_says_so_at_a_server_and_in_its_file(tmp_pa
     assert told.exit_code == 1
     assert "1 run of shop-order: app shop no longer serves function shop-order" in told.output
     assert f"the oldest: stepwell run {runs[0]['run_id']}" in told.output
+
+
+def test_a_file_with_a_batch_whose_function_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "held.db"
+    world = World(Opener(path))
+    key = "batch:shop-gone:1"
+    world.do(fact.HoldPut(Hold(key, "shop-gone", HoldKind.BATCH, NOW, NOW + 9, "E", NOW, 2)))
+    world.reader.close()
+    world.store.close()
+    told = CliRunner().invoke(main, ["doctor", "--database", str(path)], env={"COLUMNS": "160"})
+    assert told.exit_code == 1
+    assert "held for shop-gone: 2 events in a batch since" in told.output

@@ -44,6 +44,14 @@ WARNED: list[tuple[dict[str, Any], str]] = [
     ),
     ({"priority": {"run": "event.data.x > 1"}}, "gives a bool, which counts as 0"),
     (
+        {"fairness": {"key": "event.data.user", "weight": "'much'"}},
+        """fairness.weight "'much'" gives a string, which counts as 1: give a number above 0""",
+    ),
+    (
+        {"backlog": {"limit": 1, "key": "async.data.user"}},
+        "backlog.key 'async.data.user' reads async, which is not known when a run starts",
+    ),
+    (
         {"concurrency": {"limit": 1, "key": "async.data.user"}},
         "concurrency[0].key 'async.data.user' reads async, which is not known when a run starts",
     ),

@@ -75,3 +75,18 @@ async def test_what_is_not_due_is_not_waited_for(api: Api) -> None:
     transport = httpx.ASGITransport(api_app(deps))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
         assert (await asked(http, "/v1/doctor"))["waiting"] == []
+
+
+async def test_a_debounce_whose_function_is_gone(api: Api) -> None:
+    held = function("c", event="y", debounce={"period": "1s"})
+    await api.register(held, function("a", event="x"))
+    await api.send("y")
+    assert (await asked(api.http, "/v1/doctor"))["held"] == []
+    await api.register(function("a", event="x"))
+    (found,) = (await asked(api.http, "/v1/doctor"))["held"]
+    assert (found["function"], found["events"]) == ("shop-c", 1)
+    assert found["text"] == (
+        f"1 event in a debounce since {NOW}: serve the function again under that id"
+    )
+    await api.register(held, function("a", event="x"))
+    assert (await asked(api.http, "/v1/doctor"))["held"] == []

@@ -1,6 +1,6 @@
 """Apps and functions in the shape of the REST API's second version. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -13,6 +13,7 @@ from stepwell.wire.function_config import (
     Batch,
     Cancel,
     Checkpoint,
+    Concurrency,
     Debounce,
     Fairness,
     FunctionConfig,
@@ -26,6 +27,7 @@ from stepwell.wire.function_config import (
     max_attempts,
 )
 from stepwell.wire.identifier import app_uuid, function_uuid
+from stepwell.wire.named_limit import FunctionLimit
 
 
 class MethodV2(StrEnum):
@@ -92,7 +94,7 @@ class CountV2(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ConcurrencyV2(msgspec.Struct, frozen=True, omit_defaults=True):
-    """At most so many steps at once."""
+    """At most so many steps, or runs, at once."""
 
     scope: str
     limit: CountV2
@@ -106,6 +108,8 @@ class ConfigurationV2(
 
     retries: RetriesV2
     concurrency: tuple[ConcurrencyV2, ...] = ()
+    run_concurrency: tuple[ConcurrencyV2, ...] = ()
+    limits: tuple[FunctionLimit, ...] = ()
     throttle: Throttle | msgspec.UnsetType = msgspec.UNSET
     rate_limit: RateLimit | msgspec.UnsetType = msgspec.UNSET
     debounce: Debounce | msgspec.UnsetType = msgspec.UNSET
@@ -194,10 +198,9 @@ def _trigger(trigger: Trigger) -> FunctionTriggerV2:
 def _configuration(config: FunctionConfig) -> ConfigurationV2:
     return ConfigurationV2(
         retries=RetriesV2(max_attempts(config) - 1, config.retries is None),
-        concurrency=tuple(
-            ConcurrencyV2((limit.scope or "fn").upper(), CountV2(limit.limit), limit.key)
-            for limit in config.concurrency
-        ),
+        concurrency=_concurrency(config.concurrency),
+        run_concurrency=_concurrency(config.run_concurrency),
+        limits=config.limits,
         throttle=config.throttle or msgspec.UNSET,
         rate_limit=config.rate_limit or msgspec.UNSET,
         debounce=config.debounce or msgspec.UNSET,
@@ -210,4 +213,11 @@ def _configuration(config: FunctionConfig) -> ConfigurationV2:
         checkpoint=config.checkpoint or msgspec.UNSET,
         fairness=config.fairness or msgspec.UNSET,
         backlog=config.backlog or msgspec.UNSET,
+    )
+
+
+def _concurrency(entries: Iterable[Concurrency]) -> tuple[ConcurrencyV2, ...]:
+    return tuple(
+        ConcurrencyV2((entry.scope or "fn").upper(), CountV2(entry.limit), entry.key)
+        for entry in entries
     )

@@ -14,6 +14,7 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
+from stepwell.server.engine.lane import Part, PartKind, lane_name
 from stepwell.server.engine.need import Need, Old, Skipped
 from stepwell.server.engine.row import MAIN, Item, ItemKind, Run, RunStatus
 from stepwell.server.engine.view import View
@@ -280,3 +281,28 @@ class FlowStoreContract:
         assert world.look(need).old_events == ()
         world.do(fact.HoldClosed(HOLD.key), fact.HoldClosed(other.key))
         assert set(world.look(need).old_events) == {event_id_of(n) for n in range(3)}
+
+    def test_what_counts_and_waits_under_a_named_limit(self, world: World) -> None:
+        run = run_number(1)
+        keys = ("limit:gpu:", 'limit:mail:"amy"')
+        parts = tuple(
+            Part(PartKind.LIMIT, str(weight), key) for key, weight in zip(keys, (3, 1), strict=True)
+        )
+        lane = lane_name(APP, FUNCTION, parts)
+        first = Item(run.id, MAIN, ItemKind.CALL, NOW, lane)
+        world.do(fact.RunStarted(run, first))
+        step = msgspec.structs.replace(first, key="s1", target="s1", due_ms=NOW + 1)
+        world.do(fact.ItemAdded(step))
+        plain = run_number(2)
+        world.do(fact.RunStarted(plain, Item(plain.id, MAIN, ItemKind.CALL, NOW, APP)))
+        assert world.reader.lanes_under("gpu") == world.reader.lanes_under("mail") == [lane]
+        assert world.reader.lanes_under("gp") == []
+        lease = msgspec.structs.replace(lease_of(run, "s1"), keys=keys, loads=(3, 1))
+        world.do(fact.ItemLeased(lease), need=Need(runs=frozenset({run.id})))
+        assert world.reader.leases_of_limit("gpu") == [lease]
+        assert world.reader.leases_of_limit("gp") == []
+        seen = world.look(Need(keys=frozenset(keys))).flow
+        assert [seen.leased(key) for key in keys] == [3, 1]
+        world.do(fact.ItemDone(run.id, "s1"), need=Need(runs=frozenset({run.id})))
+        assert world.look(Need(keys=frozenset(keys))).flow.leased(keys[0]) == 0
+        assert world.reader.leases_of_limit("gpu") == []

@@ -107,7 +107,7 @@ def test_create_function_has_the_official_arguments() -> None:
         *("self", "batch_events", "cancel", "concurrency", "debounce", "fn_id", "idempotency"),
         *("middleware", "name", "on_failure", "output_type", "priority", "rate_limit", "retries"),
         *("throttle", "timeouts", "singleton", "trigger", "non_retriable", "reraise"),
-        *("handler", "backlog", "fairness", "run_concurrency", "checkpointing"),
+        *("handler", "backlog", "fairness", "limits", "run_concurrency", "checkpointing"),
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     assert required == ["self", "fn_id", "trigger"]

@@ -43,8 +43,8 @@ class BulkFilterV2(
     status: tuple[StatusV2, ...] = ()
     app_id: tuple[str, ...] = ()
     function_id: tuple[str, ...] = ()
-    since: InstantV2 = ""
-    until: InstantV2 = ""
+    since: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    until: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     query: str = ""
 
 
@@ -86,7 +86,7 @@ def bulk_v2(bulk: Bulk) -> BulkV2:
             status=tuple(status_v2(RunStatus(number)) for number in wanted.statuses),
             app_id=wanted.apps,
             function_id=wanted.functions,
-            since=format_instant(wanted.since_ms) if wanted.since_ms else "",
+            since=format_instant(wanted.since_ms) if wanted.since_ms else msgspec.UNSET,
             until=format_instant(wanted.until_ms),
             query=wanted.query,
         ),

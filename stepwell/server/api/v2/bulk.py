@@ -124,8 +124,9 @@ async def _counted(deps: ApiDeps, wanted: BulkFilter) -> BulkCountV2:
 def _filter(deps: ApiDeps, asked: BulkFilterV2) -> BulkFilter:
     """What is asked for, in the words of the store. Nothing that is queued later is meant."""
     now_ms = deps.clock.now_ms()
-    since_ms = _instant("from", asked.since) if asked.since else 0
-    until_ms = min(_instant("until", asked.until), now_ms) if asked.until else now_ms
+    since_ms = 0 if asked.since is msgspec.UNSET else _instant("from", asked.since)
+    until_ms = now_ms if asked.until is msgspec.UNSET else _instant("until", asked.until)
+    until_ms = min(until_ms, now_ms)
     if until_ms <= since_ms:
         raise Problem(400, "filter.from must be before filter.until, and in the past")
     if asked.query.strip():

@@ -84,7 +84,7 @@ class Demo:
             child = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=log)
         try:
             until("the server", lambda: self.serves(child))
-            say(f"  the server is at {self.url}, its database in {self.folder}")
+            say(f"  the server and its dashboard are at {self.url}, the database in {self.folder}")
             yield child
         finally:
             child.terminate()
@@ -141,7 +141,8 @@ class Demo:
 
     def stay(self, server: subprocess.Popen[bytes]) -> None:
         """The server stays until it is interrupted."""
-        say(f"\nThe server stays at {self.url} until you press Ctrl-C. In another terminal, try:")
+        say(f"\nThe server stays until you press Ctrl-C. Its dashboard is at {self.url}.")
+        say("In another terminal, try:")
         say(f"  export STEPWELL_URL={self.url}")
         say("  stepwell send order/placed '{\"order\": 8}'")
         say("  stepwell runs")

@@ -63,7 +63,7 @@ async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:
     assert json.loads(await text.input_value()) == {"name": "order/refunded", "data": {"n": BIG}}
     await page.get_by_role("button", name="Send", exact=True).click()
     await expect(page).not_to_have_url(f"{shop.url}/events/{event}")
-    assert len((await shop.get("v1/events?name=order/refunded"))["data"]) == 2
+    assert len((await shop.get("v2/events?name=order/refunded"))["data"]) == 2
 
 
 async def test_a_function_is_found_read_and_invoked(page: Page, shop: Shop) -> None:

@@ -98,8 +98,9 @@ export interface Event {
   readonly data?: Json;
   readonly user?: Json;
   readonly ts: number;
-  readonly received_at: string;
-  readonly internal_id: string;
+  readonly receivedAt: string;
+  /** The sender's id, if it gave one. */
+  readonly externalId?: string;
 }
 
 /** A function that an event did not start, and why. */

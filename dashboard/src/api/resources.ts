@@ -70,11 +70,14 @@ export async function functions(signal?: AbortSignal): Promise<readonly Fn[]> {
   return (await Promise.all(known.map((app) => functionsOf(app.name, signal)))).flat();
 }
 
-export const events = (limit: number, cursor?: string, name?: string, signal?: AbortSignal) =>
-  ask<Page<Event>>(`v1/events${query({ limit, cursor, name })}`, signal ? { signal } : {});
+export const events = (limit: number, name: string, signal?: AbortSignal) =>
+  ask<Page<Event>>(
+    `api/v2/events${query({ limit, name, includeData: true })}`,
+    signal ? { signal } : {},
+  );
 
 export const event = (id: string, signal?: AbortSignal) =>
-  one<Event>(`v1/events/${encodeURIComponent(id)}`, signal);
+  one<Event>(`api/v2/events/${encodeURIComponent(id)}`, signal);
 
 export const runsOfEvent = (id: string, signal?: AbortSignal) =>
   ask<Page<Run> & { notStarted?: readonly NotStarted[] }>(

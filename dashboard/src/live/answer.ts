@@ -3,9 +3,8 @@
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, reachable } from "../api/http";
-
-/** Off while the reader wants the page to hold still. */
-export const live = signal(true);
+import { live } from "./live";
+import { type Changes, listen } from "./stream";
 
 /** Rises when everything shown should be asked for again. */
 const turn = signal(0);
@@ -21,68 +20,123 @@ export interface Answer<Data> {
   readonly again: () => void;
 }
 
+/** What makes an answer old: a change that is heard of, or time where no change is told. */
+export interface Freshness {
+  readonly on?: (changes: Changes) => boolean;
+  readonly everyMs?: number;
+}
+
 interface Kept<Data> {
   readonly key: string;
   readonly data?: Data;
   readonly error?: Error;
 }
 
+/** Not more often than this, however much changes. */
+const PAUSE_MS = 250;
+
 /**
- * Asks, keeps the answer, and asks again every `everyMs` while the page is live and seen. A new
- * `key` is a new question; the old answer is not shown for it. After an error the last answer stays.
+ * Asks, keeps the answer, and asks again when it is old, while the page is live and seen. A new `key`
+ * is a new question; the old answer is not shown for it. After an error the last answer stays.
  */
 export function useAnswer<Data>(
   key: string,
   ask: (signal: AbortSignal) => Promise<Data>,
-  everyMs = 0,
+  freshness: Freshness = {},
 ): Answer<Data> {
   const [kept, setKept] = useState<Kept<Data>>({ key });
   const asked = useRef(ask);
+  const on = useRef(freshness.on);
   asked.current = ask;
-  const seen = turn.value;
+  on.current = freshness.on;
+  const everyMs = freshness.everyMs ?? 0;
+  const listens = freshness.on !== undefined;
+  const whole = turn.value;
   const [mine, setMine] = useState(0);
 
   useEffect(() => {
     const stop = new AbortController();
-    let timer = 0;
     const once = async () => {
       try {
-        const data = await asked.current(stop.signal);
-        setKept({ key, data });
+        setKept({ key, data: await asked.current(stop.signal) });
       } catch (error) {
-        if (stop.signal.aborted) return;
-        setKept((last) => ({
-          key,
-          error: error as Error,
-          ...(last.key === key && last.data !== undefined ? { data: last.data } : {}),
-        }));
-        if (error instanceof Refused && error.status === 404) return;
-      }
-      if (everyMs > 0 && !stop.signal.aborted) timer = window.setTimeout(next, everyMs);
-    };
-    const next = () => {
-      if (document.hidden || !live.value) timer = window.setTimeout(next, everyMs);
-      else void once();
-    };
-    const back = () => {
-      if (!document.hidden && live.value && everyMs > 0) {
-        window.clearTimeout(timer);
-        void once();
+        if (!stop.signal.aborted) setKept((last) => after(last, key, error as Error));
       }
     };
-    document.addEventListener("visibilitychange", back);
-    void once();
+    const turns = takeTurns(once, everyMs);
+    const deaf = listens
+      ? listen((changes) => {
+          if (changes.all || on.current?.(changes)) turns.soon();
+        })
+      : () => {};
     return () => {
-      document.removeEventListener("visibilitychange", back);
-      window.clearTimeout(timer);
+      deaf();
+      turns.end();
       stop.abort();
     };
-  }, [key, everyMs, seen, mine]);
+  }, [key, everyMs, listens, whole, mine]);
 
   const fresh = kept.key === key ? kept : { key };
   return {
     data: fresh.data,
     error: reachable.value ? fresh.error : undefined,
     again: () => setMine((count) => count + 1),
+  };
+}
+
+/** An error beside the last answer to the same question. */
+function after<Data>(last: Kept<Data>, key: string, error: Error): Kept<Data> {
+  if (last.key !== key || last.data === undefined || isGone(error)) return { key, error };
+  return { key, error, data: last.data };
+}
+
+const isGone = (error: Error): boolean => error instanceof Refused && error.status === 404;
+
+/** Does it now, every so often, and soon when asked to; one at a time, and never while unseen. */
+function takeTurns(once: () => Promise<void>, everyMs: number) {
+  let timer = 0;
+  let busy = false;
+  let wanted = false;
+  let ended = false;
+  const go = async () => {
+    window.clearTimeout(timer);
+    if (busy || document.hidden || !live.value) {
+      wanted = true;
+      return;
+    }
+    busy = true;
+    wanted = false;
+    await once();
+    busy = false;
+    if (ended) return;
+    if (wanted) timer = window.setTimeout(go, PAUSE_MS);
+    else if (everyMs > 0) timer = window.setTimeout(go, everyMs);
+  };
+  const back = () => {
+    if (!document.hidden && (wanted || everyMs > 0)) void go();
+  };
+  document.addEventListener("visibilitychange", back);
+  // The first answer is wanted even where the page is held.
+  const first = async () => {
+    busy = true;
+    await once();
+    busy = false;
+    if (!ended && (wanted || everyMs > 0))
+      timer = window.setTimeout(go, wanted ? PAUSE_MS : everyMs);
+  };
+  void first();
+  return {
+    soon: () => {
+      wanted = true;
+      if (!busy) {
+        window.clearTimeout(timer);
+        timer = window.setTimeout(go, PAUSE_MS);
+      }
+    },
+    end: () => {
+      ended = true;
+      window.clearTimeout(timer);
+      document.removeEventListener("visibilitychange", back);
+    },
   };
 }

@@ -2,7 +2,8 @@
 
 import type { JSX } from "preact";
 import { Icon } from "../parts/icon";
-import { live, refresh } from "./answer";
+import { refresh } from "./answer";
+import { live } from "./live";
 
 export function LiveToggle(): JSX.Element {
   const toggle = () => {

@@ -18,8 +18,8 @@ const WAYS: Record<App["method"], string> = {
 };
 
 export function AppsPage(): JSX.Element {
-  const found = useAnswer("apps", api.apps, EVERY_MS);
-  const workers = useAnswer("workers", api.workers, EVERY_MS);
+  const found = useAnswer("apps", api.apps, { everyMs: EVERY_MS });
+  const workers = useAnswer("workers", api.workers, { everyMs: EVERY_MS });
   return (
     <>
       <div class="bar">

@@ -18,12 +18,16 @@ import { to } from "../../place";
 import { RunList } from "../runs/runs";
 import { SendEvent } from "./send";
 
-const EVERY_MS = 1500;
+/** What is not started is told by no stream. */
+const EVERY_MS = 5000;
 
 export function EventPage(): JSX.Element {
   const id = useRoute().params.id ?? "";
   const event = useAnswer(`event/${id}`, (signal) => api.event(id, signal));
-  const runs = useAnswer(`event/${id}/runs`, (signal) => api.runsOfEvent(id, signal), EVERY_MS);
+  const runs = useAnswer(`event/${id}/runs`, (signal) => api.runsOfEvent(id, signal), {
+    on: (changes) => changes.runs.size > 0,
+    everyMs: EVERY_MS,
+  });
   const [sending, setSending] = useState(false);
   if (event.error instanceof Refused && event.error.status === 404) return <NoSuchEvent id={id} />;
   if (!event.data)
@@ -92,22 +96,22 @@ function Facts({ event }: { event: Event }): JSX.Element {
       <div class="fact">
         <dt>Event</dt>
         <dd>
-          <code>{event.internal_id}</code>
-          <CopyButton text={event.internal_id} what="the event's id" />
+          <code>{event.id}</code>
+          <CopyButton text={event.id} what="the event's id" />
         </dd>
       </div>
-      {event.id !== event.internal_id && (
+      {event.externalId && (
         <div class="fact">
           <dt>Sender's id</dt>
           <dd>
-            <bdi>{event.id}</bdi>
+            <bdi>{event.externalId}</bdi>
           </dd>
         </div>
       )}
       <div class="fact">
         <dt>Received</dt>
         <dd>
-          <Moment at={event.received_at} />
+          <Moment at={event.receivedAt} />
         </dd>
       </div>
     </dl>

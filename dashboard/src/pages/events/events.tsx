@@ -12,15 +12,12 @@ import { toEvent } from "../../place";
 import "./events.css";
 
 const PAGE = 50;
-const EVERY_MS = 1500;
 
 export function EventsPage(): JSX.Element {
   const [name, setName] = useState("");
-  const found = useAnswer(
-    `events/${name}`,
-    (signal) => api.events(PAGE, undefined, name, signal),
-    EVERY_MS,
-  );
+  const found = useAnswer(`events/${name}`, (signal) => api.events(PAGE, name, signal), {
+    on: (changes) => changes.events,
+  });
   return (
     <>
       <div class="bar">
@@ -61,11 +58,11 @@ function EventList({
         <span class="number">Received</span>
       </div>
       {events.map((event) => (
-        <a class="row" key={event.internal_id} href={toEvent(event.internal_id)}>
+        <a class="row" key={event.id} href={toEvent(event.id)}>
           <bdi class="strong">{event.name}</bdi>
           <code class="wide faint">{preview(event)}</code>
           <span class="number soft">
-            <Ago at={event.received_at} />
+            <Ago at={event.receivedAt} />
           </span>
         </a>
       ))}

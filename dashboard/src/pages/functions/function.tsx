@@ -21,7 +21,9 @@ const EVERY_MS = 2000;
 
 export function FunctionPage(): JSX.Element {
   const { app = "", slug = "" } = useRoute().params;
-  const found = useAnswer(`functions/${app}`, (signal) => api.functionsOf(app, signal), EVERY_MS);
+  const found = useAnswer(`functions/${app}`, (signal) => api.functionsOf(app, signal), {
+    everyMs: EVERY_MS,
+  });
   const fn = found.data?.find((one) => one.slug === slug);
   if (found.data && !fn) return <NoSuchFunction slug={slug} />;
   if (!fn)

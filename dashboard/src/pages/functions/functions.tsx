@@ -15,7 +15,7 @@ const EVERY_MS = 5000;
 
 export function FunctionsPage(): JSX.Element {
   const [text, setText] = useState("");
-  const found = useAnswer("functions", api.functions, EVERY_MS);
+  const found = useAnswer("functions", api.functions, { everyMs: EVERY_MS });
   const shown = found.data?.filter((one) => matches(one, text.toLowerCase()));
   return (
     <>

@@ -7,6 +7,7 @@ import { Refused } from "../../api/http";
 import type { Run, Span } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
+import type { Changes } from "../../live/stream";
 import { LiveToggle } from "../../live/toggle";
 import { CopyButton } from "../../parts/copy";
 import { Empty, Wrong } from "../../parts/empty";
@@ -19,14 +20,18 @@ import { RunActions } from "./actions";
 import { SpanPanel } from "./span_panel";
 import "./run.css";
 
-const WHILE_RUNNING_MS = 1000;
+/** The stream tells of the run; where its steps stand is asked for besides. */
+const WHILE_RUNNING_MS = 2000;
 
 export function RunPage(): JSX.Element {
   const id = useRoute().params.id ?? "";
   const [ended, setEnded] = useState(false);
-  const every = ended ? 0 : WHILE_RUNNING_MS;
-  const run = useAnswer(`run/${id}`, (signal) => api.run(id, signal), every);
-  const trace = useAnswer(`trace/${id}`, (signal) => api.trace(id, signal), every);
+  const fresh = {
+    on: (changes: Changes) => changes.runs.has(id),
+    everyMs: ended ? 0 : WHILE_RUNNING_MS,
+  };
+  const run = useAnswer(`run/${id}`, (signal) => api.run(id, signal), fresh);
+  const trace = useAnswer(`trace/${id}`, (signal) => api.trace(id, signal), fresh);
   const over = run.data?.endedAt !== undefined && trace.data?.rootSpan.endedAt !== undefined;
   useEffect(() => setEnded(over), [over]);
 

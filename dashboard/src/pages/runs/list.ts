@@ -7,7 +7,6 @@ import { useAnswer } from "../../live/answer";
 import { type Filter, SPANS, searchOf } from "./filter";
 
 const PAGE = 50;
-const EVERY_MS = 1500;
 
 interface Further {
   readonly key: string;
@@ -18,7 +17,9 @@ interface Further {
 export function useRuns(filter: Filter) {
   const key = `runs${searchOf(filter)}`;
   const [further, setFurther] = useState<Further>({ key, runs: [], cursor: undefined });
-  const first = useAnswer(key, (signal) => api.runs(wanted(filter), signal), EVERY_MS);
+  const first = useAnswer(key, (signal) => api.runs(wanted(filter), signal), {
+    on: (changes) => changes.runs.size > 0,
+  });
   const beyond = further.key === key && further.runs.length > 0 ? further : undefined;
   useEffect(() => setFurther({ key, runs: [], cursor: undefined }), [key]);
 

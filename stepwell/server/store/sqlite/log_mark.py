@@ -19,6 +19,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -63,10 +64,12 @@ class LogMark:
         self._index = -1
         try:
             self._file = os.open(f"{path}.mark", os.O_RDWR | os.O_CREAT, _OWNER_ONLY)
+            self._note_map = _mapped(self._file)
             self._index = os.open(f"{path}-shm", os.O_RDONLY)
-        except OSError as error:
+            self._index_map = mmap(self._index, 2 * _HEAD_BYTES, access=ACCESS_READ)
+        except (OSError, ValueError) as error:
             raise Unavailable(
-                f"cannot make {path}.mark; check the folder and its rights: {error.strerror}"
+                f"cannot make {path}.mark; check the folder and its rights: {error}"
             ) from error
 
     def committed(self) -> None:
@@ -126,6 +129,8 @@ class LogMark:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._note_map.close()
+        self._index_map.close()
         for handle in (self._file, self._index):
             if handle >= 0:
                 os.close(handle)
@@ -143,17 +148,15 @@ class LogMark:
 
     def _now(self) -> _Place | None:
         """The end of the log; None while somebody is writing down another."""
-        head = _read(self._index, 2 * _HEAD_BYTES)
+        head = self._index_map[: 2 * _HEAD_BYTES]
         if head[:_HEAD_BYTES] != head[_HEAD_BYTES:]:
-            return None
-        if len(head) < 2 * _HEAD_BYTES:
             return None
         (frames,) = _FRAMES.unpack_from(head, _FRAMES_AT)
         return _Place(head[_SALT_AT : _SALT_AT + _SALT_BYTES], frames)
 
     def _noted(self) -> tuple[_Place, bool, int] | None:
         """What was noted, whether the commit was synced, and when; None if nothing can be read."""
-        text = _read(self._file, _BYTES)
+        text = self._note_map[:_BYTES]
         if len(text) < _BYTES or _CHECK.unpack_from(text, _NOTE.size)[0] != crc32(
             text[: _NOTE.size]
         ):
@@ -164,12 +167,12 @@ class LogMark:
     def _note(self, place: _Place) -> None:
         now_ms = time.time_ns() // 1_000_000
         text = _NOTE.pack(_MAGIC, place.salt, place.frames, self._is_synced, now_ms)
-        with suppress(OSError):  # the note stays behind, which harms nothing
-            _write(self._file, text + _CHECK.pack(crc32(text)))
+        self._note_map[:_BYTES] = text + _CHECK.pack(crc32(text))
 
     def _withdraw(self) -> None:
         self._note(_Place(_NO_SALT, 0))
         with suppress(OSError):
+            self._note_map.flush()
             _sync(self._file)
 
 
@@ -197,27 +200,15 @@ def _size(path: str) -> int:
         return 0
 
 
-if sys.platform == "win32":
-    _sync = os.fsync
+def _mapped(handle: int) -> mmap:
+    """A note as memory: to ask the system at each commit would take several times as long."""
+    if os.fstat(handle).st_size < _BYTES:
+        os.write(handle, bytes(_BYTES))
+    return mmap(handle, _BYTES)
 
-    def _read(handle: int, count: int) -> bytes:
-        os.lseek(handle, 0, os.SEEK_SET)
-        return os.read(handle, count)
 
-    def _write(handle: int, text: bytes) -> None:
-        os.lseek(handle, 0, os.SEEK_SET)
-        os.write(handle, text)
-
-else:
-
-    def _sync(handle: int) -> None:
-        if sys.platform == "darwin":
-            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(handle)
-
-    def _read(handle: int, count: int) -> bytes:
-        return os.pread(handle, count, 0)
-
-    def _write(handle: int, text: bytes) -> None:
-        os.pwrite(handle, text, 0)
+def _sync(handle: int) -> None:
+    if sys.platform == "darwin":
+        fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(handle)

@@ -36,6 +36,10 @@ class CronError(ValueError):
     """A schedule that cannot be understood; the text names the field, its value and the fix."""
 
 
+class UnknownZoneError(CronError):
+    """The time zone of a schedule is none that this machine knows."""
+
+
 class Schedule(msgspec.Struct, frozen=True):
     """A schedule that was understood: its five fields and its zone. Made by `parse`."""
 
@@ -68,7 +72,7 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
-        raise CronError(
+        raise UnknownZoneError(
             f"time zone {name!r} is unknown: use a name such as Europe/Paris or UTC"
         ) from None
     return name

@@ -32,6 +32,8 @@ LAYERS: dict[str, Layer] = {
     "expr": Layer((), ("cel_expr_python",)),
     "cron": Layer((), ("cronsim",)),
     "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic", "pydantic_core")),
+    # Schedules are refused where they are declared.
+    "sdk.function": Layer(("wire", "sdk", "cron"), ("pydantic",)),
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
     # For servers on trio, which bring it.
     "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),

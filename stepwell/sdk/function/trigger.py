@@ -1,12 +1,13 @@
 """What starts a function: events and schedules. The only place for the public trigger classes."""
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast, overload
+from zoneinfo import available_timezones
 
 import pydantic
 from typing_extensions import TypeVar
 
+from stepwell.cron import UnknownZoneError, parse
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.events.internal import FunctionInvokedEvent, InternalEvent, ScheduledTimerEvent
@@ -16,10 +17,6 @@ from stepwell.sdk.events.validator import refuse_unless_object
 from stepwell.sdk.function.declaration import Declaration
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, parse_duration_ms
-
-_CRON = re.compile(r"^(?:(?:TZ|CRON_TZ)=(?P<zone>\S+)\s+)?(?P<fields>\S.*)$")
-_CRON_FIELDS = 5
-
 
 E_co = TypeVar("E_co", covariant=True, default=Event)
 D_co = TypeVar("D_co", covariant=True, default=Mapping[str, object])
@@ -116,12 +113,16 @@ class TriggerCron(Declaration):
 
     @pydantic.field_validator("cron")
     @classmethod
-    def _has_five_fields(cls, value: str) -> str:
-        found = _CRON.match(value.strip())
-        fields = found["fields"].split() if found else []
-        if len(fields) != _CRON_FIELDS and not (fields and fields[0].startswith("@")):
+    def _comes_some_day(cls, value: str) -> str:
+        try:
+            schedule = parse(value)
+        except UnknownZoneError:
+            if available_timezones():  # a machine without any cannot tell; the server can
+                raise
+            return value
+        if schedule.never:
             raise ValueError(
-                'write five fields, such as "0 9 * * 1-5" or "TZ=Europe/Paris 0 9 * * *"'
+                "no such day ever comes: mend day of month and month, such as 0 0 28 2 *"
             )
         return value
 

@@ -78,8 +78,8 @@ def test_fields_and_defaults_are_the_official_ones(name: str) -> None:
         (lambda: stepwell.TriggerEvent(event=" "), "name the event"),
         (lambda: stepwell.TriggerEvent(event="x" * 256), "shorten the name to 255"),
         (lambda: stepwell.TriggerEvent(), "TriggerEvent.event is missing"),  # noqa: PLW0108
-        (lambda: stepwell.TriggerCron(cron="* * *"), "write five fields"),
-        (lambda: stepwell.TriggerCron(cron=""), "write five fields"),
+        (lambda: stepwell.TriggerCron(cron="* * *"), "has 3 fields: use five"),
+        (lambda: stepwell.TriggerCron(cron=""), "has 0 fields: use five"),
         (lambda: stepwell.TriggerCron(cron="* * * * *", jitter="6m"), "between 1s and 5m"),
         (lambda: stepwell.TriggerCron(cron="* * * * *", jitter="x"), "is no duration"),
         (lambda: Retries(attempts=21), "attempts = 21"),
@@ -93,7 +93,7 @@ def test_refusals_name_field_value_and_fix(make: Any, words: str) -> None:
 
 def test_good_declarations() -> None:
     assert stepwell.TriggerCron(cron="TZ=Europe/Paris 0 12 * * 5", jitter="30s").jitter == "30s"
-    assert stepwell.TriggerCron(cron="@daily").cron == "@daily"
+    assert stepwell.TriggerCron(cron="0 0 * * *").cron == "@daily"
     assert stepwell.Throttle(limit=1, period="1h30m").burst == 1
     assert stepwell.Concurrency(limit=1, scope="account", key="event.data.x").scope == "account"
 

@@ -207,7 +207,7 @@ async def test_a_wait_may_look_back_at_what_came_before_it(shop: Harness, colour
         missed = await ctx.step.wait_for_event("missed", event="shop/mail", timeout=1)
         return [mail and mail.data["n"] for mail in (*taken, missed)]
 
-    @shop.client.create_function(fn_id="inbox", trigger=on("shop/open"))
+    @shop.client.create_function(fn_id="inbox-sync", trigger=on("shop/open"))
     def blocking(ctx: stepwell.ContextSync) -> object:
         ctx.step.sleep("busy", 300)
         mail = [
@@ -370,7 +370,7 @@ async def test_two_functions_of_one_id_are_refused(shop: Harness) -> None:
     @shop.client.create_function(fn_id="same", trigger=on("shop/a"))
     async def one(ctx: stepwell.Context) -> None: ...
 
-    @shop.client.create_function(fn_id="same", trigger=on("shop/b"))
+    @make_client().create_function(fn_id="same", trigger=on("shop/b"))
     async def other(ctx: stepwell.Context) -> None: ...
 
     with pytest.raises(ValueError, match='Duplicate function ID "shop-same"'):

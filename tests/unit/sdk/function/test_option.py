@@ -93,7 +93,7 @@ def test_refusals_name_field_value_and_fix(make: Any, words: str) -> None:
 
 def test_good_declarations() -> None:
     assert stepwell.TriggerCron(cron="TZ=Europe/Paris 0 12 * * 5", jitter="30s").jitter == "30s"
-    assert stepwell.TriggerCron(cron="0 0 * * *").cron == "@daily"
+    assert stepwell.TriggerCron(cron="0 0 * * *").cron == "0 0 * * *"
     assert stepwell.Throttle(limit=1, period="1h30m").burst == 1
     assert stepwell.Concurrency(limit=1, scope="account", key="event.data.x").scope == "account"
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.server.query.held_back import HeldBack
+from stepwell.server.query.lost_places import LostPlace, lost_places
 from stepwell.server.query.offline import held_in, waiting_in
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.waiting import RUNS_MAX, Waiting
@@ -26,6 +27,7 @@ class _Diagnosis(msgspec.Struct, frozen=True):
     stranded: list[RunObject]
     waiting: list[Waiting] = []
     held: list[HeldBack] = []
+    lost: list[LostPlace] = []
 
 
 @click.command("doctor")
@@ -46,8 +48,8 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
     A run whose work is due waits for its app if nobody serves its function, no worker is connected
     or the app cannot be reached: then doctor says who is waited for, since when, and what to do. A
     run that has nothing due, nobody at work on it, no timer and no open wait is stranded: a fault
-    of the server. A debounce or a batch that does not start is told of, too. Exits with 1 if there
-    is any of this.
+    of the server. A debounce or a batch that does not start is told of, too, and so is a place
+    under a limit whose run has ended, another fault. Exits with 1 if there is any of this.
     """
     if deep and database is None:
         raise click.UsageError("--deep reads a file: name it with --database FILE")
@@ -67,7 +69,9 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
         console.print(table_of(found.stranded))
         fix = "This is a fault of the server: please report it with the database, if you can."
         console.print(fix)
-    if found.stranded or found.waiting or found.held:
+    for place_left in found.lost:
+        console.print(f"[red]lost[/red]: {escape(place_left.text)}")
+    if any((found.stranded, found.waiting, found.held, found.lost)):
         raise SystemExit(1)
     told = f"[green]healthy[/green]: no stranded run in {escape(place)}, and none that waits"
     console.print(f"{told} for an app")
@@ -104,7 +108,7 @@ def _opened(database: Path) -> _Diagnosis:
             reader = store.reader()
             stranded = [run_object(run) for run in reader.stranded(STRANDED_MAX)]
             held = held_in(reader, int(time.time() * 1000))
-            found = _Diagnosis(stranded, waiting_in(reader), held)
+            found = _Diagnosis(stranded, waiting_in(reader), held, lost_places(reader))
             reader.close()
         finally:
             store.close()

@@ -10,6 +10,7 @@ from stepwell.server.api.problem import enveloped
 from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.engine.row import Run
 from stepwell.server.query.held_back import HeldBack, held_back
+from stepwell.server.query.lost_places import LostPlace, lost_places
 from stepwell.server.query.run_object import run_object
 from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiting
 
@@ -22,17 +23,20 @@ class Diagnosis(NamedTuple):
     stranded: list[Run]
     waiting: list[Waiting]
     held: list[HeldBack]
+    lost: list[LostPlace]
 
 
 async def doctor(deps: ApiDeps, request: Request) -> Response:
     """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
     `waiting`: work that is due and waits for an app, and what for. `held`: debounces and batches
-    that do not start, and why."""
+    that do not start, and why. `lost`: places under keys whose runs have ended; there are none, or
+    there is a fault."""
     found = await diagnosis(deps)
     told = {
         "stranded": [run_object(run) for run in found.stranded],
         "waiting": found.waiting,
         "held": found.held,
+        "lost": found.lost,
     }
     return enveloped(told, deps.clock.now_ms())
 
@@ -41,7 +45,9 @@ async def diagnosis(deps: ApiDeps) -> Diagnosis:
     """Looks for all of it."""
     stranded = await deps.searched(lambda: deps.reader.stranded(STRANDED_MAX))
     waiting = await deps.searched(lambda: _waiting(deps))
-    return Diagnosis(stranded, waiting, await deps.searched(lambda: _held(deps)))
+    held = await deps.searched(lambda: _held(deps))
+    lost = await deps.searched(lambda: lost_places(deps.reader))
+    return Diagnosis(stranded, waiting, held, lost)
 
 
 def _held(deps: ApiDeps) -> list[HeldBack]:

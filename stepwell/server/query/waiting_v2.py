@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from stepwell.server.query.held_back import HeldBack
+from stepwell.server.query.lost_places import LostPlace
 from stepwell.server.query.rest import Hindrance
 from stepwell.server.query.run_v2 import InstantV2, NamedV2, RunV2, app_ref, function_ref
 from stepwell.server.query.waiting import Waiting
@@ -32,14 +33,25 @@ class HeldV2(msgspec.Struct, frozen=True):
     text: str
 
 
+class LostV2(msgspec.Struct, frozen=True, rename="camel"):
+    """A place under a key of flow control whose run has ended."""
+
+    key: str
+    run_id: str
+    since: InstantV2
+    text: str
+
+
 class DiagnosisV2(msgspec.Struct, frozen=True):
     """What will not move by itself. `stranded` runs nothing will ever move: there are none, or
     there is a fault. What is `waiting` is due, and waits for its app; what is `held` does not
-    start."""
+    start. A `lost` place under a key belongs to a run that has ended: there are none, or there is a
+    fault."""
 
     stranded: tuple[RunV2, ...]
     waiting: tuple[WaitingV2, ...]
     held: tuple[HeldV2, ...]
+    lost: tuple[LostV2, ...]
 
 
 def held_v2(found: Iterable[HeldBack]) -> tuple[HeldV2, ...]:
@@ -47,6 +59,11 @@ def held_v2(found: Iterable[HeldBack]) -> tuple[HeldV2, ...]:
     return tuple(
         HeldV2(function_ref(one.function), one.events, one.since, one.text) for one in found
     )
+
+
+def lost_v2(found: Iterable[LostPlace]) -> tuple[LostV2, ...]:
+    """The same for what is lost."""
+    return tuple(LostV2(one.key, one.run_id, one.since, one.text) for one in found)
 
 
 def waiting_v2(found: Iterable[Waiting]) -> tuple[WaitingV2, ...]:

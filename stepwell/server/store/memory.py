@@ -445,6 +445,13 @@ class MemoryReader:
         with self._disk.lock:
             return in_turn(self._disk.slots.of(key))
 
+    def lost_slots(self, limit: int) -> list[Slot]:
+        """Places under keys of runs that have ended, or that are not there."""
+        with self._disk.lock:
+            runs = self._disk.runs
+            lost = (slot for slot in self._disk.slots if _is_over(runs.get(slot.run_id)))
+            return sorted(lost, key=lambda slot: (slot.key, slot.run_id))[:limit]
+
     def leases_of_limit(self, name: str) -> list[Lease]:
         """The calls under way that count under a named limit, the longest first."""
         with self._disk.lock:
@@ -560,3 +567,8 @@ class MemoryReader:
 def _told(item: Item) -> Item:
     """An item as a disk would have it."""
     return msgspec.structs.replace(item, secret=b"") if item.secret else item
+
+
+def _is_over(run: Run | None) -> bool:
+    """Whether a run has ended, or is not there."""
+    return run is None or run.ended

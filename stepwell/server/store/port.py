@@ -223,6 +223,10 @@ class Reader(Protocol):
         """The runs with a place under a key, the longest there first."""
         ...
 
+    def lost_slots(self, limit: int) -> list[Slot]:
+        """Places under keys of runs that have ended, or that are not there: nobody frees them."""
+        ...
+
     def leases_under(self, key: str) -> list[Lease]:
         """The calls under way that count under a key, the longest first."""
         ...

@@ -306,3 +306,15 @@ class FlowStoreContract:
         world.do(fact.ItemDone(run.id, "s1"), need=Need(runs=frozenset({run.id})))
         assert world.look(Need(keys=frozenset(keys))).flow.leased(keys[0]) == 0
         assert world.reader.leases_of_limit("gpu") == []
+
+    def test_lost_slots_are_those_of_runs_that_are_over(self, world: World) -> None:
+        runs = [world.begin(number) for number in range(3)]
+        gone = run_id_of(9)
+        for run_id in (*(run.id for run in runs), gone):
+            world.do(fact.SlotTaken(Slot("k", run_id, NOW)))
+        world.finish(runs[1], NOW)
+        for _ in range(2):
+            lost = [slot.run_id for slot in world.reader.lost_slots(10)]
+            assert lost == [runs[1].id, gone]
+            assert len(world.reader.lost_slots(1)) == 1
+            world.reopen()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from stepwell.cli.main import main
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import Hold, HoldKind
+from stepwell.server.engine.flow_row import Hold, HoldKind, Slot
 from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import NOW, World, run_id_of, run_number, wait_of
@@ -119,3 +119,16 @@ def test_a_file_with_a_batch_whose_function_is_gone(tmp_path: Path) -> None:
     told = CliRunner().invoke(main, ["doctor", "--database", str(path)], env={"COLUMNS": "160"})
     assert told.exit_code == 1
     assert "held for shop-gone: 2 events in a batch since" in told.output
+
+
+def test_a_file_with_a_place_of_a_run_that_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "lost.db"
+    world = World(Opener(path))
+    run = world.begin(1)
+    world.do(fact.SlotTaken(Slot("concurrency:shop-a", run.id, NOW)))
+    world.finish(run, NOW)
+    world.reader.close()
+    world.store.close()
+    told = CliRunner().invoke(main, ["doctor", "--database", str(path)], env={"COLUMNS": "200"})
+    assert told.exit_code == 1
+    assert f"lost: run {run.id} has ended, and a place under concurrency:shop-a" in told.output

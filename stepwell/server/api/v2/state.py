@@ -18,7 +18,7 @@ from stepwell.server.engine.input import FunctionPaused, FunctionResumed
 from stepwell.server.query.explain_v2 import explanation_v2
 from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.server.query.run_v2 import function_ref, run_v2, status_v2
-from stepwell.server.query.waiting_v2 import DiagnosisV2, held_v2, waiting_v2
+from stepwell.server.query.waiting_v2 import DiagnosisV2, held_v2, lost_v2, waiting_v2
 
 
 class EnvironmentV2(msgspec.Struct, frozen=True):
@@ -60,7 +60,8 @@ async def diagnose(deps: ApiDeps, request: Request) -> Response:
     """What will not move by itself."""
     found = await doctor.diagnosis(deps)
     stranded = tuple(run_v2(run, with_output=False) for run in found.stranded)
-    return answered(deps, DiagnosisV2(stranded, waiting_v2(found.waiting), held_v2(found.held)))
+    held, lost = held_v2(found.held), lost_v2(found.lost)
+    return answered(deps, DiagnosisV2(stranded, waiting_v2(found.waiting), held, lost))
 
 
 async def pause(deps: ApiDeps, request: Request) -> Response:

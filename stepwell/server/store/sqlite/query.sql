@@ -522,6 +522,11 @@ AND NOT EXISTS (SELECT 1 FROM item WHERE item.run_id = run.id)
 AND NOT EXISTS (SELECT 1 FROM wait WHERE wait.run_id = run.id AND wait.kind IN (1, 2, 3))
 ORDER BY id;
 
+-- lost_slots --
+SELECT slot.* FROM slot LEFT JOIN run ON run.id = slot.run_id
+WHERE run.id IS NULL OR run.status NOT IN (100, 200)
+ORDER BY slot.key, slot.run_id LIMIT ?;
+
 -- queues --
 -- Each queue once, from one to the next in the index: their items are not gone through.
 WITH RECURSIVE

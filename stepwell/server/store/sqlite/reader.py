@@ -260,6 +260,10 @@ class SqliteReader:
         """The runs with a place under a key, the longest there first."""
         return self._all("slots", (key,), slot_of)
 
+    def lost_slots(self, limit: int) -> list[Slot]:
+        """Places under keys of runs that have ended, or that are not there."""
+        return self._all("lost_slots", (limit,), slot_of)
+
     def leases_of_limit(self, name: str) -> list[Lease]:
         """The calls under way that count under a named limit, the longest first."""
         held = [lease for lease in list(self._leases.values()) if counts_under(lease, name)]

@@ -9,6 +9,10 @@ import pytest
 
 from stepwell.server.api.app import api_app
 from stepwell.server.drivers.port import LaneSeen
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.flow_row import Slot
+from stepwell.testing.contract.store_world import World
+from tests.contract.stores.test_memory import MemoryOpener
 from tests.unit.server.api.harness import Api, function, serving
 
 NOW = "2025-03-28T02:48:57.367Z"
@@ -90,3 +94,15 @@ async def test_a_debounce_whose_function_is_gone(api: Api) -> None:
     )
     await api.register(held, function("a", event="x"))
     assert (await asked(api.http, "/v1/doctor"))["held"] == []
+
+
+async def test_a_place_whose_run_is_not_there(api: Api) -> None:
+    world = World(MemoryOpener())
+    world.do(fact.SlotTaken(Slot("k", "R", api.clock.ms)))
+    deps = replace(api.deps, reader=world.reader)
+    transport = httpx.ASGITransport(api_app(deps))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        (old,) = (await asked(http, "/v1/doctor"))["lost"]
+        (new,) = (await asked(http, "/v2/doctor"))["lost"]
+    assert (old["key"], old["run_id"], old["since"]) == ("k", "R", NOW)
+    assert (new["key"], new["runId"], new["since"]) == ("k", "R", NOW)

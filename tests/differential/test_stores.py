@@ -149,6 +149,8 @@ class Story:
             self.serve,
             *[self.rest] * 2,
             self.rouse,
+            self.leave,
+            self.no_drop,
             self.no_app,
             self.no_function,
             self.cancellation,
@@ -169,6 +171,8 @@ class Story:
                 records.append(record)
             if isinstance(record, fact.SlotTaken):
                 records.append(fact.RunChanged(self.runs[record.slot.run_id]))
+            if isinstance(record, fact.SlotLeft):
+                records.append(fact.RunChanged(self.runs[record.run_id]))
         return records
 
     def need(self) -> Need:
@@ -398,6 +402,19 @@ class Story:
             return None
         self.runs[run.id] = msgspec.structs.replace(run, seated=True)
         return fact.SlotTaken(Slot(run.slots[0], run.id, self.now, self.next_place()))
+
+    def leave(self) -> fact.Record | None:
+        """A run gives its place up before it ends, and says so."""
+        run = self.some_run()
+        if run is None or not run.seated:
+            return None
+        self.runs[run.id] = msgspec.structs.replace(run, seated=False)
+        return fact.SlotLeft(run.slots[0], run.id)
+
+    def no_drop(self) -> fact.Record | None:
+        if not self.events:
+            return None
+        return fact.DropForgotten(self.chance.choice(self.events), "f1")
 
     def serve(self) -> fact.Record:
         again = self.chance.random() < 0.5

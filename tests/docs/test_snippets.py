@@ -27,7 +27,7 @@ PYTEST += ["-o", "asyncio_default_fixture_loop_scope=function"]
 PYTEST += [argument for plugin in PLUGINS for argument in ("-p", plugin)]
 LABELS = {"python", "python continued", "python test", "python test continued"}
 # Verbs that have verbs of their own.
-GROUPS = {"events", "limits"}
+GROUPS = {"bulk", "events", "keys", "limits"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ def test_sleeping_runs_take_no_memory(world: World, said: list[str]) -> None:
 def test_every_look_up_has_an_index(world: World) -> None:
     """But for small lists, and the search for what must not be."""
     listed = {"stranded", "waited", "apps", "functions", "events_after"}
-    listed |= {"holds", "flow_keys", "lanes"}
+    listed |= {"holds", "flow_keys", "lanes", "forget_bulks", "lost_slots"}
     scans: list[str] = []
     for name, statement in SQL.items():
         if name in listed or name.startswith(("insert", "put")):
@@ -201,7 +201,7 @@ def test_every_look_up_has_an_index(world: World) -> None:
         scans += [f"{name}: {row[3]}" for row in plan if row[3].startswith("SCAN")]
     # An app is forgotten rarely, and has few functions; the rest are lists that were handed in, and
     # what a statement itself has found so far.
-    allowed = ("CONSTANT ROW", "function", "json_each", "known", "subquery")
+    allowed = ("CONSTANT ROW", "function", "json_each", "known", "subquery", "of_items", "of_runs")
     assert [scan for scan in scans if not any(word in scan for word in allowed)] == []
 
 

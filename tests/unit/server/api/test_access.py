@@ -37,6 +37,7 @@ async def key_of(api: Api, role: str, name: str = "") -> tuple[str, dict[str, st
 async def test_every_route_asks_for_the_key_it_needs(method: str, path: str) -> None:
     needed = NEEDED[method, path]
     async with serving(msgspec.structs.replace(KEYS, api_rate=0)) as api:
+        api.deps.feed.close()  # a stream of changes ends once it has said that it is ready
         strangers = ({}, {"authorization": "Bearer nonsense"}, {"authorization": "Bearer swk_no"})
         for headers in strangers:
             answer = await api.http.request(method, path, headers=headers)

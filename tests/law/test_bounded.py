@@ -27,7 +27,7 @@ def test_starts(events: int, listeners: int, starts_max: int, limit: int) -> Non
     given_events = tuple(bench.event("go") for _ in range(events))
     bench.submit(EventsReceived(given_events))
     assert names(bench.records).count("RunStarted") < starts_max + listeners
-    for _ in range(events):
+    for _ in range(events * listeners):
         bench.claim(limit=limit, capacity=0)
         assert names(bench.records).count("RunStarted") <= limit * listeners
     started = [(run.function, run.event_ids) for run in bench.runs()]

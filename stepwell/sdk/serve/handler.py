@@ -80,6 +80,8 @@ class ServeHandler:
             # What the client asks outside of requests needs a key, too.
             client.use(signing_key=signing_key, signing_key_fallback=signing_key_fallback)
         self._client = client
+        # A plain string: servers such as wsgiref take no subclass of it in a header.
+        framework = str(framework)
         self._framework = framework
         options = ServeOptions(
             serve_origin=serve_origin or serve_host or client.serve_origin,

@@ -286,7 +286,12 @@ async def test_the_timeline_of_a_failed_run_tells_why(api: Api) -> None:
 
 async def test_nothing_is_stranded(api: Api) -> None:
     await begun(api)
-    assert await data(api, "/v1/doctor") == {"stranded": [], "waiting": []}
+    assert await data(api, "/v1/doctor") == {
+        "stranded": [],
+        "waiting": [],
+        "held": [],
+        "lost": [],
+    }
 
 
 async def test_a_function_is_invoked_by_its_id(api: Api) -> None:

@@ -49,7 +49,7 @@ def test_the_readme_can_be_followed(tmp_path: Path) -> None:
 
         def over() -> str | None:
             runs = told("runs")
-            return runs if "ompleted" in runs else None
+            return runs if "COMPLETED" in runs else None
 
         assert "shop-ship-order" in until("the run to complete", over)
         assert json.loads(told("run", event, "--output")) == "parcel-7 is on its way"

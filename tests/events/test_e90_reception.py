@@ -145,7 +145,7 @@ async def test_e_93_several_triggers_start_one_function() -> None:
 def test_e_94_a_schedule_names_its_zone_in_either_way() -> None:
     assert TriggerCron(cron="0 9 * * *", tz="Europe/Paris").cron == "TZ=Europe/Paris 0 9 * * *"
     for given, words in (
-        ({"cron": "0 9 * *"}, "five fields"),
+        ({"cron": "0 9 * *"}, "has 4 fields: use five"),
         ({"cron": "0 9 * * *", "tz": ""}, "TriggerCron.tz = ''"),
         ({"cron": "TZ=UTC 0 9 * * *", "tz": "UTC"}, "names a time zone already"),
         ({"cron": "0 9 * * *", "jitter": "6m"}, "between 1s and 5m"),

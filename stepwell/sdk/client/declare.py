@@ -144,22 +144,6 @@ def declare(
     )
 
 
-def joined(declared: tuple[Function[Any], ...], made: Function[Any]) -> tuple[Function[Any], ...]:
-    """What a client has declared, with one more. Raises FunctionConfigInvalidError if another
-    function has its id; the same one, defined again (in a notebook, or after a reload), replaces
-    what it was."""
-    others = tuple(one for one in declared if one.defined_as != made.defined_as)
-    ids = {one.id: one for other in others for one in other.served()}
-    for one in made.served():
-        if one.id in ids:
-            module, name = ids[one.id].defined_as
-            raise FunctionConfigInvalidError(
-                f'Duplicate function ID "{one.id}"; please change a function\'s name or provide an'
-                f" explicit ID to avoid conflicts. It is that of {module}.{name}, too"
-            )
-    return (*(one for one in declared if one.id != made.id), made)
-
-
 def id_of(handler: Callable[..., Any]) -> str:
     """The function id a handler's own name gives: `send_mail` becomes `send-mail`."""
     name = getattr(inspect.unwrap(handler), "__name__", "")

@@ -18,7 +18,6 @@ from stepwell.sdk.client.declare import (
     Untyped,
     declare,
     id_of,
-    joined,
 )
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.internal import FunctionFailedEvent
@@ -315,7 +314,7 @@ class Declarer:
             name = id_of(handler) if fn_id is None else fn_id
             made = declare(self.app_id, name, triggers, handler, options, self.serializer)
             made.use(enrolled(made.middleware, self, made))
-            self._declared = joined(self._declared, made)
+            self._declared = (*self._declared, made)
             return made
 
         return decorate

@@ -4,7 +4,6 @@ The only place for the rules that join options into one declaration; what users 
 `client.create_function`.
 """
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -96,12 +95,6 @@ class Function(Invocable[T_co, Takes_co]):
         self._config = config
         self._local_id = local_id
         self._is_async = is_async(handler)
-        named: Any = inspect.unwrap(handler) if callable(handler) else type(handler)
-        self.defined_as = (
-            str(getattr(named, "__module__", "")),
-            str(getattr(named, "__qualname__", type(named).__qualname__)),
-        )
-        """Where its handler is defined, and under what name: the same after a reload."""
         self.entry: Callable[[Any], Any] = _entry(local_id, handler)
         """The handler, called with the context alone."""
 

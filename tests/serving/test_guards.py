@@ -40,6 +40,7 @@ from tests.contract.adapters.servers import (
     listening,
     on_a_loop,
     origin,
+    sanic_serves,
     uvicorn_serves,
     werkzeug_serves,
 )
@@ -168,26 +169,6 @@ def aiohttp_serves(app: Any) -> Iterator[str]:
             await aiohttp.web.SockSite(runner, sock).start()
             await stopping.wait()
             await runner.cleanup()
-
-        with on_a_loop(serve):
-            yield origin(sock)
-
-
-@contextmanager
-def sanic_serves(app: Any) -> Iterator[str]:
-    with listening() as sock:
-
-        async def serve(stopping: asyncio.Event) -> None:
-            server = await app.create_server(
-                sock=sock, return_asyncio_server=True, access_log=False
-            )
-            await server.startup()
-            await server.start_serving()
-            await stopping.wait()
-            server.close()
-            for connection in list(server.connections):
-                connection.abort()
-            await server.after_stop()
 
         with on_a_loop(serve):
             yield origin(sock)

@@ -2,7 +2,7 @@
 list, for as long as the asker allows. Pure but for what the reader reads.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -46,20 +46,14 @@ def search_runs(
     reader: Reader, wanted: RunFilter, condition: Condition, goes_on: Callable[[], bool]
 ) -> Hits[Run]:
     """As many runs of the list as `wanted.limit` that satisfy the condition."""
-    found: list[Run] = []
-    after = wanted.after
-    while True:
-        page = reader.runs(msgspec.structs.replace(wanted, after=after, limit=PAGE))
-        for run in page:
-            after = mark_of(run, wanted.time)
-            if condition.holds(_of_run(reader, run, condition.program.roots)):
-                found.append(run)
-                if len(found) == wanted.limit:
-                    return Hits(found, after, partial=False)
-        if len(page) < PAGE:
-            return Hits(found, None, partial=False)
-        if not goes_on():
-            return Hits(found, after, partial=True)
+    roots = condition.program.roots
+
+    def looked(after: Mark | None) -> Iterator[tuple[Run, Mark, bool]]:
+        for run in reader.runs(msgspec.structs.replace(wanted, after=after, limit=PAGE)):
+            holds = condition.holds(_of_run(reader, run, roots))
+            yield run, mark_of(run, wanted.time), holds
+
+    return _searched(looked, wanted.after, wanted.limit, goes_on)
 
 
 def bulk_runs(
@@ -109,17 +103,33 @@ def search_events(
     reader: Reader, wanted: EventFilter, condition: Condition, goes_on: Callable[[], bool]
 ) -> Hits[EventRow]:
     """As many events of the list as `wanted.limit` that satisfy the condition."""
-    found: list[EventRow] = []
-    after = wanted.after
+
+    def looked(after: Mark | None) -> Iterator[tuple[EventRow, Mark, bool]]:
+        for event in reader.events(msgspec.structs.replace(wanted, after=after, limit=PAGE)):
+            holds = condition.holds({"event": _decoded(event.body)})
+            yield event, Mark(event.received_ms, event.id), holds
+
+    return _searched(looked, wanted.after, wanted.limit, goes_on)
+
+
+def _searched(
+    looked: Callable[[Mark | None], Iterator[tuple[T, Mark, bool]]],
+    after: Mark | None,
+    limit: int,
+    goes_on: Callable[[], bool],
+) -> Hits[T]:
+    """Page by page, until there is enough, or no more, or no more time. `looked` gives a page after
+    a place: each entry, its place, and whether it satisfies."""
+    found: list[T] = []
     while True:
-        page = reader.events(msgspec.structs.replace(wanted, after=after, limit=PAGE))
-        for event in page:
-            after = Mark(event.received_ms, event.id)
-            if condition.holds({"event": _decoded(event.body)}):
-                found.append(event)
-                if len(found) == wanted.limit:
+        count = 0
+        for entry, place, holds in looked(after):
+            count, after = count + 1, place
+            if holds:
+                found.append(entry)
+                if len(found) == limit:
                     return Hits(found, after, partial=False)
-        if len(page) < PAGE:
+        if count < PAGE:
             return Hits(found, None, partial=False)
         if not goes_on():
             return Hits(found, after, partial=True)

@@ -302,6 +302,27 @@ def daphne_serves(app: Any) -> Iterator[str]:
 
 
 @contextmanager
+def sanic_serves(app: Any) -> Iterator[str]:
+    """Sanic's own server, on a loop of this process."""
+    with listening() as sock:
+
+        async def serve(stopping: asyncio.Event) -> None:
+            server = await app.create_server(
+                sock=sock, return_asyncio_server=True, access_log=False
+            )
+            await server.startup()
+            await server.start_serving()
+            await stopping.wait()
+            server.close()
+            for connection in list(server.connections):
+                connection.abort()
+            await server.after_stop()
+
+        with on_a_loop(serve):
+            yield origin(sock)
+
+
+@contextmanager
 def robyn_serves(app: Any) -> Iterator[str]:
     """A Robyn application."""
     with port_of_our_own() as port, in_a_child(lambda: app.start("127.0.0.1", port, False)):

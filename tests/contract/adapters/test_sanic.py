@@ -1,6 +1,5 @@
 """Sanic keeps the contract of adapters, on its own server."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ import sanic
 
 import stepwell.sanic
 from stepwell.testing.contract.adapter import AdapterContract
-from tests.contract.adapters.servers import listening, on_a_loop, origin
+from tests.contract.adapters.servers import sanic_serves
 from tests.contract.adapters.shown import Shown
 
 numbers = itertools.count()
@@ -33,19 +32,5 @@ class TestSanic(AdapterContract):
             app.blueprint(blueprint)
         else:
             stepwell.sanic.serve(app, client, functions, **options)
-        with listening() as sock:
-
-            async def serve(stopping: asyncio.Event) -> None:
-                server = await app.create_server(
-                    sock=sock, return_asyncio_server=True, access_log=False
-                )
-                await server.startup()
-                await server.start_serving()
-                await stopping.wait()
-                server.close()
-                for connection in list(server.connections):
-                    connection.abort()
-                await server.after_stop()
-
-            with on_a_loop(serve):
-                yield origin(sock)
+        with sanic_serves(app) as url:
+            yield url

@@ -82,12 +82,12 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
         async def charge() -> dict[str, object]:
             return {"amount": BIG, "note": ctx.event.data.get("note", "")}
 
-        async def pack() -> str:
-            return "parcel"
+        async def pack(box: str) -> str:
+            return f"a parcel in a {box} box"
 
         charged = await ctx.step.run("charge the card", charge)
         await ctx.step.sleep("let the glue dry", timedelta(milliseconds=50))
-        return {"charged": charged, "sent": await ctx.step.run("pack the parcel", pack)}
+        return {"charged": charged, "sent": await ctx.step.run("pack the parcel", pack, "small")}
 
     @client.create_function(
         fn_id="refund", trigger=stepwell.TriggerEvent(event="order/refunded"), retries=0

@@ -85,6 +85,28 @@ async def test_running_again_from_a_step_starts_a_run_that_keeps_what_came_befor
     await expect(page.locator(".run-title")).to_contain_text("Completed")
 
 
+async def test_a_step_that_is_run_again_can_be_given_other_arguments(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("treeitem").filter(has_text="pack the parcel").click()
+    panel = page.get_by_role("region", name="Details")
+    await expect(panel).to_contain_text("a parcel in a small box")
+    await page.get_by_role("button", name="Run again from here").click()
+    dialog = page.get_by_role("dialog")
+    text, again = dialog.get_by_role("textbox"), dialog.get_by_role("button", name="Run again")
+    for wrong, words in (("[", "This is not JSON"), ('"large"', "are a JSON list")):
+        await text.fill(wrong)
+        await expect(dialog.get_by_role("alert")).to_contain_text(words)
+        await expect(again).to_be_disabled()
+    await text.fill('["large"]')
+    await again.click()
+    await expect(page.locator(".facts")).to_contain_text(run["id"])
+    await page.get_by_role("treeitem").filter(has_text="pack the parcel").click()
+    await expect(panel).to_contain_text("a parcel in a large box")
+
+
 async def test_a_thousand_steps_are_there_and_few_of_them_drawn(page: Page, shop: Shop) -> None:
     run = await shop.run("rows/uploaded", "COMPLETED", rows=1_000)
     await page.goto(f"runs/{run['id']}")

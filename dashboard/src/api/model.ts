@@ -37,7 +37,6 @@ export interface Span {
   readonly durationMs?: number;
   /** A sentence for people. */
   readonly detail?: string;
-  readonly input?: Json;
   readonly output?: Json;
   readonly children: readonly Span[];
 }

@@ -3,10 +3,10 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { parseExact } from "../../api/exact";
 import * as api from "../../api/resources";
 import { refresh, useAnswer } from "../../live/answer";
 import { Dialog } from "../../parts/dialog";
+import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { toEvent } from "../../place";
 
@@ -24,7 +24,7 @@ export function SendEvent({
   const [refused, setRefused] = useState("");
   const [busy, setBusy] = useState(false);
   const known = useAnswer("functions", api.functions);
-  const wrong = wrongIn(text);
+  const wrong = wrongEvent(text);
   const names = [
     ...new Set(
       (known.data ?? []).flatMap((fn) =>
@@ -79,43 +79,30 @@ export function SendEvent({
           ))}
         </p>
       )}
-      <label class="field">
-        <span>The event, as JSON</span>
-        <textarea
-          class="area"
-          spellcheck={false}
-          value={text}
-          onKeyDown={onKeyDown}
-          onInput={(event) => {
-            setText(event.currentTarget.value);
-            setRefused("");
-          }}
-        />
-      </label>
-      <p class="wrong" role="alert">
-        {wrong || refused}
-      </p>
+      <JsonField
+        label="The event, as JSON"
+        value={text}
+        wrong={wrong || refused}
+        onKeyDown={onKeyDown}
+        onValue={(written) => {
+          setText(written);
+          setRefused("");
+        }}
+      />
     </Dialog>
   );
 }
 
 /** What is wrong with an event, in one sentence; nothing where it can be sent. */
-export function wrongIn(text: string): string {
-  let event: unknown;
-  try {
-    event = parseExact(text);
-  } catch (error) {
-    return `This is not JSON: ${(error as Error).message}`;
-  }
-  if (event === null || typeof event !== "object" || Array.isArray(event))
-    return "An event is an object with a name and data";
-  const { name, data } = event as { name?: unknown; data?: unknown };
-  if (typeof name !== "string" || name === "")
-    return 'An event needs a "name", such as "order/placed"';
-  if (data !== undefined && (data === null || typeof data !== "object" || Array.isArray(data)))
-    return '"data" is an object, such as {"order": 1}';
-  return "";
-}
+export const wrongEvent = (text: string): string =>
+  wrongIn(text, (event) => {
+    if (!isObject(event)) return "An event is an object with a name and data";
+    const { name, data } = event;
+    if (typeof name !== "string" || name === "")
+      return 'An event needs a "name", such as "order/placed"';
+    if (data !== undefined && !isObject(data)) return '"data" is an object, such as {"order": 1}';
+    return "";
+  });
 
 /** The text with another name; where it cannot be read, an event of that name without data. */
 function withName(text: string, name: string): string {
@@ -123,7 +110,7 @@ function withName(text: string, name: string): string {
     /("name"\s*:\s*)"(?:[^"\\]|\\.)*"/,
     (_all, before: string) => before + JSON.stringify(name),
   );
-  return wrongIn(replaced) === ""
+  return wrongEvent(replaced) === ""
     ? replaced
     : `{\n  "name": ${JSON.stringify(name)},\n  "data": {}\n}`;
 }

@@ -3,7 +3,6 @@
 import { Fragment, type JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation, useRoute } from "preact-iso";
-import { parseExact } from "../../api/exact";
 import type { Fn } from "../../api/model";
 import * as api from "../../api/resources";
 import { mayOperate } from "../../api/session";
@@ -11,6 +10,7 @@ import { refresh, useAnswer } from "../../live/answer";
 import { Confirm, Dialog } from "../../parts/dialog";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
+import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { to, toRun } from "../../place";
 import { useRuns } from "../runs/list";
@@ -178,32 +178,21 @@ function Invoke({ fn, onClose }: { fn: Fn; onClose: () => void }): JSX.Element {
         </>
       }
     >
-      <label class="field">
-        <span>Data of the event it is given, as JSON</span>
-        <textarea
-          class="area"
-          spellcheck={false}
-          value={data}
-          onInput={(event) => setData(event.currentTarget.value)}
-        />
-      </label>
-      <p class="wrong" role="alert">
-        {wrong || refused}
-      </p>
+      <JsonField
+        label="Data of the event it is given, as JSON"
+        value={data}
+        wrong={wrong || refused}
+        onValue={(written) => {
+          setData(written);
+          setRefused("");
+        }}
+      />
     </Dialog>
   );
 }
 
-function wrongData(text: string): string {
-  try {
-    const value = parseExact(text);
-    return value !== null && typeof value === "object" && !Array.isArray(value)
-      ? ""
-      : "The data is an object, such as {}";
-  } catch (error) {
-    return `This is not JSON: ${(error as Error).message}`;
-  }
-}
+const wrongData = (text: string): string =>
+  wrongIn(text, (value) => (isObject(value) ? "" : "The data is an object, such as {}"));
 
 function NoSuchFunction({ slug }: { slug: string }): JSX.Element {
   return (

@@ -8,7 +8,7 @@ import { useAnswer } from "../../live/answer";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { toFunction } from "../../place";
-import { Limits } from "./limits";
+import { limitsTold } from "./settings";
 import "./functions.css";
 
 const EVERY_MS = 5000;
@@ -75,9 +75,7 @@ function FunctionList({
               </span>
             ))}
           </span>
-          <span class="wide soft">
-            <Limits fn={fn} />
-          </span>
+          <span class="wide soft">{limitsTold(fn.configuration) || "–"}</span>
           <bdi class="wide soft">{fn.app.name}</bdi>
         </a>
       ))}

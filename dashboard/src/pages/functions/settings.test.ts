@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { settingsTold } from "./settings";
+import { limitsTold, settingsTold } from "./settings";
 
 describe("settingsTold", () => {
   it("tells each setting in words, limits before what orders them", () => {
@@ -27,5 +27,20 @@ describe("settingsTold", () => {
       singleton: null,
     });
     expect(told.map((one) => one.words)).toEqual(["1 at once", "5 at once in this environment"]);
+  });
+});
+
+describe("limitsTold", () => {
+  it("names what bounds or orders runs, each once", () => {
+    const told = limitsTold({
+      retries: { value: 4 },
+      concurrency: [{ limit: 1 }, { limit: 5, scope: "env" }],
+      rateLimit: { limit: 1, period: "1m" },
+    });
+    expect(told).toBe("Rate limit, Concurrency");
+  });
+
+  it("names nothing where nothing does", () => {
+    expect(limitsTold({ retries: { value: 4 } })).toBe("");
   });
 });

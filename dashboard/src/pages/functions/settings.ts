@@ -21,6 +21,14 @@ export function settingsTold(configuration: Group): readonly Told[] {
   });
 }
 
+/** The settings that bound or order runs, by name, for a list. */
+export const limitsTold = (configuration: Group): string => {
+  const told = settingsTold(configuration).map((one) => one.name);
+  return [...new Set(told)].filter((name) => !OTHERS.has(name)).join(", ");
+};
+
+const OTHERS = new Set(["Retries", "Time-outs", "Cancelled by", "checkpoint"]);
+
 const place = (order: readonly string[], name: string): number => {
   const found = order.indexOf(name);
   return found < 0 ? order.length : found;

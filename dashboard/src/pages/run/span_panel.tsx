@@ -61,7 +61,6 @@ export function SpanPanel({ span, run }: { span: Span; run: Run }): JSX.Element 
         </p>
       )}
       {failure && <Failure failure={failure} />}
-      {span.input !== undefined && <Part title="Input" value={span.input} />}
       {!failure && span.output !== undefined && <Part title="Output" value={span.output} />}
       {!failure && span.output === undefined && span.endedAt && (
         <p class="faint panel-detail">It gave nothing.</p>

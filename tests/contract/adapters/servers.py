@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler as WsgirefRequestHandler
@@ -19,6 +19,7 @@ import uvicorn
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 START_SECONDS_MAX = 90.0  # on a machine that is busy with other tests
+CHILDREN_MAX = 3
 
 
 def listening() -> socket.socket:
@@ -41,13 +42,13 @@ def port_of_our_own() -> Iterator[int]:
         yield held.getsockname()[1]
 
 
-def until_it_listens(port: int, is_alive: Callable[[], bool]) -> None:
+def until_it_listens(port: int) -> None:
     give_up = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except ConnectionRefusedError:
-            assert is_alive() and time.monotonic() < give_up, "the server did not start"
+            assert time.monotonic() < give_up, "the server did not start"
             time.sleep(0.005)
         else:
             return
@@ -69,17 +70,47 @@ def on_a_loop(serve: Callable[[asyncio.Event], Awaitable[None]]) -> Iterator[Non
 
 
 @contextmanager
-def in_a_child(serve: Callable[[], None]) -> Iterator[None]:
-    """Run a server in a forked child, for those that want a main thread or workers of their own."""
-    child = multiprocessing.get_context("fork").Process(target=_led, args=(serve,))
-    child.start()
+def in_a_child(serve: Callable[[], None], port: int) -> Iterator[None]:
+    """Run a server in a forked child, for those that want a main thread or workers of their own.
+
+    A child holds for ever what another thread of this process held when it was forked: one that
+    does not answer is ended, and another is made.
+    """
+    for _ in range(CHILDREN_MAX):
+        child = multiprocessing.get_context("fork").Process(target=_led, args=(serve,))
+        child.start()
+        try:
+            if not _answers(port, child.is_alive):
+                continue
+            yield
+            return
+        finally:
+            _end(child)
+    raise AssertionError(f"{CHILDREN_MAX} children did not answer")
+
+
+def _answers(port: int, is_alive: Callable[[], bool]) -> bool:
+    """Whether a server answers an HTTP request before its share of the time is over."""
+    give_up = time.monotonic() + START_SECONDS_MAX / CHILDREN_MAX
+    while is_alive() and (left := give_up - time.monotonic()) > 0:
+        try:
+            with socket.create_connection(("127.0.0.1", port), left) as sock:
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                if sock.recv(1):
+                    return True
+        except OSError:
+            pass
+        time.sleep(0.005)
+    return False
+
+
+def _end(child: multiprocessing.process.BaseProcess) -> None:
     assert child.pid is not None
-    try:
-        yield
-    finally:
-        # With its workers: it leads a group.
+    # With its workers: it leads a group. One that hung before it led one is alone.
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-        child.join(START_SECONDS_MAX)
+    child.kill()
+    child.join(START_SECONDS_MAX)
 
 
 def _led(serve: Callable[[], None]) -> None:
@@ -254,7 +285,7 @@ def granian_serves(app: Any) -> Iterator[str]:
             await serving
 
         with on_a_loop(serve):
-            until_it_listens(port, lambda: True)
+            until_it_listens(port)
             yield f"http://127.0.0.1:{port}"
 
 
@@ -282,7 +313,7 @@ def gunicorn_serves(app: Any) -> Iterator[str]:
             def load(self) -> Any:
                 return app
 
-        with in_a_child(lambda: Application().run()):
+        with in_a_child(lambda: Application().run(), sock.getsockname()[1]):
             yield origin(sock)
 
 
@@ -297,7 +328,7 @@ def daphne_serves(app: Any) -> Iterator[str]:
             endpoint = f"fd:fileno={sock.fileno()}"
             Server(application=app, endpoints=[endpoint], signal_handlers=False).run()
 
-        with in_a_child(serve):
+        with in_a_child(serve, sock.getsockname()[1]):
             yield origin(sock)
 
 
@@ -325,6 +356,5 @@ def sanic_serves(app: Any) -> Iterator[str]:
 @contextmanager
 def robyn_serves(app: Any) -> Iterator[str]:
     """A Robyn application."""
-    with port_of_our_own() as port, in_a_child(lambda: app.start("127.0.0.1", port, False)):
-        until_it_listens(port, lambda: True)
+    with port_of_our_own() as port, in_a_child(lambda: app.start("127.0.0.1", port, False), port):
         yield f"http://127.0.0.1:{port}"

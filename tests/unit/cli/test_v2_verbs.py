@@ -4,8 +4,8 @@ them, on a terminal."""
 import os
 import pty
 import re
+import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 
@@ -102,17 +102,16 @@ def test_many_are_counted_asked_about_and_cancelled(server: Running) -> None:
 
 
 def test_what_runs_do_is_printed_as_they_do_it(server: Running) -> None:
-    found: list[Result] = []
-    arguments = ("tail", "--output", "ndjson", "--count", "1", "--app", "shop")
-    thread = threading.Thread(target=lambda: found.append(call(server, *arguments)))
-    thread.start()
-    while thread.is_alive():
-        done(server, "invoke", "shop-order")
-        thread.join(0.3)
-    (result,) = found
-    assert result.exit_code == 0, result.output
-    run = msgspec.json.decode(result.stdout.splitlines()[-1])
-    assert run["function"]["name"] == "shop-order"
+    # A process: two commands in one would share its output and its environment.
+    told = ["tail", "--url", server.url, "--output", "ndjson", "--count", "1", "--app", "shop"]
+    tail = subprocess.Popen([sys.executable, "-m", "stepwell", *told], stdout=subprocess.PIPE)
+    with tail:
+        while tail.poll() is None:
+            done(server, "invoke", "shop-order")
+            time.sleep(0.1)
+        assert tail.stdout is not None
+        run = msgspec.json.decode(tail.stdout.read().splitlines()[-1])
+    assert (tail.returncode, run["function"]["name"]) == (0, "shop-order")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -18,6 +18,7 @@ from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
+from stepwell.sdk.net.blocking_framing import Response
 from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError, in_words, trouble_of
 
 IDLE_SECONDS_MAX = 15.0
@@ -190,7 +191,7 @@ def _left(deadline: float) -> float:
 def _answer(sock: socket.socket, method: str, deadline: float) -> tuple[HttpReply, bool]:
     """The answer, and whether the connection can be used again."""
     sock.settimeout(_left(deadline))
-    answer = http.client.HTTPResponse(sock, method=method)
+    answer = Response(sock, method=method)
     try:
         answer.begin()
         read: list[bytes] = []

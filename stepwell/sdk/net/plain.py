@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import IO
 
+from stepwell.sdk.net.blocking_framing import PlainHandler, SecureHandler
 from stepwell.sdk.net.port import HttpReply, NetworkError, in_words, trouble_of
 
 
@@ -95,7 +96,7 @@ class _NoRedirections(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_NoRedirections)
+_opener = urllib.request.build_opener(_NoRedirections, PlainHandler, SecureHandler)
 
 
 def _reply(answer: http.client.HTTPResponse | urllib.error.HTTPError) -> HttpReply:

@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from stepwell.sdk import background
+from stepwell.sdk.net.pooled_framing import reads_plainly
 from stepwell.sdk.net.port import HttpReply, NetworkError, Trouble, in_words, trouble_of
 
 CONNECTIONS_MAX = 100
@@ -26,10 +27,12 @@ class _Pool:
     """The connections of one event loop."""
 
     def __init__(self) -> None:
+        connector = aiohttp.TCPConnector(
+            limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_SECONDS
+        )
+        reads_plainly(connector)
         self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS_MAX, keepalive_timeout=KEEP_ALIVE_SECONDS
-            ),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Content-Type"),
             # Asking for proxies costs a walk over the environment per request: only if there are.

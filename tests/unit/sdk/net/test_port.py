@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -315,3 +316,52 @@ def test_a_connection_the_server_closed_meanwhile_is_not_used_again() -> None:
             time.sleep(0.005)
     thread.join()
     listening.close()
+
+
+OLD = b"HTTP/1.0 200 OK\r\nX-A: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@contextmanager
+def saying(pieces: list[bytes]) -> Iterator[str]:
+    """A peer that answers one request with these bytes, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, connection.makefile("rb") as asked:
+                while asked.readline() != b"\r\n":
+                    pass
+                asked.read(1)
+                for piece in pieces:
+                    connection.sendall(piece)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "body"),
+    [
+        (OLD + b'{"ids":["a"]}', b'{"ids":["a"]}'),
+        (OLD + b"42", b"42"),
+        (OLD + b"a\nb", b"a\nb"),
+        (OLD + b"x" * 20_000, b"x" * 20_000),
+        (OLD, b""),
+        (OLD + b"2\r\n42\r\n0\r\n\r\n", b"42"),
+        (OLD.replace(b"1.0", b"1.1") + b"2\r\n42\r\n0\r\n\r\n", b"42"),
+    ],
+)
+@pytest.mark.parametrize("piecewise", [False, True])
+@pytest.mark.parametrize("kind", [AiohttpPort, PlainHttp, Blocking])
+async def test_an_old_answer_that_only_says_it_is_in_chunks_is_read(
+    kind: Any, said: bytes, body: bytes, piecewise: bool
+) -> None:
+    cut = len(OLD) + 1
+    port = kind()
+    with saying([said[:9], said[9:cut], said[cut:]] if piecewise else [said]) as url:
+        reply = await post(port, url)
+    assert (reply.status, reply.headers["x-a"], reply.body) == (200, "1", body)
+    if isinstance(port, AiohttpPort):
+        await port.close()

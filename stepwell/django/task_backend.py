@@ -30,6 +30,7 @@ from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.step.context import ContextSync
+from stepwell.wire.outside import decode
 
 EVENT = "django/task.enqueued"
 FUNCTION_ID = "django-tasks"
@@ -37,6 +38,7 @@ FUNCTION_ID = "django-tasks"
 _ASK_SECONDS = 30.0
 _SECONDS_PER_PRIORITY = 6  # -100 to 100 is what tasks may have; ten minutes either way
 _NAMED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
+_ANSWER = msgspec.json.Decoder[Any]()
 
 
 def _tasks() -> Any:
@@ -132,7 +134,7 @@ class StepwellBackend(_base.BaseTaskBackend):  # type: ignore[misc]
 
     def _read(self, reply: HttpReply, result_id: str) -> Any:
         try:
-            answer = msgspec.json.decode(reply.body)
+            answer = decode(reply.body, _ANSWER)
         except (msgspec.DecodeError, UnicodeDecodeError):
             answer = {"error": reply.body[:300].decode(errors="replace")}
         status = answer.get("status") or reply.status

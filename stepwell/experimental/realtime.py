@@ -12,6 +12,7 @@ from stepwell.sdk.errors import Error
 from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.value.codec import CodecError, encode_any
+from stepwell.wire.outside import decode
 
 SECONDS_MAX = 30.0
 
@@ -83,7 +84,7 @@ def _published(reply: HttpReply) -> None:
 
 def _subscription(reply: HttpReply, channel: str, topics: list[str]) -> Mapping[str, object]:
     try:
-        token = msgspec.json.decode(reply.body, type=_Token)
+        token = decode(reply.body, msgspec.json.Decoder(_Token))
     except (msgspec.DecodeError, UnicodeDecodeError):
         told = f"HTTP {reply.status}: {_shown(reply)}"
         raise Error(f"the server gave no subscription token: {told}") from None

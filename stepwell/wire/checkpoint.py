@@ -76,4 +76,4 @@ def encode_outcomes(outcomes: list[CheckpointOutcome]) -> bytes:
 
 def decode_outcomes(body: bytes) -> list[CheckpointOutcome]:
     """Raises msgspec.DecodeError or UnicodeDecodeError for anything else."""
-    return _OUTCOMES.decode(body)
+    return decode(body, _OUTCOMES)

@@ -247,19 +247,23 @@ def _read_context(ctx: _IncomingContext) -> CallContext:
     )
 
 
+_STEPS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_EVENTS = msgspec.json.Decoder(tuple[msgspec.Raw, ...])
+
+
 def decode_steps(body: bytes) -> dict[str, msgspec.Raw]:
     """The memo map that `GET /v0/runs/{id}/actions` answers with. Raises MalformedCall."""
     try:
-        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError as problem:
+        return decode(body, _STEPS)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise MalformedCall(f"the steps of the run are no JSON object: {problem}") from None
 
 
 def decode_batch(body: bytes) -> tuple[msgspec.Raw, ...]:
     """The events that `GET /v0/runs/{id}/batch` answers with. Raises MalformedCall."""
     try:
-        return msgspec.json.decode(body, type=tuple[msgspec.Raw, ...])
-    except msgspec.DecodeError as problem:
+        return decode(body, _EVENTS)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise MalformedCall(f"the events of the run are no JSON list: {problem}") from None
 
 

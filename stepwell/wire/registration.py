@@ -172,6 +172,7 @@ def encode_register_answer(answer: RegisterAnswer) -> bytes:
 
 
 _PROBLEM = msgspec.json.Decoder(RegisterProblem)
+_ANSWER = msgspec.json.Decoder(RegisterAnswer)
 
 
 def decode_register_answer(body: bytes) -> RegisterAnswer | RegisterProblem:
@@ -180,7 +181,7 @@ def decode_register_answer(body: bytes) -> RegisterAnswer | RegisterProblem:
         problem = decode(body, _PROBLEM)
         if problem.error:
             return problem
-        return msgspec.json.decode(body, type=RegisterAnswer)
+        return decode(body, _ANSWER)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body[:200].decode(errors="replace").strip()
         return RegisterProblem(f"the server's answer is not understood: {text or 'it is empty'}")
@@ -204,8 +205,8 @@ def encode_sync_answer(answer: SyncAnswer) -> bytes:
 def fields_of_answer(body: bytes) -> dict[str, msgspec.Raw]:
     """The fields of what a server answered to a registration; none if it is no JSON object."""
     try:
-        return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(body, _FIELDS)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 

@@ -4,7 +4,10 @@ from random import Random
 
 import pytest
 
+from stepwell.server.api.app import routes_of
+from tests.unit.server.api.harness import serving
 from tools.attack.__main__ import known
+from tools.attack.attackers.http_fuzz import PATHS
 from tools.attack.target import Target
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -14,6 +17,13 @@ MB = 1 << 20
 
 SLOW = {"clock", "full_disk", "poison"}
 """They start servers of their own: one seed each."""
+
+
+async def test_every_route_is_attacked() -> None:
+    async with serving() as api:
+        routes = routes_of(api.deps)
+    attacked = {path for _, path in PATHS}
+    assert {route.path for route in routes} - attacked == set()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from stepwell.sdk.step.suspension import current_sessions
 from stepwell.sdk.value.codec import CodecError, encode_any
 from stepwell.sdk.value.serializer import Serializer
 from stepwell.wire import limit
+from stepwell.wire.outside import decode
 
 Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -569,7 +570,7 @@ def _signalled(reply: HttpReply) -> str | None:
     if reply.status == 404:
         return None
     try:
-        answer = msgspec.json.decode(reply.body, type=_SignalAnswer)
+        answer = decode(reply.body, _SIGNALLED)
     except (msgspec.DecodeError, UnicodeDecodeError):
         answer = _SignalAnswer(error=reply.body[:300].decode(errors="replace"))
     if reply.status != 200 or answer.error:
@@ -584,6 +585,9 @@ class _SignalledRun(msgspec.Struct):
 class _SignalAnswer(msgspec.Struct):
     data: _SignalledRun | None = None
     error: str | None = None
+
+
+_SIGNALLED = msgspec.json.Decoder(_SignalAnswer)
 
 
 def _checked(logger: Logger) -> Logger:

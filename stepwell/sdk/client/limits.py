@@ -13,6 +13,7 @@ from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.sdk.step.limit import limit
 from stepwell.sdk.value.duration import Duration
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.outside import decode
 
 T = TypeVar("T")
 _PATH = "/api/v2/limits"
@@ -154,8 +155,8 @@ def _numbers(
 def _read(reply: HttpReply, kind: type[T]) -> T:
     try:
         if reply.status == 200:
-            return msgspec.json.decode(reply.body, type=kind)
-        told = msgspec.json.decode(reply.body, type=_Refused)
+            return decode(reply.body, msgspec.json.Decoder(kind))
+        told = decode(reply.body, msgspec.json.Decoder(_Refused))
         said = "; ".join(one.message for one in told.errors)
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = ""

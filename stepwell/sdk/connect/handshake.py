@@ -16,6 +16,7 @@ from stepwell.wire.connect_decode import FrameError, decode_start_response
 from stepwell.wire.connect_encode import encode_start_request
 from stepwell.wire.connect_limit import WORKER_START_TIMEOUT_S
 from stepwell.wire.connect_word import StartRequest, StartResponse
+from stepwell.wire.outside import decode
 
 PROTOBUF = "application/protobuf"
 START = "/v0/connect/start"
@@ -126,12 +127,15 @@ def endpoint_problem(endpoint: str) -> str | None:
     return None
 
 
+_SAID = msgspec.json.Decoder(dict[str, object])
+
+
 def _words(reply: HttpReply) -> str:
     """What the server said: the error of its JSON, or its text."""
     text = reply.body.decode("utf-8", "replace")
     try:
-        said = msgspec.json.decode(reply.body, type=dict[str, object]).get("error")
+        said = decode(reply.body, _SAID).get("error")
         text = said if isinstance(said, str) and said else text
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     return f"HTTP {reply.status}: {' '.join(text.split())[:_SHOWN_CHARS]}".rstrip(": ")

@@ -35,6 +35,7 @@ from stepwell.wire.execution import (
 )
 from stepwell.wire.operation import Operation
 from stepwell.wire.operation_encode import encode_operations
+from stepwell.wire.outside import decode
 
 _TRACE = msgspec.json.Decoder(dict[str, object])
 
@@ -211,9 +212,10 @@ async def answered(app: Served, request: ExecutorRequest, *, save: Save | None) 
 def _trace_in(request: ExecutorRequest) -> Trace:
     """The trace context a request carries; none if it is not what it should be."""
     try:
-        return trace_in(_TRACE.decode(request.user_trace or b"{}"))
-    except msgspec.DecodeError:
+        context = decode(request.user_trace or b"{}", _TRACE)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return NOTHING
+    return trace_in(context)
 
 
 def call_in(request: ExecutorRequest) -> CallRequest:

@@ -15,6 +15,7 @@ from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.sdk.send.delivery import Delivery, Outcome, wait_before_retry
 from stepwell.wire import header, limit
+from stepwell.wire.outside import decode
 
 _START_SECONDS_MAX = 10.0
 _ANSWER_SECONDS = 30.0
@@ -165,7 +166,7 @@ S = TypeVar("S", _Started, _Answer)
 
 def _decoded(reply: HttpReply, kind: type[S]) -> S:
     try:
-        return msgspec.json.decode(reply.body, type=kind)
+        return decode(reply.body, msgspec.json.Decoder(kind))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return kind(error=_text(reply))
 

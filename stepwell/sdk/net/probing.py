@@ -11,6 +11,7 @@ import msgspec
 
 from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
 from stepwell.sdk.settings import Settings
+from stepwell.wire.outside import decode
 
 PROBE_PATH = "/dev"
 PROBE_SECONDS = 2.0
@@ -95,13 +96,16 @@ class DevServerFirst:
         )
 
 
+_VERSION = msgspec.json.Decoder(_Version)
+
+
 def is_dev_server(reply: HttpReply) -> bool:
     """Does this answer to `GET /dev` come from a development server?"""
     if reply.status != 200:
         return False
     try:
-        msgspec.json.decode(reply.body, type=_Version)
-    except msgspec.DecodeError:
+        decode(reply.body, _VERSION)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
 

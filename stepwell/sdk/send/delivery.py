@@ -17,6 +17,7 @@ from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
 from stepwell.sdk.tracing import leaving_trace
 from stepwell.wire import header, limit
 from stepwell.wire.duration import parse_retry_after
+from stepwell.wire.outside import decode
 
 RETRY_AFTER_SECONDS_MAX = 60.0
 _SHOWN_CHARS = 500
@@ -134,7 +135,7 @@ def read_answer(reply: HttpReply) -> Delivery:
     """
     text = reply.body[:_SHOWN_CHARS].decode(errors="replace")
     try:
-        answer = _DECODER.decode(reply.body)
+        answer = decode(reply.body, _DECODER)
     except (msgspec.DecodeError, UnicodeDecodeError):
         reason = _MEANINGS.get(reply.status) or text.strip() or f"HTTP status {reply.status}"
         if reply.status == 200:

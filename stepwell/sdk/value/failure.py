@@ -20,6 +20,7 @@ from stepwell.sdk.errors import (
 from stepwell.sdk.value.reraised import attributes_of, plain, reraised
 from stepwell.wire import limit
 from stepwell.wire.failure import Failure, decode_failure, shortened
+from stepwell.wire.outside import decode
 
 MARK = "__serialized"
 SERIALIZE_FAILED = "Could not serialize source error"
@@ -49,9 +50,12 @@ def is_serialized_error(value: object) -> bool:
     return found.get(MARK) is True and "name" in found and "message" in found
 
 
+_OBJECT = msgspec.json.Decoder(dict[str, object])
+
+
 def _as_object(value: object) -> dict[str, object]:
     if isinstance(value, str):
-        return msgspec.json.decode(value, type=dict[str, object])
+        return decode(value.encode(errors="replace"), _OBJECT)
     if isinstance(value, Mapping):
         return dict(cast(Mapping[str, object], value))
     raise TypeError("no object")

@@ -85,8 +85,8 @@ ROUTES: tuple[Declared, ...] = (
 )
 
 
-def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
-    """The whole API as one ASGI app. `pages` wraps what answers where no route does."""
+def routes_of(deps: ApiDeps) -> list[Route]:
+    """Every route but that of the event intake."""
     rate = Rate(deps.config.api_rate)
     routes = [
         Route("/health", _health, methods=["GET"]),
@@ -99,7 +99,12 @@ def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) ->
     for one in ROUTES_V2:
         endpoint = answer.told(guarded(deps, rate, one))
         routes += [Route(root + one.path, endpoint, methods=[one.method]) for root in ROOTS]
-    app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
+    return routes
+
+
+def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
+    """The whole API as one ASGI app. `pages` wraps what answers where no route does."""
+    app = Starlette(routes=routes_of(deps), exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
     app.router.redirect_slashes = False
     if pages is not None:

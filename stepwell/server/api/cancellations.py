@@ -16,6 +16,7 @@ from stepwell.server.engine.input import CancellationAsked, CancellationDropped,
 from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.wire.duration import DurationError, format_instant, parse_date_ms
 from stepwell.wire.identifier import app_uuid, function_uuid, is_ulid
+from stepwell.wire.outside import decode
 
 DEFAULT, MOST = 20, 100
 _CURSOR = parameter.entry("The cancellation before the first of this page.")
@@ -30,6 +31,9 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True, rename={"condition": "i
     started_after: str | None = None
     started_before: str = ""
     condition: str | None = None
+
+
+_ASKED = msgspec.json.Decoder(_Asked)
 
 
 class CancellationObject(msgspec.Struct, omit_defaults=True, rename={"condition": "if"}):
@@ -91,7 +95,7 @@ async def drop(deps: ApiDeps, request: Request) -> Response:
 
 def _read(body: bytes) -> _Asked:
     try:
-        asked = msgspec.json.decode(body.strip() or b"{}", type=_Asked)
+        asked = decode(body.strip() or b"{}", _ASKED)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         said = unknown_field(error, _Asked.__struct_encode_fields__)
         raise Problem(400, f"the cancellation cannot be read: {said}; {_FIX}") from None

@@ -1,5 +1,7 @@
 """`/session`: giving a key to the dashboard, giving it back, and asking who one is. Ours."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,7 +11,7 @@ from stepwell.server.api.access import API_KEY, Caller
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.door import Rate, caller_by
 from stepwell.server.api.problem import Problem, as_json, told
-from stepwell.server.api.route import Body
+from stepwell.server.api.route import NOTHING, Body, Takes, refuse_others
 from stepwell.server.api.session import COOKIE, LIFE_S
 from stepwell.server.engine.key_row import Role
 from stepwell.server.hosts import is_foreign_page
@@ -61,8 +63,20 @@ def routes(deps: ApiDeps, rate: Rate) -> list[Route]:
         by_key = deps.access.caller(request.headers, deps.reader.api_key_of) is not None
         return _told(caller, by_cookie=not by_key)
 
-    made = (("POST", begin), ("DELETE", end), ("GET", who))
-    return [Route(PATH, told(asked), methods=[method]) for method, asked in made]
+    made = (("POST", begin, Takes(body=LOGIN)), ("DELETE", end, NOTHING), ("GET", who, NOTHING))
+    return [Route(PATH, told(_strict(asked, takes)), methods=[m]) for m, asked, takes in made]
+
+
+def _strict(
+    asked: Callable[[Request], Awaitable[Response]], takes: Takes
+) -> Callable[[Request], Awaitable[Response]]:
+    """The route, which refuses what it would ignore."""
+
+    async def refusing(request: Request) -> Response:
+        await refuse_others(request, takes)
+        return await asked(request)
+
+    return refusing
 
 
 def _holder(deps: ApiDeps, key: str) -> Caller | None:

@@ -91,12 +91,14 @@ def entry(said: str) -> Parameter[str]:
 
 
 def about(default: int, most: int) -> Parameter[int]:
-    """How many entries; what is no number means the default, what is too much the most."""
+    """How many entries; 0 means the default, what is too much the most, as SDKs of v1 expect."""
 
     def read(query: QueryParams) -> int:
         text = query.get("limit", "")
-        count = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-        return min(count or default, most)
+        if text and not _is_count(text):
+            fix = f"write a number, at most {most}"
+            raise Problem(400, f"Invalid limit query parameter: {text!r}; {fix}")
+        return min(int(text or 0) or default, most)
 
     return Parameter("limit", read, _numbered(default, most), f"How many, at most {most}.")
 
@@ -108,7 +110,7 @@ def limit(default: int, most: int) -> Parameter[int]:
         text = query.get("limit", "")
         if not text:
             return default
-        if not text.isascii() or not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        if not _is_count(text) or int(text) < 1:
             fix = "write a number from 1 on"
             raise Problem(400, f"Invalid limit query parameter: {text!r}; {fix}")
         if int(text) > most:
@@ -116,6 +118,10 @@ def limit(default: int, most: int) -> Parameter[int]:
         return int(text)
 
     return Parameter("limit", read, _numbered(default, most), f"How many, at most {most}.")
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10
 
 
 def _numbered(default: int, most: int) -> Schema:

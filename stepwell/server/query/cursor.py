@@ -10,6 +10,7 @@ import msgspec
 
 from stepwell.server.store.port import Mark, Reader
 from stepwell.wire.identifier import is_ulid, ulid_time_ms
+from stepwell.wire.outside import decode
 
 
 class _Field(msgspec.Struct, rename={"name": "f", "value": "v"}):
@@ -35,7 +36,7 @@ def decode_cursor(text: str, time: str) -> Mark:
     """The place a cursor of v2 holds. Raises ValueError if it is none of ours, or one of a list in
     another order."""
     try:
-        found = _READ.decode(base64.urlsafe_b64decode(text.encode()))
+        found = decode(base64.urlsafe_b64decode(text.encode()), _READ)
     except (binascii.Error, UnicodeError, msgspec.DecodeError):
         raise ValueError("Cursor is invalid") from None
     field = found.fields.get(time)

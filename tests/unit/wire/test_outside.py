@@ -3,17 +3,28 @@
 import msgspec
 import pytest
 
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.probing import is_dev_server
+from stepwell.sdk.send.delivery import read_answer
+from stepwell.sdk.value.failure import is_serialized_error
 from stepwell.server.gateway.call import place_in
 from stepwell.wire.canonical import canonical
-from stepwell.wire.checkpoint import decode_checkpoint, split_group
+from stepwell.wire.checkpoint import decode_checkpoint, decode_outcomes, split_group
 from stepwell.wire.event import decode_events
 from stepwell.wire.event_session import SessionError, normal_meta
+from stepwell.wire.execution import MalformedCall, decode_batch, decode_steps
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import MalformedFunction, decode_function
 from stepwell.wire.operation import MalformedOperation
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.outside import DEPTH_MAX, TooDeep, check_depth, decode
-from stepwell.wire.registration import MalformedRegistration, decode_registration
+from stepwell.wire.registration import (
+    MalformedRegistration,
+    RegisterProblem,
+    decode_register_answer,
+    decode_registration,
+    fields_of_answer,
+)
 
 ANY = msgspec.json.Decoder[object]()
 
@@ -80,3 +91,19 @@ def test_every_reader_of_what_comes_from_outside(deep: bytes) -> None:
     )
     assert [event.name for event in decoded.events] == ["a"]
     assert decoded.problem is not None and "nested" in decoded.problem.told
+
+
+@pytest.mark.parametrize("deep", [b'{"x": ' + DEEP, DEEP, b'{"x": ' * 100_000])
+def test_every_reader_of_what_a_server_answers(deep: bytes) -> None:
+    with pytest.raises(MalformedCall, match="nested"):
+        decode_steps(deep)
+    with pytest.raises(MalformedCall, match="nested"):
+        decode_batch(deep)
+    with pytest.raises(msgspec.DecodeError):
+        decode_outcomes(deep)
+    assert fields_of_answer(deep) == {}
+    assert isinstance(decode_register_answer(deep), RegisterProblem)
+    reply = HttpReply(200, {}, deep)
+    assert read_answer(reply).error
+    assert not is_dev_server(reply)
+    assert not is_serialized_error(deep.decode())

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from base64 import urlsafe_b64encode
 from random import Random
 
 from stepwell.server.api.app import ROUTES
@@ -18,8 +19,15 @@ PATHS = (
     *((route.method, route.path) for route in ROUTES),
     *((route.method, root + route.path) for route in ROUTES_V2 for root in ("/v2", "/api/v2")),
     *(("POST", "/v0/connect/flush"), ("GET", "/v0/connect"), ("GET", "/v0/connect/envs/e/conns")),
+    ("GET", "/v0/connect/envs/e/groups/{group}"),
+    *((method, "/session") for method in ("POST", "GET", "DELETE")),
+    *(("POST", "/v0/telemetry"), ("GET", "/")),
 )
-QUERIES = ("", "", "?limit=1", "?limit=-1", "?cursor=%00", "?since=x&until=9", "?a" * 99)
+DEEP_CURSOR = urlsafe_b64encode(b'{"x":' + b"[" * 9_000).decode()
+QUERIES = (
+    *("", "", "?limit=1", "?limit=-1", "?cursor=%00", "?since=x&until=9", "?a" * 99),
+    *(f"?cursor={DEEP_CURSOR}", "?query=" + "(" * 4_000, "?query=" + "%5B" * 4_000),
+)
 KINDS = ("application/json", "text/plain", "application/x-www-form-urlencoded", "a/b")
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
 IDS = (

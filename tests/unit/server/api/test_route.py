@@ -1,10 +1,12 @@
 """Whatever a request carries is acted on or refused by name: nothing is quietly ignored."""
 
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 
 import pytest
 
-from stepwell.server.api.app import ROUTES
+from stepwell.server.api.app import ROUTES, routes_of
+from stepwell.server.api.route import BODY, NOTHING
 from stepwell.server.api.v2.routes import ROUTES_V2
 from tests.unit.server.api.harness import Api, function, serving
 
@@ -34,7 +36,10 @@ BODIES = {
     "POST /v2/limits/{limit}": {"concurrency": 1, "extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},
+    "POST /session": {"key": "swk_x", "extra": 1},
 }
+OPEN = {"GET /health", "POST /v0/telemetry"}
+"""Probes and SDKs ask these; they answer the same whatever comes with the request."""
 
 
 def _filled(path: str) -> str:
@@ -49,6 +54,7 @@ def _filled(path: str) -> str:
 ALL = [
     *((route.method, route.path, route.takes) for route in ROUTES),
     *((route.method, f"/v2{route.path}", route.takes) for route in ROUTES_V2),
+    *(("POST", "/session", BODY), ("GET", "/session", NOTHING), ("DELETE", "/session", NOTHING)),
 ]
 STRICT = [route for route in ALL if f"{route[0]} {route[1]}" not in SPOKEN_BY_SDKS]
 
@@ -58,6 +64,15 @@ async def api() -> AsyncIterator[Api]:
     async with serving() as made:
         await made.register(function("a", event="x"))
         yield made
+
+
+async def test_these_are_all_the_routes_there_are(api: Api) -> None:
+    made = {
+        f"{method} {route.path.removeprefix('/api')}"
+        for route in routes_of(api.deps)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    assert made - OPEN == {f"{method} {path}" for method, path, _ in ALL}
 
 
 def test_only_what_sdks_speak_may_carry_more() -> None:
@@ -102,6 +117,26 @@ async def test_yes_and_no_are_written_so(api: Api, path: str) -> None:
     answer = await api.http.get(path)
     assert answer.status_code == 400
     assert "write true or false" in answer.text
+
+
+@pytest.mark.parametrize("limit", ["many", "-1", "1.5", "1e9", "9" * 10])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/runs", "/v1/cancellations", "/v2/runs"])
+async def test_a_limit_is_a_number(api: Api, path: str, limit: str) -> None:
+    answer = await api.http.get(f"{path}?limit={limit}")
+    assert answer.status_code == 400
+    assert f"Invalid limit query parameter: '{limit}'; write a number" in answer.text
+
+
+async def test_a_limit_of_v1_may_be_nothing_or_too_much(api: Api) -> None:
+    for limit in ("", "0", "1000"):
+        assert (await api.http.get(f"/v1/events?limit={limit}")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/runs", "/v2/events"])
+async def test_a_cursor_that_is_nested_too_deeply_is_refused(api: Api, path: str) -> None:
+    deep = urlsafe_b64encode(b'{"x":' + b"[" * 9_000).decode()
+    answer = await api.http.get(f"{path}?cursor={deep}")
+    assert (answer.status_code, "Cursor is invalid" in answer.text) == (400, True)
 
 
 async def test_an_empty_body_is_none(api: Api) -> None:

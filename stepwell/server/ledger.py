@@ -3,18 +3,20 @@
 Inputs that wait together share one transaction; an input that comes alone waits for nobody.
 Whoever submitted is answered after the commit, and actions follow the answers.
 
-The decisions run on the event loop, because they are short and the loop is where submitters are;
-only a commit that blocks (a disk flush) runs on the ledger's own thread, and while it does the
-next batch gathers (docs/decisions/003).
+A batch is a conversation (docs/decisions/024): it asks something of the store, and goes on when it
+is told how that went. The decisions run on the event loop, because they are short and the loop is
+where submitters are. What does not block is done in place; what does (a disk flush, a network) runs
+on the ledger's own thread, and while it does the next batch gathers (docs/decisions/003).
 """
 
 import asyncio
 import contextvars
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
+from functools import partial
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
@@ -48,6 +50,19 @@ Perform: TypeAlias = Callable[[Sequence[Action]], None]
 _Waiting: TypeAlias = tuple[Input, asyncio.Future[Answer]]
 _OF_OUR_OWN = (WorkAsked, LeaseExtended, LeaseLost)
 """Their answers promise nothing to anybody."""
+
+
+class Ask(NamedTuple):
+    """Something a batch asks of the store, and whether it blocks."""
+
+    do: Callable[[], None]
+    blocks: bool
+
+
+Said = TypeVar("Said")
+Talk: TypeAlias = Generator[Ask, None, Said]
+"""A conversation with the store. It goes on when what it asked for is done, and what went wrong
+with that is raised where it asked."""
 
 
 class EngineFault(Exception):
@@ -131,52 +146,65 @@ class Ledger:
         if self._alone:
             self._alone -= 1
             count = 1
-        self._attempt([self._waiting.popleft() for _ in range(count)], retried=False)
+        self._go_on(self._talk([self._waiting.popleft() for _ in range(count)]))
 
-    def _attempt(self, batch: list[_Waiting], *, retried: bool) -> None:
-        try:
-            view, decisions = self._decide_all(batch)
-            if view.changes.durable:
-                self._store.write(view.changes)
-        except Exception as error:  # noqa: BLE001 - whatever it is, everybody gets an answer
-            self._recover(batch, error, retried=retried)
-            return
-        if view.changes.durable and self._store.commit_blocks:
-            loop = asyncio.get_running_loop()
-            commit = loop.run_in_executor(self._thread, self._store.commit)
-            commit.add_done_callback(
-                lambda done: self._committed(batch, view, decisions, done.exception(), retried)
-            )
-            return
-        refusal = self._commit_here() if view.changes.durable else self._confirmed(batch)
-        self._committed(batch, view, decisions, refusal, retried)
+    def _go_on(self, talk: Talk[None], error: BaseException | None = None) -> None:
+        """Do what a batch asks for, until that blocks or the batch is over."""
+        while True:
+            try:
+                ask = next(talk) if error is None else talk.throw(error)
+            except StopIteration:
+                return
+            if ask.blocks:
+                loop = asyncio.get_running_loop()
+                answered = partial(self._answered, talk)
+                loop.run_in_executor(self._thread, ask.do).add_done_callback(answered)
+                return
+            error = _failure_of(ask.do)
 
-    def _commit_here(self) -> BaseException | None:
-        try:
-            self._store.commit()
-        except Exception as error:  # noqa: BLE001 - told to whoever waits for the commit
-            return error
-        return None
+    def _answered(self, talk: Talk[None], done: "asyncio.Future[None]") -> None:
+        self._go_on(talk, done.exception())
 
-    def _confirmed(self, batch: list[_Waiting]) -> BaseException | None:
-        """Whoever is told without a commit that something is stored was told so before: it must be
-        there still."""
-        if all(isinstance(given, _OF_OUR_OWN) for given, _ in batch):
-            return None
-        try:
-            self._store.confirm()
-        except Exception as error:  # noqa: BLE001 - told to whoever waits for the answer
-            return error
-        return None
+    def _talk(self, batch: list[_Waiting]) -> Talk[None]:
+        """One batch, from the first look to the answers."""
+        retried = False
+        while True:
+            try:
+                view, decisions = yield from self._decide_all(batch)
+                is_stored = yield from self._store_all(batch, view)
+            except Exception as error:  # noqa: BLE001 - whatever it is, everybody gets an answer
+                yield from self._roll_back()
+                if isinstance(error, Busy) and self._waits_for_lock(batch):
+                    return
+                if not isinstance(error, Conflict) or retried:
+                    self._refused(batch, error)
+                    return
+                retried = True
+            else:
+                self._committed(batch, view, decisions, is_stored=is_stored)
+                return
 
-    def _decide_all(self, batch: list[_Waiting]) -> tuple[View, list[Decision | EngineFault]]:
+    def _store_all(self, batch: list[_Waiting], view: View) -> Talk[bool]:
+        """Write and commit what there is to write. Whether there was anything."""
+        store, changes = self._store, view.changes
+        if changes.durable or (store.is_shared and changes.leases):
+            yield Ask(partial(store.write, changes), store.is_shared)
+            yield Ask(store.commit, store.commit_blocks)
+            return True
+        # Whoever is told without a commit that something is stored was told so before: it must be
+        # there still.
+        if store.is_shared or not all(isinstance(given, _OF_OUR_OWN) for given, _ in batch):
+            yield Ask(store.confirm, store.is_shared)
+        return False
+
+    def _decide_all(self, batch: list[_Waiting]) -> Talk[tuple[View, list[Decision | EngineFault]]]:
         view = View(self.catalog, self._store.waited)
         moments = [self._moment() for _ in batch]
-        self._load_for(batch, moments, view)
+        yield from self._load_for(batch, moments, view)
         decisions: list[Decision | EngineFault] = []
         steps = 0
         for (given, _), moment in zip(batch, moments, strict=True):
-            decided = self._decide_one(view, given, moment)
+            decided = yield from self._decide_one(view, given, moment)
             decisions.append(decided)
             if isinstance(decided, Decision):
                 steps += decided.steps + RECORD_STEPS * len(decided.records)
@@ -186,31 +214,31 @@ class Ledger:
         del batch[len(decisions) :]
         return view, decisions
 
-    def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> None:
+    def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> Talk[None]:
         wanted: list[Need] = []
         for (given, _), moment in zip(batch, moments, strict=True):
             try:
                 wanted.append(needs(given, moment, self.catalog))
             except Exception as error:
                 raise _fault(given, error) from error
-        self._load(merged(wanted), view)
+        yield from self._load(merged(wanted), view)
 
-    def _load(self, need: Need, view: View) -> None:
+    def _load(self, need: Need, view: View) -> Talk[None]:
         try:
-            self._store.load(need, view)
+            yield Ask(partial(self._store.load, need, view), self._store.is_shared)
         except StoreError:
             raise
         except Exception as error:
             raise StoreError(f"the store has a fault: {error}") from error
 
-    def _decide_one(self, view: View, given: Input, moment: Moment) -> Decision | EngineFault:
+    def _decide_one(self, view: View, given: Input, moment: Moment) -> Talk[Decision | EngineFault]:
         try:
             decided = decide(view, given, moment, self._rules)
             looks = 1
             while isinstance(decided, Need):
                 if looks >= LOOKS_MAX:
                     raise EngineFault(f"{type(given).__name__} asked for rows without end")
-                self._load(decided, view)
+                yield from self._load(decided, view)
                 decided = decide(view, given, moment, self._rules)
                 looks += 1
         except StoreError:
@@ -236,24 +264,20 @@ class Ledger:
         batch: list[_Waiting],
         view: View,
         decisions: list[Decision | EngineFault],
-        error: BaseException | None,
-        retried: bool,
+        *,
+        is_stored: bool,
     ) -> None:
-        if error is not None:
-            self._recover(batch, error, retried=retried)
-            return
         try:
             self._store.keep(view.changes)
         except Exception:
             # It is committed, and so it is answered; what the store remembers may be behind.
             log.exception("the store lost track of a commit")
-        if view.changes.durable:
+        self.catalog = view.catalog
+        self.inputs += len(batch)
+        if is_stored:
             self._locked_since = None
             if not self._refusals.is_quiet:
                 self._refusals.over()
-        self.catalog = view.catalog
-        self.inputs += len(batch)
-        if view.changes.durable:
             self.commits += 1
             self.rows += view.changes.rows
             self.meters.committed(len(batch), view.changes, view.known_run)
@@ -269,14 +293,8 @@ class Ledger:
         if actions:
             self._perform(actions)
 
-    def _recover(self, batch: list[_Waiting], error: BaseException, *, retried: bool) -> None:
-        """Nothing was said yet: try once more, then one by one, so that one bad input is alone."""
-        self._roll_back()
-        if isinstance(error, Busy) and self._waits_for_lock(batch):
-            return
-        if isinstance(error, Conflict) and not retried:
-            self._attempt(batch, retried=True)
-            return
+    def _refused(self, batch: list[_Waiting], error: Exception) -> None:
+        """Nothing was said yet: one by one, so that one bad input is alone."""
         if len(batch) > 1:
             self._waiting.extendleft(reversed(batch))
             self._alone += len(batch)
@@ -304,9 +322,9 @@ class Ledger:
         loop.call_later(LOCK_RETRY_S, self._begin, context=self._context)
         return True
 
-    def _roll_back(self) -> None:
+    def _roll_back(self) -> Talk[None]:
         try:
-            self._store.rollback()
+            yield Ask(self._store.rollback, self._store.is_shared)
         except Exception:
             log.exception("the store could not roll back")
 
@@ -329,6 +347,14 @@ class Ledger:
 def _refuse(answer: asyncio.Future[Answer], error: Exception) -> None:
     if not answer.done():
         answer.set_exception(error)
+
+
+def _failure_of(do: Callable[[], None]) -> Exception | None:
+    try:
+        do()
+    except Exception as error:  # noqa: BLE001 - told to whoever asked for it
+        return error
+    return None
 
 
 def _fault(given: Input, error: Exception) -> EngineFault:

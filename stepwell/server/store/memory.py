@@ -60,6 +60,7 @@ class MemoryStore:
     """A store for tests and the simulator. Nothing survives the process."""
 
     commit_blocks = False
+    is_shared = False
 
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk = Disk() if disk is None else disk

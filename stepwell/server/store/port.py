@@ -4,8 +4,10 @@ The ledger drives a store from one place, one batch at a time:
 
     load(need, view)*   ->   write(changes)   ->   commit()   ->   keep(changes)
 
-`commit` returns only when the rows are as durable as the store promises, and may block; it is the
-only verb that may be called from another thread (never at the same time as another verb).
+`commit` returns only when the rows are as durable as the store promises, and may block; of a store
+that no other process uses it is the only verb that may be called from another thread (never at the
+same time as another verb). Of a shared store `load`, `write`, `confirm` and `rollback` may be, too;
+a batch of its that wrote nothing ends with `confirm`.
 `stepwell/testing/contract/store.py` is this port's definition; every store runs it.
 
 What a need means, wherever its own words leave room:
@@ -313,6 +315,13 @@ class Store(Protocol):
     @property
     def commit_blocks(self) -> bool:
         """Whether `commit` waits for a disk or a network, so that it belongs on another thread."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may use the same database. Then leases are rows like any other,
+        what was loaded stays as it is until the batch is over, and the verbs that ask the database
+        for something block."""
         ...
 
     @property

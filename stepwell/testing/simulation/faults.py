@@ -97,6 +97,11 @@ class FaultyStore:
         return self._plan.strikes(Fault.SLOW_COMMIT)
 
     @property
+    def is_shared(self) -> bool:
+        """As the store's own."""
+        return self.inner.is_shared
+
+    @property
     def waited(self) -> Container[str]:
         """Every event name somebody waits for."""
         return self.inner.waited

@@ -2,6 +2,7 @@
 fault, of the store or of ours, refuses only who must be refused."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -79,8 +80,8 @@ class Watched(MemoryStore):
 class Hall:
     """A ledger, its store, and who submits to it."""
 
-    def __init__(self) -> None:
-        self.store = Watched()
+    def __init__(self, store: Watched | None = None) -> None:
+        self.store = store or Watched()
         self.bench = Bench(store=self.store)
         self.bench.register(function(event="go"))
         self.store.told.clear()
@@ -337,6 +338,82 @@ async def test_a_commit_that_blocks_gathers_the_next_batch_meanwhile(hall: Hall)
     await asyncio.gather(first, *rest)
     assert hall.ledger.commits == 2
     await hall.ledger.close()
+
+
+class Shared(Watched):
+    """A store that other processes use, too: whatever asks its database for something blocks."""
+
+    commit_blocks = True  # type: ignore[assignment]
+    is_shared = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: dict[str, set[threading.Thread]] = {}
+        self.fail = self.seen
+
+    def seen(self, verb: str, _: Changes | None) -> None:
+        self.threads.setdefault(verb, set()).add(threading.current_thread())
+
+    def confirm(self) -> None:
+        self.seen("confirm", None)
+        self.told.append("confirm")
+
+    def rollback(self) -> None:
+        self.seen("rollback", None)
+        super().rollback()
+
+
+async def test_a_shared_store_is_asked_beside_the_loop_and_decided_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Shared()
+    shared = Hall(store)
+    store.threads.clear()
+    here = threading.current_thread()
+
+    def decide_here(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
+        assert threading.current_thread() is here
+        return decide(view, given, now, rules)
+
+    monkeypatch.setattr(ledger_module, "decide", decide_here)
+    answers = await asyncio.gather(*(shared.submit(shared.go()) for _ in range(3)))
+    assert len(answers) == 3
+    assert shared.ledger.commits == 1
+    assert store.threads.keys() == {"load", "write", "commit"}
+    assert not any(here in used for used in store.threads.values())
+
+
+async def test_a_shared_store_is_told_that_a_batch_is_over() -> None:
+    shared = Hall(Shared())
+    await shared.submit(shared.go())
+    shared.store.told.clear()
+    ask = given_.WorkAsked(SEED, ((APP, 5),), 10, 1_000)
+    answer = await shared.submit(ask)
+    assert isinstance(answer, Work)
+    assert len(answer.jobs) == 1
+    # Leases are rows: whoever has the item must be known to others.
+    assert shared.store.told[:3] == ["write", "commit", "keep"]
+    shared.store.told.clear()
+    assert (await shared.submit(ask)).jobs == ()  # type: ignore[attr-defined]
+    assert shared.store.told[:2] == ["confirm", "keep"]
+
+
+async def test_a_conflict_in_a_shared_store_is_tried_again() -> None:
+    store = Shared()
+    shared = Hall(store)
+    left = ["write", "commit"]
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        store.seen(verb, changes)
+        if verb in left:
+            left.remove(verb)
+            raise Conflict("somebody else was first") if verb == "write" else Unavailable("gone")
+
+    store.fail = fail
+    with pytest.raises(Unavailable, match="gone"):
+        await shared.submit(shared.go())
+    assert shared.store.told.count("rollback") == 2
+    assert await shared.submit(shared.go())
 
 
 async def test_close_decides_what_waits_and_takes_no_more(hall: Hall) -> None:

@@ -48,6 +48,8 @@ log = logging.getLogger("stepwell.sqlite")
 class SqliteStore:
     """A store in one file. Takes the file for this process, until `close`."""
 
+    is_shared = False
+
     def __init__(
         self, path: str | Path, *, durability: Durability = "full", limits: Limits = LIMITS
     ) -> None:

@@ -48,7 +48,10 @@ from stepwell.wire.limit_state import LimitNumbers, LimitState
 from stepwell.wire.registration import Registration
 
 with Extra("server", "an engine of your own"):
+    from starlette.types import ASGIApp, Scope
+
     from stepwell.server.advice import advice
+    from stepwell.server.api.access import Caller
     from stepwell.server.drivers.gateway_driver import GatewayDriver
     from stepwell.server.drivers.http_pool import HttpPool
     from stepwell.server.drivers.local_driver import LocalCall, LocalDriver
@@ -62,10 +65,12 @@ with Extra("server", "an engine of your own"):
         SignalSent,
         Verdict,
     )
+    from stepwell.server.engine.key_row import Role
     from stepwell.server.engine.row import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
     from stepwell.server.intake import PART, Refused, received, registered
     from stepwell.server.ledger import EngineFault, LedgerClosed
+    from stepwell.server.mounted import Mounted, Place
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.query.limits import limit_state
     from stepwell.server.registration import app_registered
@@ -100,6 +105,18 @@ def _in_sdk_words(asked: str) -> Generator[None]:
 
 class StepRefused(Error):
     """A finished step was not kept, because its run has ended or somebody else has taken it up."""
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """Who looks at the dashboard: a name, which the audit keeps beside what they change, and what
+    they may: "read" looks, "operate" also cancels, runs again, sends and pauses, "admin" also reads
+    the audit."""
+
+    name: str
+    role: Literal["read", "operate", "admin"] = "operate"
+
+
+_ANYBODY = Viewer("dashboard")
 
 
 class Engine:
@@ -144,6 +161,8 @@ class Engine:
         self._pool = HttpPool()
         """For the requests a function has its server make: `step.fetch` and `step.ai.infer`."""
         self._node: Node | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._mounted: list[Mounted] = []
         self._background: BackgroundLoop | None = None
         self.add(client, functions)
 
@@ -171,6 +190,7 @@ class Engine:
         """
         if self._node is not None:
             raise RuntimeError("the engine is running already")
+        self._loop = asyncio.get_running_loop()
         with _in_sdk_words("the engine cannot start"):
             node = self._node = await self._opened()
         try:
@@ -206,6 +226,8 @@ class Engine:
         node, self._node = self.node, None
         for client, _ in self._apps:
             client.attach(None)
+        for mounted in self._mounted:
+            mounted.close()
         await node.stop()
         await self._pool.close()
 
@@ -234,6 +256,32 @@ class Engine:
         self._background.run(self.stop())
         self._background.stop()
         self._background = None
+
+    def dashboard(
+        self, who: Callable[["Scope"], Viewer | None] = lambda scope: _ANYBODY
+    ) -> "ASGIApp":
+        """The dashboard as an ASGI app to mount, behind a login of your own:
+        `app.mount("/stepwell", engine.dashboard())`. It asks for no key and lets in whoever reaches
+        it. While the engine does not run it answers 503.
+
+        Args:
+            who: Who looks, by the ASGI scope of a request; called for each, on the application's
+                loop. None refuses the request with 403. By default everybody may operate.
+        """
+
+        def caller(scope: Scope) -> Caller | None:
+            viewer = who(scope)
+            if viewer is None:
+                return None
+            return Caller(Role[viewer.role.upper()], viewer.name)
+
+        self._mounted.append(Mounted(self._place, caller))
+        return self._mounted[-1]
+
+    def _place(self) -> "Place | None":
+        if self._node is None or self._loop is None:
+            return None
+        return Place(self._node, self._loop)
 
     async def result_of(self, event_id: str, *, timeout_seconds: float | None = None) -> object:
         """What the run that an event started returned. Waits until it has ended.

@@ -19,7 +19,6 @@ from stepwell.server import loop_watch
 from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import ApiDeps, ProcessSeen
 from stepwell.server.api.discovery import Discovery
-from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
 from stepwell.server.config import ServerConfig
@@ -47,6 +46,7 @@ from stepwell.server.hosts import Hosts
 from stepwell.server.listening import CannotListen, is_loopback, open_sockets, port_of, url_of
 from stepwell.server.loop_watch import LoopWatch
 from stepwell.server.meters import Spread
+from stepwell.server.mounted import feed_from
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.runtime.journal import Journal
 from stepwell.server.store.port import RunFilter, Store
@@ -113,7 +113,7 @@ class Server:
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
-        self._feed(self.deps.feed)
+        feed_from(self.node, self.deps.feed)
         self._lag = Spread(loop_watch.BOUNDS_S)
         self._loop = LoopWatch(self._lag.add)
         self._journal = Journal(self.node.performer, self.node.reader)
@@ -230,12 +230,6 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    def _feed(self, feed: Feed) -> None:
-        subscribe = self.node.performer.subscribe
-        for topic in (Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED):
-            subscribe(topic, lambda announced: feed.hear(Kind.RUN, announced.subject))
-        subscribe(Topic.EVENT_STORED, lambda told: feed.hear(Kind.EVENT, told.subject))
 
     def _registered(self, app: AppRow) -> None:
         functions = len(self.node.ledger.catalog.of_app(app.name))

@@ -47,15 +47,16 @@ async def page(browser: Browser, shop: Shop) -> AsyncIterator[Page]:
 @asynccontextmanager
 async def window(
     browser: Browser,
-    shop: Shop,
+    shop: Shop | str,
     size: tuple[int, int] = WIDE,
     scheme: str = "light",
     expected: tuple[str, ...] = ("the server responded with a status of 40",),
 ) -> AsyncIterator[Page]:
-    """A window of its own. `expected` are parts of lines that its console may hold."""
+    """A window of its own, of a shop or an address. `expected` are parts of lines that its console
+    may hold."""
     async with AsyncExitStack() as stack:
         context = await browser.new_context(
-            base_url=shop.url + "/",
+            base_url=(shop if isinstance(shop, str) else shop.url) + "/",
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if scheme == "dark" else "light",
             locale="en-GB",

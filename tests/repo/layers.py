@@ -156,6 +156,8 @@ LAYERS: dict[str, Layer] = {
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
     ),
+    # The page and its API for whoever has a node inside: the way across event loops.
+    "server.mounted": Layer(("server", "wire"), ("starlette",)),
     "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
     "server.listening": Layer(),
     "server.descriptors": Layer(),
@@ -172,7 +174,7 @@ LAYERS: dict[str, Layer] = {
         ("uvicorn", "httptools", "websockets", "starlette"),
     ),
     "server": Layer(),
-    "embedded": Layer(("sdk", "server", "wire")),
+    "embedded": Layer(("sdk", "server", "wire"), ("starlette",)),
     "testing": Layer(("wire", "sdk", "server", "expr", "cron"), ("hypothesis", "pytest")),
     # What users touch: it holds the embedded engine.
     "testing.harness": Layer(("wire", "sdk", "server", "embedded", "testing")),
@@ -207,6 +209,8 @@ LAYERS: dict[str, Layer] = {
     "__main__": Layer(("cli",)),
     # A framework that is more than one file.
     "django": Layer(("sdk", "wire", "asgi"), ("django", "asgiref")),
+    # An engine in the same process; nothing else of the package needs the server's extra.
+    "django.dashboard": Layer(("sdk", "embedded"), ("django",)),
     "django.management": Layer(("sdk", "wire", "django", "connect", "cli.dev"), ("django",)),
     "experimental": Layer(("sdk", "wire", "sentry")),
     "experimental.digital_ocean_simulator": Layer((), ("flask",)),
@@ -240,6 +244,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("intake",),
         ("api", "gateway", "runtime"),
         ("front", "node"),
+        ("mounted",),
         ("serving",),
     ),
 }

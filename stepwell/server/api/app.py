@@ -1,6 +1,6 @@
 """Every route of the HTTP API, in one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -96,20 +96,36 @@ def routes_of(deps: ApiDeps) -> list[Route]:
     routes += [
         Route(one.path, told(guarded(deps, rate, one)), methods=[one.method]) for one in ROUTES
     ]
-    for one in ROUTES_V2:
-        endpoint = answer.told(guarded(deps, rate, one))
-        routes += [Route(root + one.path, endpoint, methods=[one.method]) for root in ROOTS]
-    return routes
+    return [*routes, *_second_version(deps, rate, ROOTS)]
 
 
 def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
     """The whole API as one ASGI app. `pages` wraps what answers where no route does."""
-    app = Starlette(routes=routes_of(deps), exception_handlers={404: _unknown, 405: _unknown})
+    app = _routed(routes_of(deps), pages)
+    return _Front(EventsEndpoint(deps), KindHeader(app, deps.config.kind))
+
+
+def page_api(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp]) -> ASGIApp:
+    """The page, and what it asks, alone: for an application that has found out who asks."""
+    rate = Rate(deps.config.api_rate)
+    return _routed([*login.routes(deps, rate), *_second_version(deps, rate, ROOTS[1:])], pages)
+
+
+def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[Route]:
+    return [
+        Route(root + one.path, answer.told(guarded(deps, rate, one)), methods=[one.method])
+        for one in ROUTES_V2
+        for root in roots
+    ]
+
+
+def _routed(routes: list[Route], pages: Callable[[ASGIApp], ASGIApp] | None) -> ASGIApp:
+    app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
     app.router.redirect_slashes = False
     if pages is not None:
         app.router.default = pages(app.router.default)
-    return _Front(EventsEndpoint(deps), KindHeader(app, deps.config.kind))
+    return app
 
 
 class _Front:

@@ -11,7 +11,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from stepwell.server.api.access import SIGNING, Caller
 from stepwell.server.api.declared import Declared
@@ -85,8 +85,17 @@ def guarded(deps: ApiDeps, rate: Rate, route: Declared) -> Callable[[Request], A
     return asked
 
 
+def known_caller(scope: Scope, caller: Caller) -> Scope:
+    """A request of whom the application around the API knows who asks: no key is looked for."""
+    return {**scope, _CALLER: caller}
+
+
 def caller_by(deps: ApiDeps, request: Request) -> Caller | None:
-    """Who asks, by the key of a request or by its cookie; None for a stranger."""
+    """Who asks, as it is known already, by the key of a request, or by its cookie; None for a
+    stranger."""
+    known: Caller | None = request.scope.get(_CALLER)
+    if known is not None:
+        return known
     caller = deps.access.caller(request.headers, deps.reader.api_key_of)
     cookie = request.cookies.get(COOKIE)
     if caller is not None or not cookie:

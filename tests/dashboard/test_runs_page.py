@@ -1,7 +1,10 @@
 """The list of runs, as a person uses it."""
 
+import pytest
 from playwright.async_api import Page, expect
 
+from stepwell.server.api.v2 import runs
+from stepwell.server.query import search
 from tests.dashboard.shop import Shop
 
 
@@ -54,6 +57,72 @@ async def test_runs_of_one_function_in_the_order_asked_for(page: Page, shop: Sho
     await expect(page.locator("a.row").first).to_contain_text(last["id"])
     await page.get_by_role("button", name="Newest first").click()
     await expect(page.locator("a.row").first).to_contain_text(first["id"])
+
+
+async def test_runs_are_searched_by_a_condition_and_what_is_wrong_with_it_is_marked(
+    page: Page, shop: Shop
+) -> None:
+    seventh = await shop.run("order/refunded", "FAILED", order=7)
+    await shop.run("order/refunded", "FAILED", order=8)
+    await page.goto("runs")
+    await expect(page.locator("a.row")).to_have_count(2)
+    await page.keyboard.press("/")
+    field = page.get_by_label("Condition")
+    await expect(field).to_be_focused()
+    await field.fill("event.data.order ==== 7")
+    await field.press("Enter")
+    wrong = page.get_by_role("alert")
+    await expect(wrong).to_contain_text("'==' is not expected here")
+    await expect(wrong.locator("mark")).to_have_text("=")
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await field.fill("event.data.order == 7")
+    await field.press("Enter")
+    await expect(page).to_have_url(f"{shop.url}/runs?query=event.data.order+%3D%3D+7")
+    await expect(page.locator("a.row")).to_have_count(1)
+    await expect(page.locator("a.row")).to_contain_text(seventh["id"])
+    await expect(wrong).to_have_count(0)
+
+
+async def test_a_search_that_ran_out_of_time_says_so_and_goes_on(
+    page: Page, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await shop.run("order/refunded", "FAILED", order=7)
+    monkeypatch.setattr(runs, "until_late", lambda: lambda: False)
+    monkeypatch.setattr(search, "PAGE", 1)
+    await page.goto("runs?query=event.data.order+%3D%3D+8")
+    await expect(page.get_by_text("Two seconds were not enough")).to_be_visible()
+    await expect(page.get_by_role("heading", name="No run matches")).to_have_count(0)
+    await page.get_by_role("button", name="Search on").click()
+    await page.get_by_role("button", name="Search on").click()
+    await expect(page.get_by_text("Two seconds were not enough")).to_be_visible()
+
+
+async def test_all_runs_of_a_filter_are_counted_cancelled_and_left_alone_when_stopped(
+    page: Page, shop: Shop
+) -> None:
+    for order in range(3):
+        await shop.run("order/asked", "RUNNING", order=order)
+    failed = await shop.run("order/refunded", "FAILED")
+    await page.goto("runs?status=RUNNING")
+    await expect(page.locator("a.row")).to_have_count(3)
+    await page.get_by_role("button", name="Act on all").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("3runs match now")
+    pace = dialog.get_by_label("Runs a second")
+    for wrong in ("0", "x", "2001"):
+        await pace.fill(wrong)
+        await expect(dialog.get_by_role("alert")).to_contain_text("a number from 1 to 2,000")
+        await expect(dialog.get_by_role("button", name="Cancel 3 runs")).to_be_disabled()
+    await pace.fill("1")
+    await dialog.get_by_role("button", name="Cancel 3 runs").click()
+    progress = page.get_by_role("region", name="Cancelling many runs")
+    await expect(progress).to_contain_text("of 3 runs")
+    await progress.get_by_role("button", name="Stop").click()
+    await expect(progress).to_contain_text("Stopped")
+    left = (await shop.get("v2/runs?status=RUNNING"))["data"]
+    assert len(left) in {1, 2}
+    assert (await shop.get(f"v2/runs/{failed['id']}"))["data"]["status"] == "FAILED"
 
 
 async def test_a_page_that_is_held_stands_still(page: Page, shop: Shop) -> None:

@@ -113,7 +113,30 @@ export interface NotStarted {
   readonly runId?: string;
 }
 
+/** Something that is done to many runs, and how far it has come. */
+export interface Bulk {
+  readonly id: string;
+  readonly action: BulkAction;
+  readonly rate: number;
+  readonly status: "RUNNING" | "COMPLETED" | "STOPPED";
+  readonly total: number;
+  /** There are more than `total`. */
+  readonly more?: boolean;
+  readonly done: number;
+  readonly refused: number;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly endedAt?: string;
+}
+
+export type BulkAction = "cancel" | "rerun";
+
 export interface Page<Item> {
   readonly data: readonly Item[];
-  readonly page?: { readonly cursor?: string; readonly hasMore?: boolean; readonly limit: number };
+  readonly page?: {
+    readonly cursor?: string;
+    readonly hasMore?: boolean;
+    readonly limit: number;
+    readonly partial?: boolean;
+  };
 }

@@ -2,7 +2,19 @@
 
 import type { Json } from "./exact";
 import { ask, query } from "./http";
-import type { App, Event, Fn, NotStarted, Page, Run, RunStatus, Span, Worker } from "./model";
+import type {
+  App,
+  Bulk,
+  BulkAction,
+  Event,
+  Fn,
+  NotStarted,
+  Page,
+  Run,
+  RunStatus,
+  Span,
+  Worker,
+} from "./model";
 
 export interface RunsWanted {
   readonly statuses: readonly RunStatus[];
@@ -14,6 +26,8 @@ export interface RunsWanted {
   readonly order: "ASC" | "DESC";
   readonly limit: number;
   readonly cursor?: string;
+  /** A condition in CEL. */
+  readonly query?: string;
 }
 
 export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
@@ -28,6 +42,7 @@ export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
       order: wanted.order,
       limit: wanted.limit,
       cursor: wanted.cursor,
+      query: wanted.query,
     })}`,
     signal ? { signal } : {},
   );
@@ -114,6 +129,34 @@ const paused = (app: string, name: string, what: string) =>
   );
 
 export const workers = (signal?: AbortSignal) => everyPage<Worker>("api/v2/workers", signal);
+
+/** Which runs something is done to; the words are those of the list. */
+export interface BulkFilter {
+  readonly status?: readonly RunStatus[];
+  readonly appId?: readonly string[];
+  readonly functionId?: readonly string[];
+  readonly from?: string;
+  readonly query?: string;
+}
+
+export const countBulk = (filter: BulkFilter, signal?: AbortSignal) =>
+  ask<{ data: { count: number; more: boolean } }>("api/v2/bulk/count", {
+    method: "POST",
+    text: JSON.stringify({ filter }),
+    ...(signal ? { signal } : {}),
+  });
+
+export const startBulk = (action: BulkAction, filter: BulkFilter, rate: number) =>
+  ask<{ data: Bulk }>("api/v2/bulk", {
+    method: "POST",
+    text: JSON.stringify({ action, filter, rate }),
+  });
+
+export const bulks = (signal?: AbortSignal) =>
+  ask<Page<Bulk>>("api/v2/bulk?limit=5", signal ? { signal } : {});
+
+export const stopBulk = (id: string) =>
+  ask(`api/v2/bulk/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 
 async function one<Item>(path: string, signal?: AbortSignal): Promise<Item> {
   return (await ask<{ data: Item }>(path, signal ? { signal } : {})).data;

@@ -36,6 +36,10 @@ const SHAPES = {
     "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM3 12h18M12 3c3 3 3.5 6 3.5 9s-.5 6-3.5 9c-3-3-3.5-6-3.5-9S9 6 12 3z",
   attempt: "M4 12h16",
   leave: "M14 4H5v16h9M10 12h10M16 8l4 4-4 4",
+  many: "M8 6h12M8 12h12M8 18h12M3.5 6h.5M3.5 12h.5M3.5 18h.5",
+  limits: "M4 15a8 8 0 0 1 16 0M12 15l4-5M4 19h16",
+  keys: "M4 6h16v12H4zM8 10h.5M12 10h.5M16 10h.5M8 14h8",
+  star: "M6 3h12v18l-6-4.5L6 21z",
   cron: "M8 3v4M16 3v4M4 6h16v14H4zM4 10h16",
 } as const;
 

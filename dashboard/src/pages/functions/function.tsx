@@ -13,6 +13,7 @@ import { Icon } from "../../parts/icon";
 import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { to, toRun } from "../../place";
+import { EVERYTHING } from "../runs/filter";
 import { useRuns } from "../runs/list";
 import { RunList } from "../runs/runs";
 import { settingsTold } from "./settings";
@@ -86,11 +87,9 @@ export function FunctionPage(): JSX.Element {
 
 function RunsOf({ fn }: { fn: Fn }): JSX.Element {
   const { runs, error, more, loadMore, again } = useRuns({
-    statuses: [],
+    ...EVERYTHING,
     app: fn.app.name,
     fn: fn.slug,
-    last: "",
-    oldestFirst: false,
   });
   return (
     <>

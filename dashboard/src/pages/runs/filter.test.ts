@@ -1,14 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { type Filter, filterOf, narrows, searchOf } from "./filter";
-
-const EVERYTHING: Filter = { statuses: [], app: "", fn: "", last: "", oldestFirst: false };
+import { EVERYTHING, type Filter, filterOf, narrows, searchOf } from "./filter";
 
 describe("the filter in the address", () => {
   it.each<Filter>([
     EVERYTHING,
     { ...EVERYTHING, statuses: ["FAILED"] },
     { ...EVERYTHING, statuses: ["QUEUED", "CANCELLED"], oldestFirst: true },
-    { statuses: ["RUNNING"], app: "shop & co", fn: "shop-a/b", last: "24h", oldestFirst: false },
+    { ...EVERYTHING, statuses: ["RUNNING"], app: "shop & co", fn: "shop-a/b", last: "24h" },
+    { ...EVERYTHING, query: 'event.data.name == "a & b" && output > 1' },
   ])("comes back as it went", (filter) => {
     expect(filterOf(new URLSearchParams(searchOf(filter)))).toEqual(filter);
   });
@@ -21,5 +20,6 @@ describe("the filter in the address", () => {
   it("is no filter when only the order differs", () => {
     expect(narrows({ ...EVERYTHING, oldestFirst: true })).toBe(false);
     expect(narrows({ ...EVERYTHING, last: "1h" })).toBe(true);
+    expect(narrows({ ...EVERYTHING, query: "output == 1" })).toBe(true);
   });
 });

@@ -24,7 +24,19 @@ export interface Filter {
   readonly fn: string;
   readonly last: string;
   readonly oldestFirst: boolean;
+  /** A condition in CEL over `event`, `output` and `error`. */
+  readonly query: string;
 }
+
+/** Every run, the newest first. */
+export const EVERYTHING: Filter = {
+  statuses: [],
+  app: "",
+  fn: "",
+  last: "",
+  oldestFirst: false,
+  query: "",
+};
 
 /** The filter of an address. What is not understood is left out, so that an old link still works. */
 export function filterOf(search: URLSearchParams): Filter {
@@ -34,6 +46,7 @@ export function filterOf(search: URLSearchParams): Filter {
     fn: search.get("function") ?? "",
     last: SPANS.some(([name]) => name === search.get("last")) ? (search.get("last") ?? "") : "",
     oldestFirst: search.get("order") === "oldest",
+    query: search.get("query")?.trim() ?? "",
   };
 }
 
@@ -45,10 +58,17 @@ export function searchOf(filter: Filter): string {
   if (filter.fn) search.set("function", filter.fn);
   if (filter.last) search.set("last", filter.last);
   if (filter.oldestFirst) search.set("order", "oldest");
+  if (filter.query) search.set("query", filter.query);
   const text = search.toString();
   return text && `?${text}`;
 }
 
 /** Whether anything is left out by it. */
 export const narrows = (filter: Filter): boolean =>
-  filter.statuses.length > 0 || filter.app !== "" || filter.fn !== "" || filter.last !== "";
+  searchOf({ ...filter, oldestFirst: false }) !== "";
+
+/** The moment from which on runs are shown; nothing where all are. */
+export function fromOf(filter: Filter, nowMs: number): string | undefined {
+  const back = SPANS.find(([name]) => name === filter.last)?.[2] ?? 0;
+  return back > 0 ? new Date(nowMs - back).toISOString() : undefined;
+}

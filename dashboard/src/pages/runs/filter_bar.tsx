@@ -6,7 +6,7 @@ import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
-import { type Filter, narrows, SPANS, STATUSES } from "./filter";
+import { EVERYTHING, type Filter, narrows, SPANS, STATUSES } from "./filter";
 
 interface Props {
   readonly filter: Filter;
@@ -26,7 +26,6 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
     const fn = known.data?.find((one) => one.slug === slug);
     onChange({ ...filter, fn: slug, app: fn ? fn.app.name : "" });
   };
-  const all = { statuses: [], app: "", fn: "", last: "", oldestFirst: filter.oldestFirst };
   return (
     <fieldset class="filters">
       <legend class="unseen">Filter</legend>
@@ -47,7 +46,6 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
       <select
         class="select"
         aria-label="Function"
-        data-search
         value={filter.fn}
         onChange={(event) => choose(event.currentTarget.value)}
       >
@@ -78,7 +76,11 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
         {filter.oldestFirst ? "Oldest first" : "Newest first"}
       </button>
       {narrows(filter) && (
-        <button type="button" class="button plain" onClick={() => onChange(all)}>
+        <button
+          type="button"
+          class="button plain"
+          onClick={() => onChange({ ...EVERYTHING, oldestFirst: filter.oldestFirst })}
+        >
           <Icon name="close" size={14} />
           Clear
         </button>

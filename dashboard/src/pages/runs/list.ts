@@ -3,8 +3,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Run } from "../../api/model";
 import * as api from "../../api/resources";
-import { useAnswer } from "../../live/answer";
-import { type Filter, SPANS, searchOf } from "./filter";
+import { type Freshness, useAnswer } from "../../live/answer";
+import { now } from "../../parts/time";
+import { type Filter, fromOf, searchOf } from "./filter";
 
 const PAGE = 50;
 
@@ -12,16 +13,17 @@ interface Further {
   readonly key: string;
   readonly runs: readonly Run[];
   readonly cursor: string | undefined;
+  readonly partial: boolean;
 }
 
 export function useRuns(filter: Filter) {
   const key = `runs${searchOf(filter)}`;
-  const [further, setFurther] = useState<Further>({ key, runs: [], cursor: undefined });
-  const first = useAnswer(key, (signal) => api.runs(wanted(filter), signal), {
-    on: (changes) => changes.runs.size > 0,
-  });
-  const beyond = further.key === key && further.runs.length > 0 ? further : undefined;
-  useEffect(() => setFurther({ key, runs: [], cursor: undefined }), [key]);
+  const [further, setFurther] = useState<Further>();
+  // A search goes through runs one by one: it is done again when somebody asks for it.
+  const fresh: Freshness = filter.query ? {} : { on: (changes) => changes.runs.size > 0 };
+  const first = useAnswer(key, (signal) => api.runs(wanted(filter), signal), fresh);
+  const beyond = further?.key === key ? further : undefined;
+  useEffect(() => setFurther(undefined), [key]);
 
   const page = first.data?.page;
   const cursor = beyond ? beyond.cursor : page?.hasMore ? page.cursor : undefined;
@@ -32,12 +34,15 @@ export function useRuns(filter: Filter) {
       key,
       runs: [...(beyond?.runs ?? []), ...next.data],
       cursor: next.page?.hasMore ? next.page.cursor : undefined,
+      partial: next.page?.partial === true,
     });
   };
   return {
     runs: first.data && joined(first.data.data, beyond?.runs ?? []),
     error: first.error,
     more: cursor !== undefined,
+    /** The search ran out of time before it was through. */
+    partial: (beyond ? beyond.partial : page?.partial) === true,
     loadMore,
     again: first.again,
   };
@@ -50,12 +55,13 @@ function joined(fresh: readonly Run[], older: readonly Run[]): readonly Run[] {
 }
 
 function wanted(filter: Filter): api.RunsWanted {
-  const back = SPANS.find(([name]) => name === filter.last)?.[2] ?? 0;
+  const from = fromOf(filter, now.value);
   return {
     statuses: filter.statuses,
     apps: filter.app ? [filter.app] : [],
     functions: filter.fn ? [filter.fn] : [],
-    ...(back > 0 ? { from: new Date(Date.now() - back).toISOString() } : {}),
+    ...(from ? { from } : {}),
+    ...(filter.query ? { query: filter.query } : {}),
     timeField: "queuedAt",
     order: filter.oldestFirst ? "ASC" : "DESC",
     limit: PAGE,

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { Refused } from "../../api/http";
 import type { Run } from "../../api/model";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
@@ -11,9 +12,11 @@ import { Status } from "../../parts/status";
 import { Ago, length, now } from "../../parts/time";
 import { useWindow } from "../../parts/window";
 import { to, toRun } from "../../place";
+import { BulkButton, Bulks } from "./bulk";
 import { type Filter, filterOf, narrows, searchOf } from "./filter";
 import { FilterBar } from "./filter_bar";
 import { useRuns } from "./list";
+import { Search } from "./search";
 import "./runs.css";
 
 const ROW_PX = 44;
@@ -22,21 +25,44 @@ export function RunsPage(): JSX.Element {
   const { url, route } = useLocation();
   const filter = filterOf(new URL(url, location.origin).searchParams);
   const change = (next: Filter) => route(to("runs") + searchOf(next));
-  const { runs, error, more, loadMore, again } = useRuns(filter);
+  const { runs, error, more, partial, loadMore, again } = useRuns(filter);
+  const refused = error instanceof Refused && error.message.startsWith("query: ");
   return (
     <>
       <div class="bar">
         <h1>Runs</h1>
         <span class="push" />
-        <LiveToggle />
+        <BulkButton filter={filter} />
+        {filter.query ? (
+          <button type="button" class="button" onClick={again}>
+            <Icon name="again" size={14} />
+            Search again
+          </button>
+        ) : (
+          <LiveToggle />
+        )}
       </div>
       <div class="content">
+        <Search
+          query={filter.query}
+          refused={refused ? error.message : ""}
+          onQuery={(query) => change({ ...filter, query })}
+        />
         <FilterBar filter={filter} onChange={change} />
-        {error && <Wrong error={error} again={again} />}
-        {runs && <RunList runs={runs} narrowed={narrows(filter)} />}
+        <Bulks />
+        {error && !refused && <Wrong error={error} again={again} />}
+        {runs && (runs.length > 0 || !partial) && (
+          <RunList runs={runs} narrowed={narrows(filter)} />
+        )}
+        {partial && (
+          <p class="partial soft" role="status">
+            Two seconds were not enough to look at every run
+            {runs?.length === 0 ? "; none that was looked at matches" : ""}.
+          </p>
+        )}
         {more && (
           <button type="button" class="button more" onClick={loadMore}>
-            Show more
+            {partial ? "Search on" : "Show more"}
           </button>
         )}
       </div>

@@ -42,9 +42,17 @@ from stepwell.server.engine.row import (
     WaitKind,
 )
 from stepwell.server.engine.view import View
+from stepwell.server.store.counting import KEPT_MS
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
-from stepwell.server.store.port import EventFilter, Reader, RunFilter, Store
+from stepwell.server.store.port import (
+    CountBy,
+    CountFilter,
+    EventFilter,
+    Reader,
+    RunFilter,
+    Store,
+)
 from stepwell.server.store.sqlite.memory import Limits
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import app_named, function_named
@@ -554,6 +562,11 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "leases": {run_id: reader.leases(run_id) for run_id in runs},
         "calls": [reader.call_state(run) for run in runs.values() if run is not None],
         "listed": reader.runs(RunFilter(limit=1_000)),
+        "counts": [
+            reader.counts(CountFilter(span_ms, 0, story.now + 1, by))
+            for span_ms in KEPT_MS
+            for by in CountBy
+        ],
         "running": reader.runs(RunFilter(statuses=(RunStatus.RUNNING,), apps=("a1",), limit=7)),
         "of_event": {event_id: reader.runs_of_event(event_id) for event_id in story.events},
         "events": reader.events(EventFilter(limit=1_000)),

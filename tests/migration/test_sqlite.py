@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.server.store.port import Corrupt, RunFilter
+from stepwell.server.store.counting import HOUR_MS, MINUTE_MS
+from stepwell.server.store.port import (
+    Corrupt,
+    CountBy,
+    CountFilter,
+    CountPlace,
+    RunCount,
+    RunFilter,
+)
 from stepwell.server.store.sqlite import migrating
 from stepwell.server.store.sqlite.connection import open_writer
 from stepwell.server.store.sqlite.store import SqliteStore
@@ -88,6 +96,45 @@ def test_runs_of_older_versions_are_listed_as_before_and_by_deferral(tmp_path: P
     (deferred,) = reader.runs(RunFilter(deferred=True))
     assert (deferred.id, deferred.quiet, deferred.deferred) == ("R2", True, True)
     assert [run.id for run in reader.runs(RunFilter(deferred=False))] == ["R1"]
+    reader.close()
+    store.close()
+
+
+def test_runs_of_older_versions_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = open_writer(str(path), "relaxed")
+    for number in range(1, 9):
+        migrating._run(old, migrating.migrations()[number], number)
+    newest = 400 * HOUR_MS
+    runs = (
+        # app, function, status, queued, started, ended
+        ("a", "a-f", 300, newest - 90_000, newest - 80_000, newest - 10_000),
+        ("a", "a-f", 400, newest - 61_000, newest - 61_000, newest),
+        ("b", "b-g", 500, newest - 60_000, 0, newest - 59_000),
+        ("b", "b-g", 100, newest, 0, 0),
+        # By the minute, this one is too old.
+        ("a", "a-f", 300, newest - 50 * HOUR_MS, newest - 50 * HOUR_MS, newest - 50 * HOUR_MS),
+    )
+    for n, (app, function, status, queued, started, ended) in enumerate(runs, 1):
+        row = (n, f"R{n}", function, app, f"E{n}", queued, "", None, status, started, ended)
+        marks = ", ".join("?" * len(row))
+        old.execute(f"INSERT INTO run VALUES ({marks}, NULL, 2, 0, NULL, 0, NULL, NULL, NULL)", row)
+    old.close()
+    store = SqliteStore(path, durability="relaxed")
+    store.migrate()
+    reader = store.reader()
+    assert reader.counts(CountFilter(MINUTE_MS, 0, newest + 1, CountBy.APP)) == [
+        RunCount(CountPlace(newest - 2 * MINUTE_MS, "a"), queued=2, started=2),
+        RunCount(CountPlace(newest - MINUTE_MS, "a"), completed=1),
+        RunCount(CountPlace(newest - MINUTE_MS, "b"), queued=1, cancelled=1),
+        RunCount(CountPlace(newest, "a"), failed=1),
+        RunCount(CountPlace(newest, "b"), queued=1),
+    ]
+    assert reader.counts(CountFilter(HOUR_MS, 0, newest + 1)) == [
+        RunCount(CountPlace(newest - 50 * HOUR_MS), 1, 1, 1),
+        RunCount(CountPlace(newest - HOUR_MS), queued=3, started=2, completed=1, cancelled=1),
+        RunCount(CountPlace(newest), queued=1, failed=1),
+    ]
     reader.close()
     store.close()
 

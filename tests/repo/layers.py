@@ -115,6 +115,7 @@ LAYERS: dict[str, Layer] = {
             "server.flow",
             "server.store.port",
             "server.store.reading",
+            "server.store.counting",
             *STORED,
         )
     ),
@@ -135,6 +136,7 @@ LAYERS: dict[str, Layer] = {
             "server.clock",
             "server.store.port",
             "server.store.reading",
+            "server.store.counting",
             "server.drivers.port",
             "server.drivers.reply",
             "server.drivers.request",
@@ -289,6 +291,7 @@ PURE = (
     "server.store.row",
     "server.store.meeting",
     "server.store.reading",
+    "server.store.counting",
     "server.store.due",
     "server.store.lanes",
     "server.drivers.request",

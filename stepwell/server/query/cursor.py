@@ -8,7 +8,7 @@ import binascii
 
 import msgspec
 
-from stepwell.server.store.port import Mark, Reader
+from stepwell.server.store.port import CountPlace, Mark, Reader
 from stepwell.wire.identifier import is_ulid, ulid_time_ms
 from stepwell.wire.outside import decode
 
@@ -24,6 +24,7 @@ class _Cursor(msgspec.Struct, rename={"fields": "c"}):
 
 
 _READ = msgspec.json.Decoder(_Cursor)
+_PLACE = msgspec.json.Decoder(CountPlace)
 
 
 def encode_cursor(mark: Mark, time: str) -> str:
@@ -43,6 +44,22 @@ def decode_cursor(text: str, time: str) -> Mark:
     if field is None or not is_ulid(found.id) or not 0 <= field.value < 2**63:
         raise ValueError("Cursor is invalid: it belongs to a list in another order")
     return Mark(field.value, found.id)
+
+
+def encode_place(place: CountPlace) -> str:
+    """A cursor of v2 for a list of counts."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+
+
+def decode_place(text: str) -> CountPlace:
+    """The place such a cursor holds. Raises ValueError if it is none of ours."""
+    try:
+        found = decode(base64.urlsafe_b64decode(text.encode()), _PLACE)
+    except (binascii.Error, UnicodeError, msgspec.DecodeError):
+        raise ValueError("Cursor is invalid: it belongs to another list") from None
+    if not 0 <= found.at_ms < 2**63:
+        raise ValueError("Cursor is invalid: it belongs to another list")
+    return found
 
 
 def run_mark(reader: Reader, run_id: str) -> Mark | None:

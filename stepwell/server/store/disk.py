@@ -23,6 +23,7 @@ from stepwell.server.engine.row import (
     Step,
     Wait,
 )
+from stepwell.server.store.counting import CountKey, add_to, counted
 from stepwell.server.store.port import Conflict
 
 Slot: TypeAlias = tuple[str, str]
@@ -86,6 +87,7 @@ class Disk:
     api_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    counts: dict[CountKey, list[int]] = field(default_factory=dict[CountKey, list[int]])
     is_open: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -108,6 +110,7 @@ def refuse_known(disk: Disk, changes: Changes) -> None:
 
 def put(disk: Disk, changes: Changes) -> None:
     """Make the changes true. Whatever hangs on a run that ended goes last, so that it is gone."""
+    add_to(disk.counts, counted(changes, disk.runs.__getitem__))
     for event in changes.events:
         disk.events[event.id] = event
     for run in changes.started.values():

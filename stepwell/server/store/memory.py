@@ -38,11 +38,18 @@ from stepwell.server.engine.row import (
     place_of,
 )
 from stepwell.server.engine.view import View
+from stepwell.server.store.counting import listed
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.due import nearer
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.meeting import MEETABLE
-from stepwell.server.store.port import CallState, EventFilter, RunFilter
+from stepwell.server.store.port import (
+    CallState,
+    CountFilter,
+    EventFilter,
+    RunCount,
+    RunFilter,
+)
 from stepwell.server.store.reading import (
     as_seen,
     counts_under,
@@ -411,6 +418,11 @@ class MemoryReader:
         with self._disk.lock:
             mine = [one for one in self._disk.dropped if one.function == function]
             return [one for one in mine if one.at_ms >= since_ms][:limit]
+
+    def counts(self, wanted: CountFilter) -> list[RunCount]:
+        """How many runs came to each status."""
+        with self._disk.lock:
+            return listed(self._disk.counts, wanted)
 
     def holds(self, function: str = "") -> list[Hold]:
         """Open holds, of one function or of all, the oldest first."""

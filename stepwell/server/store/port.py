@@ -21,6 +21,7 @@ What a need means, wherever its own words leave room:
   longest, in that order.
 - *bulks*: the newest `BULKS_KEPT` are kept, and those that go on.
 - *audit*: the newest `AUDIT_MAX` entries are kept.
+- *counts* of runs are written with the runs, by minute and by hour: `counting.py`.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
   those of the runs just named, none of them in a hold or used by any other run. A store may name
   fewer than there are, and others the next time.
@@ -137,6 +138,49 @@ class EventFilter(msgspec.Struct, frozen=True):
     limit: int = 20
 
 
+class CountBy(StrEnum):
+    """What counts of runs are told apart by, besides their time."""
+
+    TIME = "time"
+    APP = "app"
+    FUNCTION = "function"
+
+
+class CountPlace(NamedTuple):
+    """Where a count stands in a list: when its time begins, of which app and of which function.
+    What is counted together has no name."""
+
+    at_ms: int
+    app: str = ""
+    function: str = ""
+
+
+class RunCount(msgspec.Struct, frozen=True):
+    """How many runs came to each status in the minute, or hour, that begins at a time."""
+
+    place: CountPlace
+    queued: int = 0
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class CountFilter(msgspec.Struct, frozen=True):
+    """Which counts to list: of times that are `span_ms` long (a minute or an hour) and begin at
+    `since_ms` or later and before `until_ms`, in the order of their places, after `after`. Times in
+    which nothing happened are left out."""
+
+    span_ms: int
+    since_ms: int
+    until_ms: int
+    by: CountBy = CountBy.TIME
+    functions: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    after: CountPlace = CountPlace(-1)
+    limit: int = 100
+
+
 class Reader(Protocol):
     """The read side: what was committed, for calls, APIs and pages. Safe from any thread."""
 
@@ -159,6 +203,10 @@ class Reader(Protocol):
 
     def runs(self, wanted: RunFilter) -> list[Run]:
         """Runs, in the order of the filter."""
+        ...
+
+    def counts(self, wanted: CountFilter) -> list[RunCount]:
+        """How many runs came to each status, in the order of the filter."""
         ...
 
     def runs_of_event(self, event_id: str) -> list[Run]:

@@ -37,6 +37,7 @@ from stepwell.server.store.port import (
 )
 from stepwell.server.store.reading import as_seen, mark_of, wants_run
 from stepwell.testing.contract.admin_store import AdminStoreContract
+from stepwell.testing.contract.count_store import CountStoreContract
 from stepwell.testing.contract.flow_store import FlowStoreContract
 from stepwell.testing.contract.store_world import (
     APP,
@@ -56,7 +57,7 @@ from stepwell.testing.contract.store_world import (
 )
 
 
-class StoreContract(AdminStoreContract, FlowStoreContract):
+class StoreContract(AdminStoreContract, CountStoreContract, FlowStoreContract):
     """The tests. A subclass has a fixture `opener`."""
 
     @pytest.fixture

@@ -16,6 +16,7 @@ from stepwell.server.api.v2 import (
     answer,
     apps,
     bulk,
+    counts,
     events,
     invoke,
     keys,
@@ -30,6 +31,7 @@ from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
+from stepwell.server.query.count_v2 import CountV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
 from stepwell.server.query.not_started import NotStartedV2
@@ -241,6 +243,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         state.workers,
         name="list_workers",
         answers=Answers(WorkerV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/counts",
+        counts.counts,
+        counts.COUNTED,
+        name="list_counts",
+        answers=Answers(CountV2, many=True),
     ),
     Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
     Declared(

@@ -245,6 +245,19 @@ INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?, ?);
 -- end_api_key --
 UPDATE api_key SET revoked_ms = ? WHERE id = ? AND revoked_ms = 0;
 
+-- add_counts --
+INSERT INTO run_count VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    queued = queued + excluded.queued, started = started + excluded.started,
+    completed = completed + excluded.completed, failed = failed + excluded.failed,
+    cancelled = cancelled + excluded.cancelled;
+
+-- forget_counts --
+DELETE FROM run_count WHERE (span_ms, at_ms, app, function) IN (
+    SELECT span_ms, at_ms, app, function FROM run_count
+    WHERE span_ms = ? AND at_ms < ? ORDER BY at_ms, app, function LIMIT ?
+);
+
 -- insert_audit --
 INSERT INTO audit (id, at_ms, by, key_id, operation, target, asked, status)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
@@ -440,6 +453,30 @@ ORDER BY received_ms DESC, id DESC LIMIT :limit;
 -- events_of_seqs --
 SELECT id, name, ts, received_ms, key, body FROM event
 WHERE seq IN (SELECT value FROM json_each(?));
+
+-- counts_by_time --
+SELECT at_ms, '', '', sum(queued), sum(started), sum(completed), sum(failed), sum(cancelled)
+FROM run_count
+WHERE span_ms = :span_ms AND at_ms BETWEEN :since_ms AND :last_ms AND at_ms > :at_ms
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+GROUP BY at_ms ORDER BY at_ms LIMIT :limit;
+
+-- counts_by_app --
+SELECT at_ms, app, '', sum(queued), sum(started), sum(completed), sum(failed), sum(cancelled)
+FROM run_count
+WHERE span_ms = :span_ms AND at_ms BETWEEN :since_ms AND :last_ms AND (at_ms, app) > (:at_ms, :app)
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+GROUP BY at_ms, app ORDER BY at_ms, app LIMIT :limit;
+
+-- counts_by_function --
+SELECT at_ms, app, function, sum(queued), sum(started), sum(completed), sum(failed), sum(cancelled)
+FROM run_count
+WHERE span_ms = :span_ms AND at_ms BETWEEN :since_ms AND :last_ms AND (at_ms, app, function) > (:at_ms, :app, :function)
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+GROUP BY at_ms, app, function ORDER BY at_ms, app, function LIMIT :limit;
 
 -- dropped --
 SELECT * FROM dropped WHERE event_id = ? ORDER BY rowid;

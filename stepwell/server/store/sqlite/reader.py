@@ -4,7 +4,9 @@ time, so that any thread may read and none waits for the writer."""
 import sqlite3
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
+
+import msgspec
 
 from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
@@ -26,7 +28,16 @@ from stepwell.server.engine.row import (
     place_of,
 )
 from stepwell.server.store.live import Live
-from stepwell.server.store.port import CallState, EventFilter, RunFilter, Unavailable
+from stepwell.server.store.port import (
+    CallState,
+    CountBy,
+    CountFilter,
+    CountPlace,
+    EventFilter,
+    RunCount,
+    RunFilter,
+    Unavailable,
+)
 from stepwell.server.store.reading import as_seen, counts_under, order_of, stands_under
 from stepwell.server.store.row import (
     Value,
@@ -56,6 +67,12 @@ from stepwell.server.store.sqlite.migrating import check_schema
 from stepwell.server.store.sqlite.recent import Recent
 
 Found = TypeVar("Found")
+
+_COUNTS = {
+    CountBy.TIME: "counts_by_time",
+    CountBy.APP: "counts_by_app",
+    CountBy.FUNCTION: "counts_by_function",
+}
 
 
 def reader_of_file(path: str) -> "SqliteReader":
@@ -153,6 +170,19 @@ class SqliteReader:
     def _seen(self, values: tuple[object, ...]) -> Run:
         run, _ = run_of(values)
         return as_seen(run, self._leases.get((run.id, MAIN)))
+
+    def counts(self, wanted: CountFilter) -> list[RunCount]:
+        """How many runs came to each status."""
+        bounds = {
+            "span_ms": wanted.span_ms,
+            "since_ms": max(wanted.since_ms, wanted.after.at_ms),
+            "last_ms": wanted.until_ms - 1,
+            **wanted.after._asdict(),
+            "apps": msgspec.json.encode(wanted.apps).decode(),
+            "functions": msgspec.json.encode(wanted.functions).decode(),
+            "limit": wanted.limit,
+        }
+        return self._all(_COUNTS[wanted.by], bounds, _count_of)
 
     def is_going(self, run_id: str) -> bool:
         """Whether there is such a run and it has not ended. From memory if it was in use lately."""
@@ -353,3 +383,8 @@ class SqliteReader:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+def _count_of(values: tuple[object, ...]) -> RunCount:
+    at_ms, app, function, *parts = cast("tuple[int, str, str, int, int, int, int, int]", values)
+    return RunCount(CountPlace(at_ms, app, function), *parts)

@@ -261,3 +261,17 @@ CREATE TABLE bulk (
     stopped INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX bulk_open ON bulk (ended_ms) WHERE ended_ms = 0;
+
+-- How many runs came to each status in a minute or an hour, for charts: no run is looked at for that.
+CREATE TABLE run_count (
+    span_ms INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL,
+    app TEXT NOT NULL,
+    function TEXT NOT NULL,
+    queued INTEGER NOT NULL,
+    started INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    PRIMARY KEY (span_ms, at_ms, app, function)
+) WITHOUT ROWID;

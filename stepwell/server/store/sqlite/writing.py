@@ -11,6 +11,7 @@ from stepwell.server.engine.bulk_row import BULKS_KEPT
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.key_row import AUDIT_MAX
 from stepwell.server.engine.row import MAIN
+from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
@@ -47,11 +48,14 @@ class Writer:
     def __init__(self, connection: sqlite3.Connection, memory: Memory) -> None:
         self._db = connection
         self._memory = memory
+        self._minute_ms = 0
 
     def write(self, changes: Changes) -> tuple[dict[str, RunEntry], int]:
         """Write the rows. Returns the runs touched, as they were, and how many rows it took."""
         touched = self._touched(changes)
         rows = self._events(changes) + self._started(changes, touched)
+        if changes.started or changes.runs:
+            rows += self._counts(changes, touched)
         rows += self._runs(changes, touched) + self._steps(changes, touched)
         if changes.items:
             rows += self._mains(changes, touched) + self._items(changes, touched)
@@ -155,6 +159,17 @@ class Writer:
                 plain.append((*standing_values(run), entry.seq))
         rows = self._many("move_run", moved) + self._many("change_run", plain)
         return rows + self._many("end_run", ended)
+
+    def _counts(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        added = counted(changes, lambda run_id: touched[run_id].run)
+        rows = self._many("add_counts", [(*key, *parts) for key, parts in added.items()])
+        newest_ms = newest_minute(added)
+        if newest_ms > self._minute_ms:
+            self._minute_ms = newest_ms
+            for span_ms, kept_ms in KEPT_MS.items():
+                old = (span_ms, newest_ms - kept_ms, FORGOTTEN_MAX)
+                self._db.execute(SQL["forget_counts"], old)
+        return rows
 
     def _mains(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
         """Main items that changed while their run did not."""

@@ -80,12 +80,14 @@ def read(said: list[str]) -> list[str]:
 
 
 def test_a_one_step_run_is_five_rows_and_each_further_step_two(world: World) -> None:
+    """Beside them, its beginning, start and end are each counted by the minute and by the hour."""
     changes = database(world)
-    before = changes.total_changes
+    before = changes.total_changes + 2
     run = world.begin(1)
     assert changes.total_changes - before == 2
     world.do(fact.ItemLeased(lease_of(run)))
     assert changes.total_changes - before == 2
+    before += 2
     begun = msgspec.structs.replace(run, status=RunStatus.RUNNING, started_ms=NOW, version=2)
     for number in range(3):
         world.do(
@@ -94,8 +96,15 @@ def test_a_one_step_run_is_five_rows_and_each_further_step_two(world: World) -> 
             fact.RunChanged(begun),
         )
         assert changes.total_changes - before == 4 + 2 * number
-    world.finish(run, NOW + 9)
-    assert changes.total_changes - before == 9
+    world.finish(msgspec.structs.replace(run, started_ms=NOW), NOW + 9)
+    assert changes.total_changes - before == 9 + 2
+
+
+def test_however_many_runs_a_batch_begins_its_counts_are_two_rows(world: World) -> None:
+    before = database(world).total_changes
+    runs = [run_number(number) for number in range(50)]
+    world.do(*(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, APP)) for run in runs))
+    assert database(world).total_changes - before == 50 + 2
 
 
 def test_a_change_that_changes_nothing_is_not_written(world: World) -> None:

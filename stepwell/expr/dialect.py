@@ -8,12 +8,21 @@ closures and reads nothing but its variables and the moment it is given.
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
 from stepwell.expr import function as functions
-from stepwell.expr.budget import STEPS_MAX, WEIGHTS, TooCostly, Weigh, depth_of, size_of
+from stepwell.expr.budget import (
+    FAILED_STEPS,
+    FOLDED_STEPS_MAX,
+    STEPS_MAX,
+    WEIGHTS,
+    TooCostly,
+    Weigh,
+    depth_of,
+    size_of,
+)
 from stepwell.expr.interpolation import interpolated
 from stepwell.expr.tree import (
     Call,
@@ -36,6 +45,7 @@ __all__ = [
     "ExpressionError",
     "Judged",
     "Program",
+    "Reckoned",
     "compile_expression",
     "compile_node",
     "compile_search",
@@ -54,10 +64,12 @@ class _Frame:
 
     __slots__ = ("now", "steps_left", "variables")
 
-    def __init__(self, variables: dict[str, object], now: datetime | None) -> None:
+    def __init__(
+        self, variables: dict[str, object], now: datetime | None, steps: int = STEPS_MAX
+    ) -> None:
         self.variables = variables
         self.now = now
-        self.steps_left = STEPS_MAX
+        self.steps_left = steps
 
     def spend(self, steps: int) -> None:
         self.steps_left -= steps
@@ -66,6 +78,7 @@ class _Frame:
 
 
 _Run: TypeAlias = Callable[[_Frame], object]
+_Done: TypeAlias = Callable[[_Frame, object], object]
 
 
 class Judged(msgspec.Struct, frozen=True, gc=False):
@@ -76,15 +89,29 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     problem: str = ""
 
 
+class Reckoned(msgspec.Struct, frozen=True, gc=False):
+    """The value of an expression, the steps it took, and why it has none, if so."""
+
+    value: JSON
+    steps: int
+    problem: str = ""
+
+    @property
+    def is_too_costly(self) -> bool:
+        """Whether it would have taken more steps than there are."""
+        return self.steps > STEPS_MAX
+
+
 class Program:
     """A compiled expression. Two programs are equal if their sources are."""
 
-    __slots__ = ("_run", "source", "tree")
+    __slots__ = ("_run", "_size", "source", "tree")
 
     def __init__(self, source: str, tree: Node, run: _Run) -> None:
         self.source = source
         self.tree = tree
         self._run = run
+        self._size = size_of(tree)
 
     @property
     def roots(self) -> frozenset[str]:
@@ -108,10 +135,20 @@ class Program:
         `now_ms`, milliseconds since 1970, is needed by `now()` and its kin. Raises EvaluationError,
         also for what would take more than `budget.STEPS_MAX` steps.
         """
-        value = self._value(_frame(variables, now_ms))
-        if depth_of(value, STEPS_MAX) > STEPS_MAX:
-            raise TooCostly
-        return plain(value)
+        found = self.reckon(variables, now_ms)
+        if found.problem:
+            raise EvaluationError(found.problem)
+        return found.value
+
+    def reckon(self, variables: Mapping[str, object], now_ms: int | None = None) -> Reckoned:
+        """The same with what it took, and without raising."""
+        frame, problem = _frame(variables, now_ms), ""
+        value: object = None
+        try:
+            value = self._value(frame, _plain)
+        except EvaluationError as error:
+            problem = str(error) or type(error).__name__
+        return Reckoned(cast("JSON", value), STEPS_MAX - frame.steps_left, problem)
 
     def holds(self, variables: Mapping[str, object], now_ms: int | None = None) -> bool:
         """Whether the value is true; an error, and any value that is no boolean, is a no."""
@@ -140,9 +177,13 @@ class Program:
         """
         return interpolated(self.source, self.tree, event)
 
-    def _value(self, frame: _Frame) -> object:
+    def _value(self, frame: _Frame, done: "_Done | None" = None) -> object:
         try:
-            return self._run(frame)
+            frame.spend(self._size)
+            value = self._run(frame)
+            return value if done is None else done(frame, value)
+        except TooCostly as error:
+            raise EvaluationError(str(error)) from None
         except (RecursionError, OverflowError):
             raise EvaluationError("the values are too deep or too large") from None
 
@@ -154,6 +195,11 @@ class Program:
 
     def __repr__(self) -> str:
         return f"Program({self.source!r})"
+
+
+def _plain(frame: _Frame, value: object) -> JSON:
+    frame.spend(2 * depth_of(value, STEPS_MAX))
+    return plain(value)
 
 
 def _frame(variables: Mapping[str, object], now_ms: int | None) -> _Frame:
@@ -244,11 +290,9 @@ class _Compiler:
         runs = [self.run(one, bound) for one in nodes]
         if name in _LAZY:
             return _LAZY[name](*runs)
-        if name == _NOT_STRICTLY_FALSE:
-            return runs[0]
         if name in functions.CLOCK and node.target is None:
             self._check_count(name, len(node.args), functions.CLOCK[name][1:])
-            return _clocked(functions.CLOCK[name][0], runs)
+            return _clocked(functions.CLOCK[name][0], runs, WEIGHTS.get(name))
         if _is_gathered(node):
             return _gathered(runs[0], runs[1])
         called = _applied(name, self._function(node), runs)
@@ -275,10 +319,10 @@ class _Compiler:
     def _fold(self, node: Fold, bound: frozenset[str]) -> _Run:
         inner = bound | {node.variable, node.accumulator}
         over, initial = self.run(node.range, bound), self.run(node.initial, bound)
-        condition, step = self.run(node.condition, inner), self.run(node.step, inner)
+        is_over, step = _end_of(node), self.run(node.step, inner)
         result = self.run(node.result, bound | {node.accumulator})
         variable, accumulator = node.variable, node.accumulator
-        cost = size_of(node.condition) + size_of(node.step)
+        cost = size_of(node.step)
 
         def fold(frame: _Frame) -> object:
             items = over(frame)
@@ -291,15 +335,26 @@ class _Compiler:
             try:
                 for item in items:
                     frame.spend(cost)
-                    frame.variables[variable] = taken(item)
-                    if condition(frame) is False:
+                    if is_over is not None and is_over(frame.variables[accumulator]):
                         break
+                    frame.variables[variable] = taken(item)
                     frame.variables[accumulator] = step(frame)
                 return result(frame)
             finally:
                 frame.variables = outer
 
         return fold
+
+
+def _end_of(node: Fold) -> Callable[[object], bool] | None:
+    """What ends a macro before its list does: `exists` has found one, `all` one that is not."""
+    if isinstance(node.condition, Const):
+        return None
+    assert isinstance(node.condition, Call)
+    assert node.condition.function == _NOT_STRICTLY_FALSE
+    if isinstance(node.condition.args[0], Call):
+        return truthy
+    return lambda gathered: gathered is False
 
 
 def _present(value: object) -> object:
@@ -312,6 +367,7 @@ def _both(left: _Run, right: _Run) -> _Run:
             first = left(frame)
         except EvaluationError:
             # As in CEL: a false side decides whatever happened to the other.
+            frame.spend(FAILED_STEPS)
             second = right(frame)
             if truthy(second):
                 raise
@@ -326,6 +382,7 @@ def _either(left: _Run, right: _Run) -> _Run:
         try:
             first = left(frame)
         except EvaluationError:
+            frame.spend(FAILED_STEPS)
             second = right(frame)
             if truthy(second):
                 return second
@@ -378,7 +435,7 @@ def _weighed(
 
         def both(frame: _Frame) -> object:
             one, other = left(frame), right(frame)
-            if isinstance(one, _SIZED):
+            if isinstance(one, _SIZED) or isinstance(other, _SIZED):
                 frame.spend(weigh(one, other))
             return work(one, other)
 
@@ -418,11 +475,15 @@ def _gathered(gathering: _Run, more: _Run) -> _Run:
     return gather
 
 
-def _clocked(work: Callable[[datetime, object], datetime], runs: list[_Run]) -> _Run:
+def _clocked(
+    work: Callable[[datetime, object], datetime], runs: list[_Run], weigh: Weigh | None
+) -> _Run:
     def call(frame: _Frame) -> object:
         if frame.now is None:
             raise EvaluationError("now() has no meaning here")
         argument = runs[0](frame) if runs else None
+        if weigh is not None:
+            frame.spend(weigh(argument))
         return False if argument is MISSING else work(frame.now, argument)
 
     return call
@@ -431,8 +492,8 @@ def _clocked(work: Callable[[datetime, object], datetime], runs: list[_Run]) -> 
 def _folded(called: _Run) -> _Run:
     """A call whose arguments are all literals, done once; errors stay where they were."""
     try:
-        value = called(_Frame({}, None))
-    except (EvaluationError, OverflowError):
+        value = called(_Frame({}, None, FOLDED_STEPS_MAX))
+    except (EvaluationError, TooCostly, OverflowError):
         return called
     return lambda frame: value
 

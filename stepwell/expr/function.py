@@ -20,12 +20,20 @@ Function: TypeAlias = Callable[..., object]
 
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)")
 _UNIT_SECONDS = {"h": 3600, "m": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_ZONE_CHARS_MAX = 100  # no name of a time zone is as long
 _SECONDS_BELOW = 1e11  # numbers below are seconds since 1970, above milliseconds
 
 
 def _wrong(name: str, *args: object) -> EvaluationError:
     kinds = ", ".join(type_name(arg) for arg in args)
     return EvaluationError(f"{name} is not defined for ({kinds})")
+
+
+def _shown(value: object) -> str:
+    """A value in a message: short, and without looking at all of it."""
+    if isinstance(value, str | bytes):
+        return repr(value[:40])
+    return repr(value) if isinstance(value, float) else f"a {type_name(value)}"
 
 
 def type_name(value: object) -> TypeName:
@@ -225,7 +233,7 @@ def to_double(value: object) -> float:
         if is_number(value) or isinstance(value, str):
             return float(value)
     except (ValueError, OverflowError):
-        raise EvaluationError(f"double: {str(value)[:40]!r} is no number") from None
+        raise EvaluationError(f"double: {_shown(value)} is no number") from None
     raise _wrong("double", value)
 
 
@@ -270,7 +278,7 @@ def to_duration(value: object) -> timedelta:
                 return timedelta(seconds=-seconds if value != signless else seconds)
             except OverflowError:
                 raise EvaluationError(f"duration: {value[:40]!r} is too long") from None
-    raise EvaluationError(f"duration: {str(value)[:40]!r} is none: write it as 1h30m")
+    raise EvaluationError(f"duration: {_shown(value)} is none: write it as 1h30m")
 
 
 def to_date(value: object) -> datetime:
@@ -279,7 +287,7 @@ def to_date(value: object) -> datetime:
         value *= 1000
     when = None if value is None else values.instant(value)
     if when is None:
-        raise EvaluationError(f"date: {str(value)[:40]!r} is none: write 2030-01-31T12:00:00Z")
+        raise EvaluationError(f"date: {_shown(value)} is none: write 2030-01-31T12:00:00Z")
     return when
 
 
@@ -289,10 +297,12 @@ def to_date(value: object) -> datetime:
 def _zoned(when: datetime, zone: object) -> datetime:
     if zone is None:
         return when.astimezone(UTC)
+    if not isinstance(zone, str):
+        raise _wrong("a time zone", zone)
     try:
-        return when.astimezone(ZoneInfo(str(zone)))
+        return when.astimezone(ZoneInfo(zone[:_ZONE_CHARS_MAX]))
     except (ValueError, OSError, KeyError):
-        raise EvaluationError(f"{str(zone)[:40]!r} is no time zone") from None
+        raise EvaluationError(f"{zone[:40]!r} is no time zone") from None
 
 
 def _part(

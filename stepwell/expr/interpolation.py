@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from typing import TypeGuard
 
 import msgspec
 
@@ -11,6 +12,7 @@ from stepwell.expr.tree import Call, Const, Fold, Ident, Node, Select, children
 from stepwell.expr.value import MISSING, Long, Segment, field, is_list, is_map, is_number, taken
 
 _VARIABLE = "event"
+_LIST_ITEMS_MAX = 20
 _SPACE = r"(?:[\s]|//[^\n]*\n)*"
 _DOT = re.compile(rf"{_SPACE}\.{_SPACE}(?:`[^`]*`|\w+)")
 _INDEX = re.compile(
@@ -78,9 +80,16 @@ def _literal(value: object) -> str:
         return f"double('{written}')" if "inf" in written else written
     if isinstance(value, str):
         return _quoted(value)
-    if is_list(value) and not any(is_list(item) or is_map(item) for item in value):
+    if _is_short_list(value):
         return f"[{', '.join(_literal(item) for item in value)}]"
     return f"json_parse({_quoted(json.dumps(value, ensure_ascii=False))})"
+
+
+def _is_short_list(value: object) -> TypeGuard[list[object]]:
+    """Whether a list is written as one: each of its items takes long to parse."""
+    if not is_list(value) or len(value) > _LIST_ITEMS_MAX:
+        return False
+    return not any(is_list(item) or is_map(item) for item in value)
 
 
 def _quoted(text: str) -> str:

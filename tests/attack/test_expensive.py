@@ -13,6 +13,7 @@ from stepwell.server.engine import catalog as catalog_module
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Warn
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.fanout import FANOUT, LISTENERS
 from stepwell.server.engine.input import Verdict
 from stepwell.server.engine.row import MAIN, FunctionRow
 from stepwell.server.engine.rules import DEFAULT, Rules
@@ -22,7 +23,19 @@ from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
 from stepwell.wire import event as event_module
 from stepwell.wire.event import decode_events, decoding_events
-from stepwell.wire.function_config import Cancel
+from stepwell.wire.function_config import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    FunctionConfig,
+    Priority,
+    RateLimit,
+    Singleton,
+    Throttle,
+    Trigger,
+    encode_function,
+)
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.limit import EVENT_BYTES_MAX
 from stepwell.wire.operation import WaitForEvent
@@ -282,3 +295,47 @@ def test_others_have_their_turn_between_the_events_of_a_long_request() -> None:
         turns += 1
     assert len(decoded.events) == 20
     assert turns >= 8
+
+
+# -- whatever else is evaluated -------------------------------------------------------------------
+
+KEY = "string(event.data.a.exists(x, !(x in event.data.a)))"
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        {"concurrency": (Concurrency(limit=1, key=KEY),)},
+        {"rate_limit": RateLimit(limit=1, period="1h", key=KEY)},
+        {"throttle": Throttle(limit=1, period="1h", key=KEY)},
+        {"priority": Priority(run=KEY)},
+        {"singleton": Singleton(key=KEY)},
+        {"debounce": Debounce(period="1h", key=KEY)},
+        {"batch": Batch(max_size=2, timeout="1h", key=KEY)},
+        {"idempotency": KEY},
+    ],
+    ids=lambda control: next(iter(control)),
+)
+def test_keys_that_are_costly_share_no_decision(control: dict[str, object]) -> None:
+    bench = Bench(store=MemoryStore())
+    bench.register(*(controlled(f"f{n}", **control) for n in range(4)))
+    decision = bench.foreseen(given_.EventsReceived((bench.event("go", DATA),)))
+    assert STEPS_MAX <= decision.steps <= 1.1 * STEPS_MAX
+    assert "has no value" in "".join(a.text for a in decision.actions if isinstance(a, Warn))
+    event_id = bench.send("go", DATA)
+    left = 0
+    while bench.item(f"{FANOUT}:{event_id}", LISTENERS) is not None:
+        bench.claim(capacity=0)
+        left += 1
+    assert left == 3
+
+
+def controlled(name: str, **control: object) -> FunctionRow:
+    config = FunctionConfig(
+        id=f"shop-{name}",
+        name=name,
+        url="http://app.test/api",
+        triggers=(Trigger(event="go"),),
+        **control,  # type: ignore[arg-type]
+    )
+    return FunctionRow(config.id, "shop", name, encode_function(config), 1, NOW_MS)

@@ -26,7 +26,7 @@ def room_for(
 ) -> Run | None:
     """The run with the key of its backlog, once there is room; None if it is skipped, which is
     recorded. Runs in `going` are about to end."""
-    value = shared(backlog.key, draft.decoded(event), draft.now.ms)
+    value = shared(backlog.key, draft.evaluating(event))
     key = f"backlog:{run.function}:{backlog.key.mark}:{value}"
     waiting = draft.flow.taken(key)
     if going:

@@ -1,6 +1,5 @@
 """A run is told to stop: by an event it named, by hand, or by time."""
 
-from stepwell.expr.dialect import compile_expression
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
@@ -58,4 +57,5 @@ def _satisfies(draft: Draft, run: Run, condition: str) -> bool:
     event = draft.body(run.event_ids[0]) if run.event_ids else None
     if event is None:
         return False
-    return compile_expression(condition).holds({"event": draft.decoded(event)}, draft.now.ms)
+    asks = f"a cancellation of run {run.id}"
+    return draft.holds(draft.compiled(condition), "event", event, asks)

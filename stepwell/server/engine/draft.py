@@ -9,7 +9,14 @@ from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
-from stepwell.expr.dialect import Judged, Program
+from stepwell.expr.dialect import (
+    EvaluationError,
+    Judged,
+    Program,
+    Reckoned,
+    compile_expression,
+)
+from stepwell.expr.value import JSON
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
 from stepwell.server.engine.flow_draft import FlowDraft
@@ -30,6 +37,7 @@ from stepwell.server.engine.row import (
 )
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
+from stepwell.server.flow.key import Evaluate
 
 Decoded: TypeAlias = Mapping[str, object]
 Slot: TypeAlias = tuple[str, str]
@@ -37,7 +45,12 @@ _Thing = TypeVar("_Thing")
 
 
 JUDGE_STEPS = 200
-"""What it takes to judge a condition, whatever it says: to find it, and often to compile it."""
+"""What it takes to judge a condition, whatever it says: to find it, and to write down the verdict.
+"""
+COMPILE_STEPS = 8
+"""What it takes to compile a condition, for each of its characters."""
+DECODED_BYTES = 64
+"""Bytes of an event that are decoded in a step."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -93,6 +106,7 @@ class Draft:
         self._dedups: dict[Slot, str] = {}
         self._ended: set[str] = set()
         self._bodies: dict[str, EventRow] = {}
+        self._decoded: set[str] = set()
         self.emitted: list[EventRow] = []
         self._flow: FlowDraft | None = None
 
@@ -343,6 +357,10 @@ class Draft:
         derived, key = self.view.derived, ("decoded", event.id)
         if key not in derived:
             derived[key] = msgspec.json.decode(event.body, type=dict[str, object])
+        if event.id not in self._decoded:
+            # Counted however often a decision looks: it must come out the same.
+            self._decoded.add(event.id)
+            self.steps += len(event.body) // DECODED_BYTES
         return cast("Decoded", derived[key])
 
     # -- what takes work ------------------------------------------------------------------------
@@ -351,6 +369,30 @@ class Draft:
     def is_tired(self) -> bool:
         """Whether this decision did as much work as one may: the rest is left to the next."""
         return self.steps >= self.rules.steps_per_decision_max
+
+    def compiled(self, source: str) -> Program:
+        """An expression that somebody waits by. Raises ExpressionError."""
+        self.steps += COMPILE_STEPS * len(source)
+        return compile_expression(source)
+
+    def evaluating(self, event: EventRow) -> Evaluate:
+        """What gives the values of expressions for an event, each evaluated once."""
+
+        def evaluate(program: Program) -> JSON:
+            derived = self.view.derived
+            key = ("value", event.id, program.source, self.now.ms)
+            if key not in derived:
+                derived[key] = program.reckon({"event": self.decoded(event)}, self.now.ms)
+            found = cast("Reckoned", derived[key])
+            self.steps += found.steps
+            if found.is_too_costly:
+                text = f"{program.source[:200]!r} has no value for event {event.id}"
+                self.actions.append(Warn(f"{text}: {found.problem}"))
+            if found.problem:
+                raise EvaluationError(found.problem)
+            return found.value
+
+        return evaluate
 
     def holds(self, condition: Program, root: str, event: EventRow, asks: str) -> bool:
         """Whether a condition holds for an event, known as `root`. What takes too much work,

@@ -3,9 +3,10 @@
 The first trigger that matches starts one run per function.
 """
 
-from stepwell.expr.dialect import compile_expression
+from collections.abc import Iterator
+
 from stepwell.server.engine.cancel import cancel
-from stepwell.server.engine.catalog import Listener, Listing
+from stepwell.server.engine.catalog import Listener
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.resume import resume
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind, place_of
@@ -55,19 +56,41 @@ def meet_waits(draft: Draft, event: EventRow, after: str = "") -> None:
 
 def meet_listeners(draft: Draft, event: EventRow, after: str = "") -> None:
     """Start whoever listens to the event, from a function on; what is too much is left over."""
-    wanted: list[Listing] = []
-    judged = ""
-    for listener in draft.view.catalog.listeners(event.name):
-        slug = listener.listing.slug
-        if slug <= after:
-            continue
-        if judged and (draft.is_tired or len(wanted) >= draft.rules.starts_per_decision_max):
-            postpone(draft, event, after=judged, key=LISTENERS)
-            break
-        if _wants(draft, listener, event):
-            wanted.append(listener.listing)
-        judged = slug
-    draft.each(wanted, lambda listing: start_for_event(draft, listing, event))
+    way = _Way(draft, event, after)
+    draft.each(way.listeners(), way.meet)
+    if way.rest:
+        postpone(draft, event, after=way.rest, key=LISTENERS)
+
+
+class _Way:
+    """How far one decision comes through the functions that listen to an event."""
+
+    def __init__(self, draft: Draft, event: EventRow, after: str) -> None:
+        self._draft = draft
+        self._event = event
+        self._after = after
+        self._met = after
+        self._wanted = 0
+        self.rest = ""
+
+    def listeners(self) -> Iterator[Listener]:
+        """Those it meets; `rest` is the last of them if there are more."""
+        draft = self._draft
+        for listener in draft.view.catalog.listeners(self._event.name):
+            if listener.listing.slug <= self._after:
+                continue
+            is_full = self._wanted >= draft.rules.starts_per_decision_max
+            if self._met > self._after and (is_full or draft.is_tired):
+                self.rest = self._met
+                return
+            yield listener
+
+    def meet(self, listener: Listener) -> None:
+        """Start a function if it wants the event."""
+        self._met = listener.listing.slug
+        if _wants(self._draft, listener, self._event):
+            self._wanted += 1
+            start_for_event(self._draft, listener.listing, self._event)
 
 
 def postpone(draft: Draft, event: EventRow, *, after: str = "", key: str = FANOUT) -> None:
@@ -89,8 +112,7 @@ def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
         return False
     if not wait.condition:
         return True
-    condition = compile_expression(wait.condition)
-    return draft.holds(condition, "async", event, f"run {wait.run_id} waits")
+    return draft.holds(draft.compiled(wait.condition), "async", event, f"run {wait.run_id} waits")
 
 
 def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:

@@ -17,7 +17,7 @@ from stepwell.server.engine.lane import (
 from stepwell.server.engine.limit_row import own_name, use_key
 from stepwell.server.engine.row import EventRow, Run
 from stepwell.server.flow.concurrency import Concurrency
-from stepwell.server.flow.key import Event, shared, text_of
+from stepwell.server.flow.key import Evaluate, shared, text_of
 from stepwell.server.flow.plan import Plan
 from stepwell.server.flow.priority import seconds
 from stepwell.wire.operation import Operation, StepPlanned, label
@@ -37,23 +37,23 @@ class Choice(msgspec.Struct, frozen=True):
 
 def choose(draft: Draft, listing: Listing, plan: Plan, event: EventRow) -> Choice:
     """The lanes of a run that begins with an event."""
-    decoded, now_ms = draft.decoded(event), draft.now.ms
-    later = _entries(PartKind.STEP, "concurrency", plan.steps, decoded, now_ms)
-    limits = _limits(plan, decoded, now_ms)
+    evaluate, now_ms = draft.evaluating(event), draft.now.ms
+    later = _entries(PartKind.STEP, "concurrency", plan.steps, evaluate)
+    limits = _limits(plan, evaluate)
     if plan.fairness is not None:
         key = plan.fairness.key
-        named = f"fairness:{listing.slug}:{key.mark}:{shared(key, decoded, now_ms)}"
-        later.append(Part(PartKind.FAIR, plan.fairness.weight_for(decoded, now_ms), named))
-    first = _entries(PartKind.RUN, "run-concurrency", plan.runs, decoded, now_ms)
+        named = f"fairness:{listing.slug}:{key.mark}:{shared(key, evaluate)}"
+        later.append(Part(PartKind.FAIR, plan.fairness.weight_for(evaluate), named))
+    first = _entries(PartKind.RUN, "run-concurrency", plan.runs, evaluate)
     slots = tuple(part.key for part in first)
     if plan.throttle is not None:
         key = plan.throttle.key
-        named = f"throttle:{listing.slug}:{key.mark}:{shared(key, decoded, now_ms)}"
+        named = f"throttle:{listing.slug}:{key.mark}:{shared(key, evaluate)}"
         first.append(Part(PartKind.THROTTLE, key.mark, named))
     rank_ms = max(now_ms, event.ts)
     if plan.priority is not None and event.ts <= now_ms:
         first.append(Part(PartKind.PRIORITY, "", ""))
-        rank_ms = now_ms - seconds(plan.priority, decoded, now_ms) * SECOND_MS
+        rank_ms = now_ms - seconds(plan.priority, evaluate) * SECOND_MS
     begin = lane_name(listing.app, listing.slug, (*first, *later, *limits))
     later += (_later(part) for part in limits)
     later += (Part(PartKind.KEY, "", part.key) for part in first if _is_keyed(plan, part))
@@ -61,13 +61,13 @@ def choose(draft: Draft, listing: Listing, plan: Plan, event: EventRow) -> Choic
     return Choice(begin, "" if lane == listing.app else lane, slots, rank_ms)
 
 
-def _limits(plan: Plan, event: Event, now_ms: int) -> list[Part]:
+def _limits(plan: Plan, evaluate: Evaluate) -> list[Part]:
     """The named limits that the first call of a run stands under."""
     return [
         Part(
             PartKind.LIMIT_FIRST,
-            str(use.weight_for(event, now_ms)),
-            use_key(use.name, shared(use.key, event, now_ms)),
+            str(use.weight_for(evaluate)),
+            use_key(use.name, shared(use.key, evaluate)),
         )
         for use in plan.limits
     ]
@@ -117,18 +117,16 @@ def places_needed(draft: Draft, plan: Plan, event: EventRow) -> tuple[str, ...]:
     """The keys under which a run that begins with an event would take places."""
     if not plan.runs:
         return ()
-    decoded, now_ms = draft.decoded(event), draft.now.ms
-    entries = _entries(PartKind.RUN, "run-concurrency", plan.runs, decoded, now_ms)
+    evaluate = draft.evaluating(event)
+    entries = _entries(PartKind.RUN, "run-concurrency", plan.runs, evaluate)
     return tuple(part.key for part in entries)
 
 
 def _entries(
-    kind: PartKind, word: str, entries: tuple[Concurrency, ...], event: Event, now_ms: int
+    kind: PartKind, word: str, entries: tuple[Concurrency, ...], evaluate: Evaluate
 ) -> list[Part]:
     return [
-        Part(kind, entry.mark, entry.id_for(word, event, now_ms))
-        for entry in entries
-        if entry.limit
+        Part(kind, entry.mark, entry.id_for(word, evaluate)) for entry in entries if entry.limit
     ]
 
 

@@ -40,8 +40,17 @@ def replay(draft: Draft, given: ReplayAsked) -> Replayed | Done:
         raise LookAgain(Need(skipped=page))
     found = draft.view.flow.skipped(page)
     started: list[str] = []
-    draft.each(found, lambda dropped: _start(draft, listing, dropped, started))
-    return Replayed(len(started), len(found) - len(started), more=len(found) == limit)
+    seen: list[str] = []
+
+    def start(dropped: Dropped) -> None:
+        if seen and draft.is_tired:
+            return
+        seen.append(dropped.event_id)
+        _start(draft, listing, dropped, started)
+
+    draft.each(found, start)
+    more = len(found) == limit or len(seen) < len(found)
+    return Replayed(len(started), len(seen) - len(started), more=more)
 
 
 def _start(draft: Draft, listing: Listing, dropped: Dropped, started: list[str]) -> None:

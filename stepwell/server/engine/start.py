@@ -6,7 +6,7 @@ begin is asked before (`start_gate`).
 
 import msgspec
 
-from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.dialect import ExpressionError
 from stepwell.expr.verdict import never_true
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.deadline import await_start
@@ -76,7 +76,7 @@ def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait | Non
         bound = bind(wait, source, draft.decoded(event))
     except ExpressionError:
         return None
-    return bound if never_true(compile_expression(bound.condition), {}) is None else None
+    return bound if never_true(draft.compiled(bound.condition), {}) is None else None
 
 
 def _armed_until(draft: Draft, timeout: str) -> int:

@@ -83,7 +83,7 @@ def attempt(draft: Draft, listing: Listing, run: Run, event: EventRow) -> Admiss
         if refused is not None:
             return refused
     if plan.debounce is not None:
-        value = strict(plan.debounce.key, draft.decoded(event), draft.now.ms)
+        value = strict(plan.debounce.key, draft.evaluating(event))
         key = f"debounce:{listing.slug}:{INVALID if value is None else value}"
         joined = join_debounce(draft, listing, plan.debounce, key, run, event)
         return _after_joining(draft, listing, joined)
@@ -138,9 +138,9 @@ def _paused(draft: Draft, run: Run) -> Refused:
 def _in_batch(
     draft: Draft, listing: Listing, batch: batches.Batch, run: Run, event: EventRow
 ) -> Admission:
-    decoded, now_ms = draft.decoded(event), draft.now.ms
-    value = strict(batch.key, decoded, now_ms)
-    if value is None or not batches.joins(batch, decoded, now_ms):
+    evaluate = draft.evaluating(event)
+    value = strict(batch.key, evaluate)
+    if value is None or not batches.joins(batch, evaluate):
         return enter(draft, listing, listing.plan or NO_PLAN, run, event)
     key = f"batch:{listing.slug}:{value}"
     return _after_joining(draft, listing, join_batch(draft, listing, batch, key, run, event))
@@ -156,7 +156,7 @@ def _after_joining(draft: Draft, listing: Listing, joined: Joined) -> Admission:
 def _over_rate(
     draft: Draft, listing: Listing, rate: rate_limit.RateLimit, event: EventRow
 ) -> Refused | None:
-    value = selective(rate.key, draft.decoded(event), draft.now.ms)
+    value = selective(rate.key, draft.evaluating(event))
     if value is None:
         return None
     key = f"{rate.word}:{listing.slug}:{rate.key.mark}:{value}"
@@ -183,7 +183,7 @@ def _locked(
     draft: Draft, only: singleton.Singleton, run: Run, event: EventRow
 ) -> _Locked | Refused:
     """Whether a singleton has room for a run, or makes room."""
-    value = selective(only.key, draft.decoded(event), draft.now.ms)
+    value = selective(only.key, draft.evaluating(event))
     if value is None:
         return _Locked(run)
     key = f"singleton:{run.function}:{value}"

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from stepwell.expr.dialect import Program
-from stepwell.server.flow.key import NO_KEY, Event, Key
+from stepwell.expr.dialect import EvaluationError, Program
+from stepwell.server.flow.key import NO_KEY, Evaluate, Key
 
 BYTES_MAX = 10 * 1024 * 1024
 
@@ -17,9 +17,12 @@ class Batch(msgspec.Struct, frozen=True):
     condition: Program | None = None
 
 
-def joins(batch: Batch, event: Event, now_ms: int) -> bool:
+def joins(batch: Batch, evaluate: Evaluate) -> bool:
     """Whether an event waits for others; if not, it runs alone."""
-    return batch.condition is None or batch.condition.holds({"event": event}, now_ms)
+    try:
+        return batch.condition is None or evaluate(batch.condition) is True
+    except EvaluationError:
+        return False
 
 
 def is_full(batch: Batch, count: int, size: int) -> bool:

@@ -6,7 +6,7 @@ began; the number is that of the configuration as it is now.
 
 import msgspec
 
-from stepwell.server.flow.key import Event, Key, shared
+from stepwell.server.flow.key import Evaluate, Key, shared
 
 UNLIMITED = 2**31
 
@@ -19,9 +19,9 @@ class Concurrency(msgspec.Struct, frozen=True):
     key: Key
     is_shared: bool
 
-    def id_for(self, word: str, event: Event, now_ms: int) -> str:
+    def id_for(self, word: str, evaluate: Evaluate) -> str:
         """The id of the key an event stands under."""
-        value = shared(self.key, event, now_ms)
+        value = shared(self.key, evaluate)
         # What functions share is told apart by its value alone.
         mark = "" if self.is_shared else f"{self.key.mark}:"
         return f"{word}:{self.owner}:{mark}{value}"

@@ -2,15 +2,17 @@
 value that is missing, false or cannot be had means for which control."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TypeAlias
 from zlib import crc32
 
 import msgspec
 
 from stepwell.expr.dialect import EvaluationError, ExpressionError, Program, compile_expression
+from stepwell.expr.value import JSON
 
-Event: TypeAlias = Mapping[str, object]
+Evaluate: TypeAlias = Callable[[Program], JSON]
+"""The value of an expression for one event. Raises EvaluationError."""
 
 VALUE_CHARS_MAX = 80
 """Longer values are told by a digest: keys are indexed."""
@@ -42,33 +44,33 @@ def key_of(source: str) -> Key:
         return Key(source, compile_expression("false"), mark)
 
 
-def shared(key: Key, event: Event, now_ms: int) -> str:
+def shared(key: Key, evaluate: Evaluate) -> str:
     """The value as text; whatever has none shares one."""
     if key.program is None:
         return ""
     try:
-        return text_of(key.program.evaluate({"event": event}, now_ms))
+        return text_of(evaluate(key.program))
     except EvaluationError:
         return ""
 
 
-def selective(key: Key, event: Event, now_ms: int) -> str | None:
+def selective(key: Key, evaluate: Evaluate) -> str | None:
     """The value as text; None, so that the control does not apply, if it is false or missing."""
     if key.program is None:
         return ""
     try:
-        value = key.program.evaluate({"event": event}, now_ms)
+        value = evaluate(key.program)
     except EvaluationError:
         return None
     return None if value is False else text_of(value)
 
 
-def strict(key: Key, event: Event, now_ms: int) -> str | None:
+def strict(key: Key, evaluate: Evaluate) -> str | None:
     """The value as text; None if it cannot be had."""
     if key.program is None:
         return ""
     try:
-        return text_of(key.program.evaluate({"event": event}, now_ms))
+        return text_of(evaluate(key.program))
     except EvaluationError:
         return None
 

@@ -11,7 +11,7 @@ from stepwell.expr.dialect import EvaluationError, Program
 from stepwell.server.flow import bucket
 from stepwell.server.flow.bucket import Bucket
 from stepwell.server.flow.concurrency import UNLIMITED
-from stepwell.server.flow.key import NO_KEY, Event, Key
+from stepwell.server.flow.key import NO_KEY, Evaluate, Key
 from stepwell.wire import limit
 
 
@@ -51,12 +51,12 @@ class Use(msgspec.Struct, frozen=True):
     key: Key = NO_KEY
     weight: Program | None = None
 
-    def weight_for(self, event: Event, now_ms: int) -> int:
+    def weight_for(self, evaluate: Evaluate) -> int:
         """The weight an event gives a call; what is no number of at least 1 counts as 1."""
         if self.weight is None:
             return 1
         try:
-            value = self.weight.evaluate({"event": event}, now_ms)
+            value = evaluate(self.weight)
         except EvaluationError:
             return 1
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 1:

@@ -6,15 +6,15 @@ Bounded, so that nothing waits more than the bound longer than it would in the o
 from math import isnan
 
 from stepwell.expr.dialect import EvaluationError, Program
-from stepwell.server.flow.key import Event
+from stepwell.server.flow.key import Evaluate
 
 SECONDS_MAX = 600
 
 
-def seconds(program: Program, event: Event, now_ms: int) -> int:
+def seconds(program: Program, evaluate: Evaluate) -> int:
     """What the expression gives, toward zero and within the bound; anything but a number is 0."""
     try:
-        value = program.evaluate({"event": event}, now_ms)
+        value = evaluate(program)
     except EvaluationError:
         return 0
     if isinstance(value, bool) or not isinstance(value, int | float):

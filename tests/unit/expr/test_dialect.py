@@ -427,7 +427,7 @@ def test_values_may_be_deep() -> None:
     deep: list[object] = []
     for _ in range(50_000):
         deep = [deep]
-    with pytest.raises(EvaluationError, match="too deep"):
+    with pytest.raises(EvaluationError, match=r"too deep|more than"):
         compile_expression("event.a == event.b").evaluate({"event": {"a": deep, "b": [deep[0]]}})
 
 

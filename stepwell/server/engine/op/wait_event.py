@@ -3,7 +3,7 @@
 With `lookBack`, an event that arrived since the run began counts too.
 """
 
-from stepwell.expr.dialect import ExpressionError, compile_expression
+from stepwell.expr.dialect import ExpressionError
 from stepwell.expr.verdict import Known, never_true
 from stepwell.server.engine.action import Warn
 from stepwell.server.engine.draft import Draft, LookAgain
@@ -50,7 +50,7 @@ def wait_for_event(draft: Draft, report: Report, operation: WaitForEvent) -> Non
 def _doubt(draft: Draft, operation: WaitForEvent, wait: Wait) -> None:
     """Tell the log of a wait that no event can end."""
     known: Known = {"event": None, "vars": None, "async.name": wait.name}
-    why = never_true(compile_expression(wait.condition), known) if wait.condition else None
+    why = never_true(draft.compiled(wait.condition), known) if wait.condition else None
     if why is not None:
         waits = f'run {wait.run_id} waits in step "{wait.label}" for an event'
         draft.actions.append(Warn(f"{waits}, but {operation.condition[:200]!r} {why}: mend it"))
@@ -84,7 +84,7 @@ def _wait(
     if not operation.condition:
         return wait
     try:
-        compile_expression(operation.condition)
+        draft.compiled(operation.condition)
     except ExpressionError as error:
         return error
     trigger = draft.body(report.run.event_ids[0])
@@ -120,5 +120,4 @@ def _past_match(
 def _holds(draft: Draft, wait: Wait, event: EventRow) -> bool:
     if not wait.condition:
         return True
-    condition = compile_expression(wait.condition)
-    return draft.holds(condition, "async", event, f"run {wait.run_id} waits")
+    return draft.holds(draft.compiled(wait.condition), "async", event, f"run {wait.run_id} waits")

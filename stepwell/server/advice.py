@@ -10,6 +10,7 @@ from stepwell.expr.dialect import ExpressionError, Program, compile_expression
 from stepwell.expr.verdict import BOOL, Known, kind_of, never_true
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, format_duration, parse_duration_ms
+from stepwell.wire.event import NEVER_SENT, never_matches
 from stepwell.wire.function_config import FunctionConfig, key_expressions
 
 _TEXTS = frozenset({"string", "list", "map", "date", "duration", "bytes", "null_type", BOOL})
@@ -26,6 +27,8 @@ def advice(functions: Iterable[FunctionConfig]) -> tuple[str, ...]:
 
 def _expressions(function: FunctionConfig) -> Iterator[str]:
     for index, trigger in enumerate(function.triggers):
+        if never_matches(trigger.event):
+            yield f"triggers[{index}].event {trigger.event!r}: {NEVER_SENT}"
         known: Known = {"async": None, "vars": None}
         if trigger.event and not trigger.event.endswith("*"):
             known = {**known, "event.name": trigger.event}

@@ -23,6 +23,11 @@ DEFERRED_SCHEDULE = "inngest/deferred.schedule"
 HTTP_REQUEST = "inngest/http.request"
 INTERNAL_PREFIX = "inngest/"
 
+NEVER_SENT = (
+    'a wildcard stands at the end, after "/" or ".", as in "shop/*"; elsewhere it matches nothing'
+)
+"""What is wrong with a trigger that `never_matches`."""
+
 EMPTY_OBJECT = msgspec.Raw(b"{}")
 NULL = msgspec.Raw(b"null")
 
@@ -101,6 +106,12 @@ _SCANNER = json.JSONDecoder(parse_constant=_refuse)
 _LIST = msgspec.json.Decoder(list[_Incoming])
 _ONE = msgspec.json.Decoder(_Incoming)
 _ENCODER = msgspec.json.Encoder()
+
+
+def never_matches(pattern: str) -> bool:
+    """Does a trigger have a wildcard where none is understood?"""
+    inside = pattern.removesuffix("*") if pattern.endswith(("/*", ".*")) else pattern
+    return "*" in inside
 
 
 def is_internal_event(name: str) -> bool:

@@ -234,7 +234,7 @@ def test_e_29_unknown_names_do_not_trigger_where_schemas_are_closed(name: str) -
     ):
         client.create_function(fn_id="f", trigger=stepwell.TriggerEvent(event=name))
     with pytest.raises(stepwell.FunctionConfigInvalidError, match='defined are "user/created"'):
-        client.on("user/created", fn_id="f", cancel=[stepwell.Cancel(event=name)])
+        client.on("user/created", fn_id="f", cancel=[stepwell.Cancel(event="user/deleted")])
     opened = new_client(EventSchemas().from_record(record))
     assert opened.create_function(fn_id="f", trigger=stepwell.TriggerEvent(event=name))
 

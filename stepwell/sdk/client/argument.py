@@ -58,6 +58,15 @@ CLIENT: Mapping[str, Expected] = {
 }
 """What the client takes."""
 
+SEND: Mapping[str, Expected] = {
+    "all_or_nothing": _FLAG,
+    "env": _TEXT,
+    "seed": _TEXT,
+    "skip_middleware": _FLAG,
+    "split": _FLAG,
+}
+"""What `send` takes."""
+
 FUNCTION: Mapping[str, Expected] = {
     "backlog": ((Backlog,), "Backlog(limit=...)"),
     "batch_events": ((Batch,), "Batch(max_size=...)"),

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
-from stepwell.sdk.client.argument import CLIENT, problem_of
+from stepwell.sdk.client.argument import CLIENT, SEND, problem_of
 from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.client.limits import LimitKeeper
 from stepwell.sdk.client.reach import Reach, in_front, reach_within
@@ -306,7 +306,9 @@ class Inngest(Declarer, Invoker, LimitKeeper):
         self._level_is_told = True
 
     def set_event_key(self, event_key: str) -> None:
-        """Use this event key from now on."""
+        """Use this event key from now on. Raises ConfigurationError for what is no text."""
+        if not isinstance(cast(object, event_key), str):
+            raise ConfigurationError(f"event_key = {event_key!r}: give text")
         self.set_env_vars({})
         self._options = msgspec.structs.replace(self._options, event_key=event_key)
 
@@ -342,6 +344,18 @@ class Inngest(Declarer, Invoker, LimitKeeper):
     def is_production(self) -> bool:
         """Is the client in cloud mode?"""
         return self.settings.mode == "cloud"
+
+    @is_production.setter
+    def is_production(self, value: bool) -> None:
+        """Be in cloud mode from now on, or in dev mode, in place of what the constructor was told.
+        Raises ConfigurationError for what is neither True nor False."""
+        problem = problem_of({"is_production": value}, CLIENT)
+        if value is None or problem is not None:
+            raise ConfigurationError(problem or "is_production = None: give True or False")
+        told = msgspec.structs.replace(self._options, is_production=value, is_dev=None, mode=None)
+        resolve(told, {})
+        self.set_env_vars({})
+        self._options = told
 
     @property
     def api_origin(self) -> str:
@@ -444,7 +458,8 @@ class Inngest(Declarer, Invoker, LimitKeeper):
                 if, its transaction commits; see `stepwell.outbox`.
 
         Raises EventValidationError before anything is sent if events cannot be written as JSON or
-        do not fit their schemas, naming all that is wrong with all of them,
+        do not fit their schemas, naming all that is wrong with all of them, ConfigurationError for
+        other arguments of a wrong kind,
         EventKeyUnspecifiedError in cloud mode without a key, and SendEventsError, with the ids of
         what was accepted, if the server refuses or cannot be reached after five tries.
         """
@@ -491,6 +506,9 @@ class Inngest(Declarer, Invoker, LimitKeeper):
         all_or_nothing: bool = False,
         connection: object = None,
     ) -> Sending:
+        problem = problem_of(locals(), SEND)
+        if problem is not None:
+            raise ConfigurationError(problem)
         asked = self.middleware and not skip_middleware
         return Sending(
             port=lambda: self.event_port if connection is None else OutboxPort(connection),

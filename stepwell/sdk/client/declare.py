@@ -144,6 +144,16 @@ def declare(
     )
 
 
+def refuse_function(handler: object) -> None:
+    """Refuse what is a function already. Raises FunctionConfigInvalidError."""
+    if isinstance(handler, Function):
+        raise FunctionConfigInvalidError(
+            f'function "{handler.local_id}": one decorator makes one function of a handler: remove'
+            " the others, and name all that starts it in one, as in create_function(fn_id=...,"
+            ' trigger=[TriggerEvent(event="a"), TriggerEvent(event="b")])'
+        )
+
+
 def id_of(handler: Callable[..., Any]) -> str:
     """The function id a handler's own name gives: `send_mail` becomes `send-mail`."""
     name = getattr(inspect.unwrap(handler), "__name__", "")

@@ -9,7 +9,7 @@ from typing import Any, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
-from stepwell.sdk.client.argument import similar
+from stepwell.sdk.client.argument import problem_of, similar
 from stepwell.sdk.client.declare import (
     DeclaredOptions,
     FunctionDecorator,
@@ -18,6 +18,7 @@ from stepwell.sdk.client.declare import (
     Untyped,
     declare,
     id_of,
+    refuse_function,
 )
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.internal import FunctionFailedEvent
@@ -162,6 +163,7 @@ class Declarer:
         reraise: Sequence[type[Exception]] = (),
         trigger: EventSource[Any, Any] | Sequence[EventSource[Any, Any]],
         handler: Callable[..., Any] | None = None,
+        **unknown: object,
     ) -> Any:
         """Make a durable function of the handler this decorates, `async def` or `def`.
 
@@ -194,7 +196,8 @@ class Declarer:
                 the handler's events typed; several of different types belong in a tuple.
             handler: The handler itself, where nothing is decorated: the function is returned.
 
-        Raises FunctionConfigInvalidError naming the option, its value and the fix.
+        Raises FunctionConfigInvalidError naming the option, its value and the fix, TypeError for an
+        option there is not.
         """
         check_id(fn_id)
         several = isinstance(trigger, list | tuple)
@@ -225,6 +228,7 @@ class Declarer:
                 "singleton": singleton,
                 "throttle": throttle,
                 "timeouts": timeouts,
+                **cast(DeclaredOptions, unknown),
             },
         )
         return decorate if handler is None else decorate(handler)
@@ -295,6 +299,9 @@ class Declarer:
         Runs of this function itself start it no further. `fn_id` is the handler's name by default,
         with dashes; the options are create_function's.
         """
+        problem = problem_of({"app_id": app_id}, {"app_id": ((str,), "text")})
+        if problem is not None:
+            raise FunctionConfigInvalidError(problem)
         of_app = None if app_id is None else f"event.data.function_id.startsWith({_quoted(app_id)})"
         trigger: Trigger = TriggerEvent(event=FunctionFailedEvent, expression=of_app)
         return cast(
@@ -307,10 +314,14 @@ class Declarer:
         unknown = sorted(options.keys() - DeclaredOptions.__annotations__.keys())
         if unknown:
             meant = similar(unknown[0], DeclaredOptions.__annotations__)
-            raise TypeError(f"{', '.join(unknown)}: a function has no such option{meant}")
+            known = ", ".join(sorted(DeclaredOptions.__annotations__))
+            raise TypeError(
+                f"{', '.join(unknown)}: a function has no such option{meant}; there are {known}"
+            )
         self._check_names(fn_id, triggers, options)
 
         def decorate(handler: Callable[..., Any], /) -> Function[Any]:
+            refuse_function(handler)
             name = id_of(handler) if fn_id is None else fn_id
             made = declare(self.app_id, name, triggers, handler, options, self.serializer)
             made.use(enrolled(made.middleware, self, made))

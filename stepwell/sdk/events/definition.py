@@ -69,10 +69,19 @@ class EventDefinition:
         *,
         data: Any = Any,
         user: Any = Any,
+        ts: Any = int,
+        v: Any = str,
         whole: Any = None,
         members: "Mapping[str, EventDefinition] | None" = None,
     ) -> None:
-        """Judge by `data` and `user`, or by the type of the `whole` event. Raises TypeError."""
+        """Judge by `data` and `user`, or by the type of the `whole` event. `ts` and `v` are an int
+        and a str of every event. Raises TypeError."""
+        for field, given, kind in (("ts", ts, int), ("v", v, str)):
+            if given is not kind:
+                raise TypeError(
+                    f'event "{name}": {field} = {given!r}: every event has {kind.__name__} there;'
+                    " leave it out"
+                )
         self.name = name
         self.data, self.user, self.ts, self.v = data, user, int, str
         self.members = MappingProxyType(dict(members or {}))

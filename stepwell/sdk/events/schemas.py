@@ -139,6 +139,11 @@ class EventSchemas:
 
     def _add(self, found: Mapping[str, EventDefinition]) -> Self:
         for name, definition in found.items():
+            if "*" in name[:-1]:
+                raise EventSchemaError(
+                    f'event "{name}": a wildcard stands at the end, as in "user/*"; this matches'
+                    " no event"
+                )
             if name in self._events:
                 _LOGGER.debug("event %r is defined anew", name)
             self._events[name] = definition

@@ -7,7 +7,7 @@ The only place for the rules that join options into one declaration; what users 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 import msgspec
 from typing_extensions import TypeVar
@@ -18,7 +18,14 @@ from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
-from stepwell.sdk.step.handler import event_type_asked, is_async, positional_parameters, return_type
+from stepwell.sdk.step.context import ContextSync
+from stepwell.sdk.step.handler import (
+    context_asked,
+    event_type_asked,
+    is_async,
+    positional_parameters,
+    return_type,
+)
 from stepwell.sdk.step.port import Invocable
 from stepwell.sdk.value.codec import UNSPECIFIED, Codec, CodecError, SerializerCodec, codec_of
 from stepwell.sdk.value.reraised import also
@@ -95,6 +102,7 @@ class Function(Invocable[T_co, Takes_co]):
         self._config = config
         self._local_id = local_id
         self._is_async = is_async(handler)
+        _check_context(local_id, handler, self._is_async)
         self.entry: Callable[[Any], Any] = _entry(local_id, handler)
         """The handler, called with the context alone."""
 
@@ -191,6 +199,17 @@ def check_id(fn_id: object) -> None:
     if not isinstance(fn_id, str) or not fn_id.strip():
         raise FunctionConfigInvalidError(
             f'fn_id = {fn_id!r}: give the function an id, such as "send-welcome-mail"'
+        )
+
+
+def _check_context(local_id: str, handler: Callable[..., Any], awaits: bool) -> None:
+    """Refuse `async def` with the context of blocking code, which checkers let pass."""
+    asked = context_asked(handler)
+    kind = get_origin(asked) or asked
+    if awaits and isinstance(kind, type) and issubclass(kind, ContextSync):
+        raise FunctionConfigInvalidError(
+            f'function "{local_id}": its handler is "async def" and asks for {kind.__name__}, whose'
+            " steps block: annotate it with Context, or write a plain def"
         )
 
 

@@ -64,9 +64,12 @@ class Cancel(Declaration):
     @classmethod
     def _an_event_type_is_its_name(cls, value: Any) -> str:
         try:
-            return name_of_source(value)
+            name = name_of_source(value)
         except TypeError as error:
             raise ValueError(str(error)) from None
+        if "*" in name:
+            raise ValueError("name one event: wildcards are for triggers, and cancel nothing")
+        return name
 
 
 class Concurrency(Declaration):

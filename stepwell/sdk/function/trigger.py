@@ -17,6 +17,7 @@ from stepwell.sdk.events.validator import refuse_unless_object
 from stepwell.sdk.function.declaration import Declaration
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, parse_duration_ms
+from stepwell.wire.event import NEVER_SENT, never_matches
 
 E_co = TypeVar("E_co", covariant=True, default=Event)
 D_co = TypeVar("D_co", covariant=True, default=Mapping[str, object])
@@ -83,6 +84,8 @@ class TriggerEvent(Declaration, Generic[E_co, D_co]):
             raise ValueError('name the event, such as "shop/order.created"')
         if len(value) > limit.TRIGGER_CHARS_MAX:
             raise ValueError(f"shorten the name to {limit.TRIGGER_CHARS_MAX} characters")
+        if never_matches(value):
+            raise ValueError(NEVER_SENT)
         return value
 
 

@@ -186,6 +186,12 @@ def invoked(
 ) -> Invoked:
     """What `client.invoke` was told. Raises ConfigurationError for what JSON cannot carry."""
     slug = function.id if isinstance(function, Function) else function
+    if not isinstance(cast(object, slug), str) or not slug:
+        raise ConfigurationError(
+            f'invoke: function = {function!r}: give a function, or its id such as "shop-ship-order"'
+        )
+    if not isinstance(cast(object, v), str | None):
+        raise ConfigurationError(f'invoke "{slug}": v = {v!r}: give text')
     if isinstance(data, MinimalEvent):
         whole = cast(Any, data)
         data, v, user = whole.data, v or whole.v, user or whole.user

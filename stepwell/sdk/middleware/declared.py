@@ -17,11 +17,11 @@ was given in place or returns its changes. The only place that translates them o
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future
-from inspect import isawaitable
+from inspect import CORO_CREATED, getcoroutinestate, isawaitable
 from typing import Any, TypeAlias, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.events.event import Event
@@ -99,6 +99,9 @@ class Registration:
         self._ready: Future[Hooks] | None = None
         try:
             self._found = called(middleware.init, client=client, fn=fn)
+            if isinstance(self._found, Coroutine):
+                # Where every send skips the middleware nobody awaits it, and Python would complain.
+                finalize(self, _left, cast("Coroutine[Any, Any, Any]", self._found))
             if not isawaitable(self._found):
                 self._ready = Future()
                 self._ready.set_result(Hooks(self.name, "init", self._found, _REGISTERED))
@@ -125,6 +128,11 @@ class Registration:
         if not ready.done():
             yield _finished(ready)
         return ready.result()
+
+
+def _left(init: Coroutine[Any, Any, Any]) -> None:
+    if getcoroutinestate(init) == CORO_CREATED:
+        init.close()
 
 
 async def _finished(future: "Future[Hooks]") -> None:

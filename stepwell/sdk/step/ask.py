@@ -212,6 +212,11 @@ def wait_for_event(
         raise ConfigurationError(f'step "{step_id}": event: {error}') from None
     if not event:
         raise ConfigurationError(f'step "{step_id}": event is empty: name the event to wait for')
+    if "*" in event:
+        raise ConfigurationError(
+            f'step "{step_id}": event = {event!r}: name one event: wildcards are for triggers, and'
+            " no wait ends by one"
+        )
     if look_back not in (True, False):
         raise ConfigurationError(f'step "{step_id}": look_back = {look_back!r}: give True or False')
     if schemas is not None:

@@ -186,14 +186,19 @@ def event_type_asked(handler: Callable[..., object]) -> Any:
 
     Any if it says nothing, or nothing that can be found out here.
     """
+    return _event_type_in(context_asked(handler))
+
+
+def context_asked(handler: Callable[..., object]) -> Any:
+    """What a handler's first parameter is annotated with; None if it says nothing that can be
+    found out here."""
     function = inspect.unwrap(_bare(handler))
     if not isinstance(function, FunctionType):
-        return Any
-    hints = parameter_hints(function)
+        return None
     names = list(inspect.signature(function).parameters)
     if isinstance(handler, MethodType) or (names and names[0] == "self"):
         names = names[1:]
-    return _event_type_in(hints.get(names[0])) if names else Any
+    return parameter_hints(function).get(names[0]) if names else None
 
 
 def parameter_hints(handler: Callable[..., object]) -> dict[str, Any]:

@@ -83,3 +83,38 @@ def test_an_option_that_is_misspelt() -> None:
 def test_the_delay_of_a_retry(given: Any) -> None:
     with pytest.raises(TypeError, match=r"retry_after = .*: give milliseconds"):
         RetryAfterError("later", given)
+
+
+CALLS: list[tuple[str, dict[str, Any], str]] = [
+    ("send_sync", {"env": 5}, "env = 5: give text"),
+    ("send_sync", {"seed": 5}, "seed = 5: give text"),
+    ("send_sync", {"split": 5}, "split = 5: give True or False"),
+    ("send_sync", {"skip_middleware": "no"}, "skip_middleware = 'no': give True or False"),
+    ("send_sync", {"all_or_nothing": 1}, "all_or_nothing = 1: give True or False"),
+    ("invoke_sync", {"function": 5}, "invoke: function = 5: give a function, or its id"),
+    ("invoke_sync", {"function": "a-f", "v": 5}, 'invoke "a-f": v = 5: give text'),
+    ("set_event_key", {"event_key": 5}, "event_key = 5: give text"),
+    ("on_any_failure", {"app_id": 5}, "app_id = 5: give text"),
+]
+
+
+@pytest.mark.parametrize(("method", "given", "words"), CALLS, ids=exact)
+def test_arguments_of_what_a_client_does(method: str, given: dict[str, Any], words: str) -> None:
+    client = Inngest(app_id="a", is_dev=True)
+    first = {"events": {"name": "e"}} if method == "send_sync" else {}
+    with pytest.raises(ConfigurationError) as caught:
+        getattr(client, method)(**first, **given)
+    assert str(caught.value).startswith(words)
+
+
+def test_the_mode_can_be_assigned() -> None:
+    client = Inngest(app_id="a", is_dev=True)
+    client.is_production = True
+    assert client.is_production
+    assert client.api_origin == "https://api.inngest.com/"
+    client.is_production = False
+    assert client.settings.mode == "dev"
+    for wrong in ("yes", None, 1):
+        with pytest.raises(ConfigurationError, match=r"is_production = .*: give True or False"):
+            client.is_production = wrong  # type: ignore[assignment]
+    assert not client.is_production

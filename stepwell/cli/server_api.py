@@ -18,6 +18,7 @@ TIMEOUT_S = 30
 EVENTS_PATH = "/e/"
 ANY_KEY = "dev"
 """A development server takes any event key."""
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 API_KEY = "swk_"
 """How keys begin that `stepwell keys create` makes."""
 _URL_VARIABLES = ("STEPWELL_URL", "INNGEST_API_BASE_URL", "INNGEST_BASE_URL", "INNGEST_DEV")
@@ -112,7 +113,7 @@ class ServerApi(msgspec.Struct, frozen=True):
 
     def _opened(self, path: str, request: urllib.request.Request) -> HTTPResponse:
         try:
-            answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+            answer: HTTPResponse = _opener.open(request, timeout=TIMEOUT_S)
             return answer
         except urllib.error.HTTPError as error:
             raise Refused(_refusal(self, path, error)) from None
@@ -136,6 +137,10 @@ class ServerApi(msgspec.Struct, frozen=True):
 
 
 def _refusal(server: ServerApi, path: str, error: urllib.error.HTTPError) -> str:
+    if error.code in _REDIRECTS:
+        # Followed, it would lose its method and body, and show its key to somebody else.
+        place = error.headers.get("location")
+        return f"{server.url} redirects to {place}: name that server with --url"
     text = error.read().decode(errors="replace").strip()
     with suppress(msgspec.DecodeError):
         told = msgspec.json.decode(text, type=_Told)
@@ -150,6 +155,14 @@ def _refusal(server: ServerApi, path: str, error: urllib.error.HTTPError) -> str
             " or one of `stepwell keys create`, as --signing-key, or set INNGEST_SIGNING_KEY to it"
         )
     return f"{server.url} asks for a key: pass --signing-key, or set INNGEST_SIGNING_KEY"
+
+
+class _NoRedirections(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """Do not."""
+
+
+_opener = urllib.request.build_opener(_NoRedirections)
 
 
 def _event_key_refused(url: str, key: str) -> str:

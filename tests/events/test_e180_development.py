@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import stepwell
+from stepwell.sdk.net import probing
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse
@@ -23,6 +24,7 @@ class Network:
     def __init__(self, dev: Any = DEV_SERVER) -> None:
         self.dev = dev
         self.seen: list[str] = []
+        self.down = False
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
@@ -32,6 +34,8 @@ class Network:
             if isinstance(self.dev, Exception):
                 raise self.dev
             return tuple[int, Mapping[str, str], bytes](self.dev)
+        if self.down:
+            raise NO_SERVER
         return (200, {}, b'{"ids":["1"],"status":200,"ok":true,"modified":true}')
 
 
@@ -79,6 +83,29 @@ async def test_e_184_a_guessed_server_is_asked_for_once(blocking: bool) -> None:
     assert await send(auto, not blocking) == ["1"]
     event = f"POST {DEV}/e/NO_EVENT_KEY_SET"
     assert network.seen == [f"GET {DEV}/dev", event, event]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_e_184_a_server_that_was_found_is_not_remembered_for_ever(
+    blocking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Network()
+    auto = client(network, mode="auto", send_retries=0)
+    await send(auto, blocking)
+    network.down = True  # it was stopped,
+    with pytest.raises(stepwell.SendEventsError):
+        await send(auto, blocking)
+    network.down, network.dev = False, (200, {}, b"<html>")  # and its port is another program's
+    network.seen.clear()
+    with pytest.raises(stepwell.SendEventsError, match="no development server at"):
+        await send(auto, blocking)
+    assert network.seen == [f"GET {DEV}/dev"]
+    network.dev = DEV_SERVER
+    await send(auto, blocking)
+    monkeypatch.setattr(probing, "REMEMBERED_SECONDS", 0)
+    network.seen.clear()
+    await send(auto, blocking)
+    assert network.seen[0] == f"GET {DEV}/dev"
 
 
 @pytest.mark.parametrize("blocking", [False, True])

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from stepwell.sdk.connect.backoff import StartFailure
-from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.net.port import REDIRECTS, HttpPort, HttpReply, NetworkError
 from stepwell.wire.connect_decode import FrameError, decode_start_response
 from stepwell.wire.connect_encode import encode_start_request
 from stepwell.wire.connect_limit import WORKER_START_TIMEOUT_S
@@ -22,7 +22,6 @@ PROTOBUF = "application/protobuf"
 START = "/v0/connect/start"
 FLUSH_TIMEOUT_S = 30.0
 _SHOWN_CHARS = 300
-_REDIRECTIONS = frozenset({301, 302, 303, 307, 308})
 
 
 class FlushFailure(msgspec.Struct, frozen=True):
@@ -58,7 +57,7 @@ class Handshake:
         """Ask where to connect. The endpoint is rewritten and checked; never raises."""
         body, timeout_s = encode_start_request(StartRequest(exclude)), WORKER_START_TIMEOUT_S
         reply = await self._post(START, key, body, timeout_s, http=self._start_http)
-        if isinstance(reply, HttpReply) and reply.status in _REDIRECTIONS:
+        if isinstance(reply, HttpReply) and reply.status in REDIRECTS:
             self._start_http = None
             reply = await self._post(START, key, body, timeout_s)
         if isinstance(reply, NetworkError):

@@ -101,7 +101,7 @@ class Registration:
             self._found = called(middleware.init, client=client, fn=fn)
             if isinstance(self._found, Coroutine):
                 # Where every send skips the middleware nobody awaits it, and Python would complain.
-                finalize(self, _left, cast("Coroutine[Any, Any, Any]", self._found))
+                finalize(self, _left, self._found)
             if not isawaitable(self._found):
                 self._ready = Future()
                 self._ready.set_result(Hooks(self.name, "init", self._found, _REGISTERED))

@@ -19,10 +19,16 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies
 
 from stepwell.sdk.net.blocking_framing import Response
-from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError, in_words, trouble_of
+from stepwell.sdk.net.port import (
+    REDIRECTS,
+    HttpPort,
+    HttpReply,
+    NetworkError,
+    in_words,
+    trouble_of,
+)
 
 IDLE_SECONDS_MAX = 15.0
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK_BYTES = 64 * 1024
 _PLAIN_URL = re.compile(r"[!-~]+")
 
@@ -97,7 +103,7 @@ class BlockingPort:
             except (http.client.HTTPException, OSError, ValueError) as error:
                 trouble = trouble_of(error)
                 raise NetworkError(f"{method} {url}: {in_words(error)}", trouble) from error
-            if reply.status not in _REDIRECTS:
+            if reply.status not in REDIRECTS:
                 return reply
         return self._other().request_sync(
             method, url, headers=headers, body=body, timeout_seconds=timeout_seconds

@@ -18,6 +18,7 @@ from yarl import URL
 from stepwell.sdk import background
 from stepwell.sdk.net.pooled_framing import reads_plainly
 from stepwell.sdk.net.port import HttpReply, NetworkError, Trouble, in_words, trouble_of
+from stepwell.sdk.net.redirect import REDIRECTS_MAX, headers_for, place_of
 
 CONNECTIONS_MAX = 100
 KEEP_ALIVE_SECONDS = 15.0
@@ -111,13 +112,13 @@ class AiohttpPort:
             timeout = aiohttp.ClientTimeout(total=timeout_seconds)
             self._timeouts = {**self._timeouts, timeout_seconds: timeout}
         try:
-            async with pool.session.request(
-                method, URL(url, encoded=True), headers=headers, data=body, timeout=timeout
-            ) as answer:
-                read = await answer.read()
-                return HttpReply(
-                    answer.status, {k.lower(): v for k, v in answer.headers.items()}, read
-                )
+            place = URL(url, encoded=True)
+            for _ in range(REDIRECTS_MAX + 1):
+                found = await _asked(pool.session, method, place, headers, body, timeout)
+                if isinstance(found, HttpReply):
+                    return found
+                headers, place = headers_for(headers, place, found), found
+            raise NetworkError(f"{method} {url}: redirected more than {REDIRECTS_MAX} times")
         except TimeoutError as error:
             raise NetworkError(
                 f"{method} {url}: no answer within {timeout_seconds:g} s", "timeout"
@@ -144,6 +145,25 @@ class AiohttpPort:
         pool = self._pools.pop(asyncio.get_running_loop(), None)
         if pool is not None:
             await pool.close()
+
+
+async def _asked(
+    session: aiohttp.ClientSession,
+    method: str,
+    place: URL,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    timeout: aiohttp.ClientTimeout,
+) -> HttpReply | URL:
+    """One answer, or where it redirects to."""
+    async with session.request(
+        method, place, headers=headers, data=body, timeout=timeout, allow_redirects=False
+    ) as answer:
+        found = place_of(place, answer.status, answer.headers.get("location"))
+        if found is not None:
+            return found
+        read = await answer.read()
+        return HttpReply(answer.status, {k.lower(): v for k, v in answer.headers.items()}, read)
 
 
 def _trouble(error: Exception) -> Trouble:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 TIMEOUT_SECONDS_DEFAULT = 30.0
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Trouble = Literal["refused", "timeout", "lost", "other"]
 

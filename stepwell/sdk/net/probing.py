@@ -1,10 +1,12 @@
 """Whether a development server is there, asked before anything goes to one nobody named.
 
-The only place that knows the probe of mode "auto": an HttpPort around another one. What it finds is
-remembered as long as the client's settings; that nobody answers is not, for a server may be started
-at any moment. Law: a request meant for a missing development server fails; it never goes elsewhere.
+The only place that knows the probe of mode "auto": an HttpPort around another one. That one was
+found is remembered for a while, until it does not answer: another program may take its port. That
+there is none is not remembered: one may be started at any moment. Law: a request meant for a
+missing development server fails; it never goes elsewhere.
 """
 
+import time
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +17,7 @@ from stepwell.wire.outside import decode
 
 PROBE_PATH = "/dev"
 PROBE_SECONDS = 2.0
+REMEMBERED_SECONDS = 30.0
 """A development server is near: what takes longer is none."""
 
 
@@ -28,7 +31,7 @@ class DevServerFirst:
     def __init__(self, http: HttpPort, origin: str) -> None:
         self._http = http
         self._origin = origin.rstrip("/") + "/"
-        self._found = False
+        self._found_at: float | None = None
 
     async def request(
         self,
@@ -40,7 +43,8 @@ class DevServerFirst:
         timeout_seconds: float,
     ) -> HttpReply:
         """Probe, then send. Raises NetworkError if there is no development server, or no answer."""
-        if not self._found and url.startswith(self._origin):
+        meant = url.startswith(self._origin)
+        if meant and not self._is_known():
             try:
                 reply = await self._http.request(
                     "GET",
@@ -52,9 +56,13 @@ class DevServerFirst:
             except NetworkError as error:
                 raise self._missing(str(error)) from error
             self._judge(reply)
-        return await self._http.request(
-            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
-        )
+        try:
+            return await self._http.request(
+                method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
+            )
+        except NetworkError:
+            self._forget(meant)
+            raise
 
     def request_sync(
         self,
@@ -66,7 +74,8 @@ class DevServerFirst:
         timeout_seconds: float,
     ) -> HttpReply:
         """The same for blocking code."""
-        if not self._found and url.startswith(self._origin):
+        meant = url.startswith(self._origin)
+        if meant and not self._is_known():
             try:
                 reply = self._http.request_sync(
                     "GET",
@@ -78,14 +87,26 @@ class DevServerFirst:
             except NetworkError as error:
                 raise self._missing(str(error)) from error
             self._judge(reply)
-        return self._http.request_sync(
-            method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
-        )
+        try:
+            return self._http.request_sync(
+                method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
+            )
+        except NetworkError:
+            self._forget(meant)
+            raise
+
+    def _is_known(self) -> bool:
+        found_at = self._found_at
+        return found_at is not None and time.monotonic() - found_at < REMEMBERED_SECONDS
+
+    def _forget(self, meant: bool) -> None:
+        if meant:
+            self._found_at = None
 
     def _judge(self, reply: HttpReply) -> None:
         if not is_dev_server(reply):
             raise self._missing(f"what answers GET {PROBE_PATH} there is none")
-        self._found = True
+        self._found_at = time.monotonic()
 
     def _missing(self, why: str) -> NetworkError:
         return NetworkError(

@@ -1,6 +1,7 @@
 """The verbs that ask a running server, against a real one."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
+from stepwell.cli.server_api import Refused, ServerApi
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.serving import Server
 from tests.unit.server.api.harness import function, registration
@@ -222,3 +224,23 @@ def test_keys_are_asked_for_and_used(tmp_path: Path) -> None:
     opened = CliRunner().invoke(main, ["doctor", "--database", str(tmp_path / "stepwell.db")])
     assert opened.exit_code == 0, opened.output
     assert "healthy" in opened.output
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirection_is_told_and_shown_no_key(status: int) -> None:
+    """Followed, a POST would become a GET, and whoever it leads to would see the key."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                said = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:1/v1\r\n\r\n"
+                connection.sendall(said.encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        server = ServerApi(f"http://127.0.0.1:{listening.getsockname()[1]}", "swk_key")
+        with pytest.raises(Refused, match=r"redirects to http://127.0.0.1:1/v1: name that server"):
+            server.post(dict, "/v1/signals", {})
+        thread.join()

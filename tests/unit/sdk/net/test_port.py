@@ -252,6 +252,56 @@ async def test_it_may_raise_a_network_error_itself() -> None:
     assert caught.value is own
 
 
+class Redirecting(BaseHTTPRequestHandler):
+    """`/301/0` redirects to `/`, `/301/1` to another host; what arrives is remembered."""
+
+    seen: list[tuple[str, str, str | None, bytes]]
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        place = f"{self.headers['host'].partition(':')[0]}{self.path}"
+        self.seen.append((self.command, place, self.headers.get("authorization"), body))
+        _, status, *where = self.path.split("/")
+        self.send_response(int(status or 200))
+        if where:
+            other = f"http://localhost:{self.connection.getsockname()[1]}"
+            self.send_header("location", {"0": "/", "1": f"{other}/", "2": self.path}[where[0]])
+        self.end_headers()
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def redirecting() -> Iterator[tuple[str, list[Any]]]:
+    handler = type("H", (Redirecting,), {"seen": []})
+    made = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}", handler.seen  # type: ignore[attr-defined]
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirected_request_stays_what_it_is(
+    redirecting: tuple[str, list[Any]], status: int
+) -> None:
+    url, seen = redirecting
+    given: dict[str, Any] = {"headers": {"Authorization": "s3"}, "body": b"x", "timeout_seconds": 5}
+    for port in (AiohttpPort(), Blocking()):
+        seen.clear()
+        reply = await port.request("POST", f"{url}/{status}/0", **given)
+        assert (reply.status, seen[-1]) == (200, ("POST", "127.0.0.1/", "s3", b"x"))
+        await port.request("POST", f"{url}/{status}/1", **given)
+        assert seen[-1] == ("POST", "localhost/", None, b"x")  # no secrets for another origin
+        with pytest.raises(NetworkError, match="redirected more than 10 times"):
+            await port.request("POST", f"{url}/{status}/2", **given)
+        if isinstance(port, AiohttpPort):
+            await port.close()
+
+
 class Blocking:
     """The client of blocking code, with the interface of the others."""
 

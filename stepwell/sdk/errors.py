@@ -29,20 +29,31 @@ BaseException and is in `sdk/step/suspension.py`.
 
 import datetime as dt
 import enum
+import os
+import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 from stepwell.wire.duration import DurationError, parse_duration_ms
 
 RetryAfter = int | dt.timedelta | dt.datetime | str
 
 _OWN_FOLDER = str(PurePath(__file__).parent)
+_PACKAGE = str(PurePath(__file__).parent.parent) + os.sep
+_PYTHON = str(PurePath(os.__file__).parent) + os.sep
+_INSTALLED = ("site-packages", "dist-packages")
 _FRAMES_MAX = 50
+
+Place: TypeAlias = tuple[str, int]
+"""A file, and a line of it."""
+HANDLER_PLACE: ContextVar[Place | None] = ContextVar("stepwell_handler_place", default=None)
+"""Where the handler begins whose code runs here."""
 
 
 class ErrorCode(enum.Enum):
@@ -219,12 +230,11 @@ class RetryAfterError(Error):
 def _delay(given: RetryAfter) -> dt.timedelta | dt.datetime:
     if isinstance(given, dt.datetime):
         if given.tzinfo is None:
-            warnings.warn(
+            warn(
                 NaiveDatetimeWarning(
                     "retry_after has no time zone and is taken as local time: use"
                     " datetime.now(UTC), or a zone of your own"
-                ),
-                stacklevel=3,
+                )
             )
         return given.astimezone() if given.tzinfo is None else given
     if isinstance(given, dt.timedelta):
@@ -509,3 +519,29 @@ class NaiveDatetimeWarning(InngestWarning):
     """A datetime without a time zone was taken as local time."""
 
     code = "NAIVE_DATETIME"
+
+
+def warn(warning: Warning, at: Place | None = None) -> None:
+    """Warn at a line of the user's: `at`, else the innermost one outside of this package that led
+    here, else the line where the handler under way begins.
+
+    Raises the warning where somebody made errors of warnings.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    here, names = (frame.f_code.co_filename, frame.f_lineno), frame.f_globals
+    while at is None and frame.f_back is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE):
+            if not _is_pythons(file):
+                at, names = (file, frame.f_lineno), frame.f_globals
+            break  # an event loop, say: whoever is behind it has nothing to do with this
+        frame = frame.f_back
+    file, line = at or HANDLER_PLACE.get() or here
+    registry = names.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(warning, type(warning), file, line, registry=registry)
+
+
+def _is_pythons(file: str) -> bool:
+    if file.startswith("<"):
+        return True
+    return file.startswith(_PYTHON) and not any(name in file for name in _INSTALLED)

@@ -6,7 +6,6 @@ tuples lists; models of Pydantic, msgspec, attrs and dataclasses objects.
 
 import datetime as dt
 import re
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import cast
@@ -14,7 +13,7 @@ from typing import cast
 import msgspec
 import pydantic
 
-from stepwell.sdk.errors import NaiveDatetimeWarning
+from stepwell.sdk.errors import NaiveDatetimeWarning, warn
 
 
 def encode_json(value: object) -> bytes:
@@ -39,7 +38,7 @@ def _in_utc(value: object) -> object:
                 f"{value.isoformat()} has no time zone and is sent as local time: use"
                 " datetime.now(UTC), or a zone of your own"
             )
-            warnings.warn(NaiveDatetimeWarning(told), stacklevel=2)
+            warn(NaiveDatetimeWarning(told))
         return value.astimezone(dt.UTC)
     if isinstance(value, dict):
         return {key: _in_utc(one) for key, one in cast("dict[object, object]", value).items()}

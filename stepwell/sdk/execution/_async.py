@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from stepwell.sdk.errors import ConfigurationError
+from stepwell.sdk.errors import HANDLER_PLACE, ConfigurationError
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import (
     arguments,
@@ -53,7 +53,7 @@ class AsyncCall(TaskedCall):
         watch(asyncio.get_running_loop())
         self._main = Strand(work, self, self._host)
         self._strands[self._main] = None
-        token = HOME.set(self)
+        token, place = HOME.set(self), HANDLER_PLACE.set(self.place)
         try:
             self.answer = await self._result(self._main)
             if self.hooks is not None:
@@ -62,6 +62,7 @@ class AsyncCall(TaskedCall):
         finally:
             self.open = False
             HOME.reset(token)
+            HANDLER_PLACE.reset(place)
             work.close()  # a hook may have failed before it began
             self._idle.stop()
             self.unawaited.forget()

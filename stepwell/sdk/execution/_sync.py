@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import msgspec
 
+from stepwell.sdk.errors import HANDLER_PLACE
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.call import (
     Call,
@@ -68,7 +69,7 @@ class SyncCall(Call):
 
     def run(self, work: Callable[[], object]) -> CallResponse:
         """Run the handler until the call ends."""
-        token = HOME.set(self)
+        token, place = HOME.set(self), HANDLER_PLACE.set(self.place)
         try:
             answer = self._result(work)
             self.answer = self.answer or answer
@@ -77,6 +78,7 @@ class SyncCall(Call):
             return self.answer
         finally:
             HOME.reset(token)
+            HANDLER_PLACE.reset(place)
             self.let_go()
 
     def _result(self, work: Callable[[], object]) -> CallResponse:

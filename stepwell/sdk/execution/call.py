@@ -5,7 +5,6 @@ The shells `_async.py` and `_sync.py` add waiting. Nothing here waits or blocks.
 
 import datetime as dt
 import time
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias, cast
@@ -17,6 +16,7 @@ from stepwell.sdk.errors import (
     IndeterminateFunctionWarning,
     InngestWarning,
     OutputUnserializableError,
+    Place,
     RetryAfterError,
     StepError,
     StepNestedError,
@@ -26,6 +26,7 @@ from stepwell.sdk.errors import (
     is_quiet,
     is_retriable,
     text_of,
+    warn,
 )
 from stepwell.sdk.execution import outcome
 from stepwell.sdk.execution.port import Hooks
@@ -85,6 +86,7 @@ class Call:
         non_retriable: tuple[type[Exception], ...] = (),
         reraised: Mapping[str, type[StepError]] | None = None,
         watch: Watch | None = None,
+        place: Place | None = None,
     ) -> None:
         ctx = request.ctx
         self._stack = ctx.stack.stack if ctx.stack is not None else ()
@@ -96,6 +98,8 @@ class Call:
         self.attempt = ctx.attempt
         self.max_attempts = ctx.max_attempts
         self.function_id = function_id
+        self.place = place
+        """Where the handler begins."""
         self.exact = request.exact_numbers
         """The server keeps numbers as they are written."""
         self.answer: CallResponse | None = None
@@ -322,13 +326,13 @@ class Call:
             return
         self._doubt_told = True
         unseen = self.memos.unseen()
-        warnings.warn(
+        warn(
             IndeterminateFunctionWarning(
                 f'function "{self.function_id}" met new steps before {len(unseen)} known ones'
                 f" ({', '.join(unseen[:_SHOWN_STEPS_MAX])}): steps were renamed, or depend on"
                 " something that differs between calls"
             ),
-            stacklevel=2,
+            self.place,
         )
 
     def unmet(self) -> CallResponse | None:

@@ -77,6 +77,7 @@ class Calling:
             "non_retriable": self.function.non_retriable,
             "reraised": self.function.reraised,
             "watch": self.watch,
+            "place": self.function.place,
         }
 
     def begun(self) -> None:

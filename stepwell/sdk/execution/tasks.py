@@ -10,13 +10,12 @@ goes idle in between; new steps are reported only when it is idle.
 
 import asyncio
 import time
-import warnings
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
 
-from stepwell.sdk.errors import ParallelIndexingWarning
+from stepwell.sdk.errors import ParallelIndexingWarning, warn
 from stepwell.sdk.execution import cutoff, outcome
 from stepwell.sdk.execution.call import Call, arguments
 from stepwell.sdk.execution.idle import IdleWatch
@@ -120,12 +119,11 @@ class TaskedCall(Call):
             return
         if any(other.name.id == met.name.id for other in self._waiting.values()):
             self._indexing_told = True
-            warnings.warn(
+            warn(
                 ParallelIndexingWarning(
                     f'step id "{met.name.id}" is used by parallel branches: which of them is first'
                     " may differ between calls; give each an id of its own"
-                ),
-                stacklevel=2,
+                )
             )
 
     def _survey(self) -> Survey | None:

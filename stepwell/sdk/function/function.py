@@ -4,7 +4,6 @@ The only place for the rules that join options into one declaration; what users 
 `client.create_function`.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_origin
@@ -12,7 +11,7 @@ from typing import Any, cast, get_origin
 import msgspec
 from typing_extensions import TypeVar
 
-from stepwell.sdk.errors import FunctionConfigInvalidError, StepError
+from stepwell.sdk.errors import FunctionConfigInvalidError, Place, StepError, warn
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
@@ -23,6 +22,7 @@ from stepwell.sdk.step.handler import (
     context_asked,
     event_type_asked,
     is_async,
+    place_of,
     positional_parameters,
     return_type,
 )
@@ -102,6 +102,8 @@ class Function(Invocable[T_co, Takes_co]):
         self._config = config
         self._local_id = local_id
         self._is_async = is_async(handler)
+        self.place: Place | None = place_of(handler)
+        """Where its handler begins; None if it is not written in Python."""
         _check_context(local_id, handler, self._is_async)
         self.entry: Callable[[Any], Any] = _entry(local_id, handler)
         """The handler, called with the context alone."""
@@ -261,11 +263,11 @@ def _entry(local_id: str, handler: Callable[..., Any]) -> Callable[[Any], Any]:
     if parameters is None or parameters == 1:
         return handler
     if parameters == 2:
-        warnings.warn(
-            f'function "{local_id}": handlers take one parameter; write (ctx) and use ctx.step'
-            " instead of (ctx, step)",
-            DeprecationWarning,
-            stacklevel=4,
+        warn(
+            DeprecationWarning(
+                f'function "{local_id}": handlers take one parameter; write (ctx) and use ctx.step'
+                " instead of (ctx, step)"
+            )
         )
 
         def with_step(ctx: Any) -> Any:

@@ -19,7 +19,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from concurrent.futures import Future
-from inspect import CORO_CREATED, getcoroutinestate, isawaitable
+from inspect import CORO_CREATED, getcoroutinestate, isawaitable, iscoroutine
 from typing import Any, TypeAlias, cast
 from weakref import WeakKeyDictionary, finalize
 
@@ -98,13 +98,14 @@ class Registration:
         self._lock = threading.Lock()
         self._ready: Future[Hooks] | None = None
         try:
-            self._found = called(middleware.init, client=client, fn=fn)
-            if isinstance(self._found, Coroutine):
+            found: Any = called(middleware.init, client=client, fn=fn)
+            self._found = found
+            if iscoroutine(found):
                 # Where every send skips the middleware nobody awaits it, and Python would complain.
-                finalize(self, _left, self._found)
-            if not isawaitable(self._found):
+                finalize(self, _left, found)
+            if not isawaitable(found):
                 self._ready = Future()
-                self._ready.set_result(Hooks(self.name, "init", self._found, _REGISTERED))
+                self._ready.set_result(Hooks(self.name, "init", found, _REGISTERED))
         except Exception as error:
             error.add_note(f'raised by init of middleware "{self.name}"')
             raise

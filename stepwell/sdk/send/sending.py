@@ -7,14 +7,13 @@ import asyncio
 import random
 import secrets
 import time
-import warnings
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
-from stepwell.sdk.errors import ConfigurationError, InngestWarning, SendEventsError
+from stepwell.sdk.errors import ConfigurationError, InngestWarning, SendEventsError, warn
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.net.port import NetworkError
@@ -214,7 +213,7 @@ def _batches(
     """The requests of one call. All events are judged before the first of them leaves."""
     if not events:
         sending.logger.warning("send() called with no events: nothing was sent")
-        warnings.warn("send() called with no events", InngestWarning, stacklevel=4)
+        warn(InngestWarning("send() called with no events"))
         return []
     most = limit.EVENTS_PER_REQUEST_MAX
     if len(events) > most and not sending.split:

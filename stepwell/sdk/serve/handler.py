@@ -4,7 +4,6 @@ What a request means is in `endpoint.py`, which asks for what it needs; `perform
 """
 
 import time
-import warnings
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -13,6 +12,7 @@ from stepwell.sdk.errors import (
     ConfigurationError,
     Error,
     code_of,
+    warn,
 )
 from stepwell.sdk.events.registry import event_schemas
 from stepwell.sdk.function.function import Function
@@ -180,8 +180,8 @@ def _check_id(given: str | None, app_id: str) -> None:
             f'id = {given!r}: the functions belong to the app of their client, "{app_id}": make'
             " that one with app_id=... and leave id out"
         )
-    warnings.warn(
-        f"serve(id={given!r}) is deprecated: the client's app_id says it; leave it out",
-        DeprecationWarning,
-        stacklevel=4,
+    warn(
+        DeprecationWarning(
+            f"serve(id={given!r}) is deprecated: the client's app_id says it; leave it out"
+        )
     )

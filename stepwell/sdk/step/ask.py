@@ -8,7 +8,6 @@ import enum
 import hashlib
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
@@ -20,6 +19,7 @@ from stepwell.sdk.errors import (
     ConfigurationError,
     NaiveDatetimeWarning,
     OutputUnserializableError,
+    warn,
 )
 from stepwell.sdk.events.event import Event, MinimalEvent, event_from_json
 from stepwell.sdk.events.incoming import read_awaited
@@ -183,12 +183,11 @@ def sleep_until(step_id: str, name: str | None, until: object) -> Ask:
     if not isinstance(until, dt.datetime):
         raise ConfigurationError(f'step "{step_id}": until = {until!r}: give a datetime')
     if until.tzinfo is None:
-        warnings.warn(
+        warn(
             NaiveDatetimeWarning(
                 f'step "{step_id}": until has no time zone and is taken as local time:'
                 " use datetime.now(UTC), or a zone of your own"
-            ),
-            stacklevel=4,
+            )
         )
     text = until.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return _ask(step_id, name, option.sleep(text))

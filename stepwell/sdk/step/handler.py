@@ -95,6 +95,14 @@ def is_async(handler: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(bare) or inspect.iscoroutinefunction(inspect.unwrap(bare))
 
 
+def place_of(handler: Callable[..., object]) -> tuple[str, int] | None:
+    """The file and line where a handler begins; None if it is not written in Python."""
+    function = inspect.unwrap(_bare(handler))
+    if not isinstance(function, FunctionType):
+        return None
+    return function.__code__.co_filename, function.__code__.co_firstlineno
+
+
 def return_type(handler: Callable[..., object]) -> Any:
     """The annotated type of a handler's result, awaited; Any if it says nothing.
 

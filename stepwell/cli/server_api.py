@@ -4,8 +4,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from http.client import HTTPResponse
-from typing import Any, Generic, TypeVar
+from http.client import HTTPMessage, HTTPResponse
+from typing import IO, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import click
@@ -158,7 +158,15 @@ def _refusal(server: ServerApi, path: str, error: urllib.error.HTTPError) -> str
 
 
 class _NoRedirections(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
         """Do not."""
 
 

@@ -13,14 +13,13 @@ from urllib.parse import urlsplit, urlunsplit
 import msgspec
 
 from stepwell.cron import parse as parse_cron
-from stepwell.expr.dialect import ExpressionError, compile_expression
-from stepwell.expr.function import CONVERSIONS
+from stepwell.expr.refusal import refusal
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.input import AppRegistered
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.wire import header
 from stepwell.wire.function_check import problems
-from stepwell.wire.function_config import FunctionConfig, encode_function, key_expressions
+from stepwell.wire.function_config import FunctionConfig, encode_function, expressions
 from stepwell.wire.registration import Registration
 
 Method: TypeAlias = Literal["serve", "connect", "local"]
@@ -153,20 +152,10 @@ def _taken(functions: Iterable[FunctionConfig], app: str, catalog: Catalog) -> I
 
 
 def _expression_problems(function: FunctionConfig) -> Iterator[str]:
-    for field, source in _expressions(function):
-        if not source:
-            continue
-        try:
-            program = compile_expression(source)
-        except ExpressionError as error:
-            yield f"{field} {source!r} is no expression: {error}"
-            continue
-        if field.startswith("cancel[") and not program.is_plain:
-            called = ", ".join(sorted(program.calls - CONVERSIONS))
-            yield (
-                f"{field} {source!r} uses {called}: compare, compute and convert only, such as"
-                " async.data.id == event.data.id"
-            )
+    for field, source in expressions(function):
+        why = refusal(source, plain=field.startswith("cancel[")) if source else None
+        if why is not None:
+            yield f"{field} {source!r} {why}"
     for index, trigger in enumerate(function.triggers):
         if not trigger.cron:
             continue
@@ -174,17 +163,6 @@ def _expression_problems(function: FunctionConfig) -> Iterator[str]:
             parse_cron(trigger.cron)
         except ValueError as error:
             yield f"triggers[{index}].cron {trigger.cron!r} is no schedule: {error}"
-
-
-def _expressions(function: FunctionConfig) -> Iterator[tuple[str, str]]:
-    """Every expression of a configuration, with the field it stands in."""
-    for index, trigger in enumerate(function.triggers):
-        yield f"triggers[{index}].expression", trigger.expression
-    for index, cancel in enumerate(function.cancel):
-        yield f"cancel[{index}].if", cancel.condition
-    if function.batch is not None:
-        yield "batchEvents.if", function.batch.condition
-    yield from key_expressions(function)
 
 
 def _checksum(registration: Registration, url: str, functions: Iterable[FunctionConfig]) -> str:

@@ -215,6 +215,17 @@ def key_expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
         yield f"limits[{index}].weight", named.weight
 
 
+def expressions(config: FunctionConfig) -> Iterator[tuple[str, str]]:
+    """Every expression of a configuration, empty ones included, with the field it stands in."""
+    for index, trigger in enumerate(config.triggers):
+        yield f"triggers[{index}].expression", trigger.expression
+    for index, cancel in enumerate(config.cancel):
+        yield f"cancel[{index}].if", cancel.condition
+    if config.batch is not None:
+        yield "batchEvents.if", config.batch.condition
+    yield from key_expressions(config)
+
+
 def composite_id(app_id: str, function_id: str) -> str:
     """The id under which a function is registered, invoked and called: `app-function`."""
     return f"{app_id}-{function_id}"

@@ -12,6 +12,7 @@ import pytest
 
 import stepwell
 from stepwell.embedded import Engine, RunFailed
+from stepwell.sdk.function import expression
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.engine.rules import Rules
 from stepwell.server.registration import RegistrationRefused
@@ -420,8 +421,11 @@ def test_what_is_no_client_and_no_function_is_named() -> None:
         Engine("shop", [])  # type: ignore[arg-type]
 
 
-async def test_an_engine_that_could_not_start_lets_go_of_its_database(database: Path) -> None:
+async def test_an_engine_that_could_not_start_lets_go_of_its_database(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = make_client()
+    monkeypatch.setattr(expression, "find_spec", lambda name: None)  # so the server is first to see
 
     @client.create_function(fn_id="bad", trigger=stepwell.TriggerEvent(event="x", expression="(("))
     async def bad(ctx: stepwell.Context) -> None: ...

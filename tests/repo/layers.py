@@ -32,8 +32,8 @@ LAYERS: dict[str, Layer] = {
     "expr": Layer((), ("cel_expr_python",)),
     "cron": Layer((), ("cronsim",)),
     "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic", "pydantic_core")),
-    # Schedules are refused where they are declared.
-    "sdk.function": Layer(("wire", "sdk", "cron"), ("pydantic",)),
+    # Schedules and expressions are refused where they are declared.
+    "sdk.function": Layer(("wire", "sdk", "cron", "expr.refusal"), ("pydantic",)),
     "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
     # For servers on trio, which bring it.
     "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),
@@ -318,6 +318,7 @@ PURE_OUTSIDE = ("msgspec", "typing_extensions", "google.protobuf", "cel_expr_pyt
 LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
     {
         ("stepwell.cli.entry", "stepwell.cli.main"),  # click comes with the server
+        ("stepwell.sdk.function.expression", "stepwell.expr.refusal"),  # CEL comes with the server
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
         # Clients cost memory and time; many processes never make a request of either kind.

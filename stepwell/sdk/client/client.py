@@ -349,9 +349,8 @@ class Inngest(Declarer, Invoker, LimitKeeper):
     def is_production(self, value: bool) -> None:
         """Be in cloud mode from now on, or in dev mode, in place of what the constructor was told.
         Raises ConfigurationError for what is neither True nor False."""
-        problem = problem_of({"is_production": value}, CLIENT)
-        if value is None or problem is not None:
-            raise ConfigurationError(problem or "is_production = None: give True or False")
+        if not isinstance(cast(object, value), bool):
+            raise ConfigurationError(f"is_production = {value!r}: give True or False")
         told = msgspec.structs.replace(self._options, is_production=value, is_dev=None, mode=None)
         resolve(told, {})
         self.set_env_vars({})

@@ -15,6 +15,7 @@ from stepwell.sdk.errors import FunctionConfigInvalidError, Place, StepError, wa
 from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
+from stepwell.sdk.function.expression import expression_problems
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
 from stepwell.sdk.step.context import ContextSync
@@ -85,6 +86,7 @@ class Function(Invocable[T_co, Takes_co]):
         if on_failure is not None:
             self.failure_function = self._companion(on_failure)
         found = problems(self.config(_ANYWHERE), option_name)
+        found += [f"{option_name(f)} {why}" for f, why in expression_problems(self._config)]
         if found:
             raise FunctionConfigInvalidError(f'function "{self.local_id}": {"; ".join(found)}')
 

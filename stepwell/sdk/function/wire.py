@@ -91,7 +91,8 @@ _WRITTEN: Mapping[str, str] = {
 def option_name(field: str) -> str:
     """A field of the wire, such as `batchEvents.maxSize`, as the option users write."""
     written = field.removeprefix("concurrency.") if field.startswith("concurrency.fn") else field
-    return ".".join(_WRITTEN.get(part, part) for part in written.split("."))
+    parts = (part.partition("[") for part in written.split("."))
+    return ".".join(f"{_WRITTEN.get(name, name)}{mark}{index}" for name, mark, index in parts)
 
 
 def _throttle(given: Throttle | None) -> wire.Throttle | None:

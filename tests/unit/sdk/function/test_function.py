@@ -86,14 +86,14 @@ def test_f62_every_option_travels() -> None:
                 TriggerCron(cron="0 9 * * *", jitter="30s"),
             ),
             cancel=(Cancel(event="shop/stop", if_exp="true", timeout="1d"),),
-            concurrency=(Concurrency(limit=5, key="k", scope="env"),),
-            debounce=Debounce(period=10_000, key="k", timeout="1h"),
+            concurrency=(Concurrency(limit=5, key="'k'", scope="env"),),
+            debounce=Debounce(period=10_000, key="'k'", timeout="1h"),
             idempotency="event.data.id",
             priority=Priority(run="100"),
-            rate_limit=RateLimit(limit=2, period=dt.timedelta(hours=2), key="k"),
+            rate_limit=RateLimit(limit=2, period=dt.timedelta(hours=2), key="'k'"),
             retries=0,
-            singleton=Singleton(mode="cancel", key="k"),
-            throttle=Throttle(limit=3, period="90s", burst=2, key="k"),
+            singleton=Singleton(mode="cancel", key="'k'"),
+            throttle=Throttle(limit=3, period="90s", burst=2, key="'k'"),
             timeouts=Timeouts(start="1m", finish="1h"),
         )
     )
@@ -106,13 +106,13 @@ def test_f62_every_option_travels() -> None:
             {"cron": "0 9 * * *", "jitter": "30s"},
         ],
         "cancel": [{"event": "shop/stop", "if": "true", "timeout": "1d"}],
-        "concurrency": [{"limit": 5, "key": "k", "scope": "env"}],
-        "debounce": {"period": "10s", "key": "k", "timeout": "1h"},
+        "concurrency": [{"limit": 5, "key": "'k'", "scope": "env"}],
+        "debounce": {"period": "10s", "key": "'k'", "timeout": "1h"},
         "idempotency": "event.data.id",
         "priority": {"run": "100"},
-        "rateLimit": {"limit": 2, "period": "2h", "key": "k"},
-        "singleton": {"mode": "cancel", "key": "k"},
-        "throttle": {"limit": 3, "period": "90s", "burst": 2, "key": "k"},
+        "rateLimit": {"limit": 2, "period": "2h", "key": "'k'"},
+        "singleton": {"mode": "cancel", "key": "'k'"},
+        "throttle": {"limit": 3, "period": "90s", "burst": 2, "key": "'k'"},
         "timeouts": {"start": "1m", "finish": "1h"},
     }
 
@@ -120,18 +120,18 @@ def test_f62_every_option_travels() -> None:
 def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
     found = registered(
         declared(
-            concurrency=(Concurrency(limit=5, key="k"),),
-            run_concurrency=(Concurrency(limit=1, key="r"),),
+            concurrency=(Concurrency(limit=5, key="'k'"),),
+            run_concurrency=(Concurrency(limit=1, key="'r'"),),
             debounce=Debounce(period=1000, collect="all", max_events=10, max_bytes=5000),
-            backlog=Backlog(limit=7, key="k", on_full="cancel"),
+            backlog=Backlog(limit=7, key="'k'", on_full="cancel"),
             fairness=Fairness(key="event.data.user", weight=3),
             rate_limit=RateLimit(limit=2, period="2h", algorithm="window"),
             singleton=Singleton(mode="skip", limit=3),
         )
     )
     assert found["concurrency"] == {
-        "fn": [{"limit": 1, "key": "r"}],
-        "step": [{"limit": 5, "key": "k"}],
+        "fn": [{"limit": 1, "key": "'r'"}],
+        "step": [{"limit": 5, "key": "'k'"}],
     }
     assert found["debounce"] == {
         "period": "1s",
@@ -139,18 +139,18 @@ def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
         "maxEvents": 10,
         "maxBytes": 5000,
     }
-    assert found["backlog"] == {"limit": 7, "key": "k", "onFull": "cancel"}
+    assert found["backlog"] == {"limit": 7, "key": "'k'", "onFull": "cancel"}
     assert found["fairness"] == {"key": "event.data.user", "weight": "3"}
     assert found["rateLimit"] == {"limit": 2, "period": "2h", "algorithm": "window"}
     assert found["singleton"] == {"mode": "skip", "limit": 3}
 
 
 def test_batches_are_timed_by_a_clock_that_knows_no_days() -> None:
-    batch = Batch(max_size=100, timeout=dt.timedelta(days=1), key="k", if_exp="true")
+    batch = Batch(max_size=100, timeout=dt.timedelta(days=1), key="'k'", if_exp="true")
     assert registered(declared(batch_events=batch))["batchEvents"] == {
         "maxSize": 100,
         "timeout": "24h",
-        "key": "k",
+        "key": "'k'",
         "if": "true",
     }
 

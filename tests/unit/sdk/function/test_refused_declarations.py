@@ -8,7 +8,9 @@ import pytest
 
 import stepwell
 from stepwell import (
+    Batch,
     Cancel,
+    Concurrency,
     Context,
     ContextSync,
     Event,
@@ -17,8 +19,10 @@ from stepwell import (
     EventSchemas,
     FunctionConfigInvalidError,
     InngestMiddleware,
+    RateLimit,
     TriggerEvent,
 )
+from stepwell.sdk.function import expression
 from stepwell.sdk.step import ask
 
 CLIENT = stepwell.Inngest(app_id="shop", is_production=False)
@@ -88,6 +92,38 @@ def test_types_of_fields_that_every_event_has() -> None:
         EventDefinition("x", ts=float)
     with pytest.raises(TypeError, match=r'event "x": v = '):
         EventDefinition("x", v=int)
+
+
+EXPRESSIONS: list[tuple[dict[str, Any], str]] = [
+    ({"expression": "event.data.x ="}, "triggers[0].expression 'event.data.x =' is no expression"),
+    ({"cancel": [Cancel(event="x", if_exp="a ==")]}, "cancel[0].if_exp 'a ==' is no expression"),
+    ({"cancel": [Cancel(event="x", if_exp="event.data.x.size() == 1")]}, "uses size: compare"),
+    ({"concurrency": [Concurrency(limit=1, key="event.")]}, "concurrency[0].key 'event.' is no"),
+    (
+        {"run_concurrency": [Concurrency(limit=1, key="event.")]},
+        "run_concurrency[0].key 'event.' is no expression",
+    ),
+    ({"idempotency": "("}, "idempotency '(' is no expression"),
+    ({"batch_events": Batch(max_size=2, timeout="1s", if_exp="(")}, "batch_events.if_exp '('"),
+    ({"rate_limit": RateLimit(limit=1, period="1m", key="(")}, "rate_limit.key '(' is no"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), EXPRESSIONS)
+def test_expressions_that_are_none(options: dict[str, Any], words: str) -> None:
+    def handler(ctx: ContextSync) -> None: ...
+
+    with pytest.raises(FunctionConfigInvalidError) as caught:
+        CLIENT.on("a", fn_id="f", **options)(handler)
+    assert str(caught.value).startswith('function "f": ')
+    assert words in str(caught.value)
+
+
+def test_without_the_language_the_server_judges(monkeypatch: pytest.MonkeyPatch) -> None:
+    def handler(ctx: ContextSync) -> None: ...
+
+    monkeypatch.setattr(expression, "find_spec", lambda name: None)
+    assert CLIENT.on("a", fn_id="f", expression="(")(handler).id == "shop-f"
 
 
 def test_options_there_are_not() -> None:

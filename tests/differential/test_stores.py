@@ -542,7 +542,7 @@ def told_by_view(view: View, need: Need) -> dict[str, object]:
         "look_back": [(view.look_back(look), view.met(look.run_id)) for look in need.look_back],
         "due": (view.due(), view.overdue(), view.next_due_ms),
         "keys": [(view.flow.row(k), view.flow.taken(k), view.flow.holders(k)) for k in KEYS],
-        "leased": [(view.flow.leased(key), view.flow.resting(key)) for key in KEYS],
+        "leased": [(view.flow.leased(key), view.flow.first(key)) for key in KEYS],
         "lanes": (view.flow.lanes, [view.flow.items(queue) for queue in LANES]),
         "holds": [(view.flow.hold(key), view.flow.held(key)) for key in HOLDS],
         "waited": [name for name in NAMES if name in view.waited],

@@ -16,10 +16,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from stepwell.server.engine.input import EventsReceived, Input, Job, ReplyReceived, Work, WorkAsked
+import msgspec
+
+from stepwell.server.engine.input import (
+    EventsReceived,
+    Input,
+    Job,
+    LimitDropped,
+    LimitSet,
+    Outcome,
+    ReplyReceived,
+    Work,
+    WorkAsked,
+)
+from stepwell.server.engine.limit_row import use_key
 from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.flow.named_limit import NO_NUMBERS, NamedLimit
 from stepwell.testing.simulation.invariant import broken_everywhere
 from stepwell.wire.function_config import Batch, Cancel, Concurrency, Debounce, Singleton
+from stepwell.wire.identifier import step_hash
+from stepwell.wire.named_limit import FunctionLimit, LimitUsed, StepLimit
+from stepwell.wire.operation import StepPlanned
 from tests.bench import APP, SEED, progressed, returned, step_run
 from tests.flow.flow_bench import FlowBench, controlled
 
@@ -37,6 +54,9 @@ class Scene:
     told: list[str] = field(default_factory=list[str])
     jobs: list[Job] = field(default_factory=list[Job])
     sent: list[str] = field(default_factory=list[str])
+    watch: Callable[[list[Input]], Iterator[str]] = lambda batch: iter(())
+    seen: list[str] = field(default_factory=list[str])
+    """What somebody who looks after each commit complained of."""
 
     def sends(self, name: str, count: int, data: object = None) -> list[Move]:
         """A sender of events; each is sent again if nobody says that it came."""
@@ -86,6 +106,7 @@ class Scene:
         if fate < 0.08:
             self.die()
         answers = self.bench.submit_all(batch)
+        self.seen += self.watch(batch)
         if fate > 0.92:
             self.die()
             self.bench.submit_all([one for one in batch if isinstance(one, EventsReceived)])
@@ -206,12 +227,90 @@ def seated(scene: Scene) -> Iterator[str]:
         yield f"{bench.reader.slots(key)} is left, and {scene.runs()}"
 
 
+def limited(scene: Scene) -> Iterator[str]:
+    """Y1, Y4: a named limit is changed up and down, and dropped, while functions and steps take
+    and free places under it: nobody begins beyond what holds then, and nobody is left behind."""
+    bench, draw = scene.bench, scene.draw
+    gpu = FunctionLimit("gpu", "", "event.data.size", concurrency=3)
+    bench.register(controlled(limits=(gpu,)), controlled("other", "went"))
+
+    def answer() -> Input:
+        if not scene.jobs:
+            return WorkAsked(SEED, (), 10, 60_000)
+        job = scene.jobs.pop(draw.randrange(len(scene.jobs)))
+        return ReplyReceived(job.lease.id, job.lease.run_id, job.lease.key, _limited(draw, job))
+
+    def change() -> Input:
+        if draw.random() < 0.2:
+            return LimitDropped("gpu")
+        return LimitSet("gpu", concurrency=draw.choice((1, 2, 5)))
+
+    def watch(batch: list[Input]) -> Iterator[str]:
+        changed = any(isinstance(one, LimitSet | LimitDropped) for one in batch)
+        numbers = bench.catalog.limits.get("gpu", NamedLimit("gpu")).numbers
+        loads = {
+            lease.id: load for lease in bench.leases() for key, load in lease.counts if key == GPU
+        }
+        begun = loads.keys() - under_way
+        under_way.clear()
+        under_way.update(loads)
+        if not begun or changed or numbers == NO_NUMBERS or len(loads) == 1:
+            return
+        if sum(loads.values()) > numbers.concurrency:
+            yield f"{loads} are under way, {begun} just begun, under {numbers.concurrency}"
+
+    under_way: set[str] = set()
+
+    scene.watch = watch
+    sizes = [{"size": draw.choice((1, 1, 2, 4))} for _ in range(3)]
+    starts = [move for size in sizes for move in scene.sends("go", 1, size)]
+    scene.play(
+        starts, scene.sends("went", 2), scene.asks(6), [answer] * 5, [change] * 3, waits=(0, 1)
+    )
+    yield from scene.seen
+    for _ in range(40):
+        jobs, scene.jobs = [*scene.jobs, *bench.claim()], []
+        for job in jobs:
+            bench.reply(job, _ran() if job.lease.key else returned())
+        going = [run.id for run in scene.runs() if not run.ended]
+        due = [
+            i for run_id in going for i in bench.reader.items(run_id) if i.due_ms <= bench.now_ms
+        ]
+        if due and not jobs:
+            yield f"{due} wait for nothing"
+        if not due:
+            bench.pass_time(1_000)
+    left = [run.id for run in scene.runs() if not run.ended]
+    if left or bench.leases():
+        yield f"{left} did not end, and {bench.leases()} are under way"
+
+
+GPU = use_key("gpu")
+
+
+def _limited(draw: Random, job: Job) -> Outcome:
+    """What a worker answers: a step under the same limit, what it came to, or the end."""
+    if job.lease.key:
+        return _ran(draw.choice((-1, 0, 2)))
+    if draw.random() < 0.4:
+        return returned()
+    limits = (StepLimit("gpu", weight=draw.choice((1, 2))), StepLimit("disk", concurrency=1))
+    some = draw.choice((limits, limits[::-1], limits[:1]))
+    return progressed(StepPlanned(id=step_hash("a"), name="a", limits=some))
+
+
+def _ran(by: int = 0) -> Outcome:
+    used = (LimitUsed("gpu", by=by),)
+    return progressed(msgspec.structs.replace(step_run("a"), used=used))
+
+
 RACES: dict[str, Callable[[Scene], Iterator[str]]] = {
     "D4": debounced,
     "B7": batched,
     "X6": cancelled,
     "S6": locked,
     "F5": seated,
+    "Y1": limited,
 }
 
 

@@ -3,7 +3,15 @@
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Job, LeaseLost, Verdict
+from stepwell.server.engine.input import (
+    CancelAsked,
+    Job,
+    LeaseLost,
+    ReplyReceived,
+    Verdict,
+    Work,
+    WorkAsked,
+)
 from stepwell.server.engine.row import RunStatus
 from stepwell.wire.function_config import Concurrency, Fairness, Throttle
 from stepwell.wire.identifier import step_hash
@@ -11,6 +19,7 @@ from stepwell.wire.operation import Sleep
 from tests.bench import (
     APP,
     NOW_MS,
+    SEED,
     broke,
     function,
     given_,
@@ -19,7 +28,7 @@ from tests.bench import (
     returned,
     step_run,
 )
-from tests.flow.flow_bench import SECOND, FlowBench, controlled
+from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled
 
 ONE = (Concurrency(1),)
 PER_USER = "event.data.user"
@@ -367,3 +376,23 @@ def test_L4_what_a_lane_has_for_later_is_not_forgotten_with_its_turn(bench: Flow
     bench.send("go", {"user": "amy"})
     assert len(bench.claim()) == 1
     assert bench.next_due_ms == NOW_MS + 3 * SECOND
+
+
+def test_a_late_reply_and_a_claim_in_one_commit_begin_no_call_that_was_put_off(
+    bench: FlowBench,
+) -> None:
+    bench.register(controlled(concurrency=(Concurrency(1),)))
+    bench.send("go")
+    lease = bench.job().lease
+    bench.submit(LeaseLost(lease.id, lease.run_id, lease.key))
+    late = ReplyReceived(lease.id, lease.run_id, lease.key, broke())
+    asked = WorkAsked(SEED, ((APP, 10),), 10, 60_000)
+    assert attempts(bench, late, asked, asked) == []
+    bench.pass_time(MINUTE)
+    assert attempts(bench, asked, asked) == [1]
+
+
+def attempts(bench: FlowBench, *batch: given_.Input) -> list[int]:
+    """Which attempts begin when these are decided in one commit."""
+    found = [answer for answer in bench.submit_all([*batch]) if isinstance(answer, Work)]
+    return [job.item.attempt for work in found for job in work.jobs]

@@ -1,16 +1,29 @@
 """Named limits: shared by functions and steps, changed while running, never more than they say."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Job, LeaseLost, LimitDropped, LimitSet
-from stepwell.server.engine.row import ItemKind
+from stepwell.server.engine.input import (
+    Answer,
+    CancelAsked,
+    Input,
+    Job,
+    LeaseLost,
+    LimitDropped,
+    LimitSet,
+    ReplyReceived,
+    Work,
+    WorkAsked,
+)
+from stepwell.server.engine.row import ItemKind, RunStatus
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Concurrency
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.named_limit import FunctionLimit, LimitUsed, StepLimit
 from stepwell.wire.operation import StepError, StepPlanned, StepRun
-from tests.bench import NOW_MS, progressed, returned
+from tests.bench import APP, NOW_MS, SEED, progressed, returned
 from tests.flow.flow_bench import SECOND, FlowBench, controlled
 
 TWO = FunctionLimit("gpu", concurrency=2)
@@ -38,6 +51,12 @@ def find(bench: FlowBench, *limits: StepLimit) -> None:
     assert all(not job.lease.key for job in jobs)
     for job in jobs:
         bench.reply(job, progressed(asked("ask", *limits)))
+
+
+def holder(bench: FlowBench, *limits: StepLimit) -> Job:
+    """A step under limits that is under way."""
+    begin(bench, 1, *limits)
+    return bench.job()
 
 
 def steps_at(bench: FlowBench, until_ms: int, step_ms: int = 500) -> list[float]:
@@ -348,3 +367,112 @@ def test_steps_that_take_the_same_begin_in_the_order_in_which_they_came(bench: F
                 bench.finish(job)
     assert begun == [item.run_id for item in order]
     assert len({item.detail for item in order}) == 12
+
+
+def test_who_is_roused_in_vain_rouses_nobody_in_vain(bench: FlowBench) -> None:
+    """Two steps each need what the other leaves: neither begins, and nobody looks again for it."""
+    bench.register(controlled())
+    holders = [holder(bench, StepLimit(name, weight=3, concurrency=4)) for name in ("desk", "mail")]
+    begin(bench, 1, StepLimit("mail", weight=3), StepLimit("desk"))
+    assert bench.claim() == []
+    begin(bench, 1, StepLimit("desk", weight=3), StepLimit("mail"))
+    for _ in range(6):
+        assert bench.claim() == []
+    assert bench.next_due_ms is None or bench.next_due_ms > bench.now_ms
+    for held in holders:
+        bench.reply(held, progressed(ran("ask")))
+    begun = [job for _ in range(3) for job in bench.claim() if job.lease.key]
+    assert [job.lease.loads for job in begun] == [(3, 1)]
+
+
+def test_steps_under_the_same_limits_never_wait_for_each_other(bench: FlowBench) -> None:
+    bench.register(controlled())
+    one, two = StepLimit("one", concurrency=1), StepLimit("two", concurrency=1)
+    holders = [holder(bench, one), holder(bench, two)]
+    for limits in ((one, two), (two, one), (one, two)):
+        begin(bench, 1, *limits)
+        assert bench.claim() == []
+    for held in holders:
+        bench.reply(held, progressed(ran("ask")))
+    for left in (3, 2, 1):
+        found = [job for _ in range(4) for job in bench.claim()]
+        begun = [job for job in found if job.lease.key]
+        assert len(begun) == 1, f"{left} wait, and both limits have room for one"
+        bench.reply(begun[0], progressed(ran("ask")))
+
+
+# -- whatever dies --------------------------------------------------------------------------------
+
+GPU_AND_MAIL = (StepLimit("gpu", weight=2), StepLimit("mail", rate=3, period="10s"))
+
+
+class Dying:
+    """A bench whose process dies after one of its commits; what it was told then, nobody heard."""
+
+    def __init__(self, bench: FlowBench, dies_after: int) -> None:
+        self.bench = bench
+        self.left = dies_after
+
+    def submit(self, given: Input) -> Answer | None:
+        answer = self.bench.submit(given)
+        loads = [load for lease in self.bench.leases() for load in lease.loads[:1]]
+        assert sum(loads) <= 3 or len(loads) == 1, loads
+        self.left -= 1
+        if self.left:
+            return answer
+        self.bench.restart()
+        return None
+
+    def claim(self) -> list[Job]:
+        work = self.submit(WorkAsked(SEED, ((APP, 10),), 10, 60_000))
+        return list(work.jobs) if isinstance(work, Work) else []
+
+    def pass_calls(self, rounds: int) -> None:
+        """Calls are made and answered: the first finds a step under two limits, then the end."""
+        for _ in range(rounds):
+            jobs = self.claim()
+            for job in jobs:
+                step = ran("ask", LimitUsed("mail", by=-1), LimitUsed("gpu"))
+                saved = {step.id for step in self.bench.reader.steps(job.run.id)}
+                outcome = returned() if saved else progressed(asked("ask", *GPU_AND_MAIL))
+                outcome = progressed(step) if job.lease.key else outcome
+                lease = job.lease
+                self.submit(ReplyReceived(lease.id, lease.run_id, lease.key, outcome))
+            if not jobs:
+                self.bench.pass_time(5 * SECOND)
+
+
+def play_dying(bench: FlowBench, dies_after: int) -> int:
+    """One story with named limits, in which everything ends; how many commits it had."""
+    bench.register(controlled(limits=(FunctionLimit("gpu", concurrency=3),)))
+    dying = Dying(bench, dies_after)
+    for _ in range(3):
+        bench.send("go")
+    dying.pass_calls(2)
+    dying.submit(LimitSet("gpu", concurrency=2))
+    dying.pass_calls(2)
+    dying.submit(LimitDropped("gpu"))
+    for _ in range(20):
+        dying.pass_calls(2)
+        if all(run.ended for run in bench.runs()):
+            break
+    assert all(run.status is RunStatus.COMPLETED for run in bench.runs())
+    assert bench.leases() == []
+    return dies_after - dying.left
+
+
+def test_Y4_a_death_at_every_commit_leaves_nothing_stuck_and_no_limit_exceeded(
+    tmp_path: Path,
+) -> None:
+    def over(kind: str, dies_after: int) -> int:
+        bench = FlowBench.over(kind, tmp_path / f"{dies_after}.db")
+        commits = play_dying(bench, dies_after)
+        bench.close()
+        return commits
+
+    commits = over("memory", 10_000)
+    assert commits > 15
+    for dies_after in range(1, commits + 1):
+        over("memory", dies_after)
+    for dies_after in range(1, commits + 1, 5):
+        over("sqlite", dies_after)

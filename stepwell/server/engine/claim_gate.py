@@ -26,11 +26,14 @@ from stepwell.server.flow.named_limit import NO_NUMBERS
 from stepwell.server.flow.plan import NO_PLAN
 
 AT_ANY_TIME_MS = 2**62
+NEWEST = 2**62
+"""Whoever has not waited yet comes after all who have."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """A lane in a claim: what it may be given, and what is left of its turn."""
+    """A lane in a claim: what it may be given, and what is left of its turn. `since` is its place
+    among all that wait."""
 
     queue: str
     lane: Lane | None
@@ -38,6 +41,7 @@ class Turn:
     items: deque[Item]
     quota: int
     turn_at: str = ""
+    since: int = NEWEST
 
 
 class Deal:
@@ -53,7 +57,12 @@ class Deal:
         self._lend = lend
         self._left = given.limit
         self._served: dict[str, fact.LaneServed] = {}
-        self._awaited = {seen.turn_at for seen in draft.view.flow.lanes if seen.turn_at}
+        self._waiting: dict[str, dict[str, int]] = {}
+        for seen in draft.view.flow.lanes:
+            if seen.turn_at:
+                self._waiting.setdefault(seen.turn_at, {})[seen.queue] = seen.since
+        self._rested: dict[str, list[tuple[int, str]]] = {}
+        self._passed_on: set[str] = set()
         self.more = False
         self.next_ms: int | None = None
 
@@ -102,8 +111,8 @@ class Deal:
                 continue
             quota = quotas[seen.queue]
             items = deque(flow.items(seen.queue) if quota else ())
-            turn = Turn(seen.queue, lane_of(seen.queue), seen.credit, items, quota, seen.turn_at)
-            turns.append(turn)
+            lane, since = lane_of(seen.queue), seen.since or NEWEST
+            turns.append(Turn(seen.queue, lane, seen.credit, items, quota, seen.turn_at, since))
         return turns
 
     def _shares(self, lanes: tuple[LaneSeen, ...]) -> Counter[tuple[str, str]]:
@@ -170,8 +179,8 @@ class Deal:
             if job is None:
                 continue
             turn.credit = max(turn.credit - 1, 0.0)
-            self._awaited.discard(turn.turn_at)
-            turn.turn_at = ""
+            self._waits_no_more(turn)
+            turn.since = NEWEST
             self._serve(turn)
             if turn.credit < 1:
                 lanes.rotate(-1)
@@ -184,14 +193,25 @@ class Deal:
         stop = blocked(self._draft, lane)
         if stop is not None:
             return stop
-        flow = self._draft.view.flow
         for part in lane.parts:
-            if part.kind not in LIMITS or part.key == turn.turn_at:
+            if part.kind not in LIMITS or not self._others_first(part.key, turn):
                 continue
-            others = part.key in self._awaited or flow.resting(part.key)
-            if others and numbers_of(self._draft, part) != NO_NUMBERS:
+            if numbers_of(self._draft, part) != NO_NUMBERS:
                 return Blocked(part.key, has_room=True)
         return None
+
+    def _others_first(self, key: str, turn: Turn) -> bool:
+        """Whether somebody else waits for a key who has waited longer, here or elsewhere: so no two
+        wait for each other."""
+        first = self._draft.view.flow.first(key)
+        if first is not None and first.since < turn.since:
+            return True
+        here = self._waiting.get(key, {})
+        return any(since < turn.since for queue, since in here.items() if queue != turn.queue)
+
+    def _waits_no_more(self, turn: Turn) -> None:
+        self._waiting.get(turn.turn_at, {}).pop(turn.queue, None)
+        turn.turn_at = ""
 
     def _serve(self, turn: Turn) -> None:
         self._served.pop(turn.queue, None)
@@ -199,17 +219,24 @@ class Deal:
 
     def _begin(self, turn: Turn, item: Item) -> Job | None:
         """Have a call begin; a first call takes what first calls need."""
-        lane = turn.lane
-        if lane is not None and lane.is_of_starts:
-            run = self._draft.run(item.run_id)
-            if run is not None and not run.ended and not self._draft.has_ended(run.id):
-                item = self._started(lane, run, item)
+        lane, run = turn.lane, self._draft.run(item.run_id)
+        if lane is not None and run is not None and self._is_stale(item):
+            return None
+        goes_on = run is not None and not run.ended and not self._draft.has_ended(run.id)
+        if lane is not None and lane.is_of_starts and run is not None and goes_on:
+            item = self._started(lane, run, item)
         job = self._lend(item)
         if job is not None and lane is not None:
             for part in lane.parts:
                 if part.kind is PartKind.LIMIT:
                     take(self._draft, NO_PLAN, part)
         return job
+
+    def _is_stale(self, item: Item) -> bool:
+        """Whether what was decided before, in the same commit, changed a call that a lane showed:
+        a late reply may have put it off, or another claim begun it."""
+        draft, slot = self._draft, (item.run_id, item.key)
+        return draft.item(*slot) != item or draft.view.lease(*slot) is not None
 
     def _started(self, lane: Lane, run: Run, item: Item) -> Item:
         """A run's first call takes its token and its places; whatever becomes of the call, they
@@ -230,7 +257,7 @@ class Deal:
 
     def _rest(self, turn: Turn, lane: Lane, stop: Blocked) -> None:
         self._served.pop(turn.queue, None)
-        self._awaited.add(stop.key)
+        self._waits_no_more(turn)
         if stop.until_ms and (self.next_ms is None or stop.until_ms < self.next_ms):
             self.next_ms = stop.until_ms
         rested = fact.LaneRested(
@@ -239,15 +266,21 @@ class Deal:
             at_ms=self._draft.now.ms,
             until_ms=stop.until_ms,
             credit=turn.credit,
-            again=turn.credit >= 1 or turn.turn_at == stop.key,
+            again=turn.credit >= 1,
+            since=0 if turn.since == NEWEST else turn.since,
         )
         self._draft.add(rested)
         self._pass_on(lane, "" if stop.has_room else stop.key)
+        # Nobody who has waited as little goes before it in this claim.
+        since = min(turn.since, NEWEST - 1)
+        self._waiting.setdefault(stop.key, {})[turn.queue] = since
+        self._rested.setdefault(stop.key, []).append((since, turn.queue))
 
     def _exhausted(self, turn: Turn) -> None:
         """Everything a lane had to give is given; if more was not looked at, it keeps its turn."""
         if turn.lane is None:
             return
+        self._waits_no_more(turn)
         shown = len(self._draft.view.flow.items(turn.queue)) if turn.quota else 0
         if shown >= turn.quota:
             self.more = True
@@ -259,11 +292,25 @@ class Deal:
         self._pass_on(turn.lane, "")
 
     def _pass_on(self, lane: Lane, blocking: str) -> None:
-        """Keys that still have room are offered to whoever rests behind them."""
-        _, plan = planned(self._draft, lane)
-        for index, part in lane.numbered:
-            if part.kind not in LIMITING or part.key == blocking:
+        """Keys that still have room are offered to whoever rests behind them, to one in a claim."""
+        for part in lane.parts:
+            key = part.key
+            if part.kind not in LIMITING or key == blocking or key in self._passed_on:
                 continue
-            if self._draft.view.flow.resting(part.key) and free(self._draft, plan, index, part) > 0:
-                self._draft.add(fact.LanesRoused(part.key, 1))
+            if self._lets_in(key):
+                self._passed_on.add(key)
+                self._draft.add(fact.LanesRoused(key, 1))
                 self.more = True
+
+    def _lets_in(self, key: str) -> bool:
+        """Whether a key has room for whoever rests behind it and is next, by what that one needs.
+        Roused in vain, it might rouse others in vain, for ever."""
+        seen = self._draft.view.flow.first(key)
+        before = () if seen is None else ((seen.since, seen.queue),)
+        first = min((*before, *self._rested.get(key, ())), default=None)
+        if first is None:
+            return False
+        lane = lane_of(first[1])
+        _, plan = planned(self._draft, lane)
+        mine = [(index, part) for index, part in lane.numbered if part.key == key]
+        return all(free(self._draft, plan, index, part) > 0 for index, part in mine)

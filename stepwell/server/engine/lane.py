@@ -112,11 +112,13 @@ _STARTS = frozenset({PartKind.RUN, PartKind.THROTTLE, PartKind.PRIORITY, PartKin
 
 class LaneSeen(msgspec.Struct, frozen=True, gc=False):
     """A lane with something to do, and what is left of its turn. `turn_at` is the key it rested
-    behind until now, as the first there."""
+    behind until now, as the first there. Of two that wait for room, the one whose `since` is
+    smaller has waited longer; 0 says that it does not wait."""
 
     queue: str
     credit: float = 0.0
     turn_at: str = ""
+    since: int = 0
 
     @property
     def is_lane(self) -> bool:

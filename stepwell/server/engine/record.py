@@ -253,7 +253,8 @@ class LaneServed(msgspec.Struct, frozen=True, gc=False):
 class LaneRested(msgspec.Struct, frozen=True, gc=False):
     """A lane rests behind a key, until the key lets go of something, or until a time.
 
-    With `again` it is the first to be roused, because its turn is not over.
+    With `again` it is the first to be roused, because its turn is not over; else whoever has waited
+    longest, which `since` tells of a lane that had waited before (`LaneSeen`).
     """
 
     queue: str
@@ -262,6 +263,7 @@ class LaneRested(msgspec.Struct, frozen=True, gc=False):
     until_ms: int = 0
     credit: float = 0.0
     again: bool = False
+    since: int = 0
 
 
 class LanesRoused(msgspec.Struct, frozen=True, gc=False):

@@ -21,6 +21,7 @@ from stepwell.server.engine.lane import Lane, LaneSeen, lane_of, place_of
 from stepwell.server.engine.limit_row import limit_name
 from stepwell.server.engine.record import LaneRested, LaneServed
 from stepwell.server.engine.row import Lease
+from stepwell.server.store.resting import Resting
 
 First: TypeAlias = Callable[[str], int | None]
 """When the first item of a queue that nobody has is due; None if there is none."""
@@ -30,9 +31,10 @@ SHOWN_MAX = 128
 
 
 class _Standing:
-    """How a lane stands: open, or at rest behind a key, or until a time."""
+    """How a lane stands: open, or at rest behind a key, or until a time. `since` tells who has
+    waited longer, from the first rest to the next call that begins; 0 if it does not wait."""
 
-    __slots__ = ("behind", "credit", "lane", "since_ms", "turn_at", "until_ms")
+    __slots__ = ("behind", "credit", "lane", "since", "since_ms", "turn_at", "until_ms")
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
@@ -40,6 +42,7 @@ class _Standing:
         self.since_ms = 0
         self.until_ms = 0
         self.credit = 0.0
+        self.since = 0
         self.turn_at = ""
 
 
@@ -53,7 +56,8 @@ class LaneIndex:
         self._first = first
         self._standing: dict[str, _Standing] = {}
         self._floors: dict[str, OrderedDict[str, Group]] = {}
-        self._resting: dict[str, Group] = {}
+        self._resting: dict[str, Resting] = {}
+        self._rests = 0
         self._timers: list[tuple[int, str, bool]] = []
         self._alarms: dict[str, int] = {}
         self._turns: dict[str, str] = {}
@@ -69,9 +73,11 @@ class LaneIndex:
         """How much the calls under way count under a key."""
         return self._leased.get(key, 0)
 
-    def resting(self, key: str) -> int:
-        """How many lanes rest behind a key."""
-        return len(self._resting.get(key, ()))
+    def first(self, key: str) -> LaneSeen | None:
+        """The lane behind a key that is the next to be roused."""
+        resting = self._resting.get(key)
+        found = None if resting is None else resting.first()
+        return None if found is None else LaneSeen(found[1], since=found[0])
 
     def standing(self, queue: str) -> tuple[str, int, int]:
         """Behind which key a lane rests, since when, and until when at the latest."""
@@ -125,7 +131,7 @@ class LaneIndex:
                 if due is None or (due > now_ms and not known.lane.is_ranked):
                     idle.append((queue, due))
                     continue
-                found.append(LaneSeen(queue, known.credit, known.turn_at))
+                found.append(LaneSeen(queue, known.credit, known.turn_at, known.since))
                 if len(found) > limit:
                     break
             if len(found) > limit:
@@ -141,7 +147,7 @@ class LaneIndex:
         if due is None:
             del self._standing[queue]
         else:
-            known.until_ms = due
+            known.until_ms, known.since = due, 0
             self._time(due, queue, of_key=False)
         for part in known.lane.parts:
             self.rouse(part.key, 1)
@@ -196,23 +202,16 @@ class LaneIndex:
 
     def rouse(self, key: str, count: int) -> None:
         """So many lanes that rest behind a key are looked at again."""
-        resting = self._resting.get(key)
-        while resting and count > 0:
-            queue, _ = resting.popitem(last=False)
-            known = self._standing[queue]
-            self._open(queue, known)
-            known.turn_at = self._turns[queue] = key
+        while count > 0 and (first := self.first(key)) is not None:
+            self._get_up(first.queue)
+            self._standing[first.queue].turn_at = self._turns[first.queue] = key
             count -= 1
-        if resting is not None and not resting:
-            del self._resting[key]
 
     def rouse_functions(self, functions: Container[str]) -> None:
         """Look at every lane of these functions again: their limits may be others."""
         for queue, known in self._standing.items():
             if known.behind and known.lane.function in functions:
-                self._resting[known.behind].pop(queue)
-                self._open(queue, known)
-        self._resting = {key: lanes for key, lanes in self._resting.items() if lanes}
+                self._get_up(queue)
 
     def rouse_limit(self, name: str) -> None:
         """Look at every lane again that rests behind a key of a named limit: its numbers are
@@ -237,8 +236,7 @@ class LaneIndex:
         known = self._standing.get(change.queue)
         group = "" if known is None else known.lane.function
         if known is not None:
-            known.credit = change.credit
-            known.turn_at = ""
+            known.credit, known.since, known.turn_at = change.credit, 0, ""
         lanes = floor.get(group)
         if lanes is None:
             return
@@ -253,16 +251,28 @@ class LaneIndex:
         self._shut(change.queue, known)
         known.behind, known.since_ms = change.key, change.at_ms
         known.until_ms, known.credit, known.turn_at = change.until_ms, change.credit, ""
-        resting = self._resting.setdefault(change.key, OrderedDict())
-        resting[change.queue] = None
-        if change.again:
-            resting.move_to_end(change.queue, last=False)
+        first = self.first(change.key)
+        self._rests += 1
+        if change.again and first is not None:
+            known.since = first.since - 1
+        else:
+            known.since = change.since or self._rests
+        self._resting.setdefault(change.key, Resting()).add(change.queue, known.since)
         alarm = self._alarms.get(change.key)
         if change.until_ms and (alarm is None or change.until_ms < alarm):
             self._alarms[change.key] = change.until_ms
             self._time(change.until_ms, change.key, of_key=True)
 
     # -- open, shut, and the time ---------------------------------------------------------------
+
+    def _get_up(self, queue: str) -> None:
+        """A lane rests no more."""
+        known = self._standing[queue]
+        resting = self._resting[known.behind]
+        resting.discard(queue)
+        if not resting:
+            del self._resting[known.behind]
+        self._open(queue, known)
 
     def _open(self, queue: str, known: _Standing) -> None:
         known.behind, known.since_ms, known.until_ms, known.turn_at = "", 0, 0, ""

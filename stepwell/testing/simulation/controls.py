@@ -21,6 +21,7 @@ from stepwell.server.engine.row import Item, ItemKind, Lease
 from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
 from stepwell.server.query.room import rests
 from stepwell.server.store.port import Reader, RunFilter
+from stepwell.testing.simulation.model import Body, Do, Program, Statement, Together
 from stepwell.testing.simulation.workload import Fn
 from stepwell.wire.function_config import (
     Backlog,
@@ -34,7 +35,7 @@ from stepwell.wire.function_config import (
     Throttle,
     Timeouts,
 )
-from stepwell.wire.named_limit import FunctionLimit
+from stepwell.wire.named_limit import FunctionLimit, LimitUsed, StepLimit
 
 WEIGHTS = ("", "event.data.n + 1")
 DESK = 4
@@ -44,8 +45,41 @@ KEYS = ("", "event.data.k", "event.data.n > 3")
 
 
 def controlled(functions: list[Fn], chance: Random) -> list[Fn]:
-    """The same functions, most of them with flow control."""
-    return [msgspec.structs.replace(fn, controls=_controls(fn, chance)) for fn in functions]
+    """The same functions, most of them with flow control, and some of their steps under limits."""
+    made = [msgspec.structs.replace(fn, controls=_controls(fn, chance)) for fn in functions]
+    return [msgspec.structs.replace(fn, program=_limited(fn.program, chance)) for fn in made]
+
+
+def _limited(program: Program, draw: Random) -> Program:
+    """The same program. A step that is met twice stands under the same limits both times."""
+    drawn: dict[str, Do] = {}
+
+    def statement(one: Statement) -> Statement:
+        match one:
+            case Together():
+                return msgspec.structs.replace(one, branches=tuple(map(body, one.branches)))
+            case Do():
+                return drawn.setdefault(one.id, _under_limits(one, draw))
+            case _:
+                return one
+
+    def body(whole: Body) -> Body:
+        return tuple(statement(one) for one in whole)
+
+    return msgspec.structs.replace(program, body=body(program.body))
+
+
+def _under_limits(step: Do, draw: Random) -> Do:
+    """A step that may stand under limits, and may have used more or less than it took."""
+    if draw.random() > 0.3:
+        return step
+    key, weight = draw.choice(("", "1", '"one"')), draw.choice((1, 1, 3, DESK + 1))
+    desk = StepLimit("desk", key, weight, concurrency=DESK)
+    mail = StepLimit("mail", key, weight, rate=5, period="10s")
+    own = StepLimit("", key, 1, concurrency=draw.choice((1, 2)))
+    limits = draw.choice(((desk,), (mail,), (own,), (desk, mail), (own, mail)))
+    used = LimitUsed("mail", key, draw.choice((-1, 0, 4)))
+    return msgspec.structs.replace(step, limits=limits, used=(used,) if mail in limits else ())
 
 
 def _controls(fn: Fn, draw: Random) -> dict[str, object]:
@@ -129,6 +163,13 @@ class FlowJudge:
 
     def __init__(self, functions: list[Fn]) -> None:
         self._plans = {fn.slug: plan_of(fn.config()) or NO_PLAN for fn in functions}
+        self._own = {
+            f"{fn.slug}.{step.id}": limit.concurrency
+            for fn in functions
+            for step in _steps(fn.program.body)
+            for limit in step.limits
+            if not limit.name
+        }
         self._leases: dict[tuple[str, str], Lease] = {}
         self._slots: dict[str, set[str]] = {}
         self.dropped: set[tuple[str, str]] = set()
@@ -179,11 +220,21 @@ class FlowJudge:
         if word == "backlog":
             return max(plan.backlog.limit for plan in self._plans.values() if plan.backlog)
         if word == "limit":
-            return DESK if rest.startswith("desk:") else 2**31
+            name = rest.partition(":")[0]
+            return DESK if name == "desk" else self._own.get(name, 2**31)
         limits = [limit for plan in self._plans.values() for limit in _limits(plan, word, rest)]
         if word == "singleton":
             return max(plan.singleton.limit for plan in self._plans.values() if plan.singleton)
         return max(limits, default=0)
+
+
+def _steps(body: Body) -> Iterator[Do]:
+    for one in body:
+        if isinstance(one, Together):
+            for branch in one.branches:
+                yield from _steps(branch)
+        elif isinstance(one, Do):
+            yield one
 
 
 def _limits(plan: Plan, word: str, rest: str) -> Iterator[int]:

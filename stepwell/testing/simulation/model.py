@@ -17,6 +17,7 @@ from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire.duration import format_duration
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.identifier import step_hash
+from stepwell.wire.named_limit import LimitUsed, StepLimit
 from stepwell.wire.operation import (
     PARALLEL_RACE,
     GatewayCall,
@@ -37,13 +38,16 @@ DISCOVERY = "step"
 
 class Do(msgspec.Struct, frozen=True):
     """A step of user code. It fails in its first `failures` attempts; `fatal` fails for good at
-    once. What is not `caught` ends the function."""
+    once. What is not `caught` ends the function. With `limits` it has a call of its own, at whose
+    end it says what it `used` of them."""
 
     id: str
     failures: int = 0
     fatal: bool = False
     caught: bool = True
     retry_after_ms: int | None = None
+    limits: tuple[StepLimit, ...] = ()
+    used: tuple[LimitUsed, ...] = ()
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -252,7 +256,7 @@ def answer(program: Program, call: Call) -> Reply:
             return Reply(Returned(b'{"done":%d}' % len(call.memo), program.version))
         case _Stuck(found):
             alone = len(found) == 1 and not found[0].beside and not call.plan_only
-            if alone and isinstance(found[0].step, Do | Send):
+            if alone and _runs_at_once(found[0].step):
                 return _execute(program, call, found[0])
             operations = tuple(_reported(call, one) for one in found)
             return Reply(Progressed(operations, program.version))
@@ -294,13 +298,19 @@ def _completed(reply: Reply) -> Reply:
     return Reply(Progressed((done,), outcome.version))
 
 
+def _runs_at_once(step: Step) -> bool:
+    """Whether a step that is met alone needs no call of its own."""
+    return isinstance(step, Send) or (isinstance(step, Do) and not step.limits)
+
+
 def _execute(program: Program, call: Call, found: _Found) -> Reply:
     """Run the step's user code."""
     step, mode = found.step, PARALLEL_RACE if found.race else ""
     if isinstance(step, Do) and (step.fatal or call.attempt < step.failures):
         return _fail(program, call, step, found)
     data = msgspec.Raw(msgspec.json.encode({"n": call.nonce}))
-    operation = StepRun(id=found.hash, name=step.id, data=data, parallel_mode=mode)
+    used = step.used if isinstance(step, Do) else ()
+    operation = StepRun(id=found.hash, name=step.id, data=data, parallel_mode=mode, used=used)
     sent = step.event if isinstance(step, Send) else ""
     return Reply(Progressed((operation,), program.version), found.hash, sent)
 
@@ -310,9 +320,13 @@ def _fail(program: Program, call: Call, step: Do, found: _Found) -> Reply:
     mode = PARALLEL_RACE if found.race else ""
     last = program.polite and call.attempt + 1 >= call.attempts_max
     if step.fatal or last:
-        final = StepFailed(id=found.hash, name=step.id, failure=failure, parallel_mode=mode)
+        final = StepFailed(
+            id=found.hash, name=step.id, failure=failure, parallel_mode=mode, used=step.used
+        )
         return Reply(Progressed((final,), program.version, None, True), found.hash)
-    again = StepError(id=found.hash, name=step.id, failure=failure, parallel_mode=mode)
+    again = StepError(
+        id=found.hash, name=step.id, failure=failure, parallel_mode=mode, used=step.used
+    )
     return Reply(Progressed((again,), program.version, step.retry_after_ms), found.hash)
 
 
@@ -320,7 +334,9 @@ def _reported(call: Call, found: _Found) -> Operation:
     """A step that is reported instead of run."""
     step, hashed, mode = found.step, found.hash, PARALLEL_RACE if found.race else ""
     match step:
-        case Do() | Send():
+        case Do(limits=limits):
+            return StepPlanned(id=hashed, name=step.id, parallel_mode=mode, limits=limits)
+        case Send():
             return StepPlanned(id=hashed, name=step.id, parallel_mode=mode)
         case Nap():
             return Sleep(id=hashed, name=step.id, until=_text(step.ms), parallel_mode=mode)

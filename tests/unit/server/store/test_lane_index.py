@@ -53,4 +53,4 @@ def test_a_place_that_comes_back_has_its_turn() -> None:
     assert index.shown("app") == set()
     index.lanes.apply([], [KEY, KEY])
     assert index.shown() == {"other", "app"}
-    assert index.lanes.resting(KEY) == 0
+    assert index.lanes.first(KEY) is None

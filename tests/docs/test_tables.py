@@ -10,6 +10,7 @@ import pytest
 import stepwell
 from stepwell.connect import ConnectionState, connect
 from stepwell.embedded import Engine
+from stepwell.sdk.settings.serve import ServeOptions, resolve_serve
 from stepwell.sdk.step.context import Step
 from stepwell.server.api.app import ROUTES
 from stepwell.server.api.v2.routes import ROUTES_V2
@@ -105,3 +106,22 @@ def test_the_pages_name_no_route_that_is_not_there() -> None:
         for found in re.findall(r"`(?:GET|POST|DELETE|PUT) (/(?:v1|v2|api/v2)/[^`]*)`", page(path))
     }
     assert [one for one in told if one[1].replace("/api/v2", "/v2") not in known] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "environ"),
+    [
+        ("Heroku", {"DYNO": "web.1"}),
+        ("Render", {"RENDER": "true"}),
+        ("Railway", {"RAILWAY_ENVIRONMENT": "production"}),
+        ("Fly", {"FLY_APP_NAME": "shop"}),
+        ("Cloud Run", {"K_SERVICE": "shop"}),
+    ],
+)
+def test_the_proxies_that_are_believed_are_those_the_page_names(
+    said: str, environ: dict[str, str]
+) -> None:
+    (sentence,) = re.findall(r"believed on ([^;]*);", page("platforms.md"))
+    assert said in sentence
+    assert resolve_serve(ServeOptions(), environ, "cloud").trust_proxy
+    assert not resolve_serve(ServeOptions(), {}, "cloud").trust_proxy

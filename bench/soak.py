@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench soak")
     parser.add_argument("--minutes", type=float, default=10.0, help="of load")
     parser.add_argument("--rate", type=int, default=200, help="events a second")
-    parser.add_argument("--rest", type=float, default=30.0, help="seconds of rest")
+    parser.add_argument("--rest", type=float, default=150.0, help="seconds of rest")
     wanted = parser.parse_args(arguments)
     before, most, after, sent = asyncio.run(soaked(wanted.minutes * 60, wanted.rate, wanted.rest))
     title = f"{sent} runs of 2 steps in {wanted.minutes:g} min, then {wanted.rest:g} s of rest"

@@ -1,9 +1,9 @@
 """Runs and events that were in use a moment ago, so that going on with a run reads nothing.
 
-Written after every commit by the only writer there is, hence always true. Bounded by weight:
-two generations of entries, of which the older is dropped when the younger is full; whatever is
-used moves to the younger. Only the writer's thread changes entries; readers on other threads may
-look at what is only ever replaced or appended to.
+Written after every commit by the only writer there is, hence always true. Bounded by weight and by
+time: two generations of entries, of which the older is dropped when the younger is full, or when a
+while has passed; whatever is used moves to the younger. Only the writer's thread changes entries;
+readers on other threads may look at what is only ever replaced or appended to.
 """
 
 from collections.abc import Callable
@@ -110,9 +110,13 @@ class Generations(Generic[Entry]):
         """Some entry weighs more now."""
         self._weight += weight
         if self._weight > self._half:
-            self._old = self._young
-            self._young = {}
-            self._weight = 0
+            self.age()
+
+    def age(self) -> None:
+        """A while has passed: what was not in use since the last time is forgotten."""
+        self._old = self._young
+        self._young = {}
+        self._weight = 0
 
     def drop(self, key: str) -> None:
         """An entry is gone for good."""
@@ -134,3 +138,8 @@ class Recent:
     def __init__(self, runs_bytes_max: int, events_bytes_max: int) -> None:
         self.runs = Generations(runs_bytes_max, _run_weight)
         self.events = Generations(events_bytes_max, _event_weight)
+
+    def age(self) -> None:
+        """What was not in use since the last time is forgotten."""
+        self.runs.age()
+        self.events.age()

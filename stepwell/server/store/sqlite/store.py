@@ -75,6 +75,8 @@ class SqliteStore:
             log.error("%s", self.missing)
         self._touched: dict[str, RunEntry] = {}
         self._rows = 0
+        self._writes = self._writes_before = 0
+        """Transactions that were begun, and how many there were at the last tidying."""
         self._closed = False
         self._ended_in_order = True
         self._limits = limits
@@ -147,6 +149,7 @@ class SqliteStore:
         """Put the rows into a transaction of their own. Leases stay in memory."""
         if self._ready.in_place.gone:
             self._ready.in_place.check()
+        self._writes += 1
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._touched, self._rows = self._ready.writer.write(changes)
@@ -199,8 +202,14 @@ class SqliteStore:
         )
 
     def tidy(self) -> None:
-        """Give some of the space that removed rows left back to the system, on another thread."""
-        self._ready.keeper.tidy()
+        """Give some of the space that removed rows left back to the system, on another thread, and
+        memory that was not in use since the last time. Call it between commits."""
+        parts = self._ready
+        parts.memory.recent.age()
+        if self._writes == self._writes_before:
+            self._db.execute("PRAGMA shrink_memory")
+        self._writes_before = self._writes
+        parts.keeper.tidy()
 
     def close(self) -> None:
         """Let go of the database. Closing twice does nothing."""

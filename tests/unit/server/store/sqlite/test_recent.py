@@ -54,3 +54,16 @@ def test_large_results_are_left_to_the_disk() -> None:
     run.add_step("b", 2, b"x")
     assert run.memos is None
     assert run.saved == {"a", "b"}
+
+
+def test_what_was_not_in_use_for_a_while_goes() -> None:
+    kept: Generations[str] = Generations(100, lambda _: 10)
+    kept.put("used", "v")
+    kept.put("left", "v")
+    kept.age()
+    assert kept.use("used") == "v"
+    kept.age()
+    assert (kept.peek("used"), kept.peek("left")) == ("v", None)
+    kept.age()
+    kept.age()
+    assert kept.peek("used") is None

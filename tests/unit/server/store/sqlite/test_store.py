@@ -195,6 +195,20 @@ def test_sleeping_runs_take_no_memory(world: World, said: list[str]) -> None:
     assert len(memory.due) == 1_025
 
 
+def test_a_store_at_rest_gives_its_memory_back(world: World, said: list[str]) -> None:
+    assert isinstance(world.store, SqliteStore)
+    run = world.begin(1)
+    world.store.tidy()
+    assert "PRAGMA shrink_memory" not in said
+    recent = world.store._ready.memory.recent
+    assert recent.runs.peek(run.id) is not None
+    world.store.tidy()
+    assert "PRAGMA shrink_memory" in said
+    assert recent.runs.peek(run.id) is None
+    world.do(fact.StepSaved(step_of(run, "a", 1)))
+    assert world.look(Need(steps=frozenset({(run.id, "a")}))).is_saved(run.id, "a")
+
+
 def test_every_look_up_has_an_index(world: World) -> None:
     """But for small lists, and the search for what must not be."""
     listed = {"stranded", "waited", "apps", "functions", "events_after"}

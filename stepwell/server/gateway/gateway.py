@@ -237,6 +237,8 @@ class Gateway:
         )
         for row in verdict.registered:
             self._on_app(row)
+        for app in verdict.apps:
+            log.info("worker %s of app %s is connected", worker.instance_id, app.name)
         return Accepted(verdict.extensions)
 
     def became(self, connection: GatewayConnection, *, routable: bool) -> None:
@@ -270,6 +272,12 @@ class Gateway:
             self._slots.look(app)
             if not self.draining:
                 self._admission.left(app, self.sessions)
+                self._tell_of_leaving(session, app, reason)
+
+    def _tell_of_leaving(self, session: Session, app: str, reason: str) -> None:
+        left = len(self.sessions.serving(app))
+        rest = f"{left} remain" if left else "its runs wait until one takes work"
+        log.info("worker %s of app %s is gone (%s): %s", session.instance_id, app, reason, rest)
 
     def _patience_ms(self, session: Session, reason: str) -> int:
         """How long what a worker held waits for it, by how its connection ended."""

@@ -1,6 +1,7 @@
 """The gateway inside a whole server: admission, routing, leases, answers, and both ports."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -133,6 +134,20 @@ async def test_who_is_connected(pair: Pair) -> None:
     await until(lambda: not len(server.gateway.sessions))
     assert await rows() == []
     assert server.gateway.ended_sessions[0].reason == "WORKER_SHUTDOWN"
+
+
+async def test_the_log_says_who_connects_and_when_nobody_is_left(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    server, hand = pair
+    with caplog.at_level(logging.INFO, "stepwell.gateway"):
+        await hand.join()
+        await hand.close()
+        await until(lambda: not len(server.gateway.sessions))
+    assert [record.getMessage() for record in caplog.records] == [
+        "worker hand of app app is connected",
+        "worker hand of app app is gone (WORKER_SHUTDOWN): its runs wait until one takes work",
+    ]
 
 
 # --- admission ----------------------------------------------------------------------------------

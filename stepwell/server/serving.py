@@ -137,7 +137,10 @@ class Server:
         self.node.clock_moved.append(self.gateway.clock_moved)
         self._workers = ConnectDriver(self.gateway)
         hosts = Hosts.of(config)
-        self._listener = Listener(self.gateway, self._gateway_sockets, hosts)
+        self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
+        self._listener = Listener(
+            self.gateway, self._gateway_sockets, hosts, self._watch.took_the_last
+        )
         connect = ConnectApi(
             self.gateway,
             secret=secret,
@@ -145,7 +148,6 @@ class Server:
             may_ask=self.deps.access.may_ask,
             gateway_port=lambda: self.gateway_port,
         )
-        self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
         api = api_app(self.deps, Dashboard if config.ui else None)
         front: ASGIApp = _Front(api, KindHeader(connect.app, config.kind))
         self._bodies = front = BodyBudget(front, config.body_memory_bytes)

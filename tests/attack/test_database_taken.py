@@ -142,6 +142,40 @@ async def test_a_file_put_in_its_place_is_not_taken_for_it(engine: Engine, datab
         await CLIENT.send(VISIT)
 
 
+@pytest.mark.parametrize("durability", ["full", "relaxed"])
+@pytest.mark.parametrize("taken", ["deleted", "moved", "replaced"])
+async def test_what_is_taken_during_a_commit_is_not_acknowledged(
+    database: Path, durability: str, taken: str
+) -> None:
+    """The files are compared after the commit, and the answer goes out after that."""
+    order: list[str] = []
+    async with Engine(CLIENT, [greet], database=database, durability=durability) as engine:  # type: ignore[arg-type]
+        store = engine.node.store
+        assert isinstance(store, SqliteStore)
+
+        def take(statement: str) -> None:
+            if statement != "COMMIT" or order:
+                return
+            order.append("committing")
+            database.rename(database.with_name("elsewhere.db"))
+            if taken == "deleted":
+                database.with_name("elsewhere.db").unlink()
+            elif taken == "replaced":
+                database.write_bytes(b"")
+
+        store._db.set_trace_callback(take)
+        given = [
+            EventsReceived((event_row(derived_ulid(1, str(n)), _HEARD, 1),), fresh=True)
+            for n in range(3)
+        ]
+        told = await asyncio.gather(*map(engine.node.ledger.submit, given), return_exceptions=True)
+        assert order == ["committing"]
+        assert [type(answer) for answer in told] == [Unavailable] * 3
+
+
+_HEARD = Event("shop/unheard", msgspec.Raw(b"{}"))
+
+
 # -- opened twice ---------------------------------------------------------------------------------
 
 

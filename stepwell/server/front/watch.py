@@ -32,6 +32,7 @@ class Watch:
         self.connections: set[Watched] = set()
         self._turned_away = 0
         self._reserve = Reserve()
+        self._was_short = False
         self._told: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -56,6 +57,7 @@ class Watch:
             return False
         was_spent = self._reserve.is_spent
         self._reserve.spend()
+        self._was_short = True
         return was_spent
 
     def start(self) -> None:
@@ -92,11 +94,13 @@ class Watch:
                 self.bounds.connections,
             )
             self._turned_away = 0
+        was_short, self._was_short = self._was_short, False
         if is_descriptor_left():
             self._reserve.hold()
-            return
-        self._reserve.spend()
-        if self._may_tell("descriptors", now):
+        else:
+            was_short = True
+            self._reserve.spend()
+        if was_short and self._may_tell("descriptors", now):
             log.error(
                 "no file descriptor is left, so that new connections and files are refused: raise"
                 " the limit (ulimit -n), or lower --http-connections-max and --queue-workers"

@@ -7,10 +7,12 @@ whatever serves the API. Nothing else here knows where a frame comes from.
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -81,6 +83,14 @@ class FramePort(Protocol):
         ...
 
 
+_NONE_LEFT = Response(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.SERVICE_UNAVAILABLE.phrase,
+    Headers({"Connection": "close", "Content-Type": "text/plain; charset=utf-8"}),
+    b"no file descriptor is left: try again later\n",
+)
+
+
 class JoinedConnection(ServerConnection):
     """A connection that hands everything there is to write to the system at once, and binary
     messages on as they arrive.
@@ -95,11 +105,16 @@ class JoinedConnection(ServerConnection):
     _early: tuple[bytes, ...] = ()
     _parts: list[bytes] | None = None
     _pongs_wait = False
+    took_the_last: Callable[[], bool] = staticmethod(lambda: False)
+    """Whether it has the last file descriptor there is, and must give it back."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A stranger says little."""
         set_bytes_max(self.protocol, STRANGER_READ_BYTES_MAX)
         super().connection_made(transport)
+        if self.took_the_last():
+            self.transport.write(_NONE_LEFT.serialize())
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing of it forms a circle: it goes with the last who knows it."""

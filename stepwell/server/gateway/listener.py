@@ -3,7 +3,8 @@
 import http
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
@@ -39,11 +40,17 @@ class Listener:
     """Takes worker connections on sockets that already listen."""
 
     def __init__(
-        self, gateway: Gateway, sockets: Sequence[socket.socket], hosts: Hosts | None = None
+        self,
+        gateway: Gateway,
+        sockets: Sequence[socket.socket],
+        hosts: Hosts | None,
+        took_the_last: Callable[[], bool],
     ) -> None:
-        """`hosts` are the names it may be asked by; None where any will do."""
+        """`hosts` are the names it may be asked by; None where any will do. `took_the_last` says of
+        a connection that just came whether it has the last file descriptor there is."""
         self._gateway = gateway
         self._hosts = hosts
+        self._took_the_last = took_the_last
         self._sockets = tuple(sockets)
         self._servers: list[Server] = []
 
@@ -57,7 +64,7 @@ class Listener:
                     subprotocols=[Subprotocol(SUBPROTOCOL)],
                     select_subprotocol=_chosen,
                     process_request=self._asked,
-                    create_connection=JoinedConnection,
+                    create_connection=cast("type[ServerConnection]", self._joined),
                     compression=None,
                     max_size=GATEWAY_READ_BYTES_MAX,
                     ping_interval=None,  # heartbeats tell who lives; pings of workers are answered
@@ -73,6 +80,11 @@ class Listener:
             server.close(close_connections=False)
         for server in self._servers:
             await server.wait_closed()
+
+    def _joined(self, *args: Any, **options: Any) -> JoinedConnection:
+        connection = JoinedConnection(*args, **options)
+        connection.took_the_last = self._took_the_last
+        return connection
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert isinstance(connection, JoinedConnection)

@@ -224,6 +224,18 @@ async def test_the_log_says_when_connections_and_descriptors_run_out(
     assert "no file descriptor is left" in caplog.records[1].message
 
 
+async def test_the_log_says_that_somebody_was_turned_away_for_want_of_a_descriptor(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watch(Bounds())
+    with monkeypatch.context() as short:
+        short.setattr("stepwell.server.front.watch.is_descriptor_left", lambda: False)
+        assert watch.took_the_last()
+    watch.look(100.0)
+    watch.look(200.0)
+    assert ["no file descriptor is left" in record.message for record in caplog.records] == [True]
+
+
 async def test_the_request_under_way_hears_that_its_peer_is_gone() -> None:
     """Others that were sent behind it had not begun; it wrote on, to nobody, and failed."""
     heard: list[str] = []

@@ -1,7 +1,8 @@
 """A PostgreSQL server of the tests' own: the only place that starts one.
 
-Use the fixture `postgres` (one server per session, on a free port, on files that go away with it)
-or `database`, a fresh database of it. The server never flushes to disk.
+Use the fixture `postgres` (one server per session, on a free port, on files that go away with it),
+`database`, a fresh database of it, or `engine_database`, one with the engine's tables, all of them
+empty. The server never flushes to disk.
 """
 
 import itertools
@@ -20,6 +21,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from stepwell.server.store.postgres.store import PostgresStore
 
 MISSING = "PostgreSQL is missing: install it (Debian and Ubuntu: apt-get install postgresql)"
 START_SECONDS = 30
@@ -139,3 +142,27 @@ def postgres() -> Iterator[Postgres]:
 def database(postgres: Postgres) -> str:
     """The URL of an empty database."""
     return postgres.url(postgres.fresh())
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: Postgres) -> str:
+    """The URL of a database that has the engine's tables, the same for the whole session."""
+    url = postgres.url(postgres.fresh())
+    store = PostgresStore(url)
+    try:
+        store.migrate()
+    finally:
+        store.close()
+    return url
+
+
+@pytest.fixture
+def engine_database(migrated_database: str) -> str:
+    """The same, with nothing in its tables. To remove a few rows is cheaper than a new database."""
+    with psycopg.connect(migrated_database, autocommit=True) as connection:
+        tables = connection.execute(
+            "SELECT format('DELETE FROM stepwell.%I', tablename) FROM pg_tables"
+            " WHERE schemaname = 'stepwell' AND tablename <> 'schema_version'"
+        ).fetchall()
+        connection.execute("; ".join(statement for (statement,) in tables).encode())
+    return migrated_database

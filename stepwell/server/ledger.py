@@ -187,7 +187,7 @@ class Ledger:
     def _store_all(self, batch: list[_Waiting], view: View) -> Talk[bool]:
         """Write and commit what there is to write. Whether there was anything."""
         store, changes = self._store, view.changes
-        if changes.durable or (store.is_shared and changes.leases):
+        if changes.to_write(is_shared=store.is_shared):
             yield Ask(partial(store.write, changes), store.is_shared)
             yield Ask(store.commit, store.commit_blocks)
             return True

@@ -46,6 +46,7 @@ from stepwell.server.store.counting import KEPT_MS
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import (
+    EVERY_NAME,
     CountBy,
     CountFilter,
     EventFilter,
@@ -53,6 +54,7 @@ from stepwell.server.store.port import (
     RunFilter,
     Store,
 )
+from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.server.store.sqlite.memory import Limits
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import app_named, function_named
@@ -73,19 +75,16 @@ BATCHES = 60
 
 
 class Twins:
-    """Two stores that are told the same."""
+    """Two stores that are told the same: one in memory, and the one that `other` opens."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, other: Callable[[], Store]) -> None:
         self._disk = Disk()
-        self._path = path
+        self._other = other
         self.stores: tuple[Store, Store] = self._open()
         self.readers: list[Reader] = [store.reader() for store in self.stores]
 
     def _open(self) -> tuple[Store, Store]:
-        stores = (
-            MemoryStore(self._disk),
-            SqliteStore(self._path, durability="relaxed", limits=SMALL),
-        )
+        stores = MemoryStore(self._disk), self._other()
         for store in stores:
             store.migrate()
         return stores
@@ -604,9 +603,9 @@ def tell(twins: Twins, records: list[fact.Record]) -> None:
     for store, view in zip(twins.stores, views, strict=True):
         for record in records:
             view.apply(record)
-        if view.changes.durable:
+        if view.changes.to_write(is_shared=store.is_shared):
             store.write(view.changes)
-            if len(records) == 3:
+            if len(records) == 3 and not store.is_shared:  # there the locks went with it
                 store.rollback()
                 store.write(view.changes)
             store.commit()
@@ -636,7 +635,7 @@ def prune(twins: Twins, story: Story) -> None:
                 view.apply(fact.RunForgotten(run_id))
             for event_id in view.old_events:
                 view.apply(fact.EventForgotten(event_id))
-            if view.changes.durable:
+            if view.changes.to_write(is_shared=store.is_shared):
                 store.write(view.changes)
                 store.commit()
             store.keep(view.changes)
@@ -646,15 +645,29 @@ def prune(twins: Twins, story: Story) -> None:
 # What is written when both forget what is old, and by no story.
 PRUNED = {fact.RunForgotten, fact.EventForgotten}
 SEEDS = 16
+SEEDS_OVER_A_NETWORK = 2
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_both_stores_tell_the_same(tmp_path: Path, seed: int) -> None:
-    story, twins = Story(seed), Twins(tmp_path / "twin.db")
+def test_memory_and_sqlite_tell_the_same(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "twin.db"
+    both_tell_the_same(seed, Twins(lambda: SqliteStore(path, durability="relaxed", limits=SMALL)))
+
+
+@pytest.mark.parametrize("seed", range(SEEDS_OVER_A_NETWORK))
+def test_memory_and_postgres_tell_the_same(engine_database: str, seed: int) -> None:
+    both_tell_the_same(seed, Twins(lambda: PostgresStore(engine_database)))
+
+
+def both_tell_the_same(seed: int, twins: Twins) -> None:
+    """A whole story, told to both."""
+    story = Story(seed)
     for turn in range(BATCHES):
         tell(twins, story.batch())
         need = story.need()
         one, two = (told_by_view(view, need) for view in twins.views(need))
+        if twins.stores[1].waited is EVERY_NAME:
+            two["waited"] = one["waited"]
         assert one == two
         if turn % 10 == 5:
             one, two = (told_by_reader(reader, story) for reader in twins.readers)

@@ -43,8 +43,8 @@ LAYERS: dict[str, Layer] = {
     "server.store.port": Layer(STORED),
     "server.store.row": Layer(("wire", *STORED)),
     "server.store.postgres": Layer(
-        ("server.store", "wire", "server.descriptors", *STORED, *IMPURE_SERVER),
-        ("psycopg", "asyncpg"),
+        ("server.store", "wire", "expr.equality", *STORED, *IMPURE_SERVER),
+        ("psycopg",),
     ),
     "server.ledger": Layer(
         (

@@ -132,3 +132,7 @@ class Changes:
             or self.forgotten_runs
             or self.forgotten_events
         )
+
+    def to_write(self, *, is_shared: bool) -> bool:
+        """Whether there is anything to write: leases only where other processes must see them."""
+        return self.durable or (is_shared and bool(self.leases))

@@ -27,7 +27,7 @@ from stepwell.server.engine.input import (
 from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.row import Run
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.store.port import Reader, StoreError, Unstorable
+from stepwell.server.store.port import CallState, Reader, StoreError, Unavailable, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
 from stepwell.wire.operation import Operation
 
@@ -187,16 +187,30 @@ class Dispatcher:
             return answer
 
         try:
-            if not self._reader.is_going(job.run.id):
+            state = await self._state_of(job.run)
+            if state is None:
                 # It ended between the claim and now; nobody waits for this call.
                 return Settled()
-            state = self._reader.call_state(job.run)
             return await driver.call(job, state, listing, save)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("the driver of %s failed", job.run.app)
             return _broke("DriverFault", f"the server could not make the call: {error}")
+
+    async def _state_of(self, run: Run) -> CallState | None:
+        """What a call of a run is told; None if the run has ended."""
+        if not self._reader.blocks:
+            return self._look_at(run)
+        while True:
+            try:
+                return await asyncio.to_thread(self._look_at, run)
+            except Unavailable:
+                # The lease is ours still: a database that is away for a moment uses no attempt.
+                await asyncio.sleep(REPLY_RETRY_S)
+
+    def _look_at(self, run: Run) -> CallState | None:
+        return self._reader.call_state(run) if self._reader.is_going(run.id) else None
 
     def _ended(self, job: Job, lane: Lane) -> None:
         lease_id = job.lease.id

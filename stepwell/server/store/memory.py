@@ -321,6 +321,8 @@ class MemoryStore:
 class MemoryReader:
     """What was committed, read under the disk's lock."""
 
+    blocks = False
+
     def __init__(self, disk: Disk, leases: Hanging[Lease]) -> None:
         self._disk = disk
         self._leases = leases

@@ -83,6 +83,17 @@ class Corrupt(StoreError):
     """What the database holds is not what this version can read."""
 
 
+class _EveryName:
+    """Holds whatever is asked for."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+EVERY_NAME: Container[str] = _EveryName()
+"""What a store says that cannot know which event names are waited for."""
+
+
 class CallState(msgspec.Struct, frozen=True):
     """What a call of a run is told: its events, and its steps in the order they were saved."""
 
@@ -183,6 +194,12 @@ class CountFilter(msgspec.Struct, frozen=True):
 
 class Reader(Protocol):
     """The read side: what was committed, for calls, APIs and pages. Safe from any thread."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether reading waits for a network: what is read all the time is read beside the loop
+        then, and may fail for a while."""
+        ...
 
     def call_state(self, run: Run) -> CallState:
         """What a call of this run is told."""
@@ -374,7 +391,8 @@ class Store(Protocol):
 
     @property
     def waited(self) -> Container[str]:
-        """Every event name somebody waits for. A store that cannot know answers for all names."""
+        """Every event name somebody waits for. A store that cannot know says
+        `EVERY_NAME`."""
         ...
 
     def migrate(self) -> None:

@@ -25,7 +25,7 @@ from stepwell.server.engine.row import (
     WaitKind,
 )
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import Reader, Store
+from stepwell.server.store.port import EVERY_NAME, Reader, Store
 
 NOW = 1_750_000_000_000
 APP = "shop"
@@ -71,11 +71,16 @@ class World:
     def do(self, *records: fact.Record, need: Need | None = None) -> View:
         """One batch, committed. Without a need, every run the records name is loaded."""
         view = self.prepare(records, need)
-        if view.changes.durable:
+        if view.changes.to_write(is_shared=self.store.is_shared):
             self.store.write(view.changes)
             self.store.commit()
         self.store.keep(view.changes)
         return view
+
+    def waits(self, name: str) -> bool | None:
+        """Whether anybody waits for events of a name; None where the store cannot know."""
+        waited = self.store.waited
+        return None if waited is EVERY_NAME else name in waited
 
     def run(self, run_id: str) -> View:
         """One run with what hangs on it."""

@@ -92,6 +92,8 @@ def reader_of_file(path: str) -> "SqliteReader":
 class SqliteReader:
     """Reads; never waits for the writer."""
 
+    blocks = False
+
     def __init__(
         self,
         path: str,

@@ -1,0 +1,68 @@
+"""Opens connections. The only place that knows what a session of ours is set to, and how a database
+is called without telling its password."""
+
+from importlib.resources import files
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from stepwell.server.store.named_sql import named_statements
+from stepwell.server.store.port import Unavailable
+from stepwell.server.store.postgres.failure import in_our_words
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+SQL = {
+    name: statement.encode()
+    for name, statement in named_statements(
+        files("stepwell.server.store.postgres").joinpath("query.sql").read_text("utf-8")
+    ).items()
+}
+
+CONNECT_S = 5
+"""So long, in seconds, a server may take to answer at first."""
+VERSION_MIN = 130000
+
+_SETTINGS: dict[str, Any] = {
+    "application_name": "stepwell",
+    "client_encoding": "UTF8",
+    "connect_timeout": CONNECT_S,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
+
+def connect(url: str) -> Connection:
+    """A connection on which nothing is in a transaction unless it was begun. What the URL says
+    itself goes before our settings.
+
+    Raises `Unavailable`.
+    """
+    name = name_of(url)
+    with in_our_words(name):
+        told = conninfo_to_dict(url)
+        settings = {key: value for key, value in _SETTINGS.items() if key not in told}
+        connection = psycopg.connect(url, autocommit=True, prepare_threshold=1, **settings)
+    if connection.info.server_version < VERSION_MIN:
+        version = connection.info.server_version // 10_000
+        connection.close()
+        raise Unavailable(f"{name} is PostgreSQL {version}; Stepwell needs 13 or newer")
+    return connection
+
+
+def name_of(url: str) -> str:
+    """What a database is called in messages: where it is, and nothing secret.
+
+    Raises `Unavailable` where the URL cannot be read.
+    """
+    try:
+        told = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise Unavailable(
+            "the address of the database cannot be read; give it as"
+            " postgresql://user:password@host:5432/database"
+        ) from None
+    host, port = told.get("host") or "localhost", told.get("port") or 5432
+    return f"the database {told.get('dbname') or told.get('user') or ''!r} at {host}:{port}"

@@ -1,0 +1,410 @@
+"""Answers needs, from the database alone: what is loaded is locked until the batch is over.
+
+What a need asks for goes to the database in one piece (a pipeline), in the order of the need's
+fields: that is the one order in which rows are locked. Only what depends on an answer is asked for
+after it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+import psycopg
+
+from stepwell.expr.equality import values_at
+from stepwell.server.engine.flow_row import Held, Slot
+from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.lane import is_lane
+from stepwell.server.engine.moment import earlier
+from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import Item, Lease, Run, Wait
+from stepwell.server.engine.view import View
+from stepwell.server.store.lanes import LaneIndex
+from stepwell.server.store.postgres.connection import SQL, Connection
+from stepwell.server.store.postgres.rows import lease_from, run_from
+from stepwell.server.store.postgres.session import Session
+from stepwell.server.store.row import (
+    dropped_of,
+    event_of,
+    held_of,
+    hold_of,
+    item_of,
+    key_of,
+    slot_of,
+    wait_of,
+)
+from stepwell.wire.operation import WaitForEvent
+
+OLD_STEPS_MAX = 5_000
+"""Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
+SCAN = 20
+"""To find one old event, at most so many are looked at."""
+
+Rows: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+Fill: TypeAlias = Callable[[View], None]
+Secrets: TypeAlias = Mapping[tuple[str, str], bytes]
+
+
+class Loader:
+    """Fills views, within the transaction of its session."""
+
+    def __init__(self, session: Session, secrets: Secrets) -> None:
+        self._session = session
+        self._secrets = secrets
+        self._scanned = (-1, "")
+        self.lanes = LaneIndex(self._first_of_lane)
+
+    def load(self, need: Need, view: View) -> None:
+        """Fill the view with the rows of the need."""
+        with self._session.connection.pipeline():
+            db = self._session.begun()
+            fills = [fill for asked in self._asked_at_once(db, need, view) for fill in asked]
+            for fill in fills:
+                fill(view)
+        for meeting in need.meetings:
+            view.see_meeting(meeting.event_id, meeting.after, self._candidates(db, meeting))
+        for look in need.look_back:
+            view.see_look_back(look, self._past(db, look), self._met(db, look))
+        if need.due is not None:
+            self._see_due(db, need.due, view)
+        if need.old is not None:
+            self._see_old(db, need.old, view)
+        shown = {item.run_id for queue, _, _ in need.lanes for item in view.flow.items(queue)}
+        unseen = {run_id for run_id in shown if not view.sees_run(run_id)}
+        if unseen:
+            self.load(Need(runs=frozenset(unseen)), view)
+
+    def _asked_at_once(self, db: Connection, need: Need, view: View) -> Iterable[Iterable[Fill]]:
+        """What goes in one piece, in the order of the fields of a need: whoever reads the answers
+        reads them after the last question."""
+        yield self._runs(db, need, view)
+        yield self._keys(db, need)
+        yield self._holders(db, need)
+        yield self._holds(db, need)
+        yield self._held(db, need)
+        yield self._lanes(db, need)
+        yield self._steps(db, need)
+        yield self._events(db, need)
+        yield self._bodies(db, need)
+        yield self._dedups(db, need)
+        yield self._signals(db, need)
+        yield self._live(db, need)
+        yield self._skipped(db, need)
+
+    def _ask(self, db: Connection, name: str, *wanted: object) -> Rows:
+        return db.execute(SQL[name], wanted, binary=True)
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    def _runs(self, db: Connection, need: Need, view: View) -> Iterable[Fill]:
+        ids = sorted(run_id for run_id in need.runs if not view.sees_run(run_id))
+        if not ids:
+            return
+        runs, items, waits, leases = (
+            self._ask(db, name, ids)
+            for name in ("runs_locked", "items_of_runs", "waits_of_runs", "leases_of_runs")
+        )
+
+        def fill(view: View) -> None:
+            known: dict[str, Run] = {run.id: run for run in map(run_from, runs)}
+            self._session.seen.runs |= known
+            hanging = _by_run(map(self._item, items))
+            waited = _by_run(map(wait_of, waits))
+            held = _by_run(map(self._lease, leases))
+            for run_id in ids:
+                parts = hanging[run_id], waited[run_id], held[run_id]
+                view.see_run(run_id, known.get(run_id), *parts)
+
+        yield fill
+
+    def _item(self, row: tuple[Any, ...]) -> Item:
+        item = item_of(row[:9])
+        self._session.seen.items.setdefault((item.run_id, item.key), item)
+        secret = self._secrets.get((item.run_id, item.key))
+        return msgspec.structs.replace(item, secret=secret) if secret else item
+
+    def _lease(self, row: tuple[Any, ...]) -> Lease:
+        lease = lease_from(row)
+        self._session.seen.leases.setdefault((lease.run_id, lease.key), lease)
+        return lease
+
+    def _steps(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.steps:
+            return
+        slots = sorted(need.steps)
+        runs = sorted({run_id for run_id, _ in slots})
+        saved = self._ask(db, "steps_saved", *map(list, zip(*slots, strict=True)))
+        sizes = self._ask(db, "step_sizes", runs)
+
+        def fill(view: View) -> None:
+            known = set(saved)
+            for slot in slots:
+                view.see_step(*slot, slot in known)
+            size_of = {run_id: (count, size) for run_id, count, size in sizes}
+            for run_id in runs:
+                view.see_saved(run_id, *size_of.get(run_id, (0, 0)))
+
+        yield fill
+
+    # -- flow control ---------------------------------------------------------------------------
+
+    def _keys(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.keys:
+            return
+        keys = sorted(need.keys)
+        rows = self._ask(db, "keys_locked", keys)
+        places = self._ask(db, "slots_taken", keys)
+        calls = db.execute(SQL["leased"], {"keys": keys}, binary=True)
+
+        def fill(view: View) -> None:
+            known = {key.id: key for key in map(key_of, rows)}
+            taken: dict[str, int] = dict(places)
+            leased: dict[str, int] = dict(calls)
+            for key in keys:
+                self._session.seen.keys[key] = key in known
+                counts = taken.get(key, 0), leased.get(key, 0), self.lanes.first(key)
+                view.flow.see_key(key, KeySeen(known.get(key), *counts))
+
+        yield fill
+
+    def _holders(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.holders:
+            return
+        keys = sorted(need.holders)
+        rows = self._ask(db, "holders", keys)
+
+        def fill(view: View) -> None:
+            slots: defaultdict[str, list[Slot]] = defaultdict(list)
+            for slot in map(slot_of, rows):
+                slots[slot.key].append(slot)
+            for key in keys:
+                view.flow.see_holders(key, slots[key])
+
+        yield fill
+
+    def _holds(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.holds:
+            return
+        keys = sorted(need.holds)
+        rows = self._ask(db, "holds_of_keys", keys)
+
+        def fill(view: View) -> None:
+            known = {hold.key: hold for hold in map(hold_of, rows)}
+            for key in keys:
+                self._session.seen.holds[key] = key in known
+                view.flow.see_hold(key, known.get(key))
+
+        yield fill
+
+    def _held(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.held:
+            return
+        keys = sorted(need.held)
+        rows = self._ask(db, "held_of_holds", keys)
+
+        def fill(view: View) -> None:
+            held: defaultdict[str, list[Held]] = defaultdict(list)
+            for one in map(held_of, rows):
+                held[one.hold].append(one)
+            for key in keys:
+                view.flow.see_held(key, held[key])
+
+        yield fill
+
+    def _live(self, db: Connection, need: Need) -> Iterable[Fill]:
+        live = need.live
+        if live is not None:
+            rows = self._ask(db, "live_runs", live.function, live.after, live.limit)
+            yield lambda view: view.flow.see_live(live, [run_id for (run_id,) in rows])
+
+    def _skipped(self, db: Connection, need: Need) -> Iterable[Fill]:
+        one = need.skipped
+        if one is not None:
+            reasons = [reason.value for reason in one.reasons]
+            times = one.since_ms, one.until_ms
+            rows = self._ask(db, "skipped", one.function, *times, reasons, one.limit)
+            yield lambda view: view.flow.see_skipped(one, [dropped_of(row) for row in rows])
+
+    def _lanes(self, db: Connection, need: Need) -> Iterable[Fill]:
+        for queue, count, until_ms in need.lanes:
+            # One more than is wanted says when the next is due.
+            rows = self._ask(db, "due", [queue], [count + 1])
+
+            def fill(
+                view: View,
+                queue: str = queue,
+                count: int = count,
+                until_ms: int = until_ms,
+                rows: Rows = rows,
+            ) -> None:
+                found = [self._item(row) for row in rows]
+                items = [item for item in found[:count] if item.due_ms <= until_ms]
+                following = found[len(items)].due_ms if len(items) < len(found) else None
+                view.flow.see_items(queue, items, following)
+
+            yield fill
+
+    # -- events ---------------------------------------------------------------------------------
+
+    def _events(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.events:
+            return
+        rows = self._ask(db, "events_known", sorted(need.events))
+
+        def fill(view: View) -> None:
+            known = {event_id for (event_id,) in rows}
+            for event_id in need.events:
+                view.see_event(event_id, event_id in known)
+
+        yield fill
+
+    def _bodies(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.bodies:
+            return
+        rows = self._ask(db, "events_whole", sorted(need.bodies))
+
+        def fill(view: View) -> None:
+            known = {event.id: event for event in map(event_of, rows)}
+            for event_id in need.bodies:
+                view.see_body(event_id, known.get(event_id))
+
+        yield fill
+
+    def _past(self, db: Connection, look: LookBack) -> list[Any]:
+        rows = self._ask(db, "look_back", look.name, look.since_ms, look.limit, look.skip)
+        return [event_of(row) for row in rows]
+
+    def _met(self, db: Connection, look: LookBack) -> list[bytes]:
+        return [memo for (memo,) in self._ask(db, "memos_of_op", look.run_id, WaitForEvent.op)]
+
+    # -- look-ups -------------------------------------------------------------------------------
+
+    def _dedups(self, db: Connection, need: Need) -> Iterable[Fill]:
+        for function, key in sorted(need.dedups):
+            rows = self._ask(db, "newest_dedup", function, key, key)
+
+            def fill(
+                view: View, slot: tuple[str, str] = (function, key), rows: Rows = rows
+            ) -> None:
+                row = rows.fetchone()
+                view.see_dedup(*slot, None if row is None else row[0])
+
+            yield fill
+
+    def _signals(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.signals:
+            return
+        rows = self._ask(db, "signals", sorted(need.signals))
+
+        def fill(view: View) -> None:
+            known = {wait.name: wait for wait in map(wait_of, rows)}
+            for name in need.signals:
+                view.see_signal(name, known.get(name))
+
+        yield fill
+
+    def _candidates(self, db: Connection, meeting: Meeting) -> list[Wait]:
+        paths = [path for (path,) in self._ask(db, "paths_waited", meeting.name)]
+        if not paths:
+            return []
+        values = values_at(meeting.body, frozenset(path for path in paths if path))
+        pairs = {path: values[path] for path in paths if path in values}
+        if "" in paths:
+            pairs[""] = ""
+        run_id, _, step_id = meeting.after.partition("/")
+        wanted = {
+            "name": meeting.name,
+            "run_id": run_id,
+            "step_id": step_id,
+            "paths": list(pairs),
+            "values": list(pairs.values()),
+            "limit": meeting.limit,
+        }
+        return [wait_of(row) for row in db.execute(SQL["meeting"], wanted, binary=True)]
+
+    # -- what is due ----------------------------------------------------------------------------
+
+    def _see_due(self, db: Connection, due: Due, view: View) -> None:
+        room = {queue: count for queue, count in due.capacity if count > 0}
+        room[""] = due.limit
+        # One more of each than may be given says when to ask again.
+        counts = [min(count, due.limit) + 1 for count in room.values()]
+        given: list[Item] = []
+        later: list[int] = []
+        for item in map(self._item, self._ask(db, "due", list(room), counts)):
+            if item.due_ms <= due.now_ms and room[item.queue] > 0 and len(given) < due.limit:
+                room[item.queue] -= 1
+                given.append(item)
+            else:
+                later.append(item.due_ms)
+        leases = [self._lease(row) for row in self._ask(db, "leases_ending", due.limit + 1)]
+        over = [lease for lease in leases[: due.limit] if lease.until_ms <= due.now_ms]
+        later += [lease.until_ms for lease in leases[len(over) :]]
+        places = [place for place, count in due.capacity if count > 0]
+        lanes, lanes_ms = self.lanes.ask(places, due.now_ms)
+        view.flow.lanes = tuple(lanes)
+        view.see_due(given, over, earlier(min(later, default=None), lanes_ms))
+
+    def _first_of_lane(self, queue: str) -> int | None:
+        row = self._ask(self._session.begun(), "first_of_lane", queue).fetchone()
+        return None if row is None else row[0]
+
+    def begin_lanes(self) -> None:
+        """Find every lane that has something to do."""
+        for queue, due_ms in self._ask(self._session.connection, "lanes"):
+            if is_lane(queue):
+                self.lanes.added(queue, due_ms)
+
+    # -- what is old ----------------------------------------------------------------------------
+
+    def _see_old(self, db: Connection, old: Old, view: View) -> None:
+        named: list[str] = []
+        theirs: dict[str, None] = {}
+        steps = 0
+        wanted = old.before_ms, old.keyed_before_ms, old.limit
+        for run_id, event_id, steps_of_run in self._ask(db, "old_runs", *wanted):
+            steps += steps_of_run
+            if named and steps > OLD_STEPS_MAX:
+                break
+            named.append(run_id)
+            if event_id is not None:
+                theirs[event_id] = None
+        view.old_runs = tuple(named)
+        more = self._ask(db, "more_events_of_runs", named)
+        theirs.update(dict.fromkeys(event_id for (event_id,) in more))
+        asked = {"events": list(theirs), "runs": named, "before": old.before_ms}
+        free = {event_id for (event_id,) in db.execute(SQL["free_events"], asked, binary=True)}
+        events = [event_id for event_id in theirs if event_id in free]
+        if len(events) > old.limit:
+            self._scanned = (-1, "")  # those left out are found by looking from the beginning
+        events += self._never_used(db, old, old.limit - len(events), set(events))
+        view.old_events = tuple(events[: old.limit])
+        spent = self._ask(db, "spent_keys", old.spent_before_ms, old.limit)
+        view.flow.old_keys = tuple(key for (key,) in spent)
+
+    def _never_used(self, db: Connection, old: Old, wanted: int, known: set[str]) -> list[str]:
+        """Old events without a run, from the first that may still be there. An event in use is
+        passed over for good: it goes with its run."""
+        found: list[str] = []
+        if wanted <= 0:
+            return found
+        scan = self._ask(db, "events_after", *self._scanned, old.before_ms, SCAN * old.limit)
+        passing = True
+        for received_ms, event_id, used, held in scan:
+            if len(found) == wanted:
+                break
+            # What is in a hold may yet start a run, or none.
+            passing = passing and not held and (bool(used) or event_id in known)
+            if passing:
+                self._scanned = (received_ms, event_id)
+            elif not used and not held and event_id not in known:
+                found.append(event_id)
+        return found
+
+
+def _by_run(rows: Iterable[Any]) -> defaultdict[str, list[Any]]:
+    found: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.run_id].append(row)
+    return found

@@ -1,0 +1,705 @@
+-- Every statement the PostgreSQL store uses, by name. Columns come in the order of the tables.
+-- Rows are written and looked for many at a time: each parameter of such a statement is a column.
+
+-- load: runs and what hangs on them. What hangs on a run changes only while its row is locked.
+
+-- runs_locked --
+SELECT * FROM stepwell.run WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE;
+
+-- items_of_runs --
+SELECT * FROM stepwell.item WHERE run_id = ANY(%b);
+
+-- waits_of_runs --
+SELECT * FROM stepwell.wait WHERE run_id = ANY(%b);
+
+-- leases_of_runs --
+SELECT * FROM stepwell.lease WHERE run_id = ANY(%b);
+
+-- steps_saved --
+SELECT run_id, id FROM stepwell.step
+WHERE (run_id, id) IN (SELECT * FROM unnest(%b::text[], %b::text[]));
+
+-- step_sizes --
+SELECT run_id, count(*), sum(length(memo)) FROM stepwell.step WHERE run_id = ANY(%b) GROUP BY run_id;
+
+-- memos_of_op --
+SELECT memo FROM stepwell.step WHERE run_id = %b AND op = %b;
+
+-- newest_place --
+SELECT max(place) FROM stepwell.step;
+
+-- load: events
+
+-- events_known --
+SELECT id FROM stepwell.event WHERE id = ANY(%b);
+
+-- events_whole --
+SELECT * FROM stepwell.event WHERE id = ANY(%b);
+
+-- look_back --
+SELECT * FROM stepwell.event
+WHERE name = %b AND received_ms >= %b ORDER BY received_ms, id LIMIT %b OFFSET %b;
+
+-- load: look-ups
+
+-- newest_dedup --
+SELECT max(id) FROM stepwell.run
+WHERE function = %b AND md5(dedup) = md5(%b) AND dedup = %b AND dedup <> '';
+
+-- paths_waited --
+SELECT DISTINCT path FROM stepwell.wait WHERE name = %b AND kind IN (1, 4);
+
+-- meeting --
+SELECT * FROM stepwell.wait
+WHERE name = %(name)s AND kind IN (1, 4) AND (run_id, step_id) > (%(run_id)s, %(step_id)s)
+AND (path, value) IN (SELECT * FROM unnest(%(paths)s::text[], %(values)s::text[]))
+ORDER BY run_id, step_id LIMIT %(limit)s;
+
+-- signals --
+SELECT DISTINCT ON (name) * FROM stepwell.wait
+WHERE name = ANY(%b) AND kind = 2 ORDER BY name, run_id, step_id;
+
+-- load: flow control
+
+-- keys_locked --
+SELECT * FROM stepwell.flow_key WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE;
+
+-- slots_taken --
+SELECT key, count(*) FROM stepwell.slot WHERE key = ANY(%b) GROUP BY key;
+
+-- leased --
+SELECT under.key, sum(coalesce(lease.loads[under.place], 1))
+FROM stepwell.lease, unnest(lease.keys) WITH ORDINALITY AS under (key, place)
+WHERE lease.keys && %(keys)s AND lease.keys <> '{}' AND under.key = ANY(%(keys)s)
+GROUP BY under.key;
+
+-- holders --
+SELECT held.* FROM unnest(%b::text[]) AS wanted (key),
+LATERAL (
+    SELECT * FROM stepwell.slot WHERE slot.key = wanted.key ORDER BY place, run_id LIMIT 1000
+) AS held;
+
+-- holds_of_keys --
+SELECT * FROM stepwell.hold WHERE key = ANY(%b) ORDER BY key FOR NO KEY UPDATE;
+
+-- held_of_holds --
+SELECT * FROM stepwell.held WHERE hold = ANY(%b) ORDER BY hold, place;
+
+-- live_runs --
+SELECT id FROM stepwell.run
+WHERE status < 300 AND function = %b AND id > %b ORDER BY id LIMIT %b;
+
+-- skipped --
+SELECT event_id, function, reason, at_ms, key, until_ms, run_id FROM stepwell.dropped
+WHERE function = %b AND at_ms >= %b AND at_ms < %b AND reason = ANY(%b)
+ORDER BY at_ms, seq LIMIT %b;
+
+-- lanes --
+SELECT queue, min(due_ms) FROM stepwell.item WHERE position(chr(31) IN queue) > 0 GROUP BY queue;
+
+-- first_of_lane --
+SELECT due_ms FROM stepwell.item WHERE queue = %b AND NOT EXISTS (
+    SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+) ORDER BY due_ms LIMIT 1;
+
+-- load: what is due, what is old
+
+-- due --
+-- The first items of each queue that nobody has, due or not, in order.
+SELECT item.* FROM unnest(%b::text[], %b::int8[]) AS wanted (queue, room),
+LATERAL (
+    SELECT * FROM stepwell.item WHERE item.queue = wanted.queue AND NOT EXISTS (
+        SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+    ) ORDER BY due_ms, turn, run_id, key LIMIT wanted.room
+) AS item
+ORDER BY due_ms, turn, run_id, key;
+
+-- leases_ending --
+SELECT * FROM stepwell.lease ORDER BY until_ms, run_id, key LIMIT %b;
+
+-- old_runs --
+SELECT id, event_id, (SELECT count(*) FROM stepwell.step WHERE step.run_id = run.id)
+FROM stepwell.run
+WHERE ended_ms > 0 AND ended_ms < %b AND (dedup = '' OR queued_ms < %b)
+ORDER BY ended_ms, id LIMIT %b;
+
+-- more_events_of_runs --
+SELECT event_id FROM stepwell.run_event WHERE run_id = ANY(%b) ORDER BY run_id, event_id;
+
+-- free_events --
+-- Of these events those that are old, in no hold, and used by no run but these.
+SELECT id FROM stepwell.event
+WHERE id = ANY(%(events)s) AND received_ms < %(before)s
+AND NOT EXISTS (SELECT 1 FROM stepwell.hold WHERE hold.event_id = event.id)
+AND NOT EXISTS (SELECT 1 FROM stepwell.held WHERE held.event_id = event.id)
+AND NOT EXISTS (
+    SELECT 1 FROM stepwell.run WHERE run.event_id = event.id AND run.id <> ALL(%(runs)s)
+)
+AND NOT EXISTS (
+    SELECT 1 FROM stepwell.run_event
+    WHERE run_event.event_id = event.id AND run_event.run_id <> ALL(%(runs)s)
+)
+ORDER BY received_ms, id;
+
+-- events_after --
+SELECT
+    received_ms,
+    id,
+    EXISTS (SELECT 1 FROM stepwell.run WHERE run.event_id = event.id)
+    OR EXISTS (SELECT 1 FROM stepwell.run_event WHERE run_event.event_id = event.id),
+    EXISTS (SELECT 1 FROM stepwell.hold WHERE hold.event_id = event.id)
+    OR EXISTS (SELECT 1 FROM stepwell.held WHERE held.event_id = event.id)
+FROM stepwell.event
+WHERE (received_ms, id) > (%b, %b) AND received_ms < %b ORDER BY received_ms, id LIMIT %b;
+
+-- spent_keys --
+SELECT id FROM stepwell.flow_key WHERE until_ms < %b ORDER BY until_ms, id LIMIT %b;
+
+-- write
+
+-- insert_event --
+INSERT INTO stepwell.event SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::int8[], %b::text[], %b::bytea[]
+);
+
+-- insert_run --
+INSERT INTO stepwell.run SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %s::text[], %b::int8[], %b::text[], %s::text[],
+    %b::int4[], %b::int8[], %b::int8[], %s::bytea[], %b::int4[], %b::int4[], %s::text[], %b::int4[]
+);
+
+-- insert_run_event --
+INSERT INTO stepwell.run_event SELECT * FROM unnest(%b::text[], %b::text[])
+ON CONFLICT DO NOTHING;
+
+-- change_run --
+UPDATE stepwell.run SET
+    status = new.status, started_ms = new.started_ms, version = new.version, flags = new.flags,
+    pending = new.pending, parts = new.parts
+FROM unnest(
+    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::text[]
+) AS new (status, started_ms, version, flags, pending, parts, id)
+WHERE run.id = new.id;
+
+-- end_run --
+UPDATE stepwell.run SET
+    status = new.status, started_ms = new.started_ms, version = new.version, flags = new.flags,
+    pending = new.pending, parts = new.parts, ended_ms = new.ended_ms, output = new.output
+FROM unnest(
+    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::int8[],
+    %s::bytea[], %b::text[]
+) AS new (status, started_ms, version, flags, pending, parts, ended_ms, output, id)
+WHERE run.id = new.id;
+
+-- add_counts --
+INSERT INTO stepwell.run_count AS kept SELECT * FROM unnest(
+    %b::int8[], %b::int8[], %b::text[], %b::text[], %b::text[],
+    %b::int8[], %b::int8[], %b::int8[], %b::int8[], %b::int8[]
+)
+ON CONFLICT (span_ms, at_ms, app, function, node) DO UPDATE SET
+    queued = kept.queued + excluded.queued, started = kept.started + excluded.started,
+    completed = kept.completed + excluded.completed, failed = kept.failed + excluded.failed,
+    cancelled = kept.cancelled + excluded.cancelled;
+
+-- forget_counts --
+DELETE FROM stepwell.run_count WHERE (span_ms, at_ms, app, function) IN (
+    SELECT span_ms, at_ms, app, function FROM stepwell.run_count
+    WHERE span_ms = %b AND at_ms < %b ORDER BY at_ms, app, function LIMIT %b
+);
+
+-- insert_step --
+INSERT INTO stepwell.step SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::text[], %b::text[], %b::int8[], %b::int8[],
+    %b::int4[], %b::bytea[]
+);
+
+-- put_item --
+INSERT INTO stepwell.item SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::text[], %b::int4[], %b::int4[], %b::text[],
+    %b::int4[], %b::bytea[], %b::int8[]
+)
+ON CONFLICT (run_id, key) DO UPDATE SET
+    due_ms = excluded.due_ms, queue = excluded.queue, kind = excluded.kind,
+    attempt = excluded.attempt, target = excluded.target, losses = excluded.losses,
+    detail = excluded.detail, turn = excluded.turn;
+
+-- move_item --
+-- Items as they were when the batch looked at them; one that is another now is not found.
+UPDATE stepwell.item SET
+    due_ms = new.due_ms, queue = new.queue, kind = new.kind, attempt = new.attempt,
+    target = new.target, losses = new.losses, detail = new.detail, turn = new.turn
+FROM unnest(
+    %b::text[], %b::text[], %b::int8[], %b::text[], %b::int4[], %b::int4[], %b::text[],
+    %b::int4[], %b::bytea[], %b::int8[], %b::int8[], %b::int4[]
+) AS new (
+    run_id, key, due_ms, queue, kind, attempt, target, losses, detail, turn, was_due_ms, was_attempt
+)
+WHERE item.run_id = new.run_id AND item.key = new.key
+AND item.due_ms = new.was_due_ms AND item.attempt = new.was_attempt;
+
+-- drop_item --
+DELETE FROM stepwell.item USING unnest(%b::text[], %b::text[]) AS old (run_id, key)
+WHERE item.run_id = old.run_id AND item.key = old.key;
+
+-- end_item --
+DELETE FROM stepwell.item
+USING unnest(%b::text[], %b::text[], %b::int8[], %b::int4[]) AS old (run_id, key, due_ms, attempt)
+WHERE item.run_id = old.run_id AND item.key = old.key
+AND item.due_ms = old.due_ms AND item.attempt = old.attempt;
+
+-- drop_items_of_runs --
+DELETE FROM stepwell.item WHERE run_id = ANY(%b);
+
+-- insert_lease --
+INSERT INTO stepwell.lease
+SELECT
+    new.run_id, new.key, new.id, new.granted_ms, new.until_ms, new.generation, new.steps,
+    string_to_array(new.keys, chr(30)), string_to_array(new.loads, ',')::int4[], new.node
+FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::int8[], %b::int8[], %b::int4[], %b::int4[],
+    %b::text[], %b::text[], %b::text[]
+) AS new (run_id, key, id, granted_ms, until_ms, generation, steps, keys, loads, node);
+
+-- change_lease --
+UPDATE stepwell.lease SET
+    until_ms = new.until_ms, generation = new.generation, steps = new.steps
+FROM unnest(
+    %b::int8[], %b::int4[], %b::int4[], %b::text[], %b::text[], %b::text[]
+) AS new (until_ms, generation, steps, run_id, key, id)
+WHERE lease.run_id = new.run_id AND lease.key = new.key AND lease.id = new.id;
+
+-- end_lease --
+DELETE FROM stepwell.lease
+USING unnest(%b::text[], %b::text[], %b::text[]) AS old (run_id, key, id)
+WHERE lease.run_id = old.run_id AND lease.key = old.key AND lease.id = old.id;
+
+-- drop_lease --
+DELETE FROM stepwell.lease USING unnest(%b::text[], %b::text[]) AS old (run_id, key)
+WHERE lease.run_id = old.run_id AND lease.key = old.key;
+
+-- drop_leases_of_runs --
+DELETE FROM stepwell.lease WHERE run_id = ANY(%b);
+
+-- drop_leases_of_nodes --
+DELETE FROM stepwell.lease WHERE node = ANY(%s::text[]);
+
+-- move_leases --
+UPDATE stepwell.lease SET until_ms = until_ms + %b WHERE node = %b;
+
+-- put_wait --
+INSERT INTO stepwell.wait SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int4[], %b::text[], %b::text[], %b::text[], %b::int8[],
+    %b::int8[], %b::text[], %b::text[]
+)
+ON CONFLICT (run_id, step_id) DO UPDATE SET
+    kind = excluded.kind, name = excluded.name, path = excluded.path, value = excluded.value,
+    opened_ms = excluded.opened_ms, until_ms = excluded.until_ms, condition = excluded.condition,
+    label = excluded.label;
+
+-- drop_wait --
+DELETE FROM stepwell.wait USING unnest(%b::text[], %b::text[]) AS old (run_id, step_id)
+WHERE wait.run_id = old.run_id AND wait.step_id = old.step_id;
+
+-- drop_waits_of_runs --
+DELETE FROM stepwell.wait WHERE run_id = ANY(%b);
+
+-- insert_note --
+INSERT INTO stepwell.note SELECT * FROM unnest(
+    %b::text[], %b::int8[], %b::int8[], %b::text[], %b::text[], %b::text[], %b::int4[], %b::bytea[]
+);
+
+-- insert_flow_key --
+INSERT INTO stepwell.flow_key SELECT * FROM unnest(
+    %b::text[], %b::int4[], %b::int8[], %b::int8[], %b::bytea[]
+);
+
+-- put_flow_key --
+INSERT INTO stepwell.flow_key SELECT * FROM unnest(
+    %b::text[], %b::int4[], %b::int8[], %b::int8[], %b::bytea[]
+)
+ON CONFLICT (id) DO UPDATE SET
+    kind = excluded.kind, until_ms = excluded.until_ms, value = excluded.value,
+    data = excluded.data;
+
+-- drop_flow_key --
+DELETE FROM stepwell.flow_key WHERE id = ANY(%b);
+
+-- put_slot --
+INSERT INTO stepwell.slot SELECT * FROM unnest(%b::text[], %b::text[], %b::int8[], %b::int8[])
+ON CONFLICT (key, run_id) DO UPDATE SET taken_ms = excluded.taken_ms, place = excluded.place;
+
+-- drop_slot --
+DELETE FROM stepwell.slot USING unnest(%b::text[], %b::text[]) AS old (key, run_id)
+WHERE slot.key = old.key AND slot.run_id = old.run_id;
+
+-- insert_hold --
+INSERT INTO stepwell.hold SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int4[], %b::int8[], %b::int8[], %b::text[], %b::int8[],
+    %b::int4[], %b::int8[], %b::text[]
+);
+
+-- put_hold --
+INSERT INTO stepwell.hold SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int4[], %b::int8[], %b::int8[], %b::text[], %b::int8[],
+    %b::int4[], %b::int8[], %b::text[]
+)
+ON CONFLICT (key) DO UPDATE SET
+    function = excluded.function, kind = excluded.kind, opened_ms = excluded.opened_ms,
+    due_ms = excluded.due_ms, event_id = excluded.event_id, ts = excluded.ts,
+    count = excluded.count, size = excluded.size, parent = excluded.parent;
+
+-- drop_hold --
+DELETE FROM stepwell.hold WHERE key = ANY(%b);
+
+-- drop_held --
+DELETE FROM stepwell.held WHERE hold = ANY(%b);
+
+-- insert_held --
+INSERT INTO stepwell.held SELECT * FROM unnest(
+    %b::text[], %b::int8[], %b::text[], %b::int8[], %b::text[]
+);
+
+-- forget_drop --
+DELETE FROM stepwell.dropped USING unnest(%b::text[], %b::text[]) AS old (event_id, function)
+WHERE dropped.event_id = old.event_id AND dropped.function = old.function;
+
+-- insert_dropped --
+INSERT INTO stepwell.dropped (event_id, function, reason, at_ms, key, until_ms, run_id)
+SELECT event_id, function, reason, at_ms, key, until_ms, run_id FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::int8[], %b::text[], %b::int8[], %b::text[]
+) WITH ORDINALITY AS new (event_id, function, reason, at_ms, key, until_ms, run_id, place)
+ORDER BY place;
+
+-- put_app --
+INSERT INTO stepwell.app SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
+    %b::int8[], %b::text[], %b::text[]
+)
+ON CONFLICT (name) DO UPDATE SET
+    url = excluded.url, method = excluded.method, sdk = excluded.sdk,
+    framework = excluded.framework, app_version = excluded.app_version,
+    checksum = excluded.checksum, synced_ms = excluded.synced_ms, error = excluded.error,
+    events = excluded.events;
+
+-- drop_app --
+DELETE FROM stepwell.app WHERE name = ANY(%b);
+
+-- drop_functions_of_app --
+DELETE FROM stepwell.function WHERE app = ANY(%b);
+
+-- put_function --
+INSERT INTO stepwell.function SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int4[], %b::int8[]
+)
+ON CONFLICT (slug) DO UPDATE SET
+    app = excluded.app, name = excluded.name, config = excluded.config,
+    version = excluded.version, created_ms = excluded.created_ms;
+
+-- keep_gone --
+INSERT INTO stepwell.gone_function
+SELECT function.*, gone.gone_ms
+FROM unnest(%b::int8[], %b::text[]) AS gone (gone_ms, slug) JOIN stepwell.function USING (slug)
+ON CONFLICT (slug) DO UPDATE SET
+    app = excluded.app, name = excluded.name, config = excluded.config,
+    version = excluded.version, created_ms = excluded.created_ms, gone_ms = excluded.gone_ms;
+
+-- drop_gone --
+DELETE FROM stepwell.gone_function WHERE slug = ANY(%b);
+
+-- drop_function --
+DELETE FROM stepwell.function WHERE slug = ANY(%b);
+
+-- insert_bulk --
+INSERT INTO stepwell.bulk SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::int4[], %b::int8[], %b::text[], %b::int8[],
+    %b::int4[], %b::int8[], %b::text[], %b::int8[], %b::int8[], %b::int8[], %b::int4[]
+);
+
+-- forget_bulks --
+DELETE FROM stepwell.bulk
+WHERE ended_ms > 0 AND id NOT IN (SELECT id FROM stepwell.bulk ORDER BY id DESC LIMIT %b);
+
+-- move_bulk --
+UPDATE stepwell.bulk
+SET at_ms = new.at_ms, run_id = new.run_id, done = new.done, refused = new.refused
+FROM unnest(%b::int8[], %b::text[], %b::int8[], %b::int8[], %b::text[])
+AS new (at_ms, run_id, done, refused, id)
+WHERE bulk.id = new.id;
+
+-- end_bulk --
+UPDATE stepwell.bulk SET ended_ms = new.ended_ms, stopped = new.stopped
+FROM unnest(%b::int8[], %b::int4[], %b::text[]) AS new (ended_ms, stopped, id)
+WHERE bulk.id = new.id AND bulk.ended_ms = 0;
+
+-- insert_api_key --
+INSERT INTO stepwell.api_key SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::int4[], %b::text[], %b::int8[], %b::text[], %b::int8[]
+);
+
+-- end_api_key --
+UPDATE stepwell.api_key SET revoked_ms = new.revoked_ms
+FROM unnest(%b::int8[], %b::text[]) AS new (revoked_ms, id)
+WHERE api_key.id = new.id AND api_key.revoked_ms = 0;
+
+-- insert_audit --
+INSERT INTO stepwell.audit (id, at_ms, by, key_id, operation, target, asked, status)
+SELECT id, at_ms, by, key_id, operation, target, asked, status FROM unnest(
+    %b::text[], %b::int8[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::int4[]
+) WITH ORDINALITY AS new (id, at_ms, by, key_id, operation, target, asked, status, place)
+ORDER BY place;
+
+-- forget_audit --
+DELETE FROM stepwell.audit WHERE seq <= (SELECT max(seq) FROM stepwell.audit) - %b;
+
+-- mark_audit --
+UPDATE stepwell.audit SET status = new.status
+FROM unnest(%b::int4[], %b::text[]) AS new (status, id) WHERE audit.id = new.id;
+
+-- insert_cancellation --
+INSERT INTO stepwell.cancellation SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::int8[], %b::int8[], %b::text[], %b::int8[], %b::int8[]
+);
+
+-- drop_cancellation --
+DELETE FROM stepwell.cancellation WHERE id = ANY(%b);
+
+-- end_cancellation --
+UPDATE stepwell.cancellation SET ended_ms = new.ended_ms
+FROM unnest(%b::int8[], %b::text[]) AS new (ended_ms, id) WHERE cancellation.id = new.id;
+
+-- forget_runs --
+WITH
+    steps AS (DELETE FROM stepwell.step WHERE run_id = ANY(%(runs)s)),
+    events AS (DELETE FROM stepwell.run_event WHERE run_id = ANY(%(runs)s)),
+    notes AS (DELETE FROM stepwell.note WHERE run_id = ANY(%(runs)s)),
+    items AS (DELETE FROM stepwell.item WHERE run_id = ANY(%(runs)s)),
+    waits AS (DELETE FROM stepwell.wait WHERE run_id = ANY(%(runs)s)),
+    leases AS (DELETE FROM stepwell.lease WHERE run_id = ANY(%(runs)s))
+DELETE FROM stepwell.run WHERE id = ANY(%(runs)s);
+
+-- forget_events --
+WITH drops AS (DELETE FROM stepwell.dropped WHERE event_id = ANY(%(events)s))
+DELETE FROM stepwell.event WHERE id = ANY(%(events)s);
+
+-- read: runs. `seen` is the run as readers see it: running, since its first call began.
+
+-- runs --
+WITH seen AS (
+    SELECT
+        run.id, run.function, run.app, run.event_id, run.queued_ms, run.dedup, run.origin,
+        CASE WHEN run.status = 100 AND lease.id IS NOT NULL THEN 200 ELSE run.status END AS status,
+        CASE
+            WHEN run.status = 100 AND lease.id IS NOT NULL THEN lease.granted_ms
+            ELSE run.started_ms
+        END AS started_ms,
+        run.ended_ms, run.output, run.version, run.flags, run.pending, run.parts,
+        run.status AS stored_status
+    FROM stepwell.run
+    LEFT JOIN stepwell.lease ON lease.run_id = run.id AND lease.key = '' AND run.status = 100
+)
+SELECT * FROM seen WHERE;
+
+-- counts_by_time --
+SELECT
+    at_ms, '', '', sum(queued)::int8, sum(started)::int8, sum(completed)::int8,
+    sum(failed)::int8, sum(cancelled)::int8
+FROM stepwell.run_count
+WHERE span_ms = %(span_ms)s AND at_ms BETWEEN %(since_ms)s AND %(last_ms)s
+AND at_ms > %(at_ms)s
+AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
+AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s))
+GROUP BY at_ms ORDER BY at_ms LIMIT %(limit)s;
+
+-- counts_by_app --
+SELECT
+    at_ms, app, '', sum(queued)::int8, sum(started)::int8, sum(completed)::int8,
+    sum(failed)::int8, sum(cancelled)::int8
+FROM stepwell.run_count
+WHERE span_ms = %(span_ms)s AND at_ms BETWEEN %(since_ms)s AND %(last_ms)s
+AND (at_ms, app) > (%(at_ms)s, %(app)s)
+AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
+AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s))
+GROUP BY at_ms, app ORDER BY at_ms, app LIMIT %(limit)s;
+
+-- counts_by_function --
+SELECT
+    at_ms, app, function, sum(queued)::int8, sum(started)::int8, sum(completed)::int8,
+    sum(failed)::int8, sum(cancelled)::int8
+FROM stepwell.run_count
+WHERE span_ms = %(span_ms)s AND at_ms BETWEEN %(since_ms)s AND %(last_ms)s
+AND (at_ms, app, function) > (%(at_ms)s, %(app)s, %(function)s)
+AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
+AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s))
+GROUP BY at_ms, app, function ORDER BY at_ms, app, function LIMIT %(limit)s;
+
+-- call_events --
+SELECT body FROM unnest(%b::text[]) WITH ORDINALITY AS wanted (id, place)
+JOIN stepwell.event USING (id) ORDER BY place;
+
+-- memos --
+SELECT id, memo FROM stepwell.step WHERE run_id = %b ORDER BY place;
+
+-- is_going --
+SELECT 1 FROM stepwell.run WHERE id = %b AND status < 300;
+
+-- live --
+SELECT function, status, count(*) FROM stepwell.run WHERE status < 300 GROUP BY function, status;
+
+-- steps --
+SELECT id, place, op, name, began_ms, ended_ms, attempt, memo FROM stepwell.step
+WHERE run_id = %b ORDER BY place;
+
+-- notes --
+SELECT * FROM stepwell.note WHERE run_id = %b ORDER BY place;
+
+-- items_of_run --
+SELECT * FROM stepwell.item WHERE run_id = %b ORDER BY due_ms, turn, key;
+
+-- leases_of_run --
+SELECT * FROM stepwell.lease WHERE run_id = %b ORDER BY key;
+
+-- waits_of_run --
+SELECT * FROM stepwell.wait WHERE run_id = %b ORDER BY step_id;
+
+-- events --
+SELECT * FROM stepwell.event WHERE;
+
+-- dropped --
+SELECT event_id, function, reason, at_ms, key, until_ms, run_id FROM stepwell.dropped
+WHERE event_id = %b ORDER BY seq;
+
+-- dropped_of --
+SELECT event_id, function, reason, at_ms, key, until_ms, run_id FROM stepwell.dropped
+WHERE function = %b AND at_ms >= %b ORDER BY at_ms, seq LIMIT %b;
+
+-- holds --
+SELECT * FROM stepwell.hold WHERE %(function)s IN ('', function) ORDER BY opened_ms, key;
+
+-- holds_of_event --
+SELECT * FROM stepwell.hold WHERE key IN (
+    SELECT key FROM stepwell.hold WHERE event_id = %(event_id)s
+    UNION SELECT hold FROM stepwell.held WHERE event_id = %(event_id)s
+) ORDER BY opened_ms, key;
+
+-- held --
+SELECT * FROM stepwell.held WHERE hold = %b ORDER BY place;
+
+-- flow_key --
+SELECT * FROM stepwell.flow_key WHERE id = %b;
+
+-- flow_keys --
+SELECT * FROM stepwell.flow_key WHERE kind = %b ORDER BY id;
+
+-- slots --
+SELECT * FROM stepwell.slot WHERE key = %b ORDER BY place, run_id;
+
+-- lost_slots --
+SELECT slot.* FROM stepwell.slot LEFT JOIN stepwell.run ON run.id = slot.run_id
+WHERE run.id IS NULL OR run.status >= 300
+ORDER BY slot.key, slot.run_id LIMIT %b;
+
+-- leases_under --
+SELECT * FROM stepwell.lease WHERE keys && ARRAY[%b::text] AND keys <> '{}' ORDER BY granted_ms;
+
+-- leases_with_keys --
+SELECT * FROM stepwell.lease WHERE keys <> '{}' ORDER BY granted_ms;
+
+-- queues --
+SELECT DISTINCT queue FROM stepwell.item WHERE position(chr(31) IN queue) > 0;
+
+-- apps --
+SELECT * FROM stepwell.app ORDER BY name;
+
+-- functions --
+SELECT * FROM stepwell.function ORDER BY slug;
+
+-- gone_functions --
+SELECT * FROM stepwell.gone_function ORDER BY slug;
+
+-- cancellation --
+SELECT * FROM stepwell.cancellation WHERE id = %b;
+
+-- cancellations --
+SELECT * FROM stepwell.cancellation WHERE id < %b ORDER BY id DESC LIMIT %b;
+
+-- open_cancellations --
+SELECT * FROM stepwell.cancellation WHERE ended_ms = 0 ORDER BY id;
+
+-- bulk --
+SELECT * FROM stepwell.bulk WHERE id = %b;
+
+-- bulks --
+SELECT * FROM stepwell.bulk WHERE id < %b ORDER BY id DESC LIMIT %b;
+
+-- open_bulks --
+SELECT * FROM stepwell.bulk WHERE ended_ms = 0 ORDER BY id;
+
+-- api_key --
+SELECT * FROM stepwell.api_key WHERE id = %b;
+
+-- api_key_of --
+SELECT * FROM stepwell.api_key WHERE hash = %b;
+
+-- api_keys --
+SELECT * FROM stepwell.api_key WHERE id < %b ORDER BY id DESC LIMIT %b;
+
+-- audit --
+SELECT id, at_ms, by, key_id, operation, target, asked, status FROM stepwell.audit
+WHERE id < %b ORDER BY id DESC LIMIT %b;
+
+-- due_runs --
+SELECT run.* FROM (
+    SELECT run_id, min(due_ms) AS due_ms FROM stepwell.item
+    WHERE queue = %(queue)s AND due_ms < %(before_ms)s AND NOT EXISTS (
+        SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+    ) GROUP BY run_id
+) AS due JOIN stepwell.run ON run.id = due.run_id ORDER BY due.due_ms, run.id LIMIT %(limit)s;
+
+-- stranded --
+SELECT * FROM stepwell.run
+WHERE status < 300
+AND NOT EXISTS (SELECT 1 FROM stepwell.item WHERE item.run_id = run.id)
+AND NOT EXISTS (SELECT 1 FROM stepwell.lease WHERE lease.run_id = run.id)
+AND NOT EXISTS (SELECT 1 FROM stepwell.wait WHERE wait.run_id = run.id AND wait.kind IN (1, 2, 3))
+ORDER BY id LIMIT %b;
+
+-- who has the database
+
+-- nodes --
+SELECT id, label, alive_until > clock_timestamp() FROM stepwell.node ORDER BY id FOR UPDATE;
+
+-- add_node --
+INSERT INTO stepwell.node VALUES (
+    %s, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s)
+);
+
+-- renew_node --
+UPDATE stepwell.node SET alive_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s;
+
+-- drop_nodes --
+DELETE FROM stepwell.node WHERE id = ANY(%s::text[]);
+
+-- node_held --
+SELECT 1 FROM stepwell.node WHERE id = %s FOR KEY SHARE;
+
+-- schema
+
+-- make_schema --
+CREATE SCHEMA IF NOT EXISTS stepwell;
+
+-- make_version --
+CREATE TABLE IF NOT EXISTS stepwell.schema_version (
+    one integer PRIMARY KEY, version integer NOT NULL
+);
+
+-- begin_version --
+INSERT INTO stepwell.schema_version VALUES (1, 0) ON CONFLICT DO NOTHING;
+
+-- version_locked --
+SELECT version FROM stepwell.schema_version WHERE one = 1 FOR UPDATE;
+
+-- set_version --
+UPDATE stepwell.schema_version SET version = %b WHERE one = 1;
+
+-- version --
+SELECT version FROM stepwell.schema_version WHERE one = 1;

@@ -1,0 +1,275 @@
+"""Puts a batch's rows into the open transaction: one statement per kind of change, whatever the
+number of rows, all of them in one piece (a pipeline)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import psycopg
+
+from stepwell.server.engine.bulk_row import BULKS_KEPT
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.key_row import AUDIT_MAX
+from stepwell.server.engine.row import Lease
+from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
+from stepwell.server.store.port import Conflict
+from stepwell.server.store.postgres.connection import SQL, Connection
+from stepwell.server.store.postgres.rows import (
+    columns_of_item,
+    columns_of_lease,
+    columns_of_run,
+    run_from,
+)
+from stepwell.server.store.postgres.session import Session, Slot
+from stepwell.server.store.row import (
+    Values,
+    api_key_values,
+    app_values,
+    audit_values,
+    bulk_values,
+    cancellation_values,
+    dropped_values,
+    end_values,
+    event_values,
+    function_values,
+    held_values,
+    hold_values,
+    key_values,
+    move_values,
+    note_values,
+    slot_values,
+    standing_values,
+    step_values,
+    wait_values,
+)
+
+Written: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
+
+
+class Writer:
+    """Writes one batch at a time."""
+
+    def __init__(self, session: Session, node: str) -> None:
+        """`node` is the name under which leases are granted."""
+        self._session = session
+        self._node = node
+        self._expected: list[tuple[Written, int, str]] = []
+        self._minute_ms = 0
+
+    def write(self, changes: Changes) -> None:
+        """Write the rows.
+
+        Raises `Conflict` where rows are others than the batch saw.
+        """
+        self._expected.clear()
+        self._look_at_rest(changes)
+        with self._session.connection.pipeline():
+            db = self._session.begun()
+            self._runs(db, changes)
+            if changes.started or changes.runs:
+                self._counts(db, changes)
+            self._items(db, changes)
+            self._waits(db, changes)
+            self._leases(db, changes)
+            if changes.flow_rows:
+                self._flow(db, changes)
+            self._rare(db, changes)
+        for cursor, count, name in self._expected:
+            if cursor.rowcount != count:
+                raise Conflict(f"somebody else changed the same rows first ({name})")
+
+    def _look_at_rest(self, changes: Changes) -> None:
+        """Runs that are changed and were not loaded: what they were is counted."""
+        seen = self._session.seen.runs
+        unseen = sorted(run_id for run_id in changes.runs if run_id not in seen)
+        if unseen:
+            for row in self._session.begun().execute(SQL["runs_locked"], (unseen,), binary=True):
+                run = run_from(row)
+                seen[run.id] = run
+
+    def _put(self, db: Connection, name: str, rows: Iterable[Values]) -> Written | None:
+        """Rows for a statement whose parameters are their columns."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return db.execute(SQL[name], columns) if columns else None
+
+    def _must(self, db: Connection, name: str, rows: list[Values]) -> None:
+        """The same, and every one of them is to be found."""
+        cursor = self._put(db, name, rows)
+        if cursor is not None:
+            self._expected.append((cursor, len(rows), name))
+
+    # -- runs and what hangs on them ------------------------------------------------------------
+
+    def _runs(self, db: Connection, changes: Changes) -> None:
+        ended = changes.ended
+        started = changes.started.values()
+        self._put(db, "insert_event", [event_values(0, event)[1:] for event in changes.events])
+        self._put(db, "insert_run", [columns_of_run(run) for run in started])
+        more = [(event_id, run.id) for run in started for event_id in run.event_ids[1:]]
+        self._put(db, "insert_run_event", more)
+        going: list[Values] = []
+        over: list[Values] = []
+        for run in changes.runs.values():
+            if run.id in ended:
+                over.append((*end_values(run), run.id))
+            else:
+                going.append((*standing_values(run), run.id))
+        self._must(db, "change_run", going)
+        self._must(db, "end_run", over)
+        steps: list[Values] = [(one.run_id, *step_values(0, one)[1:]) for one in changes.steps]
+        self._put(db, "insert_step", steps)
+        self._put(db, "insert_note", [note_values(note) for note in changes.notes])
+        if ended:
+            gone = sorted(ended)
+            for name in ("drop_items_of_runs", "drop_waits_of_runs", "drop_leases_of_runs"):
+                db.execute(SQL[name], (gone,))
+
+    def _counts(self, db: Connection, changes: Changes) -> None:
+        added = counted(changes, self._session.seen.runs.__getitem__)
+        rows: list[Values] = [(*key, self._node, *parts) for key, parts in added.items()]
+        self._put(db, "add_counts", rows)
+        newest_ms = newest_minute(added)
+        if newest_ms > self._minute_ms:
+            self._minute_ms = newest_ms
+            for span_ms, kept_ms in KEPT_MS.items():
+                db.execute(SQL["forget_counts"], (span_ms, newest_ms - kept_ms, FORGOTTEN_MAX))
+
+    def _items(self, db: Connection, changes: Changes) -> None:
+        moved: list[Values] = []
+        put: list[Values] = []
+        ended: list[Values] = []
+        dropped: list[Values] = []
+        for slot, item in _staying(changes.items, changes):
+            was = self._session.seen.items.get(slot)
+            if item is None:
+                if was is None:
+                    dropped.append(slot)
+                else:
+                    ended.append((*slot, was.due_ms, was.attempt))
+            elif was is None:
+                put.append(columns_of_item(item))
+            else:
+                moved.append((*columns_of_item(item), was.due_ms, was.attempt))
+        self._must(db, "move_item", moved)
+        self._put(db, "put_item", put)
+        self._must(db, "end_item", ended)
+        self._put(db, "drop_item", dropped)
+
+    def _waits(self, db: Connection, changes: Changes) -> None:
+        put: list[Values] = []
+        dropped: list[Values] = []
+        for slot, wait in _staying(changes.waits, changes):
+            if wait is None:
+                dropped.append(slot)
+            else:
+                put.append(wait_values(wait))
+        self._put(db, "put_wait", put)
+        self._put(db, "drop_wait", dropped)
+
+    def _leases(self, db: Connection, changes: Changes) -> None:
+        granted: list[Values] = []
+        changed: list[Values] = []
+        ended: list[Values] = []
+        dropped: list[Values] = []
+        for slot, lease in _staying(changes.leases, changes):
+            was: Lease | None = self._session.seen.leases.get(slot)
+            if lease is not None and was is not None and was.id == lease.id:
+                changed.append((lease.until_ms, lease.generation, lease.steps, *slot, lease.id))
+                continue
+            if was is not None:
+                ended.append((*slot, was.id))
+            elif lease is None:
+                dropped.append(slot)
+            if lease is not None:
+                granted.append(columns_of_lease(lease, self._node))
+        self._must(db, "change_lease", changed)
+        self._must(db, "end_lease", ended)
+        self._put(db, "drop_lease", dropped)
+        self._put(db, "insert_lease", granted)
+
+    # -- flow control ---------------------------------------------------------------------------
+
+    def _flow(self, db: Connection, changes: Changes) -> None:
+        seen = self._session.seen
+        slots = changes.slots
+        keys = [key_values(row) for row in changes.keys.values() if row]
+        self._new_or_not(db, "flow_key", keys, seen.keys)
+        self._put(db, "drop_flow_key", _gone(changes.keys))
+        self._put(db, "put_slot", [slot_values(row) for row in slots.values() if row])
+        self._put(db, "drop_slot", [slot for slot, row in slots.items() if row is None])
+        holds = [hold_values(row) for row in changes.holds.values() if row]
+        self._new_or_not(db, "hold", holds, seen.holds)
+        self._put(db, "drop_hold", _gone(changes.holds))
+        self._put(db, "drop_held", [(key,) for key in sorted(changes.closed_holds)])
+        self._put(db, "insert_held", [held_values(row) for row in changes.held])
+        self._put(db, "forget_drop", list(changes.undropped))
+        self._put(db, "insert_dropped", [dropped_values(one) for one in changes.dropped])
+
+    def _new_or_not(
+        self, db: Connection, table: str, rows: list[Values], seen: Mapping[str, bool]
+    ) -> None:
+        """A row that was looked for and not found must be new: two batches may have looked."""
+        new = [row for row in rows if seen.get(str(row[0])) is False]
+        self._put(db, f"insert_{table}", new)
+        self._put(db, f"put_{table}", [row for row in rows if row not in new])
+
+    # -- what changes seldom --------------------------------------------------------------------
+
+    def _rare(self, db: Connection, changes: Changes) -> None:
+        if changes.apps or changes.functions:
+            self._catalog(db, changes)
+        if changes.cancellations or changes.cancellations_done:
+            self._cancellations(db, changes)
+        if changes.access_rows:
+            self._access(db, changes)
+        if changes.bulk_rows:
+            self._bulks(db, changes)
+        if changes.forgotten_runs:
+            db.execute(SQL["forget_runs"], {"runs": changes.forgotten_runs})
+        if changes.forgotten_events:
+            db.execute(SQL["forget_events"], {"events": changes.forgotten_events})
+
+    def _catalog(self, db: Connection, changes: Changes) -> None:
+        self._put(db, "keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])
+        self._put(db, "drop_app", _gone(changes.apps))
+        self._put(db, "drop_functions_of_app", _gone(changes.apps))
+        self._put(db, "put_app", [app_values(app) for app in changes.apps.values() if app])
+        kept = [function_values(row) for row in changes.functions.values() if row]
+        self._put(db, "drop_gone", [(row[0],) for row in kept])
+        self._put(db, "drop_function", _gone(changes.functions))
+        self._put(db, "put_function", kept)
+
+    def _cancellations(self, db: Connection, changes: Changes) -> None:
+        there = [one for one in changes.cancellations.values() if one is not None]
+        self._put(db, "insert_cancellation", [cancellation_values(one) for one in there])
+        self._put(db, "drop_cancellation", _gone(changes.cancellations))
+        done = [(at_ms, id_) for id_, at_ms in changes.cancellations_done.items()]
+        self._put(db, "end_cancellation", done)
+
+    def _access(self, db: Connection, changes: Changes) -> None:
+        revoked = [(at_ms, id_) for id_, at_ms in changes.revoked_keys.items()]
+        self._put(db, "insert_api_key", [api_key_values(key) for key in changes.api_keys])
+        self._put(db, "end_api_key", revoked)
+        if changes.audit:
+            self._put(db, "insert_audit", [audit_values(entry) for entry in changes.audit])
+            db.execute(SQL["forget_audit"], (AUDIT_MAX,))
+        self._put(db, "mark_audit", [(status, id_) for id_, status in changes.refused.items()])
+
+    def _bulks(self, db: Connection, changes: Changes) -> None:
+        self._put(db, "insert_bulk", [bulk_values(bulk) for bulk in changes.bulks])
+        moves = [(*move_values(moved), id_) for id_, moved in changes.bulk_moves.items()]
+        self._put(db, "move_bulk", moves)
+        over = [(at, int(stopped), id_) for id_, (at, stopped) in changes.bulks_over.items()]
+        self._put(db, "end_bulk", over)
+        if changes.bulks:
+            db.execute(SQL["forget_bulks"], (BULKS_KEPT,))
+
+
+def _staying(rows: Mapping[Slot, Any], changes: Changes) -> Iterable[tuple[Slot, Any]]:
+    """What hangs on runs that go on: of those that ended everything goes anyway."""
+    if not changes.ended:
+        return rows.items()
+    return ((slot, row) for slot, row in rows.items() if slot[0] not in changes.ended)
+
+
+def _gone(rows: Mapping[str, object | None]) -> list[Values]:
+    return [(key,) for key, row in rows.items() if row is None]

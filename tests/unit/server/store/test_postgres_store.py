@@ -1,0 +1,144 @@
+"""What only the PostgreSQL store promises: one process at a time, nothing committed by one that was
+taken for dead, and a connection that comes back."""
+
+import psycopg
+import pytest
+
+from stepwell.server.engine import record as fact
+from stepwell.server.engine.need import Need
+from stepwell.server.engine.row import MAIN
+from stepwell.server.store.port import Conflict, Corrupt, Unavailable, Unstorable
+from stepwell.server.store.postgres.connection import name_of
+from stepwell.server.store.postgres.store import PostgresStore
+from stepwell.testing.contract.store_world import (
+    World,
+    event_number,
+    lease_of,
+    step_of,
+)
+
+
+class Opener:
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self) -> PostgresStore:
+        store = PostgresStore(self.url)
+        store.migrate()
+        return store
+
+
+@pytest.fixture
+def opener(engine_database: str) -> Opener:
+    return Opener(engine_database)
+
+
+def told(url: str, statement: str) -> list[tuple[object, ...]]:
+    """What the database says to somebody else."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_a_database_is_of_one_process_until_that_lets_go(opener: Opener) -> None:
+    world = World(opener)
+    world.do(fact.EventStored(event_number(1)))
+    second = PostgresStore(opener.url)
+    with pytest.raises(Unavailable, match=r"in use by another server \(.+, process \d+\)"):
+        second.migrate()
+    second.close()
+    world.do(fact.EventStored(event_number(2)))
+    world.store.close()
+    assert opener.open().ended_in_order
+
+
+def test_what_a_dead_process_leased_is_free_at_once(opener: Opener) -> None:
+    world = World(opener)
+    run = world.begin(1)
+    world.do(fact.ItemLeased(lease_of(run)))
+    told(opener.url, "UPDATE stepwell.node SET alive_until = clock_timestamp() - interval '1 ms'")
+    world.reader.close()
+    second = opener.open()
+    assert not second.ended_in_order
+    assert second.reader().leases(run.id) == []
+    second.close()
+    # The first one was not dead after all: it is told so, and what it says changes nothing.
+    view = world.prepare([fact.StepSaved(step_of(run, "late", 1))])
+    world.store.write(view.changes)
+    with pytest.raises(Unavailable, match="was taken over"):
+        world.store.commit()
+    world.store.rollback()
+    assert told(opener.url, "SELECT * FROM stepwell.step") == []
+    world.store.close()
+
+
+def test_a_lost_connection_is_made_anew(opener: Opener) -> None:
+    world = World(opener)
+    run = world.begin(1)
+    assert world.reader.run(run.id) == run
+    told(
+        opener.url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    assert world.reader.run(run.id) == run
+    with pytest.raises(Unavailable):
+        world.run(run.id)
+    world.store.rollback()
+    assert world.run(run.id).run(run.id) == run
+    world.reader.close()
+    world.store.close()
+
+
+def test_rows_that_are_others_by_now_are_a_conflict(opener: Opener) -> None:
+    world = World(opener)
+    run = world.begin(1)
+    item = world.due().due()[0]
+    world.store.rollback()
+    for change in (
+        f"UPDATE stepwell.item SET due_ms = due_ms + 1 WHERE run_id = '{run.id}'",
+        f"DELETE FROM stepwell.item WHERE run_id = '{run.id}'",
+    ):
+        view = world.due()
+        told(opener.url, change)
+        view.apply(fact.ItemDone(item.run_id, MAIN))
+        with pytest.raises(Conflict):
+            world.store.write(view.changes)
+        world.store.rollback()
+    world.reader.close()
+    world.store.close()
+
+
+def test_what_no_row_can_hold_is_refused_and_harms_nothing(opener: Opener) -> None:
+    world = World(opener)
+    for name in ("a\0b", "\udc80"):
+        view = world.prepare([fact.EventStored(event_number(1, name))])
+        with pytest.raises(Unstorable):
+            world.store.write(view.changes)
+        world.store.rollback()
+    world.do(fact.EventStored(event_number(1)))
+    assert world.look(Need(events=frozenset({event_number(1).id}))).knows_event(event_number(1).id)
+    world.reader.close()
+    world.store.close()
+
+
+def test_a_newer_schema_is_refused_and_left_alone(database: str) -> None:
+    store = PostgresStore(database)
+    store.migrate()
+    store.close()
+    told(database, "UPDATE stepwell.schema_version SET version = 999")
+    older = PostgresStore(database)
+    with pytest.raises(Corrupt, match=r"has schema 999, and this version of Stepwell knows 1 at"):
+        older.migrate()
+    older.close()
+    assert told(database, "SELECT version FROM stepwell.schema_version") == [(999,)]
+
+
+def test_no_message_tells_a_password() -> None:
+    url = "postgresql://ann:s3cret@127.0.0.1:1/shop"
+    assert name_of(url) == "the database 'shop' at 127.0.0.1:1"
+    with pytest.raises(Unavailable) as refused:
+        PostgresStore(url)
+    assert "s3cret" not in str(refused.value)
+    with pytest.raises(Unavailable, match="cannot be read"):
+        PostgresStore("postgresql://ann:s3cret@[/shop")

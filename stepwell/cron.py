@@ -12,8 +12,11 @@ runs twice in the same minute.
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -26,6 +29,8 @@ _PREFIX = re.compile(r"(?:CRON_)?TZ=(\S*)\s+")
 _FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 _RANGES = ("0-59", "0-23", "1-31", "1-12 or JAN-DEC", "0-7 or SUN-SAT")
 _FIELD = re.compile(r"[0-9A-Z*,/-]+")
+_LOOK_BACK = timedelta(days=731)
+_DAYS = 731
 _DAYS_ONLY = frozenset({2, 4})
 _MONTHS_AND_DAYS = re.compile(
     "SUN|MON|TUE|WED|THU|FRI|SAT|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC"
@@ -108,15 +113,78 @@ def next_after(schedule: Schedule, instant: datetime) -> datetime | None:
 
     None if there is none within the next decades.
     """
+    return next(_times(schedule, instant), None)
+
+
+def _times(schedule: Schedule, instant: datetime) -> Iterator[datetime]:
     if schedule.never:
-        return None
+        return
     local = instant.astimezone(UTC if schedule.zone == "UTC" else ZoneInfo(schedule.zone))
     for tick in CronSim(schedule.fields, local):
         found = tick.astimezone(UTC)
         # An hour that comes twice is met by the clock on the wall, which may point back.
         if found > instant:
-            return found
-    return None
+            yield found
+            instant = found
+
+
+def last_before(schedule: Schedule, instant: datetime, count: int) -> list[datetime]:
+    """The latest times up to `instant` (with a time zone) at which a schedule fired, the newest
+    first, in UTC: at most `count`, and none of more than two years ago."""
+    window = timedelta(minutes=count + 1)
+    while True:
+        begin = instant - min(window, _LOOK_BACK)
+        past = takewhile(lambda at: at <= instant, _times(schedule, begin))
+        found = deque(past, maxlen=count)
+        if len(found) == count or window >= _LOOK_BACK:
+            return [*reversed(found)]
+        window *= 4
+
+
+class ClockChange(msgspec.Struct, frozen=True):
+    """When the clocks of a zone change, in UTC, and by how many minutes: forward if positive."""
+
+    at: datetime
+    minutes: int
+
+
+@lru_cache(maxsize=1024)
+def _changes(zone: str, year: int) -> tuple[ClockChange, ...]:
+    """The changes of one year and the next."""
+    there, found = ZoneInfo(zone), list[ClockChange]()
+    day = datetime(year, 1, 1, tzinfo=UTC)
+    for _ in range(_DAYS):
+        following = day + timedelta(days=1)
+        before, after = _offset(there, day), _offset(there, following)
+        if before != after:
+            found.append(ClockChange(_found(there, day, following), after - before))
+        day = following
+    return tuple(found)
+
+
+def clock_change(zone: str, instant: datetime) -> ClockChange | None:
+    """When the clocks of a zone change next after `instant` (with a time zone); None if they do not
+    within a year."""
+    if zone == "UTC":
+        return None
+    return next((one for one in _changes(zone, instant.year) if one.at > instant), None)
+
+
+def _offset(zone: ZoneInfo, at: datetime) -> int:
+    offset = at.astimezone(zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds() / 60)
+
+
+def _found(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:
+    """The minute within a day in which the offset changes."""
+    before = _offset(zone, low)
+    while high - low > timedelta(minutes=1):
+        middle = low + ((high - low) // timedelta(minutes=2)) * timedelta(minutes=1)
+        if _offset(zone, middle) == before:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def jitter_ms(key: str, at_ms: int, most_ms: int) -> int:

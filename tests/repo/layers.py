@@ -21,7 +21,7 @@ STORED = tuple(
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
         *("cancellation_row", "bulk_row", "key_row"),
-        *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row"),
+        *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row", "cron_name"),
     )
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
@@ -109,6 +109,7 @@ LAYERS: dict[str, Layer] = {
     "server.query": Layer(
         (
             "wire",
+            "cron",
             "expr.dialect",
             "server.engine.lane",
             "server.engine.lease_id",

@@ -10,6 +10,7 @@ from tests.repo.source import Module, written
 
 # Where it is: (what it is keyed by, why two answers for one key cannot differ).
 CACHES: dict[str, tuple[str, str]] = {
+    "stepwell.cron._changes": ("zone and year", "zones are those of the process"),
     "stepwell.cron.parse": ("the schedule's text", "it is parsed from nothing else"),
     "stepwell.django.discovery._beyond": (
         "the client, weakly",

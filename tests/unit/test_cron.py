@@ -170,3 +170,41 @@ def test_schedules_are_values() -> None:
     assert parse("tz=UTC * * * *".replace("tz", "TZ") + " *") == Schedule("* * * * *")
     assert parse("TZ=Europe/Paris 0 0 31 2 *") == Schedule("0 0 31 2 *", "Europe/Paris", never=True)
     assert cron.parse("0 12 * * mon") == cron.parse(" 0 12 * * MON")
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "first", "last"),
+    [
+        ("* * * * *", 3, "2026-11-22T20:57", "2026-11-22T20:55"),
+        ("0 9 * * MON-FRI", 3, "2026-11-20T09:00", "2026-11-18T09:00"),
+        ("0 0 1 1 *", 2, "2026-01-01T00:00", "2025-01-01T00:00"),
+        ("TZ=Europe/Paris 30 2 25 10 *", 2, "2026-10-25T00:30", "2025-10-25T00:30"),
+    ],
+)
+def test_the_latest_times_the_newest_first(text: str, count: int, first: str, last: str) -> None:
+    found = cron.last_before(parse(text), NOW, 3)
+    assert [at.strftime("%Y-%m-%dT%H:%M") for at in (found[0], found[-1])] == [first, last]
+    assert len(found) == count
+    assert all(earlier < later for later, earlier in pairwise(found))
+
+
+def test_a_date_that_never_came_has_no_latest_time() -> None:
+    assert cron.last_before(parse("0 0 31 2 *"), NOW, 3) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "minutes"),
+    [
+        ("Europe/Paris", "2027-03-28T01:00", 60),
+        ("America/New_York", "2027-03-14T07:00", 60),
+        ("Australia/Lord_Howe", "2027-04-03T15:00", -30),
+    ],
+)
+def test_when_the_clocks_of_a_zone_change(zone: str, at: str, minutes: int) -> None:
+    change = cron.clock_change(zone, NOW)
+    assert change == cron.ClockChange(datetime.fromisoformat(at).replace(tzinfo=UTC), minutes)
+
+
+def test_a_zone_whose_clocks_do_not_change() -> None:
+    assert cron.clock_change("Asia/Tokyo", NOW) is None
+    assert cron.clock_change("UTC", NOW) is None

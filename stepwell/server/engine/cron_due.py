@@ -10,14 +10,13 @@ import msgspec
 
 from stepwell.cron import CronError, Schedule, jitter_ms, next_after, parse
 from stepwell.server.engine.catalog import Listing, Trigger
+from stepwell.server.engine.cron_name import occurrence_id, schedule_id
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.row import Item, ItemKind, Run
 from stepwell.server.engine.start import run_id_for
 from stepwell.server.engine.start_gate import attempt
 from stepwell.wire.duration import DurationError, parse_duration_ms
-from stepwell.wire.event import SCHEDULED_TIMER
-from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.lifecycle import scheduled_timer
 
 CATCH_UP_MAX = 100
@@ -27,11 +26,6 @@ LATE_MS = 60_000
 """An occurrence that could not start for so long was missed; a busy server is not late yet."""
 
 MINUTE_MS = 60_000
-
-
-def schedule_id(slug: str) -> str:
-    """What the items of a function's schedules hang on, in place of a run."""
-    return f"cron:{slug}"
 
 
 def scheduled_item(slug: str, trigger: Trigger, *, after_ms: int) -> Item | None:
@@ -123,7 +117,7 @@ def _next_ms(schedule: Schedule, after_ms: int) -> int | None:
 
 
 def _start(draft: Draft, listing: Listing, trigger: Trigger, at_ms: int) -> None:
-    event_id = derived_ulid(at_ms, listing.slug, SCHEDULED_TIMER)
+    event_id = occurrence_id(listing.slug, at_ms)
     fired = scheduled_timer(trigger.cron, at_ms, draft.now.ms)
     event = event_row(event_id, fired, at_ms)
     run_id = run_id_for(listing.slug, event)

@@ -8,7 +8,8 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.catalog import Listing, listing_of
-from stepwell.server.engine.cron_due import schedule_id, scheduled_item
+from stepwell.server.engine.cron_due import scheduled_item
+from stepwell.server.engine.cron_name import schedule_id
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, Done, Verdict
 from stepwell.server.engine.named_limits import declare, of_functions

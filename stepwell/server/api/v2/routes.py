@@ -17,6 +17,7 @@ from stepwell.server.api.v2 import (
     apps,
     bulk,
     counts,
+    crons,
     events,
     invoke,
     keys,
@@ -32,6 +33,7 @@ from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.count_v2 import CountV2
+from stepwell.server.query.cron_v2 import CronV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
 from stepwell.server.query.not_started import NotStartedV2
@@ -302,6 +304,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="cancel_bulk",
         answers=Answers(BulkV2),
         refused=(404, 409),
+    ),
+    Declared(
+        "GET",
+        "/crons",
+        crons.many,
+        crons.LISTED,
+        name="list_crons",
+        answers=Answers(CronV2, many=True),
     ),
     Declared(
         "GET",

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from stepwell.server.engine.cron_due import CATCH_UP_MAX, schedule_id
+from stepwell.server.engine.cron_due import CATCH_UP_MAX
+from stepwell.server.engine.cron_name import schedule_id
 from stepwell.server.engine.row import Item
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.function_config import Trigger

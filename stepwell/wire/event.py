@@ -13,6 +13,7 @@ import msgspec
 from stepwell.wire import limit
 from stepwell.wire.canonical import canonical, repaired
 from stepwell.wire.event_session import normal_meta
+from stepwell.wire.outside import has_more_values
 
 FUNCTION_FAILED = "inngest/function.failed"
 FUNCTION_FINISHED = "inngest/function.finished"
@@ -176,6 +177,11 @@ def _without_internal(data: bytes) -> bytes:
 
 
 def _object(field: str, raw: msgspec.Raw) -> bytes:
+    if has_more_values(raw, limit.EVENT_VALUES_MAX):
+        raise _Refused(
+            f'event field "{field}" holds more than {limit.EVENT_VALUES_MAX} values',
+            "store what is large elsewhere and send where it is",
+        )
     try:
         form = canonical(raw)
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ _MIB: Final = 1024 * _KIB
 
 # Events
 EVENT_BYTES_MAX: Final = 3 * _MIB
+EVENT_VALUES_MAX: Final = 200_000  # ours: more take longer to read than others may be kept waiting
 EVENTS_PER_REQUEST_MAX: Final = 5000
 EVENT_SCHEMAS_BYTES_MAX: Final = _MIB  # of one app, with its registration
 EVENT_NAME_BYTES_MAX: Final = 512  # documented; only the v2 API refuses

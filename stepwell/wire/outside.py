@@ -44,10 +44,27 @@ def check_depth(raw: bytes | msgspec.Raw) -> None:
         raise TooDeep
 
 
+def has_more_values(raw: bytes | msgspec.Raw, most: int) -> bool:
+    """Whether JSON holds more than so many values, lists and objects among them."""
+    text = bytes(raw)
+    # Nearly everything is too short for it, or has few commas.
+    if len(text) <= most or _values(text) <= most:
+        return False
+    return _values(_without_texts(text)) > most
+
+
+def _values(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _without_texts(text: bytes) -> bytes:
+    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b"".join(plain.split(b'"')[::2])
+
+
 def _depth(text: bytes) -> int:
     """How deep brackets are nested, counted no further than is too deep."""
-    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = b"".join(plain.split(b'"')[::2]).translate(_STEPS, _OTHERS)
+    brackets = _without_texts(text).translate(_STEPS, _OTHERS)
     depth = deepest = 0
     for at in range(0, len(brackets), _PIECE):
         levels = list(accumulate(array("b", brackets[at : at + _PIECE]), initial=depth))

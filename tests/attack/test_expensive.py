@@ -37,7 +37,7 @@ from stepwell.wire.function_config import (
     encode_function,
 )
 from stepwell.wire.identifier import step_hash
-from stepwell.wire.limit import EVENT_BYTES_MAX
+from stepwell.wire.limit import EVENT_BYTES_MAX, EVENT_VALUES_MAX
 from stepwell.wire.operation import WaitForEvent
 from tests.bench import NOW_MS, Bench, app_row, function, progressed
 
@@ -272,6 +272,30 @@ def test_an_event_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPat
     assert decoded.events == ()
     assert decoded.problem is not None
     assert "over the max size" in decoded.problem.message
+
+
+@pytest.mark.parametrize("value", [b"[]", b"{}", b"1", b'"a,b"', b"1.5e3"])
+def test_an_event_holds_so_many_values(value: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent(count: int) -> event_module.Decoded:
+        data = b"[" + b",".join([value] * count) + b"]"
+        return decode_events(b'{"name":"a","data":{"x":' + data + b"}}", None, NOW_MS)
+
+    # A list counts, and so does the comma before it.
+    each = 2 if value in (b"[]", b"{}") else 1
+    assert sent(EVENT_VALUES_MAX // each - 10).problem is None
+
+    def never(raw: object) -> bytes:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(event_module, "canonical", never)
+    problem = sent(EVENT_VALUES_MAX // each + 10).problem
+    assert problem is not None
+    assert f'"data" holds more than {EVENT_VALUES_MAX} values' in problem.told
+
+
+def test_commas_and_brackets_of_texts_are_no_values() -> None:
+    text = b'{"name":"a","data":{"x":"' + b'[,\\"{' * (2 * EVENT_VALUES_MAX // 3) + b'"}}'
+    assert decode_events(text, None, NOW_MS).problem is None
 
 
 def test_a_long_request_with_something_wrong_is_refused_as_a_whole() -> None:

@@ -142,3 +142,6 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         'ValueError in function "my-app-test": no stock',
     ),
 }
+
+OF_SERVERS: tuple[str, ...] = ("^this is a container, so every interface is listened on",)
+"""What servers write that tests start as processes."""

@@ -21,6 +21,8 @@ import pytest
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.store.port import RunFilter
 from stepwell.server.store.sqlite.store import SqliteStore
+from tests.log_lines import OF_SERVERS
+from tests.process_logs import judge
 
 EVENTS = 2_000
 KILLS = 24
@@ -76,6 +78,7 @@ class Victim:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=30)
         self._log.close()
+        judge(self.folder / "server.log", OF_SERVERS)
 
 
 async def _until_it_answers(http: aiohttp.ClientSession, url: str) -> None:

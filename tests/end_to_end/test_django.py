@@ -15,6 +15,8 @@ import pytest
 
 from tests.django_project.shop import tasks
 from tests.django_project.shop.inngest import client
+from tests.log_lines import OF_SERVERS
+from tests.process_logs import judge
 from tests.repo.source import ROOT
 
 assert tests.django_project
@@ -56,6 +58,7 @@ def command(folder: Path, *words: str, **environ: str) -> Iterator[tuple[Any, Lo
         process.send_signal(signal.SIGTERM)
         code = process.wait(30)
     assert code == 0, log.path.read_text()
+    judge(log.path, (*OF_SERVERS, "^sqlite-dir .* nothing is kept without --persist"))
 
 
 def finished(result: Any, read: Callable[[], Any]) -> Any:

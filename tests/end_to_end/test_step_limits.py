@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from tests.interop.harness import answers, free_port, process, until
+from tests.log_lines import OF_SERVERS
+from tests.process_logs import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPWELL = [sys.executable, "-m", "stepwell"]
@@ -56,6 +58,8 @@ def test_steps_under_a_limit_take_turns(tmp_path: Path, way: str) -> None:
             worker = [*STEPWELL, "worker", "studio"]
             with process(worker, env, tmp_path / "worker.log", tmp_path):
                 spans = played(url, tmp_path)
+            judge(tmp_path / "worker.log", ())
+    judge(tmp_path / "dev.log", OF_SERVERS)
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans)), spans
 
 

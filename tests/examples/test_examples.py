@@ -20,6 +20,8 @@ from stepwell.sdk.background import BackgroundLoop
 from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
 from stepwell.testing.contract.adapter_peer import Reply, send
+from tests.log_lines import OF_SERVERS
+from tests.process_logs import judge
 from tests.repo.source import ROOT
 from tests.serving.adapters import ADAPTERS
 
@@ -245,6 +247,7 @@ def test_a_readme_word_for_word(name: str, tmp_path: Path) -> None:
         for one in started:
             os.killpg(one.process.pid, signal.SIGKILL)
             one.process.wait()
+    judge(tmp_path / "server.log", OF_SERVERS)
 
 
 def test_every_door_has_an_example() -> None:

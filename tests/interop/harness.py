@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.log_lines import OF_SERVERS
+from tests.process_logs import judge
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,7 +176,8 @@ def running_app(
 def running_server(
     folder: Path, *arguments: str, port: int | None = None, verb: str = "dev"
 ) -> Iterator[Server]:
-    """`stepwell dev` (or `start`) on a free port; retries come after a constant second."""
+    """`stepwell dev` (or `start`) on a free port; retries come after a constant second. When it
+    ended, what it wrote of level WARNING and above must be in `OF_SERVERS`."""
     port = port or free_port()
     command = [sys.executable, "-m", "stepwell", verb]
     command += ["--no-discovery", "--no-poll"] if verb == "dev" else []
@@ -188,6 +192,7 @@ def running_server(
         until("the server", ready)
         with server.http:
             yield server
+    judge(folder / "server.log", OF_SERVERS)
 
 
 def sync(app: App) -> None:

@@ -23,6 +23,6 @@ def test_warnings_errors_and_bare_tracebacks_are_read() -> None:
 def test_what_nobody_expects_fails(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text(LOG)
-    with pytest.raises(AssertionError, match="server.log nobody expects: .*the disk is full"):
+    with pytest.raises(AssertionError, match=r"server\.log nobody expects: .*the disk is full"):
         judge(log, ("is away", "^Traceback"))
     judge(log, ("is away", "^Traceback", "^the disk"))

@@ -1,8 +1,10 @@
-"""Keeps the files small: copies the log back into the database, and returns free pages. On a
-thread and a connection of its own, so that no commit waits for it."""
+"""Keeps the files small: copies the log back into the database, and returns free pages, and memory
+that is free at rest. On a thread and a connection of its own, so that no commit waits for it."""
 
+import ctypes
 import logging
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -38,6 +40,7 @@ class Keeper:
         self._wanted = threading.Event()
         self._stopped = False
         self._tidy = False
+        self._trims = False
         self._written = 0
         self._commits = 0
         self._is_log_used = False
@@ -58,6 +61,11 @@ class Keeper:
     def tidy(self) -> None:
         """Return some free pages soon."""
         self._tidy = True
+        self._wanted.set()
+
+    def trim(self) -> None:
+        """Return the memory of the process that is free, soon."""
+        self._trims = True
         self._wanted.set()
 
     def stop(self) -> None:
@@ -91,6 +99,9 @@ class Keeper:
                     self._tidy = False
                     with self._emptying():
                         return_pages(connection)
+                if self._trims:
+                    self._trims = False
+                    trim_heap()
             except (sqlite3.OperationalError, Busy, Unavailable) as error:
                 log.info("the log of %s was not copied back yet: %s", self._path, error)
                 behind = True
@@ -132,6 +143,15 @@ def return_pages(connection: sqlite3.Connection) -> int:
             break
         free = left
     return free
+
+
+def trim_heap() -> None:
+    """Have the C library return what is free to the system. glibc keeps it otherwise; others return
+    it by themselves, and have no such function."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def _free_pages(connection: sqlite3.Connection) -> int:

@@ -77,6 +77,7 @@ class SqliteStore:
         self._rows = 0
         self._writes = self._writes_before = 0
         """Transactions that were begun, and how many there were at the last tidying."""
+        self._has_rested = False
         self._closed = False
         self._ended_in_order = True
         self._limits = limits
@@ -206,9 +207,11 @@ class SqliteStore:
         memory that was not in use since the last time. Call it between commits."""
         parts = self._ready
         parts.memory.recent.age()
-        if self._writes == self._writes_before:
+        rests = self._writes == self._writes_before
+        if rests and not self._has_rested:
             self._db.execute("PRAGMA shrink_memory")
-        self._writes_before = self._writes
+            parts.keeper.trim()
+        self._has_rested, self._writes_before = rests, self._writes
         parts.keeper.tidy()
 
     def close(self) -> None:

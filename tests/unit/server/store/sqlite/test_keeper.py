@@ -1,6 +1,7 @@
 """The log is copied back, and space is given back, beside the writer."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,3 +193,18 @@ def test_only_the_owner_may_read_what_is_stored(tmp_path: Path) -> None:
     store.close()
     assert set(rights) >= {"new.db", "new.db-wal", "new.db-shm", "new.db.lock"}
     assert set(rights.values()) == {0o600}
+
+
+def test_free_memory_is_returned_when_told(
+    writer: sqlite3.Connection, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returned = threading.Event()
+    monkeypatch.setattr(keeper, "trim_heap", returned.set)
+    kept = keeper.Keeper(path)
+    kept.trim()
+    assert returned.wait(10)
+    kept.stop()
+
+
+def test_every_system_may_be_asked_for_memory() -> None:
+    keeper.trim_heap()

@@ -205,6 +205,9 @@ def test_a_store_at_rest_gives_its_memory_back(world: World, said: list[str]) ->
     world.store.tidy()
     assert "PRAGMA shrink_memory" in said
     assert recent.runs.peek(run.id) is None
+    said.clear()
+    world.store.tidy()
+    assert "PRAGMA shrink_memory" not in said
     world.do(fact.StepSaved(step_of(run, "a", 1)))
     assert world.look(Need(steps=frozenset({(run.id, "a")}))).is_saved(run.id, "a")
 

@@ -38,6 +38,7 @@ _VERBS = {
     "config": "Print the settings of an app, and why they are so.",
     "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",
+    "backup": "Copy a database while it is used.",
     "completion": "Print what a shell needs to complete commands.",
     "version": "Print the version.",
 }

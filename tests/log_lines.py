@@ -141,6 +141,48 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         'RuntimeError in function "my-app-caught": gave up',
         'ValueError in function "my-app-test": no stock',
     ),
+    "tests/unit/server/drivers/test_http_pool.py": ("Unhandled exception in client_connected_cb",),
+    "tests/unit/server/front/test_http_protocol.py": (
+        "Exception in ASGI application",
+        r"\d+ connections were refused: 2 are open, the most there may b",
+    ),
+    "tests/unit/server/gateway/test_gateway.py": (
+        r"a worker \(hand\) introduces itself badly: Expected `array`, g",
+        r"a worker \(hand\) introduces itself badly: Input data was trun",
+        r"a worker \(hand\) introduces itself badly: JSON is malformed: ",
+        r"a worker \(hand\) is refused: 11 apps, at most 10 may share a ",
+        r"a worker \(hand\) is refused: not a token",
+    ),
+    "tests/unit/server/gateway/test_scenarios.py": (
+        r"a worker at 127\.0\.0\.1:.+ does not read; its connection is",
+    ),
+    "tests/unit/server/runtime/test_runtime.py": (
+        "ReplyReceived was refused: a value fits no row",
+        "ReplyReceived was refused: the disk is full",
+        "WorkAsked was refused: no disk",
+        "a call of run .+ did not begin",
+        r"a listener of run\.ended failed",
+        "clean-up has a fault and was put off",
+        "clean-up was put off: a fault of ours",
+        "clean-up was put off: no disk",
+        r"function shop-work is served no longer: \d+ runs failed",
+        r"over, after \d+ more: no disk",
+        r"over, after \d+ more: the disk is full",
+        "the driver of shop failed",
+        "the engine could not decide ReplyReceived",
+    ),
+    "tests/unit/server/store/sqlite/test_keeper.py": ("cannot copy the log of .+ back",),
+    "tests/unit/server/test_ledger.py": (
+        "EventsReceived was refused: gone",
+        "EventsReceived was refused: locked",
+        "EventsReceived was refused: no disk",
+        "EventsReceived was refused: the disk is full",
+        "EventsReceived was refused: the engine could not decide Even",
+        "EventsReceived was refused: the store has a fault: a fault o",
+        r"over, after \d+ more: locked",
+        r"over, after \d+ more: no disk",
+        "the engine could not decide EventsReceived",
+    ),
 }
 
 OF_SERVERS: tuple[str, ...] = ("^this is a container, so every interface is listened on",)

@@ -27,6 +27,17 @@ ROOMS = (
     "test_",
     "value",
 )
+SERVER_ROOMS = (
+    "config",
+    "drivers",
+    "engine",
+    "front",
+    "gateway",
+    "query",
+    "runtime",
+    "store",
+    "test_",
+)
 JUDGED = (
     "tests/embedded",
     "tests/events",
@@ -36,7 +47,7 @@ JUDGED = (
     "tests/serving",
     "tests/unit/django",
     *(f"tests/unit/sdk/{room}" for room in ROOMS),
-    "tests/unit/server/engine",
+    *(f"tests/unit/server/{room}" for room in SERVER_ROOMS),
 )
 ANYWHERE = (
     r"the app '.*' is connected without functions",

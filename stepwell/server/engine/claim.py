@@ -123,7 +123,8 @@ class Leases:
         if again is None:
             return None
         item = again
-        key = "" if is_lane(item.queue) else stopped_by(draft, run.function)
+        resting = draft.view.catalog.paused or draft.view.catalog.cooled
+        key = stopped_by(draft, run.function) if resting and not is_lane(item.queue) else ""
         if key:
             # It rests in a lane of its own, so that nobody looks at it again.
             part = Part(PartKind.PAUSE, "", key)

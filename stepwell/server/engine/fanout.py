@@ -116,11 +116,13 @@ def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
 
 
 def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:
-    asks = f'a trigger of function "{listener.listing.slug}"'
-    return any(
-        trigger.condition is None or draft.holds(trigger.condition, "event", event, asks)
-        for trigger in listener.triggers
-    )
+    for trigger in listener.triggers:
+        if trigger.condition is None:
+            return True
+        asks = f'a trigger of function "{listener.listing.slug}"'
+        if draft.holds(trigger.condition, "event", event, asks):
+            return True
+    return False
 
 
 def _end_wait(draft: Draft, wait: Wait, event: EventRow) -> None:

@@ -124,6 +124,8 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def places(self) -> tuple[str, ...]:
         """The keys under which the run has a place, as long as it has not ended."""
+        if not (self.lock or self.seated or self.in_backlog):
+            return ()
         lock = (self.lock,) if self.lock else ()
         slots = self.slots if self.seated else ()
         return (*lock, *slots, self.backlog) if self.in_backlog else lock + slots

@@ -36,7 +36,8 @@ class Performer:
                 kind = action.text.partition(" for event ")[0]
                 self._warnings.tell(logging.WARNING, kind, action.text)
             else:
-                for listener in tuple(self._listeners[action.topic]):
+                listeners = self._listeners[action.topic]
+                for listener in tuple(listeners) if listeners else ():
                     _tell(listener, action)
         if earliest is not None:
             self.wake(earliest)

@@ -170,6 +170,8 @@ class LaneIndex:
 
     def lent(self, before: Lease | None, after: Lease | None) -> None:
         """A call began, or is over."""
+        if not (before and before.keys) and not (after and after.keys):
+            return
         for key, load in before.counts if before is not None else ():
             left = self._leased.get(key, 0) - load
             if left > 0:

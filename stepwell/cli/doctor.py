@@ -46,10 +46,11 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
     """Look for runs that do not move.
 
     A run whose work is due waits for its app if nobody serves its function, no worker is connected
-    or the app cannot be reached: then doctor says who is waited for, since when, and what to do. A
-    run that has nothing due, nobody at work on it, no timer and no open wait is stranded: a fault
-    of the server. A debounce or a batch that does not start is told of, too, and so is a place
-    under a limit whose run has ended, another fault. Exits with 1 if there is any of this.
+    or the app cannot be reached: then doctor says who is waited for, since when, and what to do,
+    and so it does of runs that a paused function keeps. A run that has nothing due, nobody at work
+    on it, no timer and no open wait is stranded: a fault of the server. A debounce or a batch that
+    does not start is told of, too, and so is a place under a limit whose run has ended, another
+    fault. Exits with 1 if there is any of this.
     """
     if deep and database is None:
         raise click.UsageError("--deep reads a file: name it with --database FILE")

@@ -5,8 +5,9 @@ L2  no place without a run that has not ended, no hold without its timer; in the
 L3  every event starts a run, or leaves a record why not, or is held;
 L4  a call that is due and has not begun, though somebody asked for it, waits for a limit that
     is full, and `why` names it;
-L5  a process that dies while no call is under way changes nothing at all: two benches that are
-    told the same, of which one dies now and then, have the same rows throughout.
+L5  a process that dies changes nothing at all: two benches that are told the same, of which one
+    dies now and then, have the same rows throughout. It dies between calls, and inside calls,
+    between any two of their commits, when whoever makes them lives on and says so.
 """
 
 import os
@@ -26,8 +27,10 @@ from stepwell.server.engine.input import (
     FunctionResumed,
     Input,
     Job,
+    LeaseExtended,
     Outcome,
     ReplayAsked,
+    StepsCheckpointed,
 )
 from stepwell.server.engine.row import FunctionRow, ItemKind
 from stepwell.server.flow.plan import NO_PLAN
@@ -127,10 +130,13 @@ class Laws(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
-        drawn = data.draw(controls(self.keys, fair=len(self.benches) == 1))
-        self.function: FunctionRow = controlled(**drawn)
+        self.function: FunctionRow = controlled(**self.drawn(data))
         for bench in self.benches:
             bench.register(self.function)
+
+    def drawn(self, data: st.DataObject) -> dict[str, Any]:
+        """The controls of the function."""
+        return data.draw(controls(self.keys, fair=True))
 
     # -- what happens ---------------------------------------------------------------------------
 
@@ -181,10 +187,18 @@ class Laws(RuleBasedStateMachine):
             else:
                 bench.submit(MEDDLING[what](run_id))
 
-    @precondition(lambda self: len(self.benches) == 1 or not self.jobs[0])
+    @precondition(lambda self: self.jobs[0])
+    @rule(place=st.integers(0, 9), name=st.sampled_from("cd"))
+    def checkpoint(self, place: int, name: str) -> None:
+        """A call saves a step and goes on."""
+        slot = sorted(self.jobs[0])[place % len(self.jobs[0])]
+        for bench, jobs in zip(self.benches, self.jobs, strict=True):
+            lease = jobs[slot].lease
+            bench.submit(StepsCheckpointed(lease.id, *slot, (step_run(name),)))
+
     @rule()
     def die(self) -> None:
-        """The process dies, after whatever was committed last."""
+        """The process dies, after whatever was committed last, and its calls with it."""
         self.benches[0].restart()
         self.jobs[0].clear()
 
@@ -259,16 +273,33 @@ class Laws(RuleBasedStateMachine):
             assert bench.all_accounted(FN, *self.sent)
 
 
-class Twins(Laws):
-    """L5. The limits have no keys: the order in which lanes have their turns is not kept, and
-    need not be."""
+IN_TURNS = ("concurrency", "run_concurrency", "throttle", "priority")
 
-    keys = st.just("")
+
+class Twins(Laws):
+    """L5. What makes calls wait has no keys where there is more of it than one: the order in which
+    lanes have their turns is not kept, and need not be."""
 
     def __init__(self) -> None:
         super().__init__()
         self.benches.append(FlowBench.over("memory", Path()))
         self.jobs.append({})
+
+    def drawn(self, data: st.DataObject) -> dict[str, Any]:
+        """Controls whose calls begin in one order."""
+        found = data.draw(controls(self.keys, fair=False))
+        if sum(name in found for name in IN_TURNS) > 1:
+            found = data.draw(controls(st.just(""), fair=False))
+        return found
+
+    @rule()
+    def die(self) -> None:
+        """The process dies; whoever was at work says so to the next one."""
+        self.benches[0].restart()
+        for job in self.jobs[0].values():
+            lease = job.lease
+            asked = LeaseExtended(lease.id, lease.run_id, lease.key, 60_000)
+            self.benches[0].submit(asked)
 
     @invariant()
     def L5_a_death_changes_nothing(self) -> None:
@@ -285,6 +316,10 @@ def _seen(bench: FlowBench, places: set[str]) -> list[object]:
         {key: bench.reader.slots(key) for key in sorted(places)},
         [sorted(bench.reader.flow_keys(kind), key=lambda row: row.id) for kind in KeyKind],
         sorted((i.run_id, i.key, i.kind, i.due_ms, i.attempt) for i in bench.store.disk.items),
+        sorted((lease.run_id, lease.key) for lease in bench.leases()),
+        sorted(
+            (step.run_id, step.id) for run in bench.runs() for step in bench.reader.steps(run.id)
+        ),
     ]
 
 

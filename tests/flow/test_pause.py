@@ -4,6 +4,8 @@ import pytest
 
 from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
 from stepwell.server.engine.row import RunStatus
+from stepwell.server.query.offline import waiting_in
+from stepwell.server.query.rest import Hindrance
 from stepwell.wire.function_config import Concurrency, Debounce, Trigger
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import InvokeFunction, Sleep
@@ -17,6 +19,23 @@ def told(bench: FlowBench, given: FunctionPaused | FunctionResumed) -> Verdict:
     answer = bench.submit(given)
     assert isinstance(answer, Done)
     return answer.verdict
+
+
+@pytest.mark.parametrize("options", [{}, {"concurrency": (Concurrency(1, "event.data.user"),)}])
+def test_a_file_tells_of_frozen_runs_and_of_those_whose_function_is_gone(
+    bench: FlowBench, options: dict[str, object]
+) -> None:
+    bench.deploy(controlled(**options))
+    bench.send("go", {"user": "amy"})
+    assert waiting_in(bench.reader) == []
+    told(bench, FunctionPaused(FN))
+    bench.claim()
+    (found,) = waiting_in(bench.reader)
+    assert (found.function, found.reason, found.runs) == (FN, Hindrance.PAUSED, 1)
+    told(bench, FunctionResumed(FN))
+    bench.deploy(controlled("other"))
+    (found,) = waiting_in(bench.reader)
+    assert (found.function, found.reason, found.runs) == (FN, Hindrance.FUNCTION_GONE, 1)
 
 
 def test_U1_events_of_a_paused_function_are_skipped_for_good(bench: FlowBench) -> None:

@@ -10,7 +10,10 @@ from stepwell.server.api.problem import enveloped
 from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.engine.row import Run
 from stepwell.server.query.held_back import HeldBack, held_back
+from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.lost_places import LostPlace, lost_places
+from stepwell.server.query.rest import Rest, rest
+from stepwell.server.query.room import paused_rest
 from stepwell.server.query.run_object import run_object
 from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiting
 
@@ -28,9 +31,9 @@ class Diagnosis(NamedTuple):
 
 async def doctor(deps: ApiDeps, request: Request) -> Response:
     """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
-    `waiting`: work that is due and waits for an app, and what for. `held`: debounces and batches
-    that do not start, and why. `lost`: places under keys whose runs have ended; there are none, or
-    there is a fault."""
+    `waiting`: work that is due and waits for an app, or for its paused function. `held`: debounces
+    and batches that do not start, and why. `lost`: places under keys whose runs have ended; there
+    are none, or there is a fault."""
     found = await diagnosis(deps)
     told = {
         "stranded": [run_object(run) for run in found.stranded],
@@ -64,4 +67,11 @@ def _waiting(deps: ApiDeps) -> list[Waiting]:
         soon = deps.reader.due_runs(app, now_ms + NEXT_LOOK_MS, RUNS_MAX) if gone else []
         due |= {run.id: run for run in soon if run.function in gone}
         due |= {run.id: run for run in deps.reader.due_runs(app, now_ms + 1, RUNS_MAX)}
-    return waiting(due.values(), lambda run: reach_of(deps, run.app, run.function, gone))
+
+    def why(run: Run) -> Rest | None:
+        hindered = rest(run, reach_of(deps, run.app, run.function, gone))
+        return hindered or paused_rest(deps.reader, run.function)
+
+    going = {function for function, _ in deps.reader.live()}
+    due |= {run.id: run for run in in_lanes(deps.reader, going, why, now_ms)}
+    return waiting(due.values(), why)

@@ -6,10 +6,13 @@ Pure but for what the reader reads.
 from collections.abc import Callable
 
 from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.row import Run
 from stepwell.server.query.held_back import HeldBack, held_back
+from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.listeners import Listening, listening
-from stepwell.server.query.rest import Reach
+from stepwell.server.query.rest import Reach, Rest, rest
+from stepwell.server.query.room import paused_rest
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.query.waiting import RUNS_MAX, Waiting, waiting
 from stepwell.server.store.port import Reader
@@ -36,10 +39,18 @@ def listening_in(reader: Reader, name: str) -> Listening:
 
 
 def waiting_in(reader: Reader) -> list[Waiting]:
-    """What waits for an app or a function that is not registered."""
+    """What waits for an app or a function that is not registered, or for one that is paused."""
     apps = {row.app for row in reader.gone_functions()}.union(row.name for row in reader.apps())
     due = [run for app in sorted(apps) for run in reader.due_runs(app, FAR_MS, RUNS_MAX)]
-    return waiting(due, reach_in(reader))
+    reach = reach_in(reader)
+
+    def why(run: Run) -> Rest | None:
+        return rest(run, reach(run)) or paused_rest(reader, run.function)
+
+    gone = {row.slug for row in reader.gone_functions()}
+    paused = {row.id.partition(":")[2] for row in reader.flow_keys(KeyKind.PAUSE)}
+    known = {run.id: run for run in (*due, *in_lanes(reader, gone | paused, why, FAR_MS))}
+    return waiting(known.values(), why)
 
 
 def held_in(reader: Reader, now_ms: int) -> list[HeldBack]:

@@ -52,7 +52,7 @@ def rests(
         return {}
     begun = {lease.key for lease in reader.leases(run.id)}
     calls = [item for item in items if item.kind is ItemKind.CALL and item.key not in begun]
-    paused = _paused(reader, run.function)
+    paused = paused_rest(reader, run.function)
     if paused is not None:
         return {item.key: paused for item in calls}
     due = [item for item in calls if item.due_ms <= now_ms or _is_ranked(item)]
@@ -71,8 +71,8 @@ def rests(
     return found
 
 
-def _paused(reader: Reader, function: str) -> Rest | None:
-    """What is told of every call of a function that was told to rest."""
+def paused_rest(reader: Reader, function: str) -> Rest | None:
+    """What is told of every call of a function that was told to rest; None of one that was not."""
     row = reader.flow_key(pause_key(function))
     if row is None or not row.data:
         return None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from stepwell.server.engine.row import Run
-from stepwell.server.query.rest import Hindrance, Reach, rest
+from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.wire.duration import format_instant
 
@@ -28,25 +28,25 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     oldest: RunObject
 
 
-def waiting(due: Iterable[Run], reach: Callable[[Run], Reach]) -> list[Waiting]:
-    """Group runs with due work, the oldest first, by what hinders them. An app that is merely busy
-    does not."""
+def waiting(due: Iterable[Run], why: Callable[[Run], Rest | None]) -> list[Waiting]:
+    """Group runs with due work, the oldest first, by what hinders them, as `why` says. An app that
+    is merely busy does not."""
     groups: dict[str, list[Run]] = {}
     for run in due:
         groups.setdefault(run.function, []).append(run)
     found: list[Waiting] = []
     for function, runs in groups.items():
-        why = rest(runs[0], reach(runs[0]))
-        if why is None or why.reason is Hindrance.BUSY:
+        told = why(runs[0])
+        if told is None or told.reason is Hindrance.BUSY:
             continue
-        told = Waiting(
+        group = Waiting(
             app=runs[0].app,
             function=function,
-            reason=why.reason,
-            text=why.text,
-            since=format_instant(why.since_ms) if why.since_ms else None,
+            reason=told.reason,
+            text=told.text,
+            since=format_instant(told.since_ms) if told.since_ms else None,
             runs=len(runs),
             oldest=run_object(runs[0]),
         )
-        found.append(told)
+        found.append(group)
     return found

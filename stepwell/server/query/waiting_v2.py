@@ -44,9 +44,9 @@ class LostV2(msgspec.Struct, frozen=True, rename="camel"):
 
 class DiagnosisV2(msgspec.Struct, frozen=True):
     """What will not move by itself. `stranded` runs nothing will ever move: there are none, or
-    there is a fault. What is `waiting` is due, and waits for its app; what is `held` does not
-    start. A `lost` place under a key belongs to a run that has ended: there are none, or there is a
-    fault."""
+    there is a fault. What is `waiting` is due, and waits for its app, or for its function, which is
+    paused; what is `held` does not start. A `lost` place under a key belongs to a run that has
+    ended: there are none, or there is a fault."""
 
     stranded: tuple[RunV2, ...]
     waiting: tuple[WaitingV2, ...]

@@ -53,6 +53,48 @@ async def test_a_function_that_is_served_no_longer(api: Api) -> None:
     assert (await asked(api.http, "/v1/doctor"))["waiting"] == []
 
 
+KEYED = {"concurrency": [{"limit": 1, "key": "event.data.user"}]}
+
+
+async def test_a_keyed_queue_of_a_function_that_is_served_no_longer(api: Api) -> None:
+    await api.register(function("k", event="y", **KEYED), function("a", event="x"))
+    await api.send("y")
+    assert (await asked(api.http, "/v1/doctor"))["waiting"] == []
+    await api.register(function("a", event="x"))
+    for _ in range(2):
+        (waiting,) = (await asked(api.http, "/v1/doctor"))["waiting"]
+        assert (waiting["function"], waiting["reason"]) == ("shop-k", "function_gone")
+        assert (waiting["runs"], waiting["since"]) == (1, NOW)
+        await api.jobs()
+    await api.register(function("k", event="y", **KEYED), function("a", event="x"))
+    assert (await asked(api.http, "/v1/doctor"))["waiting"] == []
+
+
+async def test_a_keyed_queue_of_an_app_that_nobody_serves(api: Api) -> None:
+    await api.register(function("k", event="y", **KEYED))
+    await api.send("y")
+    deps = replace(api.deps, lane=lambda app: LaneSeen(0, 0, api.clock.ms))
+    transport = httpx.ASGITransport(api_app(deps))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        (waiting,) = (await asked(http, "/v1/doctor"))["waiting"]
+    assert waiting["text"] == f"nobody takes calls of app shop since {NOW}: start it"
+
+
+@pytest.mark.parametrize("options", [{}, KEYED])
+async def test_frozen_runs_of_a_paused_function(api: Api, options: dict[str, object]) -> None:
+    await api.register(function("k", event="y", **options))
+    await api.send("y")
+    await api.http.post("/v1/functions/shop-k/pause", json={"running": "freeze"})
+    for _ in range(2):
+        (waiting,) = (await asked(api.http, "/v1/doctor"))["waiting"]
+        assert (waiting["function"], waiting["reason"]) == ("shop-k", "paused")
+        assert waiting["runs"] == 1
+        assert "stepwell resume shop-k" in waiting["text"]
+        await api.jobs()
+    await api.http.post("/v1/functions/shop-k/resume")
+    assert (await asked(api.http, "/v1/doctor"))["waiting"] == []
+
+
 async def test_an_app_that_is_removed(api: Api) -> None:
     await api.send("x")
     await api.http.delete("/fn/remove?url=http://127.0.0.1:3000/api/inngest")

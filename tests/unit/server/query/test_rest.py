@@ -95,6 +95,6 @@ def test_runs_that_wait_are_counted_by_function() -> None:
     other = msgspec.structs.replace(RUN, id="r2")
     third = msgspec.structs.replace(RUN, id="r3", function="shop-b")
     reaches = {"shop-a": Reach(SERVED, served=False, gone_ms=NOW), "shop-b": Reach(SERVED, busy=1)}
-    (found,) = waiting([other, RUN, third], lambda run: reaches[run.function])
+    (found,) = waiting([other, RUN, third], lambda run: rest(run, reaches[run.function]))
     assert (found.function, found.runs, found.oldest.run_id) == ("shop-a", 2, "r2")
     assert (found.reason, found.since) == (Hindrance.FUNCTION_GONE, AT)

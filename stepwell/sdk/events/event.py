@@ -14,7 +14,7 @@ from typing_extensions import TypeAliasType, TypeVar
 
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import reader_of_class
-from stepwell.sdk.events.refusal import told
+from stepwell.sdk.events.refusal import Clear
 from stepwell.sdk.events.source import EventKind, ObjectLike, is_model
 from stepwell.sdk.events.type_facts import literals
 from stepwell.sdk.value.typed_dict import readable
@@ -84,7 +84,7 @@ def _judged_openly(
         ) from None
 
 
-class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
+class MinimalEvent(Clear, Generic[DataT_co]):
     """An event without name and time: what a function can be invoked with."""
 
     # Data may be of a class pydantic knows nothing of, such as a msgspec struct.
@@ -98,16 +98,6 @@ class MinimalEvent(pydantic.BaseModel, Generic[DataT_co]):
     def copy(self, **changes: object) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The same event with other values in some of its fields."""
         return self.model_copy(update=changes)
-
-    @pydantic.model_validator(mode="wrap")
-    @classmethod
-    def _refuse_clearly(
-        cls, given: object, judge: pydantic.ModelWrapValidatorHandler[Self]
-    ) -> Self:
-        try:
-            return judge(given)
-        except pydantic.ValidationError as error:
-            raise told(cls.__name__.partition("[")[0], given, error) from None
 
     @pydantic.field_validator("data", mode="wrap")
     @classmethod

@@ -14,6 +14,7 @@ from typing_extensions import TypeVar
 
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.events.event import JSON, Event
+from stepwell.sdk.events.refusal import Clear
 from stepwell.sdk.events.source import ObjectLike
 from stepwell.sdk.value.failure import deserialize_error, serialize_error
 from stepwell.wire import event as wire_event
@@ -41,7 +42,7 @@ class InternalEvent(enum.StrEnum):
     """A schedule fell due."""
 
 
-class SerializedError(pydantic.BaseModel):
+class SerializedError(Clear):
     """An error as it travels. Whatever comes is understood as well as it can be."""
 
     model_config = pydantic.ConfigDict(extra="allow")
@@ -97,7 +98,7 @@ def _normal(given: object, depth: int) -> dict[str, Any]:
     return found
 
 
-class _Data(pydantic.BaseModel):
+class _Data(Clear):
     """What the data of lifecycle events has in common; further fields stay as they are."""
 
     model_config = pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True)
@@ -161,7 +162,7 @@ class FunctionCancelledData(_Data):
     events: list[Event] = pydantic.Field(default_factory=list[Event])
 
 
-class ScheduledTimerData(pydantic.BaseModel):
+class ScheduledTimerData(Clear):
     """Which schedule fell due, when it should have and when it did."""
 
     model_config = pydantic.ConfigDict(extra="allow", populate_by_name=True)

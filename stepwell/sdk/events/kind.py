@@ -14,6 +14,7 @@ from stepwell.sdk.errors import EventSchemaError, EventValidationError
 from stepwell.sdk.events.event import JSON, Event, ts_of
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import Upcast, Upcasts, reader_of_data
+from stepwell.sdk.events.refusal import Clear
 from stepwell.sdk.events.source import EventKind, ObjectLike
 from stepwell.sdk.events.validator import Unfit, Validator, problems_of, validator_of_object
 from stepwell.wire import event as wire_event
@@ -98,7 +99,7 @@ class EventType(Generic[D, P]):
         try:
             data = cast("Callable[..., D]", make)(*args, **kwargs)
         except pydantic.ValidationError as error:
-            raise self._invalid(Unfit(problems_of(error)).below("data")) from None
+            raise self._invalid(Unfit(problems_of(kwargs, error)).below("data")) from None
         return self.create(data)
 
     def create(
@@ -203,7 +204,7 @@ def event_type(
     return cast(Any, EventType)(name, schema, version=version, validate=validate)
 
 
-class EventModel(pydantic.BaseModel):
+class EventModel(Clear):
     """Data of one type of events, as a class: `class OrderPaid(EventModel, name="order/paid")`.
 
     Send an instance; use the class as a trigger, in `wait_for_event` and in `Cancel`. Handlers

@@ -90,6 +90,6 @@ def reader_of_class(made: type[pydantic.BaseModel], data: Any) -> Reader:
         try:
             return made.model_validate(fields)
         except pydantic.ValidationError as error:
-            raise Unfit(problems_of(error)) from None
+            raise Unfit(problems_of(fields, error)) from None
 
     return read

@@ -18,6 +18,7 @@ import msgspec
 import pydantic
 from typing_extensions import TypeAliasType, is_typeddict
 
+from stepwell.sdk.events.refusal import pydantic_problems, without_alternatives
 from stepwell.sdk.value.codec import name_of
 from stepwell.sdk.value.typed_dict import contains_itself, readable
 
@@ -69,7 +70,7 @@ class PydanticValidator:
             # The adapter's own methods only fill in defaults, for a third of the whole time.
             return self._adapter.validator.validate_json(body)
         except pydantic.ValidationError as error:
-            raise Unfit(problems_of(error)) from None
+            raise Unfit(problems_of(_plain(body), error)) from None
 
     def dump(self, value: Any) -> Any:
         """A loaded value as plain JSON values."""
@@ -84,15 +85,23 @@ class PydanticValidator:
             return None
 
 
-def problems_of(error: pydantic.ValidationError) -> list[Problem]:
-    """What Pydantic complains of, in our terms."""
+def problems_of(given: object, error: pydantic.ValidationError) -> list[Problem]:
+    """What Pydantic complains of in what it was given, in our terms."""
     return [
         (
             ".".join(str(part) for part in problem["loc"]),
             problem["msg"].removeprefix("Value error, "),
         )
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+        for problem in without_alternatives(given, pydantic_problems(error))
     ]
+
+
+def _plain(body: bytes) -> object:
+    """A body that was refused, to find in it what is meant."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 class MsgspecValidator:
@@ -138,7 +147,7 @@ class CallableValidator:
         except Unfit:
             raise
         except pydantic.ValidationError as error:
-            raise Unfit(problems_of(error)) from None
+            raise Unfit(problems_of(value, error)) from None
         except Exception as error:  # noqa: BLE001 - every library raises its own
             raise Unfit(_told(error)) from None
         if found is None or found is True:

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pydantic
 
 from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.events.refusal import pydantic_problems, without_alternatives
 from stepwell.sdk.value.duration import Duration, whole_seconds
 
 _VALUE_CHARS = 60
@@ -13,7 +14,7 @@ _VALUE_CHARS = 60
 
 def _refusal(name: str, given: Mapping[str, object], error: pydantic.ValidationError) -> str:
     problems: list[str] = []
-    for problem in error.errors(include_url=False, include_context=False):
+    for problem in without_alternatives(given, pydantic_problems(error)):
         field = ".".join(str(part) for part in problem["loc"])
         words = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "missing":

@@ -2,8 +2,10 @@
 
 import pydantic
 
+from stepwell.sdk.events.refusal import Clear
 
-class SendEventsResult(pydantic.BaseModel):
+
+class SendEventsResult(Clear):
     """What came of sending events. An `error` is raised after every hook has seen it.
 
     Whatever else a hook sets becomes an attribute of what `send` returns.

@@ -7,11 +7,13 @@ import { locked, reachable } from "./api/http";
 import { logOut, mayOperate, recognise, who } from "./api/session";
 import { Reconnect } from "./live/reconnect";
 import { AppsPage } from "./pages/apps/apps";
+import { CronsPage } from "./pages/crons/crons";
 import { EventPage } from "./pages/events/event";
 import { EventsPage } from "./pages/events/events";
 import { SendEvent } from "./pages/events/send";
 import { FunctionPage } from "./pages/functions/function";
 import { FunctionsPage } from "./pages/functions/functions";
+import { LimitsPage } from "./pages/limits/limits";
 import { LoginPage } from "./pages/login/login";
 import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
@@ -26,6 +28,8 @@ const PLACES: readonly { page: string; name: string; icon: IconName }[] = [
   { page: "runs", name: "Runs", icon: "runs" },
   { page: "events", name: "Events", icon: "events" },
   { page: "functions", name: "Functions", icon: "functions" },
+  { page: "crons", name: "Schedules", icon: "cron" },
+  { page: "limits", name: "Limits", icon: "limits" },
   { page: "apps", name: "Apps", icon: "apps" },
 ];
 
@@ -55,6 +59,8 @@ function Shell(): JSX.Element | null {
           <Route path={to("events/:id")} component={EventPage} />
           <Route path={to("functions")} component={FunctionsPage} />
           <Route path={to("functions/:app/:slug")} component={FunctionPage} />
+          <Route path={to("crons")} component={CronsPage} />
+          <Route path={to("limits")} component={LimitsPage} />
           <Route path={to("apps")} component={AppsPage} />
           <Route default component={Nowhere} />
         </Router>

@@ -4,7 +4,14 @@ import { useEffect } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { to } from "./place";
 
-const PAGES: Record<string, string> = { r: "runs", e: "events", f: "functions", a: "apps" };
+const PAGES: Record<string, string> = {
+  r: "runs",
+  e: "events",
+  f: "functions",
+  c: "crons",
+  l: "limits",
+  a: "apps",
+};
 const PAIR_MS = 1200;
 
 export function useShortcuts({ onSend }: { onSend: () => void }): void {

@@ -21,6 +21,7 @@ async def pages_of(shop: Shop) -> list[str]:
     event = completed["trigger"]["eventIds"][0]
     runs = [f"runs/{run['id']}" for run in (completed, failed, waiting)]
     others = ["runs", "events", f"events/{event}", "functions", "functions/shop/shop-notify"]
+    others += ["limits", "crons", "runs?query=event.data.+%3D%3D+1"]
     return [*runs, *others, "apps", "runs?status=QUEUED", "nowhere"]
 
 

@@ -131,6 +131,54 @@ export interface Bulk {
 
 export type BulkAction = "cancel" | "rerun";
 
+export interface LimitNumbers {
+  readonly concurrency?: number;
+  readonly rate?: number;
+  readonly period?: string;
+}
+
+/** One value of a limit's key. */
+export interface LimitKey {
+  /** JSON text; absent where nothing names one. */
+  readonly key?: string;
+  readonly inUse?: number;
+  readonly waiting?: number;
+  readonly available?: number;
+  readonly coolsUntil?: string;
+}
+
+/** A limit with a name, and how it stands. */
+export interface Limit extends LimitNumbers {
+  readonly name: string;
+  readonly isChanged?: boolean;
+  readonly declared?: LimitNumbers;
+  readonly inUse?: number;
+  readonly waiting?: number;
+  readonly functions?: readonly string[];
+  readonly keys?: readonly LimitKey[];
+}
+
+/** A schedule of a function. */
+export interface Cron {
+  readonly function: Named;
+  readonly app: Named;
+  readonly schedule: string;
+  readonly zone: string;
+  readonly jitter?: string;
+  readonly nextAt?: string;
+  readonly isPaused?: boolean;
+  /** The newest first. */
+  readonly recent?: readonly Occurrence[];
+  readonly clockChange?: { readonly at: string; readonly minutes: number };
+}
+
+export interface Occurrence {
+  readonly at: string;
+  readonly runId?: string;
+  readonly status?: RunStatus;
+  readonly missed?: boolean;
+}
+
 export interface Page<Item> {
   readonly data: readonly Item[];
   readonly page?: {

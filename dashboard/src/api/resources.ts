@@ -6,8 +6,11 @@ import type {
   App,
   Bulk,
   BulkAction,
+  Cron,
   Event,
   Fn,
+  Limit,
+  LimitNumbers,
   NotStarted,
   Page,
   Run,
@@ -157,6 +160,19 @@ export const bulks = (signal?: AbortSignal) =>
 
 export const stopBulk = (id: string) =>
   ask(`api/v2/bulk/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+
+export const limits = (signal?: AbortSignal) => everyPage<Limit>("api/v2/limits", signal);
+
+export const setLimit = (name: string, numbers: LimitNumbers) =>
+  ask(`api/v2/limits/${encodeURIComponent(name)}`, {
+    method: "POST",
+    text: JSON.stringify(numbers),
+  });
+
+export const resetLimit = (name: string) =>
+  ask(`api/v2/limits/${encodeURIComponent(name)}`, { method: "DELETE" });
+
+export const crons = (signal?: AbortSignal) => everyPage<Cron>("api/v2/crons", signal);
 
 async function one<Item>(path: string, signal?: AbortSignal): Promise<Item> {
   return (await ask<{ data: Item }>(path, signal ? { signal } : {})).data;

@@ -65,6 +65,9 @@ export function exactly(iso: string): string {
   return `${day.format(at)}, ${clock.format(at)} .${thousandths}`;
 }
 
+/** The date alone, where the reader is. */
+export const onDay = (iso: string): string => day.format(new Date(iso));
+
 /** A moment as its distance from now; the moment itself when pointed at. */
 export function Ago({ at }: { at: string | undefined }): JSX.Element {
   if (!at) return <span class="faint">–</span>;

@@ -20,10 +20,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from demo.seeds import fill
+
 ROOT = Path(__file__).resolve().parents[1]
 STEPWELL = (sys.executable, "-m", "stepwell")
 USUAL_PORT = 8288
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
+SHOP, TOUR = ("demo.shop", "shop"), ("demo.tour", "studio")
+"""The module with the functions, and the name of its app."""
 
 
 def say(text: str = "") -> None:
@@ -64,9 +68,10 @@ def until(what: str, holds: Callable[[], bool]) -> None:
 class Demo:
     """One demonstration: where the server is, and where its database."""
 
-    def __init__(self, folder: Path, port: int | None) -> None:
+    def __init__(self, folder: Path, port: int | None, app: tuple[str, str] = SHOP) -> None:
         self.folder = folder
         self.port = port or a_port()
+        self._module, self._app = app
         self.url = f"http://localhost:{self.port}"
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "STEPWELL_URL": self.url}
         if not sys.stdout.isatty():
@@ -75,7 +80,7 @@ class Demo:
     @contextlib.contextmanager
     def server(self) -> Iterator[subprocess.Popen[bytes]]:
         """`stepwell dev` with the shop's functions in its process, on a SQLite file."""
-        words = ["dev", "demo.shop", "--persist", "--no-reload", "--retry-interval", "1"]
+        words = ["dev", self._module, "--persist", "--no-reload", "--retry-interval", "1"]
         show(*words)
         words += ["--no-discovery", "--port", str(self.port), "--sqlite-dir", str(self.folder)]
         quiet = ("--log-level", "warn")
@@ -93,7 +98,7 @@ class Demo:
     def serves(self, child: subprocess.Popen[bytes]) -> bool:
         if child.poll() is not None:
             raise SystemExit((self.folder / "server.log").read_text(encoding="utf-8"))
-        return bool(read(f"{self.url}/v1/apps/shop/functions"))
+        return bool(read(f"{self.url}/v1/apps/{self._app}/functions"))
 
     def call(self, *words: str) -> str:
         """Runs a command and gives what it printed."""
@@ -139,6 +144,14 @@ class Demo:
             if keep:
                 self.stay(second)
 
+    def tour(self) -> None:
+        """A server with runs of every shape, to look at."""
+        with self.server() as server:
+            say("  filling it with runs of every shape; one of them is tried twenty times")
+            for name, run_id in fill(self.url, until).items():
+                say(f"  {name:<18} {self.url}/runs/{run_id}")
+            self.stay(server)
+
     def stay(self, server: subprocess.Popen[bytes]) -> None:
         """The server stays until it is interrupted."""
         say(f"\nThe server stays until you press Ctrl-C. Its dashboard is at {self.url}.")
@@ -154,10 +167,14 @@ def main() -> None:
     """Plays the demonstration in a folder that is removed at the end."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the server up at the end")
+    parser.add_argument("--tour", action="store_true", help="runs of every shape, to look at")
     parser.add_argument("--port", type=int, help="of the server [default: 8288 if it is free]")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stepwell-demo-") as folder:
-        Demo(Path(folder), given.port).play(keep=given.keep)
+        if given.tour:
+            Demo(Path(folder), given.port, TOUR).tour()
+        else:
+            Demo(Path(folder), given.port).play(keep=given.keep)
 
 
 if __name__ == "__main__":

@@ -88,6 +88,11 @@ class Judged(msgspec.Struct, frozen=True, gc=False):
     steps: int
     problem: str = ""
 
+    @property
+    def is_too_costly(self) -> bool:
+        """Whether it would have taken more steps than there are."""
+        return self.steps > STEPS_MAX
+
 
 class Reckoned(msgspec.Struct, frozen=True, gc=False):
     """The value of an expression, the steps it took, and why it has none, if so."""

@@ -19,6 +19,7 @@ from stepwell.server.engine.row import MAIN, FunctionRow
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.intake import FUNCTIONS_PART, PART, received, registered
 from stepwell.server.ledger import Ledger
+from stepwell.server.query.not_started import not_started
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
 from stepwell.wire import event as event_module
@@ -66,6 +67,9 @@ def test_a_costly_condition_is_false_and_the_log_is_told(caplog: pytest.LogCaptu
     with caplog.at_level(logging.WARNING):
         Performer().perform(warnings)
     assert "counts as false" in caplog.text
+    (told,) = not_started(bench.reader.dropped(event_id), ())
+    assert (told.function, told.reason) == ("shop-work", "ConditionTooCostly")
+    assert "takes too much work for this event" in told.detail
 
 
 def test_many_costly_listeners_share_no_decision() -> None:

@@ -395,8 +395,12 @@ class Draft:
         return evaluate
 
     def holds(self, condition: Program, root: str, event: EventRow, asks: str) -> bool:
-        """Whether a condition holds for an event, known as `root`. What takes too much work,
-        fails or gives no boolean is a no, of which the log is told, with `asks`, who asks."""
+        """Whether a condition holds for an event, known as `root`; see `judged`."""
+        return self.judged(condition, root, event, asks).holds
+
+    def judged(self, condition: Program, root: str, event: EventRow, asks: str) -> Judged:
+        """The same with what it took. What takes too much work, fails or gives no boolean is a no,
+        of which the log is told, with `asks`, who asks."""
         derived = self.view.derived
         key = ("judged", event.id, root, condition.source, self.now.ms)
         if key not in derived:
@@ -406,7 +410,7 @@ class Draft:
         if judged.problem:
             text = f"{asks}: {condition.source[:200]!r} counts as false for event {event.id}"
             self.actions.append(Warn(f"{text}: {judged.problem}"))
-        return judged.holds
+        return judged
 
 
 _MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})

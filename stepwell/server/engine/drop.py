@@ -13,6 +13,7 @@ _TOLD = {
     DropReason.SINGLETON: "invoked function was skipped: a run of its singleton is under way",
     DropReason.PAUSED: "invoked function was skipped: it is paused",
     DropReason.BACKLOG: "invoked function was skipped: its backlog is full",
+    DropReason.TOO_COSTLY: "invoked function was skipped: its condition takes too much work",
 }
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from stepwell.server.engine.cancel import cancel
 from stepwell.server.engine.catalog import Listener
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.drop import drop
+from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.resume import resume
 from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind, place_of
 from stepwell.server.engine.start_gate import start_for_event
@@ -116,12 +118,17 @@ def _matches(draft: Draft, wait: Wait, event: EventRow) -> bool:
 
 
 def _wants(draft: Draft, listener: Listener, event: EventRow) -> bool:
+    slug, too_costly = listener.listing.slug, False
     for trigger in listener.triggers:
         if trigger.condition is None:
             return True
-        asks = f'a trigger of function "{listener.listing.slug}"'
-        if draft.holds(trigger.condition, "event", event, asks):
+        asks = f'a trigger of function "{slug}"'
+        judged = draft.judged(trigger.condition, "event", event, asks)
+        if judged.holds:
             return True
+        too_costly = too_costly or judged.is_too_costly
+    if too_costly:
+        drop(draft, slug, (event.id,), DropReason.TOO_COSTLY)
     return False
 
 

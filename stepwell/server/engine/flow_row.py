@@ -40,6 +40,7 @@ class DropReason(StrEnum):
     SINGLETON = "Singleton"
     PAUSED = "FunctionPaused"
     BACKLOG = "FunctionBacklogSizeLimitHit"
+    TOO_COSTLY = "ConditionTooCostly"  # judging it would take too much work
 
 
 class FlowKey(msgspec.Struct, frozen=True, gc=False):

@@ -97,6 +97,8 @@ _DETAILS = {
     DropReason.SINGLETON: "run {run} was under way, and the function is a singleton{of}",
     DropReason.PAUSED: "the function was paused",
     DropReason.BACKLOG: "the backlog{of} was full",
+    DropReason.TOO_COSTLY: "the condition of its trigger takes too much work for this event, and so"
+    " counts as false: ask for less in it, or send shorter lists and texts",
 }
 
 

@@ -215,6 +215,7 @@ LAYERS: dict[str, Layer] = {
     # An engine in the same process; nothing else of the package needs the server's extra.
     "django.dashboard": Layer(("sdk", "embedded"), ("django",)),
     "django.management": Layer(("sdk", "wire", "django", "connect", "cli.dev"), ("django",)),
+    "celery": Layer(("sdk", "wire")),
     "experimental": Layer(("sdk", "wire", "sentry")),
     "experimental.digital_ocean_simulator": Layer((), ("flask",)),
     "": Layer(("sdk", "wire")),

@@ -72,7 +72,7 @@ class Celery:
         Every task is served by each of them.
         """
         if name not in self._queues:
-            client = Inngest(app_id=f"{self.main}-{name}", **self._options)
+            client = Inngest(app_id=f"{self.main}.{name}", **self._options)
             self._queues[name] = client
             for task in self.tasks.values():
                 _declare(client, name, task)

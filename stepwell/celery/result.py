@@ -28,8 +28,8 @@ class AsyncResult:
     def get(self, timeout: float | None = None) -> Any:
         """What the task returned; waits for it, for `timeout` seconds at most. Blocks.
 
-        Raises RunFailedError with the task's exception as its cause, RunTimeoutError if it took
-        longer, NetworkError if nobody answers.
+        Raises RunFailedError, which names the task's exception, RunTimeoutError if it took longer,
+        NetworkError if nobody answers.
         """
         limit_ms = None if timeout is None else round(timeout * 1000)
         return result_of(ended_sync(self._client.run_port, self.id, limit_ms), self.id)

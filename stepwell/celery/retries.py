@@ -4,7 +4,7 @@ import datetime as dt
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from stepwell.sdk.errors import ConfigurationError, RetryAfterError
 from stepwell.wire import limit
@@ -90,14 +90,15 @@ def rules_of(task: str, given: Mapping[str, Any]) -> RetryRules:
 
 
 def _classes(task: str, option: str, given: Mapping[str, Any]) -> tuple[type[Exception], ...]:
-    found = given.get(option) or ()
-    classes: tuple[Any, ...] = tuple(found) if isinstance(found, Iterable) else (found,)
+    found: object = given.get(option) or ()
+    several = cast("Iterable[object]", found) if isinstance(found, Iterable) else (found,)
+    classes = tuple(several)
     for one in classes:
         if not isinstance(one, type) or not issubclass(one, Exception):
             raise ConfigurationError(
                 f'task "{task}": {option} has {one!r}: give classes of exceptions'
             )
-    return classes
+    return cast("tuple[type[Exception], ...]", classes)
 
 
 def later(message: str, seconds: float) -> RetryAfterError:

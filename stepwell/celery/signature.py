@@ -43,7 +43,11 @@ class Callee(Protocol):
         self,
         args: Iterable[Any] = ...,
         kwargs: Mapping[str, Any] | None = ...,
-        **options: Unpack[CallOptions],
+        *,
+        countdown: float | None = ...,
+        eta: dt.datetime | None = ...,
+        expires: When | None = ...,
+        queue: str | None = ...,
     ) -> AsyncResult:
         """Have a worker run it."""
         ...

@@ -113,12 +113,11 @@ def stop(bulk_id: str, url: str, signing_key: str | None) -> None:
 
 def _begin(server: ServerApi, action: str, asked: dict[str, Any]) -> None:
     wanted = _filter(server, asked)
-    counted = server.post(Enveloped[BulkCountV2], f"{PATH}/count", {"filter": wanted}).data
-    count = f"{counted.count}{' or more' if counted.more else ''}"
+    number, count = count_of(server, wanted)
     if asked["dry_run"]:
         click.echo(f"{action} is about {count} runs")
         return
-    if not counted.count:
+    if not number:
         click.echo("no run is meant")
         return
     if not asked["yes"]:
@@ -128,6 +127,12 @@ def _begin(server: ServerApi, action: str, asked: dict[str, Any]) -> None:
     click.echo(one.id)
     if asked["wait"]:
         _watched(server, one)
+
+
+def count_of(server: ServerApi, wanted: dict[str, object]) -> tuple[int, str]:
+    """How many runs a filter is about: as a number, and in words."""
+    found = server.post(Enveloped[BulkCountV2], f"{PATH}/count", {"filter": wanted}).data
+    return found.count, f"{found.count}{' or more' if found.more else ''}"
 
 
 def _filter(server: ServerApi, asked: dict[str, Any]) -> dict[str, object]:

@@ -21,11 +21,16 @@ def functions_of(server: ServerApi, app: str) -> list[FunctionV2]:
     ]
 
 
-def function_path(server: ServerApi, slug: str) -> str:
-    """The path of a function by its id, such as shop-order. Exits where there is none."""
+def known_function(server: ServerApi, slug: str) -> FunctionV2:
+    """A function by its id, such as shop-order. Exits where there is none."""
     found = {one.slug: one for one in functions_of(server, "")}
     if slug not in found:
         near = get_close_matches(slug, found, 3, cutoff=0.0)
         hint = f": did you mean {', '.join(near)}?" if near else ": no app has registered any yet"
         raise click.ClickException(f"there is no function {slug}{hint}")
-    return f"/api/v2/apps/{segment(found[slug].app.name)}/functions/{segment(slug)}"
+    return found[slug]
+
+
+def function_path(one: FunctionV2) -> str:
+    """Where a function is in the API."""
+    return f"/api/v2/apps/{segment(one.app.name)}/functions/{segment(one.slug)}"

@@ -1,33 +1,24 @@
 """`stepwell doctor`: is there a run that does not move, and who is to move it?"""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 from rich.markup import escape
 
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
-from stepwell.server.query.held_back import HeldBack
-from stepwell.server.query.lost_places import LostPlace, lost_places
+from stepwell.server.query.lost_places import lost_places
 from stepwell.server.query.offline import held_in, waiting_in
-from stepwell.server.query.run_object import RunObject, run_object
-from stepwell.server.query.waiting import RUNS_MAX, Waiting
+from stepwell.server.query.run_v2 import run_v2
+from stepwell.server.query.waiting import RUNS_MAX
+from stepwell.server.query.waiting_v2 import DiagnosisV2, WaitingV2, held_v2, lost_v2, waiting_v2
 from stepwell.server.store.port import StoreError
 from stepwell.server.store.sqlite.store import SqliteStore
 
 STRANDED_MAX = 200
-
-
-class _Diagnosis(msgspec.Struct, frozen=True):
-    """What was found: runs nothing will move, and runs that wait for an app."""
-
-    stranded: list[RunObject]
-    waiting: list[Waiting] = []
-    held: list[HeldBack] = []
-    lost: list[LostPlace] = []
 
 
 @click.command("doctor")
@@ -58,13 +49,13 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
         _look_deep(database)
     if database is None:
         server = server_at(url, signing_key)
-        place, found = server.url, server.get(Enveloped[_Diagnosis], "/v1/doctor").data
+        place, found = server.url, server.get(Enveloped[DiagnosisV2], "/api/v2/doctor").data
     else:
         place, found = str(database), _opened(database)
     console = Console()
     _show_waiting(console, found.waiting)
     for one in found.held:
-        console.print(f"[yellow]held[/yellow] for {escape(one.function)}: {escape(one.text)}")
+        console.print(f"[yellow]held[/yellow] for {escape(one.function.name)}: {escape(one.text)}")
     if found.stranded:
         console.print(f"[red]{len(found.stranded)} stranded runs[/red] in {escape(place)}")
         console.print(table_of(found.stranded))
@@ -78,13 +69,15 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
     console.print(f"{told} for an app")
 
 
-def _show_waiting(console: Console, found: list[Waiting]) -> None:
+def _show_waiting(console: Console, found: Sequence[WaitingV2]) -> None:
     for one in found:
         count = f"{one.runs} run{'s' if one.runs > 1 else ''}"
         if one.runs >= RUNS_MAX:
             count = f"{RUNS_MAX} runs or more"
-        console.print(f"[yellow]{count}[/yellow] of {escape(one.function)}: {escape(one.text)}")
-        console.print(f"  the oldest: stepwell run {one.oldest.run_id}")
+        console.print(
+            f"[yellow]{count}[/yellow] of {escape(one.function.name)}: {escape(one.text)}"
+        )
+        console.print(f"  the oldest: stepwell run {one.oldest_run_id}")
 
 
 def _look_deep(database: Path) -> None:
@@ -101,15 +94,19 @@ def _look_deep(database: Path) -> None:
         raise click.ClickException(f"{database} is damaged; restore a backup:\n  {told}")
 
 
-def _opened(database: Path) -> _Diagnosis:
+def _opened(database: Path) -> DiagnosisV2:
     try:
         store = SqliteStore(database)
         try:
             store.migrate()
             reader = store.reader()
-            stranded = [run_object(run) for run in reader.stranded(STRANDED_MAX)]
-            held = held_in(reader, int(time.time() * 1000))
-            found = _Diagnosis(stranded, waiting_in(reader), held, lost_places(reader))
+            stranded = reader.stranded(STRANDED_MAX)
+            found = DiagnosisV2(
+                stranded=tuple(run_v2(run, with_output=False) for run in stranded),
+                waiting=waiting_v2(waiting_in(reader)),
+                held=held_v2(held_in(reader, int(time.time() * 1000))),
+                lost=lost_v2(lost_places(reader)),
+            )
             reader.close()
         finally:
             store.close()

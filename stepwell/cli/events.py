@@ -9,6 +9,7 @@ from typing import Any, cast
 import click
 import msgspec
 
+from stepwell.cli.event_list import list_events
 from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.cli.target import TargetError, imported, split
 from stepwell.sdk.client.client import Inngest
@@ -48,11 +49,14 @@ class _Described(msgspec.Struct, frozen=True):
 
 @click.group("events")
 def events() -> None:
-    """Write typed modules of events, or ask a server for their schemas.
+    """List events; write typed modules of them, or ask a server for their schemas.
 
     A typed module tells type checkers the events of a project by name: what `send` takes, what
     triggers stand for, what handlers receive.
     """
+
+
+events.add_command(list_events)
 
 
 @events.command("generate")
@@ -139,7 +143,7 @@ def _documented(path: Path) -> Described:
 
 def _pulled(url: str, signing_key: str | None, app: str | None) -> Described:
     answer = server_at(url, signing_key).get(
-        Enveloped[list[_Described]], "/v1/events/schemas", app=app
+        Enveloped[list[_Described]], "/api/v2/event-schemas", app=app
     )
     found: Described = {}
     owners: dict[str, str] = {}

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from stepwell.cli.catalog import function_path
+from stepwell.cli.catalog import function_path, known_function
 from stepwell.cli.following import follow
 from stepwell.cli.server_api import Enveloped, server_at, server_options
 
@@ -38,7 +38,7 @@ def invoke(
     if key:
         body["idempotencyKey"] = key
     server = server_at(url, signing_key)
-    path = f"{function_path(server, function)}/invoke"
+    path = f"{function_path(known_function(server, function))}/invoke"
     started = server.post(Enveloped[_Started], path, body).data
     click.echo(started.run_id, err=wait)
     if wait:

@@ -18,8 +18,11 @@ _VERBS = {
     "send": "Send an event.",
     "runs": "List the latest runs.",
     "run": "Tell what a run did and what it waits for.",
+    "trace": "Print what a run did, span by span, for people and programs.",
     "why": "Say in a sentence why a run does not run, or an event started none.",
     "tail": "Print what runs do, as they do it.",
+    "events": "List events; write typed modules of them, or ask a server for their schemas.",
+    "event": "Tell what an event holds, and what it started.",
     "apps": "List the registered apps.",
     "functions": "List functions, and what starts them.",
     "workers": "List the workers that are connected.",
@@ -33,7 +36,6 @@ _VERBS = {
     "limits": "List named limits, and give them other numbers.",
     "keys": "Make, list and revoke keys that may less than the signing key.",
     "check-replay": "Tell whether code can go on with runs that were exported.",
-    "events": "Write typed modules of events, or ask a server for their schemas.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",
     "explain": "Tell what an error's code means and what to do.",
@@ -42,6 +44,10 @@ _VERBS = {
     "completion": "Print what a shell needs to complete commands.",
     "version": "Print the version.",
 }
+
+
+_MODULES = {"trace": "trace_spans"}
+"""Verbs whose module cannot be named like them: the standard library has one of that name."""
 
 
 class Verbs(click.Group):
@@ -57,7 +63,7 @@ class Verbs(click.Group):
             return None
         if cmd_name == "version":
             return show_version
-        module = cmd_name.replace("-", "_")
+        module = _MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         try:
             with Extra("server", f"stepwell {cmd_name}"):
                 found = getattr(import_module(f"stepwell.cli.{module}"), module)

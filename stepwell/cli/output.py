@@ -1,12 +1,14 @@
 """How lists are printed: as a table that fits the terminal, as one JSON document, or as one JSON
 object a line."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 PAGE = 100
+WATCH_S = 1.0
 COLOURS = {
     "QUEUED": "dim",
     "RUNNING": "cyan",
@@ -60,7 +63,10 @@ def listed(server: ServerApi, kind: type[T], path: str, limit: int, **query: Any
 
 
 def show(
-    rows: Sequence[object], output: str, titles: Sequence[str], row: Callable[[Any], Iterable[str]]
+    rows: Sequence[object],
+    output: str,
+    titles: Sequence[str],
+    row: Callable[[Any], Iterable[str]],
 ) -> None:
     """Print a list. `row` makes the cells of a table; the first column is never cut."""
     if output == "json":
@@ -84,6 +90,15 @@ def table(
     for one in rows:
         made.add_row(*(_coloured(cell) for cell in row(one)))
     return made
+
+
+def watch(look: Callable[[], Table]) -> NoReturn:
+    """Show a table anew every second, until Ctrl-C."""
+    with Live(auto_refresh=False) as live:
+        while True:
+            live.update(look())
+            live.refresh()
+            time.sleep(WATCH_S)
 
 
 def _coloured(text: str) -> str:

@@ -2,7 +2,8 @@
 
 import click
 
-from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
+from stepwell.cli.catalog import function_path, known_function
+from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.server.query.paused import Paused
 
 
@@ -15,5 +16,6 @@ def resume(function: str, url: str, signing_key: str | None) -> None:
     Events that came meanwhile stay skipped.
     """
     server = server_at(url, signing_key)
-    told = server.post(Enveloped[Paused], f"/v1/functions/{segment(function)}/resume", {}).data
+    path = f"{function_path(known_function(server, function))}/resume"
+    told = server.post(Enveloped[Paused], path, {}).data
     click.echo(f"{told.function} {'goes on' if told.changed else 'was not paused'}")

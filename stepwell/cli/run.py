@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 from rich.markup import escape
 
 from stepwell.cli.run_view import draw
 from stepwell.cli.runs import table_of
 from stepwell.cli.source import Source, source_at, source_options
-from stepwell.server.query.not_started import NotStarted
-from stepwell.server.query.run_object import RunObject
+from stepwell.server.query.not_started import NotStartedV2
+from stepwell.server.query.run_v2 import RunV2
 from stepwell.wire.recorded_run import RecordedRun, encode_recorded
 
 
@@ -41,8 +42,8 @@ def run(
     """
     console = Console()
     with source_at(database, url, signing_key) as source:
-        of_event = source.runs_of_event(run_id)
-        without = source.not_started(run_id)
+        came = source.of_event(run_id)
+        of_event, without = came.runs, came.not_started
         if len(of_event) > 1 or without:
             if export is not None:
                 raise click.ClickException(
@@ -52,15 +53,16 @@ def run(
             return
         if not of_event:
             _tell_event(source, run_id)
-        found = of_event[0].run_id if of_event else run_id
+        found = of_event[0].id if of_event else run_id
         if export is not None:
             _write(export, source.recorded(found))
             return
-        told = source.timeline(found)
+        told = source.trace(found)
     if output:
-        click.echo(bytes(told.output))
+        value = told.root_span.output
+        click.echo(b"null" if value is msgspec.UNSET else bytes(value))
     else:
-        draw(console, found, told)
+        draw(console, told)
 
 
 def _write(file: Path, run: RecordedRun) -> None:
@@ -72,19 +74,21 @@ def _write(file: Path, run: RecordedRun) -> None:
 
 
 def _show_event(
-    console: Console, of_event: Sequence[RunObject], without: Sequence[NotStarted]
+    console: Console, of_event: Sequence[RunV2], without: Sequence[NotStartedV2]
 ) -> None:
     if of_event:
         console.print(table_of(of_event))
     for one in without:
-        console.print(f"[yellow]{one.reason}[/yellow] {escape(one.function)}: {escape(one.detail)}")
+        name = escape(one.function.name)
+        console.print(f"[yellow]{one.reason}[/yellow] {name}: {escape(one.detail)}")
 
 
 def _tell_event(source: Source, event_id: str) -> None:
     """Where the id is that of an event without a run, exit and say why that may be."""
-    name = source.event_name(event_id)
-    if name is None:
+    event = source.event(event_id)
+    if event is None:
         return
+    name = event.name
     heard = source.heard_by(name)
     told = f"event {event_id} ({name}) started no run"
     if "no function" not in heard:

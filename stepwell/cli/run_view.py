@@ -1,12 +1,16 @@
-"""A run's timeline as lines of a terminal: what, how it went, when, and how long."""
+"""A run's trace as lines of a terminal: what, how it went, when, and how long."""
+
+from collections.abc import Iterator
 
 import msgspec
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stepwell.server.query.timeline import Span, SpanStatus
-from stepwell.wire.duration import format_duration, format_instant
+from stepwell.cli.failure_view import failure_lines
+from stepwell.server.query.timeline import SpanStatus
+from stepwell.server.query.trace_v2 import SpanV2, TraceV2
+from stepwell.wire.duration import format_duration, parse_date_ms
 
 BAR_CHARS = 24
 _MARKS = {
@@ -20,62 +24,81 @@ _MARKS = {
 _OUTPUT_CHARS_MAX = 2_000
 
 
-def draw(console: Console, run_id: str, run: Span) -> None:
-    """Print a run: a headline, a line for each span with its bar, and the output."""
+def draw(console: Console, trace: TraceV2) -> None:
+    """Print a run: a headline, a line for each span with its bar, and the output or the error."""
+    run = trace.root_span
     mark, colour = _MARKS[run.status]
-    console.print(
-        f"[{colour}]{mark} {run.status.lower()}[/{colour}] [bold]{escape(run.name)}[/bold] {run_id}"
-    )
-    console.print(f"[dim]queued {format_instant(run.queued_ms)}[/dim]")
+    word = f"[{colour}]{mark} {run.status.lower()}[/{colour}]"
+    console.print(f"{word} [bold]{escape(run.name)}[/bold] {trace.run_id}")
+    console.print(f"[dim]queued {run.queued_at}[/dim]")
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for _ in range(4):
         table.add_column(overflow="fold")
     begin_ms, end_ms = _extent(run)
-    for span in run.children:
-        _add(table, span, begin_ms, end_ms, depth=0)
+    for depth, span in spans(run):
+        if depth:
+            table.add_row(*_row(span, begin_ms, end_ms, depth=depth - 1))
     if table.row_count:
         console.print(table)
-    if run.detail:
+    output = b"" if run.output is msgspec.UNSET else bytes(run.output)
+    if run.status is SpanStatus.FAILED and output:
+        for line in failure_lines(output):
+            console.print(escape(line), soft_wrap=True, style="red" if line[0] != " " else None)
+    elif run.detail:
         console.print(escape(run.detail))
     if run.status is SpanStatus.COMPLETED:
-        text = msgspec.json.format(bytes(run.output), indent=2).decode()
+        text = msgspec.json.format(output or b"null", indent=2).decode()
         cut = text if len(text) <= _OUTPUT_CHARS_MAX else f"{text[:_OUTPUT_CHARS_MAX]} …"
         console.print(f"output: {escape(cut)}")
 
 
-def _extent(run: Span) -> tuple[int, int]:
+def spans(span: SpanV2, depth: int = 0) -> Iterator[tuple[int, SpanV2]]:
+    """A span and all below it, in order, each with how deep it is."""
+    yield depth, span
+    for child in span.children:
+        yield from spans(child, depth + 1)
+
+
+def kind_of(span: SpanV2) -> str:
+    """What a span is: a kind of step, a call, or one attempt of it."""
+    if span.step_op:
+        return span.step_op
+    if not isinstance(span.attempt, int):
+        return "run"
+    is_open = span.status in (SpanStatus.QUEUED, SpanStatus.RUNNING)
+    return "call" if is_open else f"attempt {span.attempt + 1}"
+
+
+def took(span: SpanV2) -> str:
+    """How long a span took, as people read it; empty for what has not ended, and for attempts."""
+    ended = isinstance(span.duration_ms, int) and not kind_of(span).startswith("attempt")
+    return format_duration(span.duration_ms) if ended and span.duration_ms else ""
+
+
+def _ms(instant: str | msgspec.UnsetType) -> int:
+    return parse_date_ms(instant) if isinstance(instant, str) else 0
+
+
+def _extent(run: SpanV2) -> tuple[int, int]:
     """From the run's start to the last thing known of it."""
-    begin = run.started_ms or run.queued_ms
-    latest = max([begin, run.ended_ms, *(max(_ends(span)) for span in run.children)])
-    return begin, latest
+    begin = _ms(run.started_at) or _ms(run.queued_at)
+    times = (_ms(at) for _, span in spans(run) for at in (span.started_at, span.ended_at))
+    return begin, max(begin, *times)
 
 
-def _ends(span: Span) -> list[int]:
-    return [span.started_ms, span.ended_ms, *(child.ended_ms for child in span.children)]
-
-
-def _add(table: Table, span: Span, begin_ms: int, end_ms: int, *, depth: int) -> None:
+def _row(span: SpanV2, begin_ms: int, end_ms: int, *, depth: int) -> tuple[str, ...]:
     mark, colour = _MARKS[span.status]
     name = f"{'  ' * depth}[{colour}]{mark}[/{colour}] {escape(span.name)}"
-    kind = span.kind if span.kind != "attempt" else f"attempt {span.attempt + 1}"
-    table.add_row(name, f"[dim]{escape(kind)}[/dim]", _when(span, begin_ms, end_ms), _told(span))
-    for child in span.children:
-        _add(table, child, begin_ms, end_ms, depth=depth + 1)
+    told = " ".join(part for part in (took(span), escape(span.detail)) if part)
+    return name, f"[dim]{escape(kind_of(span))}[/dim]", _when(span, begin_ms, end_ms), told
 
 
-def _told(span: Span) -> str:
-    took = ""
-    if span.ended_ms and span.kind != "attempt":
-        took = format_duration(max(span.ended_ms - span.started_ms, 0))
-    return " ".join(part for part in (took, escape(span.detail)) if part)
-
-
-def _when(span: Span, begin_ms: int, end_ms: int) -> str:
+def _when(span: SpanV2, begin_ms: int, end_ms: int) -> str:
     """A bar over the whole extent of the run, filled where the span lies."""
     whole = max(end_ms - begin_ms, 1)
-    start = span.started_ms or span.queued_ms
+    start = _ms(span.started_at) or _ms(span.queued_at)
     first = min(max((start - begin_ms) * BAR_CHARS // whole, 0), BAR_CHARS - 1)
-    last_ms = span.ended_ms or end_ms
+    last_ms = _ms(span.ended_at) or end_ms
     last = min(max((last_ms - begin_ms) * BAR_CHARS // whole, first), BAR_CHARS - 1)
     colour = _MARKS[span.status][1]
     bar = "█" * (last - first + 1)

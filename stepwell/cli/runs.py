@@ -1,29 +1,19 @@
 """`stepwell runs`: the latest runs."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
-from stepwell.cli.output import moment, output_option, show, table
-from stepwell.cli.source import Source, Wanted, source_at, source_options
-from stepwell.server.query.run_object import RunObject
+from stepwell.cli.output import moment, output_option, show, table, watch
+from stepwell.cli.source import Wanted, source_at, source_options
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.wire.duration import format_duration, parse_date_ms
 
-WATCH_S = 1.0
-COLOURS = {
-    "Scheduled": "dim",
-    "Running": "cyan",
-    "Completed": "green",
-    "Failed": "red",
-    "Cancelled": "yellow",
-}
+TITLES = ("RUN", "STATUS", "FUNCTION", "QUEUED", "TOOK")
 
 
 @click.command("runs")
@@ -53,13 +43,15 @@ COLOURS = {
     help="How many, at most 1000.",
 )
 @click.option("--cursor", default="", metavar="TEXT", help="Go on where another list ended.")
-@click.option("--watch", is_flag=True, help="Show the list anew every second, until Ctrl-C.")
+@click.option(
+    "--watch", "watched", is_flag=True, help="Show the list anew every second, until Ctrl-C."
+)
 @output_option
 @source_options
 def runs(
     time_field: str | None,
     oldest_first: bool,
-    watch: bool,
+    watched: bool,
     output: str,
     database: Path | None,
     url: str,
@@ -70,24 +62,15 @@ def runs(
     order = "ASC" if oldest_first else ""
     wanted = Wanted(**asked, time_field=time_field or "", order=order)
     with source_at(database, url, signing_key) as source:
-        if watch:
-            _watch(source, wanted)
+        if watched:
+            watch(lambda: table_of(source.runs(wanted)[0]))
         found, more = source.runs(wanted)
     if output != "table" or found:
-        show(found, output, ("RUN", "STATUS", "FUNCTION", "QUEUED", "TOOK"), _row)
+        show(found, output, TITLES, _row)
     else:
         click.echo("no runs")
     if more and output == "table":
         Console().print(f"[dim]more: stepwell runs --cursor {more}[/dim]", soft_wrap=True)
-
-
-def _watch(source: Source, wanted: Wanted) -> NoReturn:
-    with Live(auto_refresh=False) as live:
-        while True:
-            found, _ = source.runs(wanted)
-            live.update(table(found, ("RUN", "STATUS", "FUNCTION", "QUEUED", "TOOK"), _row))
-            live.refresh()
-            time.sleep(WATCH_S)
 
 
 def _row(run: RunV2) -> tuple[str, ...]:
@@ -98,26 +81,6 @@ def _row(run: RunV2) -> tuple[str, ...]:
     return run.id, run.status.value, run.function.name, moment(run.queued_at), took
 
 
-def table_of(found: Sequence[RunObject]) -> Table:
+def table_of(found: Sequence[RunV2]) -> Table:
     """Runs as a table."""
-    shown = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("STATUS", "RUN", "FUNCTION", "QUEUED", "TOOK"):
-        # Ids are to be copied: they are never cut, whatever the width of the terminal.
-        shown.add_column(title, no_wrap=title != "QUEUED", overflow="fold")
-    for run in found:
-        colour = COLOURS.get(run.status, "")
-        status = f"[{colour}]{run.status}[/{colour}]" if colour else run.status
-        shown.add_row(status, run.run_id, run.function, _shown(run.queued_at), _took(run))
-    return shown
-
-
-def _shown(instant: str) -> str:
-    """Date and time in UTC, to the second."""
-    return instant[:19].replace("T", " ")
-
-
-def _took(run: RunObject) -> str:
-    if not run.ended_at:
-        return ""
-    took_ms = parse_date_ms(run.ended_at) - parse_date_ms(run.run_started_at)
-    return format_duration(max(took_ms, 0))
+    return table(found, TITLES, _row)

@@ -62,7 +62,7 @@ def send(
     for sent in server_at(url, None).post(_Sent, path, event).ids:
         click.echo(sent)
     server = server_at(url, signing_key)
-    found = server.get_if_there(Enveloped[Listening], "/v1/events/listeners", name=name)
+    found = server.get_if_there(Enveloped[Listening], "/api/v2/event-listeners", name=name)
     if found is not None:
         click.echo(heard_by(found.data), err=True)
 

@@ -17,17 +17,22 @@ from stepwell.cli.output import PAGE, Page
 from stepwell.cli.send import Listening, heard_by
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
 from stepwell.server.query.cursor import run_mark
-from stepwell.server.query.not_started import NotStarted, not_started
-from stepwell.server.query.offline import listening_in, timeline_in
+from stepwell.server.query.event_v2 import EventV2, event_v2
+from stepwell.server.query.explain_v2 import ExplanationV2
+from stepwell.server.query.not_started import NotStartedV2, not_started, not_started_v2
+from stepwell.server.query.offline import explanation_in, listening_in, timeline_in
 from stepwell.server.query.recorded import recorded_in
-from stepwell.server.query.run_object import RunObject, run_object, status_named
+from stepwell.server.query.run_object import status_named
 from stepwell.server.query.run_v2 import RunV2, run_v2
-from stepwell.server.query.timeline import Span
+from stepwell.server.query.trace_v2 import TraceV2, trace_v2
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.server.store.sqlite.reader import reader_of_file
 from stepwell.wire.recorded_run import RecordedRun
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+EVENT_RUNS = 40
+"""So many runs of an event are told, at most."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -50,6 +55,22 @@ class Wanted(msgspec.Struct, frozen=True):
         return bool(self.since or self.until or self.time_field or self.order or self.query)
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _no_run(run_id: str) -> click.ClickException:
+    return click.ClickException(f"there is no run {run_id} in this file")
+
+
+class OfEvent(msgspec.Struct, frozen=True, rename="camel"):
+    """The runs an event started, and the functions it started none of because of their flow
+    control, or not yet."""
+
+    runs: Sequence[RunV2] = msgspec.field(name="data", default=())
+    not_started: Sequence[NotStartedV2] = ()
+
+
 class Source(Protocol):
     """What can be asked about runs."""
 
@@ -57,24 +78,24 @@ class Source(Protocol):
         """Runs, and where those after them begin."""
         ...
 
-    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
-        """The runs an event started."""
+    def of_event(self, event_id: str) -> OfEvent:
+        """What an event started; nothing where there is none of that id."""
         ...
 
-    def not_started(self, event_id: str) -> Sequence[NotStarted]:
-        """The functions an event started no run of because of their flow control, or not yet."""
-        ...
-
-    def event_name(self, event_id: str) -> str | None:
-        """What an event is called; None if there is none of that id."""
+    def event(self, event_id: str) -> EventV2 | None:
+        """One event; None if there is none of that id."""
         ...
 
     def heard_by(self, name: str) -> str:
         """Who listens to an event, in a sentence; empty where that cannot be told."""
         ...
 
-    def timeline(self, run_id: str) -> Span:
+    def trace(self, run_id: str) -> TraceV2:
         """One run, told in order. Exits with a sentence where there is none."""
+        ...
+
+    def explain(self, run_id: str) -> ExplanationV2:
+        """Why a run stands where it stands. Exits with a sentence where there is none."""
         ...
 
     def recorded(self, run_id: str) -> RecordedRun:
@@ -94,14 +115,6 @@ def _apps_of(functions: Sequence[str]) -> tuple[str, ...]:
         parts = slug.split("-")
         found |= {"-".join(parts[:count]): None for count in range(1, len(parts))}
     return tuple(found) or tuple(functions)
-
-
-class _EventName(msgspec.Struct):
-    name: str
-
-
-class _EventRuns(msgspec.Struct):
-    not_started: tuple[NotStarted, ...] = ()
 
 
 class ServerSource:
@@ -133,34 +146,36 @@ class ServerSource:
                 break
         return found, cursor
 
-    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
-        """The runs an event started."""
-        path = f"/v1/events/{segment(event_id)}/runs"
-        return self._server.get(Enveloped[list[RunObject]], path).data
+    def of_event(self, event_id: str) -> OfEvent:
+        """What an event started."""
+        path = f"/api/v2/events/{segment(event_id)}/runs"
+        return self._server.get_if_there(OfEvent, path, limit=EVENT_RUNS) or OfEvent()
 
-    def not_started(self, event_id: str) -> Sequence[NotStarted]:
-        """The functions an event started no run of."""
-        return self._server.get(_EventRuns, f"/v1/events/{segment(event_id)}/runs").not_started
-
-    def event_name(self, event_id: str) -> str | None:
-        """What an event is called."""
-        path = f"/v1/events/{segment(event_id)}"
-        found = self._server.get_if_there(Enveloped[_EventName], path)
-        return None if found is None else found.data.name
+    def event(self, event_id: str) -> EventV2 | None:
+        """One event."""
+        path = f"/api/v2/events/{segment(event_id)}"
+        found = self._server.get_if_there(Enveloped[EventV2], path)
+        return None if found is None else found.data
 
     def heard_by(self, name: str) -> str:
         """Who listens to an event."""
-        path = "/v1/events/listeners"
+        path = "/api/v2/event-listeners"
         found = self._server.get_if_there(Enveloped[Listening], path, name=name)
         return "" if found is None else heard_by(found.data)
 
-    def timeline(self, run_id: str) -> Span:
+    def trace(self, run_id: str) -> TraceV2:
         """One run, told in order."""
-        return self._server.get(Enveloped[Span], f"/v1/runs/{segment(run_id)}/timeline").data
+        path = f"/api/v2/runs/{segment(run_id)}/trace"
+        return self._server.get(Enveloped[TraceV2], path, includeOutput="true").data
+
+    def explain(self, run_id: str) -> ExplanationV2:
+        """Why a run stands where it stands."""
+        path = f"/api/v2/runs/{segment(run_id)}/explain"
+        return self._server.get(Enveloped[ExplanationV2], path).data
 
     def recorded(self, run_id: str) -> RecordedRun:
         """All that is stored of one run."""
-        return self._server.get(RecordedRun, f"/v1/runs/{segment(run_id)}/export")
+        return self._server.get(RecordedRun, f"/api/v2/runs/{segment(run_id)}/export")
 
 
 class FileSource:
@@ -191,37 +206,42 @@ class FileSource:
         cursor = found[-1].id if len(found) == wanted.limit else ""
         return [run_v2(run, with_output=False) for run in found], cursor
 
-    def runs_of_event(self, event_id: str) -> Sequence[RunObject]:
-        """The runs an event started."""
-        return [run_object(run) for run in self._reader.runs_of_event(event_id)]
-
-    def not_started(self, event_id: str) -> Sequence[NotStarted]:
-        """The functions an event started no run of."""
+    def of_event(self, event_id: str) -> OfEvent:
+        """What an event started."""
         reader = self._reader
-        return not_started(reader.dropped(event_id), reader.holds_of_event(event_id))
+        runs = [run_v2(run, with_output=False) for run in reader.runs_of_event(event_id)]
+        without = not_started(reader.dropped(event_id), reader.holds_of_event(event_id))
+        return OfEvent(runs, [not_started_v2(one) for one in without])
 
-    def event_name(self, event_id: str) -> str | None:
-        """What an event is called."""
-        event = self._reader.event(event_id)
-        return None if event is None else event.name
+    def event(self, event_id: str) -> EventV2 | None:
+        """One event."""
+        row = self._reader.event(event_id)
+        return None if row is None else event_v2(row, with_data=True)
 
     def heard_by(self, name: str) -> str:
         """Who listens to an event."""
         found = listening_in(self._reader, name)
         return heard_by(Listening(found.event, found.functions, found.near))
 
-    def timeline(self, run_id: str) -> Span:
+    def trace(self, run_id: str) -> TraceV2:
         """One run, told in order."""
-        found = timeline_in(self._reader, run_id, time.time_ns() // 1_000_000)
+        found = timeline_in(self._reader, run_id, _now_ms())
         if found is None:
-            raise click.ClickException(f"there is no run {run_id} in this file")
+            raise _no_run(run_id)
+        return trace_v2(run_id, found, with_output=True)
+
+    def explain(self, run_id: str) -> ExplanationV2:
+        """Why a run stands where it stands."""
+        found = explanation_in(self._reader, run_id, _now_ms())
+        if found is None:
+            raise _no_run(run_id)
         return found
 
     def recorded(self, run_id: str) -> RecordedRun:
         """All that is stored of one run."""
         run = self._reader.run(run_id)
         if run is None:
-            raise click.ClickException(f"there is no run {run_id} in this file")
+            raise _no_run(run_id)
         return recorded_in(self._reader, run)
 
 

@@ -18,10 +18,10 @@ def why(run_id: str, database: Path | None, url: str, signing_key: str | None) -
     function that has none for it because of its flow control.
     """
     with source_at(database, url, signing_key) as source:
-        without = source.not_started(run_id)
-        for one in without:
-            click.echo(f"{one.function}: {one.detail}")
-        runs = [run.run_id for run in source.runs_of_event(run_id)]
-        for found in runs or ([] if without else [run_id]):
-            told = source.timeline(found)
-            click.echo(f"{told.name}: {told.detail or told.status.lower()}")
+        came = source.of_event(run_id)
+        for one in came.not_started:
+            click.echo(f"{one.function.name}: {one.detail}")
+        runs = [run.id for run in came.runs]
+        for found in runs or ([] if came.not_started else [run_id]):
+            told = source.explain(found)
+            click.echo(f"{told.function.name}: {told.text}")

@@ -35,15 +35,19 @@ class EventSchemaObject(msgspec.Struct, omit_defaults=True):
 
 async def listed(deps: ApiDeps, request: Request) -> Response:
     """`GET /v1/events/schemas`: every event of every app, by name; `app` asks for one app's."""
-    wanted = _APP.read(request.query_params)
+    found = described(deps, _APP.read(request.query_params))
+    return enveloped(found, deps.clock.now_ms())
+
+
+def described(deps: ApiDeps, wanted: str = "") -> list[EventSchemaObject]:
+    """Every event that an app describes, or that every app does, by name."""
     found = [
         EventSchemaObject(name, row.name, entry.get("data"), entry.get("user"))
         for row in deps.reader.apps()
         if wanted in ("", row.name)
         for name, entry in _described(row.events).items()
     ]
-    found.sort(key=lambda one: (one.name, one.app))
-    return enveloped(found, deps.clock.now_ms())
+    return sorted(found, key=lambda one: (one.name, one.app))
 
 
 async def listeners(deps: ApiDeps, request: Request) -> Response:

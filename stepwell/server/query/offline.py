@@ -8,11 +8,13 @@ from collections.abc import Callable
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.row import Run
+from stepwell.server.query.explain_v2 import ExplanationV2, explanation_v2
 from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.listeners import Listening, listening
 from stepwell.server.query.rest import Reach, Rest, rest
 from stepwell.server.query.room import paused_rest
+from stepwell.server.query.run_v2 import function_ref, status_v2
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.query.waiting import RUNS_MAX, Waiting, waiting
 from stepwell.server.store.port import Reader
@@ -31,6 +33,14 @@ def timeline_in(reader: Reader, run_id: str, now_ms: int) -> Span | None:
         run, steps, notes, items, (), reader.waits(run_id), reach_in(reader)(run), now_ms=now_ms
     )
     return timeline(rows)
+
+
+def explanation_in(reader: Reader, run_id: str, now_ms: int) -> ExplanationV2 | None:
+    """Why a run stands where it stands; None if there is none of that id."""
+    run, told = reader.run(run_id), timeline_in(reader, run_id, now_ms)
+    if run is None or told is None:
+        return None
+    return explanation_v2(run_id, function_ref(run.function), status_v2(run.status), told)
 
 
 def listening_in(reader: Reader, name: str) -> Listening:

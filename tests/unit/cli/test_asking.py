@@ -125,6 +125,7 @@ def test_a_function_is_paused_and_goes_on(server: Running) -> None:
     assert server.call("resume", "shop-order").output.strip() == "shop-order goes on"
     assert server.call("resume", "shop-order").output.strip() == "shop-order was not paused"
     assert "there is no function shop-x" in server.call("pause", "shop-x").output
+    assert "shop-order?" in server.call("resume", "shop-x").output
     replayed = ("replay", "--since", "1h", "--reason", "FunctionPaused", "shop-order")
     assert server.call(*replayed).output == "shop-order: 1 started, 0 skipped once more\n"
     assert server.call(*replayed).output == "shop-order: 0 started, 0 skipped once more\n"
@@ -166,7 +167,7 @@ def test_what_the_server_refuses_is_told(server: Running) -> None:
     assert refused.exit_code == 1
     assert "HTTP 400: event name is reserved for internal use: inngest/x" in refused.output
     unknown = server.call("run", "01JQDAE4RQ0000000000000009")
-    assert "Unable to load function run" in unknown.output
+    assert "HTTP 404: Run not found" in unknown.output
 
 
 def test_runs_are_listed_and_filtered(server: Running) -> None:

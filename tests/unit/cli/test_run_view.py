@@ -7,16 +7,18 @@ import logging
 import msgspec
 from rich.console import Console
 
+from stepwell.cli.failure_view import CAUSES_MAX, failure_lines
 from stepwell.cli.log_setup import JsonLines, LogChoice
 from stepwell.cli.run_view import draw
 from stepwell.server.query.timeline import Span, SpanStatus
+from stepwell.server.query.trace_v2 import trace_v2
 
 NOW = 1_743_130_137_000
 
 
 def drawn(run: Span) -> list[str]:
     out = io.StringIO()
-    draw(Console(file=out, width=120), "01RUN", run)
+    draw(Console(file=out, width=120), trace_v2("01RUN", run, with_output=True))
     return out.getvalue().splitlines()
 
 
@@ -52,13 +54,60 @@ def test_steps_attempts_and_waits_are_lines_with_bars() -> None:
     assert failed.startswith("  ✗ pay")
     assert "attempt 1" in failed
     assert "E: no [luck]" in failed
-    assert waiting.split()[:3] == ["…", "ok?", "event"]
+    assert waiting.split()[:3] == ["…", "ok?", "WaitForEvent"]
     assert lines[-1] == "ok? waits for x"
 
 
 def test_the_output_of_a_run_that_ended_well_is_shown() -> None:
     run = Span("f", "run", SpanStatus.COMPLETED, queued_ms=NOW, output=msgspec.Raw(b'{"a":[1]}'))
     assert "\n".join(drawn(run)).endswith('output: {\n  "a": [\n    1\n  ]\n}')
+
+
+def test_a_run_that_failed_shows_the_users_own_line_and_the_causes() -> None:
+    failure = {
+        "name": "ValueError",
+        "message": "no [account]",
+        "stack": (
+            "Traceback (most recent call last):\n"
+            '  File "/app/.venv/lib/python3.11/site-packages/stepwell/sdk/run.py", line 9, in run\n'
+            "    await handler()\n"
+            '  File "/app/shop/orders.py", line 12, in order\n'
+            '    raise ValueError("no account") from error\n'
+            '  File "/app/.venv/lib/python3.11/site-packages/http/client.py", line 3, in get\n'
+            "    raise it\n"
+            "ValueError: no [account]\n"
+        ),
+        "cause": {
+            "name": "TypeError",
+            "message": "x is not a function",
+            "stack": (
+                "TypeError: x is not a function\n"
+                "    at emit (node:events:5:2)\n"
+                "    at pay (file:///app/src/pay.ts:7:13)\n"
+                "    at /app/src/main.ts:1:1"
+            ),
+            "cause": {"name": "Odd", "message": ""},
+        },
+    }
+    output = msgspec.Raw(json.dumps(failure).encode())
+    run = Span("f", "run", SpanStatus.FAILED, queued_ms=NOW, detail="ValueError", output=output)
+    assert drawn(run)[2:] == [
+        "ValueError: no [account]",
+        "  at /app/shop/orders.py:12 in order",
+        '     raise ValueError("no account") from error',
+        "caused by TypeError: x is not a function",
+        "  at /app/src/pay.ts:7 in pay",
+        "caused by Odd: Unknown error",
+    ]
+
+
+def test_an_error_without_end_is_cut() -> None:
+    failure: dict[str, object] = {"name": "E", "message": "m"}
+    for _ in range(100):
+        failure = {"name": "E", "message": "m", "cause": failure}
+    lines = failure_lines(json.dumps(failure).encode())
+    assert lines[0] == "E: m"
+    assert len(lines) == CAUSES_MAX + 1
 
 
 def test_a_line_of_the_log_is_json() -> None:

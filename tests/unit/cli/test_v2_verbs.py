@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from stepwell.cli.main import main
 from tests.unit.cli.test_asking import FIXED, FREE, Running, register
 
+OPEN = ("--status", "queued", "--status", "running")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
@@ -112,6 +114,59 @@ def test_what_runs_do_is_printed_as_they_do_it(server: Running) -> None:
         assert tail.stdout is not None
         run = msgspec.json.decode(tail.stdout.read().splitlines()[-1])
     assert (tail.returncode, run["function"]["name"]) == (0, "shop-order")
+
+
+def test_events_are_listed_and_one_is_told_with_what_it_started(server: Running) -> None:
+    sent = done(server, "send", "shop/order", '{"number": 71}', "--id", "sender-71")
+    lost = done(server, "send", "shop/nobody", '{"number": 72}')
+    listed = done(server, "events", "list", "--limit", "2")
+    assert listed.index(lost) < listed.index(sent)
+    few = done(server, "events", "list", "--limit", "1")
+    assert "more: stepwell events list --cursor" in few
+    named = ("events", "list", "--name", "shop/order", "--output")
+    (one,) = msgspec.json.decode(
+        done(server, *named, "json", "--data", "--query", "event.data.number == 71")
+    )
+    assert (one["id"], one["externalId"], one["data"]) == (sent, "sender-71", {"number": 71})
+    (line,) = done(server, *named, "ndjson", "--limit", "1").splitlines()
+    assert "data" not in msgspec.json.decode(line)
+    assert done(server, "events", "list", "--name", "none") == "no events"
+    told = done(server, "event", sent)
+    assert told.startswith(f"shop/order {sent}\nreceived ")
+    assert '"number": 71' in told
+    assert "shop-order" in told
+    assert "no function listens to shop/nobody" in done(server, "event", lost)
+    whole = msgspec.json.decode(done(server, "event", sent, "--output", "json"))
+    assert [run["function"]["name"] for run in whole["runs"]] == ["shop-order"]
+    unknown = call(server, "event", "01JQDAE4RQ0000000000000009")
+    assert (unknown.exit_code, "there is no event" in unknown.output) == (1, True)
+
+
+def test_a_trace_is_printed_in_each_form(server: Running) -> None:
+    run_id = done(server, "invoke", "shop-order")
+    lines = done(server, "trace", run_id).splitlines()
+    assert lines[0].split() == ["SPAN", "KIND", "STATUS", "STARTED", "TOOK", "DETAIL"]
+    assert lines[1].split()[:2] == ["shop-order", "run"]
+    assert lines[2].split()[0] == "function"
+    trace = msgspec.json.decode(done(server, "trace", run_id, "--output", "json"))
+    assert trace["runId"] == run_id
+    spans = done(server, "trace", run_id, "--output", "ndjson").splitlines()
+    assert msgspec.json.decode(spans[1]) == trace["rootSpan"]["children"][0]
+    unknown = call(server, "trace", "01JQDAE4RQ0000000000000009")
+    assert (unknown.exit_code, "Run not found" in unknown.output) == (1, True)
+
+
+def test_who_pauses_a_function_is_told_how_many_runs_that_is_about(server: Running) -> None:
+    done(server, "bulk", "cancel", *OPEN, "--yes", "--wait", "--rate", "2000")
+    for _ in range(2):
+        done(server, "invoke", "shop-order")
+    assert done(server, "pause", "shop-order", "--dry-run") == "freeze is about 2 runs"
+    no = call(server, "pause", "shop-order", "--cancel", stdin="n\n")
+    assert (no.exit_code, "cancel 2 runs?" in no.output) == (1, True)
+    assert done(server, "resume", "shop-order") == "shop-order was not paused"
+    assert done(server, "pause", "shop-order", "--cancel", "--yes") == "shop-order is paused"
+    assert done(server, "pause", "shop-order", "--cancel", "--dry-run") == "cancel is about 0 runs"
+    assert done(server, "resume", "shop-order") == "shop-order goes on"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from stepwell.server.api import rerun
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.event_schemas import EventSchemaObject
 from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
 from stepwell.server.api.route import Takes
@@ -19,6 +20,7 @@ from stepwell.server.api.v2 import (
     counts,
     crons,
     events,
+    events_known,
     invoke,
     keys,
     limits,
@@ -196,6 +198,30 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="send_event",
         answers=Answers(events.EventTaken),
         is_audited=False,
+    ),
+    Declared(
+        "GET",
+        "/event-schemas",
+        events_known.schemas,
+        events_known.DESCRIBED,
+        name="list_event_schemas",
+        answers=Answers(EventSchemaObject, many=True),
+    ),
+    Declared(
+        "GET",
+        "/event-listeners",
+        events_known.listeners,
+        events_known.HEARD,
+        name="get_event_listeners",
+        answers=Answers(events_known.ListeningV2),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/export",
+        runs.export,
+        name="export_run",
+        answers=Answers(dict[str, Any], bare=True),
+        refused=(404,),
     ),
     Declared(
         "POST",

@@ -18,11 +18,13 @@ from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.not_started import not_started_v2
+from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_v2 import run_v2
 from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.trace_v2 import trace_v2
 from stepwell.server.store.port import RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
+from stepwell.wire.recorded_run import encode_recorded
 
 RUNS_DEFAULT = 20
 RUNS_MAX = 100
@@ -90,6 +92,17 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     apps = name.apps(deps, _APP.read(query))
     functions = name.functions(deps, apps, _FUNCTION.read(query))
     return await _listed(deps, request, apps, functions)
+
+
+async def export(deps: ApiDeps, request: Request) -> Response:
+    """All that is stored of a run, as a file has it from which its function can be called again as
+    it was then."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, "Run not found")
+    found = await deps.searched(lambda: recorded_in(deps.reader, run))
+    return Response(encode_recorded(found), media_type="application/json")
 
 
 async def trace(deps: ApiDeps, request: Request) -> Response:

@@ -12,7 +12,7 @@ from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
 from stepwell.server.query.lost_places import lost_places
 from stepwell.server.query.offline import held_in, waiting_in
-from stepwell.server.query.run_v2 import run_v2
+from stepwell.server.query.run_v2 import runs_v2
 from stepwell.server.query.waiting import RUNS_MAX
 from stepwell.server.query.waiting_v2 import DiagnosisV2, WaitingV2, held_v2, lost_v2, waiting_v2
 from stepwell.server.store.port import StoreError
@@ -102,7 +102,7 @@ def _opened(database: Path) -> DiagnosisV2:
             reader = store.reader()
             stranded = reader.stranded(STRANDED_MAX)
             found = DiagnosisV2(
-                stranded=tuple(run_v2(run, with_output=False) for run in stranded),
+                stranded=tuple(runs_v2(reader, stranded)),
                 waiting=waiting_v2(waiting_in(reader)),
                 held=held_v2(held_in(reader, int(time.time() * 1000))),
                 lost=lost_v2(lost_places(reader)),

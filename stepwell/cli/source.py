@@ -23,7 +23,7 @@ from stepwell.server.query.not_started import NotStartedV2, not_started, not_sta
 from stepwell.server.query.offline import explanation_in, listening_in, timeline_in
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import status_named
-from stepwell.server.query.run_v2 import RunV2, run_v2
+from stepwell.server.query.run_v2 import RunV2, runs_v2
 from stepwell.server.query.trace_v2 import TraceV2, trace_v2
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.server.store.sqlite.reader import reader_of_file
@@ -204,12 +204,12 @@ class FileSource:
             )
         )
         cursor = found[-1].id if len(found) == wanted.limit else ""
-        return [run_v2(run, with_output=False) for run in found], cursor
+        return runs_v2(self._reader, found), cursor
 
     def of_event(self, event_id: str) -> OfEvent:
         """What an event started."""
         reader = self._reader
-        runs = [run_v2(run, with_output=False) for run in reader.runs_of_event(event_id)]
+        runs = runs_v2(reader, reader.runs_of_event(event_id))
         without = not_started(reader.dropped(event_id), reader.holds_of_event(event_id))
         return OfEvent(runs, [not_started_v2(one) for one in without])
 

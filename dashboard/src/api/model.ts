@@ -15,7 +15,11 @@ export interface Run {
   readonly status: RunStatus;
   readonly app: Named;
   readonly function: Named;
-  readonly trigger: { readonly eventIds?: readonly string[]; readonly cron?: string };
+  readonly trigger: {
+    readonly eventIds?: readonly string[];
+    readonly eventName?: string;
+    readonly cron?: string;
+  };
   readonly queuedAt: string;
   readonly startedAt?: string;
   readonly endedAt?: string;

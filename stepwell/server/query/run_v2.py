@@ -1,11 +1,13 @@
 """A run in the shape of the REST API's second version. Pure."""
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 
 from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.store.port import Reader
 from stepwell.wire.duration import format_instant
 from stepwell.wire.identifier import app_uuid, function_uuid
 
@@ -30,9 +32,11 @@ class NamedV2(msgspec.Struct, frozen=True):
 
 
 class TriggerV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What started a run: events by their ids, and the schedule if there was one."""
+    """What started a run: events by their ids, the name of the first as long as it is kept, and the
+    schedule if there was one."""
 
     event_ids: tuple[str, ...]
+    event_name: str = ""
     cron: str = ""
 
 
@@ -67,15 +71,22 @@ def function_ref(slug: str) -> NamedV2:
     return NamedV2(function_uuid(slug), slug)
 
 
-def run_v2(run: Run, *, with_output: bool) -> RunV2:
-    """A run as v2 tells it."""
+def runs_v2(reader: Reader, runs: Iterable[Run], *, with_output: bool = False) -> list[RunV2]:
+    """Runs as v2 tells them."""
+    found = list(runs)
+    names = reader.event_names([run.event_ids[0] for run in found if run.event_ids])
+    return [_run(run, names, with_output=with_output) for run in found]
+
+
+def _run(run: Run, names: Mapping[str, str], *, with_output: bool) -> RunV2:
+    event_name = names.get(run.event_ids[0], "") if run.event_ids else ""
     output = run.output if with_output else None
     return RunV2(
         id=run.id,
         status=status_v2(run.status),
         app=app_ref(run.app),
         function=function_ref(run.function),
-        trigger=TriggerV2(run.event_ids, run.cron),
+        trigger=TriggerV2(run.event_ids, event_name, run.cron),
         queued_at=format_instant(run.queued_ms),
         started_at=format_instant(run.started_ms) if run.started_ms else msgspec.UNSET,
         ended_at=format_instant(run.ended_ms) if run.ended else msgspec.UNSET,

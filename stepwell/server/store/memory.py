@@ -5,7 +5,7 @@ A `Disk` is what outlives a crash: a new `MemoryStore` over an old disk is a res
 """
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -402,6 +402,11 @@ class MemoryReader:
     def event(self, event_id: str) -> EventRow | None:
         """One event, by our id."""
         return self._disk.events.get(event_id)
+
+    def event_names(self, event_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of events, by our ids."""
+        found = ((event_id, self._disk.events.get(event_id)) for event_id in event_ids)
+        return {event_id: event.name for event_id, event in found if event is not None}
 
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""

@@ -30,7 +30,7 @@ A row that must be new (an event, a run, a step) and is not is a `Conflict`. Row
 it under its id; the engine's own items hang on ids that name no run.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -252,6 +252,10 @@ class Reader(Protocol):
 
     def event(self, event_id: str) -> EventRow | None:
         """One event, by our id."""
+        ...
+
+    def event_names(self, event_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of events, by our ids; those that are gone are not told."""
         ...
 
     def events(self, wanted: EventFilter) -> list[EventRow]:

@@ -850,6 +850,12 @@ class StoreContract(AdminStoreContract, CountStoreContract, FlowStoreContract):
         assert numbers(EventFilter(limit=2)) == [4, 3]
         assert world.reader.events(EventFilter(limit=1)) == [event_number(4, names[4])]
 
+    def test_the_names_of_many_events_are_told_at_once(self, world: World) -> None:
+        world.do(*(fact.EventStored(event_number(n, name)) for n, name in enumerate("abc")))
+        asked = [event_id_of(0), event_id_of(2), event_id_of(9)]
+        assert world.reader.event_names(asked) == {event_id_of(0): "a", event_id_of(2): "c"}
+        assert world.reader.event_names([]) == {}
+
     def test_runs_with_due_work_are_told_the_longest_due_first(self, world: World) -> None:
         for number in range(5):
             world.begin(number, due_ms=NOW - number)

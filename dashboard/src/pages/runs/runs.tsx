@@ -135,7 +135,9 @@ function RunRow({ run, longest }: { run: Run; longest: number }): JSX.Element {
         ) : (
           <span class="trigger">
             <Icon name="events" size={13} />
-            {counted(run.trigger.eventIds?.length ?? 0)}
+            {run.trigger.eventName && <bdi>{run.trigger.eventName}</bdi>}
+            {(!run.trigger.eventName || (run.trigger.eventIds?.length ?? 0) > 1) &&
+              counted(run.trigger.eventIds?.length ?? 0)}
           </span>
         )}
       </span>

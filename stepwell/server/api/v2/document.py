@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from stepwell.server.api.access import SIGNING
 from stepwell.server.api.app_list import package_version
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.parameter import Parameter
@@ -73,8 +74,8 @@ def operation_summary(route: Declared) -> tuple[str, str]:
 
 
 def role_of(route: Declared) -> str:
-    """The least role that a key needs for a route."""
-    return Role(route.needs).name.lower()
+    """The least role that a key needs for a route; or that it has to be the signing key."""
+    return "signing key" if route.needs == SIGNING else Role(route.needs).name.lower()
 
 
 def _kinds(route: Declared) -> list[Any]:

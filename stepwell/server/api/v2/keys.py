@@ -1,6 +1,7 @@
 """`/v2/keys` and `/v2/audit`: who may ask a server, and what they had changed. Ours."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,7 +14,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.door import caller_of
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Body, Takes
-from stepwell.server.api.v2.answer import answered, by_id
+from stepwell.server.api.v2.answer import Page, answered, by_id
 from stepwell.server.engine.input import KeyCreated, KeyRevoked
 from stepwell.server.engine.key_row import ApiKey
 from stepwell.server.query.access_v2 import KeyMadeV2, RoleV2, audit_v2, key_v2
@@ -59,6 +60,33 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     count = _LIMIT.read(request.query_params)
     found = deps.reader.api_keys(_CURSOR.read(request.query_params), count + 1)
     return by_id(deps, [(key.id, key_v2(key)) for key in found], count)
+
+
+class ConfiguredKeyV2(msgspec.Struct, frozen=True):
+    """A key that the server was started with, as it is written in its settings."""
+
+    name: str
+    environment: str
+    key: str
+
+
+async def event_keys(deps: ApiDeps, request: Request) -> Response:
+    """Event keys that the server was started with, in clear: who has one may send events."""
+    return _configured(deps, "event key", deps.config.event_keys)
+
+
+async def signing_keys(deps: ApiDeps, request: Request) -> Response:
+    """Signing keys that the server was started with, in clear, told to who shows one of them; the
+    first signs what the server sends."""
+    return _configured(deps, "signing key", deps.config.signing_keys)
+
+
+def _configured(deps: ApiDeps, called: str, keys: Sequence[str]) -> Response:
+    environment = "dev" if deps.config.kind == "dev" else "production"
+    told = [
+        ConfiguredKeyV2(f"{called} {place}", environment, key) for place, key in enumerate(keys, 1)
+    ]
+    return answered(deps, told, Page(len(told)))
 
 
 async def revoke(deps: ApiDeps, request: Request) -> Response:

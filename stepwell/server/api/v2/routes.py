@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api import rerun
+from stepwell.server.api.access import SIGNING
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.event_schemas import EventSchemaObject
@@ -282,6 +283,9 @@ ROUTES_V2: tuple[Declared, ...] = (
     ),
     Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
     Declared(
+        "GET", "/account", state.account, name="get_account", answers=Answers(state.AccountV2)
+    ),
+    Declared(
         "GET",
         "/envs",
         state.environments,
@@ -388,6 +392,22 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="create_key",
         answers=Answers(KeyMadeV2),
         role=Role.ADMIN,
+    ),
+    Declared(
+        "GET",
+        "/keys/events",
+        keys.event_keys,
+        name="list_event_keys",
+        answers=Answers(keys.ConfiguredKeyV2, many=True),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "GET",
+        "/keys/signing",
+        keys.signing_keys,
+        name="list_signing_keys",
+        answers=Answers(keys.ConfiguredKeyV2, many=True),
+        role=SIGNING,
     ),
     Declared(
         "DELETE",

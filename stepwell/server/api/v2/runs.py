@@ -19,7 +19,7 @@ from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.recorded import recorded_in
-from stepwell.server.query.run_v2 import run_v2
+from stepwell.server.query.run_v2 import runs_v2
 from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.trace_v2 import trace_v2
 from stepwell.server.store.port import RunFilter, RunTime
@@ -83,7 +83,8 @@ async def one(deps: ApiDeps, request: Request) -> Response:
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")
-    return answered(deps, run_v2(run, with_output=True))
+    (told,) = runs_v2(deps.reader, [run], with_output=True)
+    return answered(deps, told)
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
@@ -177,7 +178,7 @@ async def _listed(
     hits = await deps.searched(lambda: search_runs(deps.reader, wanted, condition, goes_on))
     cursor = encode_cursor(hits.last, time) if hits.last else ""
     page = Page(count, cursor, has_more=bool(cursor), partial=hits.partial)
-    return answered(deps, [run_v2(run, with_output=with_output) for run in hits.found], page)
+    return answered(deps, runs_v2(deps.reader, hits.found, with_output=with_output), page)
 
 
 def _page(
@@ -193,7 +194,7 @@ def _page(
     page = Page(count)
     if len(found) > count:
         page = Page(count, encode_cursor(mark_of(shown[-1], time), time), has_more=True)
-    return answered(deps, [run_v2(run, with_output=with_output) for run in shown], page, **beside)
+    return answered(deps, runs_v2(deps.reader, shown, with_output=with_output), page, **beside)
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:

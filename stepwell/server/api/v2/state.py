@@ -16,8 +16,8 @@ from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.input import FunctionPaused, FunctionResumed
 from stepwell.server.query.explain_v2 import explanation_v2
-from stepwell.server.query.run_object import ENVIRONMENT_ID
-from stepwell.server.query.run_v2 import function_ref, run_v2, status_v2
+from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
+from stepwell.server.query.run_v2 import function_ref, runs_v2, status_v2
 from stepwell.server.query.waiting_v2 import DiagnosisV2, held_v2, lost_v2, waiting_v2
 
 
@@ -35,6 +35,18 @@ async def environments(deps: ApiDeps, request: Request) -> Response:
     called = "dev" if deps.config.kind == "dev" else "production"
     only = EnvironmentV2(ENVIRONMENT_ID, called.capitalize(), called, called.upper())
     return answered(deps, [only], Page(1))
+
+
+class AccountV2(msgspec.Struct, frozen=True):
+    """The one account of a server: it has no others, so all there is to it is a name."""
+
+    id: str
+    name: str
+
+
+async def account(deps: ApiDeps, request: Request) -> Response:
+    """The account: a server has one."""
+    return answered(deps, AccountV2(ACCOUNT_ID, "Stepwell"))
 
 
 async def workers(deps: ApiDeps, request: Request) -> Response:
@@ -59,7 +71,7 @@ async def explain(deps: ApiDeps, request: Request) -> Response:
 async def diagnose(deps: ApiDeps, request: Request) -> Response:
     """What will not move by itself."""
     found = await doctor.diagnosis(deps)
-    stranded = tuple(run_v2(run, with_output=False) for run in found.stranded)
+    stranded = tuple(runs_v2(deps.reader, found.stranded))
     held, lost = held_v2(found.held), lost_v2(found.lost)
     return answered(deps, DiagnosisV2(stranded, waiting_v2(found.waiting), held, lost))
 

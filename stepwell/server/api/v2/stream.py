@@ -20,7 +20,7 @@ from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.query.event_v2 import EventV2, event_v2
-from stepwell.server.query.run_v2 import RunV2, run_v2
+from stepwell.server.query.run_v2 import RunV2, runs_v2
 
 STREAMS_MAX = 200
 TOLD_MAX = 500
@@ -122,13 +122,14 @@ def _changes(deps: ApiDeps, wanted: _Wanted, seen: Seen) -> ChangesV2:
 
 def _runs(deps: ApiDeps, wanted: _Wanted, ids: Sequence[str]) -> list[RunV2]:
     found = (deps.reader.run(run_id) for run_id in ids)
-    return [
-        run_v2(run, with_output=False)
+    meant = [
+        run
         for run in found
         if run is not None
         and (not wanted.apps or run.app in wanted.apps)
         and (not wanted.functions or run.function in wanted.functions)
     ]
+    return runs_v2(deps.reader, meant)
 
 
 def _events(deps: ApiDeps, ids: Sequence[str]) -> list[EventV2]:

@@ -36,6 +36,9 @@ SELECT id FROM stepwell.event WHERE id = ANY(%b);
 -- events_whole --
 SELECT * FROM stepwell.event WHERE id = ANY(%b);
 
+-- event_names --
+SELECT id, name FROM stepwell.event WHERE id = ANY(%b);
+
 -- look_back --
 SELECT * FROM stepwell.event
 WHERE name = %b AND received_ms >= %b ORDER BY received_ms, id LIMIT %b OFFSET %b;

@@ -1,7 +1,7 @@
 """The read side on PostgreSQL: what was committed. It has connections of its own (`pool.py`), so
 that any thread may read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -243,6 +243,11 @@ class PostgresReader:
     def event(self, event_id: str) -> EventRow | None:
         """One event, by our id."""
         return self._one("events_whole", event_of, [event_id])
+
+    def event_names(self, event_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of events, by our ids."""
+        found = self._rows((SQL["event_names"], (list(event_ids),)))
+        return {row[0]: row[1] for row in found}
 
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""

@@ -28,6 +28,9 @@ SELECT 1 FROM event WHERE id = ?;
 -- event --
 SELECT id, name, ts, received_ms, key, body FROM event WHERE id = ?;
 
+-- event_names --
+SELECT id, name FROM event WHERE id IN (SELECT value FROM json_each(?));
+
 -- look_back --
 SELECT id, name, ts, received_ms, key, body FROM event
 WHERE name = ? AND received_ms >= ? ORDER BY received_ms, seq LIMIT ? OFFSET ?;

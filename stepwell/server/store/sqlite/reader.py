@@ -2,7 +2,7 @@
 time, so that any thread may read and none waits for the writer."""
 
 import sqlite3
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar, cast
 
@@ -318,6 +318,12 @@ class SqliteReader:
         """One event, by our id."""
         found = self._all("event", (event_id,), event_of)
         return found[0] if found else None
+
+    def event_names(self, event_ids: Sequence[str]) -> Mapping[str, str]:
+        """The names of events, by our ids."""
+        ids = msgspec.json.encode(event_ids).decode()
+        with self._connection() as connection:
+            return dict(connection.execute(SQL["event_names"], (ids,)).fetchall())
 
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""

@@ -55,6 +55,96 @@ async def test_every_route_asks_for_the_key_it_needs(method: str, path: str) -> 
         assert answer.status_code not in (401, 403, 500)
 
 
+OFFICIAL = """
+GET /v1/events
+GET /v1/events/{id}
+GET /v1/events/{id}/runs
+GET /v1/runs/{id}
+DELETE /v1/runs/{id}
+GET /v1/runs/{id}/jobs
+POST /v1/runs/{id}/metadata
+POST /v1/signals
+GET /v1/apps/{id}/functions
+POST /v1/cancellations
+GET /v1/cancellations
+DELETE /v1/cancellations/{id}
+GET /v1/prom/{id}
+POST /v1/traces/userland
+POST /v1/realtime/token
+GET /v1/realtime/connect
+GET /v1/realtime/sse
+POST /v1/realtime/publish
+POST /v1/realtime/publish/tee
+POST /v1/checkpoint
+POST /v1/checkpoint/{id}/steps
+POST /v1/checkpoint/{id}/async
+GET /v1/http/runs/{id}/output
+GET /v2/health
+GET /v2/account
+GET /v2/envs
+GET /v2/keys/events
+GET /v2/keys/signing
+GET /v2/apps
+GET /v2/apps/{id}
+GET /v2/apps/{id}/functions
+GET /v2/apps/{id}/functions/{id}
+GET /v2/apps/{id}/functions/{id}/runs
+POST /v2/apps/{id}/functions/{id}/invoke
+POST /v2/events
+GET /v2/runs
+GET /v2/runs/{id}
+GET /v2/runs/{id}/trace
+GET /v2/events/{id}/runs
+POST /v2/runs/{id}/rerun
+POST /v2/runs/{id}/cancel
+POST /v2/runs/{id}/scores
+GET /v2/operations
+"""
+"""The routes of the official server's REST APIs."""
+
+NOT_SERVED = """
+POST /v1/runs/{id}/metadata
+GET /v1/prom/{id}
+POST /v1/traces/userland
+POST /v1/realtime/token
+GET /v1/realtime/connect
+GET /v1/realtime/sse
+POST /v1/realtime/publish
+POST /v1/realtime/publish/tee
+POST /v1/checkpoint
+POST /v1/checkpoint/{id}/steps
+GET /v1/http/runs/{id}/output
+POST /v2/runs/{id}/scores
+"""
+"""Those of them that this server has not: metadata and scores, realtime, spans of users, durable
+endpoints; metrics are at `/metrics`, where the official ones are, too."""
+
+
+def test_every_official_route_is_served_or_named_here() -> None:
+    """What is served is asked with the right, a wrong, a missing and another role's key above."""
+
+    def lines(text: str) -> set[str]:
+        return {line for line in text.splitlines() if line}
+
+    served = {re.sub(r"{\w+}", "{id}", f"{one.method} {one.path}") for one in ROUTES}
+    served |= {re.sub(r"{\w+}", "{id}", f"{one.method} /v2{one.path}") for one in ROUTES_V2}
+    assert lines(OFFICIAL) - served == lines(NOT_SERVED)
+
+
+async def test_keys_of_the_settings_are_told_to_few() -> None:
+    async with serving(KEYS) as api:
+        _, admin = await key_of(api, "admin")
+        events = (await api.http.get("/v2/keys/events", headers=admin)).json()["data"]
+        assert [one["key"] for one in events] == ["k1", "k2"]
+        assert events[0] == {"name": "event key 1", "environment": "production", "key": "k1"}
+        # Who may do everything may not become the one that signs.
+        assert (await api.http.get("/v2/keys/signing", headers=admin)).status_code == 403
+        signing = (await api.http.get("/v2/keys/signing", headers=BEARER)).json()["data"]
+        assert [one["key"] for one in signing] == [*KEYS.signing_keys]
+        told = (await api.http.get("/v2/account", headers=admin)).json()["data"]
+        assert told["name"] == "Stepwell"
+
+
 def test_what_each_role_may() -> None:
     def routes(needed: int) -> set[str]:
         return {f"{one.method} {one.path}" for one in ROUTES_V2 if one.needs == needed}
@@ -63,8 +153,10 @@ def test_what_each_role_may() -> None:
         "GET /keys",
         "POST /keys",
         "DELETE /keys/{key_id}",
+        "GET /keys/events",
         "GET /audit",
     }
+    assert routes(SIGNING) == {"GET /keys/signing"}
     counts = {"POST /bulk/count"}
     assert all(one.startswith("GET ") for one in routes(Role.READ) - counts)
     assert "POST /runs/{run_id}/cancel" in routes(Role.OPERATE)

@@ -233,6 +233,7 @@ async def test_an_invocation_counts_once_for_its_key(api: Api) -> None:
     assert later.status_code == 200
     run = await data(api, f"/runs/{run_id}")
     event = (await api.http.get(f"/v1/events/{run['trigger']['eventIds'][0]}")).json()["data"]
+    assert run["trigger"]["eventName"] == event["name"]
     assert (event["id"], event["data"]["n"]) == ("order-1", 1)
 
 

@@ -97,7 +97,7 @@ def show_(bulk_id: str, wait: bool, output: str, url: str, signing_key: str | No
     server = server_at(url, signing_key)
     one = _at(server, bulk_id)
     if wait:
-        one = _watched(server, one)
+        one = watched(server, one)
     show([one], output, ("BULK", "ACTION", "STATUS", "DONE", "REFUSED", "OF", "BEGUN", "BY"), _row)
 
 
@@ -126,12 +126,15 @@ def _begin(server: ServerApi, action: str, asked: dict[str, Any]) -> None:
     one = server.post(Enveloped[BulkV2], PATH, body).data
     click.echo(one.id)
     if asked["wait"]:
-        _watched(server, one)
+        watched(server, one)
 
 
-def count_of(server: ServerApi, wanted: dict[str, object]) -> tuple[int, str]:
-    """How many runs a filter is about: as a number, and in words."""
-    found = server.post(Enveloped[BulkCountV2], f"{PATH}/count", {"filter": wanted}).data
+def count_of(
+    server: ServerApi, wanted: dict[str, object], action: str = "rerun"
+) -> tuple[int, str]:
+    """How many runs a filter is about (or events, to replay): as a number, and in words."""
+    asked = {"filter": wanted, "action": action}
+    found = server.post(Enveloped[BulkCountV2], f"{PATH}/count", asked).data
     return found.count, f"{found.count}{' or more' if found.more else ''}"
 
 
@@ -158,7 +161,7 @@ def _at(server: ServerApi, bulk_id: str) -> BulkV2:
     return server.get(Enveloped[BulkV2], f"{PATH}/{segment(bulk_id)}").data
 
 
-def _watched(server: ServerApi, one: BulkV2) -> BulkV2:
+def watched(server: ServerApi, one: BulkV2) -> BulkV2:
     """Show the progress, on standard error, until the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -4,8 +4,10 @@ import time
 
 import click
 
-from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
-from stepwell.server.query.replayed import Replayed
+from stepwell.cli.bulk import PATH, count_of, watched
+from stepwell.cli.catalog import known_function
+from stepwell.cli.server_api import Enveloped, server_at, server_options
+from stepwell.server.query.bulk_v2 import BulkStatusV2, BulkV2
 from stepwell.wire.duration import DurationError, format_instant, parse_date_ms, parse_duration_ms
 
 
@@ -25,35 +27,49 @@ from stepwell.wire.duration import DurationError, format_instant, parse_date_ms,
     metavar="REASON",
     help="Those skipped for this reason only, such as FunctionPaused; may be given again.",
 )
+@click.option(
+    "--rate",
+    type=click.IntRange(1, 2_000),
+    default=2_000,
+    show_default=True,
+    help="So many a second, at most.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many events it is about.")
 @server_options
 def replay(
     function: str,
     since: str,
     until: str | None,
     reasons: tuple[str, ...],
+    rate: int,
+    dry_run: bool,
     url: str,
     signing_key: str | None,
 ) -> None:
     """Let the events that FUNCTION skipped in a time start their runs after all.
 
     Those are meant that met a pause, a singleton, a full backlog or a rate limit; others are, if
-    their reason is named. Doing it twice starts nothing twice.
+    their reason is named. Doing it twice starts nothing twice. It goes on at the server when you
+    leave with Ctrl-C: `stepwell bulk list` and `bulk stop` know of it.
     """
     now_ms = int(time.time() * 1000)
-    asked: dict[str, object] = {
-        "since": _instant("--since", since, now_ms),
-        "until": format_instant(now_ms) if until is None else _instant("--until", until, now_ms),
-    }
+    wanted: dict[str, object] = {"from": _instant("--since", since, now_ms)}
+    if until is not None:
+        wanted["until"] = _instant("--until", until, now_ms)
     if reasons:
-        asked["reasons"] = reasons
+        wanted["reason"] = reasons
     server = server_at(url, signing_key)
-    started = skipped = 0
-    more = True
-    while more:
-        path = f"/v1/functions/{segment(function)}/replay"
-        told = server.post(Enveloped[Replayed], path, asked).data
-        started, skipped, more = started + told.started, skipped + told.skipped, told.more
-    click.echo(f"{function}: {started} started, {skipped} skipped once more")
+    one = known_function(server, function)
+    wanted |= {"appId": [one.app.name], "functionId": [one.slug]}
+    if dry_run:
+        _, count = count_of(server, wanted, "replay")
+        click.echo(f"replay is about {count} events")
+        return
+    body = {"action": "replay", "filter": wanted, "rate": rate}
+    done = watched(server, server.post(Enveloped[BulkV2], PATH, body).data)
+    click.echo(f"{one.slug}: {done.done} started, {done.refused} skipped once more")
+    if done.status is BulkStatusV2.STOPPED:
+        raise click.ClickException(f"it was stopped, or {one.slug} is gone or paused")
 
 
 def _instant(option: str, text: str, now_ms: int) -> str:

@@ -120,7 +120,7 @@ export interface NotStarted {
 /** Something that is done to many runs, and how far it has come. */
 export interface Bulk {
   readonly id: string;
-  readonly action: BulkAction;
+  readonly action: BulkAction | "replay";
   readonly rate: number;
   readonly status: "RUNNING" | "COMPLETED" | "STOPPED";
   readonly total: number;

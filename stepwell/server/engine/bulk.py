@@ -10,11 +10,14 @@ from stepwell.server.engine.input import (
     BulkAsked,
     BulkEnded,
     BulkMoved,
+    BulkReplayed,
     CancelAsked,
     Done,
+    Replayed,
     RerunAsked,
     Verdict,
 )
+from stepwell.server.engine.replay import replay
 
 
 def ask(draft: Draft, given: BulkAsked) -> Done:
@@ -43,6 +46,17 @@ def move(draft: Draft, given: BulkMoved) -> Done:
     )
     draft.add(fact.BulkAdvanced(given.id, moved))
     return Done(Verdict.APPLIED, given.id)
+
+
+def replay_more(draft: Draft, given: BulkReplayed) -> Replayed | Done:
+    """Let some more events that were skipped start their runs."""
+    answer = replay(draft, given.asked)
+    if isinstance(answer, Replayed):
+        before = given.moved
+        done, refused = before.done + answer.started, before.refused + answer.skipped
+        moved = type(before)(before.at_ms, before.run_id, done, refused)
+        draft.add(fact.BulkAdvanced(given.id, moved))
+    return answer
 
 
 def end(draft: Draft, given: BulkEnded) -> Done:

@@ -1,8 +1,12 @@
 """Something that is done to many runs, as a row: to which, how fast, and how far it has come."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
+
+from stepwell.server.engine.flow_row import DropReason
+
+BulkAction: TypeAlias = Literal["cancel", "rerun", "replay"]
 
 BULKS_KEPT = 1_000
 """So many are remembered, besides those that go on."""
@@ -10,7 +14,8 @@ BULKS_KEPT = 1_000
 
 class BulkFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Runs that were queued from `since_ms` on and before `until_ms`, with one of these statuses
-    (their numbers), functions and apps, that satisfy `query`; empty is any."""
+    (their numbers), functions and apps, that satisfy `query`; empty is any. Of what is replayed:
+    events that the one function skipped in that time, for one of these `reasons`."""
 
     until_ms: int
     since_ms: int = 0
@@ -18,6 +23,7 @@ class BulkFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     functions: tuple[str, ...] = ()
     apps: tuple[str, ...] = ()
     query: str = ""
+    reasons: tuple[DropReason, ...] = ()
 
 
 class BulkMove(msgspec.Struct, frozen=True, gc=False):
@@ -31,13 +37,14 @@ class BulkMove(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bulk(msgspec.Struct, frozen=True, gc=False):
-    """Runs are cancelled, or run again, `rate` of them a second at most. The time before which they
+    """Runs are cancelled, or run again, or events that were skipped start theirs (`replay`), `rate`
+    of them a second at most. The time before which they
     were queued has passed, so no more of them will come. `ended_ms` is 0 as long as it goes on;
     `stopped` says that somebody ended it before its end. `total` is how many there were when it was
     asked for, or at least (`more`)."""
 
     id: str
-    action: Literal["cancel", "rerun"]
+    action: BulkAction
     filter: BulkFilter
     rate: int
     asked_ms: int

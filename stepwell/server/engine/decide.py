@@ -73,7 +73,7 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return Need(keys=frozenset({pause_key(given.function)}))
         case given_.AppRegistered() | given_.AppFailed() | given_.AppRemoved():
             return NOTHING
-        case given_.ReplayAsked():
+        case given_.ReplayAsked() | given_.BulkReplayed():
             # Which page of them, only the decision knows.
             return NOTHING
         case given_.LimitSet() | given_.LimitDropped():
@@ -182,6 +182,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return bulk.ask(draft, given)
         case given_.BulkMoved():
             return bulk.move(draft, given)
+        case given_.BulkReplayed():
+            return bulk.replay_more(draft, given)
         case given_.BulkEnded():
             return bulk.end(draft, given)
         case given_.KeyCreated():

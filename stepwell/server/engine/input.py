@@ -236,6 +236,14 @@ class BulkMoved(msgspec.Struct, frozen=True):
     moved: BulkMove
 
 
+class BulkReplayed(msgspec.Struct, frozen=True):
+    """It is the turn of some more events that were skipped; `moved` says how far it had come."""
+
+    id: str
+    asked: ReplayAsked
+    moved: BulkMove
+
+
 class BulkEnded(msgspec.Struct, frozen=True):
     """It was done to all of them, or was stopped."""
 
@@ -314,6 +322,7 @@ Input: TypeAlias = (
     | ReplayAsked
     | BulkAsked
     | BulkMoved
+    | BulkReplayed
     | BulkEnded
     | KeyCreated
     | KeyRevoked

@@ -5,16 +5,19 @@ from enum import StrEnum
 import msgspec
 
 from stepwell.server.engine.bulk_row import Bulk
+from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.query.run_v2 import InstantV2, StatusV2, status_v2
 from stepwell.wire.duration import format_instant
 
 
 class BulkActionV2(StrEnum):
-    """What is done to each run."""
+    """What is done to each run; to `replay` is to let each event that a function skipped start its
+    run after all."""
 
     CANCEL = "cancel"
     RERUN = "rerun"
+    REPLAY = "replay"
 
 
 class BulkStatusV2(StrEnum):
@@ -38,7 +41,8 @@ class BulkFilterV2(
     },
 ):
     """Which runs: those that `GET /runs` lists with the same words, `from` and `until` being about
-    `queuedAt`."""
+    `queuedAt`. To `replay`, one `functionId` is named, `from` and `until` are about the time at
+    which an event was skipped, and `reason` is why."""
 
     status: tuple[StatusV2, ...] = ()
     app_id: tuple[str, ...] = ()
@@ -46,6 +50,7 @@ class BulkFilterV2(
     since: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     until: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     query: str = ""
+    reason: tuple[DropReason, ...] = ()
 
 
 class BulkCountV2(msgspec.Struct, frozen=True):
@@ -89,6 +94,7 @@ def bulk_v2(bulk: Bulk) -> BulkV2:
             since=format_instant(wanted.since_ms) if wanted.since_ms else msgspec.UNSET,
             until=format_instant(wanted.until_ms),
             query=wanted.query,
+            reason=wanted.reasons,
         ),
         rate=bulk.rate,
         status=status,

@@ -11,7 +11,7 @@ from stepwell.expr.dialect import compile_search
 from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.bulk_row import Bulk, BulkMove
-from stepwell.server.engine.input import BulkEnded, BulkMoved
+from stepwell.server.engine.input import BulkEnded, BulkMoved, BulkReplayed, ReplayAsked, Replayed
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.search import Condition, bulk_runs
 from stepwell.server.runtime.perform import Performer
@@ -87,7 +87,10 @@ class Bulks:
                 await asyncio.sleep(AGAIN_S)
 
     async def _page(self, bulk: Bulk) -> bool:
-        """Do it to some more runs; says whether there are no others."""
+        """Do it to some more; says whether there are no others."""
+        action = bulk.action
+        if action == "replay":
+            return await self._replay(bulk)
         until = time.monotonic() + LOOK_S
         program = compile_search(bulk.filter.query) if bulk.filter.query else None
         condition = None if program is None else Condition(program, self._clock.now_ms())
@@ -106,7 +109,20 @@ class Bulks:
         if last is not None:
             moved = BulkMove(last.at_ms, last.id, before.done, before.refused)
             ids = tuple(run.id for run in hits.found)
-            await self._ledger.submit(BulkMoved(bulk.id, bulk.action, ids, moved))
+            await self._ledger.submit(BulkMoved(bulk.id, action, ids, moved))
         if hits.last is None:
             await self._ledger.submit(BulkEnded(bulk.id))
         return hits.last is None
+
+    async def _replay(self, bulk: Bulk) -> bool:
+        """Let some more events start their runs. A function that is gone, or rests, stops it."""
+        wanted = bulk.filter
+        page = min(PAGE, bulk.rate)
+        asked = ReplayAsked(
+            wanted.functions[0], wanted.since_ms, wanted.until_ms, wanted.reasons, page
+        )
+        answer = await self._ledger.submit(BulkReplayed(bulk.id, asked, bulk.moved))
+        if isinstance(answer, Replayed) and answer.more:
+            return False
+        await self._ledger.submit(BulkEnded(bulk.id, stopped=not isinstance(answer, Replayed)))
+        return True

@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
+from stepwell.server.engine.bulk_row import Bulk, BulkAction, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
     Dropped,
@@ -49,6 +49,7 @@ _ITEM = {int(kind): kind for kind in ItemKind}
 _WAIT = {int(kind): kind for kind in WaitKind}
 _KEY = {int(kind): kind for kind in KeyKind}
 _HOLD = {int(kind): kind for kind in HoldKind}
+_ACTIONS: dict[str, BulkAction] = {"cancel": "cancel", "rerun": "rerun", "replay": "replay"}
 
 
 class _Origin(msgspec.Struct, omit_defaults=True):
@@ -568,7 +569,7 @@ def bulk_of(values: Sequence[object]) -> Bulk:
     )
     return Bulk(
         id=id_,
-        action="cancel" if action == "cancel" else "rerun",
+        action=_ACTIONS[action],
         filter=msgspec.json.decode(wanted, type=BulkFilter),
         rate=rate,
         asked_ms=asked_ms,

@@ -33,6 +33,12 @@ const ACTIONS: Record<BulkAction, { name: string; does: string; doing: string; d
   },
 };
 
+/** What functions skipped is replayed from elsewhere, and its progress told here. */
+const WORDS = {
+  ...ACTIONS,
+  replay: { name: "Replay", does: "", doing: "Replaying", done: "Replayed" },
+};
+
 /** What the API takes for the filter of the page. */
 function asked(filter: Filter): api.BulkFilter {
   const from = fromOf(filter, now.value);
@@ -175,7 +181,7 @@ export function Bulks(): JSX.Element {
 }
 
 function Progress({ bulk }: { bulk: Bulk }): JSX.Element {
-  const words = ACTIONS[bulk.action] ?? ACTIONS.cancel;
+  const words = WORDS[bulk.action] ?? ACTIONS.cancel;
   const looked = bulk.done + bulk.refused;
   const share = bulk.endedAt ? 1 : bulk.total > 0 ? Math.min(looked / bulk.total, 1) : 0;
   const stop = async () => {

@@ -1,4 +1,4 @@
-"""`/v2/bulk`: something is done to many runs, which are named by a filter. Ours.
+"""`/v2/bulk`: something is done to many runs, or events, which are named by a filter. Ours.
 
 It is a thing of its own: it is counted before, has a rate, tells how far it has come, can be
 stopped, and goes on after a restart.
@@ -15,6 +15,7 @@ from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.door import caller_of
 from stepwell.server.api.problem import Problem
+from stepwell.server.api.replay import REASONS
 from stepwell.server.api.route import Body, Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered, by_id, until_late
@@ -23,10 +24,12 @@ from stepwell.server.engine.input import BulkAsked, BulkEnded
 from stepwell.server.query.bulk_v2 import BulkActionV2, BulkCountV2, BulkFilterV2, bulk_v2
 from stepwell.server.query.run_object import status_named
 from stepwell.server.query.search import Condition, count_runs
+from stepwell.server.store.port import Reader
 from stepwell.wire.duration import DurationError, parse_date_ms
 
 RATE_DEFAULT, RATE_MAX = 50, 2_000
 OPEN_MAX = 20
+COUNTED_MAX = 10_000
 DEFAULT, MOST = 20, 100
 _LIMIT = parameter.limit(DEFAULT, MOST)
 _CURSOR = parameter.entry("`page.cursor` of the page before.")
@@ -34,9 +37,10 @@ LISTED = Takes((_LIMIT, _CURSOR))
 
 
 class BulkCountBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Which runs."""
+    """Which runs; or which events, for what is replayed."""
 
     filter: BulkFilterV2
+    action: BulkActionV2 = BulkActionV2.RERUN
 
 
 class BulkBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,18 +60,23 @@ async def count(deps: ApiDeps, request: Request) -> Response:
     """How many runs a filter is about: what would be done, if it were. Counts for two seconds at
     most."""
     asked = await COUNT.read(request)
-    return answered(deps, await _counted(deps, _filter(deps, asked.filter)))
+    wanted = _filter(deps, asked.action, asked.filter)
+    return answered(deps, await _counted(deps, asked.action, wanted))
 
 
 async def create(deps: ApiDeps, request: Request) -> Response:
-    """Cancel many runs, or run them again as new runs of the functions as they are now. It begins
-    at once, in the order in which the runs were queued; runs that are queued later are left alone.
-    At most 20 go on at a time."""
+    """Cancel many runs, or run them again as new runs of the functions as they are now; or let
+    events that a function skipped start their runs after all. It begins at once, in the order in
+    which the runs were queued, or the events skipped; what comes later is left alone. At most 20 go
+    on at a time."""
     asked = await BULK.read(request)
     if len(deps.reader.open_bulks()) >= OPEN_MAX:
         raise Problem(409, f"{OPEN_MAX} go on already: stop one, or wait", "invalid_request")
-    wanted = _filter(deps, asked.filter)
-    counted = await _counted(deps, wanted)
+    wanted = _filter(deps, asked.action, asked.filter)
+    if asked.action is BulkActionV2.REPLAY and wanted.functions[0] in deps.ledger.catalog.paused:
+        told = f"function {wanted.functions[0]} is paused: let it go on first"
+        raise Problem(409, told, "invalid_request")
+    counted = await _counted(deps, asked.action, wanted)
     now_ms = deps.clock.now_ms()
     bulk = Bulk(
         id=deps.fresh_id(now_ms),
@@ -111,7 +120,9 @@ def _known(deps: ApiDeps, request: Request) -> Bulk:
     return found
 
 
-async def _counted(deps: ApiDeps, wanted: BulkFilter) -> BulkCountV2:
+async def _counted(deps: ApiDeps, action: BulkActionV2, wanted: BulkFilter) -> BulkCountV2:
+    if action is BulkActionV2.REPLAY:
+        return await deps.searched(lambda: _skipped(deps.reader, wanted))
     condition = None
     if wanted.query:
         condition = Condition(compile_search(wanted.query), deps.clock.now_ms())
@@ -121,7 +132,27 @@ async def _counted(deps: ApiDeps, wanted: BulkFilter) -> BulkCountV2:
     )
 
 
-def _filter(deps: ApiDeps, asked: BulkFilterV2) -> BulkFilter:
+def _skipped(reader: Reader, wanted: BulkFilter) -> BulkCountV2:
+    """How many events a function skipped, of which so many are looked at, at most."""
+    found = reader.dropped_of(wanted.functions[0], wanted.since_ms, COUNTED_MAX + 1)
+    meant = [one for one in found if one.reason in wanted.reasons and one.at_ms < wanted.until_ms]
+    return BulkCountV2(len(meant), more=len(found) > COUNTED_MAX)
+
+
+def _replayed(deps: ApiDeps, asked: BulkFilterV2, wanted: BulkFilter) -> BulkFilter:
+    """The same for what is replayed: one function that is served, and why it skipped."""
+    if asked.status or wanted.query:
+        refused = "filter.status and filter.query are about runs: leave them out to replay events"
+        raise Problem(400, refused)
+    served = [slug for slug in wanted.functions if slug in deps.ledger.catalog.listings]
+    if len(asked.function_id) != 1 or not served:
+        refused = "filter.functionId must name the one function that skipped, and is served"
+        raise Problem(400, refused)
+    reasons = tuple(asked.reason) or REASONS
+    return msgspec.structs.replace(wanted, functions=(served[0],), reasons=reasons)
+
+
+def _filter(deps: ApiDeps, action: BulkActionV2, asked: BulkFilterV2) -> BulkFilter:
     """What is asked for, in the words of the store. Nothing that is queued later is meant."""
     now_ms = deps.clock.now_ms()
     since_ms = 0 if asked.since is msgspec.UNSET else _instant("from", asked.since)
@@ -135,7 +166,7 @@ def _filter(deps: ApiDeps, asked: BulkFilterV2) -> BulkFilter:
         except ExpressionError as error:
             raise Problem(400, f"filter.query: {error}") from None
     apps = name.apps(deps, asked.app_id)
-    return BulkFilter(
+    wanted = BulkFilter(
         until_ms=until_ms,
         since_ms=since_ms,
         statuses=tuple(int(status_named(status)) for status in asked.status),
@@ -143,6 +174,11 @@ def _filter(deps: ApiDeps, asked: BulkFilterV2) -> BulkFilter:
         apps=apps,
         query=asked.query.strip(),
     )
+    if action is BulkActionV2.REPLAY:
+        return _replayed(deps, asked, wanted)
+    if asked.reason:
+        raise Problem(400, "filter.reason is for what is replayed: leave it out")
+    return wanted
 
 
 def _instant(field: str, text: str) -> int:

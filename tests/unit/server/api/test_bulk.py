@@ -186,3 +186,83 @@ async def test_what_nobody_can_do_is_refused(api: Api, body: Any, said: str) -> 
     answer = await api.http.post(PATH, json=body)
     assert answer.status_code == 400
     assert said in answer.json()["errors"][0]["message"]
+
+
+async def skipped(api: Api, count: int) -> None:
+    """Events that a paused function skips; then it goes on."""
+    await api.http.post("/v2/apps/shop/functions/a/pause")
+    for n in range(count):
+        await api.send("x", skipped=n)
+    await api.http.post("/v2/apps/shop/functions/a/resume")
+    api.clock.ms += 1
+
+
+OF_A = {"appId": ["shop"], "functionId": ["a"]}
+
+
+async def test_events_that_were_skipped_start_their_runs(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulks, "PAGE", 2)
+    await skipped(api, 5)
+    counted = await api.http.post(f"{PATH}/count", json={"action": "replay", "filter": OF_A})
+    assert counted.json()["data"] == {"count": 5, "more": False}
+    rates = {**OF_A, "reason": ["RateLimit"]}
+    none = await api.http.post(f"{PATH}/count", json={"action": "replay", "filter": rates})
+    assert none.json()["data"]["count"] == 0
+    assert await statuses(api) == {"shop-a QUEUED": 5, "shop-b QUEUED": 2}
+    one = await asked(api, action="replay", filter=OF_A, rate=2_000)
+    assert (one["action"], one["total"]) == ("replay", 5)
+    assert "FunctionPaused" in one["filter"]["reason"]
+    work = runner(api)
+    work.start()
+    done = await ended(api, one["id"])
+    assert (done["status"], done["done"], done["refused"]) == ("COMPLETED", 5, 0)
+    assert (await statuses(api))["shop-a QUEUED"] == 10
+    again = await asked(api, action="replay", filter=OF_A, rate=2_000)
+    assert again["total"] == 0
+    await work.stop()
+
+
+async def test_a_replay_is_stopped_by_hand_and_by_a_pause(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulks, "PAGE", 2)
+    await skipped(api, 5)
+    one = await asked(api, action="replay", filter=OF_A, rate=1)
+    work = runner(api)
+    work.start()
+    async with asyncio.timeout(20):
+        while not (await told(api, one["id"]))["done"]:
+            await asyncio.sleep(0.005)
+    stopped = (await api.http.post(f"{PATH}/{one['id']}/cancel")).json()["data"]
+    await work.stop()
+    assert stopped["status"] == "STOPPED"
+    begun = stopped["done"]
+    assert (await statuses(api))["shop-a QUEUED"] == 5 + begun < 10
+    two = await asked(api, action="replay", filter=OF_A, rate=2_000)
+    assert two["total"] == 5 - begun
+    await api.http.post("/v2/apps/shop/functions/a/pause")
+    work = runner(api)
+    work.start()
+    assert (await ended(api, two["id"]))["status"] == "STOPPED"
+    await work.stop()
+    paused = await api.http.post(PATH, json={"action": "replay", "filter": OF_A})
+    assert (paused.status_code, "is paused" in paused.text) == (409, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"action": "replay", "filter": {}}, "must name the one function"),
+        ({"action": "replay", "filter": {**OF_A, "status": ["FAILED"]}}, "leave them out"),
+        ({"action": "replay", "filter": {**OF_A, "query": "1 == 1"}}, "leave them out"),
+        ({"action": "replay", "filter": {**OF_A, "functionId": ["none"]}}, "is served"),
+        ({"action": "cancel", "filter": {"reason": ["RateLimit"]}}, "is for what is replayed"),
+    ],
+)
+async def test_a_replay_nobody_can_mean(api: Api, body: dict[str, Any], said: str) -> None:
+    for path in (PATH, f"{PATH}/count"):
+        answer = await api.http.post(path, json=body)
+        assert answer.status_code == 400, answer.text
+        assert said in answer.json()["errors"][0]["message"]

@@ -74,7 +74,7 @@ def test_Y5_every_limit_that_is_full_is_told(bench: FlowBench) -> None:
     bench.claim()
     told = text(bench, sent[1])
     assert 'its concurrency of "amy" is used up' in told
-    assert 'its concurrency of "api" is used up' in told
+    assert 'its concurrency in the account of "api" is used up' in told
 
 
 def test_Y5_what_has_room_waits_for_no_limit(bench: FlowBench) -> None:

@@ -71,7 +71,15 @@ def key_value(key: str, function: str) -> str:
     return value
 
 
-_MARKED = ("rate:", "idempotency:", "throttle:", "concurrency:", "run-concurrency:", "backlog:")
+_MARKED = (
+    "rate:",
+    "idempotency:",
+    "throttle:",
+    "concurrency:",
+    "run-concurrency:",
+    "backlog:",
+    "fairness:",
+)
 """Ids of keys that name their expression before its value."""
 
 
@@ -80,8 +88,7 @@ def _dropped(row: Dropped) -> NotStarted:
     return NotStarted(
         function=row.function,
         reason=row.reason.value,
-        detail=_DETAILS[row.reason].format(of=f" of {value}" if value else "", run=row.run_id)
-        + (f"; admitted again from {format_instant(row.until_ms)}" if row.until_ms else ""),
+        detail=_told(row, value),
         at=format_instant(row.at_ms),
         admitted_at=format_instant(row.until_ms) if row.until_ms else None,
         run_id=row.run_id or None,
@@ -89,29 +96,49 @@ def _dropped(row: Dropped) -> NotStarted:
     )
 
 
+def _told(row: Dropped, value: str) -> str:
+    """What was in the way of which key, when, and what lets such events by."""
+    of, at = f" of {value}" if value else "", format_instant(row.at_ms)
+    told = _DETAILS[row.reason].format(of=of, run=row.run_id, at=at, function=row.function)
+    if row.until_ms:
+        told += f"; admitted again from {format_instant(row.until_ms)}"
+    return told
+
+
 _DETAILS = {
-    DropReason.RATE_LIMIT: "the rate limit{of} was used up",
-    DropReason.IDEMPOTENCY: "the idempotency key{of} had started a run already",
-    DropReason.DEBOUNCE: "a newer event took its place in the debounce{of}",
-    DropReason.DEBOUNCE_OLD: "the debounce{of} holds an event that is newer by its ts",
-    DropReason.SINGLETON: "run {run} was under way, and the function is a singleton{of}",
-    DropReason.PAUSED: "the function was paused",
-    DropReason.BACKLOG: "the backlog{of} was full",
-    DropReason.TOO_COSTLY: "the condition of its trigger takes too much work for this event, and so"
-    " counts as false: ask for less in it, or send shorter lists and texts",
+    DropReason.RATE_LIMIT: "the rate limit{of} was used up when it came, at {at}",
+    DropReason.IDEMPOTENCY: "the idempotency key{of} had started a run already when it came,"
+    " at {at}",
+    DropReason.DEBOUNCE: "a newer event took its place in the debounce{of}, at {at}",
+    DropReason.DEBOUNCE_OLD: "the debounce{of} held an event that is newer by its ts when it came,"
+    " at {at}",
+    DropReason.SINGLETON: "run {run} was under way when it came, at {at}, and the function is a"
+    " singleton{of}; the end of a run makes room",
+    DropReason.PAUSED: "the function was paused when it came, at {at}; stepwell replay {function}"
+    " starts it after all",
+    DropReason.BACKLOG: "the backlog{of} was full when it came, at {at}; the first call of a run"
+    " that waits makes room",
+    DropReason.TOO_COSTLY: "the condition of its trigger takes too much work for this event, which"
+    " came at {at}, and so counts as false: ask for less in it, or send shorter lists and texts",
 }
 
 
 def _held(hold: Hold) -> NotStarted:
     value, due = key_value(hold.key, hold.function), format_instant(hold.due_ms)
+    since = format_instant(hold.opened_ms)
     of = f" of {value}" if value else ""
     if hold.kind is HoldKind.BATCH:
         reason = HELD_BATCH
         count = f"{hold.count} event{'s' if hold.count > 1 else ''}"
-        detail = f"waits in the batch{of}, with {count} so far: starts when full, or at {due}"
+        detail = (
+            f"waits in the batch{of}, with {count} so far, since {since}: starts when full, or at"
+            f" {due}"
+        )
     else:
         reason = HELD_DEBOUNCE
-        detail = f"waits in the debounce{of}: starts at {due} unless another event comes"
+        detail = (
+            f"waits in the debounce{of}, since {since}: starts at {due} unless another event comes"
+        )
     return NotStarted(
         function=hold.function,
         reason=reason,

@@ -75,7 +75,8 @@ def rest(run: Run, reach: Reach) -> Rest | None:
         text = f"nobody takes calls of app {run.app}{_since(reach.closed_ms)}: start it"
         return Rest(Hindrance.APP_AWAY, text, reach.closed_ms)
     if reach.busy:
-        text = f"app {run.app} has {reach.busy} calls under way and takes no more at once"
+        text = f"app {run.app} has {reach.busy} calls under way and takes no more at"
+        text += " once; the end of one makes room"
         return Rest(Hindrance.BUSY, text)
     return None
 

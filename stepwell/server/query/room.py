@@ -63,7 +63,7 @@ def rests(
     for item in due:
         if not is_lane(item.queue):
             continue
-        full = _full(reader, lane_of(item.queue), listing.plan or NO_PLAN, now_ms)
+        full = _full(reader, item, listing.plan or NO_PLAN, now_ms)
         if full:
             since_ms = item.due_ms if run.started_ms else run.queued_ms
             text = f"{_told(reader, item, full)}, since {format_instant(since_ms)}"
@@ -98,10 +98,12 @@ def _cooling(reader: Reader, function: str, now_ms: int) -> Rest | None:
 
 
 def _told(reader: Reader, item: Item, full: list[_Full]) -> str:
-    ahead = _ahead(reader, item)
-    return "; ".join(
+    ahead, lane = _ahead(reader, item), lane_of(item.queue)
+    told = "; ".join(
         f"{one.told}{_first(ahead + _beside(reader, item, one.key))}; {one.frees}" for one in full
     )
+    fair = next((part for part in lane.parts if part.kind is PartKind.FAIR), None)
+    return told if fair is None else f"{told}; {_name(fair, lane)} takes turns with others"
 
 
 def _first(ahead: int) -> str:
@@ -128,9 +130,37 @@ def _beside(reader: Reader, item: Item, key: str) -> int:
     return sum(len(reader.due_runs(queue, item.due_ms, AHEAD_MAX)) for queue in others)
 
 
-def _full(reader: Reader, lane: Lane, plan: Plan, now_ms: int) -> list[_Full]:
-    found = (_judged(reader, lane, plan, index, part, now_ms) for index, part in lane.numbered)
-    return [one for one in found if one is not None]
+def _full(reader: Reader, item: Item, plan: Plan, now_ms: int) -> list[_Full]:
+    lane = lane_of(item.queue)
+    found = [_judged(reader, lane, plan, index, part, now_ms) for index, part in lane.numbered]
+    full = [one for one in found if one is not None]
+    named = (part for part in lane.parts if part.kind in LIMITS) if not full else ()
+    turns = (_turn(reader, item, part, now_ms) for part in named)
+    return full or [one for one in turns if one is not None]
+
+
+def _turn(reader: Reader, item: Item, part: Part, now_ms: int) -> _Full | None:
+    """A named limit with room that is kept for others: they wait, too, and take more."""
+    numbers = _numbers(reader, part)
+    if numbers == NO_NUMBERS:
+        return None
+    row = reader.flow_key(part.key)
+    load, value = _load(reader, part.key), 0 if row is None else row.value
+    for queue in reader.lanes_under(limit_name(part.key)):
+        theirs = [one for one in lane_of(queue).parts if one.key == part.key]
+        if queue == item.queue or not theirs:
+            continue
+        room = named_limit.free(numbers, theirs[0].weight, load, value, now_ms)
+        if not room and reader.due_runs(queue, now_ms + 1, 1):
+            told = f"{_name(part, lane_of(item.queue))} has room, which is kept"
+            return _Full(told, "for others that wait and take more", part.key)
+    return None
+
+
+def _load(reader: Reader, key: str) -> int:
+    """How much is under way under a key."""
+    leases = reader.leases_under(key)
+    return sum(load for lease in leases for name, load in lease.counts if name == key)
 
 
 def _judged(
@@ -218,11 +248,15 @@ def _name(part: Part, lane: Lane) -> str:
         text = key_text(part.key)
         return f"limit {limit_name(part.key)}{f' of {text}' if text else ''}"
     value = key_value(part.key, lane.function)
-    return _WORDS.get(part.kind, "its key") + (f" of {value}" if value else "")
+    scope = _SCOPES.get(part.mark.partition(".")[0], "") if part.kind in _SCOPED else ""
+    return _WORDS.get(part.kind, "its key") + scope + (f" of {value}" if value else "")
 
 
 _WORDS = {
     PartKind.STEP: "its concurrency",
     PartKind.RUN: "its run concurrency",
     PartKind.THROTTLE: "the throttle",
+    PartKind.FAIR: "its fairness",
 }
+_SCOPED = frozenset({PartKind.STEP, PartKind.RUN})
+_SCOPES = {"env": " in the environment", "account": " in the account"}

@@ -74,7 +74,10 @@ async def test_an_event_that_started_no_run_says_why(api: Api) -> None:
     answer = (await api.http.get(f"/v1/events/{second}/runs")).json()
     assert answer["data"] == []
     dropped, batching = answer["not_started"]
-    said = 'the rate limit of "amy" was used up; admitted again from 2025-03-28T03:48:57.367Z'
+    said = (
+        'the rate limit of "amy" was used up when it came, at 2025-03-28T02:48:57.367Z; admitted'
+        " again from 2025-03-28T03:48:57.367Z"
+    )
     assert dropped == {
         "function": "shop-a",
         "reason": "RateLimit",

@@ -25,10 +25,13 @@ def test_every_reason_has_its_sentence(reason: DropReason) -> None:
 
 def test_the_limit_its_key_and_what_was_in_the_way_are_named() -> None:
     rate = Dropped("e", "a-f", DropReason.RATE_LIMIT, AT, 'rate:a-f:9f2:"amy"', LATER)
-    assert one(rate).detail.startswith('the rate limit of "amy" was used up; admitted again')
+    assert one(rate).detail.startswith(
+        'the rate limit of "amy" was used up when it came, at 2027-01-15T08:00:00Z; admitted again'
+    )
     locked = Dropped("e", "a-f", DropReason.SINGLETON, AT, 'singleton:a-f:"amy"', 0, "01RUN")
     assert one(locked).detail == (
-        'run 01RUN was under way, and the function is a singleton of "amy"'
+        "run 01RUN was under way when it came, at 2027-01-15T08:00:00Z, and the function is a"
+        ' singleton of "amy"; the end of a run makes room'
     )
     assert (one(locked).run_id, one(locked).admitted_at) == ("01RUN", None)
 
@@ -36,12 +39,14 @@ def test_the_limit_its_key_and_what_was_in_the_way_are_named() -> None:
 def test_what_is_held_says_when_it_starts() -> None:
     debounce = Hold('debounce:a-f:"amy"', "a-f", HoldKind.DEBOUNCE, AT, LATER, "e", AT)
     assert one(debounce).detail == (
-        'waits in the debounce of "amy": starts at 2027-01-15T08:01:30Z unless another event comes'
+        'waits in the debounce of "amy", since 2027-01-15T08:00:00Z: starts at'
+        " 2027-01-15T08:01:30Z unless another event comes"
     )
     assert one(debounce).reason == "Debouncing"
     batch = Hold("batch:a-f:", "a-f", HoldKind.BATCH, AT, LATER, "e", AT, count=3)
     assert one(batch).detail == (
-        "waits in the batch, with 3 events so far: starts when full, or at 2027-01-15T08:01:30Z"
+        "waits in the batch, with 3 events so far, since 2027-01-15T08:00:00Z: starts when full, or"
+        " at 2027-01-15T08:01:30Z"
     )
     assert (one(batch).reason, one(batch).key) == ("Batching", "")
 

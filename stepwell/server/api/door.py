@@ -5,6 +5,7 @@ Apps and workers, which have the signing key, are not slowed down; whoever has a
 has so many requests a second.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -23,6 +24,7 @@ from stepwell.server.engine.input import ChangeAsked, ChangeRefused
 from stepwell.server.engine.key_row import AuditEntry, Role
 from stepwell.server.flow.bucket import Bucket, bucket_of, take
 from stepwell.server.ledger import EngineFault, LedgerClosed
+from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import StoreError
 
 ASKED_CHARS = 1_000
@@ -41,12 +43,17 @@ _HOW = {
 }
 
 
+log = logging.getLogger("stepwell.server")
+
+
 class Rate:
     """How often each may ask: so many requests a second; 0 is no limit."""
 
     def __init__(self, per_s: int) -> None:
         self._bucket: Bucket | None = bucket_of(per_s, _S, per_s * BURST) if per_s else None
         self._used: OrderedDict[str, int] = OrderedDict()
+        self.refusals = Repeated(log)
+        """What apps and workers were refused, for the log."""
 
     def check(self, who: str, now_ms: int) -> None:
         """Raises `Problem` for one request too many."""
@@ -70,7 +77,12 @@ def guarded(deps: ApiDeps, rate: Rate, route: Declared) -> Callable[[Request], A
         now_ms = deps.clock.now_ms()
         caller = caller_by(deps, request)
         if caller is None:
-            rate.check(request.client.host if request.client else "", now_ms)
+            peer = request.client.host if request.client else ""
+            if route.takes.others:
+                # An app or a worker with another key: whoever runs them looks here.
+                text = f"{request.url.path} is refused to {peer}: it takes the signing key"
+                rate.refusals.tell(logging.WARNING, route.path, text)
+            rate.check(peer, now_ms)
             return PlainTextResponse("Authentication failed\n", 401, _HOW)
         if caller.key_id:
             rate.check(caller.key_id, now_ms)

@@ -25,6 +25,7 @@ from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.sessions import ServedApp, Session
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
+from stepwell.server.repeated import Repeated
 from stepwell.wire.connect_decode import FrameError, decode_reply, decode_start_request
 from stepwell.wire.connect_encode import encode_flush_response, encode_start_response
 from stepwell.wire.connect_limit import (
@@ -66,6 +67,7 @@ class ConnectApi:
         self._now_ms = now_ms
         self._may_ask = may_ask
         self._gateway_port = gateway_port
+        self._refusals = Repeated(log)
         self._id = ulid_at(now_ms(), token_bytes(ENTROPY_BYTES))
         self.app = Starlette(
             routes=[
@@ -82,8 +84,11 @@ class ConnectApi:
 
     async def _start(self, request: Request) -> Response:
         if not self._may_ask(request.headers):
+            self._tell_refused(request, "it does not show the signing key of this server")
             return _unauthorized()
         if self._gateway.is_full:
+            most = self._gateway.settings.connections_max
+            self._tell_refused(request, f"{most} are connected, the most --connections-max allows")
             return _problem(429, "too many connections: stop other workers, or raise the limit")
         if self._gateway.draining:
             return _problem(503, "the server is stopping; connect to another one, or try again")
@@ -95,6 +100,10 @@ class ConnectApi:
         except FrameError as error:
             return _problem(400, f"could not unmarshal request: {error}")
         return Response(self._started(request), media_type=PROTOBUF_ANSWER)
+
+    def _tell_refused(self, request: Request, why: str) -> None:
+        peer = request.client.host if request.client else "an unknown address"
+        self._refusals.tell(logging.WARNING, why, f"a worker at {peer} is refused: {why}")
 
     def _started(self, request: Request) -> bytes:
         now_ms = self._now_ms()

@@ -164,6 +164,21 @@ def test_what_each_role_may() -> None:
     assert {"POST /fn/register", "DELETE /fn/remove", "DELETE /v0/runs/{run_id}"} <= signed
 
 
+async def test_the_log_says_once_that_an_app_has_another_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(KEYS) as api:
+        for _ in range(3):
+            await api.register(function("a", event="x"))
+        await api.http.get("/v2/runs")
+    (record,) = caplog.records
+    told = record.getMessage()
+    assert (record.levelname, told) == (
+        "WARNING",
+        "/fn/register is refused to 127.0.0.1: it takes the signing key",
+    )
+
+
 async def test_a_revoked_key_opens_nothing() -> None:
     async with serving(KEYS) as api:
         id_, headers = await key_of(api, "read")

@@ -64,7 +64,7 @@ async def test_the_start_call(pair: Pair) -> None:
     assert f"wss://localhost:{server.port}/v0/connect".encode() in body
 
 
-async def test_start_calls_that_are_refused(pair: Pair) -> None:
+async def test_start_calls_that_are_refused(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
     server, hand = pair
     url = f"{server.url}/v0/connect/start"
 
@@ -79,6 +79,11 @@ async def test_start_calls_that_are_refused(pair: Pair) -> None:
         assert reply.status == 405
     server.gateway.settings = GatewaySettings(connections_max=0)
     assert await status() == 429
+    assert await status() == 429
+    assert [record.getMessage() for record in caplog.records] == [
+        "a worker at 127.0.0.1 is refused: it does not show the signing key of this server",
+        "a worker at 127.0.0.1 is refused: 0 are connected, the most --connections-max allows",
+    ]
     server.gateway.settings = GatewaySettings()
     server.gateway.drain()
     assert await status() == 503

@@ -75,6 +75,10 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         'function_not_found: Could not find function with ID "shop-x"; ',
     ),
     "tests/events/test_seed.py": ('ValueError in function "shop-pay": declined',),
+    "tests/interop/test_connect.py": (
+        "a worker at .+ is refused: it does not show the signing key",
+        "unauthorized: the server refused every signing key this worker",
+    ),
     "tests/serving/test_adapter.py": (
         r"Broken\.body\(\) failed, needed because signatures are made over ",
         "GET request refused: the header X-Inngest-Signature is missing",
@@ -140,6 +144,20 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "KeyError in function \"my-app-test\": 'no stock'",
         'RuntimeError in function "my-app-caught": gave up',
         'ValueError in function "my-app-test": no stock',
+    ),
+    "tests/unit/server/api/test_access.py": (
+        "a registration was refused: Invalid request: Input data was trun",
+        r"^/\S+ is refused to 127\.0\.0\.1: it takes the signing key",
+    ),
+    "tests/unit/server/api/test_checkpoint.py": (
+        r"^/v1/checkpoint/group is refused to 127\.0\.0\.1: it takes the sig",
+    ),
+    "tests/unit/server/api/test_polling.py": (
+        r"app http://localhost:\d+/api/inngest: (.+: )?(bad day|Unauthorized)",
+    ),
+    "tests/unit/server/api/test_register.py": ("a registration was refused: ",),
+    "tests/unit/server/api/test_v2_limits.py": (
+        "a registration was refused: At least one function is invalid",
     ),
     "tests/unit/server/drivers/test_http_pool.py": ("Unhandled exception in client_connected_cb",),
     "tests/unit/server/front/test_http_protocol.py": (

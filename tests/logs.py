@@ -2,7 +2,8 @@
 
 A test says what it expects, `@pytest.mark.logs("regular expression", ...)`, which must then be
 written. What tests of one file may write is in `log_lines.py`. A test that takes `caplog` judges
-the lines itself. `JUDGED` is where this holds.
+the lines itself. `JUDGED` is where this holds. The logs of processes are read by
+`process_logs.py`.
 """
 
 import logging
@@ -27,6 +28,17 @@ ROOMS = (
     "test_",
     "value",
 )
+API_FILES = (
+    "access",
+    "cancellations",
+    "checkpoint",
+    "doctor",
+    "metrics",
+    "polling",
+    "register",
+    "runs",
+    "v2_limits",
+)
 SERVER_ROOMS = (
     "config",
     "drivers",
@@ -41,13 +53,19 @@ SERVER_ROOMS = (
 JUDGED = (
     "tests/embedded",
     "tests/events",
+    "tests/interop/test_connect.py",
+    "tests/law",
     "tests/link/test_each_message.py",
     "tests/link/test_rows.py",
     "tests/replay",
     "tests/serving",
     "tests/unit/django",
+    "tests/unit/expr",
     *(f"tests/unit/sdk/{room}" for room in ROOMS),
+    *(f"tests/unit/server/api/test_{name}.py" for name in API_FILES),
     *(f"tests/unit/server/{room}" for room in SERVER_ROOMS),
+    "tests/unit/test_process_logs.py",
+    "tests/unit/wire",
 )
 ANYWHERE = (
     r"the app '.*' is connected without functions",

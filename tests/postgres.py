@@ -57,8 +57,12 @@ class Postgres:
         data = str(folder / "data")
         made = self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
         assert made.wait() == 0, self.log()
+        self._process = self._begun()
+
+    def _begun(self) -> "subprocess.Popen[bytes]":
         told = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
-        self._process = self._run("postgres", "-D", data, "-p", str(self.port), *told)
+        data = str(self._folder / "data")
+        return self._run("postgres", "-D", data, "-p", str(self.port), *told)
 
     def url(self, database: str = "postgres") -> str:
         """Where a database is, as most drivers understand it."""
@@ -79,6 +83,13 @@ class Postgres:
                 return
             time.sleep(0.05)
         raise AssertionError(f"PostgreSQL did not start: {self.log()}")
+
+    def restart(self) -> None:
+        """End it as an operator would who waits for no client, and begin again."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(START_SECONDS)
+        self._process = self._begun()
+        self.wait_until_ready()
 
     def stop(self) -> None:
         """End it, without ceremony: nobody wants the data again."""

@@ -29,7 +29,7 @@ from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 from stepwell.server.meters import Meters
 from stepwell.server.repeated import Repeated
-from stepwell.server.store.port import Busy, Conflict, Store, StoreError
+from stepwell.server.store.port import Busy, Conflict, Store, StoreError, Unavailable
 
 BATCH_INPUTS_MAX = 256
 BATCH_STEPS_MAX = 100_000
@@ -294,20 +294,22 @@ class Ledger:
             self._perform(actions)
 
     def _refused(self, batch: list[_Waiting], error: Exception) -> None:
-        """Nothing was said yet: one by one, so that one bad input is alone."""
-        if len(batch) > 1:
+        """Nothing was said yet: one by one, so that one bad input is alone. A shared store that is
+        away is away for everybody, and each look at it may take seconds."""
+        is_away = self._store.is_shared and isinstance(error, Unavailable)
+        if len(batch) > 1 and not is_away:
             self._waiting.extendleft(reversed(batch))
             self._alone += len(batch)
             self._next()
             return
-        given, answer = batch[0]
         if not isinstance(error, StoreError | EngineFault):
             fault = StoreError(f"the store has a fault: {error}")
             fault.__cause__ = error
             error = fault
-        text = f"{type(given).__name__} was refused: {error}"
-        self._refusals.tell(logging.ERROR, str(error), text)
-        _refuse(answer, error)
+        for given, answer in batch:
+            text = f"{type(given).__name__} was refused: {error}"
+            self._refusals.tell(logging.ERROR, str(error), text)
+            _refuse(answer, error)
         self._next()
 
     def _waits_for_lock(self, batch: list[_Waiting]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
-from typing import Self, cast
+from typing import Literal, Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +21,7 @@ from stepwell.server.api.deps import ApiDeps, ProcessSeen
 from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
-from stepwell.server.config import ServerConfig
+from stepwell.server.config import Postgres, ServerConfig
 from stepwell.server.config.network import Networks
 from stepwell.server.dashboard.page import Dashboard
 from stepwell.server.descriptors import connections_that_fit
@@ -49,7 +49,7 @@ from stepwell.server.meters import Spread
 from stepwell.server.mounted import feed_from
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.runtime.journal import Journal
-from stepwell.server.store.port import RunFilter, Store
+from stepwell.server.store.port import RunFilter, Store, Unavailable
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
@@ -294,11 +294,24 @@ def _is_here(app: AppRow) -> bool:
 
 
 def _store(config: ServerConfig) -> Store:
+    if config.postgres is not None:
+        return _postgres_store(config.postgres, config.durability)
     path = config.database
     if path is None:
         return ScratchStore(durability=config.durability)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return SqliteStore(path, durability=config.durability)
+
+
+def _postgres_store(wanted: Postgres, durability: Literal["full", "relaxed"]) -> Store:
+    try:
+        from stepwell.server.store.postgres import pool, store  # noqa: PLC0415 - psycopg
+    except ModuleNotFoundError as error:
+        raise Unavailable(
+            f"PostgreSQL needs an extra: pip install 'stepwell[postgres]' ({error})"
+        ) from error
+    limits = pool.PoolLimits(wanted.idle_max, wanted.open_max, wanted.idle_s, wanted.life_s)
+    return store.PostgresStore(wanted.uri, durability=durability, limits=limits)
 
 
 def _size(path: str) -> int:

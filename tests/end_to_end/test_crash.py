@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from stepwell.server.engine.row import Run, RunStatus
-from stepwell.server.store.port import RunFilter
+from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.store import SqliteStore
 from tests.log_lines import OF_SERVERS
 from tests.process_logs import judge
@@ -51,13 +52,16 @@ def free_port() -> int:
 class Victim:
     """The server process: killed without warning, started again on the same files."""
 
-    def __init__(self, folder: Path, app_url: str) -> None:
+    def __init__(self, folder: Path, app_url: str, *kept: str, logged: Iterable[str] = ()) -> None:
+        """`kept` are the flags that say where everything is kept; `logged`, what it may write of
+        level WARNING and above besides what all servers may."""
+        self._logged = (*OF_SERVERS, *logged)
         self.port = free_port()
         self.folder = folder
         self._log = (folder / "server.log").open("ab")
         self._command = [sys.executable, "-m", "stepwell", "start", "--host", "127.0.0.1"]
         self._command += ["--port", str(self.port), "--connect-gateway-port", str(free_port())]
-        self._command += ["--sqlite-dir", str(folder / "data"), "--retry-interval", "1"]
+        self._command += [*kept, "--retry-interval", "1"]
         self._command += ["--signing-key", SIGNING_KEY, "--event-key", KEY, "-u", app_url]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -78,7 +82,7 @@ class Victim:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=30)
         self._log.close()
-        judge(self.folder / "server.log", OF_SERVERS)
+        judge(self.folder / "server.log", self._logged)
 
 
 async def _until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
@@ -104,10 +108,10 @@ async def _until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
 
 
 async def _send_all(
-    http: aiohttp.ClientSession, url: str, acked: dict[str, tuple[str, int]]
+    http: aiohttp.ClientSession, url: str, acked: dict[str, tuple[str, int]], count: int
 ) -> None:
-    """Send every event until it is acknowledged: same ids again, as any client would."""
-    for start in range(0, EVENTS, BATCH):
+    """Send so many events, each until it is acknowledged: same ids again, as any client would."""
+    for start in range(0, count, BATCH):
         numbers = range(start, start + BATCH)
         events = [
             {"name": f"crash/{KINDS[n % len(KINDS)]}", "id": f"event-{n}", "data": {"n": n}}
@@ -147,64 +151,82 @@ async def _all_ended(http: aiohttp.ClientSession, victim: Victim) -> None:
         await asyncio.sleep(0.5)
 
 
+class Scene:
+    """A server, the app it calls, and what was acknowledged."""
+
+    def __init__(self, folder: Path, *kept: str, logged: Iterable[str] = ()) -> None:
+        self._port = free_port()
+        self._app_url = f"http://127.0.0.1:{self._port}/api/inngest"
+        self._folder = folder
+        self.victim = Victim(folder, self._app_url, *kept, logged=logged)
+        self.log = folder / "steps.log"
+        self.acked: dict[str, tuple[str, int]] = {}
+
+    def _start_app(self) -> "subprocess.Popen[bytes]":
+        env = {
+            **os.environ,
+            "CRASH_LOG": str(self.log),
+            "INNGEST_BASE_URL": self.victim.url,
+            "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
+            "INNGEST_EVENT_KEY": KEY,
+        }
+        return subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("crash_app.py")), str(self._port)],
+            env=env,
+            stdout=(self._folder / "app.log").open("ab"),
+            stderr=subprocess.STDOUT,
+        )
+
+    async def play(self, count: int, trouble: Callable[[Victim], Awaitable[None]]) -> None:
+        """So many events, while there is trouble; then everything ends."""
+        app = self._start_app()
+        victim = self.victim
+        victim.start()
+        try:
+            async with aiohttp.ClientSession() as http:
+                await _until_it_answers(http, self._app_url)
+                await _until_it_answers(http, f"{victim.url}/health")
+                await _until_it_is_known(http, victim.url)
+                await asyncio.gather(
+                    _send_all(http, victim.url, self.acked, count), trouble(victim)
+                )
+                await _until_it_answers(http, f"{victim.url}/health")
+                await _all_ended(http, victim)
+        finally:
+            victim.stop()
+            app.terminate()
+            try:
+                app.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                app.kill()
+                raise
+
+
 @pytest.mark.timeout(400)
 async def test_a_server_that_is_killed_again_and_again_loses_nothing(tmp_path: Path) -> None:
     dice = random.Random(os.environ.get("STEPWELL_CRASH_SEED", "1"))
-    app_port = free_port()
-    app_url = f"http://127.0.0.1:{app_port}/api/inngest"
-    victim = Victim(tmp_path, app_url)
-    log = tmp_path / "steps.log"
-    env = {
-        **os.environ,
-        "CRASH_LOG": str(log),
-        "INNGEST_BASE_URL": victim.url,
-        "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
-        "INNGEST_EVENT_KEY": KEY,
-    }
-    app = subprocess.Popen(  # noqa: ASYNC220 - it is waited for at the end only
-        [sys.executable, str(Path(__file__).with_name("crash_app.py")), str(app_port)],
-        env=env,
-        stdout=(tmp_path / "app.log").open("ab"),
-        stderr=subprocess.STDOUT,
-    )
-    acked: dict[str, tuple[str, int]] = {}
-    victim.start()
-    try:
-        async with aiohttp.ClientSession() as http:
-            await _until_it_answers(http, app_url)
-            await _until_it_answers(http, f"{victim.url}/health")
-            await _until_it_is_known(http, victim.url)
-            await asyncio.gather(
-                _send_all(http, victim.url, acked), _kill_now_and_then(victim, dice)
-            )
-            await _until_it_answers(http, f"{victim.url}/health")
-            await _all_ended(http, victim)
-    finally:
-        victim.stop()
-        app.terminate()
-        try:
-            app.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            app.kill()
-            raise
-    _judge(tmp_path / "data", acked, log)
+    data = tmp_path / "data"
+    scene = Scene(tmp_path, "--sqlite-dir", str(data))
+    await scene.play(EVENTS, lambda victim: _kill_now_and_then(victim, dice))
+    assert len(scene.acked) == EVENTS
+    judge_runs(SqliteStore(next(data.glob("*.db")), durability="full"), scene)
 
 
-def _judge(data: Path, acked: dict[str, tuple[str, int]], log: Path) -> None:
-    store = SqliteStore(next(data.glob("*.db")), durability="full")
+def judge_runs(store: Store, scene: Scene) -> None:
+    """Whatever was acknowledged has ended, right and once."""
     store.migrate()
+    acked = scene.acked
     reader = store.reader()
     try:
         runs = reader.runs(RunFilter(limit=1_000_000))
         by_event = {run.dedup: run for run in runs if run.dedup}
-        assert len(acked) == EVENTS
         assert set(by_event) == set(acked)
-        assert sum(bool(run.dedup) for run in runs) == EVENTS, "an event started two runs"
+        assert sum(bool(run.dedup) for run in runs) == len(acked), "an event started two runs"
         for event_id, (kind, n) in acked.items():
             run = by_event[event_id]
             assert run.status is RunStatus.COMPLETED, (event_id, run)
             assert json.loads(run.output or b"null") == EXPECTED[kind](n), (event_id, run)
-        _judge_steps(runs, {run.id: reader.steps(run.id) for run in runs}, log)
+        _judge_steps(runs, {run.id: reader.steps(run.id) for run in runs}, scene.log)
         assert reader.stranded(10) == []
     finally:
         reader.close()

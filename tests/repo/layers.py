@@ -325,6 +325,9 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.sdk.function.expression", "stepwell.expr.refusal"),  # CEL comes with the server
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
+        # Only who wants PostgreSQL needs its driver.
+        ("stepwell.server.serving", "stepwell.server.store.postgres.pool"),
+        ("stepwell.server.serving", "stepwell.server.store.postgres.store"),
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),

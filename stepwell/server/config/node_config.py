@@ -29,6 +29,11 @@ OPEN_IN_CONTAINER = (
     " machine alone (docker run -p 127.0.0.1:8288:8288), or set --signing-key; --host 0.0.0.0 says"
     " that it is meant"
 )
+_SCHEMES = ("postgresql://", "postgres://")
+_OF_POSTGRES = (
+    *("postgres_max_idle_conns", "postgres_max_open_conns"),
+    *("postgres_conn_max_idle_time", "postgres_conn_max_lifetime"),
+)
 DAY_MS = 86_400_000
 MIB = 1_048_576
 # In development these variables are meant for the app's SDK, which signs nothing there.
@@ -61,6 +66,17 @@ class Shown(msgspec.Struct, frozen=True):
     origin: str
 
 
+class Postgres(msgspec.Struct, frozen=True):
+    """A PostgreSQL database, and how many connections to it are kept idle and open at most, how
+    long one may idle, and how long one is used. 0 is no limit, but for `idle_max`."""
+
+    uri: str
+    idle_max: int = 10
+    open_max: int = 100
+    idle_s: float = 300.0
+    life_s: float = 1_800.0
+
+
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting of a server, checked. Times carry their unit in the name."""
 
@@ -75,6 +91,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     signing_keys: tuple[str, ...] = ()
     event_keys: tuple[str, ...] = ()
     sqlite_dir: str = ".stepwell"
+    postgres: Postgres | None = None
     durability: Literal["full", "relaxed"] = "relaxed"
     retention_ms: int | None = None
     retry_interval_ms: int | None = None
@@ -100,7 +117,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> Path | None:
-        """The database file; None where nothing is to outlive the process."""
+        """The database file; None where there is none that outlives the process."""
+        if self.postgres is not None:
+            return None
         if self.command is Command.DEV and not self.persist:
             return None
         return Path(self.sqlite_dir) / DATABASE_NAME
@@ -144,7 +163,6 @@ def server_config(
     if file_origin and "config" in found:
         origin = found["config"].origin.replace("default", "found")
         found["config"] = _Found(found["config"].setting, file_origin, origin)
-    found.pop("postgres_uri", None)  # it was refused if it was set
     return _assembled(command, found)
 
 
@@ -219,10 +237,11 @@ def _contradictions(command: Command, found: Mapping[str, _Found]) -> list[str]:
     problems += _bad_networks(found)
     if command is Command.START:
         problems += _missing_keys(found)
-    if (postgres := found.get("postgres_uri")) is not None and postgres.value is not None:
+    postgres = found.get("postgres_uri")
+    if postgres is not None and not str(postgres.value or _SCHEMES[0]).startswith(_SCHEMES):
         problems.append(
-            f"postgres-uri ({postgres.origin}): this version stores in SQLite; leave it out and"
-            " name a directory that is kept with --sqlite-dir"
+            f"postgres-uri ({postgres.origin}): that is no address of a database; write it like"
+            " postgresql://user:password@host:5432/database"
         )
     return problems
 
@@ -289,6 +308,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         signing_keys=tuple(str(key) for key in keys if key),
         event_keys=cast("tuple[str, ...]", found["event_key"].value),
         sqlite_dir=str(found["sqlite_dir"].value),
+        postgres=_postgres(found),
         durability=cast("Literal['full', 'relaxed']", found["durability"].value),
         retention_ms=int(days * DAY_MS) or None,
         retry_interval_ms=number("retry_interval") * 1_000 or None,
@@ -309,11 +329,32 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
     )
 
 
+def _postgres(found: Mapping[str, _Found]) -> Postgres | None:
+    uri = found["postgres_uri"].value
+    if uri is None:
+        return None
+
+    def number(field: str) -> int:
+        return int(cast("int", found[f"postgres_{field}"].value))
+
+    return Postgres(
+        str(uri),
+        number("max_idle_conns"),
+        number("max_open_conns"),
+        number("conn_max_idle_time") * 60.0,
+        number("conn_max_lifetime") * 60.0,
+    )
+
+
 def _notices(command: Command, found: Mapping[str, _Found], *, persist: bool) -> tuple[str, ...]:
     """What was set and changes nothing, so that nobody counts on it."""
     why = {entry.setting.field: entry.setting.idle for entry in found.values()}
-    if command is Command.DEV and not persist:
-        why["sqlite_dir"] = "nothing is kept without --persist"
+    if found["postgres_uri"].value is None:
+        why |= dict.fromkeys(_OF_POSTGRES, "there is no --postgres-uri")
+        if command is Command.DEV and not persist:
+            why["sqlite_dir"] = "nothing is kept without --persist"
+    else:
+        why |= dict.fromkeys(("sqlite_dir", "persist"), "everything is kept in PostgreSQL")
     idle = tuple(
         f"{entry.setting.flag} ({entry.origin}) has no effect: {why[field]}"
         for field, entry in found.items()

@@ -75,7 +75,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NO_GRPC = "this server is one process and needs no internal ports"
-_NO_POSTGRES = "this version stores in SQLite"
+_OPEN_CONNECTIONS = "Connections to read with at most, besides the two that write; 0 is no limit"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(flag="config", help="Path of the configuration file"),
@@ -290,15 +290,16 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         flag="postgres-uri",
         secret=True,
-        help="Database of the official server; refused, because this version stores in SQLite",
+        help="PostgreSQL database to keep everything in, in place of SQLite, as"
+        " postgresql://user:password@host:5432/database; needs pip install 'stepwell[postgres]'",
     ),
     *(
-        Setting(flag=flag, kind=Kind.NUMBER, default=default, help=text, low=0, idle=_NO_POSTGRES)
-        for flag, default, text in (
-            ("postgres-max-idle-conns", 10, "Idle connections to keep"),
-            ("postgres-max-open-conns", 100, "Connections at most"),
-            ("postgres-conn-max-idle-time", 5, "Minutes a connection may idle"),
-            ("postgres-conn-max-lifetime", 30, "Minutes a connection may live"),
+        Setting(flag=flag, kind=Kind.NUMBER, default=default, help=text, low=0, unit=unit)
+        for flag, default, unit, text in (
+            ("postgres-max-idle-conns", 10, "", "Idle connections to keep"),
+            ("postgres-max-open-conns", 100, "", _OPEN_CONNECTIONS),
+            ("postgres-conn-max-idle-time", 5, "minutes", "How long one may idle; 0 is no limit"),
+            ("postgres-conn-max-lifetime", 30, "minutes", "How long one is used; 0 is no limit"),
         )
     ),
     Setting(

@@ -416,6 +416,26 @@ async def test_a_conflict_in_a_shared_store_is_tried_again() -> None:
     assert await shared.submit(shared.go())
 
 
+@pytest.mark.logs("refused: nobody answers$", "^over, after 4 more: nobody answers$")
+async def test_a_shared_store_that_is_away_is_asked_once_for_everybody() -> None:
+    store = Shared()
+    shared = Hall(store)
+    looks: list[str] = []
+
+    def fail(verb: str, _: Changes | None) -> None:
+        looks.append(verb)
+        raise Unavailable("nobody answers")
+
+    store.fail = fail
+    answers = [shared.submit(shared.go()) for _ in range(5)]
+    for answer in answers:
+        with pytest.raises(Unavailable, match="nobody answers"):
+            await answer
+    assert looks == ["load"]
+    store.fail = store.seen
+    assert await shared.submit(shared.go())
+
+
 async def test_close_decides_what_waits_and_takes_no_more(hall: Hall) -> None:
     waiting = [hall.submit(hall.go()) for _ in range(3)]
     await hall.ledger.close()

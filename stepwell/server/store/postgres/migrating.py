@@ -62,8 +62,11 @@ def _begin(connection: Connection) -> None:
     """Make the row that is locked, if nobody else did."""
     for attempt in range(ATTEMPTS):
         try:
-            for name in ("make_schema", "make_version", "begin_version"):
-                connection.execute(SQL[name])
+            # Who may not make a schema may be given one.
+            if connection.execute(SQL["schema_made"]).fetchone() is None:
+                connection.execute(SQL["make_schema"])
+            connection.execute(SQL["make_version"])
+            connection.execute(SQL["begin_version"])
         except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable):
             if attempt == ATTEMPTS - 1:
                 raise

@@ -10,6 +10,9 @@ import logging
 import os
 import socket
 import threading
+import time
+from datetime import datetime
+from typing import NamedTuple
 
 from stepwell.server.store.port import StoreError, Unavailable
 from stepwell.server.store.postgres.connection import SQL, Connection, connect
@@ -18,8 +21,18 @@ from stepwell.server.store.postgres.failure import in_our_words
 ALIVE_S = 10
 """So long, in seconds, a process that renews its row no more is taken for alive."""
 RENEW_S = 2.5
+LOOK_S = 0.25
+"""So often, in seconds, whoever waits for the database looks whether it is free."""
 
 log = logging.getLogger("stepwell.postgres")
+
+
+class _Found(NamedTuple):
+    """Who else has the database: until when each is taken for alive, whether one is, and which."""
+
+    others: dict[str, datetime]
+    is_alive: bool
+    label: str
 
 
 class Presence:
@@ -34,30 +47,43 @@ class Presence:
         self._thread: threading.Thread | None = None
 
     def arrive(self, connection: Connection) -> bool:
-        """Take the database for this process. Whether whoever had it before had let go of it; if it
-        is dead, what it leased is free.
+        """Take the database for this process. Whether whoever had it before had let go of it. Waits
+        for one that may be dead until it is; what it leased is free then.
 
-        Raises `Unavailable` while another process has it.
+        Raises `Unavailable` while another process has it and is alive.
         """
         if self._thread is not None:
             return True
-        with in_our_words(self._name), connection.transaction():
-            connection.execute(SQL["version_locked"])
-            dead: list[str] = []
-            for node, label, is_alive in connection.execute(SQL["nodes"]).fetchall():
-                if is_alive:
-                    raise Unavailable(
-                        f"{self._name} is in use by another server ({label}); stop it, or use"
-                        f" another database. (One that was killed is let go of after {ALIVE_S} s.)"
-                    )
-                dead.append(node)
-            connection.execute(SQL["drop_nodes"], (dead,))
-            connection.execute(SQL["drop_leases_of_nodes"], (dead,))
-            label = f"{socket.gethostname()}, process {os.getpid()}"
-            connection.execute(SQL["add_node"], (self._node, label, ALIVE_S))
+        first: dict[str, datetime] = {}
+        while (found := self._take(connection)).is_alive:
+            # Whoever renews its row while we look is alive; whoever was killed does not.
+            if any(until > first.setdefault(node, until) for node, until in found.others.items()):
+                raise Unavailable(
+                    f"{self._name} is in use by another server ({found.label}); stop it, or use"
+                    " another database"
+                )
+            time.sleep(LOOK_S)
         self._thread = threading.Thread(target=self._renew, name="stepwell-alive", daemon=True)
         self._thread.start()
-        return not dead
+        return not found.others
+
+    def _take(self, connection: Connection) -> "_Found":
+        """Take the database unless another process may be alive."""
+        label = f"{socket.gethostname()}, process {os.getpid()}"
+        with in_our_words(self._name), connection.transaction():
+            connection.execute(SQL["version_locked"])
+            rows = connection.execute(SQL["nodes"]).fetchall()
+            found = _Found(
+                {node: until for node, _, until, _ in rows},
+                any(is_alive for *_, is_alive in rows),
+                ", ".join(label for _, label, _, is_alive in rows if is_alive),
+            )
+            if not found.is_alive:
+                dead = list(found.others)
+                connection.execute(SQL["drop_nodes"], (dead,))
+                connection.execute(SQL["drop_leases_of_nodes"], (dead,))
+                connection.execute(SQL["add_node"], (self._node, label, ALIVE_S))
+        return found
 
     def _renew(self) -> None:
         connection: Connection | None = None

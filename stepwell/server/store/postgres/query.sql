@@ -669,7 +669,8 @@ ORDER BY id LIMIT %b;
 -- who has the database
 
 -- nodes --
-SELECT id, label, alive_until > clock_timestamp() FROM stepwell.node ORDER BY id FOR UPDATE;
+SELECT id, label, alive_until, alive_until > clock_timestamp()
+FROM stepwell.node ORDER BY id FOR UPDATE;
 
 -- add_node --
 INSERT INTO stepwell.node VALUES (
@@ -686,6 +687,9 @@ DELETE FROM stepwell.node WHERE id = ANY(%s::text[]);
 SELECT 1 FROM stepwell.node WHERE id = %s FOR KEY SHARE;
 
 -- schema
+
+-- schema_made --
+SELECT 1 FROM pg_namespace WHERE nspname = 'stepwell';
 
 -- make_schema --
 CREATE SCHEMA IF NOT EXISTS stepwell;

@@ -33,7 +33,7 @@ from stepwell.server.store.port import (
     RunFilter,
     Unavailable,
 )
-from stepwell.server.store.postgres.connection import SQL
+from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.listing import (
     Asked,
     events_asked,
@@ -81,17 +81,20 @@ class PostgresReader:
         """`pool` of a database that is migrated; `close` closes it."""
         self._pool = pool
 
-    def _rows(self, asked: Asked | tuple[bytes, tuple[object, ...]]) -> list[tuple[Any, ...]]:
-        """Rows of one statement. A connection that was lost while it was idle is made anew."""
-        statement, wanted = asked
+    def _read(self, read: Callable[[Connection], Found]) -> Found:
+        """What is read on a connection. One that was lost while it was idle is made anew."""
         while True:
             is_fresh = True
             try:
                 with self._pool.lend() as (connection, is_fresh):
-                    return connection.execute(statement, wanted, binary=True).fetchall()
+                    return read(connection)
             except Unavailable as error:
                 if is_fresh or not isinstance(error.__cause__, psycopg.OperationalError):
                     raise
+
+    def _rows(self, asked: Asked | tuple[bytes, tuple[object, ...]]) -> list[tuple[Any, ...]]:
+        """Rows of one statement."""
+        return self._read(lambda db: db.execute(*asked, binary=True).fetchall())
 
     def _all(self, name: str, make: Callable[[Any], Found], *wanted: object) -> list[Found]:
         return [make(row) for row in self._rows((SQL[name], wanted))]
@@ -104,11 +107,15 @@ class PostgresReader:
 
     def call_state(self, run: Run) -> CallState:
         """What a call of this run is told."""
-        bodies = self._rows((SQL["call_events"], (list(run.event_ids),)))
-        memos = self._rows((SQL["memos"], (run.id,)))
-        return CallState(
-            tuple(body for (body,) in bodies), tuple((step_id, memo) for step_id, memo in memos)
-        )
+
+        def read(db: Connection) -> CallState:
+            with db.pipeline():
+                bodies = db.execute(SQL["call_events"], (list(run.event_ids),), binary=True)
+                memos = db.execute(SQL["memos"], (run.id,), binary=True)
+                told = tuple(body for (body,) in bodies)
+                return CallState(told, tuple((step_id, memo) for step_id, memo in memos))
+
+        return self._read(read)
 
     def is_going(self, run_id: str) -> bool:
         """Whether there is such a run and it has not ended."""

@@ -20,6 +20,7 @@ setting is."""
 
 _NEVER_IDLE = b"SET idle_in_transaction_session_timeout = '10s'"
 """A process that stands still in the middle of a batch lets go of its rows."""
+_NOT_SYNCED = b"; SET synchronous_commit = off"
 
 
 @dataclass(slots=True)
@@ -38,8 +39,13 @@ class Seen:
 class Session:
     """One connection, made anew when it was lost."""
 
-    def __init__(self, url: str, node: str) -> None:
-        """`node` is the process that has the database. Raises `Unavailable`."""
+    def __init__(self, url: str, node: str, *, is_synced: bool = True) -> None:
+        """`node` is the process that has the database; `is_synced` says that a commit waits until
+        it is on the database's disk.
+
+        Raises `Unavailable`.
+        """
+        self._settings = _NEVER_IDLE if is_synced else _NEVER_IDLE + _NOT_SYNCED
         self.name = name_of(url)
         self.seen = Seen()
         self._url = url
@@ -58,7 +64,7 @@ class Session:
     def _connected(self) -> Connection:
         db = connect(self._url)
         with in_our_words(self.name):
-            db.execute(_NEVER_IDLE)
+            db.execute(self._settings)
         return db
 
     def begun(self) -> Connection:

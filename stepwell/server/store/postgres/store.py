@@ -8,6 +8,7 @@ What is loaded is locked until the batch is written or given up. What was looked
 import logging
 import secrets
 from collections.abc import Container
+from typing import Literal
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
@@ -36,9 +37,17 @@ class PostgresStore:
     commit_blocks = True
     is_shared = True
 
-    def __init__(self, url: str, limits: PoolLimits = LIMITS) -> None:
-        """`url` of the database, as `postgresql://user:password@host:port/name`; `limits` of the
-        connections that read. Besides those the store has two.
+    def __init__(
+        self,
+        url: str,
+        *,
+        durability: Literal["full", "relaxed"] = "full",
+        limits: PoolLimits = LIMITS,
+    ) -> None:
+        """`url` of the database, as `postgresql://user:password@host:port/name`; `durability`,
+        whether what is acknowledged survives a database that stops without warning (`full`), or
+        perhaps not its last second (`relaxed`); `limits` of the connections that read. Besides
+        those the store has two.
 
         Raises `Unavailable` where it cannot be reached.
         """
@@ -46,7 +55,7 @@ class PostgresStore:
         self._limits = limits
         self.node = secrets.token_hex(8)
         """The name under which this process has the database, and grants leases."""
-        self._session = Session(url, self.node)
+        self._session = Session(url, self.node, is_synced=durability == "full")
         self._presence = Presence(url, self._session.name, self.node)
         self._secrets: dict[Slot, bytes] = {}
         self._loader = Loader(self._session, self._secrets)
@@ -71,7 +80,7 @@ class PostgresStore:
         """
         self._session.rollback()
         migrate(self._session.connection, self.name)
-        self._ended_in_order = self._presence.arrive(self._session.connection)
+        self._ended_in_order &= self._presence.arrive(self._session.connection)
         with in_our_words(self.name):
             self._loader.begin_lanes()
 

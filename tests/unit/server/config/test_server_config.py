@@ -9,6 +9,7 @@ import pytest
 from stepwell.server.config import (
     Command,
     ConfigError,
+    Postgres,
     ServerConfig,
     Surroundings,
     server_config,
@@ -138,7 +139,7 @@ def test_a_key_of_the_wrong_form_is_refused_and_not_shown(tmp_path: Path, key: s
         ({"sdk-url": ("localhost:3000",)}, {}, "'localhost:3000' is no URL; write it like http://"),
         ({}, {"INNGEST_NO_POLL": "perhaps"}, "write true or false"),
         ({"config": "gone.json"}, {}, "config: there is no file"),
-        ({"postgres-uri": "postgres://u:secret@h/d"}, {}, "this version stores in SQLite"),
+        ({"postgres-uri": "mysql://u:secret@h/d"}, {}, "write it like postgresql://user:password@"),
         ({"retention": "long"}, {}, "write a number between 0 and 36500 (days)"),
     ],
 )
@@ -148,6 +149,25 @@ def test_a_bad_value_is_told_with_name_value_and_fix(
     (problem,) = problems_of(tmp_path, flags, **env)
     assert said in problem
     assert "secret" not in problem
+
+
+def test_records_may_be_kept_in_postgresql(tmp_path: Path) -> None:
+    uri = "postgresql://ann:secret@db/stepwell"
+    flags: dict[str, Written] = {
+        "postgres-uri": uri,
+        "postgres-max-idle-conns": 3,
+        "postgres-conn-max-idle-time": 0,
+        "persist": True,
+    }
+    config = dev(tmp_path, flags)
+    assert config.postgres == Postgres(uri, 3, 100, 0.0, 1_800.0)
+    assert config.database is None
+    assert "secret" not in str(config.shown)
+    assert config.notices == ("persist (flag) has no effect: everything is kept in PostgreSQL",)
+    without = dev(tmp_path, {"postgres-max-open-conns": 3})
+    assert without.postgres is None
+    (notice,) = without.notices
+    assert notice == "postgres-max-open-conns (flag) has no effect: there is no --postgres-uri"
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -48,8 +48,11 @@ def test_a_database_is_of_one_process_until_that_lets_go(opener: Opener) -> None
         second.migrate()
     second.close()
     world.do(fact.EventStored(event_number(2)))
+    world.reader.close()
     world.store.close()
-    assert opener.open().ended_in_order
+    third = opener.open()
+    assert third.ended_in_order
+    third.close()
 
 
 def test_what_a_dead_process_leased_is_free_at_once(opener: Opener) -> None:
@@ -60,7 +63,9 @@ def test_what_a_dead_process_leased_is_free_at_once(opener: Opener) -> None:
     world.reader.close()
     second = opener.open()
     assert not second.ended_in_order
-    assert second.reader().leases(run.id) == []
+    reader = second.reader()
+    assert reader.leases(run.id) == []
+    reader.close()
     second.close()
     # The first one was not dead after all: it is told so, and what it says changes nothing.
     view = world.prepare([fact.StepSaved(step_of(run, "late", 1))])
@@ -132,6 +137,25 @@ def test_a_newer_schema_is_refused_and_left_alone(database: str) -> None:
         older.migrate()
     older.close()
     assert told(database, "SELECT version FROM stepwell.schema_version") == [(999,)]
+
+
+def test_who_may_not_make_a_schema_may_be_given_one(database: str) -> None:
+    told(database, "CREATE ROLE guest LOGIN; CREATE SCHEMA stepwell AUTHORIZATION guest")
+    store = PostgresStore(database.replace("//postgres@", "//guest@"))
+    store.migrate()
+    assert store.newest_place() == 0
+    store.close()
+    told(database, "DROP OWNED BY guest; DROP ROLE guest")
+
+
+def test_a_process_that_may_be_dead_is_waited_for(opener: Opener) -> None:
+    first = opener.open()
+    soon = "UPDATE stepwell.node SET alive_until = clock_timestamp() + interval '0.5 s'"
+    told(opener.url, f"{soon}; UPDATE stepwell.node SET id = 'killed'")
+    second = opener.open()
+    assert not second.ended_in_order
+    second.close()
+    first.close()
 
 
 def test_no_message_tells_a_password() -> None:

@@ -17,6 +17,7 @@ import { LimitsPage } from "./pages/limits/limits";
 import { LoginPage } from "./pages/login/login";
 import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
+import { type Choice, KeySheet, Palette } from "./palette";
 import { Empty } from "./parts/empty";
 import { Icon, type IconName, Mark } from "./parts/icon";
 import { ThemeButton } from "./parts/theme";
@@ -42,13 +43,20 @@ export function Dashboard(): JSX.Element {
 }
 
 function Shell(): JSX.Element | null {
-  const [sending, setSending] = useState(false);
-  useShortcuts({ onSend: () => setSending(mayOperate()) });
+  const { route } = useLocation();
+  const [open, setOpen] = useState<"send" | "palette" | "keys">();
+  const close = () => setOpen(undefined);
+  const send = () => mayOperate() && setOpen("send");
+  useShortcuts({
+    onSend: send,
+    onPalette: () => setOpen("palette"),
+    onKeys: () => setOpen("keys"),
+  });
   useEffect(() => void recognise().catch(() => {}), []);
   if (locked.value) return <LoginPage />;
   return (
     <div class="shell">
-      <Side onSend={() => setSending(true)} />
+      <Side onSend={send} onPalette={() => setOpen("palette")} />
       <main class="main" id="main">
         {!reachable.value && <Reconnect />}
         <Router>
@@ -65,13 +73,41 @@ function Shell(): JSX.Element | null {
           <Route default component={Nowhere} />
         </Router>
       </main>
-      {sending && <SendEvent onClose={() => setSending(false)} />}
+      {open === "send" && <SendEvent onClose={close} />}
+      {open === "palette" && (
+        <Palette choices={choicesOf(route, send, () => setOpen("keys"))} onClose={close} />
+      )}
+      {open === "keys" && <KeySheet onClose={close} />}
       <Toasts />
     </div>
   );
 }
 
-function Side({ onSend }: { onSend: () => void }): JSX.Element {
+/** The pages, and what can be done on each of them. */
+function choicesOf(route: (url: string) => void, onSend: () => void, onKeys: () => void): Choice[] {
+  const pages = PLACES.map(({ page, name, icon }) => ({
+    name,
+    hint: "page",
+    icon,
+    go: () => route(to(page)),
+  }));
+  const failed = { name: "Failed runs", hint: "page", icon: "runs" } as const;
+  return [
+    ...pages,
+    { ...failed, go: () => route(`${to("runs")}?status=FAILED`) },
+    ...(mayOperate()
+      ? [{ name: "Send an event", hint: "n", icon: "send" as const, go: onSend }]
+      : []),
+    { name: "Keys", hint: "?", icon: "keys", go: onKeys },
+  ];
+}
+
+interface SideProps {
+  readonly onSend: () => void;
+  readonly onPalette: () => void;
+}
+
+function Side({ onSend, onPalette }: SideProps): JSX.Element {
   const { path } = useLocation();
   return (
     <header class="side">
@@ -79,6 +115,17 @@ function Side({ onSend }: { onSend: () => void }): JSX.Element {
         <Mark />
         <span>Stepwell</span>
       </a>
+      <button
+        type="button"
+        class="button find"
+        title="Go to or do anything (Ctrl K)"
+        aria-label="Go to or do anything"
+        onClick={onPalette}
+      >
+        <Icon name="search" size={14} />
+        <span>Go to…</span>
+        <kbd>Ctrl K</kbd>
+      </button>
       <nav class="places" aria-label="Pages">
         {PLACES.map(({ page, name, icon }) => (
           <a

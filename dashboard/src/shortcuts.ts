@@ -14,23 +14,35 @@ const PAGES: Record<string, string> = {
 };
 const PAIR_MS = 1200;
 
-export function useShortcuts({ onSend }: { onSend: () => void }): void {
+interface Does {
+  readonly onSend: () => void;
+  readonly onPalette: () => void;
+  readonly onKeys: () => void;
+}
+
+export function useShortcuts({ onSend, onPalette, onKeys }: Does): void {
   const { route } = useLocation();
   useEffect(() => {
     let went = 0;
     const onKey = (event: KeyboardEvent) => {
+      if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        if (!document.querySelector("dialog[open]")) onPalette();
+        return;
+      }
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
       const page = PAGES[event.key];
       if (event.key === "g") went = event.timeStamp;
       else if (page && event.timeStamp - went < PAIR_MS) route(to(page));
       else if (event.key === "n") onSend();
+      else if (event.key === "?") onKeys();
       else if (event.key === "/") document.querySelector<HTMLElement>("[data-search]")?.focus();
       else return;
       event.preventDefault();
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [route, onSend]);
+  }, [route, onSend, onPalette, onKeys]);
 }
 
 function isTyping(target: EventTarget | null): boolean {

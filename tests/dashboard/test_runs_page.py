@@ -172,3 +172,41 @@ async def test_keys_walk_the_list_and_go_places(page: Page, shop: Shop) -> None:
     await page.get_by_label("Name of an event").focus()
     await page.keyboard.type("gr")
     await expect(page).to_have_url(f"{shop.url}/events")
+
+
+async def test_the_palette_goes_anywhere_and_the_sheet_tells_the_keys(
+    page: Page, shop: Shop
+) -> None:
+    await page.goto("runs")
+    await expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
+    await page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Go to or do")
+    field = palette.get_by_role("combobox")
+    await expect(field).to_be_focused()
+    await field.press_sequentially("refu")
+    await expect(palette.get_by_role("option")).to_have_count(1)
+    await field.press("Enter")
+    await expect(page).to_have_url(f"{shop.url}/functions/shop/shop-refund")
+    await expect(palette).to_have_count(0)
+    await expect(page.get_by_role("heading", name="refund", exact=True)).to_be_visible()
+    await page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keys")
+    await expect(sheet).to_contain_text("send an event")
+    await page.keyboard.press("Escape")
+    await expect(sheet).to_have_count(0)
+
+
+async def test_a_filter_is_kept_under_a_name_and_forgotten(page: Page, shop: Shop) -> None:
+    await page.goto("runs?status=FAILED")
+    await page.get_by_role("button", name="Keep this view").click()
+    name = page.get_by_label("Name of the view")
+    await name.fill("went <b>wrong</b>")
+    await name.press("Enter")
+    await expect(page.get_by_role("link", name="went <b>wrong</b>")).to_be_visible()
+    await page.get_by_role("link", name="Runs", exact=True).click()
+    await expect(page).to_have_url(f"{shop.url}/runs")
+    await page.reload()
+    await page.get_by_role("link", name="went <b>wrong</b>").click()
+    await expect(page).to_have_url(f"{shop.url}/runs?status=FAILED")
+    await page.get_by_role("button", name="Forget this view").click()
+    await expect(page.get_by_role("link", name="went <b>wrong</b>")).to_have_count(0)

@@ -55,14 +55,18 @@ export function distance(from: number, to: number): string {
   return apart > 0 ? `${words} ago` : `in ${words}`;
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+});
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** Date and time with milliseconds, where the reader is. */
 export function exactly(iso: string): string {
   const at = new Date(iso);
-  const thousandths = String(at.getMilliseconds()).padStart(3, "0");
-  return `${day.format(at)}, ${clock.format(at)} .${thousandths}`;
+  return `${day.format(at)}, ${clock.format(at)}`;
 }
 
 /** The date alone, where the reader is. */

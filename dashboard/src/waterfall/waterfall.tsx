@@ -110,11 +110,11 @@ function Gaps({ scale }: { scale: Scale }): JSX.Element {
         {scale.gaps.map((gap) => (
           <span
             key={gap.from}
-            class="fall-gap"
+            class={gap.right - gap.left < GAP_ROOM ? "fall-gap narrow" : "fall-gap"}
             style={{ left: share(gap.left), width: share(gap.right - gap.left) }}
             title={`Nothing ran for ${length(gap.to - gap.from)}; drawn short`}
           >
-            {length(gap.to - gap.from)}
+            {gap.right - gap.left < GAP_ROOM ? "" : length(gap.to - gap.from)}
           </span>
         ))}
       </div>
@@ -217,5 +217,7 @@ function Length({
 
 /** What the words of a length take of the width. */
 const ROOM = 0.15;
+/** A stretch drawn short needs so much of the width for its length to be written above it. */
+const GAP_ROOM = 0.08;
 
 const SPENT = { queue: "queued", work: "ran", rest: "waited" } as const;

@@ -1,7 +1,7 @@
 /** One action for all runs of the filter: first counted, then done at a pace, and stopped by hand. */
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Bulk, BulkAction } from "../../api/model";
 import * as api from "../../api/resources";
 import { mayOperate } from "../../api/session";
@@ -13,6 +13,7 @@ import { tell } from "../../parts/toast";
 import { type Filter, fromOf, searchOf } from "./filter";
 
 const EVERY_MS = 1000;
+const QUIET_MS = 10_000;
 const RATE = 50;
 const RATE_MAX = 2000;
 const SHOWN_AFTER_MS = 30_000;
@@ -167,7 +168,10 @@ function BulkDialog({ filter, onClose }: { filter: Filter; onClose: () => void }
 
 /** What goes on, and what has just ended. */
 export function Bulks(): JSX.Element {
-  const found = useAnswer("bulks", api.bulks, { everyMs: EVERY_MS });
+  const [goes, setGoes] = useState(false);
+  const found = useAnswer("bulks", api.bulks, { everyMs: goes ? EVERY_MS : QUIET_MS });
+  const going = found.data?.data.some((bulk) => bulk.status === "RUNNING") === true;
+  useEffect(() => setGoes(going), [going]);
   const shown = found.data?.data.filter(
     (bulk) => !bulk.endedAt || now.value - Date.parse(bulk.endedAt) < SHOWN_AFTER_MS,
   );

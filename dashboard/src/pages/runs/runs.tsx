@@ -16,6 +16,7 @@ import { BulkButton, Bulks } from "./bulk";
 import { type Filter, filterOf, narrows, searchOf } from "./filter";
 import { FilterBar } from "./filter_bar";
 import { useRuns } from "./list";
+import { SavedViews } from "./saved_views";
 import { Search } from "./search";
 import "./runs.css";
 
@@ -49,6 +50,7 @@ export function RunsPage(): JSX.Element {
           onQuery={(query) => change({ ...filter, query })}
         />
         <FilterBar filter={filter} onChange={change} />
+        <SavedViews search={searchOf(filter)} />
         <Bulks />
         {error && !refused && <Wrong error={error} again={again} />}
         {runs && (runs.length > 0 || !partial) && (

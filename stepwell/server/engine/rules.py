@@ -27,7 +27,7 @@ class Rules(msgspec.Struct, frozen=True):
     wait_max_ms: int = 366 * DAY_MS
     losses_max: int = 20
     starts_per_decision_max: int = 250
-    waits_per_decision_max: int = 250
+    waits_per_decision_max: int = 100
     steps_per_decision_max: int = 100_000
 
 

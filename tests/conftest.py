@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres", "tests.logs"]
+pytest_plugins = ["tests.postgres", "tests.logs", "tests.loop_stalls", "pytester"]
 
 # The same examples every time, and no verdict by the clock: the machine may be busy.
 settings.register_profile("steady", deadline=None, derandomize=True)

@@ -19,8 +19,22 @@ class DashboardHook(BuildHookInterface[Any]):
         if version == "editable" or (root / "PKG-INFO").is_file():
             return
         npm = shutil.which("npm")
-        if npm is not None:
+        if npm is not None and not _is_built(root):
             for words in (["install", "--no-save", "--no-audit", "--no-fund"], ["run", "build"]):
                 subprocess.run([npm, *words], cwd=root / "dashboard", check=True)  # noqa: S603
         if not (root / PAGE).is_file():
             raise RuntimeError("the dashboard is not built: install Node 20 or newer and try again")
+
+
+def _is_built(root: Path) -> bool:
+    """Whether the page is newer than all it is made of, as after `scripts/setup`. Then it is left
+    alone: somebody may be reading it."""
+    page, sources = root / PAGE, root / "dashboard"
+    if not page.is_file():
+        return False
+    made_of = (
+        path
+        for path in sources.rglob("*")
+        if path.is_file() and "node_modules" not in path.relative_to(sources).parts
+    )
+    return max(path.stat().st_mtime for path in made_of) < page.stat().st_mtime

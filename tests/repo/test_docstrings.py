@@ -51,7 +51,7 @@ def test_public_names_and_their_methods_are_documented() -> None:
             continue
         if not (getattr(thing, "__doc__", None) or "").strip():
             bad.append(name)
-        for attribute, member in vars(thing).items() if isinstance(thing, type) else ():
+        for attribute, member in list(vars(thing).items()) if isinstance(thing, type) else ():
             plain = getattr(member, "__func__", getattr(member, "fget", member))
             if attribute.startswith("_") or not callable(plain):
                 continue

@@ -30,7 +30,7 @@ class Declaration(pydantic.BaseModel):
     """What every option class is: strict, immutable, refused with FunctionConfigInvalidError."""
 
     model_config = pydantic.ConfigDict(
-        strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
+        defer_build=True, strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True
     )
 
     @pydantic.model_validator(mode="wrap")

@@ -11,7 +11,7 @@ class SendEventsResult(Clear):
     Whatever else a hook sets becomes an attribute of what `send` returns.
     """
 
-    model_config = pydantic.ConfigDict(extra="allow")
+    model_config = pydantic.ConfigDict(defer_build=True, extra="allow")
 
     error: str | None = None
     ids: list[str] = pydantic.Field(default_factory=list[str])

@@ -160,7 +160,7 @@ def _functions_of(client: Inngest, folder: Path) -> Iterator[Function[Any]]:
         if not isinstance(place, str) or not _is_ours(Path(place), folder):
             continue
         for function in _functions_in(vars(module).values()):
-            if function.id.startswith(f"{client.app_id}-") and id(function) not in seen:
+            if function.belongs_to(client.app_id) and id(function) not in seen:
                 seen.add(id(function))
                 yield function
 

@@ -154,6 +154,11 @@ class Function(Invocable[T_co, Takes_co]):
         """The id it was declared with."""
         return self._local_id
 
+    def belongs_to(self, app_id: str) -> bool:
+        """Whether it was declared with a client of this app; "shop-web-greet" may be a function
+        "greet" of "shop-web" or a "web-greet" of "shop"."""
+        return self.id == f"{app_id}-{self._local_id}"
+
     @property
     def name(self) -> str:
         """What people are shown."""

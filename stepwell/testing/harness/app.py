@@ -69,10 +69,9 @@ def apps_of(module: ModuleType) -> list[App]:
         functions.update({id(function): function for function in _functions_in(one)})
     mine: dict[str, list[Function[Any]]] = {name: [] for name in clients}
     for function in functions.values():
-        # "shop-web-greet" is of the app "shop-web", if there is one, and else of "shop".
-        names = [name for name in clients if function.id.startswith(f"{name}-")]
-        if names:
-            mine[max(names, key=len)].append(function)
+        for name in clients:
+            if function.belongs_to(name):
+                mine[name].append(function)
     return [app_of(client, mine[name]) for name, client in clients.items()]
 
 

@@ -46,6 +46,12 @@ def test_a_client_is_served_with_its_functions(folder: Path, target: str) -> Non
     assert ids(load(target, folder)) == ["plain-one"]
 
 
+def test_an_app_whose_name_begins_like_anothers_keeps_its_functions(folder: Path) -> None:
+    write(folder, t_shop=CLIENT.format(name="shop"), t_web=CLIENT.format(name="shop-web"))
+    assert ids(load("t_web", folder)) == ["shop-web-one"]
+    assert ids(load("t_shop", folder)) == ["shop-one"]
+
+
 def test_functions_of_other_modules_of_the_project_are_found(folder: Path) -> None:
     more = """
 import stepwell

@@ -53,7 +53,8 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     With `use_api` the steps (and the events, if the list is empty) are to be fetched.
     `target` travels in the URL, not in the body: a hashed step id, or `step` for a discovery.
     `exact_numbers` is a server's word that it keeps numbers as they are written; others keep
-    doubles.
+    doubles. `step_name` is what the one step asked for was called when it was planned; others do
+    not say it.
     """
 
     ctx: CallContext
@@ -64,6 +65,7 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     use_api: bool = False
     version: int = header.REQUEST_VERSION_UNKNOWN
     exact_numbers: bool = False
+    step_name: str = ""
 
 
 class CallResponse(msgspec.Struct, frozen=True):
@@ -100,6 +102,7 @@ class _Call(msgspec.Struct):
     event: msgspec.Raw
     events: tuple[msgspec.Raw, ...]
     exact_numbers: bool | msgspec.UnsetType
+    step_name: str | msgspec.UnsetType
     steps: dict[str, msgspec.Raw]
     use_api: bool
     version: int
@@ -139,6 +142,7 @@ def encode_call(call: CallRequest) -> bytes:
             call.event,
             call.events,
             call.exact_numbers or msgspec.UNSET,
+            call.step_name or msgspec.UNSET,
             call.steps,
             call.use_api,
             call.version,
@@ -186,6 +190,7 @@ class _IncomingCall(msgspec.Struct):
     use_api: bool | None = None
     version: int | None = None
     exact_numbers: bool | None = None
+    step_name: str | None = None
 
 
 class MalformedCall(ValueError):
@@ -225,6 +230,7 @@ def decode_call(body: bytes) -> CallRequest:
         use_api=use_api,
         version=header.REQUEST_VERSION_UNKNOWN if incoming.version is None else incoming.version,
         exact_numbers=bool(incoming.exact_numbers),
+        step_name=incoming.step_name or "",
     )
 
 

@@ -35,6 +35,11 @@ DIFFERENT: tuple[tuple[str, str, str], ...] = (
         "calls say that numbers are kept as they are written",
     ),
     (
+        "",
+        ".step_name: ",
+        "calls for one step say what it is called",
+    ),
+    (
         "python-http/unicode",
         "12345678901234567890, recorded 12345678901234567000",
         "integers keep all their digits; the official server keeps doubles",

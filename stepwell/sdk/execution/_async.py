@@ -218,7 +218,7 @@ class AsyncCall(TaskedCall):
         given = overridden(args, verdict.input)
         began_ns = time.time_ns()
         try:
-            self.doubt()
+            self.doubt((met.title,))
             if not self.fresh:
                 await self._freshen()
             if self.hooks is None:

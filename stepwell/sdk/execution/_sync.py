@@ -204,7 +204,7 @@ class SyncCall(Call):
         given = overridden(args, verdict.input)
         began_ns = time.time_ns()
         try:
-            self.doubt()
+            self.doubt((met.title,))
             if not self.fresh:
                 self._freshen()
             if self.hooks is not None:

@@ -59,7 +59,14 @@ from stepwell.wire import limit
 from stepwell.wire.execution import STATUS_FAILED, CallRequest, CallResponse
 from stepwell.wire.failure import Failure
 from stepwell.wire.named_limit import LimitUsed
-from stepwell.wire.operation import InvokeFunction, Operation, StepFailed, StepRun, Timing
+from stepwell.wire.operation import (
+    InvokeFunction,
+    Operation,
+    StepFailed,
+    StepRun,
+    Timing,
+    label,
+)
 from stepwell.wire.operation import StepError as StepErrorOperation
 
 Pause: TypeAlias = Callable[[], bool]
@@ -101,6 +108,7 @@ class Call:
         self.place = place
         """Where the handler begins."""
         self.exact = request.exact_numbers
+        self._step_name = request.step_name
         """The server keeps numbers as they are written."""
         self.answer: CallResponse | None = None
         self.cancelled = Cancelled(watch)
@@ -280,7 +288,7 @@ class Call:
     def end(self, verdict: Report | Missing) -> None:
         """End the call by what was met; the handler is left."""
         try:
-            self.doubt()
+            self.doubt(_met_in(verdict))
         except InngestWarning as warning:
             # Somebody made errors of warnings.
             self.answer = self.broke(warning)
@@ -289,7 +297,7 @@ class Call:
             self.answer = outcome.reported(verdict.operations)
             self._reports = verdict.operations
             return
-        self.answer = self.broke(_not_met(verdict))
+        self.answer = self.broke(_not_met(verdict, self._step_name))
 
     def shown_reports(self) -> list[TransformOutputResult | None]:
         """What is reported as middleware is to see it: one step alone, and all invocations."""
@@ -320,7 +328,7 @@ class Call:
         data = self.fit(PLAIN.encode(cast(dict[str, object], payload)["data"]))
         return msgspec.structs.replace(operation, data=data)
 
-    def doubt(self) -> None:
+    def doubt(self, new: Sequence[str]) -> None:
         """Warn, once a call, if there are new steps although known ones were not met."""
         if self._doubt_told or self.replay.target is not None or not self.memos.any_unseen:
             return
@@ -328,9 +336,9 @@ class Call:
         unseen = self.memos.unseen()
         warn(
             IndeterminateFunctionWarning(
-                f'function "{self.function_id}" met new steps before {len(unseen)} known ones'
-                f" ({', '.join(unseen[:_SHOWN_STEPS_MAX])}): steps were renamed, or depend on"
-                " something that differs between calls"
+                f'function "{self.function_id}" met new steps ({_titles(new)}) before'
+                f" {len(unseen)} known ones: steps were renamed, or depend on something that"
+                " differs between calls"
             ),
             self.place,
         )
@@ -388,16 +396,28 @@ class Call:
                 self._tell(error)
 
 
-def _not_met(verdict: Missing) -> Error:
-    """The handler went as far as it could, and the step asked for was not there."""
+def _not_met(verdict: Missing, name: str) -> Error:
+    """The handler went as far as it could, and the step asked for was not there. Its `name` is
+    empty where the server does not say it."""
     told = (
-        f'Could not find step "{verdict.wanted}" to run. Was the function changed while runs were'
-        " under way?"
+        f'Could not find step "{name or verdict.wanted}" to run. Was the function changed while'
+        " runs were under way?"
     )
     if not verdict.found:
         return StepNotFoundError(f"{told} It reached no step")
-    found = ", ".join(f'"{title}"' for title in verdict.found[:_SHOWN_STEPS_MAX])
+    found = _titles(verdict.found)
     return StepUnexpectedError(f"found step {found} when targeting a different step. {told}")
+
+
+def _met_in(verdict: Report | Missing) -> Sequence[str]:
+    """The steps that end a call, as people know them."""
+    if isinstance(verdict, Missing):
+        return verdict.found
+    return [label(operation) for operation in verdict.operations]
+
+
+def _titles(steps: Sequence[str]) -> str:
+    return ", ".join(f'"{title}"' for title in steps[:_SHOWN_STEPS_MAX])
 
 
 def _failure_of(error: BaseException, carried: Collection[str] = ()) -> Failure:

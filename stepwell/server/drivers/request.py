@@ -12,10 +12,18 @@ import msgspec
 
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job
+from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import Run
 from stepwell.server.store.port import CallState
 from stepwell.wire import header, limit
-from stepwell.wire.execution import CallContext, CallRequest, Stack, input_memo, without_state
+from stepwell.wire.execution import (
+    TARGET_DISCOVERY,
+    CallContext,
+    CallRequest,
+    Stack,
+    input_memo,
+    without_state,
+)
 from stepwell.wire.identifier import function_uuid
 
 ACCOUNT_ID = "00000000-0000-4000-a000-000000000000"
@@ -51,6 +59,7 @@ def call_request(job: Job, state: CallState, listing: Listing) -> CallRequest:
         version=run.version,
         defers=dict(job.defers),
         exact_numbers=True,
+        step_name="" if item.target == TARGET_DISCOVERY else step_name(item),
     )
 
 

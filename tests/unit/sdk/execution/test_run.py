@@ -24,6 +24,7 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire.execution import decode_call, encode_call
 from stepwell.wire.identifier import step_hash
 from tests.ids import exact
 from tests.replay.stage import Client, Stage, function
@@ -183,6 +184,17 @@ async def test_e_162_a_target_that_is_gone_is_named_with_what_was_found() -> Non
     assert '"a", "b"' in found["message"]
 
 
+async def test_a_target_that_is_gone_has_the_name_that_the_server_says() -> None:
+    async def handler(ctx: Context) -> Any:
+        await asyncio.gather(ctx.step.run("a", give, 1), ctx.step.run("b", give, 2))
+
+    stage = Stage(handler)
+    request = msgspec.structs.replace(stage.request(), step_name="charge")
+    call = partial(run_call, stage.function, decode_call(encode_call(request)))
+    answer = await call(client=stage.client, target="0" * 40)
+    assert 'Could not find step "charge" to run' in json.loads(answer.body)["message"]
+
+
 @pytest.mark.parametrize("colour", ["coroutine", "plain", "blocking"])
 async def test_a_call_for_one_step_ends_with_it_although_steps_can_be_saved(
     colour: str, caplog: pytest.LogCaptureFixture
@@ -245,7 +257,7 @@ async def test_e_161_vanished_steps_are_warned_of_once() -> None:
 
     stage = Stage(handler)
     stage.keep(step_hash("old"), msgspec.Raw(b'{"data":1}'))
-    with pytest.warns(IndeterminateFunctionWarning, match="met new steps before 1 known") as found:
+    with pytest.warns(IndeterminateFunctionWarning, match=r'steps \("renamed"\) before 1') as found:
         await stage.call()
     assert [w.message.code for w in found] == ["NON_DETERMINISTIC_FUNCTION"]  # type: ignore[union-attr]
 

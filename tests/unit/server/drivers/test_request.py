@@ -7,6 +7,7 @@ from typing import Any
 import rfc8785
 
 from stepwell.server.drivers.request import call_headers, call_request, item_key, within_limit
+from stepwell.server.engine.lease_id import PLANNED
 from stepwell.server.store.port import CallState
 from stepwell.wire.execution import CallRequest, encode_call
 from stepwell.wire.identifier import function_uuid
@@ -61,6 +62,14 @@ def test_what_the_function_is_told() -> None:
         False,
         "step",
     )
+
+
+def test_a_call_for_one_step_says_its_name() -> None:
+    planned = PLANNED + b"charge the card"
+    assert call_request(job("h1", detail=planned), state(), listing()).step_name == (
+        "charge the card"
+    )
+    assert call_request(job(detail=planned), state(), listing()).step_name == ""
 
 
 def test_a_job_keeps_its_id_over_its_attempts_and_the_next_has_another() -> None:

@@ -77,6 +77,7 @@ class Step:
         output_type: object = UNSPECIFIED,
         name: str | None = None,
         limits: Sequence[Limit | LimitTake] = (),
+        **unknown: object,
     ) -> Any:
         """Run `handler(*handler_args)` once and remember what it returned.
 
@@ -87,6 +88,8 @@ class Step:
 
         With `limits` the step begins when all of them have room, in a call of its own.
         """
+        if unknown:
+            raise ask.no_option(step_id, unknown, ("limits", "name", "output_type"))
         if not callable(handler):
             raise ask.no_handler(step_id, handler)
         asked = ask.run(step_id, name, limits=limits)
@@ -335,8 +338,11 @@ class AI:
         *handler_args: *Args,
         output_type: object = UNSPECIFIED,
         name: str | None = None,
+        **unknown: object,
     ) -> Any:
         """Run a client library's own call as a step; its arguments and result are shown."""
+        if unknown:
+            raise ask.no_option(step_id, unknown, ("name", "output_type"))
         if not callable(handler):
             raise ask.no_handler(step_id, handler)
         asked = ask.run(step_id, name, option.WRAP)

@@ -136,6 +136,14 @@ def no_handler(step_id: str, handler: object) -> ConfigurationError:
     )
 
 
+def no_option(step_id: str, unknown: Iterable[str], known: Iterable[str]) -> TypeError:
+    """What is raised for options that a step run here does not have."""
+    return TypeError(
+        f'step "{step_id}": {", ".join(unknown)}: a step has no such option; there are'
+        f" {', '.join(known)}. Arguments of the handler follow it, without names"
+    )
+
+
 def given_branches(callables: Iterable[Callable[[], T]]) -> tuple[Callable[[], T], ...]:
     """The branches of a group. Raises ConfigurationError for what is none."""
     branches = tuple(callables)

@@ -38,6 +38,23 @@ async def refused_as_nested(stage: Stage) -> None:
     assert 'step "inner" is called inside step "outer"' in told["message"]
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_an_option_that_a_step_has_not_is_told_with_those_it_has(blocking: bool) -> None:
+    async def handler(ctx: Context) -> Any:
+        run: Any = ctx.step.run
+        return await run("a", give, 1, retires=3)
+
+    def plain(ctx: ContextSync) -> Any:
+        run: Any = ctx.step.ai.wrap
+        return run("a", give, 1, retires=3)
+
+    answer = await asyncio.wait_for(Stage(plain if blocking else handler).call(), 20)
+    told = json.loads(answer.body)
+    assert told["name"] == "TypeError"
+    assert 'step "a": retires: a step has no such option; there are ' in told["message"]
+    assert "name, output_type. Arguments of the handler follow it" in told["message"]
+
+
 NESTED: list[Callable[[Any], Any]] = [
     lambda step: step.run("inner", lambda: 1),
     lambda step: step.sleep("inner", "1s"),

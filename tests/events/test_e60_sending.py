@@ -348,6 +348,8 @@ async def test_e_76_the_text_of_a_refusal(status: int, body: Any, words: str) ->
     with pytest.raises(stepwell.SendEventsError) as caught:
         await dev(Wire(reply(status, body)), send_retries=0).send({"name": "a"})
     assert str(caught.value) == f"Inngest API Error: {status} {words}"
+    refused = any("refuses the event key" in note for note in caught.value.__notes__)
+    assert refused == (status in (401, 404))
     assert caught.value.status_code == status
     assert caught.value.response_body == (
         body.decode() if isinstance(body, bytes) else json.dumps(body)

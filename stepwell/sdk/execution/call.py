@@ -132,6 +132,8 @@ class Call:
         self.saved = False
         """A step of this call was saved; the handler went on after it."""
         self._doubt_told = False
+        self.is_over = False
+        """The handler has ended, or was left for good."""
 
     def remember(self, steps: dict[str, msgspec.Raw]) -> None:
         """Know these steps instead: what middleware made of them. Before the handler runs."""
@@ -158,11 +160,12 @@ class Call:
         """Forget what knows this call, at its end: in no circle, it is freed at once. A busy
         process would else spend a third of its time on looking for such circles."""
         self.step = self.watcher = None
+        self.is_over = True
 
     # Steps that are met
 
     def meet(self, ask: Ask) -> Met:
-        """Name the step met now. Raises Suspended after the end.
+        """Name the step met now. Raises Suspended while the handler is left, Error after its end.
 
         A step inside a step ends the call with StepNestedError, whatever user code does about it.
         """
@@ -174,6 +177,11 @@ class Call:
                     f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
                     " itself, or call its handler directly"
                 )
+            )
+        if self.is_over:
+            raise Error(
+                f'step "{ask.id}" was called after the call of function "{self.function_id}" had'
+                " ended: call steps in the function itself, before it returns"
             )
         if self.cancelled.told:
             self.abandon()

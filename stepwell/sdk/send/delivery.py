@@ -35,6 +35,10 @@ _MEANINGS = {
 }
 
 
+_KEY_REFUSED = frozenset({401, 404})
+"""How event APIs answer a key they do not know, in words that sound as if none had been given."""
+
+
 class EventBatch(msgspec.Struct, frozen=True):
     """One request's worth of events: the JSON array, and the seed from which their ids are derived.
 
@@ -196,6 +200,11 @@ def accepted_ids(outcome: Outcome, where: str) -> list[str]:
     error = SendEventsError(
         f"Inngest API Error: {outcome.status} {outcome.error}", [i for i in outcome.ids if i]
     )
+    if outcome.status in _KEY_REFUSED:
+        error.add_note(
+            "The server refuses the event key it was given: pass one it knows, as event_key=... or"
+            " in INNGEST_EVENT_KEY"
+        )
     error.status_code = outcome.status
     error.response_body = outcome.body
     raise error

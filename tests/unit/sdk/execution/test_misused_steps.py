@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stepwell.experimental import step
+from stepwell.sdk.errors import Error
 from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Stage
 from tests.unit.sdk.execution.handlers import give
@@ -53,6 +54,27 @@ async def test_an_option_that_a_step_has_not_is_told_with_those_it_has(blocking:
     assert told["name"] == "TypeError"
     assert 'step "a": retires: a step has no such option; there are ' in told["message"]
     assert "name, output_type. Arguments of the handler follow it" in told["message"]
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+async def test_a_step_that_is_called_after_the_end_says_so(blocking: bool) -> None:
+    kept: list[Any] = []
+
+    async def handler(ctx: Context) -> None:
+        kept.append(ctx.step)
+
+    def plain(ctx: ContextSync) -> None:
+        kept.append(ctx.step)
+
+    async def asleep(ctx: Context) -> None:
+        kept.append(ctx.step)
+        await ctx.step.sleep("night", "8h")
+
+    for one in (plain,) if blocking else (handler, asleep):
+        await Stage(one).call()
+        with pytest.raises(Error, match=r'step "late" was called after the call of function "app-'):
+            found = kept.pop().run("late", give, 1)
+            await found
 
 
 NESTED: list[Callable[[Any], Any]] = [

@@ -137,7 +137,8 @@ class Error(Exception):
     @property
     def hint(self) -> str:
         """Where its code is explained: a section of docs/errors.md, which the command prints."""
-        return f"More about it: stepwell explain {code_of(self).value}"
+        code = code_of(self).value
+        return f"More about it: docs/errors.md#{code}, or `stepwell explain {code}`"
 
     @property
     def message(self) -> str:

@@ -374,7 +374,9 @@ async def test_e_160_errors_say_where_they_are_explained() -> None:
     with pytest.raises(stepwell.EventKeyUnspecifiedError) as caught:
         await client.send(Event(name="a"))
     shown = "".join(traceback.format_exception(caught.value))
-    assert shown.endswith("More about it: stepwell explain event_key_unspecified\n")
+    code = "event_key_unspecified"
+    told = f"More about it: docs/errors.md#{code}, or `stepwell explain {code}`\n"
+    assert shown.endswith(told)
     # The note is for terminals: what travels, and what user code raises, is as it was written.
     assert failure_of(caught.value).message == str(caught.value)
     assert not hasattr(stepwell.NonRetriableError("mine"), "__notes__")

@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime as dt
+import importlib
 import io
 import json
+import pkgutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -386,3 +388,12 @@ def test_c11_the_simulator_of_digital_ocean() -> None:
     found = simulator.app.test_client().get(FULL_PATH)
     assert found.status_code == 200
     assert found.get_json()["function_count"] == 1
+
+
+def test_the_providers_have_the_official_names() -> None:
+    official = importlib.import_module("inngest.experimental.ai")
+    assert set(official.__all__) <= set(ai.__all__)
+    for found in pkgutil.iter_modules(official.__path__):
+        theirs = importlib.import_module(f"inngest.experimental.ai.{found.name}")
+        if hasattr(theirs, "Adapter"):
+            assert getattr(ai, found.name).Adapter, found.name

@@ -15,6 +15,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import body_of, request_from
@@ -66,5 +67,13 @@ def serve(
             dict(response.headers),
         )
 
+    refusals = Refusals(client)
+
+    def note() -> None:
+        request: Any = bottle.request
+        response: Any = bottle.response
+        refusals.note(request.method, request.path, response.status_code, response.headers)
+
+    app.hook("after_request")(note)
     path = handler.serve_path or SERVE_PATH_DEFAULT
     app.route([*routed_paths(path)], ["GET", "POST", "PUT"], inngest_api, skip=[True])

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Unpack
 
 from pyramid.config import Configurator
+from pyramid.events import NewResponse
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.security import NO_PERMISSION_REQUIRED
@@ -17,6 +18,7 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, route_name, routed_paths
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import request_from
@@ -63,6 +65,13 @@ def serve(
             return Response(response.body, response.status, headers)
         return Response(status=response.status, headerlist=headers, app_iter=response.chunks)
 
+    refusals = Refusals(client)
+
+    def note(event: Any) -> None:
+        request, response = event.request, event.response
+        refusals.note(request.method, request.path_info, response.status_int, response.headers)
+
+    config.add_subscriber(note, NewResponse)
     path = handler.serve_path or SERVE_PATH_DEFAULT
     name = route_name(client.app_id, path)
     for routed, route in zip(routed_paths(path), (name, f"{name}_slash"), strict=True):

@@ -9,15 +9,22 @@ import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
+import tests.django_project  # isort: skip - sets Django up
 import aiohttp.web
+import blacksheep
 import bottle
+import django.http
 import falcon
 import falcon.asgi
 import fastapi
 import flask
 import httpx
+import litestar
+import pyramid.config
+import pyramid.response
 import pytest
 import quart
 import sanic
@@ -26,13 +33,19 @@ import starlette.authentication
 import starlette.middleware.authentication
 import starlette.responses
 import starlette.routing
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import override_settings
 
 import stepwell
 import stepwell.aiohttp
+import stepwell.blacksheep
 import stepwell.bottle
+import stepwell.django
 import stepwell.falcon
 import stepwell.fast_api
 import stepwell.flask
+import stepwell.litestar
+import stepwell.pyramid
 import stepwell.quart
 import stepwell.sanic
 import stepwell.starlette
@@ -45,6 +58,7 @@ from tests.contract.adapters.servers import (
     werkzeug_serves,
 )
 
+assert tests.django_project
 Passes = Callable[[str], bool]
 numbers = itertools.count()
 
@@ -159,6 +173,90 @@ def sanic_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
     return sanic_serves(app)
 
 
+def pyramid_guard(handler: Any, registry: Any) -> Any:
+    def guard(request: Any) -> Any:
+        if registry["passes"](request.path):
+            return handler(request)
+        return pyramid.response.Response("log in first", 401)
+
+    return guard
+
+
+def pyramid_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    with pyramid.config.Configurator() as config:
+        config.registry["passes"] = passes
+        config.add_tween(f"{__name__}.pyramid_guard")
+        serve(stepwell.pyramid, config)
+        return werkzeug_serves(config.make_wsgi_app())
+
+
+def litestar_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    def guarded(app: Any) -> Any:
+        async def guard(scope: Any, receive: Any, send: Any) -> None:
+            refuse = starlette.responses.PlainTextResponse("log in first", 401)
+            await (app if passes(scope["path"]) else refuse)(scope, receive, send)
+
+        return guard
+
+    @litestar.post(["/", "/{rest:path}"])
+    async def other() -> str:
+        return "never asked"
+
+    app = litestar.Litestar([other], middleware=[guarded])
+    serve(stepwell.litestar, app)
+    return uvicorn_serves(app)
+
+
+def blacksheep_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = blacksheep.Application(router=blacksheep.Router())
+
+    async def guard(request: Any, handler: Any) -> Any:
+        if passes(request.url.path.decode()):
+            return await handler(request)
+        return blacksheep.Response(401)
+
+    async def other() -> str:
+        return "never asked"
+
+    app.middlewares.append(guard)
+    serve(stepwell.blacksheep, app)
+    app.router.add_post("/*", other)
+    return uvicorn_serves(app)
+
+
+class DjangoUrls:
+    """Django has no application to give routes to: they are a list."""
+
+    @staticmethod
+    def serve(urls: list[Any], client: Any, functions: Any) -> None:
+        urls.append(stepwell.django.serve(client, functions))
+
+
+def django_guard(get_response: Any) -> Any:
+    def guard(request: Any) -> Any:
+        if DJANGO_PASSES[-1](request.path):
+            return get_response(request)
+        return django.http.HttpResponse("log in first", status=401)
+
+    return guard
+
+
+DJANGO_PASSES: list[Passes] = []
+
+
+@contextmanager
+def django_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Iterator[str]:
+    module: Any = ModuleType("urls")
+    module.urlpatterns = []
+    serve(DjangoUrls, module.urlpatterns)
+    DJANGO_PASSES.append(passes)
+    with (
+        override_settings(ROOT_URLCONF=module, MIDDLEWARE=[f"{__name__}.django_guard"]),
+        werkzeug_serves(WSGIHandler()) as url,
+    ):
+        yield url
+
+
 @contextmanager
 def aiohttp_serves(app: Any) -> Iterator[str]:
     with listening() as sock:
@@ -176,16 +274,20 @@ def aiohttp_serves(app: Any) -> Iterator[str]:
 
 APPS: dict[str, Callable[[Passes, Callable[[Any, Any], None]], Any]] = {
     "aiohttp": aiohttp_app,
+    "blacksheep": blacksheep_app,
     "bottle": bottle_app,
+    "django": django_app,
     "falcon": falcon_app,
     "falcon, asgi": falcon_asgi_app,
     "fast_api": fast_api_app,
     "flask": flask_app,
+    "litestar": litestar_app,
+    "pyramid": pyramid_app,
     "quart": quart_app,
     "sanic": sanic_app,
     "starlette": starlette_app,
 }
-TELLS = frozenset(APPS) - {"bottle"}
+TELLS = frozenset(APPS) - {"blacksheep", "django", "litestar"}
 """Where the application says that a call was refused before it came to the endpoint."""
 
 

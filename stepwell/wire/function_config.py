@@ -4,6 +4,7 @@ Names here are ours; the wire's are camelCase. Empty text and None mean absent a
 Whether a configuration is acceptable is asked of `function_check.problems`.
 """
 
+import re
 from collections.abc import Iterator
 from typing import TypeVar
 from urllib.parse import quote
@@ -371,7 +372,26 @@ def decode_function(raw: bytes | msgspec.Raw) -> FunctionConfig:
     try:
         return _read(msgspec.convert(value, _Wire))
     except msgspec.ValidationError as problem:
-        raise MalformedFunction(f"function {value.get('id', '')!r}: {problem}") from None
+        told = f"{problem}{_what_is_there(value, str(problem))}"
+        raise MalformedFunction(f"function {value.get('id', '')!r}: {told}") from None
+
+
+def _what_is_there(value: JSON, problem: str) -> str:
+    """What stands at the place that a problem names, as far as there is something."""
+    path = problem.partition(" - at `$")[2].rstrip("`")
+    here: object = value
+    for name, index in _PLACES.findall(path):
+        if isinstance(here, dict) and name in here:
+            here = here[name]
+        elif isinstance(here, list) and index:
+            here = here[int(index)]
+        else:
+            return ""
+    return f", which is {msgspec.json.encode(here).decode()[:_SHOWN_CHARS]}" if path else ""
+
+
+_PLACES = re.compile(r"\.(\w+)|\[(\d+)\]")
+_SHOWN_CHARS = 80
 
 
 def _read(wire: _Wire) -> FunctionConfig:

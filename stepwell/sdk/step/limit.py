@@ -34,7 +34,13 @@ class Limit(msgspec.Struct, frozen=True):
 
     def by(self, *, key: str | None = None, weight: str | int | None = None) -> "LimitBy":
         """The limit for a function: each value of `key`, an expression, is counted by itself;
-        a run weighs `weight`, an expression or a number, 1 by default."""
+        a run weighs `weight`, an expression or a number, 1 by default. Raises
+        ConfigurationError."""
+        if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            told = f"{self._told}.by(key) = {key!r}"
+            raise ConfigurationError(f"{told}: give an expression, such as event.data.user")
+        if weight is not None and not isinstance(weight, str):
+            _whole(f"{self._told}.by(weight)", weight, 1, limits.NAMED_WEIGHT_MAX)
         return LimitBy(self, key or "", "" if weight is None else str(weight))
 
     def take(self, weight: int = 1, *, key: object = None) -> "LimitTake":

@@ -73,6 +73,7 @@ const WORDS: Record<string, readonly [string, (value: Json) => string]> = {
     (value) =>
       `${plain(group(group(value).limit ?? null).value ?? group(value).limit ?? "?")} at once${each(group(value))}${SCOPES[String(group(value).scope ?? "").toLowerCase()] ?? ""}`,
   ],
+  limits: ["Named limit", (value) => `${plain(group(value).name ?? value)}${each(group(value))}`],
   priority: ["Priority", (value) => `by ${plain(group(value).run ?? value)}`],
   timeouts: ["Time-outs", (value) => timeouts(group(value))],
   cancelOn: [

@@ -48,10 +48,9 @@ def main() -> int:
 def prepare() -> None:
     """The pages as the site's builder reads them."""
     shutil.rmtree(PAGES, ignore_errors=True)
-    for page in DOCS.rglob("*.md"):
-        to = PAGES / page.relative_to(DOCS)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_text(labelled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.copytree(DOCS, PAGES)
+    for page in PAGES.rglob("*.md"):
+        page.write_text(labelled(page.read_text(encoding="utf-8")), encoding="utf-8")
     (PAGES / "reference/command-line.md").write_text(command_page.page(), encoding="utf-8")
     shutil.copy(ROOT / "CHANGELOG.md", PAGES / "changelog.md")
     shutil.copy(ICON, PAGES / "icon.svg")

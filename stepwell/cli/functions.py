@@ -13,9 +13,12 @@ from stepwell.server.query.catalog_v2 import FunctionV2
 @output_option
 @server_options
 def functions(app: str, output: str, url: str, signing_key: str | None) -> None:
-    """List the functions of APP, or of all apps."""
+    """List the functions of APP, or of all apps, and what is probably a mistake of theirs."""
     found = functions_of(server_at(url, signing_key), app)
     show(found, output, ("FUNCTION", "APP", "NAME", "STARTED BY", ""), _row)
+    for one in found:
+        for warning in one.warnings:
+            click.echo(f"{one.slug}: {warning}", err=True)
 
 
 def _row(one: FunctionV2) -> tuple[str, ...]:

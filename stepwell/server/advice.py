@@ -21,8 +21,13 @@ def advice(functions: Iterable[FunctionConfig]) -> tuple[str, ...]:
     return tuple(
         f'function "{function.id}": {warning}'
         for function in functions
-        for warning in (*_expressions(function), *_numbers(function), *_together(function))
+        for warning in advice_on(function)
     )
+
+
+def advice_on(function: FunctionConfig) -> tuple[str, ...]:
+    """The same for one function, whose name the sentences leave out."""
+    return (*_expressions(function), *_numbers(function), *_together(function))
 
 
 def _expressions(function: FunctionConfig) -> Iterator[str]:
@@ -46,6 +51,9 @@ def _expressions(function: FunctionConfig) -> Iterator[str]:
         yield from _number("priority.run", function.priority.run, 0, "a number of seconds")
     if function.fairness is not None:
         yield from _number("fairness.weight", function.fairness.weight, 1, "a number above 0")
+    for index, named in enumerate(function.limits):
+        field = f"limits[{index}].weight"
+        yield from _number(field, named.weight, 1, "a number above 0")
 
 
 def _number(field: str, source: str, instead: int, wanted: str) -> Iterator[str]:

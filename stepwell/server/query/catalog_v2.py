@@ -1,6 +1,6 @@
 """Apps and functions in the shape of the REST API's second version. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -126,7 +126,7 @@ class ConfigurationV2(
 
 class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A function with its configuration; `isPaused` if it rests, `isArchived` if it is served no
-    longer."""
+    longer. `warnings` tell what of the configuration is probably a mistake, a sentence each."""
 
     id: str
     slug: str
@@ -139,6 +139,7 @@ class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     is_paused: bool = False
     is_archived: bool = False
     archived_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    warnings: tuple[str, ...] = ()
 
 
 _METHODS = {"serve": MethodV2.SERVE, "connect": MethodV2.CONNECT}
@@ -171,8 +172,13 @@ def archived_app_v2(name: str, functions: Sequence[FunctionRow]) -> AppV2:
     )
 
 
-def function_v2(row: FunctionRow, *, paused: bool = False) -> FunctionV2:
-    """A function as v2 tells it."""
+def function_v2(
+    row: FunctionRow,
+    *,
+    paused: bool = False,
+    advise: Callable[[FunctionConfig], tuple[str, ...]] = lambda config: (),
+) -> FunctionV2:
+    """A function as v2 tells it; `advise` says what is probably a mistake of one."""
     config = decode_function(row.config)
     return FunctionV2(
         id=function_uuid(row.slug),
@@ -186,6 +192,7 @@ def function_v2(row: FunctionRow, *, paused: bool = False) -> FunctionV2:
         is_paused=paused,
         is_archived=bool(row.gone_ms),
         archived_at=format_instant(row.gone_ms) if row.gone_ms else msgspec.UNSET,
+        warnings=advise(config),
     )
 
 

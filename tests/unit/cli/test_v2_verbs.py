@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 
+import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
 from tests.unit.cli.test_asking import FIXED, FREE, Running, register
+from tests.unit.server.api.harness import function, registration
 
 OPEN = ("--status", "queued", "--status", "running")
 
@@ -44,8 +46,18 @@ def test_what_is_registered_is_listed_in_each_form(server: Running) -> None:
     lines = done(server, "functions", "--output", "ndjson").splitlines()
     assert {msgspec.json.decode(line)["slug"] for line in lines} == {"shop-order", "shop-once"}
     assert "shop/order" in done(server, "functions", "shop")
+    assert call(server, "functions", "shop").stderr == ""
     assert done(server, "workers") == "none"
     assert done(server, "workers", "--output", "json") == "[]"
+
+
+def test_what_is_probably_a_mistake_is_told_below_the_list() -> None:
+    with Running(FREE) as running:
+        odd = {**function("odd", event="x"), "throttle": {"limit": 0, "period": "1m"}}
+        httpx.post(f"{running.url}/fn/register", json=registration(odd)).raise_for_status()
+        told = call(running, "functions")
+    assert told.stdout.splitlines()[-1].startswith("shop-odd")
+    assert told.stderr == "shop-odd: throttle.limit 0 counts as 1: use at least 1\n"
 
 
 def test_a_run_is_started_cancelled_and_run_again(server: Running) -> None:

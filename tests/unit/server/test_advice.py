@@ -48,6 +48,10 @@ WARNED: list[tuple[dict[str, Any], str]] = [
         """fairness.weight "'much'" gives a string, which counts as 1: give a number above 0""",
     ),
     (
+        {"limits": [{"name": "tokens", "weight": "'much'"}]},
+        """limits[0].weight "'much'" gives a string, which counts as 1: give a number above 0""",
+    ),
+    (
         {"backlog": {"limit": 1, "key": "async.data.user"}},
         "backlog.key 'async.data.user' reads async, which is not known when a run starts",
     ),

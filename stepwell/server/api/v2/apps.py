@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.advice import advice_on
 from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
@@ -59,7 +60,7 @@ async def function(deps: ApiDeps, request: Request) -> Response:
 
 
 def _told(deps: ApiDeps, row: FunctionRow) -> FunctionV2:
-    return function_v2(row, paused=row.slug in deps.ledger.catalog.paused)
+    return function_v2(row, paused=row.slug in deps.ledger.catalog.paused, advise=advice_on)
 
 
 def _of_apps(rows: Sequence[FunctionRow]) -> dict[str, list[FunctionRow]]:

@@ -193,6 +193,16 @@ async def test_apps_and_their_functions(api: Api) -> None:
     assert await refusal(gone) == (404, "not_found", "Function not found")
 
 
+async def test_what_is_probably_a_mistake_of_a_function_is_told(api: Api) -> None:
+    odd = {**function("a", event="x"), "priority": {"run": "'high'"}}
+    await api.register(odd, function("b", event="x"))
+    a, b = await data(api, "/apps/shop/functions")
+    assert a["warnings"] == [
+        """priority.run "'high'" gives a string, which counts as 0: give a number of seconds"""
+    ]
+    assert "warnings" not in b
+
+
 async def test_what_an_app_serves_no_longer_is_archived(api: Api) -> None:
     await api.register(function("a", event="x", retries=0))
     assert [one["slug"] for one in await data(api, "/apps/shop/functions")] == ["shop-a"]

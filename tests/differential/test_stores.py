@@ -430,10 +430,12 @@ class Story:
     def rest(self) -> fact.Record:
         queue, until = self.chance.choice(LANES), self.chance.choice((0, self.now + 9))
         again = self.chance.random() < 0.5
-        return fact.LaneRested(queue, lane_of(queue).keys[0], self.now, until, 0.5, again)
+        key, bound = lane_of(queue).keys[0], self.chance.choice((0, 3))
+        return fact.LaneRested(queue, key, self.now, until, 0.5, again, bound=bound)
 
     def rouse(self) -> fact.Record:
-        return fact.LanesRoused(self.chance.choice(("k1", "k2")), self.chance.randrange(3))
+        bound = self.chance.choice((None, 0, 3))
+        return fact.LanesRoused(self.chance.choice(("k1", "k2")), self.chance.randrange(3), bound)
 
     def app(self) -> fact.Record:
         name = self.chance.choice(["a1", "a2"])
@@ -541,7 +543,7 @@ def told_by_view(view: View, need: Need) -> dict[str, object]:
         "look_back": [(view.look_back(look), view.met(look.run_id)) for look in need.look_back],
         "due": (view.due(), view.overdue(), view.next_due_ms),
         "keys": [(view.flow.row(k), view.flow.taken(k), view.flow.holders(k)) for k in KEYS],
-        "leased": [(view.flow.leased(key), view.flow.first(key)) for key in KEYS],
+        "leased": [(view.flow.leased(key), view.flow.firsts(key)) for key in KEYS],
         "lanes": (view.flow.lanes, [view.flow.items(queue) for queue in LANES]),
         "holds": [(view.flow.hold(key), view.flow.held(key)) for key in HOLDS],
         "waited": [name for name in NAMES if name in view.waited],

@@ -396,3 +396,33 @@ def attempts(bench: FlowBench, *batch: given_.Input) -> list[int]:
     """Which attempts begin when these are decided in one commit."""
     found = [answer for answer in bench.submit_all([*batch]) if isinstance(answer, Work)]
     return [job.item.attempt for work in found for job in work.jobs]
+
+
+@pytest.mark.parametrize("scope", ["env", "account"])
+@pytest.mark.parametrize("control", ["concurrency", "run_concurrency"])
+def test_a_place_goes_to_whom_its_own_limit_lets_begin(
+    bench: FlowBench, control: str, scope: str
+) -> None:
+    """Functions share a number, each under its own limit: who has waited longest and must wait on
+    holds up nobody whose limit is larger."""
+    bench.register(
+        controlled("narrow", "narrow", **{control: (Concurrency(1, "'api'", scope),)}),
+        controlled("wide", "wide", **{control: (Concurrency(3, "'api'", scope),)}),
+    )
+    for _ in range(3):
+        bench.send("wide")
+    under_way = bench.claim()
+    assert bench.claim() == []
+    bench.send("narrow")
+    assert bench.claim() == []
+    for _ in range(3):
+        bench.send("wide")
+        bench.finish(under_way.pop(0))
+        (job,) = bench.claim()
+        assert job.run.function == f"{APP}-wide"
+        under_way.append(job)
+    for job in under_way:
+        assert bench.claim() == []
+        bench.finish(job)
+    (job,) = bench.claim()
+    assert job.run.function == f"{APP}-narrow"

@@ -94,3 +94,24 @@ def test_nothing_else_lets_a_key_rest(
     bench.reply(bench.job(), broke(delay_ms, failure))
     bench.send("go", {"user": "a"})
     assert users(bench) == "a"
+
+
+def test_a_run_in_its_place_goes_on_after_a_rest_whoever_waits_for_the_place(
+    bench: FlowBench,
+) -> None:
+    """Who has waited longest under the key waits for the end of that very run."""
+    bench.register(controlled(run_concurrency=(Concurrency(1, USER),)))
+    first = bench.send("go", {"user": "a"})
+    steps = [StepPlanned(id=step_hash(name), name=name) for name in ("ask", "tell")]
+    bench.reply(bench.job(), progressed(*steps))
+    ask, tell = bench.claim()
+    bench.send("go", {"user": "a"})
+    assert bench.claim() == []
+    failed = [StepError(id=one.id, name=one.name, failure=TOLD) for one in steps]
+    bench.reply(ask, Progressed((failed[0],), delay_ms=30 * SECOND))
+    plain = msgspec.structs.replace(failed[1], failure=Failure("E", "m"))
+    bench.reply(tell, Progressed((plain,), delay_ms=10 * SECOND))
+    bench.at(10 * SECOND)
+    assert bench.claim() == []
+    bench.at(30 * SECOND)
+    assert [job.run.event_ids[0] for job in bench.claim()] == [first, first]

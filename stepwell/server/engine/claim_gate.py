@@ -7,7 +7,7 @@ capacity goes round functions, and in each round their lanes by weight (`flow/fa
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -20,7 +20,15 @@ from stepwell.server.engine.input import Job, WorkAsked
 from stepwell.server.engine.lane import LIMITS, Lane, LaneSeen, PartKind, lane_of, place_of
 from stepwell.server.engine.lane_choice import LIMITING, keys_to_see
 from stepwell.server.engine.need import Need
-from stepwell.server.engine.room import Blocked, blocked, free, numbers_of, planned, take
+from stepwell.server.engine.room import (
+    IN_TURN,
+    Blocked,
+    blocked,
+    free,
+    numbers_of,
+    planned,
+    take,
+)
 from stepwell.server.engine.row import Item, Run
 from stepwell.server.flow.named_limit import NO_NUMBERS
 from stepwell.server.flow.plan import NO_PLAN
@@ -61,8 +69,8 @@ class Deal:
         for seen in draft.view.flow.lanes:
             if seen.turn_at:
                 self._waiting.setdefault(seen.turn_at, {})[seen.queue] = seen.since
-        self._rested: dict[str, list[tuple[int, str]]] = {}
-        self._passed_on: set[str] = set()
+        self._rested: dict[str, dict[int, tuple[int, str]]] = {}
+        self._passed_on: set[tuple[str, int]] = set()
         self.more = False
         self.next_ms: int | None = None
 
@@ -203,8 +211,8 @@ class Deal:
     def _others_first(self, key: str, turn: Turn) -> bool:
         """Whether somebody else waits for a key who has waited longer, here or elsewhere: so no two
         wait for each other."""
-        first = self._draft.view.flow.first(key)
-        if first is not None and first.since < turn.since:
+        firsts = self._draft.view.flow.firsts(key)
+        if any(seen.since < turn.since for seen in firsts if seen.bound == IN_TURN):
             return True
         here = self._waiting.get(key, {})
         return any(since < turn.since for queue, since in here.items() if queue != turn.queue)
@@ -268,13 +276,16 @@ class Deal:
             credit=turn.credit,
             again=turn.credit >= 1,
             since=0 if turn.since == NEWEST else turn.since,
+            bound=stop.bound,
         )
         self._draft.add(rested)
         self._pass_on(lane, "" if stop.has_room else stop.key)
         # Nobody who has waited as little goes before it in this claim.
         since = min(turn.since, NEWEST - 1)
         self._waiting.setdefault(stop.key, {})[turn.queue] = since
-        self._rested.setdefault(stop.key, []).append((since, turn.queue))
+        rested_there = self._rested.setdefault(stop.key, {})
+        mine = since, turn.queue
+        rested_there[stop.bound] = min(mine, rested_there.get(stop.bound, mine))
 
     def _exhausted(self, turn: Turn) -> None:
         """Everything a lane had to give is given; if more was not looked at, it keeps its turn."""
@@ -292,25 +303,31 @@ class Deal:
         self._pass_on(turn.lane, "")
 
     def _pass_on(self, lane: Lane, blocking: str) -> None:
-        """Keys that still have room are offered to whoever rests behind them, to one in a claim."""
+        """Keys that still have room are offered to whoever rests behind them, to one of each bound
+        in a claim."""
         for part in lane.parts:
             key = part.key
-            if part.kind not in LIMITING or key == blocking or key in self._passed_on:
+            if part.kind not in LIMITING or key == blocking:
                 continue
-            if self._lets_in(key):
-                self._passed_on.add(key)
-                self._draft.add(fact.LanesRoused(key, 1))
-                self.more = True
+            for bound, queue in self._next_behind(key):
+                if (key, bound) not in self._passed_on and self._lets_in(key, queue):
+                    self._passed_on.add((key, bound))
+                    self._draft.add(fact.LanesRoused(key, 1, bound))
+                    self.more = True
 
-    def _lets_in(self, key: str) -> bool:
-        """Whether a key has room for whoever rests behind it and is next, by what that one needs.
-        Roused in vain, it might rouse others in vain, for ever."""
-        seen = self._draft.view.flow.first(key)
-        before = () if seen is None else ((seen.since, seen.queue),)
-        first = min((*before, *self._rested.get(key, ())), default=None)
-        if first is None:
-            return False
-        lane = lane_of(first[1])
+    def _next_behind(self, key: str) -> Iterator[tuple[int, str]]:
+        """Who is next of each bound among those that rest behind a key."""
+        known = self._draft.view.flow.firsts(key)
+        before = {seen.bound: (seen.since, seen.queue) for seen in known}
+        here = self._rested.get(key, {})
+        for bound in before | here:
+            first = min(one[bound] for one in (before, here) if bound in one)
+            yield bound, first[1]
+
+    def _lets_in(self, key: str, queue: str) -> bool:
+        """Whether a key has room for a lane that rests behind it, by what that one needs. Roused in
+        vain, it might rouse others in vain, for ever."""
+        lane = lane_of(queue)
         _, plan = planned(self._draft, lane)
         mine = [(index, part) for index, part in lane.numbered if part.key == key]
         return all(free(self._draft, plan, index, part) > 0 for index, part in mine)

@@ -33,12 +33,12 @@ FlowRecord: TypeAlias = (
 
 class KeySeen(msgspec.Struct, frozen=True, gc=False):
     """What a store knows of a key: its row, how many runs have a place under it, how much the calls
-    under way count under it, and which lane that rests behind it is roused first."""
+    under way count under it, and which lane that rests behind it is roused first, of each bound."""
 
     row: FlowKey | None
     taken: int = 0
     leased: int = 0
-    first: LaneSeen | None = None
+    firsts: tuple[LaneSeen, ...] = ()
 
 
 UNSEEN = KeySeen(None)
@@ -84,9 +84,10 @@ class FlowView:
         """How much the calls under way count under a key."""
         return self._keys[key].leased + self._lent.get(key, 0)
 
-    def first(self, key: str) -> LaneSeen | None:
-        """The lane behind a key that has waited longest, as far as the batch began with it."""
-        return self._keys[key].first
+    def firsts(self, key: str) -> tuple[LaneSeen, ...]:
+        """The lanes behind a key that have waited longest, one of each bound, as far as the batch
+        began with them."""
+        return self._keys[key].firsts
 
     def sees_items(self, queue: str) -> bool:
         """Whether the items of a lane were asked for."""

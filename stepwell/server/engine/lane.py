@@ -113,12 +113,14 @@ _STARTS = frozenset({PartKind.RUN, PartKind.THROTTLE, PartKind.PRIORITY, PartKin
 class LaneSeen(msgspec.Struct, frozen=True, gc=False):
     """A lane with something to do, and what is left of its turn. `turn_at` is the key it rested
     behind until now, as the first there. Of two that wait for room, the one whose `since` is
-    smaller has waited longer; 0 says that it does not wait."""
+    smaller has waited longer; 0 says that it does not wait. `bound` is what it rests under there:
+    of lanes behind a key, those with the same bound find room at the same time."""
 
     queue: str
     credit: float = 0.0
     turn_at: str = ""
     since: int = 0
+    bound: int = 0
 
     @property
     def is_lane(self) -> bool:

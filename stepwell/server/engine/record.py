@@ -254,7 +254,8 @@ class LaneRested(msgspec.Struct, frozen=True, gc=False):
     """A lane rests behind a key, until the key lets go of something, or until a time.
 
     With `again` it is the first to be roused, because its turn is not over; else whoever has waited
-    longest, which `since` tells of a lane that had waited before (`LaneSeen`).
+    longest, which `since` tells of a lane that had waited before (`LaneSeen`). `bound` is the
+    limit it met there, if others may rest behind the same key under another one.
     """
 
     queue: str
@@ -264,13 +265,15 @@ class LaneRested(msgspec.Struct, frozen=True, gc=False):
     credit: float = 0.0
     again: bool = False
     since: int = 0
+    bound: int = 0
 
 
 class LanesRoused(msgspec.Struct, frozen=True, gc=False):
-    """So many lanes that rest behind a key are to be looked at."""
+    """So many lanes that rest behind a key are to be looked at, of each bound or of one."""
 
     key: str
     count: int
+    bound: int | None = None
 
 
 class RunForgotten(msgspec.Struct, frozen=True, gc=False):

@@ -11,10 +11,12 @@ from stepwell.server.engine.limit_row import limit_name
 from stepwell.server.flow import bucket, named_limit
 from stepwell.server.flow.bucket import Bucket
 from stepwell.server.flow.concurrency import UNLIMITED, limit_of
-from stepwell.server.flow.named_limit import Numbers
+from stepwell.server.flow.named_limit import NO_NUMBERS, Numbers
 from stepwell.server.flow.plan import NO_PLAN, Plan
 
 UNKNOWN_FUNCTION_DELAY_MS = 30_000
+IN_TURN = 0
+"""The bound of those that begin strictly in the order in which they came."""
 
 
 def cool_key(function: str) -> str:
@@ -32,11 +34,12 @@ def stopped_by(draft: Draft, function: str) -> str:
 
 class Blocked(msgspec.Struct, frozen=True):
     """Which key stops a lane, and when it lets go (0: when a slot is free). With `has_room` it is
-    only the turn of another."""
+    only the turn of another. `bound` is the limit that was met (`bound_of`)."""
 
     key: str
     until_ms: int = 0
     has_room: bool = False
+    bound: int = IN_TURN
 
 
 def planned(draft: Draft, lane: Lane) -> tuple[Listing | None, Plan]:
@@ -56,8 +59,25 @@ def blocked(draft: Draft, lane: Lane) -> Blocked | None:
         return Blocked(stop, 0 if is_paused else draft.view.catalog.cooled[lane.function])
     for index, part in lane.numbered:
         if free(draft, plan, index, part) < 1:
-            return Blocked(part.key, _until(draft, plan, part))
+            bound = bound_of(draft, plan, index, part)
+            return Blocked(part.key, _until(draft, plan, part), bound=bound)
     return None
+
+
+def bound_of(draft: Draft, plan: Plan, index: int, part: Part) -> int:
+    """What tells when a part has room, beside what counts under its key: those that rest behind a
+    key with the same bound wait for each other, and for nobody else there."""
+    match part.kind:
+        case PartKind.STEP:
+            return limit_of(plan.steps, part.mark, index)
+        case PartKind.RUN:
+            return limit_of(plan.runs, part.mark, index)
+        case PartKind.THROTTLE if plan.throttle is not None:
+            return IN_TURN
+        case PartKind.LIMIT | PartKind.LIMIT_FIRST | PartKind.LIMIT_LATER:
+            return UNLIMITED if numbers_of(draft, part) == NO_NUMBERS else IN_TURN
+        case _:
+            return UNLIMITED
 
 
 def free(draft: Draft, plan: Plan, index: int, part: Part) -> int:
@@ -71,9 +91,9 @@ def free(draft: Draft, plan: Plan, index: int, part: Part) -> int:
     value = 0 if row is None else row.value
     match part.kind:
         case PartKind.STEP:
-            return limit_of(plan.steps, part.mark, index) - flow.leased(part.key)
+            return bound_of(draft, plan, index, part) - flow.leased(part.key)
         case PartKind.RUN:
-            return limit_of(plan.runs, part.mark, index) - flow.taken(part.key)
+            return bound_of(draft, plan, index, part) - flow.taken(part.key)
         case PartKind.THROTTLE if plan.throttle is not None:
             return bucket.free(plan.throttle.bucket, value, now_ms)
         case PartKind.LIMIT | PartKind.LIMIT_FIRST | PartKind.LIMIT_LATER:

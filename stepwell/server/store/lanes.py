@@ -60,7 +60,7 @@ class LaneIndex:
         self._rests = 0
         self._timers: list[tuple[int, str, bool]] = []
         self._alarms: dict[str, int] = {}
-        self._turns: dict[str, str] = {}
+        self._turns: dict[str, tuple[str, int]] = {}
         self._leased: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -73,11 +73,20 @@ class LaneIndex:
         """How much the calls under way count under a key."""
         return self._leased.get(key, 0)
 
-    def first(self, key: str) -> LaneSeen | None:
-        """The lane behind a key that is the next to be roused."""
+    def firsts(self, key: str) -> tuple[LaneSeen, ...]:
+        """The lanes behind a key that are the next to be roused, one of each bound."""
+        found = ((bound, self._first_of(key, bound)) for bound in self._bounds(key))
+        return tuple(
+            LaneSeen(first[1], since=first[0], bound=bound) for bound, first in found if first
+        )
+
+    def _bounds(self, key: str) -> tuple[int, ...]:
         resting = self._resting.get(key)
-        found = None if resting is None else resting.first()
-        return None if found is None else LaneSeen(found[1], since=found[0])
+        return () if resting is None else resting.bounds
+
+    def _first_of(self, key: str, bound: int) -> tuple[int, str] | None:
+        resting = self._resting.get(key)
+        return None if resting is None else resting.first(bound)
 
     def standing(self, queue: str) -> tuple[str, int, int]:
         """Behind which key a lane rests, since when, and until when at the latest."""
@@ -111,9 +120,9 @@ class LaneIndex:
     def _let_by(self, places: tuple[str, ...]) -> None:
         """Whoever has its turn where no calls are taken now lets the next one by."""
         while self._turns:
-            queue, key = self._turns.popitem()
-            if place_of(queue) not in places and key in self._resting:
-                self.rouse(key, 1)
+            queue, (key, bound) = self._turns.popitem()
+            if place_of(queue) not in places:
+                self._rouse_of(key, bound, 1)
 
     def _open_lanes(self, place: str, now_ms: int, limit: int) -> tuple[list[LaneSeen], bool]:
         """Open lanes in turn, at most one beyond the limit; and whether some had nothing to do now,
@@ -198,15 +207,22 @@ class LaneIndex:
             elif isinstance(change, LaneRested):
                 self._rest(change)
             else:
-                self.rouse(change.key, change.count)
+                self.rouse(change.key, change.count, change.bound)
         for key in freed:
             self.rouse(key, 1)
 
-    def rouse(self, key: str, count: int) -> None:
-        """So many lanes that rest behind a key are looked at again."""
-        while count > 0 and (first := self.first(key)) is not None:
-            self._get_up(first.queue)
-            self._standing[first.queue].turn_at = self._turns[first.queue] = key
+    def rouse(self, key: str, count: int, bound: int | None = None) -> None:
+        """So many lanes that rest behind a key are looked at again: of each bound, since a place
+        may be one for some of them and none for others; or of one."""
+        for one in self._bounds(key) if bound is None else (bound,):
+            self._rouse_of(key, one, count)
+
+    def _rouse_of(self, key: str, bound: int, count: int) -> None:
+        while count > 0 and (first := self._first_of(key, bound)) is not None:
+            _, queue = first
+            self._get_up(queue)
+            self._standing[queue].turn_at = key
+            self._turns[queue] = key, bound
             count -= 1
 
     def rouse_functions(self, functions: Container[str]) -> None:
@@ -253,13 +269,14 @@ class LaneIndex:
         self._shut(change.queue, known)
         known.behind, known.since_ms = change.key, change.at_ms
         known.until_ms, known.credit, known.turn_at = change.until_ms, change.credit, ""
-        first = self.first(change.key)
+        first = self._first_of(change.key, change.bound)
         self._rests += 1
         if change.again and first is not None:
-            known.since = first.since - 1
+            known.since = first[0] - 1
         else:
             known.since = change.since or self._rests
-        self._resting.setdefault(change.key, Resting()).add(change.queue, known.since)
+        resting = self._resting.setdefault(change.key, Resting())
+        resting.add(change.queue, known.since, change.bound)
         alarm = self._alarms.get(change.key)
         if change.until_ms and (alarm is None or change.until_ms < alarm):
             self._alarms[change.key] = change.until_ms

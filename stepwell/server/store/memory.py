@@ -147,7 +147,7 @@ class MemoryStore:
         disk, flow = self.disk, view.flow
         for key in need.keys:
             taken, lanes = len(disk.slots.of(key)), self._lanes
-            seen = KeySeen(disk.keys.get(key), taken, lanes.leased(key), lanes.first(key))
+            seen = KeySeen(disk.keys.get(key), taken, lanes.leased(key), lanes.firsts(key))
             flow.see_key(key, seen)
         for key in need.holders:
             flow.see_holders(key, in_turn(disk.slots.of(key)))

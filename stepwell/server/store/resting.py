@@ -2,41 +2,57 @@
 
 Whoever has waited longest comes first, wherever it waited before. So of lanes that stand under
 several limits at once each waits only for those that came before it, and no two for each other.
+That is so among lanes with the same bound: where functions share a key under limits of their own,
+the first of each limit is known, because a place may be none for a lane that has waited longer.
 """
 
 from heapq import heapify, heappop, heappush
 
 
 class Resting:
-    """Lanes by how long they have waited: the smaller the number, the longer."""
+    """Lanes by how long they have waited, apart for each bound: the smaller the number, the
+    longer."""
 
-    __slots__ = ("_heap", "_since")
+    __slots__ = ("_heaps", "_places")
 
     def __init__(self) -> None:
-        self._since: dict[str, int] = {}
-        self._heap: list[tuple[int, str]] = []
+        self._places: dict[str, tuple[int, int]] = {}
+        self._heaps: dict[int, list[tuple[int, str]]] = {}
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._since)
+        return len(self._places)
 
-    def add(self, queue: str, since: int) -> None:
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """Every bound that some rest under, and perhaps some that nobody does any more."""
+        return tuple(self._heaps)
+
+    def add(self, queue: str, since: int, bound: int = 0) -> None:
         """A lane comes to rest."""
-        self._since[queue] = since
-        heappush(self._heap, (since, queue))
+        self._places[queue] = since, bound
+        heappush(self._heaps.setdefault(bound, []), (since, queue))
 
     def discard(self, queue: str) -> None:
         """A lane rests here no more."""
-        self._since.pop(queue, None)
-        if len(self._heap) > 2 * len(self._since) + 8:
-            self._heap = [(since, queue) for queue, since in self._since.items()]
-            heapify(self._heap)
+        place = self._places.pop(queue, None)
+        if place is None:
+            return
+        bound = place[1]
+        heap = self._heaps.get(bound, [])
+        if len(heap) > 2 * len(self._places) + 8:
+            known = self._places.items()
+            kept = [(since, name) for name, (since, theirs) in known if theirs == bound]
+            heapify(kept)
+            self._heaps[bound] = kept
 
-    def first(self) -> tuple[int, str] | None:
-        """Who has waited longest."""
-        while self._heap:
-            since, queue = self._heap[0]
-            if self._since.get(queue) == since:
+    def first(self, bound: int) -> tuple[int, str] | None:
+        """Who has waited longest of those with a bound."""
+        heap = self._heaps.get(bound)
+        while heap:
+            since, queue = heap[0]
+            if self._places.get(queue) == (since, bound):
                 return since, queue
-            heappop(self._heap)
+            heappop(heap)
+        self._heaps.pop(bound, None)
         return None

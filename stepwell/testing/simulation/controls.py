@@ -16,7 +16,7 @@ import msgspec
 
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.lane import LIMITS, is_lane, lane_of
+from stepwell.server.engine.lane import is_lane, lane_of
 from stepwell.server.engine.row import Item, ItemKind, Lease
 from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
 from stepwell.server.query.room import rests
@@ -151,11 +151,10 @@ def waits_for_nothing(reader: Reader, catalog: Catalog, now_ms: int) -> Iterator
 
 
 def _is_cool(reader: Reader, item: Item, now_ms: int) -> bool:
-    """Whether a call stands under a named limit, or a key that cools."""
+    """Whether a call stands under a key that cools."""
     parts = lane_of(item.queue).parts if is_lane(item.queue) else ()
     rows = (reader.flow_key(part.key) for part in parts)
-    cool = any(row is not None and row.cool_ms > now_ms for row in rows)
-    return cool or any(part.kind in LIMITS for part in parts)
+    return any(row is not None and row.cool_ms > now_ms for row in rows)
 
 
 class FlowJudge:

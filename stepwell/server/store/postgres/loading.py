@@ -163,7 +163,7 @@ class Loader:
             leased: dict[str, int] = dict(calls)
             for key in keys:
                 self._session.seen.keys[key] = key in known
-                counts = taken.get(key, 0), leased.get(key, 0), self.lanes.first(key)
+                counts = taken.get(key, 0), leased.get(key, 0), self.lanes.firsts(key)
                 view.flow.see_key(key, KeySeen(known.get(key), *counts))
 
         yield fill

@@ -113,7 +113,7 @@ class Loader:
             taken = self._db.execute(SQL["slots_taken"], (key,)).fetchone()[0]
             lanes = self._memory.lanes
             known = None if row is None else key_of(row)
-            flow.see_key(key, KeySeen(known, taken, lanes.leased(key), lanes.first(key)))
+            flow.see_key(key, KeySeen(known, taken, lanes.leased(key), lanes.firsts(key)))
         for key in need.holders:
             rows = self._db.execute(SQL["holders"], (key,))
             flow.see_holders(key, [slot_of(row) for row in rows])

@@ -1,7 +1,7 @@
 """Which lanes are shown to a claim (the store's memory of who rests behind what)."""
 
 from stepwell.server.engine.lane import Part, PartKind, lane_name
-from stepwell.server.engine.record import LaneRested
+from stepwell.server.engine.record import LaneRested, LanesRoused
 from stepwell.server.store.lanes import LaneIndex
 
 KEY = "concurrency:f::"
@@ -53,4 +53,37 @@ def test_a_place_that_comes_back_has_its_turn() -> None:
     assert index.shown("app") == set()
     index.lanes.apply([], [KEY, KEY])
     assert index.shown() == {"other", "app"}
-    assert index.lanes.first(KEY) is None
+    assert index.lanes.firsts(KEY) == ()
+
+
+def test_a_place_rouses_one_lane_of_each_limit_however_many_rest() -> None:
+    """So a place costs the same with ten or a hundred thousand lanes behind its key."""
+    part = Part(PartKind.STEP, "account.", KEY)
+    names = [lane_name("app", f"f{n}", (part,)) for n in range(40)]
+    index = LaneIndex(dict.fromkeys(names, 0).get)
+    for name in names:
+        index.added(name, 0)
+    index.ask(("app",), 1)
+    rested = [LaneRested(name, KEY, 0, bound=n % 2 + 1) for n, name in enumerate(names)]
+    index.apply(rested, [])
+    assert index.ask(("app",), 1)[0] == []
+    for first in (0, 2, 4):
+        index.apply([], [KEY])
+        found, _ = index.ask(("app",), 1)
+        assert [seen.queue for seen in found if seen.is_lane] == names[: first + 2]
+
+
+def test_who_is_let_by_is_of_the_same_limit() -> None:
+    part = Part(PartKind.STEP, "account.", KEY)
+    there, wide, narrow = (
+        lane_name(place, name, (part,))
+        for place, name in (("other", "wide"), ("app", "wide"), ("app", "narrow"))
+    )
+    index = LaneIndex(dict.fromkeys((there, wide, narrow), 0).get)
+    for name in (there, wide, narrow):
+        index.added(name, 0)
+    index.ask(PLACES, 1)
+    index.apply([LaneRested(name, KEY, 0, bound=3) for name in (there, wide)], [])
+    index.apply([LaneRested(narrow, KEY, 0, bound=1), LanesRoused(KEY, 1, 3)], [])
+    found, _ = index.ask(("app",), 1)
+    assert [seen.queue for seen in found if seen.is_lane] == [wide]

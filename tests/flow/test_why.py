@@ -168,9 +168,13 @@ def test_a_gate_that_keeps_a_call_from_beginning(bench: FlowBench, gate: str) ->
     assert told.endswith(f", since {AT}")
 
 
-def test_a_named_limit_that_is_kept_for_who_needs_more(bench: FlowBench) -> None:
+@pytest.mark.parametrize("more", [{}, {"priority": Priority("-60")}], ids=["in turn", "put back"])
+def test_a_named_limit_that_is_kept_for_who_needs_more(
+    bench: FlowBench, more: dict[str, Any]
+) -> None:
+    heavy = FunctionLimit("gpu", "", "event.data.w", concurrency=4)
     bench.register(
-        controlled(limits=(FunctionLimit("gpu", "", "event.data.w", concurrency=4),)),
+        controlled(limits=(heavy,), **more),
         controlled("other", "went", limits=(FunctionLimit("gpu"),)),
     )
     bench.send("go", {"w": 3})

@@ -17,7 +17,15 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft, LookAgain
 from stepwell.server.engine.flow_row import Slot
 from stepwell.server.engine.input import Job, WorkAsked
-from stepwell.server.engine.lane import LIMITS, Lane, LaneSeen, PartKind, lane_of, place_of
+from stepwell.server.engine.lane import (
+    AT_ANY_TIME_MS,
+    LIMITS,
+    Lane,
+    LaneSeen,
+    PartKind,
+    lane_of,
+    place_of,
+)
 from stepwell.server.engine.lane_choice import LIMITING, keys_to_see
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.room import (
@@ -33,7 +41,6 @@ from stepwell.server.engine.row import Item, Run
 from stepwell.server.flow.named_limit import NO_NUMBERS
 from stepwell.server.flow.plan import NO_PLAN
 
-AT_ANY_TIME_MS = 2**62
 NEWEST = 2**62
 """Whoever has not waited yet comes after all who have."""
 

@@ -14,6 +14,8 @@ from functools import lru_cache
 import msgspec
 
 SEPARATOR = "\x1f"
+AT_ANY_TIME_MS = 2**62
+"""Until when what is in a ranked lane is due: its times are ranks."""
 _PART = "|"
 
 

@@ -11,6 +11,7 @@ import msgspec
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.flow_row import KeyKind
 from stepwell.server.engine.lane import (
+    AT_ANY_TIME_MS,
     LIMITS,
     Lane,
     Part,
@@ -127,7 +128,16 @@ def _beside(reader: Reader, item: Item, key: str) -> int:
         return 0
     lanes = (queue for queue in reader.lanes_under(limit_name(key)) if queue != item.queue)
     others = (queue for queue in lanes if any(part.key == key for part in lane_of(queue).parts))
-    return sum(len(reader.due_runs(queue, item.due_ms, AHEAD_MAX)) for queue in others)
+    return sum(len(_waiting(reader, queue, item.due_ms, AHEAD_MAX)) for queue in others)
+
+
+def _waiting(reader: Reader, queue: str, before_ms: int, limit: int) -> list[Run]:
+    """Runs with a call that waits in a lane since before a time. Where the times of calls are
+    ranks, it is when the run was queued that tells."""
+    if not lane_of(queue).is_ranked:
+        return reader.due_runs(queue, before_ms, limit)
+    runs = reader.due_runs(queue, AT_ANY_TIME_MS, AHEAD_MAX)
+    return [run for run in runs if run.queued_ms < before_ms][:limit]
 
 
 def _full(reader: Reader, item: Item, plan: Plan, now_ms: int) -> list[_Full]:
@@ -151,7 +161,7 @@ def _turn(reader: Reader, item: Item, part: Part, now_ms: int) -> _Full | None:
         if queue == item.queue or not theirs:
             continue
         room = named_limit.free(numbers, theirs[0].weight, load, value, now_ms)
-        if not room and reader.due_runs(queue, now_ms + 1, 1):
+        if not room and _waiting(reader, queue, now_ms + 1, 1):
             told = f"{_name(part, lane_of(item.queue))} has room, which is kept"
             return _Full(told, "for others that wait and take more", part.key)
     return None

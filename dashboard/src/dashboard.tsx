@@ -118,8 +118,7 @@ function Side({ onSend, onPalette }: SideProps): JSX.Element {
       <button
         type="button"
         class="button find"
-        title="Go to or do anything (Ctrl K)"
-        aria-label="Go to or do anything"
+        title="Find a page or an action"
         onClick={onPalette}
       >
         <Icon name="search" size={14} />

@@ -46,13 +46,13 @@ class Beginning:
     def __init__(self) -> None:
         self._begun: bytes | None = b""
 
-    def take(self, data: bytes) -> bytes:
-        """What can be read now that `data` has come; nothing while it is undecided."""
+    def take(self, data: bytes) -> bytes | None:
+        """What can be read now that `data` has come; None while it is undecided."""
         if self._begun is None:
             return data
         found = plainly(self._begun + data)
         self._begun = None if found is not None else self._begun + data
-        return found or b""
+        return found
 
     def end(self) -> bytes:
         """What is left to read when nothing more comes."""

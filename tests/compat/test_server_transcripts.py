@@ -112,7 +112,13 @@ def played(folder: str) -> Player:
             arguments += ["--signing-key", keys["server_signing_key"]]
             arguments += ["--event-key", keys["event_key"]]
         with TemporaryDirectory() as scratch, ExitStack() as stack:
-            server = running_server(Path(scratch), *arguments, port=port, verb=verb)
+            told = (
+                r"/fn/register is refused .* it takes the signing key",
+                r": internal_server_error",
+            )
+            server = running_server(
+                Path(scratch), *arguments, port=port, verb=verb, logged=told if keys else ()
+            )
             await asyncio.to_thread(stack.enter_context, server)
             try:
                 await player.run()

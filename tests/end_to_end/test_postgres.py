@@ -14,7 +14,11 @@ from tests.end_to_end.test_crash import Scene, Victim, judge_runs
 from tests.postgres import Postgres
 
 EVENTS = 160
-LOGGED = (" cannot be reached: ", "^error ignored terminating <psycopg")
+LOGGED = (
+    " cannot be reached: ",
+    "^error ignored terminating <psycopg",
+    "^the store could not roll back$",
+)
 """What is said while the database is away."""
 
 

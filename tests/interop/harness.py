@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,10 +174,14 @@ def running_app(
 
 @contextmanager
 def running_server(
-    folder: Path, *arguments: str, port: int | None = None, verb: str = "dev"
+    folder: Path,
+    *arguments: str,
+    port: int | None = None,
+    verb: str = "dev",
+    logged: Sequence[str] = (),
 ) -> Iterator[Server]:
     """`stepwell dev` (or `start`) on a free port; retries come after a constant second. When it
-    ended, what it wrote of level WARNING and above must be in `OF_SERVERS`."""
+    ended, what it wrote of level WARNING and above must be in `OF_SERVERS` or `logged`."""
     port = port or free_port()
     command = [sys.executable, "-m", "stepwell", verb]
     command += ["--no-discovery", "--no-poll"] if verb == "dev" else []
@@ -192,7 +196,7 @@ def running_server(
         until("the server", ready)
         with server.http:
             yield server
-    judge(folder / "server.log", OF_SERVERS)
+    judge(folder / "server.log", (*OF_SERVERS, *logged))
 
 
 def sync(app: App) -> None:

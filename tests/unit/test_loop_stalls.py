@@ -3,6 +3,7 @@
 import asyncio
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,7 @@ async def working() -> None:
 @pytest.fixture
 def as_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """The code of this file counts as the package's, and little is long."""
-    monkeypatch.setattr(loop_stalls, "TESTS", "/nowhere")
+    monkeypatch.setattr(loop_stalls, "PACKAGE", __file__)
     monkeypatch.setattr(loop_stalls, "LIMIT_S", SHORT_S)
 
 
@@ -51,14 +52,15 @@ async def test_a_callback_that_waits_is_none() -> None:
     assert loop_stalls.found == []
 
 
-async def test_the_code_of_a_test_is_none() -> None:
+async def test_the_code_of_a_test_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_stalls, "LIMIT_S", SHORT_S)
     await asyncio.get_running_loop().create_task(working())
     assert loop_stalls.found == []
 
 
 @pytest.mark.stalls("busy")
 async def test_an_exception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_stalls, "TESTS", "/nowhere")
+    monkeypatch.setattr(loop_stalls, "PACKAGE", __file__)
     monkeypatch.setattr(loop_stalls, "LIMIT_S", SHORT_S)
     asyncio.get_running_loop().call_soon(busy)
     await asyncio.sleep(0.01)
@@ -67,7 +69,13 @@ async def test_an_exception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_test_that_stands_still_fails(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\npythonpath = " + str(loop_stalls.Path(loop_stalls.TESTS).parent))
+    pytester.makeini(f"[pytest]\npythonpath = {Path(loop_stalls.__file__).parents[1]}")
+    pytester.makeconftest(
+        f"""
+        from tests import loop_stalls
+        loop_stalls.PACKAGE, loop_stalls.LIMIT_S = {str(pytester.path)!r}, 0.1
+        """
+    )
     pytester.makepyfile(
         """
         import asyncio, time

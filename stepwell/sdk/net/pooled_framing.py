@@ -16,9 +16,9 @@ class _Reader(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
-        data = self._beginning.take(data)
-        if data:
-            super().data_received(data)
+        found = self._beginning.take(data)
+        if found is not None:  # aiohttp gives nothing to itself where it goes on after a pause
+            super().data_received(found)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nothing more comes."""

@@ -4,7 +4,7 @@ from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
 from stepwell.server.config import Command, ServerConfig
-from tests.unit.cli.test_asking import FIXED, Running
+from tests.unit.cli.test_asking import FIXED, Running, register
 
 CLOSED = ServerConfig(
     command=Command.START,
@@ -24,6 +24,7 @@ def call(server: Running, key: str, *arguments: str) -> Result:
 def test_a_key_from_its_making_to_its_end(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with Running(CLOSED) as server:
+        register(server, authorization="Bearer 12345678")
         made = call(server, "12345678", "keys", "create", "ci")
         assert made.exit_code == 0, made.output
         key = made.stdout.strip()

@@ -4,6 +4,7 @@ them, on a terminal."""
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -191,6 +192,9 @@ def on_a_terminal(columns: int, *arguments: str, until: str = "", **env: str) ->
     Ctrl-C once they have seen `until`."""
     pid, master = pty.fork()
     if pid == 0:
+        # Whoever runs the tests beside something else may have them ignored.
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
         command = [sys.executable, "-m", "stepwell", *arguments]
         os.execve(sys.executable, command, {**os.environ, **env, **size})
@@ -207,6 +211,8 @@ def on_a_terminal(columns: int, *arguments: str, until: str = "", **env: str) ->
         if until and until.encode() in seen:
             os.write(master, b"\x03")
     os.close(master)
+    if time.monotonic() > end:
+        os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return seen.decode()
 

@@ -176,6 +176,7 @@ async def test_plain_functions_run_in_threads_side_by_side(server: FakeServer) -
     assert not {"MainThread", "stepwell-connect"} & names
 
 
+@pytest.mark.stalls("Runner._run")  # its handler blocks the loop
 async def test_scenario_10_w12_a_blocked_loop_loses_neither_heartbeats_nor_leases(
     server: FakeServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

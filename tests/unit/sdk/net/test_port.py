@@ -401,7 +401,15 @@ def saying(pieces: list[bytes]) -> Iterator[str]:
         (OLD, b""),
         (OLD + b"2\r\n42\r\n0\r\n\r\n", b"42"),
         (OLD.replace(b"1.0", b"1.1") + b"2\r\n42\r\n0\r\n\r\n", b"42"),
+        # Reading pauses on the way, and goes on with what had come.
+        (
+            OLD.replace(b"1.0", b"1.1")
+            + (b"10000\r\n" + b"x" * 0x10000 + b"\r\n") * 50
+            + b"0\r\n\r\n",
+            b"x" * 50 * 0x10000,
+        ),
     ],
+    ids=lambda x: str(len(x)),
 )
 @pytest.mark.parametrize("piecewise", [False, True])
 @pytest.mark.parametrize("kind", [AiohttpPort, PlainHttp, Blocking])

@@ -118,7 +118,8 @@ async def test_e_141_a_logger_class_of_the_user_is_called_by_its_own_methods(
     mine.addHandler(caplog.handler)
     mine.setLevel(logging.INFO)
     await Stage(work, client=Client(logger=mine)).play()
-    told = [(r.getMessage(), r.filename, r.__dict__.get("run_id")) for r in caplog.records]
+    own = [r for r in caplog.records if r.name == mine.name]
+    told = [(r.getMessage(), r.filename, r.__dict__.get("run_id")) for r in own]
     assert [text for text, _, _ in told] == ["mine: before", "mine: inside", "mine: after"]
     assert {file for _, file, _ in told} == {"test_log.py"}
     assert None not in {run for _, _, run in told}

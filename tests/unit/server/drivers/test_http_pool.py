@@ -112,6 +112,15 @@ async def test_an_answer_is_cut_off_one_byte_beyond_the_limit(pool: HttpPool) ->
     assert (len(cut.body), len(whole.body)) == (2_501, 100_000)
 
 
+async def test_a_large_answer_in_chunks_is_read_to_its_end(pool: HttpPool) -> None:
+    """Reading pauses on the way, and goes on with what had come."""
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    head = OLD.replace(b"1.0", b"1.1")
+    async with saying(head + chunk * 50 + b"0\r\n\r\n") as (url, _):
+        answer = await pool.request("GET", url, {}, b"")
+    assert len(answer.body) == 50 * 0x10000
+
+
 async def test_large_bodies_are_sent_whole(pool: HttpPool) -> None:
     async def measure(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))

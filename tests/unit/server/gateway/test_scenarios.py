@@ -97,6 +97,7 @@ async def test_scenario_14_work_of_paused_workers_waits_and_uses_no_attempt(pair
     await other.close()
 
 
+@pytest.mark.logs(r"is refused: 1 are connected, the most --connections-max allows")
 async def test_scenario_28_slots_of_those_who_leave_are_free_for_those_who_come(
     pair: Pair,
 ) -> None:

@@ -1,7 +1,7 @@
 """The failure scenarios of the worker connection, one test each, numbered as the protocol does.
 
-What needs real threads, sockets or processes is tested where those are; these are the rules. The file
-is long because the protocol's list is: who looks for a number finds it in its order.
+What needs real threads, sockets or processes is tested where those are; these are the rules.
+The file is long because the protocol's list is: a number is found in its order.
 """
 
 from collections.abc import Callable

@@ -22,6 +22,7 @@ _MARKS = {
     SpanStatus.CANCELLED: ("■", "yellow"),
 }
 _OUTPUT_CHARS_MAX = 2_000
+_INPUT_CHARS_MAX = 120
 
 
 def draw(console: Console, trace: TraceV2) -> None:
@@ -75,6 +76,15 @@ def took(span: SpanV2) -> str:
     return format_duration(span.duration_ms) if ended and span.duration_ms else ""
 
 
+def said(span: SpanV2) -> str:
+    """What there is to say of a span: the sentence, and the arguments of its step."""
+    if isinstance(span.input, msgspec.UnsetType):
+        return span.detail
+    given = bytes(span.input).decode()
+    cut = given if len(given) <= _INPUT_CHARS_MAX else f"{given[:_INPUT_CHARS_MAX]} …"
+    return f"input {cut}; {span.detail}" if span.detail else f"input {cut}"
+
+
 def _ms(instant: str | msgspec.UnsetType) -> int:
     return parse_date_ms(instant) if isinstance(instant, str) else 0
 
@@ -89,7 +99,7 @@ def _extent(run: SpanV2) -> tuple[int, int]:
 def _row(span: SpanV2, begin_ms: int, end_ms: int, *, depth: int) -> tuple[str, ...]:
     mark, colour = _MARKS[span.status]
     name = f"{'  ' * depth}[{colour}]{mark}[/{colour}] {escape(span.name)}"
-    told = " ".join(part for part in (took(span), escape(span.detail)) if part)
+    told = " ".join(part for part in (took(span), escape(said(span))) if part)
     return name, f"[dim]{escape(kind_of(span))}[/dim]", _when(span, begin_ms, end_ms), told
 
 

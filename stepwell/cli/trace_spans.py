@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from stepwell.cli.output import moment, output_option, show
-from stepwell.cli.run_view import kind_of, spans, took
+from stepwell.cli.run_view import kind_of, said, spans, took
 from stepwell.cli.source import source_at, source_options
 from stepwell.server.query.trace_v2 import SpanV2
 
@@ -39,4 +39,4 @@ def _row(one: tuple[int, SpanV2]) -> tuple[str, ...]:
     depth, span = one
     began = moment(span.started_at) or moment(span.queued_at)
     name = f"{'  ' * depth}{span.name}"
-    return name, kind_of(span), span.status.value, began, took(span), span.detail
+    return name, kind_of(span), span.status.value, began, took(span), said(span)

@@ -20,7 +20,7 @@ class NotRecorded(ValueError):
 
 class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step that ended. `id` is hashed, `name` what people call it, `memo` what each later call is
-    told. Times are milliseconds since 1970."""
+    told, `input` the list of its arguments, if it has any. Times are milliseconds since 1970."""
 
     id: str
     name: str
@@ -29,6 +29,7 @@ class RecordedStep(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     began_ms: int = 0
     ended_ms: int = 0
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordedAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,11 +109,16 @@ def _canonical(run: RecordedRun) -> RecordedRun:
     return replace(
         run,
         events=tuple(map(_plain, run.events)),
-        steps=tuple(replace(step, memo=_plain(step.memo)) for step in run.steps),
+        steps=tuple(map(_plain_step, run.steps)),
         attempts=tuple(replace(one, error=_plain(one.error)) for one in run.attempts),
         edited={step: _plain(given) for step, given in run.edited.items()},
         output=_plain(run.output),
     )
+
+
+def _plain_step(step: RecordedStep) -> RecordedStep:
+    given = msgspec.UNSET if isinstance(step.input, msgspec.UnsetType) else _plain(step.input)
+    return msgspec.structs.replace(step, memo=_plain(step.memo), input=given)
 
 
 def _plain(raw: msgspec.Raw) -> msgspec.Raw:

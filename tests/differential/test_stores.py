@@ -309,6 +309,7 @@ class Story:
                 memo,
                 self.now,
                 self.now,
+                input=self.chance.choice([b"", b"[1]"]),
             )
         )
 

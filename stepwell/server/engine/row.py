@@ -205,7 +205,11 @@ def place_of(wait: Wait) -> str:
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
-    """A step's saved result: what every later call of the run is told. Saved once."""
+    """A step's saved result: what every later call of the run is told. Saved once.
+
+    `input` holds the arguments its code was handed, a JSON array, for people alone; empty where
+    there are none.
+    """
 
     run_id: str
     id: str
@@ -216,6 +220,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
     began_ms: int
     ended_ms: int
     attempt: int = 0
+    input: bytes = b""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):

@@ -42,6 +42,7 @@ def recorded_in(reader: Reader, run: Run) -> RecordedRun:
                 attempt=step.attempt,
                 began_ms=step.began_ms,
                 ended_ms=step.ended_ms,
+                input=msgspec.Raw(step.input) if step.input else msgspec.UNSET,
             )
             for step in reader.steps(run.id)
         ),

@@ -44,8 +44,8 @@ class SpanStatus(StrEnum):
 class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
 
-    `detail` is a sentence for people; `output` is JSON; `rest` says why work that is due is not
-    done.
+    `detail` is a sentence for people; `output` is JSON, and so is `input`, the list of a step's
+    arguments; `rest` says why work that is due is not done.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_ms: int = 0
     detail: str = ""
     output: msgspec.Raw = NULL
+    input: msgspec.Raw = NULL
     children: tuple["Span", ...] = ()
     rest: Rest | None = None
 
@@ -128,6 +129,7 @@ def _step_span(step: Step, notes: Iterable[Note]) -> Span:
         ended_ms=step.ended_ms,
         detail=failure or "",
         output=msgspec.Raw(step.memo),
+        input=msgspec.Raw(step.input) if step.input else NULL,
         children=tries,
     )
 

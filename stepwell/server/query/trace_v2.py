@@ -18,7 +18,7 @@ _OPS = {
 
 class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One bar of the timeline; its id stays the same as long as the span is there. `detail` is a
-    sentence for people."""
+    sentence for people, `input` the list of a step's arguments."""
 
     id: str
     name: str
@@ -31,6 +31,7 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     ended_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     duration_ms: int | msgspec.UnsetType = msgspec.UNSET
     detail: str = ""
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     children: tuple["SpanV2", ...]
 
@@ -57,7 +58,6 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
     counted = span.kind not in ("run", "event", "signal", "invoke", "Sleep")
     queued_ms = span.queued_ms or span.started_ms
     took_ms = max(span.ended_ms - (span.started_ms or queued_ms), 0)
-    shown = with_output and bytes(span.output) != bytes(NULL)
     return SpanV2(
         id=id_,
         name=span.name,
@@ -70,12 +70,17 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
         ended_at=_instant(span.ended_ms),
         duration_ms=took_ms if span.ended_ms else msgspec.UNSET,
         detail=span.detail,
-        output=span.output if shown else msgspec.UNSET,
+        input=_told(span.input) if with_output else msgspec.UNSET,
+        output=_told(span.output) if with_output else msgspec.UNSET,
         children=tuple(
             _span(run_id, child, id_, index, with_output=with_output)
             for index, child in enumerate(span.children)
         ),
     )
+
+
+def _told(value: msgspec.Raw) -> msgspec.Raw | msgspec.UnsetType:
+    return msgspec.UNSET if bytes(value) == bytes(NULL) else value
 
 
 def _instant(at_ms: int) -> str | msgspec.UnsetType:

@@ -340,15 +340,16 @@ def step_values(seq: int, step: Step) -> Values:
         step.ended_ms,
         step.attempt,
         step.memo,
+        step.input,
     )
 
 
 def step_of(run_id: str, values: Sequence[object]) -> Step:
     """From the columns of `step` without the first."""
-    id_, place, op, name, began_ms, ended_ms, attempt, memo = cast(
-        "tuple[str, int, str, str, int, int, int, bytes]", values
+    id_, place, op, name, began_ms, ended_ms, attempt, memo, given = cast(
+        "tuple[str, int, str, str, int, int, int, bytes, bytes]", values
     )
-    return Step(run_id, id_, place, op, name, memo, began_ms, ended_ms, attempt)
+    return Step(run_id, id_, place, op, name, memo, began_ms, ended_ms, attempt, given)
 
 
 def note_values(note: Note) -> Values:

@@ -220,6 +220,7 @@ def _step(run: RecordedRun, place: int) -> Step:
         began_ms=step.began_ms,
         ended_ms=step.ended_ms,
         attempt=step.attempt,
+        input=b"" if isinstance(step.input, msgspec.UnsetType) else bytes(step.input),
     )
 
 

@@ -22,6 +22,23 @@ def drawn(run: Span) -> list[str]:
     return out.getvalue().splitlines()
 
 
+def test_the_arguments_of_a_step_are_shown_as_far_as_there_is_room() -> None:
+    short, long = (
+        Span(name, "StepRun", SpanStatus.COMPLETED, started_ms=NOW, ended_ms=NOW + 5, input=given)
+        for name, given in (
+            ("a", msgspec.Raw(b'["[x]"]')),
+            ("b", msgspec.Raw(b'["%s"]' % (b"y" * 500))),
+        )
+    )
+    run = Span(
+        "f", "run", SpanStatus.RUNNING, queued_ms=NOW, started_ms=NOW, children=(short, long)
+    )
+    text = " ".join(" ".join(drawn(run)).split())
+    assert 'input ["[x]"]' in text
+    assert text.replace(" ", "").count("y") < 150
+    assert "y …" in text
+
+
 def test_steps_attempts_and_waits_are_lines_with_bars() -> None:
     attempt = Span(
         "pay", "attempt", SpanStatus.FAILED, attempt=0, started_ms=NOW + 500, detail="E: no [luck]"

@@ -61,6 +61,7 @@ _QUERY = parameter.expression(
     " several lines, all must hold. A search takes two seconds at most: see `page.partial`."
 )
 _OUTPUT = parameter.flag("includeOutput", "Tell outputs, too.")
+_INPUT_AND_OUTPUT = parameter.flag("includeOutput", "Tell inputs of steps, and outputs, too.")
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 _LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
 _OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
@@ -68,7 +69,7 @@ _PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _LIMIT, _CURS
 LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
 OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
-TRACED = Takes((_OUTPUT,))
+TRACED = Takes((_INPUT_AND_OUTPUT,))
 
 
 class RunNamed(msgspec.Struct, rename="camel"):
@@ -109,7 +110,7 @@ async def export(deps: ApiDeps, request: Request) -> Response:
 async def trace(deps: ApiDeps, request: Request) -> Response:
     """What a run did and what it waits for, as spans within spans."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
-    with_output = _OUTPUT.read(request.query_params)
+    with_output = _INPUT_AND_OUTPUT.read(request.query_params)
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")

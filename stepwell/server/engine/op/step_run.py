@@ -4,7 +4,15 @@ from stepwell.server.engine.discover import settle
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Step
-from stepwell.wire.operation import LegacyStep, Operation, StepRun, label
+from stepwell.wire.limit import STEP_INPUT_BYTES_MAX
+from stepwell.wire.operation import (
+    LegacyStep,
+    Operation,
+    StepError,
+    StepFailed,
+    StepRun,
+    label,
+)
 
 
 def result_memo(operation: StepRun | LegacyStep) -> bytes:
@@ -30,8 +38,17 @@ def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -
             began_ms=began,
             ended_ms=ended,
             attempt=report.item.attempt,
+            input=_input(operation),
         )
     )
+
+
+def _input(operation: Operation) -> bytes:
+    """The arguments a step says it was handed; none if nobody could hand it that many again."""
+    if not isinstance(operation, StepRun | StepError | StepFailed) or operation.input is None:
+        return b""
+    given = bytes(operation.input)
+    return given if len(given) <= STEP_INPUT_BYTES_MAX else b""
 
 
 def _span_ms(operation: Operation, began_ms: int, now_ms: int) -> tuple[int, int]:

@@ -213,7 +213,7 @@ DELETE FROM stepwell.run_count WHERE (span_ms, at_ms, app, function) IN (
 -- insert_step --
 INSERT INTO stepwell.step SELECT * FROM unnest(
     %b::text[], %b::text[], %b::int8[], %b::text[], %b::text[], %b::int8[], %b::int8[],
-    %b::int4[], %b::bytea[]
+    %b::int4[], %b::bytea[], %b::bytea[]
 );
 
 -- put_item --
@@ -549,7 +549,7 @@ SELECT 1 FROM stepwell.run WHERE id = %b AND status < 300;
 SELECT function, status, count(*) FROM stepwell.run WHERE status < 300 GROUP BY function, status;
 
 -- steps --
-SELECT id, place, op, name, began_ms, ended_ms, attempt, memo FROM stepwell.step
+SELECT id, place, op, name, began_ms, ended_ms, attempt, memo, input FROM stepwell.step
 WHERE run_id = %b ORDER BY place;
 
 -- notes --

@@ -159,7 +159,7 @@ UPDATE run SET
 WHERE seq = ?;
 
 -- insert_step --
-INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- put_item --
 INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
@@ -307,7 +307,7 @@ DELETE FROM dropped WHERE event_id = ?;
 SELECT id, memo FROM step WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
 
 -- steps --
-SELECT id, place, op, name, began_ms, ended_ms, attempt, memo FROM step
+SELECT id, place, op, name, began_ms, ended_ms, attempt, memo, input FROM step
 WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
 
 -- notes --

@@ -66,6 +66,7 @@ CREATE TABLE step (
     ended_ms INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     memo BLOB NOT NULL,
+    input BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (run, id)
 );
 

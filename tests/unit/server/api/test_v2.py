@@ -174,6 +174,36 @@ async def test_the_trace_of_a_run(api: Api) -> None:
     assert await refusal(unknown) == (404, "not_found", "Run not found")
 
 
+async def test_the_arguments_of_a_step_are_told_and_may_be_others_in_a_rerun(api: Api) -> None:
+    await api.send("x")
+    (job,) = await api.jobs()
+    given = {**step("pay", 7), "opts": {"input": [{"sum": 42}, "eur"]}}
+    failed = {**step("send", op="StepFailed"), "error": {"message": "no"}, "opts": {"input": [1]}}
+    await api.answer(job, progressed(given, failed, step("plain", 1)))
+    path = f"/runs/{job.run.id}/trace"
+    assert "input" not in str(await data(api, path))
+
+    async def told(run_id: str) -> list[Any]:
+        found = await data(api, f"/runs/{run_id}/trace?includeOutput=true")
+        steps = [one for one in found["rootSpan"]["children"] if one.get("stepOp")]
+        return [one.get("input") for one in steps]
+
+    assert await told(job.run.id) == [[{"sum": 42}, "eur"], [1], None]
+    timeline = (await api.http.get(f"/v1/runs/{job.run.id}/timeline")).json()["data"]
+    assert timeline["children"][0]["input"] == [{"sum": 42}, "eur"]
+    exported = (await api.http.get(f"/v2/runs/{job.run.id}/export")).json()
+    assert [one.get("input") for one in exported["steps"]] == [[{"sum": 42}, "eur"], [1], None]
+    body = {"fromStep": {"stepId": "send", "input": [2]}}
+    again = await api.http.post(f"/v2/runs/{job.run.id}/rerun", json=body)
+    new_id = again.json()["data"]["runId"]
+    assert await told(new_id) == [[{"sum": 42}, "eur"]]
+    (fresh,) = [one for one in await api.jobs() if one.run.id == new_id]
+    assert fresh.run.edited == (("hash-send", "[2]"),)
+    # An SDK says which arguments it took.
+    await api.answer(fresh, progressed({**step("send", 1), "opts": {"input": [2]}}))
+    assert await told(new_id) == [[{"sum": 42}, "eur"], [2]]
+
+
 async def test_apps_and_their_functions(api: Api) -> None:
     app = await data(api, "/apps/shop")
     assert await data(api, f"/apps/{app_uuid('shop')}") == app

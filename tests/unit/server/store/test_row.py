@@ -73,7 +73,7 @@ def test_plain_rows_come_back() -> None:
     assert row.item_of(row.item_values(item)) == item
     wait = Wait("R", "s", WaitKind.SIGNAL, "n", 1, 2, "c", "p", "v", "l")
     assert row.wait_of(row.wait_values(wait)) == wait
-    step = Step("R", "s", 2**62, "StepRun", "n", b"1", 3, 4, 5)
+    step = Step("R", "s", 2**62, "StepRun", "n", b"1", 3, 4, 5, b"[1]")
     assert row.step_of("R", row.step_values(1, step)[1:]) == step
     note = Note("R", 1, 2, "k", "s", "n", 3, b"b")
     assert row.note_of(row.note_values(note)) == note

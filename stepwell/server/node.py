@@ -17,6 +17,7 @@ from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
+from stepwell.server.realtime.hub import Hub
 from stepwell.server.runtime.bulks import Bulks
 from stepwell.server.runtime.canceller import Canceller
 from stepwell.server.runtime.clock_watch import ClockWatch
@@ -75,6 +76,7 @@ class Node:
         )
         self.canceller = Canceller(self.ledger, self.reader, self.performer)
         self.bulks = Bulks(self.ledger, self.reader, self.performer, self.clock)
+        self.hub = Hub(self.clock.now_ms, f"{self.clock.now_ms():x}")
         self._watch = self._watched(self.clock)
         self.clock_moved: list[Callable[[int], None]] = []
         """Told by how many milliseconds the clock moves, before it does."""
@@ -119,6 +121,7 @@ class Node:
         await self.canceller.stop()
         await self.bulks.stop()
         await self.dispatcher.close(self._grace_s)
+        self.hub.close()
         await self.ledger.close()
         self.reader.close()
         # The log is copied back a last time.

@@ -53,6 +53,7 @@ from stepwell.server.store.port import RunFilter, Store, Unavailable
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
+from stepwell.wire.realtime import CONNECT_PATH
 
 log = logging.getLogger("stepwell.server")
 
@@ -109,6 +110,7 @@ class Server:
             workers=lambda: workers(self.gateway.sessions, self.node.clock.now_ms()),
             under_way=self.node.dispatcher.runs_called,
             process=self._process_seen,
+            hub=self.node.hub,
         )
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
@@ -205,6 +207,7 @@ class Server:
         await self._listener.stop()
         self.deps.ends.release()
         self.deps.feed.close()
+        self.node.hub.close()
         self._http.should_exit = True
         if self._serving is not None:
             await self._serving
@@ -350,9 +353,8 @@ class _Front:
         self._connect = connect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket" or (
-            scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        ):
+        is_socket = scope["type"] == "websocket" and scope["path"] != CONNECT_PATH
+        if is_socket or (scope["type"] == "http" and scope["path"].startswith(PREFIX)):
             await self._connect(scope, receive, send)
         else:
             await self._api(scope, receive, send)

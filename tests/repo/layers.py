@@ -133,6 +133,7 @@ LAYERS: dict[str, Layer] = {
             "server.flow.bucket",
             "server.intake",
             "server.query",
+            "server.realtime",
             "server.advice",
             "server.registration",
             "server.repeated",
@@ -165,6 +166,8 @@ LAYERS: dict[str, Layer] = {
     "server.mounted": Layer(("server", "wire"), ("starlette",)),
     "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
     "server.listening": Layer(),
+    # Subscribers and their tokens: nothing of it is durable.
+    "server.realtime": Layer(("wire",), ("jwt",)),
     "server.descriptors": Layer(),
     "server.hosts": Layer(("server.config", "server.listening")),
     # What the main port speaks before an application is asked.
@@ -242,7 +245,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "server": (
         (
             *("advice", "clock", "config", "dashboard", "descriptors", "flow", "listening"),
-            *("loop_watch", "repeated"),
+            *("loop_watch", "realtime", "repeated"),
         ),
         ("engine", "hosts"),
         ("meters", "registration", "store"),

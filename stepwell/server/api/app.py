@@ -1,11 +1,12 @@
 """Every route of the HTTP API, in one table."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server.api import (
@@ -19,12 +20,14 @@ from stepwell.server.api import (
     login,
     metrics,
     pausing,
+    realtime,
     register,
     replay,
     rerun,
     run_state,
     runs,
     signals_endpoint,
+    subscriptions,
 )
 from stepwell.server.api.access import SIGNING
 from stepwell.server.api.declared import Declared
@@ -32,6 +35,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.door import Rate, guarded
 from stepwell.server.api.events import PATH, EventsEndpoint
 from stepwell.server.api.problem import (
+    Endpoint,
     KindHeader,
     Problem,
     as_json,
@@ -42,9 +46,12 @@ from stepwell.server.api.route import BODY, WIRE
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
+from stepwell.wire.realtime import CONNECT_PATH, PUBLISH_PATH, SSE_PATH, TEE_PATH, TOKEN_PATH
 
 ROOTS = ("/v2", "/api/v2")
 """Where the second version is: each of its routes at both."""
+
+_PUBLISHING = (PUBLISH_PATH, TEE_PATH)
 
 # In the order in which they are tried: what is asked most often comes first.
 ROUTES: tuple[Declared, ...] = (
@@ -82,21 +89,33 @@ ROUTES: tuple[Declared, ...] = (
     Declared("GET", "/v1/apps", app_list.apps),
     Declared("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app),
     Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
+    Declared("POST", TOKEN_PATH, realtime.token, WIRE),
+    Declared("POST", PUBLISH_PATH, realtime.publish, WIRE),
+    Declared("POST", TEE_PATH, realtime.tee, WIRE),
 )
 
 
-def routes_of(deps: ApiDeps) -> list[Route]:
+def routes_of(deps: ApiDeps) -> list[BaseRoute]:
     """Every route but that of the event intake."""
     rate = Rate(deps.config.api_rate)
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/health", _health, methods=["GET"]),
         Route("/v0/telemetry", _accepted, methods=["POST"]),
         *login.routes(deps, rate),
     ]
     routes += [
-        Route(one.path, told(guarded(deps, rate, one)), methods=[one.method]) for one in ROUTES
+        Route(one.path, told(_door(deps, rate, one)), methods=[one.method]) for one in ROUTES
+    ]
+    routes += [
+        Route(SSE_PATH, partial(subscriptions.sse, deps), methods=["GET"]),
+        WebSocketRoute(CONNECT_PATH, partial(subscriptions.connect, deps)),
     ]
     return [*routes, *_second_version(deps, rate, ROOTS)]
+
+
+def _door(deps: ApiDeps, rate: Rate, one: Declared) -> Endpoint:
+    asked = guarded(deps, rate, one)
+    return realtime.no_subscriber(deps, asked) if one.path in _PUBLISHING else asked
 
 
 def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
@@ -111,7 +130,7 @@ def page_api(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp]) -> ASGIApp:
     return _routed([*login.routes(deps, rate), *_second_version(deps, rate, ROOTS[1:])], pages)
 
 
-def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[Route]:
+def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[BaseRoute]:
     return [
         Route(root + one.path, answer.told(guarded(deps, rate, one)), methods=[one.method])
         for one in ROUTES_V2
@@ -119,7 +138,7 @@ def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[Rou
     ]
 
 
-def _routed(routes: list[Route], pages: Callable[[ASGIApp], ASGIApp] | None) -> ASGIApp:
+def _routed(routes: Sequence[BaseRoute], pages: Callable[[ASGIApp], ASGIApp] | None) -> ASGIApp:
     app = Starlette(routes=routes, exception_handlers={404: _unknown, 405: _unknown})
     # Paths are exact: a redirect would make a POST lose its body.
     app.router.redirect_slashes = False

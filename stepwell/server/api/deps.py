@@ -16,7 +16,10 @@ from stepwell.server.drivers.port import LaneSeen
 from stepwell.server.engine.row import AppRow, Run
 from stepwell.server.ledger import Ledger
 from stepwell.server.meters import Spread
+from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
 from stepwell.server.query.worker_v2 import WorkerV2
+from stepwell.server.realtime.hub import Hub
+from stepwell.server.realtime.minter import Minter
 from stepwell.server.store.port import Reader
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
 
@@ -52,6 +55,11 @@ def _nowhere(app: str) -> str:
     return ""
 
 
+def _own_hub() -> Hub:
+    """Nothing publishes but this API."""
+    return Hub(lambda: 0, "0")
+
+
 def _open(app: str) -> LaneSeen:
     """As long as nobody says otherwise, calls can be made."""
     return LaneSeen(0, 1, 0)
@@ -63,7 +71,7 @@ class ApiDeps:
     registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
     of an app stand; `named`, at which of the addresses it was started with an app answered;
     `workers`, who is connected; `under_way`, the runs that are called; `process`, what the process
-    is at."""
+    is at; `hub`, who hears what is published."""
 
     ledger: Ledger
     reader: Reader
@@ -77,16 +85,20 @@ class ApiDeps:
     workers: Callable[[], Sequence[WorkerV2]] = tuple
     under_way: Callable[[], list[Run]] = _no_calls
     process: Callable[[], ProcessSeen] = ProcessSeen
+    hub: Hub = field(default_factory=_own_hub)
     access: Access = field(init=False)
     feed: Feed = field(init=False)
     sessions: Sessions = field(init=False)
+    tokens: Minter = field(init=False)
 
     def __post_init__(self) -> None:
         """Keys are looked at once; the feed begins now."""
         object.__setattr__(self, "access", Access.of(self.config))
         object.__setattr__(self, "feed", Feed(f"{self.clock.now_ms():x}"))
         secret = self.entropy(_SECRET_BYTES)
-        object.__setattr__(self, "sessions", Sessions.of(self.config.signing_keys, secret))
+        keys = self.config.signing_keys
+        object.__setattr__(self, "sessions", Sessions.of(keys, secret))
+        object.__setattr__(self, "tokens", Minter.of(keys, secret, ACCOUNT_ID, ENVIRONMENT_ID))
 
     async def searched(self, look: Callable[[], T]) -> T:
         """What a question finds that may go through many rows: the engine does not wait for it."""

@@ -5,6 +5,7 @@ import json
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server.hosts import Hosts, is_foreign_page
+from stepwell.wire.realtime import CONNECT_PATH
 
 STATUS = 421
 REMEMBERED = 32
@@ -29,7 +30,9 @@ class HostGuard:
                 return
             if len(told) == 1 and len(self._known) < REMEMBERED:
                 self._known.add(told[0])
-        if scope["type"] == "websocket" and is_foreign_page(_headers(scope)):
+        # Who subscribes shows a token, whatever page that was given to.
+        is_worker = scope["type"] == "websocket" and scope["path"] != CONNECT_PATH
+        if is_worker and is_foreign_page(_headers(scope)):
             await _refuse(scope, send, "")
             return
         await self._app(scope, receive, send)

@@ -15,6 +15,7 @@ import { FunctionPage } from "./pages/functions/function";
 import { FunctionsPage } from "./pages/functions/functions";
 import { LimitsPage } from "./pages/limits/limits";
 import { LoginPage } from "./pages/login/login";
+import { OverviewPage } from "./pages/overview/overview";
 import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
 import { type Choice, KeySheet, Palette } from "./palette";
@@ -26,6 +27,7 @@ import { BASE, to } from "./place";
 import { useShortcuts } from "./shortcuts";
 
 const PLACES: readonly { page: string; name: string; icon: IconName }[] = [
+  { page: "overview", name: "Overview", icon: "overview" },
   { page: "runs", name: "Runs", icon: "runs" },
   { page: "events", name: "Events", icon: "events" },
   { page: "functions", name: "Functions", icon: "functions" },
@@ -61,6 +63,7 @@ function Shell(): JSX.Element | null {
         {!reachable.value && <Reconnect />}
         <Router>
           <Route path={to("")} component={Home} />
+          <Route path={to("overview")} component={OverviewPage} />
           <Route path={to("runs")} component={RunsPage} />
           <Route path={to("runs/:id")} component={RunPage} />
           <Route path={to("events")} component={EventsPage} />

@@ -5,6 +5,7 @@ import { useLocation } from "preact-iso";
 import { to } from "./place";
 
 const PAGES: Record<string, string> = {
+  o: "overview",
   r: "runs",
   e: "events",
   f: "functions",

@@ -1,9 +1,14 @@
-"""A real server with a small shop inside, and a browser that looks at it."""
+"""A real server with a small shop inside, and a browser that looks at it.
+
+One browser, and one process that steers it, for all tests of the package: they share a loop
+(`loop_scope="package"`). Each has a server, a window and a storage of its own.
+"""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from stepwell.server.dashboard.files import PAGE, STATIC
@@ -24,19 +29,19 @@ def browser_address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def shop() -> AsyncIterator[Shop]:
     async with running_shop() as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package", scope="package")
 async def browser(browser_address: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         yield await playwright.chromium.connect_over_cdp(browser_address)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def page(browser: Browser, shop: Shop) -> AsyncIterator[Page]:
     """A window of 1,280 by 860. An error in it fails the test, and so does a line in its console
     that is not the browser's own about an answer that was a refusal."""

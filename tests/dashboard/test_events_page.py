@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.dashboard.shop import BIG, Shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_an_event_shows_what_it_started_and_what_it_did_not(page: Page, shop: Shop) -> None:

@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, expect
 
 import stepwell
 from stepwell.embedded import attach
 from tests.dashboard.shop import Shop
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 gpu = stepwell.limit("gpu", concurrency=1)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def studio(shop: Shop) -> AsyncIterator[Shop]:
     """The shop, with an app beside it that has schedules and a limit."""
     client = stepwell.Inngest(app_id="studio", is_production=False)

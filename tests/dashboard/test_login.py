@@ -5,6 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, expect
 
 from stepwell.server.config import Command, ServerConfig
@@ -12,10 +13,12 @@ from stepwell.server.serving import Server
 from tests.dashboard.conftest import window
 from tests.dashboard.shop import Shop
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 SIGNING = "signkey-test-12345678"
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def production(tmp_path: Path) -> AsyncIterator[Shop]:
     """`stepwell start`, with nothing in it."""
     server = Server(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 import pytest
+import pytest_asyncio
 import starlette.applications
 import uvicorn
 from playwright.async_api import Browser, expect
@@ -16,6 +17,8 @@ import stepwell
 from stepwell.embedded import Engine, Viewer
 from stepwell.server import mounted
 from tests.dashboard.conftest import window
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 HTML = {"accept": "text/html"}
 
@@ -36,7 +39,7 @@ def who(scope: Scope) -> Viewer | None:
     return names.get(asked)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def host() -> AsyncIterator[tuple[str, Engine]]:
     """An application with the dashboard at /inside/stepwell, and its engine."""
     _, engine = engine_of()
@@ -53,7 +56,7 @@ async def host() -> AsyncIterator[tuple[str, Engine]]:
     await serving
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def http(host: tuple[str, Engine]) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(host[0] + "/") as client:
         yield client

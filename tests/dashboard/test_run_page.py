@@ -1,8 +1,11 @@
 """One run on a page: the waterfall, what each step gave, and what can be done."""
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.dashboard.shop import BIG, SCRIPT, Shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def test_the_waterfall_names_each_step_and_shows_what_it_gave(page: Page, shop: Shop) -> None:

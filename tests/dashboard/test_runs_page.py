@@ -7,6 +7,8 @@ from stepwell.server.api.v2 import runs
 from stepwell.server.query import search
 from tests.dashboard.shop import Shop
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 
 async def test_a_run_appears_by_itself_and_opens(page: Page, shop: Shop) -> None:
     await page.goto("")

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import brotli
 import pytest
+import pytest_asyncio
 
 from stepwell.server.config import ServerConfig
 from stepwell.server.dashboard.files import NOT_BUILT, load
@@ -14,10 +15,12 @@ from stepwell.server.dashboard.page import POLICY, Dashboard
 from stepwell.server.serving import Server
 from tests.dashboard.shop import Shop
 
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
 HTML = {"accept": "text/html,application/xhtml+xml"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def files(tmp_path: Path) -> Path:
     """A small build of a page."""
     script = b"console.log('a page')" * 50
@@ -31,7 +34,7 @@ async def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def http(files: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a server that serves that build."""
     import stepwell.server.serving as serving
@@ -113,7 +116,7 @@ async def test_behind_a_prefix_the_page_finds_its_files(
         assert f'<base href="{base}" />'.encode() in await answer.read()
 
 
-def test_a_checkout_without_node_says_how_to_build_the_page(tmp_path: Path) -> None:
+async def test_a_checkout_without_node_says_how_to_build_the_page(tmp_path: Path) -> None:
     assert load(tmp_path).page == NOT_BUILT
     assert b"scripts/setup" in NOT_BUILT
 

@@ -1,6 +1,7 @@
 /** The only place that talks to the server: addresses, errors, and whether it can be reached. */
 
 import { signal } from "@preact/signals";
+import { setClock } from "../parts/time";
 import { type Json, parseExact } from "./exact";
 
 /** False from the first request that found nobody until the next that finds somebody. */
@@ -50,7 +51,9 @@ export async function ask<Answer>(path: string, asking: Asking = {}): Promise<An
   const answer = await reached(path, sent);
   const body = await answer.text();
   if (!answer.ok) throw refusal(answer.status, body);
-  return (body === "" ? null : parseExact(body)) as Answer;
+  const told = body === "" ? null : parseExact(body);
+  setClock((told as { metadata?: { fetchedAt?: string } } | null)?.metadata?.fetchedAt);
+  return told as Answer;
 }
 
 async function reached(path: string, sent: RequestInit): Promise<Response> {

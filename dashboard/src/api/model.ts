@@ -183,6 +183,57 @@ export interface Occurrence {
   readonly missed?: boolean;
 }
 
+/** How many runs came to each status in the minute or hour that begins `at`. */
+export interface Count {
+  readonly at: string;
+  readonly counts: { readonly [status in RunStatus]?: number };
+  readonly app?: Named;
+  readonly function?: Named;
+}
+
+/** Runs of a function that failed alike. */
+export interface FailureGroup {
+  readonly function: Named;
+  readonly app: Named;
+  readonly name: string;
+  readonly message: string;
+  readonly count: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+  /** The latest. */
+  readonly runId: string;
+}
+
+/** How long completed runs of a function took. */
+export interface Durations {
+  readonly function: Named;
+  readonly app: Named;
+  readonly runs: number;
+  readonly medianMs: number;
+  /** Of a hundred runs 95 took no longer. */
+  readonly slowMs: number;
+  /** The longest. */
+  readonly runId: string;
+}
+
+/** What a function has to do now. */
+export interface Load {
+  readonly function: Named;
+  readonly app: Named;
+  readonly queued: number;
+  readonly running: number;
+  readonly oldestQueuedAt?: string;
+  /** A word for what keeps those that are queued; "none" if nothing does. */
+  readonly reason?: string;
+}
+
+export interface Storage {
+  readonly database: "memory" | "sqlite" | "postgresql";
+  readonly databaseBytes: number;
+  readonly logBytes: number;
+  readonly retentionMs: number;
+}
+
 export interface Page<Item> {
   readonly data: readonly Item[];
   readonly page?: {

@@ -6,18 +6,25 @@ import type {
   App,
   Bulk,
   BulkAction,
+  Count,
   Cron,
+  Durations,
   Event,
+  FailureGroup,
   Fn,
   Limit,
   LimitNumbers,
+  Load,
   NotStarted,
   Page,
   Run,
   RunStatus,
   Span,
+  Storage,
   Worker,
 } from "./model";
+
+const COUNTS_AT_ONCE = 1500;
 
 export interface RunsWanted {
   readonly statuses: readonly RunStatus[];
@@ -139,6 +146,7 @@ export interface BulkFilter {
   readonly appId?: readonly string[];
   readonly functionId?: readonly string[];
   readonly from?: string;
+  readonly until?: string;
   readonly query?: string;
 }
 
@@ -174,16 +182,44 @@ export const resetLimit = (name: string) =>
 
 export const crons = (signal?: AbortSignal) => everyPage<Cron>("api/v2/crons", signal);
 
+/** Counts of runs since a moment; of each function where `byFunction`. */
+export const counts = (
+  from: string,
+  resolution: "minute" | "hour",
+  byFunction: boolean,
+  signal?: AbortSignal,
+) =>
+  everyPage<Count>(
+    `api/v2/counts${query({ from, resolution, by: byFunction ? "function" : "time" })}`,
+    signal,
+    COUNTS_AT_ONCE,
+  );
+
+export const failures = (from: string, signal?: AbortSignal) =>
+  ask<Page<FailureGroup>>(`api/v2/failures${query({ from, limit: 8 })}`, signal ? { signal } : {});
+
+export const durations = (from: string, signal?: AbortSignal) =>
+  ask<Page<Durations>>(`api/v2/durations${query({ from, limit: 100 })}`, signal ? { signal } : {});
+
+export const load = (signal?: AbortSignal) =>
+  ask<Page<Load>>("api/v2/load", signal ? { signal } : {});
+
+export const storage = (signal?: AbortSignal) => one<Storage>("api/v2/storage", signal);
+
 async function one<Item>(path: string, signal?: AbortSignal): Promise<Item> {
   return (await ask<{ data: Item }>(path, signal ? { signal } : {})).data;
 }
 
-async function everyPage<Item>(path: string, signal?: AbortSignal): Promise<readonly Item[]> {
+async function everyPage<Item>(
+  path: string,
+  signal?: AbortSignal,
+  limit = 100,
+): Promise<readonly Item[]> {
   const all: Item[] = [];
   let cursor: string | undefined;
   do {
     const page: Page<Item> = await ask(
-      `${path}${query({ limit: 100, cursor })}`,
+      path + query({ limit, cursor }).replace("?", path.includes("?") ? "&" : "?"),
       signal ? { signal } : {},
     );
     all.push(...page.data);

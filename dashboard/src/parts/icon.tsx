@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 
 const SHAPES = {
+  overview: "M4 20V11M9.5 20V4M15 20v-6M20.5 20V8",
   runs: "M4 6h16M4 12h10M4 18h13",
   events: "M13 3 5 14h6l-1 7 9-12h-6z",
   functions:

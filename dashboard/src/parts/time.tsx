@@ -12,9 +12,12 @@ export function setClock(server: string | undefined): void {
   if (server) ahead = Date.parse(server) - Date.now();
 }
 
-setInterval(() => {
-  if (!document.hidden) now.value = Date.now() + ahead;
-}, 1000);
+/** Lets time pass, as long as the page is seen. */
+export function startClock(): void {
+  setInterval(() => {
+    if (!document.hidden) now.value = Date.now() + ahead;
+  }, 1000);
+}
 
 /** A length of time, as short as it is honest: 840 µs is "<1 ms", 95 s is "1 m 35 s". */
 export function length(ms: number): string {
@@ -61,12 +64,13 @@ const clock = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   fractionalSecondDigits: 3,
 });
+const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
-/** Date and time with milliseconds, where the reader is. */
-export function exactly(iso: string): string {
+/** Date and time where the reader is, with milliseconds or to the minute. */
+export function exactly(iso: string, to: "millisecond" | "minute" = "millisecond"): string {
   const at = new Date(iso);
-  return `${day.format(at)}, ${clock.format(at)}`;
+  return `${day.format(at)}, ${(to === "minute" ? minute : clock).format(at)}`;
 }
 
 /** The date alone, where the reader is. */

@@ -6,9 +6,8 @@ run of each function that waits: a look-up in an index.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily as Count
@@ -19,60 +18,43 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.api.backlog import Backlog, UnderWay, backlogs
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.reach import gone_since, reach_of
-from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.meters import STEP_BOUNDS_S, Meters, Spread
-from stepwell.server.query.rest import Hindrance, rest
-from stepwell.server.query.room import rests
-from stepwell.server.store.port import RunFilter
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FUNCTIONS_MAX = 1_000
 """So many functions have lines of their own; those that come later are `(others)` together."""
 OTHERS = "(others)"
-PAUSED = "paused"
-NOTHING_HINDERS = "none"
 
 Key = TypeVar("Key", bound=tuple[str, ...])
 
 
-class Backlog(NamedTuple):
-    """The runs of a function that have not begun: how many, since when, and what hinders them."""
-
-    function: str
-    reason: str
-    runs: int
-    since_ms: int
-
-
 async def metrics(deps: ApiDeps, request: Request) -> Response:
     """Everything, as it is now."""
-    first = Counter(run.function for run in deps.under_way() if not run.started_ms)
-    begun = frozenset(run.id for run in deps.under_way())
-    body = await asyncio.to_thread(_written, deps, first, begun)
+    under_way = UnderWay.of(deps.under_way())
+    body = await asyncio.to_thread(_written, deps, under_way)
     return Response(body, media_type=TYPE)
 
 
-def _written(deps: ApiDeps, first: Mapping[str, int], begun: frozenset[str]) -> bytes:
+def _written(deps: ApiDeps, under_way: UnderWay) -> bytes:
     known = CollectorRegistry()
     ProcessCollector(registry=known)
-    known.register(_Server(deps, first, begun))
+    known.register(_Server(deps, under_way))
     return generate_latest(known)
 
 
 class _Server(Collector):
     """One server, once."""
 
-    def __init__(self, deps: ApiDeps, first: Mapping[str, int], begun: frozenset[str]) -> None:
+    def __init__(self, deps: ApiDeps, under_way: UnderWay) -> None:
         self._deps = deps
-        self._first = first
-        self._begun = begun
+        self._under_way = under_way
 
     def collect(self) -> Iterable[Metric]:
         """All families."""
         yield from _of_functions(self._deps.ledger.meters)
-        yield from _of_queue(self._deps, _waiting(self._deps, self._first, self._begun))
+        yield from _of_queue(self._deps, backlogs(self._deps, self._under_way, FUNCTIONS_MAX))
         yield from _of_ledger(self._deps)
         yield from _of_process(self._deps)
 
@@ -167,43 +149,6 @@ def _of_process(deps: ApiDeps) -> Iterator[Metric]:
         buckets=_buckets(seen.lag),
         sum_value=seen.lag.total,
     )
-
-
-def _waiting(deps: ApiDeps, first: Mapping[str, int], begun: frozenset[str]) -> list[Backlog]:
-    """What waits, function by function; those with the most first, as far as each is looked at."""
-    live = deps.reader.live()
-    counts = {
-        function: count - first.get(function, 0)
-        for (function, status), count in live.items()
-        if status is RunStatus.SCHEDULED
-    }
-    gone = gone_since(deps)
-    found: list[Backlog] = []
-    for function, count in sorted(counts.items(), key=lambda entry: -entry[1])[:FUNCTIONS_MAX]:
-        oldest = _oldest(deps, function, first.get(function, 0), begun) if count > 0 else None
-        if oldest is not None:
-            reason = _reason(deps, oldest, gone)
-            found.append(Backlog(function, reason, count, oldest.queued_ms))
-    return found
-
-
-def _oldest(deps: ApiDeps, function: str, first: int, begun: frozenset[str]) -> Run | None:
-    wanted = RunFilter(
-        statuses=(RunStatus.SCHEDULED,), functions=(function,), ascending=True, limit=first + 1
-    )
-    return next((run for run in deps.reader.runs(wanted) if run.id not in begun), None)
-
-
-def _reason(deps: ApiDeps, run: Run, gone: Mapping[str, int]) -> str:
-    if run.function in deps.ledger.catalog.paused:
-        return PAUSED
-    hindered = rest(run, reach_of(deps, run.app, run.function, gone))
-    if hindered is not None:
-        return hindered.reason.value
-    listing = deps.ledger.catalog.listing(run.function)
-    items = deps.reader.items(run.id)
-    limited = rests(deps.reader, run, listing, deps.clock.now_ms(), items)
-    return Hindrance.LIMIT.value if limited else NOTHING_HINDERS
 
 
 def _summed(counts: Mapping[Key, int]) -> dict[tuple[str, ...], int]:

@@ -48,6 +48,7 @@ function asked(filter: Filter): api.BulkFilter {
     ...(filter.app ? { appId: [filter.app] } : {}),
     ...(filter.fn ? { functionId: [filter.fn] } : {}),
     ...(from ? { from } : {}),
+    ...(filter.until ? { until: filter.until } : {}),
     ...(filter.query ? { query: filter.query } : {}),
   };
 }
@@ -59,8 +60,12 @@ export function BulkButton({ filter }: { filter: Filter }): JSX.Element {
       <button
         type="button"
         class="button"
-        disabled={!mayOperate()}
-        title="Cancel these runs, or run them again"
+        disabled={!mayOperate() || filter.time === "endedAt"}
+        title={
+          filter.time === "endedAt"
+            ? "To act on all, choose runs by when they were queued"
+            : "Cancel these runs, or run them again"
+        }
         onClick={() => setOpen(true)}
       >
         <Icon name="many" size={14} />

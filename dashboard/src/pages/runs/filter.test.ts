@@ -8,12 +8,25 @@ describe("the filter in the address", () => {
     { ...EVERYTHING, statuses: ["QUEUED", "CANCELLED"], oldestFirst: true },
     { ...EVERYTHING, statuses: ["RUNNING"], app: "shop & co", fn: "shop-a/b", last: "24h" },
     { ...EVERYTHING, query: 'event.data.name == "a & b" && output > 1' },
+    {
+      ...EVERYTHING,
+      from: "2026-11-30T12:00:00.000Z",
+      until: "2026-11-30T12:15:00.000Z",
+      time: "endedAt",
+    },
   ])("comes back as it went", (filter) => {
     expect(filterOf(new URLSearchParams(searchOf(filter)))).toEqual(filter);
   });
 
+  it("knows two moments better than how far back", () => {
+    const told = filterOf(new URLSearchParams("from=2026-11-30T12:00&last=1h&until=2026-11-01"));
+    expect(told.last).toBe("");
+    expect(told.from).not.toBe("");
+    expect(told.until).toBe("");
+  });
+
   it("leaves out what it does not know", () => {
-    const search = new URLSearchParams("status=DONE&last=9y&order=up");
+    const search = new URLSearchParams("status=DONE&last=9y&order=up&from=then&time=never");
     expect(filterOf(search)).toEqual(EVERYTHING);
   });
 

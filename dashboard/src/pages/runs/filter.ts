@@ -23,6 +23,11 @@ export interface Filter {
   readonly app: string;
   readonly fn: string;
   readonly last: string;
+  /** Between two moments, ISO 8601, in place of `last`. */
+  readonly from: string;
+  readonly until: string;
+  /** The time that is meant: when runs were queued, or when they ended. */
+  readonly time: "queuedAt" | "endedAt";
   readonly oldestFirst: boolean;
   /** A condition in CEL over `event`, `output` and `error`. */
   readonly query: string;
@@ -34,20 +39,35 @@ export const EVERYTHING: Filter = {
   app: "",
   fn: "",
   last: "",
+  from: "",
+  until: "",
+  time: "queuedAt",
   oldestFirst: false,
   query: "",
 };
 
 /** The filter of an address. What is not understood is left out, so that an old link still works. */
 export function filterOf(search: URLSearchParams): Filter {
+  const from = instant(search.get("from"));
+  const until = instant(search.get("until"));
+  const last = from || until ? "" : (search.get("last") ?? "");
   return {
     statuses: STATUSES.filter((one) => search.getAll("status").includes(one)),
     app: search.get("app") ?? "",
     fn: search.get("function") ?? "",
-    last: SPANS.some(([name]) => name === search.get("last")) ? (search.get("last") ?? "") : "",
+    last: SPANS.some(([name]) => name === last) ? last : "",
+    from,
+    until: from && until && until <= from ? "" : until,
+    time: search.get("time") === "ended" ? "endedAt" : "queuedAt",
     oldestFirst: search.get("order") === "oldest",
     query: search.get("query")?.trim() ?? "",
   };
+}
+
+/** A moment in the one form that moments are compared in. */
+function instant(text: string | null): string {
+  const ms = Date.parse(text ?? "");
+  return Number.isNaN(ms) ? "" : new Date(ms).toISOString();
 }
 
 /** The address of a filter: only what differs from showing everything. */
@@ -57,6 +77,9 @@ export function searchOf(filter: Filter): string {
   if (filter.app) search.set("app", filter.app);
   if (filter.fn) search.set("function", filter.fn);
   if (filter.last) search.set("last", filter.last);
+  if (filter.from) search.set("from", filter.from);
+  if (filter.until) search.set("until", filter.until);
+  if (filter.time === "endedAt") search.set("time", "ended");
   if (filter.oldestFirst) search.set("order", "oldest");
   if (filter.query) search.set("query", filter.query);
   const text = search.toString();
@@ -69,6 +92,7 @@ export const narrows = (filter: Filter): boolean =>
 
 /** The moment from which on runs are shown; nothing where all are. */
 export function fromOf(filter: Filter, nowMs: number): string | undefined {
+  if (filter.from) return filter.from;
   const back = SPANS.find(([name]) => name === filter.last)?.[2] ?? 0;
   return back > 0 ? new Date(nowMs - back).toISOString() : undefined;
 }

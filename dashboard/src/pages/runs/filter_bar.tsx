@@ -6,6 +6,7 @@ import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
+import { exactly } from "../../parts/time";
 import { EVERYTHING, type Filter, narrows, SPANS, STATUSES } from "./filter";
 
 interface Props {
@@ -60,7 +61,9 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
         class="select"
         aria-label="Time"
         value={filter.last}
-        onChange={(event) => onChange({ ...filter, last: event.currentTarget.value })}
+        onChange={(event) =>
+          onChange({ ...filter, last: event.currentTarget.value, from: "", until: "" })
+        }
       >
         {SPANS.map(([name, word]) => (
           <option key={name} value={name}>
@@ -68,6 +71,7 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
           </option>
         ))}
       </select>
+      <Between filter={filter} onChange={onChange} />
       <button
         type="button"
         class="button"
@@ -86,5 +90,28 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
         </button>
       )}
     </fieldset>
+  );
+}
+
+/** Two moments that another page led here with. */
+function Between({ filter, onChange }: Props): JSX.Element | null {
+  if (!filter.from && !filter.until) return null;
+  const words = [
+    filter.time === "endedAt" ? "Ended" : "Queued",
+    filter.from && `from ${exactly(filter.from, "minute")}`,
+    filter.until && `until ${exactly(filter.until, "minute")}`,
+  ];
+  return (
+    <span class="chip between">
+      {words.filter(Boolean).join(" ")}
+      <button
+        type="button"
+        class="chip-close"
+        aria-label="All time"
+        onClick={() => onChange({ ...filter, from: "", until: "", time: "queuedAt" })}
+      >
+        <Icon name="close" size={12} />
+      </button>
+    </span>
   );
 }

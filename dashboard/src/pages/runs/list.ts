@@ -62,7 +62,8 @@ function wanted(filter: Filter): api.RunsWanted {
     functions: filter.fn ? [filter.fn] : [],
     ...(from ? { from } : {}),
     ...(filter.query ? { query: filter.query } : {}),
-    timeField: "queuedAt",
+    ...(filter.until ? { until: filter.until } : {}),
+    timeField: filter.time,
     order: filter.oldestFirst ? "ASC" : "DESC",
     limit: PAGE,
   };

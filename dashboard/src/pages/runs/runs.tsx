@@ -170,7 +170,7 @@ function NoMatch(): JSX.Element {
   );
 }
 
-function NoRuns(): JSX.Element {
+export function NoRuns(): JSX.Element {
   return (
     <Empty icon="runs" title="No runs yet">
       <p>A run begins when an event arrives that a function listens for. Send one:</p>

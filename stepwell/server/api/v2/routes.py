@@ -20,11 +20,13 @@ from stepwell.server.api.v2 import (
     bulk,
     counts,
     crons,
+    ended,
     events,
     events_known,
     invoke,
     keys,
     limits,
+    load,
     runs,
     state,
     stream,
@@ -37,8 +39,10 @@ from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.count_v2 import CountV2
 from stepwell.server.query.cron_v2 import CronV2
+from stepwell.server.query.ended_v2 import DurationV2, FailureV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
+from stepwell.server.query.load_v2 import LoadV2, StorageV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
 from stepwell.server.query.run_v2 import RunV2
@@ -281,6 +285,30 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="list_counts",
         answers=Answers(CountV2, many=True),
     ),
+    Declared(
+        "GET",
+        "/failures",
+        ended.failures,
+        ended.LISTED,
+        name="list_failures",
+        answers=Answers(FailureV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/durations",
+        ended.durations,
+        ended.LISTED,
+        name="list_durations",
+        answers=Answers(DurationV2, many=True),
+    ),
+    Declared(
+        "GET",
+        "/load",
+        load.load,
+        name="list_load",
+        answers=Answers(LoadV2, many=True),
+    ),
+    Declared("GET", "/storage", load.storage, name="get_storage", answers=Answers(StorageV2)),
     Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
     Declared(
         "GET", "/account", state.account, name="get_account", answers=Answers(state.AccountV2)

@@ -1,0 +1,67 @@
+"""`GET /v2/load` and `GET /v2/storage`: how much a server has to do now, and how much it keeps.
+Ours."""
+
+from collections import Counter
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.backlog import Backlog, UnderWay, backlogs
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.engine.row import RunStatus
+from stepwell.server.query.load_v2 import DatabaseV2, LoadV2, StorageV2
+from stepwell.server.query.run_v2 import app_ref, function_ref
+from stepwell.wire.duration import format_instant
+
+MOST = 1_000
+"""So many functions are told of, those with the most that waits first."""
+
+
+async def load(deps: ApiDeps, request: Request) -> Response:
+    """What each function has to do now: runs that wait, since when and what keeps them, and runs
+    that go on. Functions that have nothing to do are left out."""
+    under_way = UnderWay.of(deps.under_way())
+    found = await deps.searched(lambda: _loads(deps, under_way))
+    return answered(deps, found, Page(MOST))
+
+
+def _loads(deps: ApiDeps, under_way: UnderWay) -> list[LoadV2]:
+    waiting = {one.function: one for one in backlogs(deps, under_way, MOST)}
+    running = Counter(under_way.first)
+    for (function, status), count in deps.reader.live().items():
+        if status is RunStatus.RUNNING:
+            running[function] += count
+    names = list(dict.fromkeys([*waiting, *sorted(running, key=lambda name: -running[name])]))
+    return [_load(deps, name, waiting.get(name), running[name]) for name in names[:MOST]]
+
+
+def _load(deps: ApiDeps, function: str, waiting: Backlog | None, running: int) -> LoadV2:
+    listing = deps.ledger.catalog.listing(function)
+    app = listing.app if listing else ""
+    told = LoadV2(
+        function=function_ref(function),
+        app=app_ref(waiting.app if waiting else app),
+        queued=0,
+        running=running,
+    )
+    if waiting is None:
+        return told
+    return msgspec.structs.replace(
+        told,
+        queued=waiting.runs,
+        oldest_queued_at=format_instant(waiting.since_ms),
+        reason=waiting.reason,
+    )
+
+
+async def storage(deps: ApiDeps, request: Request) -> Response:
+    """Where runs and events are kept, how large that is, and for how long."""
+    config, seen = deps.config, deps.process()
+    if config.postgres is not None:
+        database = DatabaseV2.POSTGRESQL
+    else:
+        database = DatabaseV2.SQLITE if config.database else DatabaseV2.MEMORY
+    told = StorageV2(database, seen.database_bytes, seen.log_bytes, config.retention_ms or 0)
+    return answered(deps, told)

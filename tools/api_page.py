@@ -62,10 +62,12 @@ def _fields(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterat
     if "requestBody" not in operation:
         return
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    shape = _resolved(schema, document)
+    shape, where = _resolved(schema, document), "body"
+    if shape.get("type") == "array":
+        shape, where = _resolved(shape["items"], document), "body, a list: in each"
     for name, field in shape["properties"].items():
         needed = "needed" if name in shape.get("required", ()) else ""
-        yield f"| `{name}` | body | {_kind(field)} | {needed} |"
+        yield f"| `{name}` | {where} | {_kind(field)} | {needed} |"
 
 
 def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:

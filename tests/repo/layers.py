@@ -20,7 +20,7 @@ STORED = tuple(
     f"server.engine.{name}"
     for name in (
         *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("cancellation_row", "bulk_row", "key_row"),
+        *("annotation_row", "cancellation_row", "bulk_row", "key_row"),
         *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row", "cron_name"),
     )
 )

@@ -18,6 +18,7 @@ from stepwell.server.api import (
     event_schemas,
     invoke,
     login,
+    metadata,
     metrics,
     pausing,
     realtime,
@@ -42,7 +43,7 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, WIRE
+from stepwell.server.api.route import BODY, WIRE, Takes
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
@@ -75,12 +76,20 @@ ROUTES: tuple[Declared, ...] = (
     Declared("GET", "/v1/runs/{run_id}/jobs", runs.jobs),
     Declared("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order),
     Declared("GET", "/v1/runs/{run_id}/export", runs.exported),
+    Declared(
+        "POST",
+        "/v1/runs/{run_id}/metadata",
+        metadata.update,
+        Takes(body=metadata.METADATA),
+        is_audited=False,
+    ),
     Declared("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
     Declared("POST", "/v1/functions/{function_id}/pause", pausing.pause, BODY),
     Declared("POST", "/v1/functions/{function_id}/resume", pausing.resume),
     Declared("POST", "/v1/functions/{function_id}/replay", replay.replay, BODY),
     Declared("GET", "/v1/doctor", doctor.doctor),
     Declared("GET", "/metrics", metrics.metrics),
+    Declared("GET", "/v1/prom/{environment}", metrics.metrics),
     Declared("POST", "/v1/cancellations", cancellations.create, BODY),
     Declared("GET", "/v1/cancellations", cancellations.many, cancellations.LISTED),
     Declared("GET", "/v1/cancellations/{cancellation_id}", cancellations.one),

@@ -18,7 +18,7 @@ from stepwell.server.api.parameter import Parameter
 from stepwell.server.api.problem import Problem, body_of
 from stepwell.wire.outside import decode
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 
 _MISSING = re.compile(r"Object contains unknown field `(.*?)`(?: - at `(.*)`)?")
 SHOWN_CHARS = 80
@@ -26,11 +26,17 @@ SHOWN_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class Body(Generic[T]):
-    """A JSON object of this kind, a struct that forbids unknown fields; `fix` shows how to write
-    it."""
+    """A JSON object of this kind, a struct that forbids unknown fields, or a list of such; `fix`
+    shows how to write it."""
 
     kind: type[T]
     fix: str
+
+    @property
+    def needed(self) -> bool:
+        """Whether a request without a body is refused."""
+        fields: Any = getattr(self.kind, "__struct_config__", None) and self.kind
+        return not fields or any(one.required for one in msgspec.structs.fields(fields))
 
     async def read(self, request: Request) -> T:
         """The body; an empty one is `{}`. Raises `Problem`."""
@@ -38,7 +44,8 @@ class Body(Generic[T]):
         try:
             return decode(body.strip() or b"{}", msgspec.json.Decoder(self.kind))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            said = unknown_field(error, self.kind.__struct_encode_fields__)
+            known: tuple[str, ...] = getattr(self.kind, "__struct_encode_fields__", ())
+            said = unknown_field(error, known)
             code = "missing_field" if "missing required field" in said else "invalid_field_format"
             told = f"the request body cannot be used: {said}; {self.fix}"
             raise Problem(400, told, code) from None

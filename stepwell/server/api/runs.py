@@ -135,6 +135,7 @@ def _rows(reader: Reader, run: Run, listing: Listing | None, reach: Reach, now_m
         reach,
         now_ms,
         rests(reader, run, listing, now_ms, items),
+        reader.annotations(run.id),
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.again import EMPTY_REPLY_DELAY_MS, stall, try_again
+from stepwell.server.engine.annotate import take_metadata
 from stepwell.server.engine.bounds import bounded, excess, too_large
 from stepwell.server.engine.cool import cool
 from stepwell.server.engine.discover import discover, settle
@@ -78,6 +79,7 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
         fail_as(draft, run, overflow)
         draft.announce(Topic.RUN_CANCELLED, run.id)
         return Done(Verdict.REFUSED, run.id, overflow.message)
+    take_metadata(draft, run, item, given.operations)
     report = Report(run, item, lease, given.operations)
     for operation in given.operations:
         if isinstance(operation, StepRun | LegacyStep):
@@ -163,6 +165,7 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     alone = len(counted) == 1 and not _is_planned(item, counted[0])
     if counted and not alone and ending is None:
         run = _plan_parallel(draft, run, item, counted, outcome.version)
+    take_metadata(draft, run, item, operations)
     report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
     before = len(draft.records)
     for operation in sorted(operations, key=_urgency):

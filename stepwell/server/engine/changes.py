@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from stepwell.server.engine.annotation_row import Annotation, AnnotationSlot
 from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
@@ -78,6 +79,9 @@ class Changes:
     revoked_keys: dict[str, int] = field(default_factory=dict[str, int])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     refused: dict[str, int] = field(default_factory=dict[str, int])
+    annotations: dict[tuple[str, AnnotationSlot], Annotation] = field(
+        default_factory=dict[tuple[str, AnnotationSlot], Annotation]
+    )
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
 
@@ -129,6 +133,7 @@ class Changes:
             or self.cancellations_done
             or self.access_rows
             or self.bulk_rows
+            or self.annotations
             or self.forgotten_runs
             or self.forgotten_events
         )

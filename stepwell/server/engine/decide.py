@@ -14,6 +14,7 @@ from stepwell.server.engine import bulk, cancellation, keys
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.admin import invoke, prune, rerun
 from stepwell.server.engine.advance import advance, checkpoint
+from stepwell.server.engine.annotate import annotate
 from stepwell.server.engine.cancel import cancel_by_hand, give_up
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.claim import claim, still_held
@@ -78,6 +79,9 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return NOTHING
         case given_.LimitSet() | given_.LimitDropped():
             return NOTHING
+        case given_.RunAnnotated():
+            asked = frozenset({given.run_id})
+            return Need(runs=asked, annotations=asked)
         case _:
             assert_never(given)
 
@@ -104,6 +108,8 @@ def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> N
     else:
         operations = ()
     steps = frozenset((run_id, operation.id) for operation in operations)
+    if any(operation.metadata for operation in operations):
+        return Need(runs=frozenset({run_id}), steps=steps, annotations=frozenset({run_id}))
     return Need(runs=frozenset({run_id}), steps=steps)
 
 
@@ -194,6 +200,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return keys.write_down(draft, given)
         case given_.ChangeRefused():
             return keys.refused(draft, given)
+        case given_.RunAnnotated():
+            return annotate(draft, given)
         case _:
             assert_never(given)
 

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import AnnotationUpdate
 from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import DropReason
@@ -299,6 +300,14 @@ class PruneAsked(msgspec.Struct, frozen=True):
     limit: int
 
 
+class RunAnnotated(msgspec.Struct, frozen=True):
+    """Something is said of a run from outside: metadata, scores, spans of user code. All of it is
+    kept, or none."""
+
+    run_id: str
+    updates: tuple[AnnotationUpdate, ...]
+
+
 Input: TypeAlias = (
     EventsReceived
     | InvokeAsked
@@ -328,6 +337,7 @@ Input: TypeAlias = (
     | KeyRevoked
     | ChangeAsked
     | ChangeRefused
+    | RunAnnotated
     | LimitSet
     | LimitDropped
     | PruneAsked

@@ -80,7 +80,7 @@ class Need(msgspec.Struct, frozen=True):
     `held` the events in them; `lanes`, the first so many items of each that are due by
     then, with their runs; `steps`
     say whether one is saved, and how much its run has saved; `bodies` bring events whole, `events`
-    only whether they are known."""
+    only whether they are known; `annotations`, what is said of a run."""
 
     runs: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -94,6 +94,7 @@ class Need(msgspec.Struct, frozen=True):
     dedups: frozenset[tuple[str, str]] = frozenset()
     meetings: tuple[Meeting, ...] = ()
     signals: frozenset[str] = frozenset()
+    annotations: frozenset[str] = frozenset()
     look_back: tuple[LookBack, ...] = ()
     live: Live | None = None
     skipped: Skipped | None = None
@@ -122,6 +123,7 @@ def merged(needs: Iterable[Need]) -> Need:
         dedups=frozenset[tuple[str, str]]().union(*(need.dedups for need in wanted)),
         meetings=tuple(meeting for need in wanted for meeting in need.meetings),
         signals=frozenset[str]().union(*(need.signals for need in wanted)),
+        annotations=frozenset[str]().union(*(need.annotations for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
         live=next((need.live for need in wanted if need.live), None),
         skipped=next((need.skipped for need in wanted if need.skipped), None),

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
@@ -186,6 +187,12 @@ class ChangeMarked(msgspec.Struct, frozen=True, gc=False):
     status: int
 
 
+class AnnotationPut(msgspec.Struct, frozen=True, gc=False):
+    """Something is said of a run, or said anew."""
+
+    annotation: Annotation
+
+
 class FlowKeyPut(msgspec.Struct, frozen=True, gc=False):
     """Something is remembered of a key."""
 
@@ -315,6 +322,7 @@ Record: TypeAlias = (
     | KeyEnded
     | ChangeWritten
     | ChangeMarked
+    | AnnotationPut
     | FlowKeyPut
     | FlowKeyForgotten
     | SlotTaken

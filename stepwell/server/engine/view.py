@@ -13,6 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.annotation_row import Annotation, AnnotationSlot
 from stepwell.server.engine.catalog import AppGone, Catalog, CatalogChange, FunctionGone
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.flow_state import KINDS
@@ -58,6 +59,7 @@ class View:
         self._dedups: dict[Slot, str | None] = {}
         self._meetings: dict[Slot, tuple[Wait, ...]] = {}
         self._signals: dict[str, Wait | None] = {}
+        self._annotations: dict[str, dict[AnnotationSlot, Annotation]] = {}
         self._look_back: dict[LookBack, tuple[EventRow, ...]] = {}
         self._met: dict[str, frozenset[bytes]] = {}
         self._sizes: dict[str, Size] = {}
@@ -206,6 +208,13 @@ class View:
         """The events that ended waits of a run before, as far as the batch began with them."""
         return self._met[run_id]
 
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What is said of a run."""
+        try:
+            return list(self._annotations[run_id].values())
+        except KeyError:
+            raise NotLoaded(f"what is said of run {run_id}") from None
+
     def due(self) -> list[Item]:
         """Items that are due and nobody has."""
         return list(self._due.values())
@@ -267,6 +276,10 @@ class View:
         """Past events of a name, oldest first; and what ended waits of the run before."""
         self._look_back.setdefault(look, tuple(events))
         self._met.setdefault(look.run_id, frozenset(met))
+
+    def see_annotations(self, run_id: str, rows: Iterable[Annotation]) -> None:
+        """What is said of a run."""
+        self._annotations.setdefault(run_id, {row.slot: row for row in rows})
 
     def see_due(
         self, items: Iterable[Item], overdue: Iterable[Lease], next_due_ms: int | None
@@ -348,6 +361,10 @@ class View:
                 self.changes.audit.append(record.entry)
             case fact.ChangeMarked():
                 self.changes.refused[record.id] = record.status
+            case fact.AnnotationPut():
+                row = record.annotation
+                self._annotations.setdefault(row.run_id, {})[row.slot] = row
+                self.changes.annotations[row.run_id, row.slot] = row
             case fact.RunForgotten():
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():

@@ -28,9 +28,15 @@ def timeline_in(reader: Reader, run_id: str, now_ms: int) -> Span | None:
     run = reader.run(run_id)
     if run is None:
         return None
-    steps, notes, items = reader.steps(run_id), reader.notes(run_id), reader.items(run_id)
     rows = Rows(
-        run, steps, notes, items, (), reader.waits(run_id), reach_in(reader)(run), now_ms=now_ms
+        run,
+        reader.steps(run_id),
+        reader.notes(run_id),
+        reader.items(run_id),
+        waits=reader.waits(run_id),
+        reach=reach_in(reader)(run),
+        now_ms=now_ms,
+        annotations=reader.annotations(run_id),
     )
     return timeline(rows)
 

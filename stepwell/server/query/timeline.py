@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import (
@@ -23,6 +24,7 @@ from stepwell.server.engine.row import (
     Wait,
     WaitKind,
 )
+from stepwell.server.query.annotation import MetadataV2, metadata_of
 from stepwell.server.query.rest import Hindrance, Reach, Rest, rest
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
@@ -45,7 +47,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
 
     `detail` is a sentence for people; `output` is JSON, and so is `input`, the list of a step's
-    arguments; `rest` says why work that is due is not done.
+    arguments; `rest` says why work that is due is not done; `metadata` is what was said of it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     input: msgspec.Raw = NULL
     children: tuple["Span", ...] = ()
     rest: Rest | None = None
+    metadata: tuple[MetadataV2, ...] = ()
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -76,6 +79,7 @@ class Rows(msgspec.Struct, frozen=True):
     now_ms: int = 0
     limits: Mapping[str, Rest] = {}
     """Calls that wait for a limit, by the key of their item."""
+    annotations: Sequence[Annotation] = ()
 
 
 _RUN_STATUS = {
@@ -99,6 +103,9 @@ def timeline(rows: Rows) -> Span:
     ]
     children.sort(key=_began)
     open_ends = [*_waits(rows.waits, run), *_items(rows)]
+    spans = (*children, *open_ends)
+    if rows.annotations:
+        spans = tuple(_described(span, rows.annotations) for span in spans)
     return Span(
         name=run.function,
         kind="run",
@@ -108,8 +115,15 @@ def timeline(rows: Rows) -> Span:
         ended_ms=run.ended_ms,
         detail=_why(run, open_ends),
         output=NULL if run.output is None else msgspec.Raw(run.output),
-        children=(*children, *open_ends),
+        children=spans,
+        metadata=metadata_of(rows.annotations, ""),
     )
+
+
+def _described(span: Span, said: Sequence[Annotation]) -> Span:
+    """The span with what was said of its step."""
+    found = metadata_of(said, span.step_id) if span.step_id else ()
+    return msgspec.structs.replace(span, metadata=found) if found else span
 
 
 def _began(span: Span) -> int:

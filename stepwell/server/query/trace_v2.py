@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from stepwell.server.query.annotation import MetadataV2
 from stepwell.server.query.run_v2 import InstantV2
 from stepwell.server.query.timeline import NULL, Span, SpanStatus
 from stepwell.wire.duration import format_instant
@@ -33,6 +34,7 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     detail: str = ""
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    metadata: tuple[MetadataV2, ...] = ()
     children: tuple["SpanV2", ...]
 
 
@@ -72,6 +74,7 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
         detail=span.detail,
         input=_told(span.input) if with_output else msgspec.UNSET,
         output=_told(span.output) if with_output else msgspec.UNSET,
+        metadata=span.metadata,
         children=tuple(
             _span(run_id, child, id_, index, with_output=with_output)
             for index, child in enumerate(span.children)

@@ -7,6 +7,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation, AnnotationSlot
 from stepwell.server.engine.bulk_row import BULKS_KEPT, Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.changes import Changes
@@ -75,6 +76,9 @@ class Disk:
     waits: Hanging[Wait] = field(default_factory=Hanging[Wait])
     steps: Hanging[Step] = field(default_factory=Hanging[Step])
     notes: dict[str, list[Note]] = field(default_factory=dict[str, list[Note]])
+    annotations: dict[str, dict[AnnotationSlot, Annotation]] = field(
+        default_factory=dict[str, dict[AnnotationSlot, Annotation]]
+    )
     keys: dict[str, FlowKey] = field(default_factory=dict[str, FlowKey])
     slots: Hanging[Place] = field(default_factory=Hanging[Place])
     holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
@@ -126,6 +130,8 @@ def put(disk: Disk, changes: Changes) -> None:
         disk.steps.put((step.run_id, step.id), step)
     for note in changes.notes:
         disk.notes.setdefault(note.run_id, []).append(note)
+    for said in changes.annotations.values():
+        disk.annotations.setdefault(said.run_id, {})[said.slot] = said
     for run_id in changes.ended:
         disk.items.drop(run_id)
         disk.waits.drop(run_id)
@@ -234,6 +240,7 @@ def forget(disk: Disk, changes: Changes) -> None:
         if run is not None and run.dedup:
             disk.dedups[run.function, run.dedup].discard(run_id)
         disk.notes.pop(run_id, None)
+        disk.annotations.pop(run_id, None)
         for rows in (disk.items, disk.waits, disk.steps):
             rows.drop(run_id)
     for event_id in changes.forgotten_events:

@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 import msgspec
 
 from stepwell.expr.equality import values_at
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
@@ -125,6 +126,8 @@ class MemoryStore:
             view.see_meeting(meeting.event_id, meeting.after, self._candidates(meeting))
         for name in need.signals:
             view.see_signal(name, self._signal(name))
+        for run_id in need.annotations:
+            view.see_annotations(run_id, self.disk.annotations.get(run_id, {}).values())
         for look in need.look_back:
             ended = (s.memo for s in self.disk.steps.of(look.run_id) if s.op == WaitForEvent.op)
             view.see_look_back(look, self._past(look), ended)
@@ -378,6 +381,12 @@ class MemoryReader:
         """Saved steps, in the order they were saved."""
         with self._disk.lock:
             return sorted(self._disk.steps.of(run_id), key=lambda step: step.place)
+
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What is said of a run, in order."""
+        with self._disk.lock:
+            said = self._disk.annotations.get(run_id, {}).values()
+            return sorted(said, key=lambda row: (row.at_ms, row.slot))
 
     def notes(self, run_id: str) -> list[Note]:
         """What the timeline tells besides, in order."""

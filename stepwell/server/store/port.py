@@ -36,6 +36,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.catalog import Catalog
@@ -232,6 +233,10 @@ class Reader(Protocol):
 
     def steps(self, run_id: str) -> list[Step]:
         """Saved steps, in the order they were saved."""
+        ...
+
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What is said of a run from outside, in the order of its times."""
         ...
 
     def notes(self, run_id: str) -> list[Note]:

@@ -10,6 +10,7 @@ from typing import TypeAlias, cast
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.engine.bulk_row import Bulk, BulkAction, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
@@ -48,6 +49,7 @@ _STATUS = {int(status): status for status in RunStatus}
 _ITEM = {int(kind): kind for kind in ItemKind}
 _WAIT = {int(kind): kind for kind in WaitKind}
 _KEY = {int(kind): kind for kind in KeyKind}
+_ANNOTATION = {int(kind): kind for kind in AnnotationKind}
 _HOLD = {int(kind): kind for kind in HoldKind}
 _ACTIONS: dict[str, BulkAction] = {"cancel": "cancel", "rerun": "rerun", "replay": "replay"}
 
@@ -369,6 +371,19 @@ def note_values(note: Note) -> Values:
 def note_of(values: Sequence[object]) -> Note:
     """From the columns of `note`."""
     return Note(*cast("tuple[str, int, int, str, str, str, int, bytes]", tuple(values)))
+
+
+def annotation_values(row: Annotation) -> Values:
+    """Columns of `annotation`."""
+    return row.run_id, int(row.kind), row.step_id, row.place, row.name, row.at_ms, row.body
+
+
+def annotation_of(values: Sequence[object]) -> Annotation:
+    """From the columns of `annotation`."""
+    run_id, kind, step_id, place, name, at_ms, body = cast(
+        "tuple[str, int, str, str, str, int, bytes]", tuple(values)
+    )
+    return Annotation(run_id, _ANNOTATION[kind], step_id, place, name, at_ms, body)
 
 
 # -- flow control --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import threading
 import msgspec
 
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.engine.need import Need, Old
 from stepwell.server.engine.row import MAIN, Item, ItemKind, Note, Run, RunStatus, WaitKind
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
@@ -28,6 +29,38 @@ from stepwell.testing.contract.store_world import (
 
 class HistoryStoreContract:
     """Inherited by the whole contract."""
+
+    def test_what_is_said_of_a_run_is_replaced_and_goes_with_it(self, world: World) -> None:
+        run, other = world.begin(1), world.begin(2)
+
+        def said(
+            of: Run, kind: AnnotationKind, at_ms: int, step: str = "", place: str = ""
+        ) -> Annotation:
+            body = msgspec.json.encode({"ü": at_ms})
+            return Annotation(of.id, kind, step, place, "n", at_ms, body)
+
+        first = [
+            said(run, AnnotationKind.SCORE, NOW + 2),
+            said(run, AnnotationKind.METADATA, NOW + 1, "s"),
+            said(run, AnnotationKind.METADATA, NOW + 1, "s", "attempt:1"),
+            said(other, AnnotationKind.SPAN, NOW),
+        ]
+        world.do(*(fact.AnnotationPut(row) for row in first))
+        again = said(run, AnnotationKind.SCORE, NOW + 3)
+        assert world.reader.annotations(run.id) == [first[1], first[2], first[0]]
+        world.do(fact.AnnotationPut(again))
+        for _ in range(2):
+            assert world.reader.annotations(run.id) == [first[1], first[2], again]
+            view = world.look(Need(annotations=frozenset({run.id, "nobody"})))
+            assert {row.slot for row in view.annotations(run.id)} == {
+                row.slot for row in (*first[:2], first[2])
+            }
+            assert view.annotations("nobody") == []
+            world.reopen()
+        world.finish(run, NOW + 5)
+        prune(world, NOW + 6, 3)
+        assert world.reader.annotations(run.id) == []
+        assert world.reader.annotations(other.id) == first[3:]
 
     # -- retention ------------------------------------------------------------------------------
 

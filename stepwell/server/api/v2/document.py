@@ -101,9 +101,9 @@ def _operation(route: Declared, known: Mapping[Any, object]) -> dict[str, object
     if parameters:
         told["parameters"] = parameters
     if isinstance(route.takes.body, Body):
-        kind = route.takes.body.kind
-        needed = any(field.required for field in msgspec.structs.fields(kind))
-        told["requestBody"] = {"required": needed, "content": {JSON: {"schema": known[kind]}}}
+        body = route.takes.body
+        shape = {JSON: {"schema": known[body.kind]}}
+        told["requestBody"] = {"required": body.needed, "content": shape}
     return told
 
 

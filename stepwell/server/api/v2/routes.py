@@ -28,6 +28,7 @@ from stepwell.server.api.v2 import (
     limits,
     load,
     runs,
+    scores,
     state,
     stream,
 )
@@ -35,6 +36,7 @@ from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
+from stepwell.server.query.annotation import ScoreV2
 from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.count_v2 import CountV2
@@ -244,6 +246,24 @@ ROUTES_V2: tuple[Declared, ...] = (
         name="cancel_run",
         answers=Answers(runs.RunNamed),
         refused=(404, 409),
+    ),
+    Declared(
+        "POST",
+        "/runs/{run_id}/scores",
+        scores.create,
+        Takes(body=scores.SCORES),
+        name="create_scores",
+        answers=Answers(ScoreV2, many=True),
+        refused=(404,),
+        is_audited=False,
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/scores",
+        scores.many,
+        name="list_scores",
+        answers=Answers(ScoreV2, many=True),
+        refused=(404,),
     ),
     Declared(
         "GET",

@@ -25,6 +25,7 @@ from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.row import (
+    annotation_of,
     dropped_of,
     event_of,
     held_of,
@@ -89,6 +90,7 @@ class Loader:
         yield self._bodies(db, need)
         yield self._dedups(db, need)
         yield self._signals(db, need)
+        yield self._annotations(db, need)
         yield self._live(db, need)
         yield self._skipped(db, need)
 
@@ -146,6 +148,15 @@ class Loader:
                 view.see_saved(run_id, *size_of.get(run_id, (0, 0)))
 
         yield fill
+
+    def _annotations(self, db: Connection, need: Need) -> Iterable[Fill]:
+        for run_id in sorted(need.annotations):
+            rows = self._ask(db, "annotations", run_id)
+
+            def fill(view: View, run_id: str = run_id, rows: Rows = rows) -> None:
+                view.see_annotations(run_id, map(annotation_of, rows))
+
+            yield fill
 
     # -- flow control ---------------------------------------------------------------------------
 

@@ -216,6 +216,13 @@ INSERT INTO stepwell.step SELECT * FROM unnest(
     %b::int4[], %b::bytea[], %b::bytea[]
 );
 
+-- put_annotation --
+INSERT INTO stepwell.annotation SELECT * FROM unnest(
+    %b::text[], %b::int4[], %b::text[], %b::text[], %b::text[], %b::int8[], %b::bytea[]
+)
+ON CONFLICT (run_id, kind, step_id, place, name) DO UPDATE SET
+    at_ms = excluded.at_ms, body = excluded.body;
+
 -- put_item --
 INSERT INTO stepwell.item SELECT * FROM unnest(
     %b::text[], %b::text[], %b::int8[], %b::text[], %b::int4[], %b::int4[], %b::text[],
@@ -477,7 +484,8 @@ WITH
     notes AS (DELETE FROM stepwell.note WHERE run_id = ANY(%(runs)s)),
     items AS (DELETE FROM stepwell.item WHERE run_id = ANY(%(runs)s)),
     waits AS (DELETE FROM stepwell.wait WHERE run_id = ANY(%(runs)s)),
-    leases AS (DELETE FROM stepwell.lease WHERE run_id = ANY(%(runs)s))
+    leases AS (DELETE FROM stepwell.lease WHERE run_id = ANY(%(runs)s)),
+    annotations AS (DELETE FROM stepwell.annotation WHERE run_id = ANY(%(runs)s))
 DELETE FROM stepwell.run WHERE id = ANY(%(runs)s);
 
 -- forget_events --
@@ -551,6 +559,9 @@ SELECT function, status, count(*) FROM stepwell.run WHERE status < 300 GROUP BY 
 -- steps --
 SELECT id, place, op, name, began_ms, ended_ms, attempt, memo, input FROM stepwell.step
 WHERE run_id = %b ORDER BY place;
+
+-- annotations --
+SELECT * FROM stepwell.annotation WHERE run_id = %b ORDER BY at_ms, kind, step_id, place, name;
 
 -- notes --
 SELECT * FROM stepwell.note WHERE run_id = %b ORDER BY place;

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
@@ -45,6 +46,7 @@ from stepwell.server.store.postgres.pool import Pool
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.reading import counts_under, stands_under
 from stepwell.server.store.row import (
+    annotation_of,
     api_key_of,
     app_of,
     audit_of,
@@ -174,6 +176,10 @@ class PostgresReader:
     def steps(self, run_id: str) -> list[Step]:
         """Saved steps, in the order they were saved."""
         return self._all("steps", lambda row: step_of(run_id, row), run_id)
+
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What is said of a run, in order."""
+        return self._all("annotations", annotation_of, run_id)
 
     def notes(self, run_id: str) -> list[Note]:
         """What the timeline tells besides, in order."""

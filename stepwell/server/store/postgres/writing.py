@@ -22,6 +22,7 @@ from stepwell.server.store.postgres.rows import (
 from stepwell.server.store.postgres.session import Session, Slot
 from stepwell.server.store.row import (
     Values,
+    annotation_values,
     api_key_values,
     app_values,
     audit_values,
@@ -219,6 +220,9 @@ class Writer:
             self._catalog(db, changes)
         if changes.cancellations or changes.cancellations_done:
             self._cancellations(db, changes)
+        if changes.annotations:
+            said = [annotation_values(row) for row in changes.annotations.values()]
+            self._put(db, "put_annotation", said)
         if changes.access_rows:
             self._access(db, changes)
         if changes.bulk_rows:

@@ -12,6 +12,7 @@ from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old,
 from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
 from stepwell.server.engine.view import View
 from stepwell.server.store.row import (
+    annotation_of,
     dropped_of,
     event_of,
     held_of,
@@ -63,6 +64,9 @@ class Loader:
             view.see_meeting(meeting.event_id, meeting.after, self._candidates(meeting))
         for name in need.signals:
             view.see_signal(name, self._signal(name))
+        for run_id in need.annotations:
+            said = self._db.execute(SQL["annotations"], (run_id,))
+            view.see_annotations(run_id, map(annotation_of, said))
         for look in need.look_back:
             view.see_look_back(look, self._past(look), self._met(look))
         if need.due is not None:

@@ -289,6 +289,12 @@ DELETE FROM run_event WHERE run = (SELECT seq FROM run WHERE id = ?);
 -- forget_notes --
 DELETE FROM note WHERE run_id = ?;
 
+-- forget_annotations --
+DELETE FROM annotation WHERE run_id = ?;
+
+-- put_annotation --
+INSERT OR REPLACE INTO annotation VALUES (?, ?, ?, ?, ?, ?, ?);
+
 -- forget_run --
 DELETE FROM run WHERE id = ?;
 
@@ -309,6 +315,9 @@ SELECT id, memo FROM step WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER B
 -- steps --
 SELECT id, place, op, name, began_ms, ended_ms, attempt, memo, input FROM step
 WHERE run = (SELECT seq FROM run WHERE id = ?) ORDER BY place, rowid;
+
+-- annotations --
+SELECT * FROM annotation WHERE run_id = ? ORDER BY at_ms, kind, step_id, place, name;
 
 -- notes --
 SELECT * FROM note WHERE run_id = ? ORDER BY place, rowid;

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation
 from stepwell.server.engine.bulk_row import Bulk
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
@@ -41,6 +42,7 @@ from stepwell.server.store.port import (
 from stepwell.server.store.reading import as_seen, counts_under, order_of, stands_under
 from stepwell.server.store.row import (
     Value,
+    annotation_of,
     api_key_of,
     app_of,
     audit_of,
@@ -233,6 +235,10 @@ class SqliteReader:
     def steps(self, run_id: str) -> list[Step]:
         """Saved steps, in the order they were saved."""
         return self._all("steps", (run_id,), lambda row: step_of(run_id, row))
+
+    def annotations(self, run_id: str) -> list[Annotation]:
+        """What is said of a run, in order."""
+        return self._all("annotations", (run_id,), annotation_of)
 
     def notes(self, run_id: str) -> list[Note]:
         """What the timeline tells besides, in order."""

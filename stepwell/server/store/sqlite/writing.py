@@ -15,6 +15,7 @@ from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newe
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
+    annotation_values,
     api_key_values,
     app_values,
     audit_values,
@@ -65,6 +66,9 @@ class Writer:
             rows += self._ended(changes, touched)
         if changes.notes:
             rows += self._many("insert_note", [note_values(note) for note in changes.notes])
+        if changes.annotations:
+            said = [annotation_values(row) for row in changes.annotations.values()]
+            rows += self._many("put_annotation", said)
         if changes.flow_rows:
             rows += self._flow(changes)
         if changes.apps or changes.functions:
@@ -278,6 +282,7 @@ class Writer:
             "forget_steps",
             "forget_run_events",
             "forget_notes",
+            "forget_annotations",
             "drop_items_of_run",
             "drop_waits_of_run",
             "forget_run",

@@ -103,16 +103,12 @@ GET /v2/operations
 """The routes of the official server's REST APIs."""
 
 NOT_SERVED = """
-POST /v1/runs/{id}/metadata
-GET /v1/prom/{id}
 POST /v1/traces/userland
 POST /v1/checkpoint
 POST /v1/checkpoint/{id}/steps
 GET /v1/http/runs/{id}/output
-POST /v2/runs/{id}/scores
 """
-"""Those of them that this server has not: metadata and scores, spans of users, durable endpoints;
-metrics are at `/metrics`, where the official ones are, too."""
+"""Those of them that this server has not: spans of users, durable endpoints."""
 
 WITH_TOKEN = """
 GET /v1/realtime/connect

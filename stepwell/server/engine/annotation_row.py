@@ -1,0 +1,56 @@
+"""What is said of a run from outside, as rows: metadata, scores, and spans of user code."""
+
+from enum import IntEnum
+from typing import TypeAlias
+
+import msgspec
+
+from stepwell.wire.metadata import MetadataOp, MetadataUpdate
+
+AnnotationSlot: TypeAlias = tuple[int, str, str, str]
+
+
+class AnnotationKind(IntEnum):
+    """What an annotation is."""
+
+    METADATA = 1
+    SCORE = 2
+    SPAN = 3
+
+
+class Annotation(msgspec.Struct, frozen=True, gc=False):
+    """Something said of a run, or of a step of it if there is a `step_id` (hashed). Said again of
+    the same and under the same `name`, it takes the place of what was said before.
+
+    `place` tells more exactly of what: `attempt:2`, or `span:` and an id. `body` is a JSON object.
+    """
+
+    run_id: str
+    kind: AnnotationKind
+    step_id: str
+    place: str
+    name: str
+    at_ms: int
+    body: bytes
+
+    @property
+    def slot(self) -> AnnotationSlot:
+        """Where it stands among all that is said of its run."""
+        return int(self.kind), self.step_id, self.place, self.name
+
+
+class AnnotationUpdate(msgspec.Struct, frozen=True):
+    """An annotation that is to be there; unless `op` is `set`, made of the one that was."""
+
+    row: Annotation
+    op: MetadataOp = "set"
+
+
+def metadata_update(
+    run_id: str, update: MetadataUpdate, now_ms: int, step_id: str, place: str
+) -> AnnotationUpdate:
+    """An update of metadata as one of a row."""
+    values = msgspec.json.encode(update.values)
+    kind = AnnotationKind.METADATA
+    row = Annotation(run_id, kind, step_id, place, update.kind, now_ms, values)
+    return AnnotationUpdate(row, update.op)

@@ -1,0 +1,90 @@
+"""What is said of a run, as the API and the trace show it. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
+from stepwell.server.query.run_v2 import InstantV2
+from stepwell.wire.duration import format_instant
+
+SCORE_KIND = "inngest.score"
+
+
+class ExperimentRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The variant of an experiment that a score is about."""
+
+    id: str
+    variant: str
+
+
+class ScoreValue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is stored of a score, beside its name."""
+
+    value: int | float | bool
+    experiment: ExperimentRef | msgspec.UnsetType = msgspec.UNSET
+
+
+class ScoreV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """How good a run or a step (by its hashed id) was: a number, or yes or no."""
+
+    name: str
+    value: int | float | bool
+    step_id: str = ""
+    experiment: ExperimentRef | msgspec.UnsetType = msgspec.UNSET
+    updated_at: InstantV2
+
+
+class MetadataV2(msgspec.Struct, frozen=True, rename="camel"):
+    """What is said of a run, a step or an attempt (`scope`) under one name (`kind`)."""
+
+    scope: str
+    kind: str
+    values: msgspec.Raw
+    updated_at: InstantV2
+
+
+_SCORE = msgspec.json.Decoder(ScoreValue)
+
+
+def scores_v2(rows: Iterable[Annotation]) -> tuple[ScoreV2, ...]:
+    """The scores among what is said of a run."""
+    return tuple(_score(row) for row in rows if row.kind is AnnotationKind.SCORE)
+
+
+def _score(row: Annotation) -> ScoreV2:
+    stored = _SCORE.decode(row.body)
+    return ScoreV2(
+        name=row.name,
+        value=stored.value,
+        step_id=row.step_id,
+        experiment=stored.experiment,
+        updated_at=format_instant(row.at_ms),
+    )
+
+
+def metadata_of(rows: Iterable[Annotation], step_id: str) -> tuple[MetadataV2, ...]:
+    """What is said of a step, or of the run itself if there is none; a score is told with its name
+    among the values."""
+    return tuple(
+        _metadata(row)
+        for row in rows
+        if row.step_id == step_id and row.kind is not AnnotationKind.SPAN
+    )
+
+
+def _metadata(row: Annotation) -> MetadataV2:
+    at = format_instant(row.at_ms)
+    if row.kind is AnnotationKind.SCORE:
+        stored = _SCORE.decode(row.body)
+        told = {"name": row.name, **msgspec.to_builtins(stored)}
+        return MetadataV2(_scope(row), SCORE_KIND, msgspec.Raw(msgspec.json.encode(told)), at)
+    return MetadataV2(_scope(row), row.name, msgspec.Raw(row.body), at)
+
+
+def _scope(row: Annotation) -> str:
+    if row.place.startswith("span:"):
+        return "extended_trace"
+    if row.place:
+        return "step_attempt"
+    return "step" if row.step_id else "run"

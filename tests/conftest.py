@@ -1,5 +1,6 @@
 """What holds for all tests: with CI=true nothing is skipped; without it, skips are told loudly."""
 
+import gc
 import os
 from collections.abc import Generator
 
@@ -13,6 +14,18 @@ settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 
 FORBIDDEN = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: the collector need not look at it again and again,
+    neither while it grows nor in a test that calls for it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def refuse(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -45,7 +45,7 @@ class InternalEvent(enum.StrEnum):
 class SerializedError(Clear):
     """An error as it travels. Whatever comes is understood as well as it can be."""
 
-    model_config = pydantic.ConfigDict(defer_build=True, extra="allow")
+    model_config = pydantic.ConfigDict(extra="allow")
 
     name: str = NAME_UNKNOWN
     message: str = MESSAGE_UNKNOWN
@@ -101,9 +101,7 @@ def _normal(given: object, depth: int) -> dict[str, Any]:
 class _Data(Clear):
     """What the data of lifecycle events has in common; further fields stay as they are."""
 
-    model_config = pydantic.ConfigDict(
-        defer_build=True, extra="allow", arbitrary_types_allowed=True
-    )
+    model_config = pydantic.ConfigDict(extra="allow", arbitrary_types_allowed=True)
 
     function_id: str
     """The composite id: `app-function`; empty if no such function exists."""
@@ -167,7 +165,7 @@ class FunctionCancelledData(_Data):
 class ScheduledTimerData(Clear):
     """Which schedule fell due, when it should have and when it did."""
 
-    model_config = pydantic.ConfigDict(defer_build=True, extra="allow", populate_by_name=True)
+    model_config = pydantic.ConfigDict(extra="allow", populate_by_name=True)
 
     cron: str
     scheduled_at: dt.datetime | None = pydantic.Field(default=None, alias="scheduledAt")

@@ -40,6 +40,9 @@ class Problem(TypedDict):
 class Clear(pydantic.BaseModel):
     """A model that tells what is wrong with it in one sentence each."""
 
+    # Built when it is first used: `import stepwell` and most commands use none of them.
+    model_config = pydantic.ConfigDict(defer_build=True)
+
     @pydantic.model_validator(mode="wrap")
     @classmethod
     def _refuse_clearly(

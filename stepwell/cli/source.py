@@ -228,7 +228,7 @@ class FileSource:
         found = timeline_in(self._reader, run_id, _now_ms())
         if found is None:
             raise _no_run(run_id)
-        return trace_v2(run_id, found, with_output=True)
+        return trace_v2(run_id, found, _now_ms(), with_output=True)
 
     def explain(self, run_id: str) -> ExplanationV2:
         """Why a run stands where it stands."""

@@ -101,6 +101,16 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
 
         await ctx.step.run("pay back", pay)
 
+    @client.create_function(
+        fn_id="search", trigger=stepwell.TriggerEvent(event="parcel/lost"), retries=1
+    )
+    async def search(ctx: stepwell.Context) -> None:
+        def look() -> None:
+            found = f"nothing in drawer {ctx.attempt + 1}"
+            raise stepwell.RetryAfterError(found, timedelta(milliseconds=1))
+
+        await ctx.step.run("look for it", look)
+
     @client.create_function(fn_id="approve", trigger=stepwell.TriggerEvent(event="order/asked"))
     async def approve(ctx: stepwell.Context) -> str:
         answer = await ctx.step.wait_for_event(
@@ -129,4 +139,4 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
     async def notify(ctx: stepwell.Context) -> None:
         """Never starts within a test: its event is debounced."""
 
-    return [fulfil, refund, approve, rows, notify]
+    return [fulfil, refund, search, approve, rows, notify]

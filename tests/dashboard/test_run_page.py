@@ -40,12 +40,49 @@ async def test_a_failure_shows_the_users_own_line_and_its_cause(page: Page, shop
     await expect(panel).to_contain_text("KeyError: 'account'")
 
 
+async def test_where_the_time_went_is_told_at_a_glance(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    spent = (await shop.get(f"api/v2/runs/{run['id']}/trace"))["data"]["spent"]
+    assert spent["waitingMs"] >= 50
+    await page.goto(f"runs/{run['id']}")
+    told = page.locator(".spent-parts")
+    await expect(told).to_contain_text(f"Waiting{spent['waitingMs']} ms")
+    await expect(told).to_contain_text("Between")
+    await expect(page.locator(".spent-bar i")).to_have_count(sum(ms > 0 for ms in spent.values()))
+
+
+async def test_a_step_shows_its_arguments_and_offers_them_to_be_changed(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("treeitem").filter(has_text="pack the parcel").click()
+    panel = page.get_by_role("region", name="Details")
+    await expect(panel.get_by_role("heading", name="Input")).to_be_visible()
+    await panel.get_by_role("button", name="Run again from here").click()
+    text = page.get_by_role("dialog").get_by_role("textbox")
+    await expect(text).to_have_value('[\n  "small"\n]')
+
+
+async def test_an_attempt_is_compared_with_the_one_before_it(page: Page, shop: Shop) -> None:
+    run = await shop.run("parcel/lost", "FAILED")
+    await page.goto(f"runs/{run['id']}")
+    panel = page.get_by_role("region", name="Details")
+    await page.get_by_role("treeitem", name="look for it").first.click()
+    await expect(panel.get_by_text("Compared with attempt 1")).to_be_visible()
+    await expect(panel.locator(".diff-gone").first).to_contain_text("in drawer 1")
+    await expect(panel.locator(".diff-new").first).to_contain_text("in drawer 2")
+    assert await page.locator(".fall-bar.retry").count() == 1
+
+
 async def test_a_run_that_waits_says_for_what_and_moves_on_by_itself(
     page: Page, shop: Shop
 ) -> None:
     run = await shop.run("order/asked", "RUNNING", order=7)
     await page.goto(f"runs/{run['id']}")
-    await expect(page.locator(".notice")).to_contain_text("waits for an event order/approved")
+    why = page.get_by_role("region", name="Why it is here")
+    await expect(why).to_contain_text("waits for an event order/approved")
+    await expect(why).to_contain_text("since")
     await shop.send("order/approved", order=7)
     await expect(page.locator(".run-title")).to_contain_text("Completed")
 
@@ -98,7 +135,10 @@ async def test_a_step_that_is_run_again_can_be_given_other_arguments(
     await expect(panel).to_contain_text("a parcel in a small box")
     await page.get_by_role("button", name="Run again from here").click()
     dialog = page.get_by_role("dialog")
-    text, again = dialog.get_by_role("textbox"), dialog.get_by_role("button", name="Run again")
+    text, again = (
+        dialog.get_by_label("Arguments of the step"),
+        dialog.get_by_role("button", name="Run again"),
+    )
     for wrong, words in (("[", "This is not JSON"), ('"large"', "are a JSON list")):
         await text.fill(wrong)
         await expect(dialog.get_by_role("alert")).to_contain_text(words)

@@ -41,8 +41,46 @@ export interface Span {
   readonly durationMs?: number;
   /** A sentence for people. */
   readonly detail?: string;
+  /** The list of a step's arguments. */
+  readonly input?: Json;
   readonly output?: Json;
   readonly children: readonly Span[];
+}
+
+/** Where the time of a run went, in milliseconds; no moment counts twice. */
+export interface Spent {
+  readonly queuedMs: number;
+  readonly codeMs: number;
+  readonly requestsMs: number;
+  readonly waitingMs: number;
+  readonly retryingMs: number;
+  readonly betweenMs: number;
+}
+
+export interface Trace {
+  readonly runId: string;
+  readonly rootSpan: Span;
+  /** Servers that were built before this page do not tell it. */
+  readonly spent?: Spent;
+}
+
+/** Something a run is at, or waits for. */
+export interface Open {
+  readonly name: string;
+  readonly status: SpanStatus;
+  /** A sentence. */
+  readonly text: string;
+  readonly stepOp?: string;
+  readonly attempt?: number;
+  /** A word for what keeps work that is due. */
+  readonly reason?: string;
+  readonly since?: string;
+}
+
+/** Why a run stands where it stands. */
+export interface Explanation {
+  readonly text: string;
+  readonly open: readonly Open[];
 }
 
 export interface App {

@@ -10,6 +10,7 @@ import type {
   Cron,
   Durations,
   Event,
+  Explanation,
   FailureGroup,
   Fn,
   Limit,
@@ -19,8 +20,8 @@ import type {
   Page,
   Run,
   RunStatus,
-  Span,
   Storage,
+  Trace,
   Worker,
 } from "./model";
 
@@ -61,10 +62,10 @@ export const run = (id: string, signal?: AbortSignal) =>
   one<Run>(`api/v2/runs/${encodeURIComponent(id)}`, signal);
 
 export const trace = (id: string, signal?: AbortSignal) =>
-  one<{ runId: string; rootSpan: Span }>(
-    `api/v2/runs/${encodeURIComponent(id)}/trace?includeOutput=true`,
-    signal,
-  );
+  one<Trace>(`api/v2/runs/${encodeURIComponent(id)}/trace?includeOutput=true`, signal);
+
+export const explain = (id: string, signal?: AbortSignal) =>
+  one<Explanation>(`api/v2/runs/${encodeURIComponent(id)}/explain`, signal);
 
 export const cancelRun = (id: string) =>
   ask(`api/v2/runs/${encodeURIComponent(id)}/cancel`, { method: "POST" });

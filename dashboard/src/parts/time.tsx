@@ -64,6 +64,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
   second: "2-digit",
   fractionalSecondDigits: 3,
 });
+const second = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const minute = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
@@ -71,6 +72,13 @@ const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 export function exactly(iso: string, to: "millisecond" | "minute" = "millisecond"): string {
   const at = new Date(iso);
   return `${day.format(at)}, ${(to === "minute" ? minute : clock).format(at)}`;
+}
+
+/** Date and time to the second, where the reader is; the time alone for today. */
+export function briefly(iso: string, nowMs: number): string {
+  const at = new Date(iso);
+  const today = at.toDateString() === new Date(nowMs).toDateString();
+  return today ? second.format(at) : `${day.format(at)}, ${second.format(at)}`;
 }
 
 /** The date alone, where the reader is. */

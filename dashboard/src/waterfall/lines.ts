@@ -11,8 +11,11 @@ export interface Line {
 }
 
 export interface Bar {
-  /** `queue`: it could have run but did not. `work`: it ran. `rest`: it waited for something. */
-  readonly kind: "queue" | "work" | "rest";
+  /**
+   * `queue`: it could have run but did not. `between`: what it follows had ended, and it had not
+   * begun. `retry`: it had failed and was tried again. `work`: it ran. `rest`: it waited.
+   */
+  readonly kind: "queue" | "between" | "retry" | "work" | "rest";
   readonly from: number;
   readonly to: number;
 }
@@ -39,10 +42,41 @@ const moment = (iso: string | undefined): number | undefined => (iso ? Date.pars
 
 /** Whether anything was going on: another function that is waited for works too. */
 const isBusy = (span: Span, bar: Bar): boolean =>
-  bar.kind !== "rest" || span.stepOp === "InvokeFunction";
+  (bar.kind !== "rest" && bar.kind !== "between") || span.stepOp === "InvokeFunction";
 
-/** The bars of a span; what has not ended goes on until `nowMs`. */
-export function barsOf(span: Span, nowMs: number): readonly Bar[] {
+/**
+ * Since when each step could have begun, by the id of its span: since the last end before its begin,
+ * or since the run began.
+ */
+export function freeSince(root: Span): ReadonlyMap<string, number> {
+  const begin = moment(root.startedAt);
+  const found = new Map<string, number>();
+  if (begin === undefined) return found;
+  const ends = root.children
+    .map((one) => moment(one.endedAt))
+    .filter((end) => end !== undefined)
+    .sort((a, b) => a - b);
+  const begun = root.children
+    .filter((one) => one.startedAt)
+    .map((one) => [one.id, moment(one.startedAt) as number] as const)
+    .sort((a, b) => a[1] - b[1]);
+  let place = 0;
+  let free = begin;
+  for (const [id, at] of begun) {
+    while (place < ends.length && (ends[place] as number) <= at) {
+      free = Math.max(ends[place] as number, begin);
+      place += 1;
+    }
+    found.set(id, free);
+  }
+  return found;
+}
+
+/**
+ * The bars of a span; what has not ended goes on until `nowMs`. `freeMs` is since when it could have
+ * begun, where that is known.
+ */
+export function barsOf(span: Span, nowMs: number, freeMs?: number): readonly Bar[] {
   const queued = moment(span.queuedAt);
   const started = moment(span.startedAt);
   const first = queued ?? started;
@@ -50,6 +84,11 @@ export function barsOf(span: Span, nowMs: number): readonly Bar[] {
   const ended = moment(span.endedAt) ?? Math.max(nowMs, first);
   const bars: Bar[] = [];
   const began = started ?? ended;
+  const tried = moment(span.children.find((one) => one.startedAt)?.startedAt);
+  const left = Math.min(tried ?? began, began);
+  if (freeMs !== undefined && freeMs < left && !rests(span))
+    bars.push({ kind: "between", from: freeMs, to: left });
+  if (tried !== undefined && tried < began) bars.push({ kind: "retry", from: tried, to: began });
   if (began > first && !rests(span))
     bars.push({ kind: "queue", from: first, to: Math.min(began, ended) });
   if (started !== undefined)

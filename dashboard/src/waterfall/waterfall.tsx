@@ -2,13 +2,14 @@
 
 import type { JSX } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
-import type { Span } from "../api/model";
+import type { Span, Spent } from "../api/model";
 import { Icon, type IconName } from "../parts/icon";
 import { Status, shown } from "../parts/status";
 import { length, now } from "../parts/time";
 import { useWindow } from "../parts/window";
-import { type Bar, barsOf, type Line, linesOf, scaleOfTrace } from "./lines";
+import { type Bar, barsOf, freeSince, type Line, linesOf, scaleOfTrace } from "./lines";
 import type { Scale } from "./scale";
+import { TimeSpent } from "./time_spent";
 import "./waterfall.css";
 
 const LINE_PX = 34;
@@ -24,16 +25,18 @@ const ICONS: Record<string, IconName> = {
 
 interface Props {
   readonly root: Span;
+  readonly spent: Spent | undefined;
   readonly chosen: string | undefined;
   readonly onChoose: (id: string) => void;
 }
 
-export function Waterfall({ root, chosen, onChoose }: Props): JSX.Element {
+export function Waterfall({ root, spent, chosen, onChoose }: Props): JSX.Element {
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const ended = root.endedAt !== undefined;
   const nowMs = ended ? Date.parse(root.endedAt ?? "") : now.value;
   const lines = useMemo(() => linesOf(root, closed), [root, closed]);
   const scale = useMemo(() => scaleOfTrace(root, nowMs), [root, nowMs]);
+  const free = useMemo(() => freeSince(root), [root]);
   const list = useRef<HTMLDivElement>(null);
   const seen = useWindow(list, lines.length, LINE_PX);
 
@@ -58,6 +61,7 @@ export function Waterfall({ root, chosen, onChoose }: Props): JSX.Element {
 
   return (
     <div class="waterfall card">
+      {spent && <TimeSpent spent={spent} />}
       <div class="fall-head" aria-hidden="true">
         <span />
         <div class="fall-ticks">
@@ -84,7 +88,7 @@ export function Waterfall({ root, chosen, onChoose }: Props): JSX.Element {
               key={line.span.id}
               line={line}
               scale={scale}
-              nowMs={nowMs}
+              bars={barsOf(line.span, nowMs, free.get(line.span.id))}
               chosen={line.span.id === chosen}
               onChoose={onChoose}
               onFold={fold}
@@ -125,15 +129,14 @@ function Gaps({ scale }: { scale: Scale }): JSX.Element {
 interface LineProps {
   readonly line: Line;
   readonly scale: Scale;
-  readonly nowMs: number;
+  readonly bars: readonly Bar[];
   readonly chosen: boolean;
   readonly onChoose: (id: string) => void;
   readonly onFold: (id: string) => void;
 }
 
-function LineRow({ line, scale, nowMs, chosen, onChoose, onFold }: LineProps): JSX.Element {
+function LineRow({ line, scale, bars, chosen, onChoose, onFold }: LineProps): JSX.Element {
   const { span, depth } = line;
-  const bars = barsOf(span, nowMs);
   const end = bars.at(-1);
   const tone = `tone-${shown(span.status).tone}`;
   return (
@@ -184,7 +187,9 @@ function LineRow({ line, scale, nowMs, chosen, onChoose, onFold }: LineProps): J
             }}
           />
         ))}
-        {end && <Length bars={bars} scale={scale} end={end} />}
+        {end && end.to - end.from + nowhere(span) > 0 && (
+          <Length bars={bars} scale={scale} end={end} />
+        )}
       </div>
     </div>
   );
@@ -220,4 +225,13 @@ const ROOM = 0.15;
 /** A stretch drawn short needs so much of the width for its length to be written above it. */
 const GAP_ROOM = 0.08;
 
-const SPENT = { queue: "queued", work: "ran", rest: "waited" } as const;
+/** A failed attempt is told as the moment it failed: it has no length to write. */
+const nowhere = (span: Span): number => (span.status === "FAILED" && !span.stepOp ? 0 : 1);
+
+const SPENT = {
+  queue: "queued",
+  between: "between this and what came before",
+  retry: "tried again for",
+  work: "ran",
+  rest: "waited",
+} as const;

@@ -6,6 +6,7 @@ import msgspec
 
 from stepwell.server.query.annotation import MetadataV2
 from stepwell.server.query.run_v2 import InstantV2
+from stepwell.server.query.spent_v2 import SpentV2, spent_v2
 from stepwell.server.query.timeline import NULL, Span, SpanStatus
 from stepwell.wire.duration import format_instant
 
@@ -39,15 +40,17 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
 
 
 class TraceV2(msgspec.Struct, frozen=True, rename="camel"):
-    """What a run did, and what it waits for, as spans within spans."""
+    """What a run did, and what it waits for, as spans within spans; and where its time went."""
 
     run_id: str
     root_span: SpanV2
+    spent: SpentV2
 
 
-def trace_v2(run_id: str, root: Span, *, with_output: bool) -> TraceV2:
+def trace_v2(run_id: str, root: Span, now_ms: int, *, with_output: bool) -> TraceV2:
     """A run's spans."""
-    return TraceV2(run_id, _span(run_id, root, "", 0, with_output=with_output))
+    told = _span(run_id, root, "", 0, with_output=with_output)
+    return TraceV2(run_id, told, spent_v2(root, now_ms))
 
 
 def step_op(span: Span) -> str:

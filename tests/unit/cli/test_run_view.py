@@ -18,7 +18,7 @@ NOW = 1_743_130_137_000
 
 def drawn(run: Span) -> list[str]:
     out = io.StringIO()
-    draw(Console(file=out, width=120), trace_v2("01RUN", run, with_output=True))
+    draw(Console(file=out, width=120), trace_v2("01RUN", run, NOW, with_output=True))
     return out.getvalue().splitlines()
 
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Span } from "../../api/model";
-import { failureOf } from "./failure";
+import { failureOf, givenBy } from "./failure";
 
 const SPAN: Span = { id: "s", name: "pay", status: "FAILED", children: [] };
 
@@ -25,5 +25,35 @@ describe("failureOf", () => {
     expect(failureOf({ ...SPAN, status: "COMPLETED", output })).toBeUndefined();
     expect(failureOf({ ...SPAN, output: [1] })).toBeUndefined();
     expect(failureOf(SPAN)).toBeUndefined();
+  });
+});
+
+describe("a step that failed for good", () => {
+  it("is told as its error, which is kept within what replays are told", () => {
+    const output = { error: { name: "ValueError", message: "no account", stack: "" } };
+    const told = failureOf({ id: "1", name: "pay", status: "FAILED", output, children: [] });
+    expect(told).toMatchObject({ name: "ValueError", message: "no account" });
+  });
+});
+
+describe("givenBy", () => {
+  it.each([
+    [{ data: 7 }, 7],
+    [{ data: null }, null],
+    [
+      { data: 1, more: 2 },
+      { data: 1, more: 2 },
+    ],
+    [[1], [1]],
+  ])("of a step that kept %j is %j", (output, given) => {
+    const span = { id: "1", name: "a", stepId: "s", status: "COMPLETED", output, children: [] };
+    expect(givenBy(span as Span)).toEqual(given);
+  });
+
+  it("of a run is what it returned, as it is", () => {
+    const output = { data: 7 };
+    expect(givenBy({ id: "1", name: "f", status: "COMPLETED", output, children: [] })).toEqual(
+      output,
+    );
   });
 });

@@ -15,7 +15,20 @@ export interface FailureTold {
 /** The failure of a span, or undefined where it has none. */
 export function failureOf(span: Span): FailureTold | undefined {
   if (span.status !== "FAILED" && span.status !== "CANCELLED") return undefined;
-  return span.output === undefined ? undefined : told(span.output);
+  return told(span.output) ?? told(within(span.output, "error"));
+}
+
+/** What a step gave: it is kept as `{"data": …}`, for those who replay it. */
+export function givenBy(span: Span): Json | undefined {
+  const data = span.stepId ? within(span.output, "data") : undefined;
+  return data === undefined ? span.output : data;
+}
+
+/** The one field of an object, where it is that one. */
+function within(value: Json | undefined, name: string): Json | undefined {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
+  const fields = value as { readonly [name: string]: Json };
+  return Object.keys(fields).length === 1 ? fields[name] : undefined;
 }
 
 function told(value: Json | undefined): FailureTold | undefined {

@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { printExact } from "../../api/exact";
 import type { Run, Span } from "../../api/model";
 import * as api from "../../api/resources";
 import { Dialog } from "../../parts/dialog";
@@ -18,14 +19,19 @@ interface Props {
 
 export function RerunFromStep({ run, span, onClose }: Props): JSX.Element {
   const { route } = useLocation();
-  const [input, setInput] = useState("");
+  const known = span.input === undefined ? "" : printExact(span.input);
+  const [input, setInput] = useState(known);
   const [refused, setRefused] = useState("");
   const [busy, setBusy] = useState(false);
   const wrong = input.trim() === "" ? "" : wrongArguments(input);
   const start = async () => {
     setBusy(true);
     try {
-      const id = await api.rerun(run.id, span.stepId, input.trim() || undefined);
+      const id = await api.rerun(
+        run.id,
+        span.stepId,
+        input === known ? undefined : input.trim() || undefined,
+      );
       onClose();
       route(toRun(id));
       tell(`A new run has begun from ${span.name}`);
@@ -54,7 +60,11 @@ export function RerunFromStep({ run, span, onClose }: Props): JSX.Element {
         done again.
       </p>
       <JsonField
-        label="Other arguments for the step, as a JSON list; empty leaves them as they were"
+        label={
+          known
+            ? "Arguments of the step, as a JSON list"
+            : "Other arguments for the step, as a JSON list; empty leaves them as they were"
+        }
         value={input}
         wrong={wrong || refused}
         onValue={(written) => {

@@ -4,20 +4,21 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 import { Refused } from "../../api/http";
-import type { Run, Span } from "../../api/model";
+import type { Run, Span, Trace } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import type { Changes } from "../../live/stream";
 import { LiveToggle } from "../../live/toggle";
 import { CopyButton } from "../../parts/copy";
 import { Empty, Wrong } from "../../parts/empty";
-import { Icon } from "../../parts/icon";
 import { Status } from "../../parts/status";
 import { length, Moment, now } from "../../parts/time";
 import { to, toEvent, toFunction, toRun } from "../../place";
 import { Waterfall } from "../../waterfall/waterfall";
 import { RunActions } from "./actions";
+import { attemptBefore } from "./attempts";
 import { SpanPanel } from "./span_panel";
+import { Why } from "./why";
 import "./run.css";
 
 /** The stream tells of the run; where its steps stand is asked for besides. */
@@ -45,7 +46,7 @@ export function RunPage(): JSX.Element {
       <Head run={run.data} />
       <div class="content">
         <Facts run={run.data} />
-        {trace.data && <Told run={run.data} root={trace.data.rootSpan} />}
+        {trace.data && <Told run={run.data} trace={trace.data} />}
         {trace.error && <Wrong error={trace.error} again={trace.again} />}
       </div>
     </>
@@ -140,22 +141,16 @@ function Fact({
   );
 }
 
-function Told({ run, root }: { run: Run; root: Span }): JSX.Element {
+function Told({ run, trace }: { run: Run; trace: Trace }): JSX.Element {
+  const root = trace.rootSpan;
   const [chosen, choose] = useState<string>();
   const span = useMemo(() => find(root, chosen) ?? root, [root, chosen]);
   return (
     <>
-      {!root.endedAt && root.detail && (
-        <div class={`notice tone-${run.status === "QUEUED" ? "queued" : "waiting"}`}>
-          <Icon name="info" />
-          <p>
-            <bdi>{root.detail}</bdi>
-          </p>
-        </div>
-      )}
+      {!root.endedAt && <Why run={run} told={root.detail} />}
       <div class="run-parts">
-        <Waterfall root={root} chosen={span.id} onChoose={choose} />
-        <SpanPanel key={span.id} span={span} run={run} />
+        <Waterfall root={root} spent={trace.spent} chosen={span.id} onChoose={choose} />
+        <SpanPanel key={span.id} span={span} before={attemptBefore(root, span)} run={run} />
       </div>
     </>
   );

@@ -9,7 +9,8 @@ import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Status } from "../../parts/status";
 import { length, Moment } from "../../parts/time";
-import { Failure, failureOf } from "./failure";
+import { ComparedWith } from "./attempts";
+import { Failure, failureOf, givenBy } from "./failure";
 import { RerunFromStep } from "./rerun";
 
 const KINDS: Record<string, string> = {
@@ -21,9 +22,17 @@ const KINDS: Record<string, string> = {
   Gateway: "HTTP request",
 };
 
-export function SpanPanel({ span, run }: { span: Span; run: Run }): JSX.Element {
+interface Props {
+  readonly span: Span;
+  /** The attempt that failed before it, if one did. */
+  readonly before: Span | undefined;
+  readonly run: Run;
+}
+
+export function SpanPanel({ span, before, run }: Props): JSX.Element {
   const [rerunning, setRerunning] = useState(false);
   const failure = failureOf(span);
+  const given = givenBy(span);
   const queuedMs =
     span.queuedAt && span.startedAt ? Date.parse(span.startedAt) - Date.parse(span.queuedAt) : 0;
   return (
@@ -61,8 +70,10 @@ export function SpanPanel({ span, run }: { span: Span; run: Run }): JSX.Element 
         </p>
       )}
       {failure && <Failure failure={failure} />}
-      {!failure && span.output !== undefined && <Part title="Output" value={span.output} />}
-      {!failure && span.output === undefined && span.endedAt && (
+      {failure && before && <ComparedWith before={before} span={span} />}
+      {span.input !== undefined && <Part title="Input" value={span.input} />}
+      {!failure && given !== undefined && <Part title="Output" value={given} />}
+      {!failure && given === undefined && span.endedAt && (
         <p class="faint panel-detail">It gave nothing.</p>
       )}
       {rerunning && span.stepId && (

@@ -108,14 +108,14 @@ async def export(deps: ApiDeps, request: Request) -> Response:
 
 
 async def trace(deps: ApiDeps, request: Request) -> Response:
-    """What a run did and what it waits for, as spans within spans."""
+    """What a run did and what it waits for, as spans within spans; and where its time went."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
     with_output = _INPUT_AND_OUTPUT.read(request.query_params)
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")
     told = await timeline_of(deps, run)
-    return answered(deps, trace_v2(run_id, told, with_output=with_output))
+    return answered(deps, trace_v2(run_id, told, deps.clock.now_ms(), with_output=with_output))
 
 
 async def of_function(deps: ApiDeps, request: Request) -> Response:

@@ -80,6 +80,8 @@ from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.middleware.result import StepInfo, TransformOutputResult
 from stepwell.sdk.middleware.validation import ValidationMiddleware
 from stepwell.sdk.net.agent import VERSION
+from stepwell.sdk.realtime.subscription import RealtimeMessage, Subscription, SubscriptionSync
+from stepwell.sdk.realtime.topic import Channel, Topic
 from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.settings import Streaming
@@ -96,6 +98,11 @@ from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
 __version__ = VERSION
 
 __all__ = [
+    "Channel",
+    "RealtimeMessage",
+    "Subscription",
+    "SubscriptionSync",
+    "Topic",
     # The names of the official SDK.
     "Batch",
     "Cancel",

@@ -29,9 +29,10 @@ from stepwell.sdk.extra import Extra
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.invoke.port import Invoked, RunSeen
 from stepwell.sdk.net.agent import SDK_IN_BODY
+from stepwell.sdk.realtime.port import Publication, SubscriptionEnded
 from stepwell.sdk.send.delivery import Delivery, EventBatch
 from stepwell.sdk.serve.framework import Framework
-from stepwell.wire.duration import parse_duration_ms
+from stepwell.wire.duration import format_instant, parse_duration_ms
 from stepwell.wire.event import decode_events
 from stepwell.wire.execution import CallRequest, CallResponse
 from stepwell.wire.failure import decode_failure
@@ -45,6 +46,7 @@ from stepwell.wire.identifier import (
 )
 from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.realtime import DATA, Message, TopicPlace
 from stepwell.wire.registration import Registration
 
 with Extra("server", "an engine of your own"):
@@ -73,6 +75,8 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.mounted import Mounted, Place
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
     from stepwell.server.query.limits import limit_state
+    from stepwell.server.query.run_object import ENVIRONMENT_ID
+    from stepwell.server.realtime.hub import Subscriber, Told, TooManySubscribers
     from stepwell.server.registration import app_registered
     from stepwell.server.store.port import Store, StoreError, Unstorable
     from stepwell.server.store.sqlite.scratch import ScratchStore
@@ -85,6 +89,7 @@ MEMORY = ":memory:"
 CONCURRENCY = 256
 FRAMEWORK = Framework.EMBEDDED
 
+HEARING_S = 60.0
 URL = "http://embedded.invalid"
 """Where calls would go if they went anywhere: a registered function must name a URL."""
 
@@ -438,7 +443,7 @@ class InProcess:
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Store the events; answers after the commit."""
-        return await self._there(self._deliver(batch))
+        return await self.there(self._deliver(batch))
 
     def deliver_sync(self, batch: EventBatch) -> Delivery:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -446,7 +451,7 @@ class InProcess:
 
     async def start(self, invoked: Invoked) -> str:
         """Start a run; answers after the commit."""
-        return await self._there(self._start(invoked))
+        return await self.there(self._start(invoked))
 
     def start_sync(self, invoked: Invoked) -> str:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -454,7 +459,7 @@ class InProcess:
 
     async def look(self, run_id: str, wait_seconds: float) -> RunSeen:
         """The run when it has ended, or as it is after so long."""
-        return await self._there(self._look(run_id, wait_seconds))
+        return await self.there(self._look(run_id, wait_seconds))
 
     def look_sync(self, run_id: str, wait_seconds: float) -> RunSeen:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -462,7 +467,7 @@ class InProcess:
 
     async def signal(self, name: str, data: msgspec.Raw) -> str | None:
         """Deliver a signal once; the run that waited for it, None if none did."""
-        return await self._there(self._signal(name, data))
+        return await self.there(self._signal(name, data))
 
     def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -473,9 +478,39 @@ class InProcess:
         assert isinstance(answer, Done)
         return answer.subject if answer.verdict is Verdict.APPLIED else None
 
+    async def publish(self, publication: Publication) -> None:
+        """Tell whoever subscribes in this process."""
+        await self.there(self._publish(publication))
+
+    def publish_sync(self, publication: Publication) -> None:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        self._there_sync(self._publish(publication), "realtime.publish")
+
+    async def _publish(self, publication: Publication) -> None:
+        message = Message(
+            DATA,
+            publication.data,
+            channel=publication.place.channel,
+            topic=publication.place.topic,
+            created_at=format_instant(self._node.clock.now_ms()),
+            env_id=ENVIRONMENT_ID,
+            run_id=publication.run_id,
+        )
+        self._node.hub.publish(message)
+
+    async def listen(self, topics: Sequence[TopicPlace], since: str) -> "Hearing":
+        """Hear of topics from now on, or from what came after a message with this id."""
+        return Hearing(self, await self.there(self._subscribe(topics, since)))
+
+    async def _subscribe(self, topics: Sequence[TopicPlace], since: str) -> Subscriber:
+        try:
+            return self._node.hub.subscribe(topics, since)
+        except TooManySubscribers as full:
+            raise Error(str(full)) from None
+
     async def limits(self) -> list[LimitState]:
         """Every named limit."""
-        return await self._there(self._limits())
+        return await self.there(self._limits())
 
     def limits_sync(self) -> list[LimitState]:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -483,7 +518,7 @@ class InProcess:
 
     async def set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
         """Give a limit other numbers; answers after the commit."""
-        return await self._there(self._set_limit(name, numbers))
+        return await self.there(self._set_limit(name, numbers))
 
     def set_limit_sync(self, name: str, numbers: LimitNumbers) -> LimitState:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -491,7 +526,7 @@ class InProcess:
 
     async def reset_limit(self, name: str) -> LimitState:
         """Let the numbers of the code hold again. Raises Error where there is no such limit."""
-        return await self._there(self._reset_limit(name))
+        return await self.there(self._reset_limit(name))
 
     def reset_limit_sync(self, name: str) -> LimitState:
         """The same for blocking code, which must not be on the engine's own loop."""
@@ -519,7 +554,8 @@ class InProcess:
         catalog, now_ms = self._node.ledger.catalog, self._node.clock.now_ms()
         return limit_state(self._node.reader, catalog, name, now_ms)
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+    async def there(self, work: Coroutine[Any, Any, T]) -> T:
+        """What a coroutine gives on the engine's own loop."""
         if asyncio.get_running_loop() is self._loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
@@ -585,6 +621,42 @@ class InProcess:
         if decoded.problem is not None:
             return Delivery(400, ids, decoded.problem.told)
         return Delivery(200, ids)
+
+
+class Hearing:
+    """Messages of the engine in this process, on whatever loop they are wanted."""
+
+    def __init__(self, engine: InProcess, subscriber: Subscriber) -> None:
+        self._engine = engine
+        self._subscriber = subscriber
+        self._asked: asyncio.Future[Told | None] | None = None
+
+    async def next(self) -> Message | None:
+        """The next message; None if it read too slowly. Raises SubscriptionEnded once the engine
+        has stopped."""
+        # Who stops waiting here has not taken what arrives meanwhile: it is there the next time.
+        if self._asked is None:
+            asked = self._engine.there(self._subscriber.next(HEARING_S))
+            self._asked = asyncio.ensure_future(asked)
+        told = await asyncio.shield(self._asked)
+        self._asked = None
+        if told is not None:
+            return msgspec.json.decode(told.body, type=Message)
+        if self._subscriber.is_dropped:
+            return None
+        if self._subscriber.is_over:
+            raise SubscriptionEnded
+        return Message("")
+
+    async def close(self) -> None:
+        """Hear no more."""
+        if self._asked is not None:
+            self._asked.cancel()
+        with contextlib.suppress(RuntimeError):  # the engine's loop may be gone
+            await self._engine.there(self._closed())
+
+    async def _closed(self) -> None:
+        self._subscriber.close()
 
 
 __all__ = [

@@ -42,7 +42,7 @@ LOST: Final = "lost"
 """Ours: some of what was published while the subscriber was away is not known any more."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class TopicPlace(msgspec.Struct, frozen=True):
     """A topic of a channel."""
 
     channel: str

@@ -196,9 +196,10 @@ async def test_every_method_of_the_client(shop: Shop, reached: list[str], method
 async def test_what_only_a_server_has_is_refused_at_once(shop: Shop, reached: list[str]) -> None:
     await shop.start(lambda ctx, child: None)
     with pytest.raises(ConfigurationError, match="the engine runs in this process"):
-        await realtime.publish(shop.client, "channel", "topic", {})
+        await realtime.get_subscription_token(shop.client, "channel", ["topic"])
     with pytest.raises(ConfigurationError, match="the engine runs in this process"):
-        await asyncio.to_thread(realtime.publish_sync, shop.client, "channel", "topic", {})
+        token = realtime.get_subscription_token_sync
+        await asyncio.to_thread(token, shop.client, "channel", ["topic"])
     assert reached == []
 
 

@@ -56,6 +56,10 @@ CACHES: dict[str, tuple[str, str]] = {
     "stepwell.sdk.serve.checkpoint._ways": ("the event loop, weakly", "connections belong to it"),
     "stepwell.sdk.serve.wsgi._key": ("the header's name", "it is rewritten from nothing else"),
     "stepwell.sdk.timing._LOOKS": ("the event loop, weakly", "times are those of one loop"),
+    "stepwell.sdk.client.client.realtime": (
+        "nothing, in each client",
+        "it asks the client anew for whatever may change",
+    ),
     "stepwell.sdk.client.reach.api": ("nothing, in each reach", "its settings never change"),
     "stepwell.sdk.client.reach.event_port": ("nothing, in each reach", "its settings never change"),
     "stepwell.sdk.client.reach.http": ("nothing, in each reach", "its settings never change"),

@@ -9,6 +9,7 @@ import datetime as dt
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
@@ -17,6 +18,7 @@ from stepwell.sdk.client.argument import CLIENT, SEND, problem_of
 from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.client.limits import LimitKeeper
 from stepwell.sdk.client.reach import Reach, in_front, reach_within
+from stepwell.sdk.client.realtime import Realtime
 from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
@@ -28,6 +30,9 @@ from stepwell.sdk.net.engine_port import LimitPort, SignalPort
 from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
 from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
+from stepwell.sdk.net.shared import shared_streams
+from stepwell.sdk.realtime.over_http import HttpRealtime
+from stepwell.sdk.realtime.port import Publication, RealtimePort
 from stepwell.sdk.send.delivery import EventBatch, EventPort
 from stepwell.sdk.send.outbox import OutboxPort
 from stepwell.sdk.send.outgoing import Sendable
@@ -53,7 +58,7 @@ Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
 
 
-class EnginePort(EventPort, RunPort, SignalPort, LimitPort, Protocol):
+class EnginePort(EventPort, RunPort, SignalPort, LimitPort, RealtimePort, Protocol):
     """An engine in this process."""
 
     def now_ms(self) -> int:
@@ -403,6 +408,16 @@ class Inngest(Declarer, Invoker, LimitKeeper):
         """The server's API, with this client's keys."""
         return self._reach.api
 
+    @cached_property
+    def realtime(self) -> Realtime:
+        """Messages to subscribers, and subscriptions."""
+        return Realtime(
+            HttpRealtime(lambda: self.api, shared_streams),
+            lambda: self._engine,
+            lambda: self.api_origin,
+            lambda: self.log,
+        )
+
     @property
     def event_port(self) -> EventPort:
         """Where events go: the event API over HTTP, unless another port was put in its place.
@@ -524,6 +539,14 @@ class Inngest(Declarer, Invoker, LimitKeeper):
             strict=all_or_nothing or connection is not None,
             now_ms=wall_ms if self._engine is None else self._engine.now_ms,
         )
+
+    async def publish_in_run(self, publication: Publication) -> None:
+        """Tell subscribers, from a step."""
+        await self.realtime.tell(publication)
+
+    def publish_in_run_sync(self, publication: Publication) -> None:
+        """The same for blocking code."""
+        self.realtime.tell_sync(publication)
 
     async def deliver(self, batch: EventBatch) -> list[str]:
         """Send a batch as it is, with as many tries as `send`; returns the ids.

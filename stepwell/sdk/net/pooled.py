@@ -8,8 +8,8 @@ time that many processes never need.
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import contextmanager, suppress
 from urllib.request import getproxies
 
 import aiohttp
@@ -140,6 +140,20 @@ class AiohttpPort:
             self.request(method, url, headers=headers, body=body, timeout_seconds=timeout_seconds)
         )
 
+    async def listen(
+        self, url: str, *, headers: Mapping[str, str], silence_seconds: float
+    ) -> "Stream":
+        """See `StreamPort`. A redirect is an answer like any other."""
+        pool = await self._pool()
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=silence_seconds, sock_read=silence_seconds
+        )
+        with _in_words("GET", url):
+            answer = await pool.session.get(
+                URL(url, encoded=True), headers=headers, timeout=timeout, allow_redirects=False
+            )
+        return Stream(answer)
+
     async def close(self) -> None:
         """Close the running loop's pool now. The next request opens another."""
         pool = self._pools.pop(asyncio.get_running_loop(), None)
@@ -164,6 +178,34 @@ async def _asked(
             return found
         read = await answer.read()
         return HttpReply(answer.status, {k.lower(): v for k, v in answer.headers.items()}, read)
+
+
+class Stream:
+    """An answer that is read while it arrives; see `ByteStream`."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+        self.status = answer.status
+
+    async def read(self) -> bytes:
+        """See `ByteStream`."""
+        with _in_words("GET", str(self._answer.url.with_query(None))):
+            return await self._answer.content.readany()
+
+    async def close(self) -> None:
+        """See `ByteStream`."""
+        self._answer.close()
+
+
+@contextmanager
+def _in_words(method: str, url: str) -> Generator[None]:
+    """What goes wrong is a NetworkError."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise NetworkError(f"{method} {url}: nothing was heard in time", "timeout") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise NetworkError(f"{method} {url}: {in_words(error)}", _trouble(error)) from error
 
 
 def _trouble(error: Exception) -> Trouble:

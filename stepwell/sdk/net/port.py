@@ -61,6 +61,32 @@ class HttpPort(Protocol):
         ...
 
 
+class ByteStream(Protocol):
+    """An answer that is read while it arrives."""
+
+    status: int
+
+    async def read(self) -> bytes:
+        """The next piece; nothing once it has ended. Raises NetworkError. Loses nothing when it is
+        cancelled."""
+        ...
+
+    async def close(self) -> None:
+        """Read no more. Idempotent."""
+        ...
+
+
+class StreamPort(Protocol):
+    """What gives answers that are read while they arrive."""
+
+    async def listen(
+        self, url: str, *, headers: Mapping[str, str], silence_seconds: float
+    ) -> ByteStream:
+        """Ask with GET. Raises NetworkError if no answer came, here and later where nothing is said
+        for so long."""
+        ...
+
+
 class SyncPort(Protocol):
     """The half of an HttpPort that blocking code needs."""
 

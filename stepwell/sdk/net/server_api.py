@@ -39,6 +39,11 @@ class ServerApi:
         # In development there may be no key at all: then nothing is sent, and nobody asks.
         self._tokens: list[str | None] = [_token(key) for key in keys if key] or [None]
 
+    @property
+    def origin(self) -> str:
+        """Where it is."""
+        return self._origin
+
     def _headers_with(self, request: ApiRequest, token: str | None) -> dict[str, str]:
         headers = {**self._headers, **request.headers}
         if token is not None:

@@ -5,18 +5,22 @@ other module of the SDK opens an HTTP connection.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from stepwell.sdk.net.port import HttpPort, HttpReply, SyncPort
+from stepwell.sdk.net.port import ByteStream, HttpPort, HttpReply, StreamPort, SyncPort
+
+if TYPE_CHECKING:
+    from stepwell.sdk.net.pooled import AiohttpPort
 
 
 class _Shared:
     """The process's clients, each loaded with its library when it is first asked for."""
 
     def __init__(self) -> None:
-        self._port: HttpPort | None = None
+        self._port: AiohttpPort | None = None
         self._blocking: SyncPort | None = None
 
-    def _loaded(self) -> HttpPort:
+    def _loaded(self) -> "AiohttpPort":
         port = self._port
         if port is None:
             from stepwell.sdk.net.pooled import AiohttpPort  # noqa: PLC0415 - many never need it
@@ -37,6 +41,12 @@ class _Shared:
         return await self._loaded().request(
             method, url, headers=headers, body=body, timeout_seconds=timeout_seconds
         )
+
+    async def listen(
+        self, url: str, *, headers: Mapping[str, str], silence_seconds: float
+    ) -> ByteStream:
+        """See `AiohttpPort.listen`."""
+        return await self._loaded().listen(url, headers=headers, silence_seconds=silence_seconds)
 
     def request_sync(
         self,
@@ -59,6 +69,11 @@ class _Shared:
 
 
 _shared = _Shared()
+
+
+def shared_streams() -> StreamPort:
+    """What the process reads streams with, whatever makes a client's other requests."""
+    return _shared
 
 
 def shared_port() -> HttpPort:

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.events.event import Event, MinimalEvent
 from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
+from stepwell.sdk.realtime.publishing import publication_of
+from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
@@ -38,6 +40,8 @@ class Step:
         self._client = client
         self.ai = AI(call)
         """Steps that ask models."""
+        self.realtime = StepRealtime(call, client)
+        """Steps that tell subscribers."""
 
     @property
     def idempotency_key(self) -> str:
@@ -290,6 +294,30 @@ class Step:
         """Have the server make an HTTP request; nothing here waits for it meanwhile."""
         asked = ask.fetch(step_id, name, url, method, headers, body)
         return ask.fetched(await self._call.perform(asked))
+
+
+class StepRealtime:
+    """Steps that tell subscribers: `ctx.step.realtime`."""
+
+    def __init__(self, call: CallPort, client: StepClient) -> None:
+        self._call = call
+        self._client = client
+
+    async def publish(
+        self, step_id: str, topic: Topic[T], data: T, *, name: str | None = None
+    ) -> T:
+        """Tell data to the subscribers of a topic once, however often the function is called;
+        returns it."""
+
+        async def tell() -> T:
+            publication = publication_of(topic, data, self._call.run_id)
+            await self._client.publish_in_run(publication)
+            return data
+
+        found: T = await self._call.run_step(
+            ask.run(step_id, name, option.PUBLISH), tell, (), topic.kind
+        )
+        return found
 
 
 class AI:

@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
 from stepwell.sdk.events.event import Event, MinimalEvent
 from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
+from stepwell.sdk.realtime.publishing import publication_of
+from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.step import ask, option
 from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
@@ -38,6 +40,8 @@ class StepSync:
         self._client = client
         self.ai = AISync(call)
         """Steps that ask models."""
+        self.realtime = StepRealtimeSync(call, client)
+        """Steps that tell subscribers."""
 
     @property
     def idempotency_key(self) -> str:
@@ -288,6 +292,26 @@ class StepSync:
         """Have the server make an HTTP request; nothing here waits for it meanwhile."""
         asked = ask.fetch(step_id, name, url, method, headers, body)
         return ask.fetched(self._call.perform(asked))
+
+
+class StepRealtimeSync:
+    """Steps that tell subscribers: `ctx.step.realtime`."""
+
+    def __init__(self, call: CallPortSync, client: StepClient) -> None:
+        self._call = call
+        self._client = client
+
+    def publish(self, step_id: str, topic: Topic[T], data: T, *, name: str | None = None) -> T:
+        """Tell data to the subscribers of a topic once, however often the function is called;
+        returns it."""
+
+        def tell() -> T:
+            publication = publication_of(topic, data, self._call.run_id)
+            self._client.publish_in_run_sync(publication)
+            return data
+
+        found: T = self._call.run_step(ask.run(step_id, name, option.PUBLISH), tell, (), topic.kind)
+        return found
 
 
 class AISync:

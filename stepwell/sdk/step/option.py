@@ -13,6 +13,7 @@ Builder: TypeAlias = Callable[[Met], Operation]
 
 SEND_EVENT = "step.sendEvent"
 SEND_SIGNAL = "step.sendSignal"
+PUBLISH = "step.realtime.publish"
 INFER = "step.ai.infer"
 WRAP = "step.ai.wrap"
 

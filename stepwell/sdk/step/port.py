@@ -11,6 +11,7 @@ import msgspec
 from typing_extensions import TypeVar
 
 from stepwell.sdk.events.schemas import EventSchemas
+from stepwell.sdk.realtime.port import Publication
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.send.sending import SendHooks
 from stepwell.sdk.step.asked import Ask
@@ -137,6 +138,14 @@ class StepClient(Protocol):
     def send_in_run_sync(
         self, events: Sendable | Iterable[Sendable], *, seed: str, hooks: SendHooks | None
     ) -> list[str]:
+        """The same for blocking code."""
+        ...
+
+    async def publish_in_run(self, publication: Publication) -> None:
+        """Tell the subscribers of a topic."""
+        ...
+
+    def publish_in_run_sync(self, publication: Publication) -> None:
         """The same for blocking code."""
         ...
 

@@ -28,6 +28,7 @@ class Home(Protocol):
     it took of named limits.
     """
 
+    run_id: str
     step: object
     watcher: Any
     sessions: Mapping[str, str]
@@ -50,6 +51,12 @@ def current_sessions() -> Mapping[str, str]:
     """The sessions that events of the run whose code runs here inherit, in a step or not."""
     home = HOME.get()
     return {} if home is None else home.sessions
+
+
+def current_run_id() -> str:
+    """The run whose code runs here, in a step or not; nothing outside of one."""
+    home = HOME.get()
+    return "" if home is None else home.run_id
 
 
 def current_step() -> object | None:

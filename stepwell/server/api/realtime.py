@@ -31,7 +31,7 @@ from stepwell.wire.realtime import (
     TOKEN_CHARS_MAX,
     TOPICS_MAX,
     Message,
-    Place,
+    TopicPlace,
     TopicWish,
     problem_of_name,
     published,
@@ -48,7 +48,7 @@ async def token(deps: ApiDeps, request: Request) -> Response:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         told = f"Invalid request: must provide a list of topics ({error})"
         raise Problem(400, told) from None
-    topics = [Place(one.channel, one.name) for one in wishes]
+    topics = [TopicPlace(one.channel, one.name) for one in wishes]
     problem = problem_of_topics(topics)
     if problem:
         raise Problem(400, f"Invalid request: {problem}")
@@ -87,7 +87,7 @@ async def publish(deps: ApiDeps, request: Request) -> Response:
     return Response(status_code=200)
 
 
-def _places(channel: str, topics: Sequence[str]) -> list[Place]:
+def _places(channel: str, topics: Sequence[str]) -> list[TopicPlace]:
     """The topics that are published to. Raises Problem."""
     if len(topics) > TOPICS_MAX:
         raise Problem(400, f"topic is given {len(topics)} times, at most {TOPICS_MAX} are allowed")
@@ -96,7 +96,7 @@ def _places(channel: str, topics: Sequence[str]) -> list[Place]:
         problem = problem or problem_of_name("topic", name)
     if problem:
         raise Problem(400, f"query parameter {problem}")
-    return [Place(channel, name) for name in dict.fromkeys(topics)]
+    return [TopicPlace(channel, name) for name in dict.fromkeys(topics)]
 
 
 def _metadata(text: str) -> msgspec.Raw | msgspec.UnsetType:
@@ -107,7 +107,7 @@ def _metadata(text: str) -> msgspec.Raw | msgspec.UnsetType:
 
 
 async def _publish_stream(
-    deps: ApiDeps, request: Request, places: Sequence[Place], about: Message
+    deps: ApiDeps, request: Request, places: Sequence[TopicPlace], about: Message
 ) -> None:
     """Publish a body while it arrives."""
     stream_id = deps.fresh_id(deps.clock.now_ms())

@@ -20,7 +20,7 @@ from stepwell.server.realtime.hub import Hub, Subscriber, Told, TooManySubscribe
 from stepwell.server.realtime.minter import TokenRefused
 from stepwell.wire import header
 from stepwell.wire.outside import decode
-from stepwell.wire.realtime import CLOSING, LOST, PING, TOPICS_MAX, Message, Place, TopicWish
+from stepwell.wire.realtime import CLOSING, LOST, PING, TOPICS_MAX, Message, TopicPlace, TopicWish
 
 ALIVE_S: Final = 15.0
 OPEN_S: Final = 15 * 60.0
@@ -45,7 +45,7 @@ _TEXT = msgspec.json.Decoder(str)
 _WISHES = msgspec.json.Decoder(list[TopicWish])
 
 
-def topics_of(deps: ApiDeps, text: str) -> tuple[Place, ...]:
+def topics_of(deps: ApiDeps, text: str) -> tuple[TopicPlace, ...]:
     """The topics of a token; none if it opens nothing."""
     try:
         return deps.tokens.topics_of(text, now_ms=deps.clock.now_ms())
@@ -77,7 +77,7 @@ def _refused(problem: Problem) -> Response:
     return answer
 
 
-def _shown(deps: ApiDeps, asked: HTTPConnection) -> tuple[Place, ...]:
+def _shown(deps: ApiDeps, asked: HTTPConnection) -> tuple[TopicPlace, ...]:
     """The topics of the token that is shown. Raises Problem."""
     shown = asked.query_params.get("token", "")
     if not shown:
@@ -91,7 +91,7 @@ def _shown(deps: ApiDeps, asked: HTTPConnection) -> tuple[Place, ...]:
         raise Problem(401, f"Not authenticated: {refused}") from None
 
 
-async def _told(hub: Hub, topics: tuple[Place, ...], since: str) -> AsyncGenerator[bytes]:
+async def _told(hub: Hub, topics: tuple[TopicPlace, ...], since: str) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     until = loop.time() + OPEN_S
     subscriber = hub.subscribe(topics, since)
@@ -199,7 +199,7 @@ def _heed(deps: ApiDeps, subscriber: Subscriber, said: bytes) -> str:
             return _more(deps, subscriber, decode(frame.data, _TEXT))
         if frame.kind == "unsub":
             wishes = decode(frame.data, _WISHES)
-            deps.hub.leave(subscriber, [Place(one.channel, one.name) for one in wishes])
+            deps.hub.leave(subscriber, [TopicPlace(one.channel, one.name) for one in wishes])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return f"not understood: {error}"
     return ""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from stepwell.wire.realtime import LOST, Message, Place
+from stepwell.wire.realtime import LOST, Message, TopicPlace
 
 KEPT_MS: Final = 90_000
 """So long a message is known to who comes back."""
@@ -37,7 +37,7 @@ class Told(NamedTuple):
 
     place: int
     at_ms: int
-    where: Place
+    where: TopicPlace
     body: bytes
     raw: bool
     is_loss: bool = False
@@ -53,7 +53,7 @@ class Subscriber:
         self._bytes = 0
         self._news = asyncio.Event()
         self._missed: Generator[Told] | None = None
-        self.topics: set[Place] = set()
+        self.topics: set[TopicPlace] = set()
         self.is_dropped = False
         """It read too slowly: nothing more comes."""
 
@@ -120,7 +120,7 @@ class Hub:
         """The place of the oldest message that is kept, or would be."""
         self._bytes = 0
         self._place = 0
-        self._heard_by: dict[Place, set[Subscriber]] = {}
+        self._heard_by: dict[TopicPlace, set[Subscriber]] = {}
         self._subscribers: set[Subscriber] = set()
         self.closed = False
 
@@ -130,7 +130,7 @@ class Hub:
         return self._place
 
     @property
-    def topics(self) -> AbstractSet[Place]:
+    def topics(self) -> AbstractSet[TopicPlace]:
         """What somebody subscribes to."""
         return self._heard_by.keys()
 
@@ -142,13 +142,13 @@ class Hub:
         """Tell a message to whoever subscribes to its topic."""
         id_ = self.id_of(self._place + 1)
         body = msgspec.json.encode(msgspec.structs.replace(message, id=id_))
-        self._tell(Place(message.channel, message.topic), body, raw=False)
+        self._tell(TopicPlace(message.channel, message.topic), body, raw=False)
 
-    def publish_raw(self, where: Place, body: bytes) -> None:
+    def publish_raw(self, where: TopicPlace, body: bytes) -> None:
         """Tell bytes as they are."""
         self._tell(where, body, raw=True)
 
-    def _tell(self, where: Place, body: bytes, *, raw: bool) -> None:
+    def _tell(self, where: TopicPlace, body: bytes, *, raw: bool) -> None:
         self._place += 1
         told = Told(self._place, self._now_ms(), where, body, raw)
         self._kept[self._place] = told
@@ -167,7 +167,7 @@ class Hub:
             self._bytes -= len(self._kept.pop(self._first).body) + _OVERHEAD_BYTES
             self._first += 1
 
-    def subscribe(self, topics: Iterable[Place], since: str = "") -> Subscriber:
+    def subscribe(self, topics: Iterable[TopicPlace], since: str = "") -> Subscriber:
         """A subscriber to topics, from now on, or from the message after the one with this id.
 
         Raises `TooManySubscribers`.
@@ -179,7 +179,7 @@ class Hub:
             subscriber.catch_up(self._since(since, subscriber.topics))
         return subscriber
 
-    def _since(self, since: str, topics: set[Place]) -> Generator[Told]:
+    def _since(self, since: str, topics: set[TopicPlace]) -> Generator[Told]:
         """What came after an id, to the end."""
         place = self._place_of(since)
         if place is None:
@@ -197,7 +197,7 @@ class Hub:
     def _lost(self) -> Told:
         place = self._first - 1
         body = msgspec.json.encode(Message(LOST, msgspec.Raw(b"null"), id=self.id_of(place)))
-        return Told(place, self._now_ms(), Place("", ""), body, raw=False, is_loss=True)
+        return Told(place, self._now_ms(), TopicPlace("", ""), body, raw=False, is_loss=True)
 
     def _place_of(self, since: str) -> int | None:
         """The place of an id; None if some of what came after it is not known any more."""
@@ -208,7 +208,7 @@ class Hub:
         place = int(number[:20])
         return place if self._first - 1 <= place <= self._place else None
 
-    def check_room(self, topics: Iterable[Place]) -> None:
+    def check_room(self, topics: Iterable[TopicPlace]) -> None:
         """Raises `TooManySubscribers` if one of these has as many as it may."""
         for where in topics:
             if len(self._heard_by.get(where, ())) >= SUBSCRIBERS_MAX:
@@ -217,7 +217,7 @@ class Hub:
                     " subscribers, the most there may be: try again later"
                 )
 
-    def join(self, subscriber: Subscriber, topics: Iterable[Place]) -> None:
+    def join(self, subscriber: Subscriber, topics: Iterable[TopicPlace]) -> None:
         """Hear of further topics, from now on. Raises `TooManySubscribers`, and changes nothing."""
         wanted = set(topics) - subscriber.topics
         self.check_room(wanted)
@@ -225,7 +225,7 @@ class Hub:
             self._heard_by.setdefault(where, set()).add(subscriber)
         subscriber.topics |= wanted
 
-    def leave(self, subscriber: Subscriber, topics: Iterable[Place]) -> None:
+    def leave(self, subscriber: Subscriber, topics: Iterable[TopicPlace]) -> None:
         """Hear of these topics no more."""
         for where in subscriber.topics & set(topics):
             listening = self._heard_by[where]

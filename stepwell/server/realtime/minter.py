@@ -13,7 +13,7 @@ from typing import Any, Final
 import jwt
 import msgspec
 
-from stepwell.wire.realtime import TOPICS_MAX, Place, problem_of_name
+from stepwell.wire.realtime import TOPICS_MAX, TopicPlace, problem_of_name
 
 ISSUER: Final = "rt.inngest.com"
 LIFE_S: Final = 60
@@ -41,7 +41,7 @@ class Minter(msgspec.Struct, frozen=True):
         return cls(hmac.digest(secret, b"stepwell realtime", hashlib.sha256), account_id, env_id)
 
     def mint(
-        self, topics: Iterable[Place], *, now_ms: int, token_id: str, life_s: int = LIFE_S
+        self, topics: Iterable[TopicPlace], *, now_ms: int, token_id: str, life_s: int = LIFE_S
     ) -> str:
         """A token for these topics."""
         now_s = now_ms // 1_000
@@ -60,7 +60,7 @@ class Minter(msgspec.Struct, frozen=True):
         }
         return jwt.encode(claims, self.secret, algorithm=_ALGORITHM)
 
-    def topics_of(self, text: str, *, now_ms: int) -> tuple[Place, ...]:
+    def topics_of(self, text: str, *, now_ms: int) -> tuple[TopicPlace, ...]:
         """The topics a token is for. Raises TokenRefused."""
         try:
             claims = jwt.decode(
@@ -75,10 +75,10 @@ class Minter(msgspec.Struct, frozen=True):
             raise TokenRefused(str(error)) from None
         if int(claims["exp"]) + _LEEWAY_S < now_ms // 1_000:
             raise TokenRefused("the token has expired: ask for a new one")
-        return tuple(Place(one["channel"], one["name"]) for one in claims["topics"])
+        return tuple(TopicPlace(one["channel"], one["name"]) for one in claims["topics"])
 
 
-def problem_of_topics(topics: Iterable[Place]) -> str:
+def problem_of_topics(topics: Iterable[TopicPlace]) -> str:
     """What is wrong with the topics that somebody asks for; nothing if they can be had."""
     wanted = tuple(topics)
     if not wanted or len(wanted) > TOPICS_MAX:

@@ -15,6 +15,7 @@ import msgspec
 from stepwell.embedded import CONCURRENCY, EngineError, register
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.execution.pool import Pool, handlers, steps
+from stepwell.sdk.realtime.port import Publication
 from stepwell.server.engine.input import Done, RerunAsked, Verdict
 from stepwell.server.engine.row import EventRow, Run, RunStatus, Step
 from stepwell.server.engine.rules import Rules
@@ -66,6 +67,8 @@ class HarnessEngine:
         self._port: HarnessPort | None = None
         self._chance = Random(f"{seed}/ids")
         self.calling: dict[str, str] = {}
+        self.published: list[Publication] = []
+        """What was told to subscribers, in order."""
         self._context = contextvars.copy_context()
         self._death: asyncio.Task[None] | None = None
         self._disk = Disk()
@@ -100,7 +103,7 @@ class HarnessEngine:
             await register(node, app.client, app.functions)
             driver = HarnessDriver(app, self, self.clock)
             node.reach(app.client.app_id, driver, CONCURRENCY)
-        self._port = HarnessPort(node, loop, self._chance.randbytes)
+        self._port = HarnessPort(node, loop, self._chance.randbytes, self.published)
         for client in self._clients:
             client.attach(self._port)
 

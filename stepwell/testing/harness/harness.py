@@ -13,6 +13,7 @@ from stepwell.embedded import InProcess
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.dependency import Provider, override
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.node import Node
@@ -222,6 +223,13 @@ class Harness:
         wanted = () if function is None else (function.id,)
         rows = self._node().reader.runs(RunFilter(functions=wanted, ascending=True, limit=RUNS_MAX))
         return [Run(row.id, self._look) for row in rows]
+
+    def published(self, topic: Topic[T]) -> list[T]:
+        """What was told to the subscribers of a topic, in order. Raises ConfigurationError for a
+        topic whose channel has blanks."""
+        place = topic.place
+        told = [] if self._engine is None else self._engine.published
+        return [topic.codec.decode(one.data) for one in told if one.place == place]
 
     # Time
 

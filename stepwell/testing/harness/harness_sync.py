@@ -14,6 +14,7 @@ from stepwell.sdk.background import BackgroundLoop
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.dependency import Provider
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.testing.harness.clock import START
 from stepwell.testing.harness.harness import Harness
@@ -81,6 +82,10 @@ class HarnessSync:
     def cancel(self, run: Run) -> None:
         """As `Harness.cancel`."""
         self._do(self._harness.cancel(run))
+
+    def published(self, topic: Topic[T]) -> list[T]:
+        """As `Harness.published`."""
+        return self._harness.published(topic)
 
     def runs(self, function: Function[Any, Any] | None = None) -> list[Run]:
         """As `Harness.runs`."""

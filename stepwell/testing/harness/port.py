@@ -4,21 +4,45 @@ The engine starts with the first thing that is sent, whoever sends it: the test,
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
 
 from stepwell.embedded import InProcess
 from stepwell.sdk.invoke.port import Invoked, RunSeen
+from stepwell.sdk.realtime.port import Listening, Publication
 from stepwell.sdk.send.delivery import Delivery, EventBatch
+from stepwell.server.node import Node
 from stepwell.testing.harness.errors import HarnessError
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.realtime import TopicPlace
 
 
 class HarnessPort(InProcess):
-    """The way to a running engine. Chance is seeded: ids are the same in each test."""
+    """The way to a running engine. Chance is seeded: ids are the same in each test. `published` is
+    told what is told to subscribers."""
+
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        entropy: Callable[[int], bytes],
+        published: list[Publication],
+    ) -> None:
+        super().__init__(node, loop, entropy)
+        self._published = published
+
+    async def publish(self, publication: Publication) -> None:
+        """Tell whoever subscribes, and the test."""
+        self._published.append(publication)
+        await super().publish(publication)
+
+    def publish_sync(self, publication: Publication) -> None:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        super().publish_sync(publication)
+        self._published.append(publication)
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Store the events; answers after the commit."""
@@ -85,6 +109,18 @@ class BeginningPort:
     def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
         """As `HarnessPort`."""
         return self._port_sync("send_signal").signal_sync(name, data)
+
+    async def publish(self, publication: Publication) -> None:
+        """As `HarnessPort`."""
+        await (await self._port()).publish(publication)
+
+    def publish_sync(self, publication: Publication) -> None:
+        """As `HarnessPort`."""
+        self._port_sync("realtime.publish").publish_sync(publication)
+
+    async def listen(self, topics: Sequence[TopicPlace], since: str) -> Listening:
+        """As `HarnessPort`."""
+        return await (await self._port()).listen(topics, since)
 
     async def limits(self) -> list[LimitState]:
         """As `HarnessPort`."""

@@ -294,7 +294,7 @@ async def test_c11_realtime() -> None:
         ("http://s/v1/realtime/token", wish),
         ("http://s/v1/realtime/token", wish),
     ]
-    with pytest.raises(inngest.Error, match="cannot be written as JSON"):
+    with pytest.raises(inngest.Error, match="data cannot be written as JSON"):
         await realtime.publish(app, "c", "t", {"n": object()})
     http.reply = HttpReply(401, {}, b"no")
     with pytest.raises(inngest.Error, match="HTTP 401: no"):

@@ -14,11 +14,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from stepwell.server.config import ServerConfig
 from stepwell.server.realtime.hub import Subscriber
 from stepwell.server.serving import Server
-from stepwell.wire.realtime import MESSAGE_BYTES_MAX, STREAM_TOPIC, Place
+from stepwell.wire.realtime import MESSAGE_BYTES_MAX, STREAM_TOPIC, TopicPlace
 from tests.unit.server.api.harness import BEARER, KEYS, Api, serving
 
 CONFIG = ServerConfig(port=0, connect_gateway_port=0)
-STATUS = Place("order:1", "status")
+STATUS = TopicPlace("order:1", "status")
 TOPICS = [{"kind": "run", "channel": "order:1", "name": "status"}]
 
 
@@ -55,7 +55,7 @@ async def test_json_is_published_as_it_is_and_text_as_text() -> None:
 
 async def test_a_message_goes_to_each_topic_once() -> None:
     async with serving() as api:
-        subscriber = api.deps.hub.subscribe([STATUS, Place("order:1", "notes")])
+        subscriber = api.deps.hub.subscribe([STATUS, TopicPlace("order:1", "notes")])
         await publish(
             api, b"1", "channel=order:1&topic=status&topic=notes&topic=status&metadata=%7B%7D"
         )
@@ -105,7 +105,7 @@ async def test_a_stream_is_published_in_pieces() -> None:
 
 async def test_a_stream_that_is_teed_goes_on_as_it_is() -> None:
     async with serving() as api:
-        subscriber = api.deps.hub.subscribe([Place("01J", STREAM_TOPIC)])
+        subscriber = api.deps.hub.subscribe([TopicPlace("01J", STREAM_TOPIC)])
 
         async def pieces() -> AsyncIterator[bytes]:
             for piece in (b"event: a\nda", b"ta: 1\n\neve", b"nt: b\n\n", b"rest"):
@@ -241,7 +241,7 @@ async def test_a_socket_and_what_it_says() -> None:
             await socket.send(json.dumps({"kind": "sub", "data": more}))
             await socket.send(json.dumps({"kind": "unsub", "data": TOPICS}))
             async with asyncio.timeout(10):
-                while Place("order:1", "notes") not in server.node.hub.topics:
+                while TopicPlace("order:1", "notes") not in server.node.hub.topics:
                     await asyncio.sleep(0.005)
                 while STATUS in server.node.hub.topics:
                     await asyncio.sleep(0.005)

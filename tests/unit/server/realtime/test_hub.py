@@ -14,9 +14,9 @@ from stepwell.server.realtime.hub import (
     Subscriber,
     TooManySubscribers,
 )
-from stepwell.wire.realtime import DATA, LOST, Message, Place
+from stepwell.wire.realtime import DATA, LOST, Message, TopicPlace
 
-A, B = Place("order:1", "status"), Place("order:1", "notes")
+A, B = TopicPlace("order:1", "status"), TopicPlace("order:1", "notes")
 
 
 class Time:
@@ -32,7 +32,7 @@ def a_hub() -> tuple[Hub, Time]:
     return Hub(time.now_ms, "e"), time
 
 
-def say(hub: Hub, where: Place, value: object) -> None:
+def say(hub: Hub, where: TopicPlace, value: object) -> None:
     data = msgspec.Raw(msgspec.json.encode(value))
     hub.publish(Message(DATA, data, where.channel, where.topic))
 
@@ -53,7 +53,7 @@ async def test_a_subscriber_hears_its_topics_in_order() -> None:
     one, both = hub.subscribe([A]), hub.subscribe([A, B])
     say(hub, A, 1)
     say(hub, B, 2)
-    say(hub, Place("order:2", "status"), 3)
+    say(hub, TopicPlace("order:2", "status"), 3)
     say(hub, A, 4)
     assert await heard(one) == [1, 4]
     assert await heard(both) == [1, 2, 4]

@@ -4,10 +4,10 @@ import jwt
 import pytest
 
 from stepwell.server.realtime.minter import LIFE_S, Minter, TokenRefused, problem_of_topics
-from stepwell.wire.realtime import NAME_CHARS_MAX, TOPICS_MAX, Place
+from stepwell.wire.realtime import NAME_CHARS_MAX, TOPICS_MAX, TopicPlace
 
 NOW_MS = 1_743_130_137_367
-TOPICS = (Place("order:1", "status"), Place("order:2", "status"))
+TOPICS = (TopicPlace("order:1", "status"), TopicPlace("order:2", "status"))
 ENV = "00000000-0000-4000-b000-000000000000"
 MINTER = Minter.of(("abcd",), b"chance", "account", ENV)
 
@@ -54,9 +54,9 @@ def test_a_server_that_is_started_again_with_its_key_knows_its_tokens() -> None:
     [
         ([], "0 topics: name between 1 and 100"),
         ([TOPICS[0]] * (TOPICS_MAX + 1), "101 topics: name between 1 and 100"),
-        ([TOPICS[0], Place("", "status")], "[1].channel = '': give a name"),
-        ([Place("c", "x" * (NAME_CHARS_MAX + 1))], "[0].name has 257 characters, at most 256"),
+        ([TOPICS[0], TopicPlace("", "status")], "[1].channel = '': give a name"),
+        ([TopicPlace("c", "x" * (NAME_CHARS_MAX + 1))], "[0].name has 257 characters, at most 256"),
     ],
 )
-def test_topics_are_bounded(topics: list[Place], told: str) -> None:
+def test_topics_are_bounded(topics: list[TopicPlace], told: str) -> None:
     assert problem_of_topics(topics).startswith(told)

@@ -12,6 +12,7 @@ import msgspec
 
 from stepwell.wire import limit
 from stepwell.wire.canonical import canonical, repaired
+from stepwell.wire.elements import TooLong, elements
 from stepwell.wire.event_session import normal_meta
 from stepwell.wire.outside import has_more_values
 
@@ -34,6 +35,7 @@ NULL = msgspec.Raw(b"null")
 
 _NULL = b"null"
 _SPACE = re.compile(r"[ \t\r\n]*")
+_BLANK = re.compile(rb"[ \t\r\n]*")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -253,7 +255,7 @@ def _check_size(event: Event, bytes_max: int) -> None:
         raise _too_large(bytes_max, size)
 
 
-def _too_large(bytes_max: int, size: int) -> _Refused:
+def _too_large(bytes_max: int, size: int | str) -> _Refused:
     return _Refused(
         f"Event is over the max size: Max {bytes_max} bytes / Size {size} bytes",
         "store what is large elsewhere and send where it is",
@@ -289,12 +291,18 @@ def decoding_events(
     event_bytes_max: int = limit.EVENT_BYTES_MAX,
 ) -> Generator[None, None, Decoded]:
     """The same, a part at a time: whoever has other things to do may do them in between."""
-    first = body.lstrip(b" \t\r\n")[:1]
+    begin = _BLANK.match(body, 0, _BLANK_BYTES_MAX)
+    at = 0 if begin is None else begin.end()
+    first = body[at : at + 1]
     if first not in (b"[", b"{"):
         return _no_events(body, content_type)
+    large: EventProblem | None = None
     try:
-        incoming = _LIST.decode(body) if first == b"[" else [_ONE.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        if len(body) > _AT_ONCE_BYTES:
+            incoming, large = yield from _taken_apart(body[at:] if at else body, event_bytes_max)
+        else:
+            incoming = _LIST.decode(body) if first == b"[" else [_ONE.decode(body)]
+    except (ValueError, RecursionError) as problem:
         if len(body) > _MENDED_BYTES_MAX:
             told = (
                 f"nothing of the request was accepted, because it holds something wrong: {problem}"
@@ -319,9 +327,42 @@ def decoding_events(
         return Decoded(tuple(events), _problem(problem, len(events)))
     if len(incoming) > limit.EVENTS_PER_REQUEST_MAX:
         return Decoded(tuple(events), _too_many())
-    return Decoded(tuple(events))
+    return Decoded(tuple(events), large)
 
 
+def _taken_apart(
+    body: bytes, event_bytes_max: int
+) -> Generator[None, None, tuple[list[_Incoming], EventProblem | None]]:
+    """The events of a long request, found one after the other, and what is wrong with one that is
+    longer than any may be. Raises ValueError for what is no JSON, or no event."""
+    bytes_max = _SPREAD * event_bytes_max + _BESIDE_BYTES
+    incoming: list[_Incoming] = []
+    seen = 0
+    try:
+        if body[:1] == b"{":
+            if len(body) > bytes_max:
+                raise TooLong
+            return [_ONE.decode(body)], None
+        for element in elements(body, bytes_max):
+            incoming.append(_ONE.decode(element))
+            if len(incoming) > limit.EVENTS_PER_REQUEST_MAX:
+                break
+            seen += len(element)
+            if seen > _PART_BYTES:
+                seen = 0
+                yield
+    except TooLong:
+        refused = _too_large(event_bytes_max, f"over {bytes_max}")
+        return incoming, _problem(refused, len(incoming))
+    return incoming, None
+
+
+_AT_ONCE_BYTES = 4 * 1024 * 1024
+"""A shorter body is looked through in one go, which takes some milliseconds."""
+_BLANK_BYTES_MAX = 64 * 1024
+"""How much white space may stand before a request."""
+_BESIDE_BYTES = 64 * 1024
+"""What an event of full size may have besides its data: a name, an id, fields nobody asked for."""
 _PART_BYTES = 256 * 1024
 _MENDED_BYTES_MAX = 1024 * 1024
 """A larger body with something wrong in it is refused as a whole: to find out what can be accepted
@@ -346,7 +387,7 @@ def _too_many() -> EventProblem:
 
 def _no_events(body: bytes, content_type: str | None) -> Decoded:
     """A body that begins with neither an object nor a list."""
-    if not body.strip():
+    if len(body) <= _BLANK_BYTES_MAX and not body.strip():
         return Decoded()
     return Decoded((), not_events(content_type))
 

@@ -22,6 +22,7 @@ from stepwell.server.ledger import Ledger
 from stepwell.server.query.not_started import not_started
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
+from stepwell.wire import elements as elements_module
 from stepwell.wire import event as event_module
 from stepwell.wire.event import decode_events, decoding_events
 from stepwell.wire.function_config import (
@@ -323,6 +324,66 @@ def test_others_have_their_turn_between_the_events_of_a_long_request() -> None:
         turns += 1
     assert len(decoded.events) == 20
     assert turns >= 8
+
+
+LONG = b"[" + b",".join([b'{"name":"a","data":{"x":"' + b"y" * 200_000 + b'"}}'] * 30) + b"]"
+
+
+def test_a_request_of_many_megabytes_is_never_looked_through_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    longest = 0
+
+    class Watched:
+        def __init__(self, decoder: msgspec.json.Decoder[object]) -> None:
+            self.decode_whole = decoder.decode
+
+        def decode(self, raw: bytes) -> object:
+            nonlocal longest
+            longest = max(longest, len(raw))
+            return self.decode_whole(raw)
+
+    monkeypatch.setattr(event_module, "_ONE", Watched(event_module._ONE))
+    monkeypatch.setattr(event_module, "_LIST", Watched(event_module._LIST))
+    monkeypatch.setattr(elements_module, "ONE", Watched(elements_module.ONE))
+    work = decoding_events(LONG, None, NOW_MS)
+    turns = 0
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            assert len(done.value.events) == 30
+            break
+        turns += 1
+    assert turns >= 20
+    # A decoder reads no further than the end of what comes first, and is given no more than an
+    # event may have.
+    assert longest < 3 * EVENT_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("body", "accepted", "told"),
+    [
+        (b" \n" + LONG + b" ", 30, None),
+        (LONG[:-1] + b",1]", 0, "nothing of the request was accepted"),
+        (LONG[:-1], 0, "nothing of the request was accepted"),
+        (LONG + b"]", 0, "nothing of the request was accepted"),
+        (LONG[:-1] + b',{"name":"b","data":{"x":"', 0, "nothing of the request was accepted"),
+        (LONG[:-1] + b',{"name":"b"' + b" " * 8_000_000 + b"}]", 30, "over the max size"),
+        (LONG[:-1] + b',{"name":"","data":{}}]', 30, "event name is empty"),
+        (LONG[:-1] + b',{"name":"b"}' * 6_000 + b"]", 5_000, "more than 5000 events"),
+        (b"[" + b"1," * 3_000_000 + b"1]", 0, "nothing of the request was accepted"),
+        (b" " * 5_000_000 + b"[]", 0, "must contain an event object"),
+        (b"[" + b" " * 9_000_000 + b"]", 0, "over the max size"),
+        (b'{"name":"a","data":{"x":"' + b"y" * 8_000_000 + b'"}}', 0, "over the max size"),
+    ],
+    ids=range(12),
+)
+def test_what_is_told_of_a_long_request(body: bytes, accepted: int, told: str | None) -> None:
+    decoded = decode_events(body, None, NOW_MS)
+    assert len(decoded.events) == accepted
+    problem = decoded.problem
+    assert (problem is None) if told is None else (problem is not None and told in problem.told)
 
 
 # -- whatever else is evaluated -------------------------------------------------------------------

@@ -5,8 +5,9 @@ Whoever submitted is answered after the commit, and actions follow the answers.
 
 A batch is a conversation (docs/decisions/024): it asks something of the store, and goes on when it
 is told how that went. The decisions run on the event loop, because they are short and the loop is
-where submitters are. What does not block is done in place; what does (a disk flush, a network) runs
-on the ledger's own thread, and while it does the next batch gathers (docs/decisions/003).
+where submitters are. What does not block is done in place; what does (a disk flush, a network, a
+decision that turns out to be long) runs on the ledger's own thread, and while it does the next
+batch gathers (docs/decisions/003).
 """
 
 import asyncio
@@ -20,8 +21,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
-from stepwell.server.engine.decide import decide, needs, still_true
-from stepwell.server.engine.draft import Decision
+from stepwell.server.engine.decide import decide, needs, operations_of, still_true
+from stepwell.server.engine.draft import Decision, LongWork
 from stepwell.server.engine.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need, merged
@@ -36,6 +37,10 @@ BATCH_STEPS_MAX = 100_000
 RECORD_STEPS = 50
 """How much work a batch may be (a step is about half a microsecond, a record takes so many): the
 inputs that are left make another, after whatever else the loop has to do."""
+LOOP_STEPS_MAX = 60_000
+LOOP_OPERATIONS_MAX = 200
+"""A decision of more work than this, or about an answer of more operations, is made on the ledger's
+thread: others have their turn meanwhile."""
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
@@ -233,13 +238,14 @@ class Ledger:
 
     def _decide_one(self, view: View, given: Input, moment: Moment) -> Talk[Decision | EngineFault]:
         try:
-            decided = decide(view, given, moment, self._rules)
+            looked = partial(decide, view, given, moment, self._rules)
+            decided = yield from _made(looked, is_long=_is_long(given))
             looks = 1
             while isinstance(decided, Need):
                 if looks >= LOOKS_MAX:
                     raise EngineFault(f"{type(given).__name__} asked for rows without end")
                 yield from self._load(decided, view)
-                decided = decide(view, given, moment, self._rules)
+                decided = yield from _made(looked, is_long=_is_long(given))
                 looks += 1
         except StoreError:
             raise
@@ -344,6 +350,23 @@ class Ledger:
         self._busy = False
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+
+def _is_long(given: Input) -> bool:
+    return len(operations_of(given)) > LOOP_OPERATIONS_MAX
+
+
+def _made(looked: Callable[..., Decision | Need], *, is_long: bool) -> Talk[Decision | Need]:
+    """One look: on the loop, as nearly all are, or beside it. It reads the batch's own view, which
+    nobody else knows."""
+    if not is_long:
+        try:
+            return looked(LOOP_STEPS_MAX)
+        except LongWork:
+            pass
+    found: list[Decision | Need] = []
+    yield Ask(lambda: found.append(looked()), blocks=True)
+    return found[0]
 
 
 def _refuse(answer: asyncio.Future[Answer], error: Exception) -> None:

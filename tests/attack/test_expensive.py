@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from itertools import pairwise
 
 import msgspec
@@ -9,14 +10,19 @@ import pytest
 
 from stepwell.expr.budget import STEPS_MAX
 from stepwell.expr.dialect import Program
+from stepwell.server import ledger as ledger_module
 from stepwell.server.engine import catalog as catalog_module
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Warn
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.decide import decide
+from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.fanout import FANOUT, LISTENERS
 from stepwell.server.engine.input import Verdict
+from stepwell.server.engine.need import Need
 from stepwell.server.engine.row import MAIN, FunctionRow
 from stepwell.server.engine.rules import DEFAULT, Rules
+from stepwell.server.engine.view import View
 from stepwell.server.intake import FUNCTIONS_PART, PART, received, registered
 from stepwell.server.ledger import Ledger
 from stepwell.server.query.not_started import not_started
@@ -264,6 +270,71 @@ async def test_thousands_of_events_of_one_request_go_in_parts() -> None:
     await ledger.close()
 
 
+class Deciding:
+    """Where decisions are made: on the loop, or beside it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.beside: list[str] = []
+        self.loop = threading.get_ident()
+        monkeypatch.setattr(ledger_module, "decide", self)
+
+    def __call__(self, view: View, given: given_.Input, *others: object) -> Decision | Need:
+        decided = decide(view, given, *others)  # type: ignore[arg-type]
+        if threading.get_ident() != self.loop:
+            self.beside.append(type(given).__name__)
+        return decided
+
+
+def long_condition(number: int) -> str:
+    return " || ".join(f"async.data.n{number}x{n} == event.data.n" for n in range(50))
+
+
+@pytest.mark.parametrize(
+    ("waits", "is_beside"),
+    [
+        ([""] * 3, False),
+        (["async.data.n == event.data.n"] * 20, False),
+        ([""] * 201, True),
+        ([long_condition(n) for n in range(8)], True),
+    ],
+    ids=["few", "short conditions", "many", "long conditions"],
+)
+async def test_an_answer_of_many_or_long_waits_is_decided_beside_the_loop(
+    waits: list[str], is_beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench()
+    bench.register(function(event="go"))
+    bench.send("go", {"n": 1})
+    (job,) = bench.claim()
+    ledger = Ledger(bench.store, _Clock(), DEFAULT, lambda actions: None)
+    deciding = Deciding(monkeypatch)
+    operations = [
+        WaitForEvent(id=step_hash(f"w{n}"), name="w", event=f"e{n}", timeout="1h", condition=asked)
+        for n, asked in enumerate(waits)
+    ]
+    reply = given_.ReplyReceived(job.lease.id, job.run.id, MAIN, progressed(*operations))
+    done = await ledger.submit(reply)
+    await ledger.close()
+    assert isinstance(done, given_.Done)
+    assert done.verdict is Verdict.APPLIED
+    assert len(bench.items(job.run.id)) >= len(waits)
+    assert bool(deciding.beside) is is_beside
+
+
+async def test_a_start_under_long_conditions_is_decided_beside_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    cancels = tuple(Cancel("stop", condition=long_condition(n)) for n in range(5))
+    bench.register(function(event="go", cancel=cancels))
+    ledger = Ledger(bench.store, _Clock(), DEFAULT, lambda actions: None)
+    deciding = Deciding(monkeypatch)
+    await ledger.submit(given_.EventsReceived((bench.event("go", {"n": 1}),)))
+    await ledger.close()
+    assert len(bench.runs()) == 1
+    assert set(deciding.beside) == {"EventsReceived"}
+
+
 # -- long requests --------------------------------------------------------------------------------
 
 
@@ -346,16 +417,7 @@ def test_a_request_of_many_megabytes_is_never_looked_through_in_one_go(
     monkeypatch.setattr(event_module, "_ONE", Watched(event_module._ONE))
     monkeypatch.setattr(event_module, "_LIST", Watched(event_module._LIST))
     monkeypatch.setattr(elements_module, "ONE", Watched(elements_module.ONE))
-    work = decoding_events(LONG, None, NOW_MS)
-    turns = 0
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            assert len(done.value.events) == 30
-            break
-        turns += 1
-    assert turns >= 20
+    assert sum(1 for _ in decoding_events(LONG, None, NOW_MS)) >= 20
     # A decoder reads no further than the end of what comes first, and is given no more than an
     # event may have.
     assert longest < 3 * EVENT_BYTES_MAX

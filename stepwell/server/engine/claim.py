@@ -11,7 +11,7 @@ from stepwell.server.engine.backlog import leave as leave_backlog
 from stepwell.server.engine.claim_gate import Deal
 from stepwell.server.engine.cron_due import fire as fire_cron
 from stepwell.server.engine.deadline import begun, strike
-from stepwell.server.engine.draft import Draft, ItemFault, LookAgain
+from stepwell.server.engine.draft import Draft, ItemFault, LongWork, LookAgain
 from stepwell.server.engine.expire import lose
 from stepwell.server.engine.fanout import LISTENERS, meet, meet_listeners, meet_waits
 from stepwell.server.engine.input import Job, Work, WorkAsked
@@ -162,7 +162,7 @@ def _take_back(draft: Draft, lease: Lease) -> None:
         return
     try:
         lose(draft, lease)
-    except LookAgain:
+    except (LookAgain, LongWork):
         raise
     except Exception as error:
         raise ItemFault((lease.run_id, lease.key), _told(error)) from error
@@ -178,7 +178,7 @@ def _do(draft: Draft, item: Item) -> None:
         return
     try:
         _do_now(draft, item)
-    except LookAgain:
+    except (LookAgain, LongWork):
         raise
     except Exception as error:
         raise ItemFault((item.run_id, item.key), _told(error)) from error

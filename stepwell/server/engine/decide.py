@@ -100,24 +100,30 @@ def _needs_of_events(given: given_.EventsReceived, catalog: Catalog) -> Need:
 
 def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> Need:
     run_id = given.run_id
-    operations: tuple[Operation, ...]
-    if isinstance(given, given_.StepsCheckpointed):
-        operations = given.operations
-    elif isinstance(given.outcome, given_.Progressed):
-        operations = given.outcome.operations
-    else:
-        operations = ()
+    operations = operations_of(given)
     steps = frozenset((run_id, operation.id) for operation in operations)
     if any(operation.metadata for operation in operations):
         return Need(runs=frozenset({run_id}), steps=steps, annotations=frozenset({run_id}))
     return Need(runs=frozenset({run_id}), steps=steps)
 
 
-def decide(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
-    """Decide one input, or say what more it must see."""
+def operations_of(given: Input) -> tuple[Operation, ...]:
+    """What an app reports with an input; most report nothing."""
+    if isinstance(given, given_.StepsCheckpointed):
+        return given.operations
+    if isinstance(given, given_.ReplyReceived) and isinstance(given.outcome, given_.Progressed):
+        return given.outcome.operations
+    return ()
+
+
+def decide(
+    view: View, given: Input, now: Moment, rules: Rules, steps_max: int | None = None
+) -> Decision | Need:
+    """Decide one input, or say what more it must see. Raises `LongWork` where that takes more than
+    `steps_max` steps; without, it takes what it takes."""
     parked: dict[Slot, str] = {}
     while True:
-        draft = Draft(view, now, rules, parked)
+        draft = Draft(view, now, rules, parked, steps_max=steps_max)
         try:
             answer = _answer(draft, given)
             _meet_emitted(draft)

@@ -71,6 +71,11 @@ class LookAgain(Exception):
         self.need = need
 
 
+class LongWork(Exception):
+    """A decision takes more work than its caller bears. Caught by the ledger, which has it made
+    beside the event loop."""
+
+
 class ItemFault(Exception):
     """One of many items could not be decided: a fault of ours. Caught in `decide`, which parks the
     item and decides about the others, so that one bad item never stops the server."""
@@ -85,9 +90,17 @@ class Draft:
     """Collects what a decision says."""
 
     def __init__(
-        self, view: View, now: Moment, rules: Rules, parked: Mapping[Slot, str] | None = None
+        self,
+        view: View,
+        now: Moment,
+        rules: Rules,
+        parked: Mapping[Slot, str] | None = None,
+        *,
+        steps_max: int | None = None,
     ) -> None:
-        """`parked` are items to be put off, each with its fault."""
+        """`parked` are items to be put off, each with its fault. Beyond `steps_max`, `LongWork` is
+        raised."""
+        self._steps_max = steps_max
         self.parked = parked or {}
         self.view = view
         self.now = now
@@ -360,7 +373,7 @@ class Draft:
         if event.id not in self._decoded:
             # Counted however often a decision looks: it must come out the same.
             self._decoded.add(event.id)
-            self.steps += len(event.body) // DECODED_BYTES
+            self._spend(len(event.body) // DECODED_BYTES)
         return cast("Decoded", derived[key])
 
     # -- what takes work ------------------------------------------------------------------------
@@ -370,9 +383,14 @@ class Draft:
         """Whether this decision did as much work as one may: the rest is left to the next."""
         return self.steps >= self.rules.steps_per_decision_max
 
+    def _spend(self, steps: int) -> None:
+        self.steps += steps
+        if self._steps_max is not None and self.steps > self._steps_max:
+            raise LongWork
+
     def compiled(self, source: str) -> Program:
         """An expression that somebody waits by. Raises ExpressionError."""
-        self.steps += COMPILE_STEPS * len(source)
+        self._spend(COMPILE_STEPS * len(source))
         return compile_expression(source)
 
     def evaluating(self, event: EventRow) -> Evaluate:
@@ -384,7 +402,7 @@ class Draft:
             if key not in derived:
                 derived[key] = program.reckon({"event": self.decoded(event)}, self.now.ms)
             found = cast("Reckoned", derived[key])
-            self.steps += found.steps
+            self._spend(found.steps)
             if found.is_too_costly:
                 text = f"{program.source[:200]!r} has no value for event {event.id}"
                 self.actions.append(Warn(f"{text}: {found.problem}"))
@@ -406,7 +424,7 @@ class Draft:
         if key not in derived:
             derived[key] = condition.judge({root: self.decoded(event)}, self.now.ms)
         judged = cast("Judged", derived[key])
-        self.steps += JUDGE_STEPS + judged.steps
+        self._spend(JUDGE_STEPS + judged.steps)
         if judged.problem:
             text = f"{asks}: {condition.source[:200]!r} counts as false for event {event.id}"
             self.actions.append(Warn(f"{text}: {judged.problem}"))

@@ -73,7 +73,7 @@ def _bound(draft: Draft, wait: Wait, source: str, event: EventRow) -> Wait | Non
     if not source:
         return wait
     try:
-        bound = bind(wait, source, draft.decoded(event))
+        bound = bind(wait, source, draft.decoded(event), draft.compiled)
     except ExpressionError:
         return None
     return bound if never_true(draft.compiled(bound.condition), {}) is None else None

@@ -247,10 +247,12 @@ async def test_an_error_no_store_should_raise_still_answers(hall: Hall) -> None:
 
 
 def faulty(bad: Input, how: Callable[[], object]) -> Callable[..., Decision | Need]:
-    def instead(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
+    def instead(
+        view: View, given: Input, now: Moment, rules: Rules, steps_max: int | None = None
+    ) -> Decision | Need:
         if given is bad:
             return how()  # type: ignore[return-value]
-        return decide(view, given, now, rules)
+        return decide(view, given, now, rules, steps_max)
 
     return instead
 
@@ -371,9 +373,11 @@ async def test_a_shared_store_is_asked_beside_the_loop_and_decided_on_it(
     store.threads.clear()
     here = threading.current_thread()
 
-    def decide_here(view: View, given: Input, now: Moment, rules: Rules) -> Decision | Need:
+    def decide_here(
+        view: View, given: Input, now: Moment, rules: Rules, steps_max: int | None = None
+    ) -> Decision | Need:
         assert threading.current_thread() is here
-        return decide(view, given, now, rules)
+        return decide(view, given, now, rules, steps_max)
 
     monkeypatch.setattr(ledger_module, "decide", decide_here)
     answers = await asyncio.gather(*(shared.submit(shared.go()) for _ in range(3)))

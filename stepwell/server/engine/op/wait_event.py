@@ -83,13 +83,10 @@ def _wait(
     )
     if not operation.condition:
         return wait
-    try:
-        draft.compiled(operation.condition)
-    except ExpressionError as error:
-        return error
     trigger = draft.body(report.run.event_ids[0])
+    event = {} if trigger is None else draft.decoded(trigger)
     try:
-        return bind(wait, operation.condition, {} if trigger is None else draft.decoded(trigger))
+        return bind(wait, operation.condition, event, draft.compiled)
     except ExpressionError as error:
         return error
 

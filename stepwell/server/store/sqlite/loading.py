@@ -27,6 +27,9 @@ from stepwell.wire.operation import WaitForEvent
 
 OLD_STEPS_MAX = 5_000
 """Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
+PATHS_MAX = 256
+"""Of how many paths of one event name a value is looked up. With more, all who wait for the name
+are candidates, in order, a page at a time: whether their conditions hold is judged later anyway."""
 SCAN = 20
 """To find one old event, at most so many are looked at."""
 
@@ -183,15 +186,18 @@ class Loader:
         paths = self._memory.waited.paths(meeting.name)
         if not paths:
             return []
+        run_id, _, step_id = meeting.after.partition("/")
+        if len(paths) > PATHS_MAX:
+            wanted = (meeting.name, run_id, step_id, meeting.limit)
+            return [wait_of(row) for row in self._db.execute(SQL["meeting_by_name"], wanted)]
         values = values_at(meeting.body, frozenset(path for path in paths if path))
         pairs = [(path, values[path]) for path in paths if path in values]
         if "" in paths:
             pairs.append(("", ""))
-        run_id, _, step_id = meeting.after.partition("/")
         found: list[Wait] = []
         for path, value in pairs:
-            wanted = (meeting.name, path, value, run_id, step_id, meeting.limit)
-            found += [wait_of(row) for row in self._db.execute(SQL["meeting"], wanted)]
+            asked = (meeting.name, path, value, run_id, step_id, meeting.limit)
+            found += [wait_of(row) for row in self._db.execute(SQL["meeting"], asked)]
         if len(pairs) > 1:
             found.sort(key=place_of)
         return found[: meeting.limit]

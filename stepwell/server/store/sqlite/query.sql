@@ -46,6 +46,12 @@ WHERE name = ? AND path = ? AND value = ? AND kind IN (1, 4)
 AND (run_id, step_id) > (?, ?)
 ORDER BY run_id, step_id LIMIT ?;
 
+-- meeting_by_name --
+SELECT * FROM wait
+WHERE name = ? AND kind IN (1, 4)
+AND (run_id, step_id) > (?, ?)
+ORDER BY run_id, step_id LIMIT ?;
+
 -- signal --
 SELECT * FROM wait WHERE name = ? AND kind = 2 ORDER BY run_id, step_id LIMIT 1;
 

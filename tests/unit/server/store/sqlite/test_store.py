@@ -175,6 +175,29 @@ def test_an_event_nobody_waits_for_reads_nothing(world: World, said: list[str]) 
     assert [line for line in read(said) if "FROM wait" in line] == []
 
 
+@pytest.mark.parametrize(("paths", "queries", "seen"), [(20, 20, 20), (300, 1, 100)])
+def test_however_many_paths_are_waited_by_an_event_asks_little(
+    world: World, said: list[str], paths: int, queries: int, seen: int
+) -> None:
+    run = world.begin(1)
+    world.do(
+        *(
+            fact.WaitOpened(
+                msgspec.structs.replace(
+                    wait_of(run, f"w{n:03}", WaitKind.EVENT, "sent"), path=f'["p{n}"]', value="1.0"
+                )
+            )
+            for n in range(paths)
+        )
+    )
+    read(said)
+    body = msgspec.json.encode({f"p{n}": 1 for n in range(paths)})
+    view = world.look(Need(meetings=(Meeting("E", "sent", body, "", 100),)))
+    assert len([line for line in read(said) if "FROM wait" in line]) == queries
+    found = view.meeting("E", "sent", "")
+    assert [wait.step_id for wait in found] == [f"w{n:03}" for n in range(seen)]
+
+
 def test_sleeping_runs_take_no_memory(world: World, said: list[str]) -> None:
     sleepers = 12_000
     for first in range(0, sleepers, 2_000):

@@ -283,6 +283,7 @@ class Server:
             body_bytes=self._bodies.held,
             bodies_refused=self._bodies.refused,
             stall_s=self._loop.longest_s,
+            stall_work_s=self._loop.longest_work_s,
             lag=self._lag,
         )
 

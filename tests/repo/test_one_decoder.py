@@ -26,6 +26,7 @@ CHECKED = {
     "stepwell.server.query.annotation": "a column of the store",
     "stepwell.server.query.search": "a column of the store",
     "stepwell.wire.canonical": "one leaf, which is a number",
+    "stepwell.wire.elements": "its caller catches RecursionError, and says which event it is",
     "stepwell.wire.event": "catches RecursionError, and says which event it is",
     "stepwell.wire.event_session": "a column of the store",
     "stepwell.wire.execution": "a part of a call that was read",

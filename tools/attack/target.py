@@ -19,7 +19,7 @@ PROBE_EVERY_S = 0.02
 SIGNING_KEY = "0123456789abcdef"
 EVENT_KEY = "attacked"
 METRICS = b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"
-_STALL = re.compile(r"^stepwell_loop_stall_seconds (\S+)$", re.MULTILINE)
+_STALLS = re.compile(r"^stepwell_loop_(?:stall|work)_seconds (\S+)$", re.MULTILINE)
 HEALTH = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 
 
@@ -50,15 +50,16 @@ class Target:
         """How many files and sockets it has open."""
         return int(self.process.num_fds())
 
-    async def stall_s(self) -> float:
-        """The longest that its event loop was late in the last five minutes, as it says itself."""
+    async def stalls_s(self) -> tuple[float, float]:
+        """The longest that its event loop was late in the last five minutes, and that it worked
+        while it was, as it says itself. Raises OSError."""
         reader, writer = await self.connect()
         try:
             writer.write(METRICS)
-            told = _STALL.search((await reader.read()).decode())
+            late, worked = _STALLS.findall((await reader.read()).decode())
         finally:
             writer.transport.abort()
-        return float(told[1]) if told else 0.0
+        return float(late), float(worked)
 
     def logged(self) -> str:
         """Everything it has said."""

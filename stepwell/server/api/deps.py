@@ -38,6 +38,7 @@ class ProcessSeen(NamedTuple):
     body_bytes: int = 0
     bodies_refused: int = 0
     stall_s: float = 0.0
+    stall_work_s: float = 0.0
     lag: Spread = Spread(())
 
 

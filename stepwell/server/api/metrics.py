@@ -140,6 +140,7 @@ def _of_process(deps: ApiDeps) -> Iterator[Metric]:
         ("stepwell_workers", "Workers that are connected", seen.workers),
         ("stepwell_body_bytes", "Memory that long request bodies take", seen.body_bytes),
         ("stepwell_loop_stall_seconds", "The longest the loop was late in 5 min", seen.stall_s),
+        ("stepwell_loop_work_seconds", "The longest it worked while late", seen.stall_work_s),
     ):
         yield Gauge(name, told, value)
     yield Count("stepwell_bodies_refused", "Bodies there was no room for", seen.bodies_refused)

@@ -30,3 +30,19 @@ async def test_the_longest_of_the_last_minutes_is_kept_and_then_forgotten() -> N
     watch.look()
     assert watch.longest_s == 0.0
     watch.stop()
+
+
+async def test_what_the_loop_itself_worked_is_told_apart_from_a_busy_machine() -> None:
+    clock, worked = _Clock(), _Clock()
+    watch = LoopWatch(lambda lag: None, clock, worked)
+    watch.start()
+    clock.now += LOOK_EVERY_S + 0.7
+    worked.now += 0.03
+    watch.look()
+    assert round(watch.longest_s, 6) == 0.7
+    assert round(watch.longest_work_s, 6) == 0.03
+    clock.now += LOOK_EVERY_S + 0.2
+    worked.now += 0.25
+    watch.look()
+    assert round(watch.longest_work_s, 6) == 0.2
+    watch.stop()

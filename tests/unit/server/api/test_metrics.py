@@ -100,13 +100,14 @@ async def test_what_the_process_is_at() -> None:
     lag = Spread((0.1, 1.0))
     lag.add(0.5)
     async with serving() as api:
-        seen = ProcessSeen(5, 6, 7, 8, 9, 10, 0.25, lag)
+        seen = ProcessSeen(5, 6, 7, 8, 9, 10, 0.25, 0.125, lag)
         object.__setattr__(api.deps, "process", lambda: seen)
         told = await shown(api)
     assert told["stepwell_database_bytes",] == 5
     assert told["stepwell_log_bytes",] == 6
     assert told["stepwell_bodies_refused_total",] == 10
     assert told["stepwell_loop_stall_seconds",] == 0.25
+    assert told["stepwell_loop_work_seconds",] == 0.125
     assert told["stepwell_loop_lag_seconds_bucket", "0.1"] == 0
     assert told["stepwell_loop_lag_seconds_bucket", "1"] == 1
     assert told["stepwell_loop_lag_seconds_sum",] == 0.5

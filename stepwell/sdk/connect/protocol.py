@@ -46,6 +46,7 @@ from stepwell.sdk.connect.phase import (
     SocketPhase,
     check_state,
 )
+from stepwell.sdk.connect.repetition import Repetition
 from stepwell.sdk.connect.retries import Retries
 from stepwell.sdk.connect.traffic import Sockets, Traffic
 from stepwell.sdk.connect.workload import Stage
@@ -92,6 +93,7 @@ class WorkerProtocol:
     def __init__(self, config: WorkerConfig, chance: Callable[[], float]) -> None:
         self._config = config
         self._retries = Retries(keys=config.keys, delay_max_s=config.backoff_max_s, chance=chance)
+        self._repetition = Repetition()
         self._outputs: list[Output] = []
         self.counts: Counter[str] = Counter()
         self.state = ConnectionState.CONNECTING
@@ -284,7 +286,9 @@ class WorkerProtocol:
             self._fail(verdict.words, now, unauthorized=verdict.unauthorized)
             return
         level = Level.ERROR if verdict.loud else Level.WARNING
-        self._note(level, verdict.words, retry_in_s=round(verdict.delay_s, 1))
+        told = self._repetition.tell(verdict.words, now)
+        retry_in_s = round(verdict.delay_s, 1)
+        self._note(level if told else Level.DEBUG, told or verdict.words, retry_in_s=retry_in_s)
         if self.state is ConnectionState.CONNECTING:
             self._go(ConnectionState.RECONNECTING)
         self._retry_at = now + verdict.delay_s
@@ -412,6 +416,7 @@ class WorkerProtocol:
         self._attempt = None
         self._active = connection
         self._retries.succeeded(connection.group)
+        self._repetition.over()
         self.counts["connects"] += 1
         if connection.start is not None:
             self.connection_id = connection.start.connection_id

@@ -1,10 +1,11 @@
 """Serve functions in a BlackSheep application."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Unpack, cast
 
 from blacksheep import Application, Content, Request, Response, StreamedContent, allow_anonymous
+from blacksheep.exceptions import HTTPException
 from blacksheep.server.csrf import ignore_anti_forgery
 
 from stepwell.sdk.client.client import Inngest
@@ -13,6 +14,7 @@ from stepwell.sdk.serve.asgi import request_from
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import StreamingChoice
@@ -84,3 +86,22 @@ def serve(
     # Without a route of their own, other methods would be told there is nothing here.
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         app.router.add(method, path, endpoint)
+    # Before every other, so that it sees what those answer.
+    app.middlewares.insert(0, _looking(Refusals(client)))
+
+
+def _looking(refusals: Refusals) -> Any:
+    """A middleware that tells of what refuses requests of an endpoint."""
+
+    async def look(request: Request, handler: Callable[[Request], Awaitable[Response]]) -> Response:
+        path = request.url.path.decode("latin-1")
+        try:
+            response = await handler(request)
+        except HTTPException as refusal:
+            refusals.note(request.method, path, refusal.status, ())
+            raise
+        names = {name.decode("latin-1").lower() for name, _ in response.headers}
+        refusals.note(request.method, path, response.status, names)
+        return response
+
+    return look

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from litestar import Litestar, Request, Router
 from litestar.handlers import ASGIRouteHandler
 from litestar.middleware.rate_limit import RateLimitMiddleware
-from litestar.types import Receive, Scope, Send
+from litestar.types import Message, Receive, Scope, Send
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
@@ -14,6 +14,7 @@ from stepwell.sdk.serve.asgi import AsgiEndpoint
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT
 from stepwell.sdk.settings import StreamingChoice
 
@@ -82,6 +83,19 @@ def serve(
             opt={"exclude_from_auth": True, "exclude_from_csrf": True},
         )(inngest_api)
     )
+    if isinstance(app, Litestar):
+        app.before_send.append(_looking(Refusals(client)))
+
+
+def _looking(refusals: Refusals) -> Any:
+    """What tells of answers that refuse requests of an endpoint."""
+
+    async def look(message: Message, scope: Any) -> None:
+        if scope["type"] == "http" and message["type"] == "http.response.start":
+            names = {name.decode("latin-1").lower() for name, _ in message["headers"]}
+            refusals.note(scope["method"], scope["path"], message["status"], names)
+
+    return look
 
 
 def _request(scope: Any) -> Request[Any, Any, Any]:

@@ -9,11 +9,13 @@ Django's tasks, `stepwell.django.task_backend.StepwellBackend`.
 
 from stepwell.django.discovery import functions_of, get_client
 from stepwell.django.on_commit import send_on_commit
+from stepwell.django.refused import RefusalsMiddleware
 from stepwell.django.run_errors import RunErrorsMiddleware
 from stepwell.django.serving import FRAMEWORK, serve
 
 __all__ = [
     "FRAMEWORK",
+    "RefusalsMiddleware",
     "RunErrorsMiddleware",
     "functions_of",
     "get_client",

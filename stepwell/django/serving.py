@@ -11,6 +11,7 @@ from django.urls import ResolverMatch, URLPattern
 from django.urls.resolvers import RegexPattern
 
 from stepwell.django.connections import freshen_shared_thread, keep_fresh
+from stepwell.django.refused import watched
 from stepwell.django.request import body_behind_asgi, serve_request
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
@@ -56,6 +57,7 @@ def serve(
         **more,
     )
     keep_fresh()
+    watched(client)
     return _pattern(handler, f"inngest_api_{client.app_id}")
 
 

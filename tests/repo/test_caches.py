@@ -21,6 +21,10 @@ CACHES: dict[str, tuple[str, str]] = {
         "the expression's text",
         "it is compiled from nothing else",
     ),
+    "stepwell.django.refused._served": (
+        "the client, itself",
+        "it is asked which paths are its endpoints",
+    ),
     "stepwell.expr.tree.offsets": ("the tree", "it never changes"),
     "stepwell.sdk.net.blocking._certificates": (
         "nothing",

@@ -27,6 +27,7 @@ import pyramid.config
 import pyramid.response
 import pytest
 import quart
+import robyn
 import sanic
 import starlette.applications
 import starlette.authentication
@@ -47,12 +48,14 @@ import stepwell.flask
 import stepwell.litestar
 import stepwell.pyramid
 import stepwell.quart
+import stepwell.robyn
 import stepwell.sanic
 import stepwell.starlette
 from tests.contract.adapters.servers import (
     listening,
     on_a_loop,
     origin,
+    robyn_serves,
     sanic_serves,
     uvicorn_serves,
     werkzeug_serves,
@@ -202,7 +205,7 @@ def litestar_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
     async def other() -> str:
         return "never asked"
 
-    app = litestar.Litestar([other], middleware=[guarded])
+    app = litestar.Litestar([other], middleware=[guarded], logging_config=None)
     serve(stepwell.litestar, app)
     return uvicorn_serves(app)
 
@@ -224,6 +227,23 @@ def blacksheep_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
     return uvicorn_serves(app)
 
 
+def robyn_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Any:
+    app = robyn.Robyn(__file__)
+
+    @app.before_request()
+    async def guard(request: robyn.Request) -> Any:
+        if passes(request.url.path):
+            return request
+        return robyn.Response(401, robyn.Headers({}), "log in first")
+
+    @app.post("/*rest")
+    async def other(request: robyn.Request) -> str:
+        return "never asked"
+
+    serve(stepwell.robyn, app)
+    return robyn_serves(app)
+
+
 class DjangoUrls:
     """Django has no application to give routes to: they are a list."""
 
@@ -242,6 +262,7 @@ def django_guard(get_response: Any) -> Any:
 
 
 DJANGO_PASSES: list[Passes] = []
+DJANGO_MIDDLEWARE = ["stepwell.django.RefusalsMiddleware", f"{__name__}.django_guard"]
 
 
 @contextmanager
@@ -251,7 +272,7 @@ def django_app(passes: Passes, serve: Callable[[Any, Any], None]) -> Iterator[st
     serve(DjangoUrls, module.urlpatterns)
     DJANGO_PASSES.append(passes)
     with (
-        override_settings(ROOT_URLCONF=module, MIDDLEWARE=[f"{__name__}.django_guard"]),
+        override_settings(ROOT_URLCONF=module, MIDDLEWARE=DJANGO_MIDDLEWARE),
         werkzeug_serves(WSGIHandler()) as url,
     ):
         yield url
@@ -284,11 +305,13 @@ APPS: dict[str, Callable[[Passes, Callable[[Any, Any], None]], Any]] = {
     "litestar": litestar_app,
     "pyramid": pyramid_app,
     "quart": quart_app,
+    "robyn": robyn_app,
     "sanic": sanic_app,
     "starlette": starlette_app,
 }
-TELLS = frozenset(APPS) - {"blacksheep", "django", "litestar"}
-"""Where the application says that a call was refused before it came to the endpoint."""
+TELLS = frozenset(APPS) - {"robyn"}
+"""Where the application says that a call was refused before it came to the endpoint. Robyn runs
+nothing after a guard that answers, and in these tests it is another process."""
 
 
 def client_of() -> stepwell.Inngest:

@@ -3,6 +3,8 @@
 With `lookBack`, an event that arrived since the run began counts too.
 """
 
+from collections.abc import Mapping
+
 from stepwell.expr.dialect import ExpressionError
 from stepwell.expr.verdict import Known, never_true
 from stepwell.server.engine.action import Warn
@@ -84,7 +86,7 @@ def _wait(
     if not operation.condition:
         return wait
     trigger = draft.body(report.run.event_ids[0])
-    event = {} if trigger is None else draft.decoded(trigger)
+    event: Mapping[str, object] = {} if trigger is None else draft.decoded(trigger)
     try:
         return bind(wait, operation.condition, event, draft.compiled)
     except ExpressionError as error:

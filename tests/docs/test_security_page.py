@@ -43,3 +43,24 @@ def test_a_bound_names_a_file_of_tests(index: int) -> None:
 
 def test_there_are_such_rows() -> None:
     assert len(rows()) > 25
+
+
+def items(heading: str) -> list[str]:
+    """The items of a list, below a heading."""
+    page = (ROOT / "docs/security.md").read_text()
+    below = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    return [line for line in below.splitlines() if line.startswith("- ")]
+
+
+@pytest.mark.parametrize("item", items("The disk and the clock"), ids=lambda item: item[2:40])
+def test_what_is_said_of_the_disk_and_the_clock_names_its_tests(item: str) -> None:
+    named = re.findall(r"`(tests/\S+?)`", item)
+    assert named, item
+    assert all((ROOT / name).is_file() for name in named), item
+
+
+def test_every_test_the_page_names_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    named = {name.rstrip("/") for name in re.findall(r"`(tests/[^`\s]+)`", page)}
+    assert len(named) > 25
+    assert {name for name in named if not (ROOT / name).exists()} == set()

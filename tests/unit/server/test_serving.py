@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from stepwell.server import serving
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, open_sockets, port_of, url_of
 from stepwell.server.serving import Server
@@ -188,3 +189,10 @@ async def test_apps_that_are_being_started_are_not_called_where_they_were(tmp_pa
         async with http.post(f"{server.url}/fn/register", json=told) as answer:
             assert answer.status == 200, await answer.text()
         assert "shop" in dict(server.node.dispatcher.capacity())
+
+
+def test_the_folder_of_the_database_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    config = msgspec.structs.replace(FREE, persist=True, sqlite_dir=str(tmp_path / "a" / "data"))
+    store = serving._store(config)
+    store.close()
+    assert (tmp_path / "a" / "data").stat().st_mode & 0o777 == 0o700

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -193,6 +194,18 @@ def test_only_the_owner_may_read_what_is_stored(tmp_path: Path) -> None:
     store.close()
     assert set(rights) >= {"new.db", "new.db-wal", "new.db-shm", "new.db.lock"}
     assert set(rights.values()) == {0o600}
+
+
+@pytest.mark.parametrize(("durability", "asked"), [("full", 1), ("relaxed", 0)])
+def test_the_drive_itself_is_asked_to_write_where_durability_is_full(
+    tmp_path: Path, durability: Literal["full", "relaxed"], asked: int
+) -> None:
+    connection = open_writer(str(tmp_path / "a.db"), durability)
+    assert connection.execute("PRAGMA fullfsync").fetchone() == (asked,)
+    connection.close()
+    keeper_of_it = open_keeper(str(tmp_path / "a.db"))
+    assert keeper_of_it.execute("PRAGMA checkpoint_fullfsync").fetchone() == (1,)
+    keeper_of_it.close()
 
 
 def test_free_memory_is_returned_when_told(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stepwell.server.api.routes_v1 import described as described_v1
 from stepwell.server.api.v2.routes import described
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
@@ -14,8 +15,8 @@ This page is made from the OpenAPI document that every server has at `/api/v2/op
 says the same for programs, with the shapes of all answers. Every path below stands under \
 `/api/v2`, and also under `/v2`.
 
-{said} How keys open a server is told in [Security](security.md); what SDKs speak, and the older \
-`/v1`, in [The server and its commands](server.md).
+{said} How keys open a server is told in [Security](security.md); what SDKs speak, in [The server \
+and its commands](server.md); the older `/v1` [below](#the-first-version).
 
 An answer has the form `{{"data": …, "metadata": {{"fetchedAt": …}}}}`, that of a list also \
 `"page": {{"limit": …, "cursor": …, "hasMore": true}}`. A refusal is \
@@ -23,13 +24,25 @@ An answer has the form `{{"data": …, "metadata": {{"fetchedAt": …}}}}`, that
 """
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """The whole page."""
-    parts = [_HEAD.format(said=document["info"]["description"])]
+_V1_HEAD = """## The first version
+
+The document of `/v1` is at `/v1/openapi.json`. {said} An answer has the form \
+`{{"data": …, "metadata": {{"fetched_at": …}}}}`, a refusal is \
+`{{"error": …, "data": null, "status": …}}` with the same HTTP status.
+"""
+
+
+def page(document: Mapping[str, Any], older: Mapping[str, Any]) -> str:
+    """The whole page, from the documents of both versions."""
+    said, said_of_v1 = document["info"]["description"], older["info"]["description"]
+    parts = [_HEAD.format(said=said), *_operations(document)]
+    return "\n".join([*parts, _V1_HEAD.format(said=said_of_v1), *_operations(older)])
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[str]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            parts.append("\n".join(_operation(method.upper(), path, operation, document)))
-    return "\n".join(parts)
+            yield "\n".join(_operation(method.upper(), path, operation, document))
 
 
 def _operation(
@@ -49,7 +62,7 @@ def _operation(
     yield f"Answers {_answered(operation)}{refused}. Role: {role}.\n"
 
 
-_ANYWHERE = ("200", "400", "401", "403", "413", "429", "500", "503")
+_ANYWHERE = ("200", "201", "204", "400", "401", "403", "413", "429", "500", "503")
 
 
 def _parameters(operation: Mapping[str, Any]) -> Iterator[str]:
@@ -97,7 +110,12 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _answered(operation: Mapping[str, Any]) -> str:
-    content = operation["responses"]["200"]["content"]
+    done = [told for status, told in operation["responses"].items() if status < "3"]
+    content = done[0].get("content", {})
+    if not content:
+        return "nothing"
+    if "text/plain" in content:
+        return "text"
     if "text/event-stream" in content:
         return f"a stream of {_kind(content['text/event-stream']['schema'])}"
     schema = content["application/json"]["schema"]
@@ -110,4 +128,4 @@ def _answered(operation: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(described()))
+    PAGE.write_text(page(described(), described_v1()))

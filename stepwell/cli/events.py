@@ -10,7 +10,8 @@ import click
 import msgspec
 
 from stepwell.cli.event_list import list_events
-from stepwell.cli.server_api import Enveloped, server_at, server_options
+from stepwell.cli.output import ALL, listed
+from stepwell.cli.server_api import server_at, server_options
 from stepwell.cli.target import TargetError, imported, split
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error
@@ -142,12 +143,12 @@ def _documented(path: Path) -> Described:
 
 
 def _pulled(url: str, signing_key: str | None, app: str | None) -> Described:
-    answer = server_at(url, signing_key).get(
-        Enveloped[list[_Described]], "/api/v2/event-schemas", app=app
+    told = listed(
+        server_at(url, signing_key), _Described, "/api/v2/event-schemas", ALL, app=app or ""
     )
     found: Described = {}
     owners: dict[str, str] = {}
-    for one in answer.data:
+    for one in told:
         entry = {k: v for k, v in (("data", one.data), ("user", one.user)) if v is not None}
         if found.setdefault(one.name, entry) != entry:
             raise click.ClickException(

@@ -18,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 PAGE = 100
+ALL = 100_000
 WATCH_S = 1.0
 COLOURS = {
     "QUEUED": "dim",

@@ -1,15 +1,10 @@
 """`stepwell workers`: which workers are connected."""
 
 import click
-import msgspec
 
-from stepwell.cli.output import moment, output_option, show
+from stepwell.cli.output import ALL, listed, moment, output_option, show
 from stepwell.cli.server_api import server_at, server_options
 from stepwell.server.query.worker_v2 import WorkerV2
-
-
-class _Workers(msgspec.Struct):
-    data: list[WorkerV2]
 
 
 @click.command("workers")
@@ -17,7 +12,7 @@ class _Workers(msgspec.Struct):
 @server_options
 def workers(output: str, url: str, signing_key: str | None) -> None:
     """List the workers that are connected, with what they serve and how busy they are."""
-    found = server_at(url, signing_key).get(_Workers, "/api/v2/workers").data
+    found = listed(server_at(url, signing_key), WorkerV2, "/api/v2/workers", ALL)
     show(found, output, ("WORKER", "STATUS", "APPS", "BUSY", "SDK", "CONNECTED", "HEARD"), _row)
 
 

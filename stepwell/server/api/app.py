@@ -11,23 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server.api import (
     app_list,
-    cancellations,
     checkpoint,
-    doctor,
-    event_list,
-    event_schemas,
     invoke,
     login,
-    metadata,
     metrics,
-    pausing,
     realtime,
     register,
-    replay,
-    rerun,
     run_state,
-    runs,
-    signals_endpoint,
     subscriptions,
 )
 from stepwell.server.api.access import SIGNING
@@ -43,7 +33,8 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, WIRE, Takes
+from stepwell.server.api.route import BODY, WIRE
+from stepwell.server.api.routes_v1 import ROUTES_V1
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
@@ -65,38 +56,8 @@ ROUTES: tuple[Declared, ...] = (
     Declared("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
     Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, role=SIGNING),
     Declared("GET", "/dev", app_list.dev, WIRE),
-    Declared("GET", "/v1/events", event_list.many, event_list.LISTED),
-    Declared("GET", "/v1/events/schemas", event_schemas.listed, event_schemas.DESCRIBED),
-    Declared("GET", "/v1/events/listeners", event_schemas.listeners, event_schemas.HEARD),
-    Declared("GET", "/v1/events/{event_id}", event_list.one),
-    Declared("GET", "/v1/events/{event_id}/runs", runs.of_event),
-    Declared("GET", "/v1/runs", runs.many, runs.LISTED),
-    Declared("GET", "/v1/runs/{run_id}", runs.one, runs.WAITED),
-    Declared("DELETE", "/v1/runs/{run_id}", runs.cancel),
-    Declared("GET", "/v1/runs/{run_id}/jobs", runs.jobs),
-    Declared("GET", "/v1/runs/{run_id}/timeline", runs.told_in_order),
-    Declared("GET", "/v1/runs/{run_id}/export", runs.exported),
-    Declared(
-        "POST",
-        "/v1/runs/{run_id}/metadata",
-        metadata.update,
-        Takes(body=metadata.METADATA),
-        is_audited=False,
-    ),
-    Declared("POST", "/v1/runs/{run_id}/rerun", rerun.rerun_v1, BODY),
-    Declared("POST", "/v1/functions/{function_id}/pause", pausing.pause, BODY),
-    Declared("POST", "/v1/functions/{function_id}/resume", pausing.resume),
-    Declared("POST", "/v1/functions/{function_id}/replay", replay.replay, BODY),
-    Declared("GET", "/v1/doctor", doctor.doctor),
     Declared("GET", "/metrics", metrics.metrics),
-    Declared("GET", "/v1/prom/{environment}", metrics.metrics),
-    Declared("POST", "/v1/cancellations", cancellations.create, BODY),
-    Declared("GET", "/v1/cancellations", cancellations.many, cancellations.LISTED),
-    Declared("GET", "/v1/cancellations/{cancellation_id}", cancellations.one),
-    Declared("DELETE", "/v1/cancellations/{cancellation_id}", cancellations.drop),
-    Declared("POST", "/v1/signals", signals_endpoint.send_signal, BODY),
-    Declared("GET", "/v1/apps", app_list.apps),
-    Declared("GET", "/v1/apps/{app_name}/functions", app_list.functions_of_app),
+    *ROUTES_V1,
     Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
     Declared("POST", TOKEN_PATH, realtime.token, WIRE),
     Declared("POST", PUBLISH_PATH, realtime.publish, WIRE),

@@ -11,14 +11,14 @@ from stepwell.server.query.run_object import app_object, function_object
 
 
 async def functions_of_app(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/apps/{name}/functions`: a bare list, empty for an unknown app."""
+    """The functions of an app; none of one that is not known."""
     name = request.path_params["app_name"]
     rows = [row for row in deps.reader.functions() if row.app == name]
     return as_json([function_object(row) for row in rows])
 
 
 async def apps(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/apps`: every app, and why it is away if it is."""
+    """Every app, and why it is away if it is."""
     return enveloped([app_object(row) for row in deps.reader.apps()], deps.clock.now_ms())
 
 

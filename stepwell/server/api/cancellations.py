@@ -10,7 +10,7 @@ from starlette.responses import Response
 from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem, as_json, body_of, enveloped
-from stepwell.server.api.route import Takes, unknown_field
+from stepwell.server.api.route import Body, Takes, unknown_field
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.input import CancellationAsked, CancellationDropped, Done, Verdict
 from stepwell.server.query.run_object import ENVIRONMENT_ID
@@ -25,7 +25,9 @@ LISTED = Takes((_CURSOR, _LIMIT))
 _FIX = 'send {"app_id": "shop", "function_id": "order", "started_before": "2030-01-31T12:00:00Z"}'
 
 
-class _Asked(msgspec.Struct, forbid_unknown_fields=True, rename={"condition": "if"}):
+class CancellationBody(msgspec.Struct, forbid_unknown_fields=True, rename={"condition": "if"}):
+    """Which runs are to end: of which function, and which time."""
+
     app_id: str = ""
     function_id: str = ""
     started_after: str | None = None
@@ -33,7 +35,8 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True, rename={"condition": "i
     condition: str | None = None
 
 
-_ASKED = msgspec.json.Decoder(_Asked)
+CANCELLATION = Body(CancellationBody, _FIX)
+_ASKED = msgspec.json.Decoder(CancellationBody)
 
 
 class CancellationObject(msgspec.Struct, omit_defaults=True, rename={"condition": "if"}):
@@ -51,7 +54,7 @@ class CancellationObject(msgspec.Struct, omit_defaults=True, rename={"condition"
 
 
 async def create(deps: ApiDeps, request: Request) -> Response:
-    """`POST /v1/cancellations`: end the runs of `function_id` (of `app_id`) that began before
+    """End the runs of `function_id` (of `app_id`) that began before
     `started_before`, a time that has passed, and from `started_after` on, if their event satisfies
     `if`; also those that wait for their first call."""
     now_ms = deps.clock.now_ms()
@@ -74,7 +77,7 @@ async def create(deps: ApiDeps, request: Request) -> Response:
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/cancellations`: newest first; `limit`, `cursor` (the id of the last of a page)."""
+    """What was asked to end many runs, the newest first."""
     query = request.query_params
     count = _LIMIT.read(query)
     found = deps.reader.cancellations(_CURSOR.read(query), count)
@@ -83,21 +86,21 @@ async def many(deps: ApiDeps, request: Request) -> Response:
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/cancellations/{id}`."""
+    """What was asked to end many runs."""
     return enveloped(_object(_known(deps, request)), deps.clock.now_ms())
 
 
 async def drop(deps: ApiDeps, request: Request) -> Response:
-    """`DELETE /v1/cancellations/{id}`: forget it; runs that were not told yet go on."""
+    """Forget it: runs that were not told yet go on."""
     await deps.ledger.submit(CancellationDropped(_known(deps, request).id))
     return Response(status_code=204)
 
 
-def _read(body: bytes) -> _Asked:
+def _read(body: bytes) -> CancellationBody:
     try:
         asked = decode(body.strip() or b"{}", _ASKED)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        said = unknown_field(error, _Asked.__struct_encode_fields__)
+        said = unknown_field(error, CancellationBody.__struct_encode_fields__)
         raise Problem(400, f"the cancellation cannot be read: {said}; {_FIX}") from None
     for name in ("app_id", "function_id", "started_before"):
         if not getattr(asked, name):
@@ -105,7 +108,7 @@ def _read(body: bytes) -> _Asked:
     return asked
 
 
-def _function(deps: ApiDeps, asked: _Asked) -> tuple[str, str]:
+def _function(deps: ApiDeps, asked: CancellationBody) -> tuple[str, str]:
     """The app and the function, be it registered or gone: its runs may wait for it."""
     for row in (*deps.reader.functions(), *deps.reader.gone_functions()):
         is_app = asked.app_id in (row.app, app_uuid(row.app))

@@ -18,15 +18,17 @@ Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a route of v2 answers: data of this kind in an envelope, or a page of such. `beside` is
-    what stands beside the data, as a name and a kind; `bare` data has no envelope, and a `stream`
-    is told in messages."""
+    """What a route answers: data of this kind in an envelope, or a page of such; without a kind,
+    nothing. `beside` is what stands beside the data, as a name and a kind; `bare` data has no
+    envelope, `text` is no JSON, and a `stream` is told in messages."""
 
-    kind: Any
+    kind: Any = None
     many: bool = False
     bare: bool = False
     stream: bool = False
+    text: bool = False
     beside: tuple[tuple[str, Any], ...] = ()
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

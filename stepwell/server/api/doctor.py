@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +15,7 @@ from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.lost_places import LostPlace, lost_places
 from stepwell.server.query.rest import Rest, rest
 from stepwell.server.query.room import paused_rest
-from stepwell.server.query.run_object import run_object
+from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.waiting import NEXT_LOOK_MS, RUNS_MAX, Waiting, waiting
 
 STRANDED_MAX = 200
@@ -29,18 +30,23 @@ class Diagnosis(NamedTuple):
     lost: list[LostPlace]
 
 
+class DiagnosisObject(msgspec.Struct):
+    """What will not move by itself."""
+
+    stranded: list[RunObject]
+    waiting: list[Waiting]
+    held: list[HeldBack]
+    lost: list[LostPlace]
+
+
 async def doctor(deps: ApiDeps, request: Request) -> Response:
-    """`stranded`: runs that nothing will ever move; there are none, or there is a fault.
-    `waiting`: work that is due and waits for an app, or for its paused function. `held`: debounces
-    and batches that do not start, and why. `lost`: places under keys whose runs have ended; there
-    are none, or there is a fault."""
+    """What will not move by itself. `stranded`: runs that nothing will ever move; there are none,
+    or there is a fault. `waiting`: work that is due and waits for an app, or for its paused
+    function. `held`: debounces and batches that do not start, and why. `lost`: places under keys
+    whose runs have ended; there are none, or there is a fault."""
     found = await diagnosis(deps)
-    told = {
-        "stranded": [run_object(run) for run in found.stranded],
-        "waiting": found.waiting,
-        "held": found.held,
-        "lost": found.lost,
-    }
+    stranded = [run_object(run) for run in found.stranded]
+    told = DiagnosisObject(stranded, found.waiting, found.held, found.lost)
     return enveloped(told, deps.clock.now_ms())
 
 

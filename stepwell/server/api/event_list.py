@@ -25,8 +25,8 @@ LISTED = Takes((_NAME, _INTERNAL, _AFTER, _BEFORE, _CURSOR, _LIMIT))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events`: newest first, of the last hour unless `received_after` says otherwise;
-    `name`, `received_before`, `cursor`, `limit`, and `internal=true` for the server's own."""
+    """Events, the newest first, of the last hour unless `received_after` says otherwise; the
+    server's own only if they are asked for."""
     query = request.query_params
     now_ms = deps.clock.now_ms()
     since_ms = _AFTER.read(query)
@@ -43,7 +43,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events/{id}`, by our id."""
+    """One event, by the id the server gave it."""
     event_id = request.path_params["event_id"]
     if not is_ulid(event_id):
         raise Problem(400, f"Invalid event ID: {event_id}")

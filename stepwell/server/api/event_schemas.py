@@ -34,7 +34,7 @@ class EventSchemaObject(msgspec.Struct, omit_defaults=True):
 
 
 async def listed(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events/schemas`: every event of every app, by name; `app` asks for one app's."""
+    """The JSON Schemas of events, as each app describes them, by name."""
     found = described(deps, _APP.read(request.query_params))
     return enveloped(found, deps.clock.now_ms())
 
@@ -51,8 +51,7 @@ def described(deps: ApiDeps, wanted: str = "") -> list[EventSchemaObject]:
 
 
 async def listeners(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events/listeners`: which functions an event `name` starts; names that are near it
-    where there are none."""
+    """Who listens to an event, by its name; where nobody does, names that are near it."""
     name = _NAME.read(request.query_params)
     if not name:
         raise Problem(400, "name is missing: GET /v1/events/listeners?name=<the name of an event>")

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem, enveloped
+from stepwell.server.api.problem import Problem, RunOf, enveloped
 from stepwell.server.api.route import Body
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.engine.annotation_row import AnnotationUpdate, metadata_update
@@ -44,12 +44,6 @@ class MetadataBody(msgspec.Struct, forbid_unknown_fields=True):
     target: MetadataTarget = msgspec.field(default_factory=MetadataTarget)
 
 
-class RunSaidOf(msgspec.Struct):
-    """The run it is about."""
-
-    run_id: str
-
-
 METADATA = Body(MetadataBody, _FIX)
 
 
@@ -72,7 +66,7 @@ async def update(deps: ApiDeps, request: Request) -> Response:
         checked(one.kind, f"metadata[{number}].kind")
         updates.append(metadata_update(run_id, one, now_ms, step_id, place))
     await keep(deps, run_id, updates)
-    return enveloped(RunSaidOf(run_id), now_ms)
+    return enveloped(RunOf(run_id), now_ms)
 
 
 def hashed_step(step_id: str, index: int = 0) -> str:

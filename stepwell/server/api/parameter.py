@@ -100,7 +100,8 @@ def about(default: int, most: int) -> Parameter[int]:
             raise Problem(400, f"Invalid limit query parameter: {text!r}; {fix}")
         return min(int(text or 0) or default, most)
 
-    return Parameter("limit", read, _numbered(default, most), f"How many, at most {most}.")
+    said = f"How many, at most {most}: more counts as that, 0 as the default."
+    return Parameter("limit", read, {"type": "integer", "minimum": 0, "default": default}, said)
 
 
 def limit(default: int, most: int) -> Parameter[int]:

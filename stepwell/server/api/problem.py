@@ -37,9 +37,26 @@ class Problem(Exception):
         self.headers = headers
 
 
-class _Metadata(msgspec.Struct, omit_defaults=True):
-    fetched_at: str | None = None
-    cursor: str | None = None
+class AnswerMetadata(msgspec.Struct, omit_defaults=True):
+    """When it was so, and what leads to the next page, where there is one."""
+
+    fetched_at: str | msgspec.UnsetType = msgspec.UNSET
+    cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class RunOf(msgspec.Struct):
+    """The run it is about."""
+
+    run_id: str
+
+
+class ProblemTold(msgspec.Struct, omit_defaults=True):
+    """What was wrong: a sentence for people, and where there is one, a word for programs."""
+
+    error: str
+    status: int
+    data: None = None
+    code: str = ""
 
 
 def problem_response(problem: Problem) -> Response:
@@ -65,7 +82,7 @@ def enveloped(
 ) -> Response:
     """The v1 success shape; `cursor` leads to the next page, where there is one. What stands
     beside the data is ours."""
-    metadata = _Metadata(format_instant(now_ms), cursor)
+    metadata = AnswerMetadata(format_instant(now_ms), msgspec.UNSET if cursor is None else cursor)
     return as_json({"data": data, "metadata": metadata, **beside})
 
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem, as_json, body_of
+from stepwell.server.api.problem import Problem, RunOf, body_of, enveloped
 from stepwell.server.api.route import Body, unknown_field
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.api.v2.answer import JsonArray, RunStarted, answered
@@ -39,8 +39,9 @@ _RERUN = msgspec.json.Decoder(RerunBody)
 
 
 async def rerun_v1(deps: ApiDeps, request: Request) -> Response:
-    """`POST /v1/runs/{id}/rerun`, with the same body as in v2."""
-    return as_json({"data": {"run_id": await _rerun(deps, request)}})
+    """Run again, as a new run: the whole of it, or from a step on, with other arguments for it if
+    there is an `input`."""
+    return enveloped(RunOf(await _rerun(deps, request)), deps.clock.now_ms())
 
 
 async def rerun_v2(deps: ApiDeps, request: Request) -> Response:

@@ -25,6 +25,7 @@ from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.store.port import Reader, RunFilter
 from stepwell.wire.duration import format_instant
+from stepwell.wire.identifier import is_ulid
 from stepwell.wire.recorded_run import encode_recorded
 
 RUNS_DEFAULT = 40
@@ -52,7 +53,7 @@ _JOB_KINDS = {
 }
 
 
-class _Job(msgspec.Struct):
+class JobObject(msgspec.Struct):
     """Something a run still has to do, in the capitals of the official API."""
 
     JobID: str
@@ -63,7 +64,7 @@ class _Job(msgspec.Struct):
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs/{id}`; with `wait` answers when the run has ended, or after so many seconds."""
+    """One run; with `wait`, once it has ended, or after so many seconds."""
     run = known_run(deps, request)
     seconds = _WAIT.read(request.query_params)
     if seconds and not run.ended:
@@ -74,8 +75,7 @@ async def one(deps: ApiDeps, request: Request) -> Response:
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs`: newest first; `status`, `function`, `app`, `since`, `until`, `cursor`,
-    `limit`. The metadata's cursor leads to the next page."""
+    """Runs, the newest first, a page at a time."""
     wanted = _wanted(deps, request, _LIMIT.read(request.query_params))
     found = await deps.searched(lambda: deps.reader.runs(wanted))
     last = found[-1].id if len(found) == wanted.limit else None
@@ -84,9 +84,13 @@ async def many(deps: ApiDeps, request: Request) -> Response:
 
 
 async def of_event(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/events/{id}/runs`; beside them, under `not_started`, each function that listens to
-    the event and has no run for it, with the reason."""
+    """The runs an event started; none of one that is not known.
+
+    Beside them, under `not_started`, the functions that have none for the event, with the reason.
+    """
     event_id = request.path_params["event_id"]
+    if not is_ulid(event_id):
+        raise Problem(400, f"Invalid event ID: {event_id}")
     runs = deps.reader.runs_of_event(event_id)
     return enveloped(
         [object_of(deps, run) for run in runs],
@@ -101,13 +105,13 @@ def without_run(deps: ApiDeps, event_id: str) -> list[NotStarted]:
 
 
 async def told_in_order(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs/{id}/timeline`."""
+    """What a run did and what it waits for, in the order of time."""
     told = await timeline_of(deps, known_run(deps, request))
     return enveloped(told, deps.clock.now_ms())
 
 
 async def exported(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs/{id}/export`: all that is stored of a run, as a file has it."""
+    """All that is stored of a run, as a file has it."""
     run = known_run(deps, request)
     found = await deps.searched(lambda: recorded_in(deps.reader, run))
     return Response(encode_recorded(found), media_type="application/json")
@@ -140,14 +144,14 @@ def _rows(reader: Reader, run: Run, listing: Listing | None, reach: Reach, now_m
 
 
 async def jobs(deps: ApiDeps, request: Request) -> Response:
-    """`GET /v1/runs/{id}/jobs`."""
+    """What a run still has to do, the first due first."""
     run = known_run(deps, request)
     items = sorted(deps.reader.items(run.id), key=lambda item: item.due_ms)
     return enveloped([_job(item, place) for place, item in enumerate(items)], deps.clock.now_ms())
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:
-    """`DELETE /v1/runs/{id}`: a run that has ended stays as it is."""
+    """End a run by hand. A run that has ended stays as it is."""
     run_id = checked_run_id(request, f"Invalid run ID: {request.path_params['run_id']}")
     answer = await deps.ledger.submit(CancelAsked(run_id))
     assert isinstance(answer, Done)
@@ -184,9 +188,9 @@ def object_of(deps: ApiDeps, run: Run) -> RunObject:
     return run_object(run, 0 if listing is None else listing.version)
 
 
-def _job(item: Item, position: int) -> _Job:
+def _job(item: Item, position: int) -> JobObject:
     kind = _JOB_KINDS.get(item.kind, item.kind.name.lower())
-    return _Job(
+    return JobObject(
         JobID=f"{item.run_id}:{item.key}",
         at=format_instant(item.due_ms),
         position=position,

@@ -5,24 +5,23 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem, body_of, enveloped
-from stepwell.server.api.route import unknown_field
+from stepwell.server.api.problem import Problem, RunOf, body_of, enveloped
+from stepwell.server.api.route import Body, unknown_field
 from stepwell.server.engine.input import Done, SignalSent, Verdict
 from stepwell.wire import limit
 from stepwell.wire.canonical import canonical
 from stepwell.wire.outside import decode
 
 
-class _Signal(msgspec.Struct, forbid_unknown_fields=True):
+class SignalBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A signal, and what whoever waits for it is told."""
+
     signal: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"null")
+    data: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))
 
 
-_SIGNAL = msgspec.json.Decoder(_Signal)
-
-
-class _Delivered(msgspec.Struct):
-    run_id: str
+SIGNAL = Body(SignalBody, 'send {"signal": "name", "data": …}')
+_SIGNAL = msgspec.json.Decoder(SignalBody)
 
 
 async def send_signal(deps: ApiDeps, request: Request) -> Response:
@@ -31,13 +30,12 @@ async def send_signal(deps: ApiDeps, request: Request) -> Response:
         asked = decode(await body_of(request, limit.REPLY_BODY_BYTES_MAX), _SIGNAL)
         data = canonical(asked.data)
     except (msgspec.DecodeError, ValueError) as error:
-        fix = 'send {"signal": "name", "data": …}'
-        said = unknown_field(error, _Signal.__struct_fields__)
-        raise Problem(400, f"the signal cannot be read: {said}; {fix}") from None
+        said = unknown_field(error, SignalBody.__struct_fields__)
+        raise Problem(400, f"the signal cannot be read: {said}; {SIGNAL.fix}") from None
     if not asked.signal:
         raise Problem(400, "signal is empty: name the signal a function waits for")
     answer = await deps.ledger.submit(SignalSent(asked.signal, data))
     assert isinstance(answer, Done)
     if answer.verdict is not Verdict.APPLIED:
         raise Problem(404, "No signal found")
-    return enveloped(_Delivered(answer.subject), deps.clock.now_ms())
+    return enveloped(RunOf(answer.subject), deps.clock.now_ms())

@@ -29,8 +29,6 @@ from stepwell.server.query.rest import Hindrance, Reach, Rest, rest
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
 
-NULL = msgspec.Raw(b"null")
-
 
 class SpanStatus(StrEnum):
     """Where a piece of a run stands in the words of trace spans."""
@@ -59,8 +57,8 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     started_ms: int = 0
     ended_ms: int = 0
     detail: str = ""
-    output: msgspec.Raw = NULL
-    input: msgspec.Raw = NULL
+    output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     children: tuple["Span", ...] = ()
     rest: Rest | None = None
     metadata: tuple[MetadataV2, ...] = ()
@@ -114,7 +112,7 @@ def timeline(rows: Rows) -> Span:
         started_ms=run.started_ms,
         ended_ms=run.ended_ms,
         detail=_why(run, open_ends),
-        output=NULL if run.output is None else msgspec.Raw(run.output),
+        output=msgspec.UNSET if run.output is None else msgspec.Raw(run.output),
         children=spans,
         metadata=metadata_of(rows.annotations, ""),
     )
@@ -143,7 +141,7 @@ def _step_span(step: Step, notes: Iterable[Note]) -> Span:
         ended_ms=step.ended_ms,
         detail=failure or "",
         output=msgspec.Raw(step.memo),
-        input=msgspec.Raw(step.input) if step.input else NULL,
+        input=msgspec.Raw(step.input) if step.input else msgspec.UNSET,
         children=tries,
     )
 

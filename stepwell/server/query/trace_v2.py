@@ -7,7 +7,7 @@ import msgspec
 from stepwell.server.query.annotation import MetadataV2
 from stepwell.server.query.run_v2 import InstantV2
 from stepwell.server.query.spent_v2 import SpentV2, spent_v2
-from stepwell.server.query.timeline import NULL, Span, SpanStatus
+from stepwell.server.query.timeline import Span, SpanStatus
 from stepwell.wire.duration import format_instant
 
 _OPS = {
@@ -85,8 +85,10 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
     )
 
 
-def _told(value: msgspec.Raw) -> msgspec.Raw | msgspec.UnsetType:
-    return msgspec.UNSET if bytes(value) == bytes(NULL) else value
+def _told(value: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:
+    if isinstance(value, msgspec.UnsetType) or bytes(value) == b"null":
+        return msgspec.UNSET
+    return value
 
 
 def _instant(at_ms: int) -> str | msgspec.UnsetType:

@@ -8,6 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.ledger import EngineFault, LedgerClosed
@@ -130,6 +131,32 @@ def by_id(deps: ApiDeps, found: Sequence[tuple[str, object]], count: int) -> Res
     more = len(found) > count
     page = Page(count, shown[-1][0] if more else "", has_more=more)
     return answered(deps, [told for _, told in shown], page)
+
+
+_LIMIT = parameter.limit(20, 100)
+_CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
+PAGED = (_LIMIT, _CURSOR)
+"""What a short list takes, that is in memory as a whole."""
+
+
+def listed(deps: ApiDeps, request: Request, entries: Sequence[tuple[str, object]]) -> Response:
+    """A page of a short list. Each entry comes with what it is known by, its cursor."""
+    query = request.query_params
+    count = _LIMIT.read(query)
+    begin = _begin([known_by for known_by, _ in entries], _CURSOR.read(query))
+    page = Page(count)
+    if begin + count < len(entries):
+        page = Page(count, entries[begin + count - 1][0], has_more=True)
+    return answered(deps, [entry for _, entry in entries[begin : begin + count]], page)
+
+
+def _begin(known_by: Sequence[str], cursor: str) -> int:
+    if not cursor:
+        return 0
+    try:
+        return known_by.index(cursor) + 1
+    except ValueError:
+        raise Problem(400, f"Cursor is invalid: {cursor!r} is no id of a listed entry") from None
 
 
 async def health(deps: ApiDeps, request: Request) -> Response:

@@ -11,16 +11,13 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import PAGED, answered, listed
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.query.catalog_v2 import FunctionV2, app_v2, archived_app_v2, function_v2
 from stepwell.wire.identifier import app_uuid, function_uuid
 
-DEFAULT, MOST = 20, 100
-_LIMIT = parameter.limit(DEFAULT, MOST)
-_CURSOR = parameter.plain("cursor", "The id of the last entry of the page before.")
 _ARCHIVED = parameter.flag("archived", "Those that are registered no longer, in place of others.")
-LISTED = Takes((_LIMIT, _CURSOR, _ARCHIVED))
+LISTED = Takes((*PAGED, _ARCHIVED))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:
@@ -33,7 +30,7 @@ async def many(deps: ApiDeps, request: Request) -> Response:
         functions = _of_apps(deps.reader.functions())
         rows = sorted(deps.ledger.catalog.apps.values(), key=lambda row: row.name)
         told = [(app_uuid(row.name), app_v2(row, functions.get(row.name, ()))) for row in rows]
-    return _page(deps, request, told)
+    return listed(deps, request, told)
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
@@ -51,7 +48,7 @@ async def functions(deps: ApiDeps, request: Request) -> Response:
     mine = [row for row in rows if row.app == app]
     if not mine and app not in deps.ledger.catalog.apps:
         raise Problem(404, "App not found")
-    return _page(deps, request, [(function_uuid(row.slug), _told(deps, row)) for row in mine])
+    return listed(deps, request, [(function_uuid(row.slug), _told(deps, row)) for row in mine])
 
 
 async def function(deps: ApiDeps, request: Request) -> Response:
@@ -68,23 +65,3 @@ def _of_apps(rows: Sequence[FunctionRow]) -> dict[str, list[FunctionRow]]:
     for row in rows:
         found.setdefault(row.app, []).append(row)
     return found
-
-
-def _page(deps: ApiDeps, request: Request, told: Sequence[tuple[str, object]]) -> Response:
-    query = request.query_params
-    count = _LIMIT.read(query)
-    begin = _begin([id_ for id_, _ in told], _CURSOR.read(query).lower())
-    shown = told[begin : begin + count]
-    page = Page(count)
-    if begin + count < len(told):
-        page = Page(count, shown[-1][0], has_more=True)
-    return answered(deps, [entry for _, entry in shown], page)
-
-
-def _begin(ids: Sequence[str], cursor: str) -> int:
-    if not cursor:
-        return 0
-    try:
-        return ids.index(cursor) + 1
-    except ValueError:
-        raise Problem(400, f"Cursor is invalid: {cursor!r} is no id of a listed entry") from None

@@ -8,12 +8,12 @@ from stepwell.server.api import event_schemas, parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import PAGED, answered, listed
 from stepwell.server.query.listeners import listening
 
 _APP = parameter.plain("app", "Events of this app alone, by its name.")
 _NAME = parameter.plain("name", "The name of the event; it is needed.")
-DESCRIBED = Takes((_APP,))
+DESCRIBED = Takes((*PAGED, _APP))
 HEARD = Takes((_NAME,))
 
 
@@ -29,7 +29,7 @@ class ListeningV2(msgspec.Struct, frozen=True):
 async def schemas(deps: ApiDeps, request: Request) -> Response:
     """The JSON Schemas of events, as each app describes them, by name."""
     found = event_schemas.described(deps, _APP.read(request.query_params))
-    return answered(deps, found, Page(len(found)))
+    return listed(deps, request, [(f"{one.name} {one.app}", one) for one in found])
 
 
 async def listeners(deps: ApiDeps, request: Request) -> Response:

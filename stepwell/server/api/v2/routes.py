@@ -10,6 +10,7 @@ from stepwell.server.api import rerun
 from stepwell.server.api.access import SIGNING
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.document import Document, document, operation_summary, role_of
 from stepwell.server.api.event_schemas import EventSchemaObject
 from stepwell.server.api.pausing import PAUSE
 from stepwell.server.api.problem import as_json
@@ -33,7 +34,6 @@ from stepwell.server.api.v2 import (
     stream,
 )
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.api.v2.document import Document, document, operation_summary, role_of
 from stepwell.server.engine.key_row import Role
 from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.annotation import ScoreV2
@@ -294,6 +294,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/workers",
         state.workers,
+        Takes(answer.PAGED),
         name="list_workers",
         answers=Answers(WorkerV2, many=True),
     ),

@@ -13,7 +13,7 @@ from stepwell.server.api.problem import Problem
 from stepwell.server.api.run_state import checked_run_id
 from stepwell.server.api.runs import timeline_of
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import Page, answered, listed
 from stepwell.server.engine.input import FunctionPaused, FunctionResumed
 from stepwell.server.query.explain_v2 import explanation_v2
 from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
@@ -51,8 +51,7 @@ async def account(deps: ApiDeps, request: Request) -> Response:
 
 async def workers(deps: ApiDeps, request: Request) -> Response:
     """Workers that are connected, in the order in which they came."""
-    found = deps.workers()
-    return answered(deps, found, Page(len(found)))
+    return listed(deps, request, [(one.id, one) for one in deps.workers()])
 
 
 async def explain(deps: ApiDeps, request: Request) -> Response:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from stepwell.server.api.app import api_app
@@ -104,10 +105,16 @@ async def test_workers_are_told(api: Api) -> None:
         capacity=10,
         in_use=3,
     )
-    app = api_app(replace(api.deps, workers=lambda: [worker]))
+    several = [msgspec.structs.replace(worker, id=f"C{n}") for n in (1, 2, 3)]
+    app = api_app(replace(api.deps, workers=lambda: several))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-        (told,) = (await http.get("/v2/workers")).json()["data"]
+        first = (await http.get("/v2/workers?limit=2")).json()
+        (told, _), cursor = first["data"], first["page"]["cursor"]
+        rest = (await http.get(f"/v2/workers?cursor={cursor}")).json()
+        assert [one["id"] for one in (*first["data"], *rest["data"])] == ["C1", "C2", "C3"]
+        assert "cursor" not in rest["page"]
+        assert (await http.get("/v2/workers?cursor=C9")).status_code == 400
     assert told["apps"] == [{"name": "shop", "functionCount": 2, "version": "v1"}]
     assert (told["status"], told["capacity"], told["inUse"]) == ("READY", 10, 3)
 

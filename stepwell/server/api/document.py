@@ -1,9 +1,10 @@
-"""The OpenAPI document of the REST API's second version, made from the routes as they are declared:
+"""The OpenAPI documents of the REST API's two versions, made from the routes as they are declared:
 nothing is written twice. Source: OpenAPI 3.1."""
 
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from stepwell.server.api.access import SIGNING
 from stepwell.server.api.app_list import package_version
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.parameter import Parameter
+from stepwell.server.api.problem import AnswerMetadata, ProblemTold
 from stepwell.server.api.route import Body
 from stepwell.server.api.v2.answer import Fetched, Page, Refusals
 from stepwell.server.engine.key_row import Role
@@ -31,31 +33,61 @@ _IN_PATH: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "event_id": (_ULID, "The id the server gave an event."),
     "bulk_id": (_ULID, "The id of what is done to many runs."),
     "key_id": (_ULID, "The id of a key."),
+    "cancellation_id": (_ULID, "The id of a cancellation."),
+    "environment": (_NAME, "Any name: a server has one environment."),
+    "app_name": (_NAME, "The name of an app."),
     "limit": ({"type": "string"}, "The name of a limit."),
     "app_id": (_NAME, "The id (a UUID) or the name of an app."),
     "function_id": (_NAME, "The id (a UUID) or the name of a function, with its app or without."),
 }
-_SAID = (
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """How a version of the API answers: the kind of its refusals, and what stands beside data, and
+    beside the data of a list."""
+
+    url: str
+    said: str
+    refusals: Any
+    fetched: Any
+    page: Any = None
+
+
+V1 = Version(
+    "/",
+    "The older version of what programs may ask a server, as SDKs and tools of the official one"
+    " know it. Lists come in pages: `metadata.cursor`, where there is one, leads to the next. A"
+    " parameter without a value counts as absent; one that is not known is refused.",
+    ProblemTold,
+    AnswerMetadata,
+)
+V2 = Version(
+    "/api/v2",
     "What programs and people may ask a server, and have it do. Lists come in pages: `page.cursor`"
     " of one leads to the next. A parameter without a value counts as absent; one that is not known"
     " is refused. What is refused is told as `errors`, each with a word for programs and a sentence"
-    " for people."
+    " for people.",
+    Refusals,
+    Fetched,
+    Page,
 )
 
 
-def document(routes: Sequence[Declared]) -> Document:
+def document(routes: Sequence[Declared], version: Version = V2) -> Document:
     """The document of these routes. Their descriptions are the docstrings of their functions."""
-    kinds = dict.fromkeys(kind for route in routes for kind in _kinds(route))
+    common = [kind for kind in (version.refusals, version.fetched, version.page) if kind]
+    kinds = dict.fromkeys([*common, *(kind for route in routes for kind in _kinds(route))])
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REFERENCE + "{name}")
     known = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         place = paths.setdefault(_camel_path(route.path), {})
-        place[route.method.lower()] = _operation(route, known)
+        place[route.method.lower()] = _operation(route, known, version)
     made: Document = {
         "openapi": "3.1.0",
-        "info": {"title": "Stepwell", "version": package_version(), "description": _SAID},
-        "servers": [{"url": "/api/v2"}],
+        "info": {"title": "Stepwell", "version": package_version(), "description": version.said},
+        "servers": [{"url": version.url}],
         # A server for development that was given no key asks for none.
         "security": [{"key": []}, {}],
         "paths": paths,
@@ -79,22 +111,24 @@ def role_of(route: Declared) -> str:
 
 
 def _kinds(route: Declared) -> list[Any]:
-    found: list[Any] = [Refusals, Page, Fetched]
+    found: list[Any] = []
     if isinstance(route.takes.body, Body):
         found.append(route.takes.body.kind)
     if route.answers is not None:
-        found += [route.answers.kind, *(kind for _, kind in route.answers.beside)]
+        found += [kind for _, kind in route.answers.beside]
+        if route.answers.kind is not None:
+            found.append(route.answers.kind)
     return found
 
 
-def _operation(route: Declared, known: Mapping[Any, object]) -> dict[str, object]:
+def _operation(route: Declared, known: Mapping[Any, object], version: Version) -> dict[str, object]:
     summary, said = operation_summary(route)
     told: dict[str, object] = {
         "operationId": route.name,
         "summary": summary,
         "description": said,
         "x-role": role_of(route),
-        "responses": _responses(route, known),
+        "responses": _responses(route, known, version),
     }
     parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_in_query(one) for one in route.takes.parameters]
@@ -118,33 +152,41 @@ def _in_query(one: Parameter[Any]) -> dict[str, object]:
     return {"name": one.name, "in": "query", "schema": schema, "description": one.said}
 
 
-def _responses(route: Declared, known: Mapping[Any, object]) -> dict[str, object]:
+def _responses(route: Declared, known: Mapping[Any, object], version: Version) -> dict[str, object]:
     statuses = sorted({*_ANYWHERE, *route.refused})
-    refusals = {str(status): _answer(_phrase(status), known[Refusals]) for status in statuses}
+    refused = known[version.refusals]
+    refusals = {str(status): _answer(_phrase(status), refused) for status in statuses}
     refusals["401"] = {
         "description": "No key, or one that does not open this",
         "content": {"text/plain": {"schema": {"type": "string"}}},
     }
-    anything: dict[str, object] = {}
-    good = anything if route.answers is None else _enveloped(route.answers, known)
-    done = _answer("Done", good)
-    if route.answers is not None and route.answers.stream:
+    answers = route.answers or Answers(dict[str, Any], bare=True)
+    return {str(answers.status): _done(answers, known, version), **dict(sorted(refusals.items()))}
+
+
+def _done(answers: Answers, known: Mapping[Any, object], version: Version) -> dict[str, object]:
+    if answers.text:
+        return {"description": "Done", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    if answers.kind is None:
+        return {"description": "Done"}
+    good = _enveloped(answers, known, version)
+    if answers.stream:
         said = "Messages, whose data is this"
-        done = {"description": said, "content": {"text/event-stream": {"schema": good}}}
-    return {"200": done, **dict(sorted(refusals.items()))}
+        return {"description": said, "content": {"text/event-stream": {"schema": good}}}
+    return _answer("Done", good)
 
 
-def _enveloped(answers: Answers, known: Mapping[Any, object]) -> object:
+def _enveloped(answers: Answers, known: Mapping[Any, object], version: Version) -> object:
     data = known[answers.kind]
     if answers.bare or answers.stream:
         return data
     properties: dict[str, object] = {
         "data": {"type": "array", "items": data} if answers.many else data,
-        "metadata": known[Fetched],
+        "metadata": known[version.fetched],
         **{name: known[kind] for name, kind in answers.beside},
     }
-    if answers.many:
-        properties["page"] = known[Page]
+    if answers.many and version.page is not None:
+        properties["page"] = known[version.page]
     return {"type": "object", "properties": properties, "required": [*properties]}
 
 

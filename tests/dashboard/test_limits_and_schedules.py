@@ -32,12 +32,21 @@ async def studio(shop: Shop) -> AsyncIterator[Shop]:
         await ctx.step.run("render", forever.wait)
 
     @client.create_function(
+        fn_id="proof",
+        trigger=stepwell.TriggerEvent(event="page/laid-out"),
+        concurrency=[stepwell.Concurrency(limit=1, key="event.data.user")],
+    )
+    async def proof(ctx: stepwell.Context) -> None:
+        """Runs until it is let go, one for each user."""
+        await ctx.step.run("read", forever.wait)
+
+    @client.create_function(
         fn_id="report", trigger=stepwell.TriggerCron(cron="TZ=Europe/Paris 0 9 * * MON-FRI")
     )
     async def report(ctx: stepwell.Context) -> str:
         return "nothing new"
 
-    await attach(shop.server.node, client, [render, report], alone=False)
+    await attach(shop.server.node, client, [render, proof, report], alone=False)
     yield shop
     forever.set()
     client.attach(None)
@@ -69,6 +78,22 @@ async def test_a_limit_shows_its_keys_is_changed_and_reset(page: Page, studio: S
     await card.get_by_role("button", name="Reset").click()
     await page.get_by_role("dialog").get_by_role("button", name="Reset").click()
     await expect(card).not_to_contain_text("the code says")
+
+
+async def test_a_function_tells_what_is_in_use_of_its_limits_and_what_waits(
+    page: Page, studio: Shop
+) -> None:
+    for user in ("amy", "amy", "bob"):
+        await studio.send("page/laid-out", user=user)
+    await page.goto("functions/studio/studio-proof")
+    told = page.get_by_role("region", name="Now")
+    await expect(told).to_contain_text("Going on2")
+    await expect(told).to_contain_text("one of its limits is used up")
+    amy = told.locator(".limit-key", has_text='"amy"')
+    await expect(amy).to_contain_text("1 of 1, 1 waiting")
+    await expect(told.locator(".limit-key", has_text='"bob"')).to_contain_text("1 of 1")
+    await page.goto("functions")
+    await expect(page.locator("a.row", has_text="proof")).to_contain_text("2 going on +1 queued")
 
 
 async def test_a_schedule_is_told_in_words_and_run_by_hand(page: Page, studio: Shop) -> None:

@@ -131,6 +131,8 @@ export interface Fn {
   readonly isPaused?: boolean;
   readonly createdAt?: string;
   readonly version?: number;
+  /** What is probably a mistake, a sentence each. */
+  readonly warnings?: readonly string[];
 }
 
 export interface Event {
@@ -263,6 +265,21 @@ export interface Load {
   readonly oldestQueuedAt?: string;
   /** A word for what keeps those that are queued; "none" if nothing does. */
   readonly reason?: string;
+}
+
+/** One limit of a function and one value of its key. */
+export interface KeyUsage {
+  readonly option: "concurrency" | "runConcurrency" | "throttle";
+  readonly key?: string;
+  readonly inUse: number;
+  readonly limit: number;
+  readonly waiting: number;
+  readonly nextAt?: string;
+}
+
+export interface Usage {
+  readonly load: Load;
+  readonly limits: readonly KeyUsage[];
 }
 
 export interface Storage {

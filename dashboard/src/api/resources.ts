@@ -22,6 +22,7 @@ import type {
   RunStatus,
   Storage,
   Trace,
+  Usage,
   Worker,
 } from "./model";
 
@@ -204,6 +205,20 @@ export const durations = (from: string, signal?: AbortSignal) =>
 
 export const load = (signal?: AbortSignal) =>
   ask<Page<Load>>("api/v2/load", signal ? { signal } : {});
+
+export const usage = (app: string, name: string, signal?: AbortSignal) =>
+  one<Usage>(
+    `api/v2/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/usage`,
+    signal,
+  );
+
+/** Counts of one function, by the hour. */
+export const countsOf = (app: string, name: string, from: string, signal?: AbortSignal) =>
+  everyPage<Count>(
+    `api/v2/counts${query({ from, resolution: "hour", appId: app, functionId: name })}`,
+    signal,
+    COUNTS_AT_ONCE,
+  );
 
 export const storage = (signal?: AbortSignal) => one<Storage>("api/v2/storage", signal);
 

@@ -29,6 +29,15 @@ export const SPANS: readonly Span[] = [
   { name: "7d", word: "Last 7 days", ms: 168 * HOUR, stepMs: 2 * HOUR, resolution: "hour" },
 ];
 
+/** A day by the hour, for what is counted of each function. */
+export const HOURLY: Span = {
+  name: "24h",
+  word: "Last 24 hours",
+  ms: 24 * HOUR,
+  stepMs: HOUR,
+  resolution: "hour",
+};
+
 /** The first moment that is shown: whole steps, of which the last holds `nowMs`. */
 export const beginOf = (span: Span, nowMs: number): number =>
   (Math.floor(nowMs / span.stepMs) + 1) * span.stepMs - span.ms;

@@ -51,13 +51,25 @@ def backlogs(deps: ApiDeps, under_way: UnderWay, most: int) -> list[Backlog]:
         if status is RunStatus.SCHEDULED
     }
     gone = gone_since(deps)
-    found: list[Backlog] = []
-    for function, count in sorted(counts.items(), key=lambda entry: -entry[1])[:most]:
-        oldest = _oldest(deps, function, under_way) if count > 0 else None
-        if oldest is not None:
-            reason = _reason(deps, oldest, gone)
-            found.append(Backlog(function, oldest.app, reason, count, oldest.queued_ms))
-    return found
+    fullest = sorted(counts.items(), key=lambda entry: -entry[1])[:most]
+    told = (_backlog(deps, function, count, under_way, gone) for function, count in fullest)
+    return [one for one in told if one is not None]
+
+
+def backlog_of(deps: ApiDeps, function: str, under_way: UnderWay) -> Backlog | None:
+    """What waits of one function; None if nothing does."""
+    stored = deps.reader.live().get((function, RunStatus.SCHEDULED), 0)
+    count = stored - under_way.first.get(function, 0)
+    return _backlog(deps, function, count, under_way, gone_since(deps))
+
+
+def _backlog(
+    deps: ApiDeps, function: str, count: int, under_way: UnderWay, gone: Mapping[str, int]
+) -> Backlog | None:
+    oldest = _oldest(deps, function, under_way) if count > 0 else None
+    if oldest is None:
+        return None
+    return Backlog(function, oldest.app, _reason(deps, oldest, gone), count, oldest.queued_ms)
 
 
 def _oldest(deps: ApiDeps, function: str, under_way: UnderWay) -> Run | None:

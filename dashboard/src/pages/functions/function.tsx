@@ -17,6 +17,7 @@ import { EVERYTHING } from "../runs/filter";
 import { useRuns } from "../runs/list";
 import { RunList } from "../runs/runs";
 import { settingsTold } from "./settings";
+import { UsageOf } from "./usage";
 
 const EVERY_MS = 2000;
 
@@ -49,7 +50,16 @@ export function FunctionPage(): JSX.Element {
         <Actions fn={fn} />
       </div>
       <div class="content">
+        {fn.warnings?.map((one) => (
+          <div class="notice tone-waiting" key={one}>
+            <Icon name="warning" />
+            <p>
+              <bdi>{one}</bdi>
+            </p>
+          </div>
+        ))}
         <div class="function-parts">
+          <UsageOf key={fn.slug} fn={fn} />
           <section class="panel card">
             <h2>Starts when</h2>
             <ul class="triggers">

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Count, Durations, Load, Named } from "../../api/model";
-import { bucketsOf, failedShare, percent, type Span, totalsOf } from "../../charts/series";
+import { bucketsOf, failedShare, HOURLY, percent, type Span, totalsOf } from "../../charts/series";
 import { Spark } from "../../charts/spark";
 import { length, now } from "../../parts/time";
 import { to, toFunction } from "../../place";
@@ -76,8 +76,7 @@ export function FunctionsTable({ counts, durations, load, span }: Props): JSX.El
 }
 
 /** Whole hours for a day, as functions are counted by the hour there. */
-const hourly = (span: Span): Span =>
-  span.name === "24h" ? { ...span, stepMs: 3_600_000, resolution: "hour" } : span;
+const hourly = (span: Span): Span => (span.name === HOURLY.name ? HOURLY : span);
 
 interface CellProps {
   readonly name: string;

@@ -1,5 +1,5 @@
-"""`GET /v2/load` and `GET /v2/storage`: how much a server has to do now, and how much it keeps.
-Ours."""
+"""`GET /v2/load`, `GET /v2/storage` and the usage of a function: how much a server has to do now,
+how full limits are, and how much it keeps. Ours."""
 
 from collections import Counter
 
@@ -7,12 +7,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api.backlog import Backlog, UnderWay, backlogs
+from stepwell.server.api.backlog import Backlog, UnderWay, backlog_of, backlogs
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.query.load_v2 import DatabaseV2, LoadV2, StorageV2
 from stepwell.server.query.run_v2 import app_ref, function_ref
+from stepwell.server.query.usage_v2 import UsageV2, key_usage
 from stepwell.wire.duration import format_instant
 
 MOST = 1_000
@@ -33,8 +35,8 @@ def _loads(deps: ApiDeps, under_way: UnderWay) -> list[LoadV2]:
     for (function, status), count in deps.reader.live().items():
         if status is RunStatus.RUNNING:
             running[function] += count
-    names = list(dict.fromkeys([*waiting, *sorted(running, key=lambda name: -running[name])]))
-    return [_load(deps, name, waiting.get(name), running[name]) for name in names[:MOST]]
+    names = list(dict.fromkeys([*waiting, *sorted(running, key=lambda one: -running[one])]))
+    return [_load(deps, one, waiting.get(one), running[one]) for one in names[:MOST]]
 
 
 def _load(deps: ApiDeps, function: str, waiting: Backlog | None, running: int) -> LoadV2:
@@ -54,6 +56,26 @@ def _load(deps: ApiDeps, function: str, waiting: Backlog | None, running: int) -
         oldest_queued_at=format_instant(waiting.since_ms),
         reason=waiting.reason,
     )
+
+
+async def usage(deps: ApiDeps, request: Request) -> Response:
+    """What a function has to do now, and how full its own limits are, by key.
+
+    Named limits have a list of their own. The 200 oldest runs that go on are looked at for keys.
+    """
+    row = name.function(deps, request)
+    under_way = UnderWay.of(deps.under_way())
+    return answered(deps, await deps.searched(lambda: _used(deps, row.slug, under_way)))
+
+
+def _used(deps: ApiDeps, function: str, under_way: UnderWay) -> UsageV2:
+    waiting = backlog_of(deps, function, under_way)
+    running = deps.reader.live().get((function, RunStatus.RUNNING), 0)
+    told = _load(deps, function, waiting, running + under_way.first.get(function, 0))
+    listing = deps.ledger.catalog.listing(function)
+    plan = listing.plan if listing is not None else None
+    now_ms = deps.clock.now_ms()
+    return UsageV2(told, key_usage(deps.reader, function, plan, now_ms) if plan else ())
 
 
 async def storage(deps: ApiDeps, request: Request) -> Response:

@@ -49,6 +49,7 @@ from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.server.query.trace_v2 import TraceV2
+from stepwell.server.query.usage_v2 import UsageV2
 from stepwell.server.query.waiting_v2 import DiagnosisV2
 from stepwell.server.query.worker_v2 import WorkerV2
 from stepwell.wire.limit_state import LimitState
@@ -328,6 +329,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         load.load,
         name="list_load",
         answers=Answers(LoadV2, many=True),
+    ),
+    Declared(
+        "GET",
+        f"{_FUNCTION}/usage",
+        load.usage,
+        name="get_function_usage",
+        answers=Answers(UsageV2),
+        refused=(404,),
     ),
     Declared("GET", "/storage", load.storage, name="get_storage", answers=Answers(StorageV2)),
     Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),

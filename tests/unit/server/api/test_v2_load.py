@@ -48,3 +48,46 @@ async def test_where_things_are_kept_and_how_long() -> None:
                 "logBytes": 7,
                 "retentionMs": config.retention_ms if config else 0,
             }
+
+
+async def used(api: Api) -> list[tuple[str, str, int, int, int]]:
+    """Each limit of the function `go`: option, key, how much of how much, and what waits."""
+    answer = await api.http.get("/v2/apps/shop/functions/go/usage")
+    assert answer.status_code == 200, answer.text
+    return [
+        (one["option"], one.get("key", ""), one["inUse"], one["limit"], one["waiting"])
+        for one in answer.json()["data"]["limits"]
+    ]
+
+
+async def test_limits_of_a_function_are_told_by_key_with_what_waits() -> None:
+    async with serving() as api:
+        limit = [{"limit": 1, "key": "event.data.user"}]
+        await api.register(function("go", event="go", concurrency=limit))
+        assert await used(api) == []
+        for user in ("amy", "bob", "amy"):
+            await api.send("go", user=user)
+        assert await used(api) == [
+            ("concurrency", '"amy"', 0, 1, 2),
+            ("concurrency", '"bob"', 0, 1, 1),
+        ]
+        assert len(await api.jobs()) == 2
+        assert await used(api) == [
+            ("concurrency", '"amy"', 1, 1, 1),
+            ("concurrency", '"bob"', 1, 1, 0),
+        ]
+        missing = await api.http.get("/v2/apps/shop/functions/none/usage")
+        assert missing.status_code == 404
+
+
+async def test_a_throttle_tells_when_the_next_run_may_start() -> None:
+    async with serving() as api:
+        throttle = {"limit": 1, "period": "1m"}
+        await api.register(function("go", event="go", throttle=throttle))
+        for _ in range(3):
+            await api.send("go")
+        assert len(await api.jobs()) == 1
+        assert await used(api) == [("throttle", "", 1, 1, 2)]
+        told = (await api.http.get("/v2/apps/shop/functions/go/usage")).json()["data"]
+        assert told["limits"][0]["nextAt"] == format_instant(NOW_MS + 60_000)
+        assert (told["load"]["queued"], told["load"]["reason"]) == (3, "limit")

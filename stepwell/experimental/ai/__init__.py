@@ -1,6 +1,34 @@
-"""Providers of models for `ctx.step.ai.infer`: `openai.Adapter(auth_key=..., model=...)`."""
+"""Providers of models for `ctx.step.ai.infer`: `openai.Adapter(auth_key=..., model=...)`.
 
-from stepwell.experimental.ai import anthropic, deepseek, gemini, grok, openai
+Each has `Body` and `Answer`, the types of what it takes and answers.
+"""
+
+from stepwell.experimental.ai import (
+    anthropic,
+    azure_openai,
+    bedrock,
+    deepseek,
+    gemini,
+    grok,
+    litellm,
+    mistral,
+    ollama,
+    openai,
+    openai_responses,
+)
 from stepwell.experimental.ai.adapter import BaseAdapter
 
-__all__ = ["BaseAdapter", "anthropic", "deepseek", "gemini", "grok", "openai"]
+__all__ = [
+    "BaseAdapter",
+    "anthropic",
+    "azure_openai",
+    "bedrock",
+    "deepseek",
+    "gemini",
+    "grok",
+    "litellm",
+    "mistral",
+    "ollama",
+    "openai",
+    "openai_responses",
+]

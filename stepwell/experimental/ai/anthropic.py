@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from stepwell.experimental.ai.adapter import BaseAdapter, ModelAdapter
+from stepwell.experimental.ai.body import AnthropicAnswer as Answer
+from stepwell.experimental.ai.body import AnthropicBody as Body
 
-__all__ = ["Adapter", "BaseAdapter"]
+__all__ = ["Adapter", "Answer", "BaseAdapter", "Body"]
 
 
-class Adapter(ModelAdapter):
+class Adapter(ModelAdapter[Body, Answer]):
     """Claude."""
 
     FORMAT = "anthropic"

@@ -12,8 +12,9 @@ from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.realtime.publishing import publication_of
 from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.sdk.step import ask, option
-from stepwell.sdk.step.ask import Fetched, InferenceAdapter, Signal
+from stepwell.sdk.step import ask, inference, option
+from stepwell.sdk.step.ask import Fetched, Signal
+from stepwell.sdk.step.inference import AnyBody, InferenceAdapter, TypedAdapter
 from stepwell.sdk.step.limit import Limit, LimitTake
 from stepwell.sdk.step.port import CallPortSync, Invocable, StepClient, Takes
 from stepwell.sdk.value.codec import UNSPECIFIED, codec_of
@@ -23,6 +24,7 @@ from stepwell.wire.function_config import composite_id
 T = TypeVar("T")
 E = TypeVar("E")
 D = TypeVar("D", bound=ObjectLike)
+BodyT = TypeVar("BodyT", bound=AnyBody)
 Args = TypeVarTuple("Args")
 
 _IDS = codec_of(list[str])
@@ -320,18 +322,36 @@ class AISync:
     def __init__(self, call: CallPortSync) -> None:
         self._call = call
 
+    @overload
+    def infer(
+        self,
+        step_id: str,
+        *,
+        adapter: TypedAdapter[BodyT, T],
+        body: BodyT,
+        name: str | None = ...,
+    ) -> T: ...
+
+    @overload
     def infer(
         self,
         step_id: str,
         *,
         adapter: InferenceAdapter,
         body: dict[str, object],
-        name: str | None = None,
-    ) -> dict[str, object]:
-        """Have the server ask a provider; returns the provider's JSON."""
-        data = self._call.perform(ask.infer(step_id, name, adapter, body, fit=self._call.fit))
-        found: dict[str, object] = codec_of(dict[str, object]).decode(data)
-        return found
+        name: str | None = ...,
+    ) -> dict[str, object]: ...
+
+    def infer(
+        self, step_id: str, *, adapter: InferenceAdapter, body: Any, name: str | None = None
+    ) -> Any:
+        """Have the server ask a provider; returns the provider's JSON.
+
+        With a body of the provider's type, such as `openai.Body(messages=[...])`, the answer has a
+        type, too.
+        """
+        asked = inference.infer(step_id, name, adapter, body, fit=self._call.fit)
+        return inference.inferred(adapter, body, self._call.perform(asked))
 
     @overload
     def wrap(

@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -78,31 +78,11 @@ class Fetched(msgspec.Struct, frozen=True):
     body: str = ""
 
 
-class InferenceAdapter(Protocol):
-    """How a provider of inference is asked."""
+def ask(step_id: object, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
+    """What a step asks for, marked with the parallel group the code here belongs to.
 
-    def auth_key(self) -> str:
-        """The provider's key."""
-        ...
-
-    def format(self) -> str:
-        """The dialect: `openai-chat`, `anthropic`, `gemini` or `bedrock`."""
-        ...
-
-    def headers(self) -> dict[str, str]:
-        """Further headers."""
-        ...
-
-    def on_call(self, body: dict[str, object]) -> None:
-        """Complete the body before it is sent."""
-        ...
-
-    def url_infer(self) -> str:
-        """Where to ask."""
-        ...
-
-
-def _ask(step_id: object, name: str | None, report: option.Builder | None, kind: str = "") -> Ask:
+    Raises ConfigurationError for an id that is none.
+    """
     if not isinstance(step_id, str) or not step_id:
         raise ConfigurationError(f'step_id = {step_id!r}: give the step an id, such as "charge"')
     if not step_id.isascii() and _SURROGATE.search(step_id):
@@ -175,7 +155,7 @@ def _shown(value: object) -> str:
 
 def run(step_id: str, name: str | None, kind: str = "", limits: object = ()) -> Ask:
     """A step that is a handler. Raises ConfigurationError for limits that are none."""
-    asked = _ask(step_id, name, None, kind)
+    asked = ask(step_id, name, None, kind)
     if not limits:
         return asked
     return msgspec.structs.replace(asked, limits=limit_option.of_step(step_id, limits))
@@ -183,7 +163,7 @@ def run(step_id: str, name: str | None, kind: str = "", limits: object = ()) -> 
 
 def sleep(step_id: str, name: str | None, duration: Duration) -> Ask:
     """Nothing for a time."""
-    return _ask(step_id, name, option.sleep(_length(step_id, "duration", duration)))
+    return ask(step_id, name, option.sleep(_length(step_id, "duration", duration)))
 
 
 def sleep_until(step_id: str, name: str | None, until: object) -> Ask:
@@ -198,7 +178,7 @@ def sleep_until(step_id: str, name: str | None, until: object) -> Ask:
             )
         )
     text = until.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return _ask(step_id, name, option.sleep(text))
+    return ask(step_id, name, option.sleep(text))
 
 
 def wait_for_event(
@@ -240,7 +220,7 @@ def wait_for_event(
         conditions.insert(0, f"event.{match} == async.{match}")
     condition = conditions[0] if len(conditions) == 1 else " && ".join(f"({c})" for c in conditions)
     length = _length(step_id, "timeout", timeout)
-    return _ask(step_id, name, option.wait_for_event(event, condition, length, look_back))
+    return ask(step_id, name, option.wait_for_event(event, condition, length, look_back))
 
 
 def awaited_event(
@@ -276,7 +256,7 @@ def wait_for_signal(
             f'step "{step_id}": on_conflict = {on_conflict!r}: give "fail" or "replace"'
         )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
-    return _ask(step_id, name, option.wait_for_signal(signal, text, on_conflict))
+    return ask(step_id, name, option.wait_for_signal(signal, text, on_conflict))
 
 
 _SIGNAL = msgspec.json.Decoder(Signal)
@@ -319,7 +299,7 @@ def invoke(
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
     sessions = current_sessions()
     meta = encode_any({"propagated_sessions": sessions}) if sessions else None
-    return _ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
+    return ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
 
 
 def given_function(step_id: str, function: Invocable[Any, Any]) -> Invocable[Any, Any]:
@@ -360,7 +340,7 @@ def fetch(
         text = body if isinstance(body, str) else bytes(encode_any(body)).decode()
     except CodecError as error:
         raise ConfigurationError(f'step "{step_id}": body: {error}') from None
-    return _ask(
+    return ask(
         step_id,
         name,
         option.fetch(method.upper(), url, headers or {}, "" if body is None else text),
@@ -378,29 +358,6 @@ def _is_web_address(url: object) -> bool:
 def fetched(data: msgspec.Raw) -> Fetched:
     """What a request gave."""
     return _FETCHED.decode(data)
-
-
-def infer(
-    step_id: str,
-    name: str | None,
-    adapter: InferenceAdapter,
-    body: dict[str, object],
-    *,
-    fit: Fit,
-) -> Ask:
-    """An inference the server asks for. `fit` refuses a body that the server would change."""
-    adapter.on_call(body)
-    try:
-        payload = fit(encode_any(body))
-    except CodecError as error:
-        raise ConfigurationError(f'step "{step_id}": body: {error}') from None
-    return _ask(
-        step_id,
-        name,
-        option.infer(
-            adapter.url_infer(), adapter.format(), adapter.auth_key(), adapter.headers(), payload
-        ),
-    )
 
 
 def event_seed(run_id: str, step: StepName) -> str:

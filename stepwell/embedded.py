@@ -54,6 +54,7 @@ with Extra("server", "an engine of your own"):
 
     from stepwell.server.advice import advice
     from stepwell.server.api.access import Caller
+    from stepwell.server.config import Postgres
     from stepwell.server.drivers.gateway_driver import GatewayDriver
     from stepwell.server.drivers.http_pool import HttpPool
     from stepwell.server.drivers.local_driver import LocalCall, LocalDriver
@@ -74,6 +75,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.ledger import EngineFault, LedgerClosed
     from stepwell.server.mounted import Mounted, Place
     from stepwell.server.node import GRACE_S, RETENTION_MS, Node
+    from stepwell.server.postgres_store import postgres_store
     from stepwell.server.query.limits import limit_state
     from stepwell.server.query.run_object import ENVIRONMENT_ID
     from stepwell.server.realtime.hub import Subscriber, Told, TooManySubscribers
@@ -86,6 +88,7 @@ T = TypeVar("T")
 
 DATABASE = "stepwell.db"
 MEMORY = ":memory:"
+POSTGRESQL = ("postgresql://", "postgres://")
 CONCURRENCY = 256
 FRAMEWORK = Framework.EMBEDDED
 
@@ -147,7 +150,9 @@ class Engine:
         Args:
             client: The app's client; while the engine runs, its events go to the engine.
             functions: The app's functions.
-            database: File of the SQLite database, or ":memory:" to keep nothing.
+            database: File of the SQLite database, or ":memory:" to keep nothing; or the URI of a
+                PostgreSQL database, "postgresql://user:password@host:5432/name", which many
+                processes may use at the same time (it needs the extra `postgres`).
             durability: "full" survives a lost machine: every commit is flushed to disk before it
                 is acknowledged. "relaxed" survives a killed process, not a power failure.
             concurrency: How many calls of functions may be under way at once.
@@ -381,6 +386,8 @@ def _check_app(client: object, functions: Sequence[object]) -> None:
 def _store(database: str, durability: Literal["full", "relaxed"]) -> Store:
     if database == MEMORY:
         return ScratchStore()
+    if database.startswith(POSTGRESQL):
+        return postgres_store(Postgres(database), durability)
     return SqliteStore(database, durability=durability)
 
 

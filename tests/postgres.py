@@ -173,7 +173,8 @@ def engine_database(migrated_database: str) -> str:
     with psycopg.connect(migrated_database, autocommit=True) as connection:
         tables = connection.execute(
             "SELECT format('DELETE FROM stepwell.%I', tablename) FROM pg_tables"
-            " WHERE schemaname = 'stepwell' AND tablename <> 'schema_version'"
+            " WHERE schemaname = 'stepwell'"
+            " AND tablename NOT IN ('schema_version', 'lock', 'common')"
         ).fetchall()
         connection.execute("; ".join(statement for (statement,) in tables).encode())
     return migrated_database

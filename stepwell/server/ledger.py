@@ -17,20 +17,23 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from random import random
+from time import sleep
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
+from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.decide import decide, needs, operations_of, still_true
 from stepwell.server.engine.draft import Decision, LongWork
 from stepwell.server.engine.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
-from stepwell.server.engine.need import Need, merged
+from stepwell.server.engine.need import NOTHING, Need, merged, without_due
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 from stepwell.server.meters import Meters
 from stepwell.server.repeated import Repeated
-from stepwell.server.store.port import Busy, Conflict, Store, StoreError, Unavailable
+from stepwell.server.store.port import Busy, Conflict, Stale, Store, StoreError, Unavailable
 
 BATCH_INPUTS_MAX = 256
 BATCH_STEPS_MAX = 100_000
@@ -44,6 +47,13 @@ thread: others have their turn meanwhile."""
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
+
+ATTEMPTS_MAX = 8
+"""So often a batch is tried that meets others who change the same rows, before its inputs are
+decided one by one, each as often."""
+PAUSE_S = 0.02
+"""After the second such attempt it waits for a moment, longer each time, so that not all who met
+meet again."""
 
 LOCK_WAIT_S = 5.0
 """How long another program may hold the database before what waits for it is refused."""
@@ -99,6 +109,10 @@ class Ledger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()
+        self.on_catalog: Callable[[Catalog, Catalog], None] = _nobody
+        """Told of the catalog before and after another process changed it."""
+        self._known = self.catalog
+        self._wanted: list[Need] = []
         self.registering = asyncio.Lock()
         """Held by whoever registers an app, which may take several inputs."""
         self.meters = Meters()
@@ -172,22 +186,47 @@ class Ledger:
 
     def _talk(self, batch: list[_Waiting]) -> Talk[None]:
         """One batch, from the first look to the answers."""
-        retried = False
+        attempts = 0
+        wanted = NOTHING
         while True:
+            attempts += 1
             try:
-                view, decisions = yield from self._decide_all(batch)
+                view, decisions = yield from self._decide_all(batch, wanted)
                 is_stored = yield from self._store_all(batch, view)
             except Exception as error:  # noqa: BLE001 - whatever it is, everybody gets an answer
                 yield from self._roll_back()
                 if isinstance(error, Busy) and self._waits_for_lock(batch):
                     return
-                if not isinstance(error, Conflict) or retried:
+                again = yield from self._may_try_again(error, attempts)
+                if not again:
                     self._refused(batch, error)
                     return
-                retried = True
+                # All of it at once, in the one order, so that nobody waits in a circle.
+                wanted = merged([without_due(need) for need in self._wanted])
             else:
                 self._committed(batch, view, decisions, is_stored=is_stored)
                 return
+
+    def _may_try_again(self, error: Exception, attempts: int) -> Talk[bool]:
+        """Whether the same batch may go better the next time, once what it needs for that is
+        done."""
+        if not isinstance(error, Conflict):
+            return False
+        if isinstance(error, Stale):
+            try:
+                yield Ask(self._read_catalog, self._store.is_shared)
+            except StoreError:
+                return False
+            self.on_catalog(self._known, self.catalog)
+            return attempts < LOOKS_MAX
+        if not self._store.is_shared:
+            return attempts < 2  # nobody else is there: once is chance
+        if attempts > 1:
+            yield Ask(partial(sleep, PAUSE_S * attempts * random()), True)
+        return attempts < ATTEMPTS_MAX
+
+    def _read_catalog(self) -> None:
+        self._known, self.catalog = self.catalog, self._store.catalog()
 
     def _store_all(self, batch: list[_Waiting], view: View) -> Talk[bool]:
         """Write and commit what there is to write. Whether there was anything."""
@@ -202,10 +241,14 @@ class Ledger:
             yield Ask(store.confirm, store.is_shared)
         return False
 
-    def _decide_all(self, batch: list[_Waiting]) -> Talk[tuple[View, list[Decision | EngineFault]]]:
+    def _decide_all(
+        self, batch: list[_Waiting], more: Need
+    ) -> Talk[tuple[View, list[Decision | EngineFault]]]:
+        """`more` is what is known to be needed besides."""
+        self._wanted = []
         view = View(self.catalog, self._store.waited)
         moments = [self._moment() for _ in batch]
-        yield from self._load_for(batch, moments, view)
+        yield from self._load_for(batch, moments, view, more)
         decisions: list[Decision | EngineFault] = []
         steps = 0
         for (given, _), moment in zip(batch, moments, strict=True):
@@ -219,8 +262,10 @@ class Ledger:
         del batch[len(decisions) :]
         return view, decisions
 
-    def _load_for(self, batch: list[_Waiting], moments: list[Moment], view: View) -> Talk[None]:
-        wanted: list[Need] = []
+    def _load_for(
+        self, batch: list[_Waiting], moments: list[Moment], view: View, more: Need
+    ) -> Talk[None]:
+        wanted: list[Need] = [more]
         for (given, _), moment in zip(batch, moments, strict=True):
             try:
                 wanted.append(needs(given, moment, self.catalog))
@@ -229,6 +274,7 @@ class Ledger:
         yield from self._load(merged(wanted), view)
 
     def _load(self, need: Need, view: View) -> Talk[None]:
+        self._wanted.append(need)
         try:
             yield Ask(partial(self._store.load, need, view), self._store.is_shared)
         except StoreError:
@@ -238,6 +284,7 @@ class Ledger:
 
     def _decide_one(self, view: View, given: Input, moment: Moment) -> Talk[Decision | EngineFault]:
         try:
+            moment = self._after_all_seen(view, moment)
             looked = partial(decide, view, given, moment, self._rules)
             decided = yield from _made(looked, is_long=_is_long(given))
             looks = 1
@@ -245,6 +292,8 @@ class Ledger:
                 if looks >= LOOKS_MAX:
                     raise EngineFault(f"{type(given).__name__} asked for rows without end")
                 yield from self._load(decided, view)
+                moment = self._after_all_seen(view, moment)
+                looked = partial(decide, view, given, moment, self._rules)
                 decided = yield from _made(looked, is_long=_is_long(given))
                 looks += 1
         except StoreError:
@@ -264,6 +313,15 @@ class Ledger:
         now_ms = self._clock.now_ms()
         self._tick = max(self._tick + 1, now_ms * TICKS_PER_MS)
         return Moment(now_ms, self._tick)
+
+    def _after_all_seen(self, view: View, moment: Moment) -> Moment:
+        """What is decided comes after what was seen, by its tick, though a process with another
+        clock wrote it, and after what the batch decided before."""
+        if moment.tick > view.newest_tick:
+            return moment
+        self._tick = max(self._tick, view.newest_tick) + 1
+        view.newest_tick = self._tick
+        return Moment(moment.ms, self._tick)
 
     def _committed(
         self,
@@ -380,6 +438,10 @@ def _failure_of(do: Callable[[], None]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - told to whoever asked for it
         return error
     return None
+
+
+def _nobody(before: Catalog, after: Catalog) -> None:
+    """Nobody wants to know."""
 
 
 def _fault(given: Input, error: Exception) -> EngineFault:

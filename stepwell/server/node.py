@@ -21,6 +21,7 @@ from stepwell.server.realtime.hub import Hub
 from stepwell.server.runtime.bulks import Bulks
 from stepwell.server.runtime.canceller import Canceller
 from stepwell.server.runtime.clock_watch import ClockWatch
+from stepwell.server.runtime.cluster import Companions, alone
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.janitor import Janitor
 from stepwell.server.runtime.perform import Performer
@@ -28,6 +29,8 @@ from stepwell.server.runtime.pump import POLL_MS, Pump
 from stepwell.server.store.port import Store
 
 GRACE_S = 10.0
+SHARED_POLL_MS = 1_000
+"""The pump asks so often at least where other nodes may leave something to do."""
 RETENTION_MS = 30 * 86_400_000
 
 
@@ -65,6 +68,10 @@ class Node:
         self.ledger = Ledger(store, self.clock, rules, self.performer.perform)
         self.dispatcher = Dispatcher(self.ledger, self.reader, self.clock)
         suspect_before_ms = 0 if store.ended_in_order else self.clock.now_ms()
+        cluster = store.cluster
+        leads = alone if cluster is None else lambda: cluster.leads
+        if cluster is not None:
+            poll_ms = min(poll_ms, SHARED_POLL_MS)
         self.pump = Pump(self.ledger, self.dispatcher, self.clock, poll_ms, suspect_before_ms)
         self.janitor = Janitor(
             self.ledger,
@@ -73,9 +80,14 @@ class Node:
             store,
             reader=self.reader,
             unserved_ms=unserved_ms,
+            leads=leads,
         )
-        self.canceller = Canceller(self.ledger, self.reader, self.performer)
-        self.bulks = Bulks(self.ledger, self.reader, self.performer, self.clock)
+        self.canceller = Canceller(self.ledger, self.reader, self.performer, leads)
+        self.bulks = Bulks(self.ledger, self.reader, self.performer, self.clock, leads)
+        self._companions: Companions | None = None
+        if cluster is not None:
+            parts = self.ledger, self.pump, self.dispatcher, self.performer
+            self._companions = Companions(cluster, *parts)
         self.hub = Hub(self.clock.now_ms, f"{self.clock.now_ms():x}")
         self._watch = self._watched(self.clock)
         self.clock_moved: list[Callable[[int], None]] = []
@@ -105,6 +117,8 @@ class Node:
 
     async def start(self) -> None:
         """Begin to do what is due."""
+        if self._companions is not None:
+            self._companions.start()
         self.pump.start()
         if self._watch is not None:
             self._watch.start()
@@ -115,6 +129,8 @@ class Node:
     async def stop(self) -> None:
         """Take nothing new, let calls under way end, then close the store."""
         self.pump.stop()
+        if self._companions is not None:
+            await self._companions.stop()
         if self._watch is not None:
             await self._watch.stop()
         await self.janitor.stop()

@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +21,7 @@ from stepwell.server.api.deps import ApiDeps, ProcessSeen
 from stepwell.server.api.discovery import Discovery
 from stepwell.server.api.polling import Poller
 from stepwell.server.api.problem import KindHeader
-from stepwell.server.config import Postgres, ServerConfig
+from stepwell.server.config import ServerConfig
 from stepwell.server.config.network import Networks
 from stepwell.server.dashboard.page import Dashboard
 from stepwell.server.descriptors import connections_that_fit
@@ -29,6 +29,7 @@ from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.engine.action import Topic
+from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.server.front.body_budget import BodyBudget
@@ -48,8 +49,9 @@ from stepwell.server.loop_watch import LoopWatch
 from stepwell.server.meters import Spread
 from stepwell.server.mounted import feed_from
 from stepwell.server.node import GRACE_S, Node
+from stepwell.server.postgres_store import postgres_store
 from stepwell.server.runtime.journal import Journal
-from stepwell.server.store.port import RunFilter, Store, Unavailable
+from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
@@ -99,6 +101,9 @@ class Server:
         except BaseException:
             self._close_sockets()
             raise
+        cluster = self.node.store.cluster
+        # Workers and pages may go on at another server of the same database.
+        secret = token_bytes(32) if cluster is None else cluster.secret
         self.deps = ApiDeps(
             self.node.ledger,
             self.node.reader,
@@ -111,6 +116,7 @@ class Server:
             under_way=self.node.dispatcher.runs_called,
             process=self._process_seen,
             hub=self.node.hub,
+            secret=secret,
         )
         self.node.performer.subscribe(
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
@@ -126,7 +132,6 @@ class Server:
         self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
         self._poller: Poller | None = None
         self._began_ms = self.node.clock.now_ms()
-        secret = token_bytes(32)
         self.gateway = Gateway(
             self.node.ledger,
             self.node.clock.now_ms,
@@ -137,6 +142,7 @@ class Server:
             had_work=self._had_work,
         )
         self.node.clock_moved.append(self.gateway.clock_moved)
+        self.node.ledger.on_catalog = self._catalog_changed
         self._workers = ConnectDriver(self.gateway)
         hosts = Hosts.of(config)
         self._watch = Watch(bounds or Bounds(connections=_connections_max(config)))
@@ -241,6 +247,12 @@ class Server:
         self._journal.registered(app, functions)
         self._reach(app)
 
+    def _catalog_changed(self, before: Catalog, after: Catalog) -> None:
+        """Apps registered at another server of the same database."""
+        for name, app in after.apps.items():
+            if before.apps.get(name) != app:
+                self._reach(app)
+
     def _reach(self, app: AppRow) -> None:
         if app.method == "serve":
             self.node.reach(app.name, self._driver, self.config.queue_workers)
@@ -299,23 +311,12 @@ def _is_here(app: AppRow) -> bool:
 
 def _store(config: ServerConfig) -> Store:
     if config.postgres is not None:
-        return _postgres_store(config.postgres, config.durability)
+        return postgres_store(config.postgres, config.durability)
     path = config.database
     if path is None:
         return ScratchStore(durability=config.durability)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return SqliteStore(path, durability=config.durability)
-
-
-def _postgres_store(wanted: Postgres, durability: Literal["full", "relaxed"]) -> Store:
-    try:
-        from stepwell.server.store.postgres import pool, store  # noqa: PLC0415 - psycopg
-    except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"PostgreSQL needs an extra: pip install 'stepwell[postgres]' ({error})"
-        ) from error
-    limits = pool.PoolLimits(wanted.idle_max, wanted.open_max, wanted.idle_s, wanted.life_s)
-    return store.PostgresStore(wanted.uri, durability=durability, limits=limits)
 
 
 def _size(path: str) -> int:

@@ -80,8 +80,26 @@ async def stumble(ctx: stepwell.Context) -> int:
     return await ctx.step.run("own", _add, ctx.run_id, "own", int(str(ctx.event.data["n"])))
 
 
+under_way: set[str] = set()
+
+
+@client.create_function(
+    fn_id="narrow",
+    trigger=stepwell.TriggerEvent(event="crash/narrow"),
+    concurrency=[stepwell.Concurrency(limit=2, key="event.name")],
+)
+async def narrow(ctx: stepwell.Context) -> int:
+    under_way.add(ctx.run_id)
+    try:
+        _ran(ctx.run_id, "under way", len(under_way))
+        await asyncio.sleep(0.01)
+    finally:
+        under_way.discard(ctx.run_id)
+    return await ctx.step.run("own", _add, ctx.run_id, "own", int(str(ctx.event.data["n"])))
+
+
 app = fastapi.FastAPI()
-stepwell.fast_api.serve(app, client, [row, nap, fork, child, parent, patient, stumble])
+stepwell.fast_api.serve(app, client, [row, nap, fork, child, parent, patient, stumble, narrow])
 
 if __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

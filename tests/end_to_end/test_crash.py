@@ -4,6 +4,7 @@ Law: every acknowledged event's run ends with the right result; a step's result 
 """
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -40,6 +41,7 @@ EXPECTED = {
     "parent": lambda n: n + 1,
     "patient": lambda n: n,
     "stumble": lambda n: n,
+    "narrow": lambda n: n,
 }
 
 
@@ -77,15 +79,21 @@ class Victim:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> None:
+    def end(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=30)
         self._log.close()
+
+    def stop(self) -> None:
+        self.end()
+        self.judge()
+
+    def judge(self) -> None:
         judge(self.folder / "server.log", self._logged)
 
 
-async def _until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
+async def until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -96,7 +104,7 @@ async def _until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def _until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
+async def until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
     deadline = time.monotonic() + 30
     headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
     while True:
@@ -107,25 +115,31 @@ async def _until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _send_all(
-    http: aiohttp.ClientSession, url: str, acked: dict[str, tuple[str, int]], count: int
+async def send_all(
+    http: aiohttp.ClientSession,
+    urls: Sequence[str],
+    acked: dict[str, tuple[str, int]],
+    count: int,
+    kinds: Sequence[str] = KINDS,
 ) -> None:
-    """Send so many events, each until it is acknowledged: same ids again, as any client would."""
+    """Send so many events, each until it is acknowledged: same ids again, as any client would. Each
+    try goes to the next of the servers."""
+    places = itertools.cycle(urls)
     for start in range(0, count, BATCH):
         numbers = range(start, start + BATCH)
         events = [
-            {"name": f"crash/{KINDS[n % len(KINDS)]}", "id": f"event-{n}", "data": {"n": n}}
+            {"name": f"crash/{kinds[n % len(kinds)]}", "id": f"event-{n}", "data": {"n": n}}
             for n in numbers
         ]
         while True:
             try:
-                async with http.post(f"{url}/e/{KEY}", json=events) as reply:
+                async with http.post(f"{next(places)}/e/{KEY}", json=events) as reply:
                     if reply.status == 200:
                         break
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.05)
-        acked.update({f"event-{n}": (KINDS[n % len(KINDS)], n) for n in numbers})
+        acked.update({f"event-{n}": (kinds[n % len(kinds)], n) for n in numbers})
         await asyncio.sleep(0.15)
 
 
@@ -136,7 +150,7 @@ async def _kill_now_and_then(victim: Victim, dice: random.Random) -> None:
         victim.start()
 
 
-async def _all_ended(http: aiohttp.ClientSession, victim: Victim) -> None:
+async def all_ended(http: aiohttp.ClientSession, victim: Victim) -> None:
     """Wait until no run is scheduled or running."""
     deadline = time.monotonic() + SETTLE_S
     headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
@@ -156,13 +170,13 @@ class Scene:
 
     def __init__(self, folder: Path, *kept: str, logged: Iterable[str] = ()) -> None:
         self._port = free_port()
-        self._app_url = f"http://127.0.0.1:{self._port}/api/inngest"
+        self.app_url = f"http://127.0.0.1:{self._port}/api/inngest"
         self._folder = folder
-        self.victim = Victim(folder, self._app_url, *kept, logged=logged)
+        self.victim = Victim(folder, self.app_url, *kept, logged=logged)
         self.log = folder / "steps.log"
         self.acked: dict[str, tuple[str, int]] = {}
 
-    def _start_app(self) -> "subprocess.Popen[bytes]":
+    def start_app(self) -> "subprocess.Popen[bytes]":
         env = {
             **os.environ,
             "CRASH_LOG": str(self.log),
@@ -179,19 +193,19 @@ class Scene:
 
     async def play(self, count: int, trouble: Callable[[Victim], Awaitable[None]]) -> None:
         """So many events, while there is trouble; then everything ends."""
-        app = self._start_app()
+        app = self.start_app()
         victim = self.victim
         victim.start()
         try:
             async with aiohttp.ClientSession() as http:
-                await _until_it_answers(http, self._app_url)
-                await _until_it_answers(http, f"{victim.url}/health")
-                await _until_it_is_known(http, victim.url)
+                await until_it_answers(http, self.app_url)
+                await until_it_answers(http, f"{victim.url}/health")
+                await until_it_is_known(http, victim.url)
                 await asyncio.gather(
-                    _send_all(http, victim.url, self.acked, count), trouble(victim)
+                    send_all(http, [victim.url], self.acked, count), trouble(victim)
                 )
-                await _until_it_answers(http, f"{victim.url}/health")
-                await _all_ended(http, victim)
+                await until_it_answers(http, f"{victim.url}/health")
+                await all_ended(http, victim)
         finally:
             victim.stop()
             app.terminate()

@@ -249,7 +249,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         ("engine", "hosts"),
         ("meters", "registration", "store"),
-        ("drivers", "ledger", "query"),
+        ("drivers", "ledger", "postgres_store", "query"),
         ("intake",),
         ("api", "gateway", "runtime"),
         ("front", "node"),
@@ -330,8 +330,8 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
         # Only who wants PostgreSQL needs its driver.
-        ("stepwell.server.serving", "stepwell.server.store.postgres.pool"),
-        ("stepwell.server.serving", "stepwell.server.store.postgres.store"),
+        ("stepwell.server.postgres_store", "stepwell.server.store.postgres.pool"),
+        ("stepwell.server.postgres_store", "stepwell.server.store.postgres.store"),
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),

@@ -72,7 +72,8 @@ class ApiDeps:
     registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
     of an app stand; `named`, at which of the addresses it was started with an app answered;
     `workers`, who is connected; `under_way`, the runs that are called; `process`, what the process
-    is at; `hub`, who hears what is published."""
+    is at; `hub`, who hears what is published; `secret`, what is signed with if there is no signing
+    key."""
 
     ledger: Ledger
     reader: Reader
@@ -87,6 +88,7 @@ class ApiDeps:
     under_way: Callable[[], list[Run]] = _no_calls
     process: Callable[[], ProcessSeen] = ProcessSeen
     hub: Hub = field(default_factory=_own_hub)
+    secret: bytes = b""
     access: Access = field(init=False)
     feed: Feed = field(init=False)
     sessions: Sessions = field(init=False)
@@ -96,7 +98,7 @@ class ApiDeps:
         """Keys are looked at once; the feed begins now."""
         object.__setattr__(self, "access", Access.of(self.config))
         object.__setattr__(self, "feed", Feed(f"{self.clock.now_ms():x}"))
-        secret = self.entropy(_SECRET_BYTES)
+        secret = self.secret or self.entropy(_SECRET_BYTES)
         keys = self.config.signing_keys
         object.__setattr__(self, "sessions", Sessions.of(keys, secret))
         object.__setattr__(self, "tokens", Minter.of(keys, secret, ACCOUNT_ID, ENVIRONMENT_ID))

@@ -24,6 +24,8 @@ from stepwell.wire.outside import decode
 from stepwell.wire.registration import SyncAsked, encode_sync_asked
 from stepwell.wire.signature import sign_canonical
 
+ELSEWHERE_S = 2.0
+"""So long after an app registered at another server of the same database it is known here."""
 _PATIENCE_S = limit.SYNC_PING_MS_MAX / 1000
 _ANSWER_BYTES_MAX = 1 << 20
 _WORDS = {401: "unauthorized", 403: "forbidden", 404: "url_not_found", 500: "internal_server_error"}
@@ -151,6 +153,10 @@ class Poller:
         if not problem:
             self._answered.add(url)
         app = self._app_behind(url, heard, began_ms)
+        if app is None and not problem and self._deps.reader.blocks:
+            # It may have registered at another server of the same database: that is known soon.
+            await asyncio.sleep(ELSEWHERE_S)
+            app = self._app_behind(url, heard, began_ms)
         if app is not None and url in self._named:
             self._named_at[app.name] = url
         if app is not None and app.error != problem:

@@ -34,7 +34,7 @@ from stepwell.server.engine.row import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.signal_sent import deliver
 from stepwell.server.engine.view import View
-from stepwell.wire.operation import Operation
+from stepwell.wire.operation import Operation, WaitForEvent
 
 EMITTED_MET_MAX = 250
 
@@ -102,9 +102,10 @@ def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> N
     run_id = given.run_id
     operations = operations_of(given)
     steps = frozenset((run_id, operation.id) for operation in operations)
-    if any(operation.metadata for operation in operations):
-        return Need(runs=frozenset({run_id}), steps=steps, annotations=frozenset({run_id}))
-    return Need(runs=frozenset({run_id}), steps=steps)
+    waits = frozenset(one.event for one in operations if isinstance(one, WaitForEvent))
+    annotated = any(operation.metadata for operation in operations)
+    annotations = frozenset({run_id} if annotated else ())
+    return Need(runs=frozenset({run_id}), steps=steps, annotations=annotations, waits=waits)
 
 
 def operations_of(given: Input) -> tuple[Operation, ...]:

@@ -80,7 +80,9 @@ class Need(msgspec.Struct, frozen=True):
     `held` the events in them; `lanes`, the first so many items of each that are due by
     then, with their runs; `steps`
     say whether one is saved, and how much its run has saved; `bodies` bring events whole, `events`
-    only whether they are known; `annotations`, what is said of a run."""
+    only whether they are known; `annotations`, what is said of a run. `waits` are names of events
+    that somebody will begin to wait for: nothing is loaded for them, but whoever stores such an
+    event meanwhile is told apart from who did before."""
 
     runs: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -95,6 +97,7 @@ class Need(msgspec.Struct, frozen=True):
     meetings: tuple[Meeting, ...] = ()
     signals: frozenset[str] = frozenset()
     annotations: frozenset[str] = frozenset()
+    waits: frozenset[str] = frozenset()
     look_back: tuple[LookBack, ...] = ()
     live: Live | None = None
     skipped: Skipped | None = None
@@ -103,6 +106,11 @@ class Need(msgspec.Struct, frozen=True):
 
 
 NOTHING = Need()
+
+
+def without_due(need: Need) -> Need:
+    """The same, without what is to be found out anew each time, as what is due and what is old."""
+    return msgspec.structs.replace(need, lanes=(), live=None, skipped=None, due=None, old=None)
 
 
 def merged(needs: Iterable[Need]) -> Need:
@@ -124,6 +132,7 @@ def merged(needs: Iterable[Need]) -> Need:
         meetings=tuple(meeting for need in wanted for meeting in need.meetings),
         signals=frozenset[str]().union(*(need.signals for need in wanted)),
         annotations=frozenset[str]().union(*(need.annotations for need in wanted)),
+        waits=frozenset[str]().union(*(need.waits for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
         live=next((need.live for need in wanted if need.live), None),
         skipped=next((need.skipped for need in wanted if need.skipped), None),

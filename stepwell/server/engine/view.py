@@ -73,6 +73,9 @@ class View:
         self.old_runs: tuple[str, ...] = ()
         self.old_events: tuple[str, ...] = ()
         self.next_due_ms: int | None = None
+        self.newest_tick = 0
+        """The latest tick of anything that was seen, as far as other processes may have written it:
+        what is decided of it comes later, whatever the clock here says."""
 
     # -- what a decision reads ------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ What was asked and how far it has come is stored, so a server that starts again 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from stepwell.expr.dialect import compile_search
 from stepwell.server.clock import Clock
@@ -14,6 +15,7 @@ from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.input import BulkEnded, BulkMoved, BulkReplayed, ReplayAsked, Replayed
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.search import Condition, bulk_runs
+from stepwell.server.runtime.cluster import alone
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Mark, Reader, RunTime, StoreError
 from stepwell.server.store.reading import mark_of
@@ -29,10 +31,19 @@ log = logging.getLogger("stepwell.server")
 class Bulks:
     """One per node."""
 
-    def __init__(self, ledger: Ledger, reader: Reader, performer: Performer, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        performer: Performer,
+        clock: Clock,
+        leads: Callable[[], bool] = alone,
+    ) -> None:
+        """`leads` says whether it is for this process to do it."""
         self._ledger = ledger
         self._reader = reader
         self._clock = clock
+        self._leads = leads
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -54,6 +65,8 @@ class Bulks:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            if not self._leads():
+                continue
             try:
                 for bulk in self._reader.open_bulks():
                     self._take_up(bulk.id)
@@ -70,7 +83,7 @@ class Bulks:
         task.add_done_callback(lambda _: self._under_way.pop(id_, None))
 
     async def _carry_out(self, id_: str) -> None:
-        while True:
+        while self._leads():
             try:
                 bulk = self._reader.bulk(id_)
                 if bulk is None or bulk.ended_ms:

@@ -6,12 +6,14 @@ nothing.
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.input import CancelAsked, CancellationEnded
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
+from stepwell.server.runtime.cluster import alone
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Mark, Reader, RunFilter, StoreError
 
@@ -25,9 +27,17 @@ log = logging.getLogger("stepwell.server")
 class Canceller:
     """One per node."""
 
-    def __init__(self, ledger: Ledger, reader: Reader, performer: Performer) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        reader: Reader,
+        performer: Performer,
+        leads: Callable[[], bool] = alone,
+    ) -> None:
+        """`leads` says whether it is for this process to do it."""
         self._ledger = ledger
         self._reader = reader
+        self._leads = leads
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         performer.subscribe(Topic.CANCELLATION, lambda _: self._asked.set())
@@ -52,6 +62,8 @@ class Canceller:
         while True:
             await self._asked.wait()
             self._asked.clear()
+            if not self._leads():
+                continue
             try:
                 await self.run_once()
             except LedgerClosed:

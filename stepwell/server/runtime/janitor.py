@@ -3,12 +3,14 @@ runs that have waited too long for an app that serves their function."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from stepwell.server.clock import Clock
 from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
+from stepwell.server.runtime.cluster import alone
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 
 PRUNE_BATCH = 200
@@ -38,15 +40,18 @@ class Janitor:
         *,
         reader: Reader | None = None,
         unserved_ms: int = 0,
+        leads: Callable[[], bool] = alone,
     ) -> None:
         """`retention_ms` 0 keeps everything for ever; with `unserved_ms` 0 runs wait for ever for
-        their function to come back. `reader` is asked which do."""
+        their function to come back. `reader` is asked which do; `leads`, whether it is for this
+        process to do it."""
         self._ledger = ledger
         self._clock = clock
         self._retention_ms = retention_ms
         self._tidy = tidy
         self._reader = reader
         self._unserved_ms = unserved_ms
+        self._leads = leads
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -102,6 +107,8 @@ class Janitor:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_EVERY_S)
+            if not self._leads():
+                continue
             try:
                 await self.run_once()
                 await self.give_up()

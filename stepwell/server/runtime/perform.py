@@ -18,6 +18,8 @@ class Performer:
     def __init__(self) -> None:
         self._warnings = Repeated(log)
         self.wake: Callable[[int], None] = _nobody
+        self.elsewhere: Callable[[Announce], None] = _nobody_elsewhere
+        """Told what listeners here are told, for those of other processes."""
         self._listeners: dict[Topic, list[Listener]] = {topic: [] for topic in Topic}
 
     def subscribe(self, topic: Topic, listener: Listener) -> Callable[[], None]:
@@ -36,11 +38,16 @@ class Performer:
                 kind = action.text.partition(" for event ")[0]
                 self._warnings.tell(logging.WARNING, kind, action.text)
             else:
-                listeners = self._listeners[action.topic]
-                for listener in tuple(listeners) if listeners else ():
-                    _tell(listener, action)
+                self.hear(action)
+                self.elsewhere(action)
         if earliest is not None:
             self.wake(earliest)
+
+    def hear(self, announced: Announce) -> None:
+        """An announcement of this process, or of another."""
+        listeners = self._listeners[announced.topic]
+        for listener in tuple(listeners) if listeners else ():
+            _tell(listener, announced)
 
 
 def _tell(listener: Listener, announced: Announce) -> None:
@@ -49,6 +56,10 @@ def _tell(listener: Listener, announced: Announce) -> None:
         listener(announced)
     except Exception:
         log.exception("a listener of %s failed", announced.topic)
+
+
+def _nobody_elsewhere(announced: Announce) -> None:
+    """No other process uses the database."""
 
 
 def _nobody(due_ms: int) -> None:

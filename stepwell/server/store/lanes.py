@@ -13,6 +13,7 @@ looked at, and that lets it go as soon as it is not.
 from collections import OrderedDict
 from collections.abc import Callable, Container, Iterable
 from heapq import heappop, heappush
+from itertools import islice
 from typing import TypeAlias
 
 from stepwell.server.engine.changes import Changes, LaneChange
@@ -236,6 +237,15 @@ class LaneIndex:
         others, and so is what there is room for."""
         for key in [key for key in self._resting if limit_name(key) == name]:
             self.rouse(key, len(self._resting[key]))
+
+    def look_again(self, keys_max: int) -> None:
+        """Another process may have made room, and not said so: behind each of so many keys one lane
+        is looked at again, those first that were not for the longest."""
+        for key in list(islice(self._resting, keys_max)):
+            self.rouse(key, 1)
+            resting = self._resting.pop(key, None)
+            if resting is not None:
+                self._resting[key] = resting
 
     def clock_moved(self) -> None:
         """Times mean something else now: whatever rests until one is looked at again."""

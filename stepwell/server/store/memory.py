@@ -69,6 +69,7 @@ class MemoryStore:
 
     commit_blocks = False
     is_shared = False
+    cluster = None
 
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk = Disk() if disk is None else disk

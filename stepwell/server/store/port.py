@@ -26,11 +26,12 @@ What a need means, wherever its own words leave room:
   those of the runs just named, none of them in a hold or used by any other run. A store may name
   fewer than there are, and others the next time.
 
-A row that must be new (an event, a run, a step) and is not is a `Conflict`. Rows of a run hang on
-it under its id; the engine's own items hang on ids that name no run.
+A row that must be new (an event, a run, a step) and is not is a `Conflict`. A shared store raises
+`Stale` from `load` and `write` where the catalog it gave last is not the newest any more. Rows of a
+run hang on it under its id; the engine's own items hang on ids that name no run.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -65,6 +66,11 @@ class StoreError(Exception):
 
 class Conflict(StoreError):
     """Somebody else changed the same rows; the same batch may be tried again."""
+
+
+class Stale(Conflict):
+    """Apps or functions are others by now: the catalog must be read again before the same batch is
+    tried again."""
 
 
 class Busy(StoreError):
@@ -383,6 +389,44 @@ class Reader(Protocol):
         ...
 
 
+class Hint(msgspec.Struct, frozen=True, array_like=True):
+    """What one process tells the others after its commits: whether something is due, lanes that
+    have something to do and since when, keys that let go of a call or a run, and announcements
+    (topic and subject). All of it may be lost; then things are only later."""
+
+    is_due: bool = False
+    lanes: tuple[tuple[str, int], ...] = ()
+    freed: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
+
+
+class Cluster(Protocol):
+    """What the processes that share a database have in common, and tell each other. Safe from any
+    thread."""
+
+    @property
+    def secret(self) -> bytes:
+        """32 bytes by chance, the same for all of them, now and later."""
+        ...
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that does what one is enough for."""
+        ...
+
+    def listen(self, hear: Callable[[Hint], None]) -> None:
+        """Call `hear`, from a thread of its own, with what other processes tell."""
+        ...
+
+    def tell(self, topic: str, subject: str) -> None:
+        """Tell the others of something, soon and perhaps."""
+        ...
+
+    def heard(self, hint: Hint) -> None:
+        """Remember what others told of lanes and keys. Like `Store.keep`: between two batches."""
+        ...
+
+
 class Store(Protocol):
     """The write side. One writer; see the module's docstring for the order of the verbs."""
 
@@ -396,6 +440,11 @@ class Store(Protocol):
         """Whether other processes may use the same database. Then leases are rows like any other,
         what was loaded stays as it is until the batch is over, and the verbs that ask the database
         for something block."""
+        ...
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """What a shared store has in common with other processes; None where there are none."""
         ...
 
     @property

@@ -504,7 +504,9 @@ class StoreContract(
         for number in range(4):
             world.begin(number)
             world.do(
-                fact.ItemAdded(Item(run_id_of(number), "g", ItemKind.GATEWAY, NOW, "@gateway")),
+                fact.ItemAdded(
+                    Item(run_id_of(number), "g", ItemKind.GATEWAY, NOW, "@gateway", secret=b"asked")
+                ),
                 fact.ItemAdded(Item(run_id_of(number), "t", ItemKind.SLEEP, NOW)),
             )
         every = world.due(capacity={APP: 2, "@gateway": 1, "unknown": 5})

@@ -13,7 +13,7 @@ from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.view import View
 from stepwell.server.runtime.perform import Performer
-from stepwell.server.store.port import Conflict, Reader, Store, StoreError, Unavailable
+from stepwell.server.store.port import Cluster, Conflict, Reader, Store, StoreError, Unavailable
 
 
 class Fault(StrEnum):
@@ -100,6 +100,11 @@ class FaultyStore:
     def is_shared(self) -> bool:
         """As the store's own."""
         return self.inner.is_shared
+
+    @property
+    def cluster(self) -> Cluster | None:
+        """As the store's own."""
+        return self.inner.cluster
 
     @property
     def waited(self) -> Container[str]:

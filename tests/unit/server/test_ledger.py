@@ -12,17 +12,19 @@ from stepwell.server import ledger as ledger_module
 from stepwell.server.engine import input as given_
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action
+from stepwell.server.engine.catalog import AppGone
 from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.decide import decide
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.input import Accepted, Done, Input, Verdict, Work
-from stepwell.server.engine.moment import Moment
+from stepwell.server.engine.lease_id import granted_tick
+from stepwell.server.engine.moment import TICKS_PER_MS, Moment
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.view import View
-from stepwell.server.ledger import BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
+from stepwell.server.ledger import ATTEMPTS_MAX, BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.memory import MemoryStore
-from stepwell.server.store.port import Busy, Conflict, StoreError, Unavailable
+from stepwell.server.store.port import Busy, Conflict, Stale, StoreError, Unavailable
 from tests.bench import (
     APP,
     NOW_MS,
@@ -524,3 +526,71 @@ async def test_a_lock_that_stays_refuses_what_writes_and_nothing_else(
     assert [type(answer) for answer in answers] == [Busy, Work, Busy]
     hall.store.fail = lambda verb, changes: None
     assert isinstance(await hall.submit(hall.go()), Accepted)
+
+
+class Joined(Watched):
+    """A store that others use, too: what they wrote may be from a clock that is ahead."""
+
+    is_shared = True  # type: ignore[assignment]
+    newest_tick = 0
+
+    def load(self, need: Need, view: View) -> None:
+        super().load(need, view)
+        view.newest_tick = max(view.newest_tick, self.newest_tick)
+
+
+async def test_what_is_decided_comes_after_all_that_was_seen() -> None:
+    hall = Hall(Joined())
+    assert isinstance(hall.store, Joined)
+    hall.store.newest_tick = ahead = (NOW_MS + 5_000) * TICKS_PER_MS
+    await asyncio.gather(hall.submit(hall.go()), hall.submit(hall.go()))
+    asked = given_.WorkAsked(SEED, ((APP, 10),), 10, 1_000)
+    work = await hall.submit(asked)
+    assert isinstance(work, Work)
+    ticks = {granted_tick(job.lease.id) for job in work.jobs}
+    assert len(work.jobs) == 2
+    assert all(tick is not None and tick > ahead for tick in ticks)
+    await hall.ledger.close()
+
+
+async def test_a_catalog_that_others_changed_is_read_before_the_batch_goes_on() -> None:
+    hall = Hall(Joined())
+    stale = iter((Stale("others changed it"),))
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        if verb == "load" and (error := next(stale, None)) is not None:
+            raise error
+
+    hall.store.fail = fail
+    known = hall.ledger.catalog
+    told: list[object] = []
+    hall.ledger.on_catalog = lambda before, after: told.append((before, after))
+    hall.ledger.catalog = known.changed([AppGone(APP)])
+    answer = await hall.submit(hall.go())
+    assert isinstance(answer, Accepted)
+    assert APP in hall.ledger.catalog.apps
+    assert len(told) == 1
+    await hall.ledger.close()
+
+
+@pytest.mark.parametrize(
+    "met",
+    [3, pytest.param(100, marks=pytest.mark.logs("^EventsReceived was refused: somebody was fir"))],
+)
+async def test_who_meets_others_tries_again_a_few_times(met: int) -> None:
+    hall = Hall(Joined())
+    left = iter(range(met))
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        if verb == "write" and next(left, None) is not None:
+            raise Conflict("somebody was first")
+
+    hall.store.fail = fail
+    answer = hall.submit(hall.go())
+    if met < ATTEMPTS_MAX:
+        assert isinstance(await answer, Accepted)
+        assert hall.store.told.count("write") == met + 1
+    else:
+        with pytest.raises(Conflict):
+            await answer
+    await hall.ledger.close()

@@ -1,8 +1,9 @@
 """Answers needs, from the database alone: what is loaded is locked until the batch is over.
 
 What a need asks for goes to the database in one piece (a pipeline), in the order of the need's
-fields: that is the one order in which rows are locked. Only what depends on an answer is asked for
-after it.
+fields: that is the one order in which rows are locked, those that stand for what may not be there
+(`locks.py`) before all others. Only what depends on an answer is asked for after it: what is due is
+chosen by `claiming.py`.
 """
 
 from collections import defaultdict
@@ -15,13 +16,15 @@ import psycopg
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.flow_row import Held, Slot
 from stepwell.server.engine.flow_view import KeySeen
-from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.moment import earlier
-from stepwell.server.engine.need import Due, LookBack, Meeting, Need, Old
-from stepwell.server.engine.row import Item, Lease, Run, Wait
+from stepwell.server.engine.lease_id import granted_tick
+from stepwell.server.engine.moment import PLACES
+from stepwell.server.engine.need import LookBack, Meeting, Need, Old
+from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Wait
 from stepwell.server.engine.view import View
 from stepwell.server.store.lanes import LaneIndex
+from stepwell.server.store.postgres.claiming import Claimer
 from stepwell.server.store.postgres.connection import SQL, Connection
+from stepwell.server.store.postgres.locks import Locks, locks_of
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.row import (
@@ -54,27 +57,46 @@ class Loader:
         self._session = session
         self._secrets = secrets
         self._scanned = (-1, "")
+        self._tick = 0
         self.lanes = LaneIndex(self._first_of_lane)
+        self._claimer = Claimer(session, self.lanes, self._item, self._lease, self.load)
 
     def load(self, need: Need, view: View) -> None:
-        """Fill the view with the rows of the need."""
+        """Fill the view with the rows of the need.
+
+        Raises `Stale` where the catalog is another by now.
+        """
+        self._tick = view.newest_tick
         with self._session.connection.pipeline():
             db = self._session.begun()
+            self._lock(db, locks_of(need))
             fills = [fill for asked in self._asked_at_once(db, need, view) for fill in asked]
+            self._session.check()
             for fill in fills:
                 fill(view)
+        view.newest_tick = self._tick
         for meeting in need.meetings:
             view.see_meeting(meeting.event_id, meeting.after, self._candidates(db, meeting))
         for look in need.look_back:
             view.see_look_back(look, self._past(db, look), self._met(db, look))
+        if need.lanes:
+            self._claimer.see_lanes(need.lanes, view)
         if need.due is not None:
-            self._see_due(db, need.due, view)
+            self._claimer.see_due(need.due, view)
         if need.old is not None:
             self._see_old(db, need.old, view)
-        shown = {item.run_id for queue, _, _ in need.lanes for item in view.flow.items(queue)}
-        unseen = {run_id for run_id in shown if not view.sees_run(run_id)}
-        if unseen:
-            self.load(Need(runs=frozenset(unseen)), view)
+
+    def _lock(self, db: Connection, locks: Locks) -> None:
+        seen = self._session.seen
+        alone = [row for row in locks.alone if row not in seen.locked]
+        if alone:
+            self._ask(db, "lock", alone)
+            seen.locked.update(alone)
+        known = seen.locked | seen.together
+        together = [row for row in locks.together if row not in known]
+        if together:
+            self._ask(db, "lock_together", together)
+            seen.together.update(together)
 
     def _asked_at_once(self, db: Connection, need: Need, view: View) -> Iterable[Iterable[Fill]]:
         """What goes in one piece, in the order of the fields of a need: whoever reads the answers
@@ -84,7 +106,6 @@ class Loader:
         yield self._holders(db, need)
         yield self._holds(db, need)
         yield self._held(db, need)
-        yield self._lanes(db, need)
         yield self._steps(db, need)
         yield self._events(db, need)
         yield self._bodies(db, need)
@@ -122,12 +143,16 @@ class Loader:
 
     def _item(self, row: tuple[Any, ...]) -> Item:
         item = item_of(row[:9])
+        place = item.detail.partition(b" ")[0]
+        if item.kind is ItemKind.CALL and place.isdigit():
+            self._tick = max(self._tick, int(place) // PLACES)
         self._session.seen.items.setdefault((item.run_id, item.key), item)
         secret = self._secrets.get((item.run_id, item.key))
         return msgspec.structs.replace(item, secret=secret) if secret else item
 
     def _lease(self, row: tuple[Any, ...]) -> Lease:
         lease = lease_from(row)
+        self._tick = max(self._tick, granted_tick(lease.id) or 0)
         self._session.seen.leases.setdefault((lease.run_id, lease.key), lease)
         return lease
 
@@ -143,7 +168,10 @@ class Loader:
             known = set(saved)
             for slot in slots:
                 view.see_step(*slot, slot in known)
-            size_of = {run_id: (count, size) for run_id, count, size in sizes}
+            size_of: dict[str, tuple[int, int]] = {}
+            for run_id, count, size, place in sizes:
+                size_of[run_id] = count, size
+                self._tick = max(self._tick, place // PLACES)
             for run_id in runs:
                 view.see_saved(run_id, *size_of.get(run_id, (0, 0)))
 
@@ -237,25 +265,6 @@ class Loader:
             rows = self._ask(db, "skipped", one.function, *times, reasons, one.limit)
             yield lambda view: view.flow.see_skipped(one, [dropped_of(row) for row in rows])
 
-    def _lanes(self, db: Connection, need: Need) -> Iterable[Fill]:
-        for queue, count, until_ms in need.lanes:
-            # One more than is wanted says when the next is due.
-            rows = self._ask(db, "due", [queue], [count + 1])
-
-            def fill(
-                view: View,
-                queue: str = queue,
-                count: int = count,
-                until_ms: int = until_ms,
-                rows: Rows = rows,
-            ) -> None:
-                found = [self._item(row) for row in rows]
-                items = [item for item in found[:count] if item.due_ms <= until_ms]
-                following = found[len(items)].due_ms if len(items) < len(found) else None
-                view.flow.see_items(queue, items, following)
-
-            yield fill
-
     # -- events ---------------------------------------------------------------------------------
 
     def _events(self, db: Connection, need: Need) -> Iterable[Fill]:
@@ -334,28 +343,7 @@ class Loader:
         }
         return [wait_of(row) for row in db.execute(SQL["meeting"], wanted, binary=True)]
 
-    # -- what is due ----------------------------------------------------------------------------
-
-    def _see_due(self, db: Connection, due: Due, view: View) -> None:
-        room = {queue: count for queue, count in due.capacity if count > 0}
-        room[""] = due.limit
-        # One more of each than may be given says when to ask again.
-        counts = [min(count, due.limit) + 1 for count in room.values()]
-        given: list[Item] = []
-        later: list[int] = []
-        for item in map(self._item, self._ask(db, "due", list(room), counts)):
-            if item.due_ms <= due.now_ms and room[item.queue] > 0 and len(given) < due.limit:
-                room[item.queue] -= 1
-                given.append(item)
-            else:
-                later.append(item.due_ms)
-        leases = [self._lease(row) for row in self._ask(db, "leases_ending", due.limit + 1)]
-        over = [lease for lease in leases[: due.limit] if lease.until_ms <= due.now_ms]
-        later += [lease.until_ms for lease in leases[len(over) :]]
-        places = [place for place, count in due.capacity if count > 0]
-        lanes, lanes_ms = self.lanes.ask(places, due.now_ms)
-        view.flow.lanes = tuple(lanes)
-        view.see_due(given, over, earlier(min(later, default=None), lanes_ms))
+    # -- lanes ----------------------------------------------------------------------------------
 
     def _first_of_lane(self, queue: str) -> int | None:
         row = self._ask(self._session.begun(), "first_of_lane", queue).fetchone()
@@ -363,9 +351,7 @@ class Loader:
 
     def begin_lanes(self) -> None:
         """Find every lane that has something to do."""
-        for queue, due_ms in self._ask(self._session.connection, "lanes"):
-            if is_lane(queue):
-                self.lanes.added(queue, due_ms)
+        self._claimer.find_lanes(self._session.connection)
 
     # -- what is old ----------------------------------------------------------------------------
 

@@ -1,9 +1,13 @@
-"""Which process has the database, and whether it is alive, by the database's clock: the only place
-that writes and judges the row of a process.
+"""Which processes have the database, and whether each is alive, by the database's clock: the only
+place that writes and judges their rows.
 
 A process renews its row from a thread and a connection of its own, so that neither a busy loop nor
-a long batch makes it look dead. Every batch locks the row it lives by: whoever takes over removes
-the row first, so nothing that was begun before can be committed after.
+a long batch makes it look dead. Every batch locks the row it lives by: whoever takes a process for
+dead removes the row first, so nothing that one had begun can be committed after. Everybody looks
+for the dead, and takes back what they had leased.
+
+One of the living leads: it does what one is enough for. Another takes its place only when its row
+is gone, so what it had begun to write by then is not written.
 """
 
 import logging
@@ -23,16 +27,19 @@ ALIVE_S = 10
 RENEW_S = 2.5
 LOOK_S = 0.25
 """So often, in seconds, whoever waits for the database looks whether it is free."""
+SKEW_S = 5
+"""So far, in seconds, the clock of a process may be from the database's."""
 
 log = logging.getLogger("stepwell.postgres")
 
 
 class _Found(NamedTuple):
-    """Who else has the database: until when each is taken for alive, whether one is, and which."""
+    """Who else has the database: until when each is taken for alive, whether one is, and which of
+    those shares it with nobody."""
 
     others: dict[str, datetime]
     is_alive: bool
-    label: str
+    alone: str
 
 
 class Presence:
@@ -43,47 +50,59 @@ class Presence:
         self._url = url
         self._name = name
         self._node = node
+        self._label = f"{socket.gethostname()}, process {os.getpid()}"
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
+        self._leads_until_s = 0.0
+        self._told_skew = False
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what one is enough for. It cannot be sure for longer than
+        others would wait."""
+        return time.monotonic() < self._leads_until_s
 
     def arrive(self, connection: Connection) -> bool:
-        """Take the database for this process. Whether whoever had it before had let go of it. Waits
-        for one that may be dead until it is; what it leased is free then.
+        """Begin to use the database. Whether whoever had it before had let go of it, or has it
+        still. Where nobody has, what was leased is free.
 
-        Raises `Unavailable` while another process has it and is alive.
+        Raises `Unavailable` while a process of an older version has it, which shares it with
+        nobody.
         """
         if self._thread is not None:
             return True
         first: dict[str, datetime] = {}
-        while (found := self._take(connection)).is_alive:
+        while (found := self._take(connection)).alone:
             # Whoever renews its row while we look is alive; whoever was killed does not.
             if any(until > first.setdefault(node, until) for node, until in found.others.items()):
                 raise Unavailable(
-                    f"{self._name} is in use by another server ({found.label}); stop it, or use"
-                    " another database"
+                    f"{self._name} is in use by a server of an older version ({found.alone}) that"
+                    " shares it with no other; stop that one first"
                 )
             time.sleep(LOOK_S)
+        self._look_at_clock(connection)
+        self._say_alive(connection)
         self._thread = threading.Thread(target=self._renew, name="stepwell-alive", daemon=True)
         self._thread.start()
-        return not found.others
+        return found.is_alive or not found.others
 
-    def _take(self, connection: Connection) -> "_Found":
-        """Take the database unless another process may be alive."""
-        label = f"{socket.gethostname()}, process {os.getpid()}"
+    def _take(self, connection: Connection) -> _Found:
         with in_our_words(self._name), connection.transaction():
             connection.execute(SQL["version_locked"])
             rows = connection.execute(SQL["nodes"]).fetchall()
             found = _Found(
-                {node: until for node, _, until, _ in rows},
-                any(is_alive for *_, is_alive in rows),
-                ", ".join(label for _, label, _, is_alive in rows if is_alive),
+                {node: until for node, _, until, _, _ in rows},
+                any(is_alive for *_, is_alive, _ in rows),
+                ", ".join(label for _, label, _, alive, shares in rows if alive and not shares),
             )
-            if not found.is_alive:
-                dead = list(found.others)
-                connection.execute(SQL["drop_nodes"], (dead,))
-                connection.execute(SQL["drop_leases_of_nodes"], (dead,))
-                connection.execute(SQL["add_node"], (self._node, label, ALIVE_S))
+            if not found.alone:
+                if not found.is_alive:
+                    connection.execute(SQL["drop_nodes"], (list(found.others),))
+                    connection.execute(SQL["free_leases"])
+                connection.execute(SQL["add_node"], (self._node, self._label, ALIVE_S))
         return found
+
+    # -- as long as it lives --------------------------------------------------------------------
 
     def _renew(self) -> None:
         connection: Connection | None = None
@@ -92,11 +111,51 @@ class Presence:
                 with in_our_words(self._name):
                     if connection is None or connection.closed:
                         connection = connect(self._url)
-                    connection.execute(SQL["renew_node"], (ALIVE_S, self._node))
+                    self._say_alive(connection)
+                    self._bury_the_dead(connection)
+                    self._look_at_clock(connection)
             except StoreError as error:
                 log.warning("could not say that this server is alive: %s", error)
         if connection is not None:
             connection.close()
+
+    def _say_alive(self, connection: Connection) -> None:
+        asked_s = time.monotonic()
+        with in_our_words(self._name):
+            renewed = connection.execute(SQL["renew_node"], (ALIVE_S, self._node))
+            if not renewed.rowcount:
+                self._leads_until_s = 0.0
+                log.warning(
+                    "this server was taken for dead, and what it was doing given to others: it did"
+                    " not reach %s for %d seconds, or stood still; it goes on",
+                    self._name,
+                    ALIVE_S,
+                )
+                connection.execute(SQL["add_node"], (self._node, self._label, ALIVE_S))
+            leads = connection.execute(SQL["lead"], {"node": self._node}).fetchone()
+        self._leads_until_s = asked_s + ALIVE_S if leads is not None else 0.0
+
+    def _bury_the_dead(self, connection: Connection) -> None:
+        for (label,) in connection.execute(SQL["drop_dead_nodes"]).fetchall():
+            log.warning("a server is gone without a word (%s): others do its work", label)
+        connection.execute(SQL["lose_leases"])
+
+    def _look_at_clock(self, connection: Connection) -> None:
+        with in_our_words(self._name):
+            row = connection.execute(SQL["now_ms"]).fetchone()
+        off_s = 0.0 if row is None else time.time() - row[0] / 1_000
+        if abs(off_s) <= SKEW_S:
+            self._told_skew = False
+        elif not self._told_skew:
+            self._told_skew = True
+            log.warning(
+                "the clock of this machine is %.0f s off that of %s: set it right (NTP), or what is"
+                " due comes so much too early or too late",
+                off_s,
+                self._name,
+            )
+
+    # -- the end --------------------------------------------------------------------------------
 
     def leave(self, connection: Connection) -> None:
         """Let go of the database, and of what was leased."""
@@ -104,10 +163,7 @@ class Presence:
         if self._thread is None:
             return
         self._thread.join()
+        self._leads_until_s = 0.0
         with in_our_words(self._name), connection.transaction():
             connection.execute(SQL["drop_nodes"], ([self._node],))
-            connection.execute(SQL["drop_leases_of_nodes"], ([self._node],))
-
-    def abandon(self) -> None:
-        """Renew the row no more, and leave it there."""
-        self._over.set()
+            connection.execute(SQL["free_leases_of"], (self._node,))

@@ -1,10 +1,28 @@
 -- Every statement the PostgreSQL store uses, by name. Columns come in the order of the tables.
 -- Rows are written and looked for many at a time: each parameter of such a statement is a column.
 
+-- load: what may not be there yet
+
+-- lock --
+SELECT id FROM stepwell.lock WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE;
+
+-- lock_together --
+-- The same with whoever also asks for it together; not with whoever asks for it alone.
+SELECT id FROM stepwell.lock WHERE id = ANY(%b) ORDER BY id FOR SHARE;
+
+-- lock_free --
+SELECT id FROM stepwell.lock WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
+
 -- load: runs and what hangs on them. What hangs on a run changes only while its row is locked.
 
 -- runs_locked --
 SELECT * FROM stepwell.run WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE;
+
+-- runs_free --
+SELECT id FROM stepwell.run WHERE id = ANY(%b) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED;
+
+-- runs_there --
+SELECT id FROM stepwell.run WHERE id = ANY(%b);
 
 -- items_of_runs --
 SELECT * FROM stepwell.item WHERE run_id = ANY(%b);
@@ -20,7 +38,8 @@ SELECT run_id, id FROM stepwell.step
 WHERE (run_id, id) IN (SELECT * FROM unnest(%b::text[], %b::text[]));
 
 -- step_sizes --
-SELECT run_id, count(*), sum(length(memo)) FROM stepwell.step WHERE run_id = ANY(%b) GROUP BY run_id;
+SELECT run_id, count(*), sum(length(memo)), max(place) FROM stepwell.step
+WHERE run_id = ANY(%b) GROUP BY run_id;
 
 -- memos_of_op --
 SELECT memo FROM stepwell.step WHERE run_id = %b AND op = %b;
@@ -100,6 +119,15 @@ ORDER BY at_ms, seq LIMIT %b;
 -- lanes --
 SELECT queue, min(due_ms) FROM stepwell.item WHERE position(chr(31) IN queue) > 0 GROUP BY queue;
 
+-- lane_due --
+-- The first items of a lane that nobody has, due or not, in order, with their runs locked, as
+-- `calls_due` does.
+SELECT item.* FROM stepwell.item AS item JOIN stepwell.run ON run.id = item.run_id
+WHERE item.queue = %b AND NOT EXISTS (
+    SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+) ORDER BY item.due_ms, item.turn, item.run_id, item.key LIMIT %b
+FOR NO KEY UPDATE OF run SKIP LOCKED;
+
 -- first_of_lane --
 SELECT due_ms FROM stepwell.item WHERE queue = %b AND NOT EXISTS (
     SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
@@ -107,15 +135,34 @@ SELECT due_ms FROM stepwell.item WHERE queue = %b AND NOT EXISTS (
 
 -- load: what is due, what is old
 
--- due --
--- The first items of each queue that nobody has, due or not, in order.
+-- calls_due --
+-- The first calls of each queue that are due and nobody has, in order, with their runs locked: what
+-- others are busy with is passed over. What they changed meanwhile is to be looked at again.
 SELECT item.* FROM unnest(%b::text[], %b::int8[]) AS wanted (queue, room),
 LATERAL (
-    SELECT * FROM stepwell.item WHERE item.queue = wanted.queue AND NOT EXISTS (
+    SELECT item.* FROM stepwell.item AS item JOIN stepwell.run ON run.id = item.run_id
+    WHERE item.queue = wanted.queue AND item.due_ms <= %b AND NOT EXISTS (
         SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
-    ) ORDER BY due_ms, turn, run_id, key LIMIT wanted.room
+    ) ORDER BY item.due_ms, item.turn, item.run_id, item.key LIMIT wanted.room
+    FOR NO KEY UPDATE OF run SKIP LOCKED
 ) AS item
 ORDER BY due_ms, turn, run_id, key;
+
+-- own_due --
+-- What is due of the engine's own work, nothing locked yet: not all of it hangs on a run.
+SELECT * FROM stepwell.item WHERE queue = '' AND due_ms <= %b AND NOT EXISTS (
+    SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+) ORDER BY due_ms, turn, run_id, key LIMIT %b;
+
+-- next_due --
+-- When the first item of any of these queues that is not due yet is.
+SELECT min(item.due_ms) FROM unnest(%b::text[]) AS wanted (queue),
+LATERAL (
+    SELECT due_ms FROM stepwell.item WHERE item.queue = wanted.queue AND item.due_ms > %b
+    AND NOT EXISTS (
+        SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+    ) ORDER BY due_ms LIMIT 1
+) AS item;
 
 -- leases_ending --
 SELECT * FROM stepwell.lease ORDER BY until_ms, run_id, key LIMIT %b;
@@ -272,10 +319,11 @@ FROM unnest(
 
 -- change_lease --
 UPDATE stepwell.lease SET
-    until_ms = new.until_ms, generation = new.generation, steps = new.steps
+    until_ms = new.until_ms, generation = new.generation, steps = new.steps,
+    node = CASE WHEN new.node = '' THEN lease.node ELSE new.node END
 FROM unnest(
-    %b::int8[], %b::int4[], %b::int4[], %b::text[], %b::text[], %b::text[]
-) AS new (until_ms, generation, steps, run_id, key, id)
+    %b::int8[], %b::int4[], %b::int4[], %b::text[], %b::text[], %b::text[], %b::text[]
+) AS new (until_ms, generation, steps, node, run_id, key, id)
 WHERE lease.run_id = new.run_id AND lease.key = new.key AND lease.id = new.id;
 
 -- end_lease --
@@ -289,9 +337,6 @@ WHERE lease.run_id = old.run_id AND lease.key = old.key;
 
 -- drop_leases_of_runs --
 DELETE FROM stepwell.lease WHERE run_id = ANY(%b);
-
--- drop_leases_of_nodes --
-DELETE FROM stepwell.lease WHERE node = ANY(%s::text[]);
 
 -- move_leases --
 UPDATE stepwell.lease SET until_ms = until_ms + %b WHERE node = %b;
@@ -680,13 +725,13 @@ ORDER BY id LIMIT %b;
 -- who has the database
 
 -- nodes --
-SELECT id, label, alive_until, alive_until > clock_timestamp()
+SELECT id, label, alive_until, alive_until > clock_timestamp(), shares
 FROM stepwell.node ORDER BY id FOR UPDATE;
 
 -- add_node --
 INSERT INTO stepwell.node VALUES (
-    %s, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s)
-);
+    %s, %s, clock_timestamp(), clock_timestamp() + make_interval(secs => %s), true
+) ON CONFLICT DO NOTHING;
 
 -- renew_node --
 UPDATE stepwell.node SET alive_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s;
@@ -694,8 +739,52 @@ UPDATE stepwell.node SET alive_until = clock_timestamp() + make_interval(secs =>
 -- drop_nodes --
 DELETE FROM stepwell.node WHERE id = ANY(%s::text[]);
 
+-- drop_dead_nodes --
+DELETE FROM stepwell.node WHERE alive_until < clock_timestamp() RETURNING label;
+
+-- lose_leases --
+-- What was leased by processes that are gone is over; whoever claims next takes it back.
+UPDATE stepwell.lease SET until_ms = 0 WHERE (run_id, key) IN (
+    SELECT run_id, key FROM stepwell.lease
+    WHERE until_ms > 0 AND node NOT IN (SELECT id FROM stepwell.node)
+    FOR UPDATE SKIP LOCKED
+);
+
+-- free_leases --
+DELETE FROM stepwell.lease WHERE node NOT IN (SELECT id FROM stepwell.node);
+
+-- free_leases_of --
+DELETE FROM stepwell.lease WHERE node = %s;
+
+-- lead --
+INSERT INTO stepwell.leader AS kept VALUES (1, %(node)s, 1)
+ON CONFLICT (one) DO UPDATE SET
+    node = excluded.node, term = kept.term + (kept.node <> excluded.node)::int4
+WHERE kept.node = excluded.node OR kept.node NOT IN (SELECT id FROM stepwell.node)
+RETURNING term;
+
+-- begin_common --
+INSERT INTO stepwell.common VALUES (1, 0, %s) ON CONFLICT DO NOTHING;
+
+-- secret --
+SELECT secret FROM stepwell.common WHERE one = 1;
+
+-- now_ms --
+SELECT (extract(epoch FROM clock_timestamp()) * 1000)::int8;
+
+-- notify --
+SELECT pg_notify('stepwell', message) FROM unnest(%s::text[]) AS told (message);
+
 -- node_held --
-SELECT 1 FROM stepwell.node WHERE id = %s FOR KEY SHARE;
+-- The process as it is alive, and how often apps and functions changed.
+SELECT (SELECT catalog FROM stepwell.common WHERE one = 1)
+FROM stepwell.node WHERE id = %s FOR KEY SHARE;
+
+-- catalog_is --
+SELECT catalog FROM stepwell.common WHERE one = 1;
+
+-- catalog_changed --
+UPDATE stepwell.common SET catalog = catalog + 1 WHERE one = 1 AND catalog = %s;
 
 -- schema
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 
 from stepwell.server.engine.row import Item, Lease, Run
-from stepwell.server.store.port import Unavailable
+from stepwell.server.store.port import Stale, Unavailable
 from stepwell.server.store.postgres.connection import SQL, Connection, connect, name_of
 from stepwell.server.store.postgres.failure import in_our_words
 
@@ -18,8 +18,9 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 must be what it protects, so every statement has a view of its own, whatever the database's own
 setting is."""
 
-_NEVER_IDLE = b"SET idle_in_transaction_session_timeout = '10s'"
-"""A process that stands still in the middle of a batch lets go of its rows."""
+_NEVER_IDLE = b"SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '3s'"
+"""A process that stands still in the middle of a batch lets go of its rows, and none waits for ever
+for those of another."""
 _NOT_SYNCED = b"; SET synchronous_commit = off"
 
 
@@ -34,6 +35,9 @@ class Seen:
     keys: dict[str, bool] = field(default_factory=dict[str, bool])
     holds: dict[str, bool] = field(default_factory=dict[str, bool])
     """Keys and holds that were looked for, and whether they were there."""
+    locked: set[int] = field(default_factory=set[int])
+    together: set[int] = field(default_factory=set[int])
+    """Rows of `lock` that are locked alone, and together with others."""
 
 
 class Session:
@@ -53,6 +57,11 @@ class Session:
         self._db = self._connected()
         self._begun = False
         self._held: psycopg.Cursor[tuple[Any, ...]] | None = None
+        self._is_alive = True
+        self.catalog = -1
+        """How often apps and functions had changed when they were read."""
+        self.changes_catalog = False
+        """Whether the transaction changes them."""
 
     @property
     def connection(self) -> Connection:
@@ -76,24 +85,40 @@ class Session:
             self._held = db.execute(SQL["node_held"], (self._node,))
         return db
 
+    def check(self) -> None:
+        """Look, once in a transaction, whether this process and what it knows still stand.
+
+        Raises `Stale` where another process changed apps or functions.
+        """
+        if self._held is None:
+            return
+        row = self._held.fetchone()
+        self._held = None
+        self._is_alive = row is not None
+        if row is not None and row[0] != self.catalog:
+            raise Stale(f"apps or functions of {self.name} were changed by another server")
+
     def commit(self) -> None:
         """End the transaction, and keep what it wrote.
 
         Raises `Unavailable` where nobody can tell whether it was kept, and where this process was
         taken for dead meanwhile: then nothing is.
         """
-        if self._held is not None and self._held.fetchone() is None:
+        self.check()
+        if not self._is_alive:
             raise Unavailable(
-                f"{self.name} was taken over: this server did not say in time that it is alive."
-                " Nothing more is accepted; start it again"
+                f"other servers on {self.name} took this one for dead: it did not say in time that"
+                " it is alive"
             )
+        changed = self.changes_catalog
         self._end(b"COMMIT")
+        self.catalog += changed
 
     def rollback(self) -> None:
         """End the transaction, and forget what it wrote. A lost connection has done so."""
         if self._db.closed:
             self._begun, self._held = False, None
-            self.seen = Seen()
+            self._forget()
             return
         self._end(b"ROLLBACK")
 
@@ -104,7 +129,11 @@ class Session:
         with in_our_words(self.name):
             self._db.execute(statement)
         self._begun = False
+        self._forget()
+
+    def _forget(self) -> None:
         self.seen = Seen()
+        self.changes_catalog = False
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -1,8 +1,8 @@
 """The store on PostgreSQL: rows decide, and nothing that others may change is remembered between
-two batches. Decisions behind this: docs/decisions/024 and 025.
+two batches, however many processes there are. Decisions behind this: docs/decisions/024 and 025.
 
-What is loaded is locked until the batch is written or given up. What was looked at without a lock
-(an item that is due, a row that was not there) is compared when it is written.
+What is loaded is locked until the batch is written or given up; so is what may not be there yet
+(`locks.py`). Whatever is remembered only says where to look first.
 """
 
 import logging
@@ -17,6 +17,7 @@ from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import EVERY_NAME, StoreError
+from stepwell.server.store.postgres.cluster import PostgresCluster
 from stepwell.server.store.postgres.connection import SQL
 from stepwell.server.store.postgres.failure import in_our_words
 from stepwell.server.store.postgres.loading import Loader
@@ -27,6 +28,9 @@ from stepwell.server.store.postgres.reader import PostgresReader
 from stepwell.server.store.postgres.session import Session, Slot
 from stepwell.server.store.postgres.writing import Writer
 from stepwell.server.store.row import app_of, function_of, key_of
+
+SECRETS_MAX = 10_000
+"""So many requests of the server's own are remembered."""
 
 log = logging.getLogger("stepwell.postgres")
 
@@ -60,6 +64,9 @@ class PostgresStore:
         self._secrets: dict[Slot, bytes] = {}
         self._loader = Loader(self._session, self._secrets)
         self._writer = Writer(self._session, self.node)
+        self.cluster = PostgresCluster(
+            url, self._session.name, self.node, self._presence, self._loader.lanes
+        )
         self._ended_in_order = True
         self._closed = False
 
@@ -74,15 +81,17 @@ class PostgresStore:
         return EVERY_NAME
 
     def migrate(self) -> None:
-        """Bring the database to the schema of this version, and take it for this process.
+        """Bring the database to the schema of this version, and begin to use it.
 
-        Raises `Corrupt` if it is newer, `Unavailable` while another process has it.
+        Raises `Corrupt` if it is newer, `Unavailable` while a process has it that shares it with
+        nobody.
         """
         self._session.rollback()
         migrate(self._session.connection, self.name)
         self._ended_in_order &= self._presence.arrive(self._session.connection)
         with in_our_words(self.name):
             self._loader.begin_lanes()
+            self.cluster.begin(self._session.connection)
 
     @property
     def ended_in_order(self) -> bool:
@@ -93,6 +102,8 @@ class PostgresStore:
         """Every registered app and function."""
         with in_our_words(self.name):
             db = self._session.connection
+            row = db.execute(SQL["catalog_is"]).fetchone()
+            self._session.catalog = 0 if row is None else row[0]
             apps = [app_of(row) for row in db.execute(SQL["apps"])]
             functions = [function_of(row) for row in db.execute(SQL["functions"])]
             kinds = (db.execute(SQL["flow_keys"], (int(kind),)) for kind in KINDS)
@@ -133,7 +144,7 @@ class PostgresStore:
         lanes = self._loader.lanes
         for slot, item in changes.items.items():
             if item is not None and item.secret:
-                self._secrets[slot] = item.secret
+                self._remember(slot, item.secret)
             else:
                 self._secrets.pop(slot, None)
             if item is not None and is_lane(item.queue):
@@ -142,6 +153,13 @@ class PostgresStore:
             for slot in [slot for slot in self._secrets if slot[0] in changes.ended]:
                 del self._secrets[slot]
         lanes.keep(changes)
+        self.cluster.committed(changes)
+
+    def _remember(self, slot: Slot, secret: bytes) -> None:
+        """What nobody asks for any more, because others did it, is forgotten in time."""
+        self._secrets[slot] = secret
+        if len(self._secrets) > SECRETS_MAX:
+            del self._secrets[next(iter(self._secrets))]
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """The leases this process granted keep their distance from now. Items keep their times,
@@ -164,6 +182,7 @@ class PostgresStore:
             return
         self._closed = True
         try:
+            self.cluster.close()
             self._session.rollback()
             self._presence.leave(self._session.connection)
         except StoreError:

@@ -8,11 +8,13 @@ import psycopg
 
 from stepwell.server.engine.bulk_row import BULKS_KEPT
 from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.key_row import AUDIT_MAX
-from stepwell.server.engine.row import Lease
+from stepwell.server.engine.row import Lease, WaitKind
 from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
 from stepwell.server.store.port import Conflict
 from stepwell.server.store.postgres.connection import SQL, Connection
+from stepwell.server.store.postgres.locks import row_of_name
 from stepwell.server.store.postgres.rows import (
     columns_of_item,
     columns_of_lease,
@@ -43,6 +45,8 @@ from stepwell.server.store.row import (
     wait_values,
 )
 
+_OF_EVENTS = (WaitKind.EVENT, WaitKind.CANCEL)
+
 Written: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 
 
@@ -65,6 +69,7 @@ class Writer:
         self._look_at_rest(changes)
         with self._session.connection.pipeline():
             db = self._session.begun()
+            self._lock_waited(db, changes)
             self._runs(db, changes)
             if changes.started or changes.runs:
                 self._counts(db, changes)
@@ -74,9 +79,18 @@ class Writer:
             if changes.flow_rows:
                 self._flow(db, changes)
             self._rare(db, changes)
+            self._session.check()
         for cursor, count, name in self._expected:
             if cursor.rowcount != count:
                 raise Conflict(f"somebody else changed the same rows first ({name})")
+
+    def _lock_waited(self, db: Connection, changes: Changes) -> None:
+        """Whoever begins to wait for events of a name has it alone."""
+        names = {wait.name for wait in changes.waits.values() if wait and wait.kind in _OF_EVENTS}
+        rows = sorted({row_of_name(name) for name in names} - self._session.seen.locked)
+        if rows:
+            db.execute(SQL["lock"], (rows,), binary=True)
+            self._session.seen.locked.update(rows)
 
     def _look_at_rest(self, changes: Changes) -> None:
         """Runs that are changed and were not loaded: what they were is counted."""
@@ -174,7 +188,10 @@ class Writer:
         for slot, lease in _staying(changes.leases, changes):
             was: Lease | None = self._session.seen.leases.get(slot)
             if lease is not None and was is not None and was.id == lease.id:
-                changed.append((lease.until_ms, lease.generation, lease.steps, *slot, lease.id))
+                # Who has it longer holds it; who saves a step of it may be another process.
+                holder = self._node if lease.until_ms != was.until_ms else ""
+                numbers = lease.until_ms, lease.generation, lease.steps
+                changed.append((*numbers, holder, *slot, lease.id))
                 continue
             if was is not None:
                 ended.append((*slot, was.id))
@@ -216,6 +233,10 @@ class Writer:
     # -- what changes seldom --------------------------------------------------------------------
 
     def _rare(self, db: Connection, changes: Changes) -> None:
+        if changes_catalog(changes):
+            cursor = db.execute(SQL["catalog_changed"], (self._session.catalog,))
+            self._expected.append((cursor, 1, "catalog_changed"))
+            self._session.changes_catalog = True
         if changes.apps or changes.functions:
             self._catalog(db, changes)
         if changes.cancellations or changes.cancellations_done:
@@ -266,6 +287,12 @@ class Writer:
         self._put(db, "end_bulk", over)
         if changes.bulks:
             db.execute(SQL["forget_bulks"], (BULKS_KEPT,))
+
+
+def changes_catalog(changes: Changes) -> bool:
+    """Whether what every process knows by heart is another then."""
+    flow = any(row is not None and row.kind in KINDS for row in changes.keys.values())
+    return bool(changes.apps or changes.functions or flow)
 
 
 def _staying(rows: Mapping[Slot, Any], changes: Changes) -> Iterable[tuple[Slot, Any]]:

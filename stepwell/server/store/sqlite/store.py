@@ -49,6 +49,7 @@ class SqliteStore:
     """A store in one file. Takes the file for this process, until `close`."""
 
     is_shared = False
+    cluster = None
 
     def __init__(
         self, path: str | Path, *, durability: Durability = "full", limits: Limits = LIMITS

@@ -1,0 +1,95 @@
+"""A node among others on one database: what it tells them, what it hears, and whether it leads."""
+
+import asyncio
+import logging
+from functools import partial
+
+from stepwell.server.engine.action import Announce, Topic
+from stepwell.server.ledger import Ledger
+from stepwell.server.runtime.dispatcher import Dispatcher
+from stepwell.server.runtime.perform import Performer
+from stepwell.server.runtime.pump import Pump
+from stepwell.server.store.port import Cluster, Hint
+
+LOOK_S = 2.0
+"""So often, in seconds, whoever leads looks for what others were asked to do and did not tell."""
+
+_TOLD = frozenset(
+    {
+        *(Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED, Topic.RUN_CANCELLED),
+        *(Topic.EVENT_STORED, Topic.CANCELLATION, Topic.BULK),
+    }
+)
+_TOPICS = {topic.value: topic for topic in _TOLD}
+
+log = logging.getLogger("stepwell.cluster")
+
+
+def alone() -> bool:
+    """Whoever is alone leads."""
+    return True
+
+
+class Companions:
+    """The other nodes, as one of them sees them."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        ledger: Ledger,
+        pump: Pump,
+        dispatcher: Dispatcher,
+        performer: Performer,
+    ) -> None:
+        self._cluster = cluster
+        self._ledger = ledger
+        self._pump = pump
+        self._dispatcher = dispatcher
+        self._performer = performer
+        self._looking: asyncio.Task[None] | None = None
+        performer.elsewhere = self._tell
+
+    def start(self) -> None:
+        """Begin to hear and to tell."""
+        loop = asyncio.get_running_loop()
+        self._cluster.listen(partial(self._heard, loop))
+        self._looking = loop.create_task(self._look())
+
+    async def stop(self) -> None:
+        """Do nothing more for the others."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+
+    def _tell(self, announced: Announce) -> None:
+        if announced.topic in _TOLD:
+            self._cluster.tell(announced.topic.value, announced.subject)
+
+    def _heard(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
+        """On the thread that hears."""
+        try:
+            loop.call_soon_threadsafe(self._take_in, hint)
+        except RuntimeError:
+            log.debug("a message came after the end")
+
+    def _take_in(self, hint: Hint) -> None:
+        self._ledger.between(partial(self._cluster.heard, hint))
+        if hint.is_due or hint.freed:
+            self._pump.ask()
+        for topic, subject in hint.told:
+            if topic not in _TOPICS:
+                continue
+            announced = Announce(_TOPICS[topic], subject)
+            if announced.topic is Topic.RUN_CANCELLED:
+                # It is in the log of the process that cancelled it.
+                self._dispatcher.cancel_run(announced)
+            else:
+                self._performer.hear(announced)
+
+    async def _look(self) -> None:
+        """What another node was asked to do is carried out by whoever leads, by now."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if self._cluster.leads:
+                for topic in (Topic.CANCELLATION, Topic.BULK):
+                    self._performer.hear(Announce(topic, ""))

@@ -1,0 +1,134 @@
+"""Several engines on one PostgreSQL database do every run once, and keep the limits they share.
+
+Law: a step runs once where nobody dies; no key has more calls under way, in all engines together,
+than its limit; an event ends the wait of a run, whichever engine each of them came to.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+import stepwell as sw
+from stepwell.embedded import Engine
+from stepwell.server.engine.row import RunStatus
+from stepwell.server.store.port import RunFilter
+
+ENGINES = 3
+ROUNDS = 40
+LIMIT = 2
+FIRST = sw.TriggerEvent
+
+
+@dataclass
+class Seen:
+    """What the functions of all engines did."""
+
+    steps: Counter[str] = field(default_factory=Counter[str])
+    under_way: Counter[str] = field(default_factory=Counter[str])
+    most: Counter[str] = field(default_factory=Counter[str])
+    woken: Counter[str] = field(default_factory=Counter[str])
+
+
+def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
+    """The same functions for every engine."""
+
+    async def did(name: str) -> str:
+        seen.steps[name] += 1
+        return name
+
+    @client.create_function(fn_id="plain", trigger=FIRST(event="plain"))
+    async def plain(ctx: sw.Context) -> int:
+        number = ctx.event.data["n"]
+        for step in range(3):
+            await ctx.step.run(f"s{step}", did, f"plain-{number}-{step}")
+        await ctx.step.sleep("nap", 20)
+        await ctx.step.run("last", did, f"plain-{number}-last")
+        return int(str(number))
+
+    @client.create_function(
+        fn_id="limited",
+        trigger=FIRST(event="limited"),
+        concurrency=[sw.Concurrency(limit=LIMIT, key="event.data.k")],
+    )
+    async def limited(ctx: sw.Context) -> None:
+        key = str(ctx.event.data["k"])
+        seen.under_way[key] += 1
+        seen.most[key] = max(seen.most[key], seen.under_way[key])
+        try:
+            await asyncio.sleep(0.005)
+        finally:
+            seen.under_way[key] -= 1
+        await ctx.step.run("once", did, f"limited-{ctx.event.data['n']}")
+
+    @client.create_function(fn_id="waits", trigger=FIRST(event="waits"))
+    async def waits(ctx: sw.Context) -> bool:
+        number = ctx.event.data["n"]
+        met = await ctx.step.wait_for_event(
+            "w", event="poke", timeout="30s", if_exp=f"async.data.n == {number}"
+        )
+        seen.woken[str(number)] += met is not None
+        return met is not None
+
+    @client.create_function(fn_id="parent", trigger=FIRST(event="parent"))
+    async def parent(ctx: sw.Context) -> object:
+        return await ctx.step.invoke("child", function=child, data={"n": ctx.event.data["n"]})
+
+    @client.create_function(fn_id="child", trigger=FIRST(event="never"))
+    async def child(ctx: sw.Context) -> object:
+        return await ctx.step.run("c", did, f"child-{ctx.event.data['n']}")
+
+    return [plain, limited, waits, parent, child]
+
+
+@pytest.mark.parametrize("seed", os.environ.get("STEPWELL_SEEDS", "1").split(","))
+async def test_engines_share_the_work_and_the_limits(engine_database: str, seed: str) -> None:
+    dice = random.Random(seed)
+    seen = Seen()
+    clients = [sw.Inngest(app_id="shared", is_production=False) for _ in range(ENGINES)]
+    async with AsyncExitStack() as stack:
+        engines = [
+            await stack.enter_async_context(
+                Engine(client, functions(client, seen), database=engine_database, concurrency=8)
+            )
+            for client in clients
+        ]
+        reader = engines[0].node.reader
+        for number in range(ROUNDS):
+            name = dice.choice(("plain", "limited", "limited", "waits", "parent"))
+            data = {"n": number, "k": f"k{dice.randrange(3)}"}
+            await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
+            # The same event once more, elsewhere: it starts nothing.
+            await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
+        await _poke_all(clients, reader, dice)
+        async with asyncio.timeout(60):
+            while await asyncio.to_thread(lambda: sum(reader.live().values())):
+                await asyncio.sleep(0.05)
+        runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))
+    assert {run.status for run in runs} == {RunStatus.COMPLETED}
+    starts = Counter(run.event_ids[0] for run in runs)
+    assert max(starts.values()) == 1
+    assert max(seen.steps.values()) == 1
+    assert all(count <= LIMIT for count in seen.most.values()), seen.most
+    assert sum(seen.woken.values()) == sum(run.function == "shared-waits" for run in runs)
+
+
+async def _poke_all(clients, reader, dice) -> None:
+    """An event for every run that waits, once it does."""
+    poked: set[str] = set()
+    wanted = RunFilter(functions=("shared-waits",), limit=1_000)
+    while True:
+        runs = await asyncio.to_thread(lambda: reader.runs(wanted))
+        if len(poked) == len(runs):
+            return
+        for run in runs:
+            waiting = run.id not in poked and await asyncio.to_thread(reader.waits, run.id)
+            if waiting:
+                poked.add(run.id)
+                number = waiting[0].condition.rpartition("== ")[2]
+                await dice.choice(clients).send(sw.Event(name="poke", data={"n": int(number)}))
+        await asyncio.sleep(0.01)

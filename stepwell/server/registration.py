@@ -22,7 +22,7 @@ from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import FunctionConfig, encode_function, expressions
 from stepwell.wire.registration import Registration
 
-Method: TypeAlias = Literal["serve", "connect", "local"]
+Method: TypeAlias = Literal["serve", "connect", "local", "api"]
 
 INVALID = "At least one function is invalid"
 SDK_DENIED = "sdk_version_denied"

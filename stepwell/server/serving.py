@@ -25,9 +25,11 @@ from stepwell.server.config import ServerConfig
 from stepwell.server.config.network import Networks
 from stepwell.server.dashboard.page import Dashboard
 from stepwell.server.descriptors import connections_that_fit
+from stepwell.server.drivers.endpoint_driver import EndpointDriver
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
+from stepwell.server.drivers.port import Driver
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.row import AppRow, RunStatus
@@ -129,7 +131,11 @@ class Server:
         # Requests of steps may not go everywhere, so they share no connections with calls of apps.
         networks = Networks.of(config.fetch_deny, config.fetch_allow)
         self._fetching = HttpPool(networks=networks)
-        self._driver = HttpDriver(self._pool, self.node.clock.now_ms, config.signing_key)
+        reached = (self._pool, self.node.clock.now_ms, config.signing_key)
+        self._drivers: dict[str, Driver] = {
+            "serve": HttpDriver(*reached),
+            "api": EndpointDriver(*reached),
+        }
         self._poller: Poller | None = None
         self._began_ms = self.node.clock.now_ms()
         self.gateway = Gateway(
@@ -254,11 +260,12 @@ class Server:
                 self._reach(app)
 
     def _reach(self, app: AppRow) -> None:
-        if app.method == "serve":
-            self.node.reach(app.name, self._driver, self.config.queue_workers)
+        if app.method in self._drivers:
+            self.node.reach(app.name, self._drivers[app.method], self.config.queue_workers)
         else:
             # Until its workers take work nobody is to be called: not where it was served before.
-            self.node.dispatcher.drop_lane(app.name, self._driver)
+            for driver in self._drivers.values():
+                self.node.dispatcher.drop_lane(app.name, driver)
 
     def _reach_workers(self, app: str, slots: int) -> None:
         """So many calls of an app can be under way at its workers."""

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stepwell.server.api import (
     app_list,
     checkpoint,
+    endpoint_runs,
     invoke,
     login,
     metrics,
@@ -38,6 +39,7 @@ from stepwell.server.api.routes_v1 import ROUTES_V1
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.wire.checkpoint import GROUP_PATH
+from stepwell.wire.endpoint import NEW_RUN_PATH
 from stepwell.wire.realtime import CONNECT_PATH, PUBLISH_PATH, SSE_PATH, TEE_PATH, TOKEN_PATH
 
 ROOTS = ("/v2", "/api/v2")
@@ -59,6 +61,9 @@ ROUTES: tuple[Declared, ...] = (
     Declared("GET", "/metrics", metrics.metrics),
     *ROUTES_V1,
     Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
+    Declared("POST", NEW_RUN_PATH, endpoint_runs.begin, WIRE),
+    Declared("POST", "/v1/checkpoint/{run_id}/steps", endpoint_runs.more, WIRE),
+    Declared("POST", "/v1/http/runs/{run_id}/steps", endpoint_runs.more, WIRE),
     Declared("POST", TOKEN_PATH, realtime.token, WIRE),
     Declared("POST", PUBLISH_PATH, realtime.publish, WIRE),
     Declared("POST", TEE_PATH, realtime.tee, WIRE),
@@ -75,6 +80,10 @@ def routes_of(deps: ApiDeps) -> list[BaseRoute]:
     ]
     routes += [
         Route(one.path, told(_door(deps, rate, one)), methods=[one.method]) for one in ROUTES
+    ]
+    routes += [
+        Route(path, told(partial(endpoint_runs.output, deps)), methods=["GET"])
+        for path in ("/v1/http/runs/{run_id}/output", "/v1/checkpoint/{run_id}/output")
     ]
     routes += [
         Route(SSE_PATH, partial(subscriptions.sse, deps), methods=["GET"]),

@@ -20,7 +20,16 @@ from stepwell.server.realtime.hub import Hub, Subscriber, Told, TooManySubscribe
 from stepwell.server.realtime.minter import TokenRefused
 from stepwell.wire import header
 from stepwell.wire.outside import decode
-from stepwell.wire.realtime import CLOSING, LOST, PING, TOPICS_MAX, Message, TopicPlace, TopicWish
+from stepwell.wire.realtime import (
+    CLOSING,
+    LOST,
+    PING,
+    STREAM_TOPIC,
+    TOPICS_MAX,
+    Message,
+    TopicPlace,
+    TopicWish,
+)
 
 ALIVE_S: Final = 15.0
 OPEN_S: Final = 15 * 60.0
@@ -60,6 +69,9 @@ async def sse(deps: ApiDeps, request: Request) -> Response:
     try:
         topics = _shown(deps, request)
         deps.hub.check_room(topics)
+        if not since and all(one.topic == STREAM_TOPIC for one in topics):
+            # A run's stream has a beginning, and who hears of the run later misses none of it.
+            since = deps.hub.oldest_id
     except TooManySubscribers as full:
         return _refused(Problem(503, str(full)))
     except Problem as problem:

@@ -19,6 +19,7 @@ from stepwell.server.engine.cancel import cancel_by_hand, give_up
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.claim import claim, still_held
 from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
+from stepwell.server.engine.endpoint import endpoint_called
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
 from stepwell.server.engine.input import Answer, Input, Work
@@ -48,7 +49,7 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return _needs_of_reply(given)
         case given_.WorkAsked():
             return Need(due=Due(now.ms, given.capacity, given.limit))
-        case given_.LeaseExtended() | given_.LeaseLost():
+        case given_.LeaseExtended() | given_.LeaseLost() | given_.EndpointCalled():
             return Need(runs=frozenset({given.run_id}))
         case given_.CancelAsked() | given_.RerunAsked() | given_.LeftUnserved():
             return Need(runs=frozenset({given.run_id}))
@@ -167,6 +168,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return give_up(draft, given)
         case given_.InvokeAsked():
             return invoke(draft, given)
+        case given_.EndpointCalled():
+            return endpoint_called(draft, given)
         case given_.AppRegistered():
             return register(draft, given)
         case given_.AppFailed():

@@ -33,6 +33,16 @@ class InvokeAsked(msgspec.Struct, frozen=True):
     function: str
 
 
+class EndpointCalled(msgspec.Struct, frozen=True):
+    """A durable endpoint answers a request by itself: the run it made up, and the event that tells
+    the request. It has `lease_ms` until its next report."""
+
+    run_id: str
+    function: str
+    event: EventRow
+    lease_ms: int
+
+
 class WorkAsked(msgspec.Struct, frozen=True):
     """A pump asks for due work.
 
@@ -311,6 +321,7 @@ class RunAnnotated(msgspec.Struct, frozen=True):
 Input: TypeAlias = (
     EventsReceived
     | InvokeAsked
+    | EndpointCalled
     | WorkAsked
     | ReplyReceived
     | StepsCheckpointed

@@ -250,7 +250,8 @@ class FunctionRow(msgspec.Struct, frozen=True):
 
 
 class AppRow(msgspec.Struct, frozen=True):
-    """A registered app. `method` is `serve`, `connect` or `local`; `error` says why it is away;
+    """A registered app. `method` is `serve`, `connect`, `local`, or `api` (durable
+    endpoints); `error` says why it is away;
     `events` holds what it says of its events, a JSON object of schemas by name, or nothing."""
 
     name: str

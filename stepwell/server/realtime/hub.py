@@ -134,6 +134,11 @@ class Hub:
         """What somebody subscribes to."""
         return self._heard_by.keys()
 
+    @property
+    def oldest_id(self) -> str:
+        """Who comes back with it hears all that is kept."""
+        return self.id_of(self._first - 1)
+
     def id_of(self, place: int) -> str:
         """A place as text, which a subscriber gives back."""
         return f"{self._epoch}-{place}"

@@ -104,13 +104,11 @@ GET /v2/operations
 
 NOT_SERVED = """
 POST /v1/traces/userland
-POST /v1/checkpoint
-POST /v1/checkpoint/{id}/steps
-GET /v1/http/runs/{id}/output
 """
-"""Those of them that this server has not: spans of users, durable endpoints."""
+"""Those of them that this server has not: spans of users."""
 
 WITH_TOKEN = """
+GET /v1/http/runs/{id}/output
 GET /v1/realtime/connect
 GET /v1/realtime/sse
 """

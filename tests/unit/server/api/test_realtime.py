@@ -217,10 +217,10 @@ async def test_server_sent_events_and_what_was_missed() -> None:
             assert lost["event"] == "lost"
             assert json.loads(lost["data"])["kind"] == "lost"
         stream = await token_of(http, [{"channel": "01J", "name": "$stream"}])
+        raw = b'event: inngest.stream\ndata: {"data":1}\n\n'
+        await http.post("/v1/realtime/publish/tee?channel=01J", content=raw)
+        # Who comes later hears the stream of a run from its beginning.
         async with listening(server, stream) as events:
-            await events.next()
-            raw = b'event: inngest.stream\ndata: {"data":1}\n\n'
-            await http.post("/v1/realtime/publish/tee?channel=01J", content=raw)
             told = await events.next()
             assert (told["event"], told["data"]) == ("inngest.stream", '{"data":1}')
 

@@ -541,8 +541,20 @@ def compile_search(source: str) -> Program:
 
     Raises ExpressionError.
     """
-    lines = [line.strip() for line in source.splitlines() if line.strip()]
-    for line in lines:
-        parse(line)
-    joined = " && ".join(f"({line})" for line in lines)
+    lines = [(number, line) for number, line in enumerate(source.splitlines(), 1) if line.strip()]
+    for number, line in lines:
+        _parse_line(source, line, number)
+    joined = " && ".join(f"({line.strip()})" for _, line in lines)
     return compile_node(source, parse(joined), SEARCHED)
+
+
+def _parse_line(source: str, line: str, number: int) -> None:
+    """Raises ExpressionError, at the place within the whole source."""
+    indent = len(line) - len(line.lstrip())
+    try:
+        parse(line.strip())
+    except ExpressionError as error:
+        if not error.line:
+            raise
+        column = error.column + indent
+        raise ExpressionError(source, error.message, number, column) from None

@@ -1,27 +1,17 @@
 """What holds for every page: no barrier, no stranger, no error, and it is small."""
 
-from pathlib import Path
-from typing import Literal
-
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, expect
 
 from stepwell.server.dashboard.files import STATIC
-from tests.dashboard.conftest import NARROW, WIDE, window
+from tests.dashboard.barriers import barriers
+from tests.dashboard.conftest import window
 from tests.dashboard.shop import SCRIPT, Shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-AXE = Path(__file__).resolve().parents[2] / "dashboard/node_modules/axe-core/axe.min.js"
 BUDGETS = {".js": 70_000, ".css": 15_000}
 """Bytes of each kind that a browser loads at first, compressed."""
-_TOLD = """.then(found => found.violations.flatMap(one => one.nodes.map(
-    node => `${one.id}: ${node.html.slice(0, 120)} ${node.failureSummary}`)))"""
-ASKED: dict[Literal["light", "dark"], str] = {
-    "light": "part => axe.run(part, {resultTypes: ['violations']})" + _TOLD,
-    "dark": "part => axe.run(part, {resultTypes: ['violations'], runOnly: ['color-contrast']})"
-    + _TOLD,
-}
 DIALOGS = (
     ("runs", "Send event"),
     ("runs", "Go to"),
@@ -66,22 +56,6 @@ async def test_no_dialog_has_a_barrier(browser: Browser, shop: Shop) -> None:
             await page.get_by_role("button", name=opener).first.click()
             await page.get_by_role("dialog").wait_for()
             assert await barriers(page, "dialog[open]") == [], opener
-
-
-async def barriers(page: Page, part: str = "html") -> list[str]:
-    """What axe finds in a part of the page as it is shown, on a telephone and on a desk, in light
-    and dark; and whether it is wider than its window. Only colours tell dark from light."""
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found: list[str] = []
-    for size in (NARROW, WIDE):
-        await page.set_viewport_size({"width": size[0], "height": size[1]})
-        if await page.evaluate("document.documentElement.scrollWidth") > size[0]:
-            found.append(f"wider than {size[0]} pixels")
-        for scheme, asked in ASKED.items():
-            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            told = await page.evaluate(asked, part)
-            found += [f"{size[0]} px, {scheme}: {one}" for one in told]
-    return found
 
 
 async def test_a_server_that_goes_away_is_waited_for(browser: Browser, shop: Shop) -> None:

@@ -5,6 +5,7 @@ from playwright.async_api import Page, expect
 
 from stepwell.server.api.v2 import runs
 from stepwell.server.query import search
+from tests.dashboard.barriers import barriers
 from tests.dashboard.shop import Shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -75,7 +76,7 @@ async def test_runs_are_searched_by_a_condition_and_what_is_wrong_with_it_is_mar
     await field.press("Enter")
     wrong = page.get_by_role("alert")
     await expect(wrong).to_contain_text("'==' is not expected here")
-    await expect(wrong.locator("mark")).to_have_text("=")
+    await expect(wrong.locator("mark")).to_have_text("==")
     await expect(field).to_have_attribute("aria-invalid", "true")
     await field.fill("event.data.order == 7")
     await field.press("Enter")
@@ -83,6 +84,50 @@ async def test_runs_are_searched_by_a_condition_and_what_is_wrong_with_it_is_mar
     await expect(page.locator("a.row")).to_have_count(1)
     await expect(page.locator("a.row")).to_contain_text(seventh["id"])
     await expect(wrong).to_have_count(0)
+
+
+async def test_a_condition_is_completed_with_fields_that_events_have(
+    page: Page, shop: Shop
+) -> None:
+    await shop.run("order/refunded", "FAILED", orderNumber=7)
+    await page.goto("runs")
+    field = page.get_by_label("Condition")
+    await field.press_sequentially("event.data.o")
+    choice = page.get_by_role("option", name="event.data.orderNumber")
+    await expect(choice).to_be_visible()
+    assert await barriers(page, "form.search") == []
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    await field.press("ArrowDown")
+    await expect(choice).to_have_attribute("aria-selected", "true")
+    await field.press("Enter")
+    await expect(field).to_have_value("event.data.orderNumber")
+    await field.press_sequentially(" == 7")
+    await expect(page.locator(".choices-one")).to_have_count(0)
+    await field.press("Enter")
+    await expect(page).to_have_url(f"{shop.url}/runs?query=event.data.orderNumber+%3D%3D+7")
+
+
+async def test_what_is_wrong_on_the_second_line_is_marked_there(page: Page, shop: Shop) -> None:
+    await page.goto("runs?query=event.data.a+%3D%3D+1%0A++event.data.b+%3D%3D%3D%3D+2")
+    wrong = page.get_by_role("alert")
+    await expect(wrong.locator("code")).to_have_text("  event.data.b ==== 2")
+    await expect(wrong.locator("mark")).to_have_text("==")
+
+
+async def test_a_list_that_is_read_stands_still_and_counts_what_came(
+    page: Page, shop: Shop
+) -> None:
+    for _ in range(30):
+        await shop.send("order/refunded")
+    await page.goto("runs")
+    await expect(page.locator("a.row")).to_have_count(30)
+    await page.evaluate("scrollTo(0, 400)")
+    first = await page.locator("a.row").first.get_attribute("href")
+    await shop.run("order/placed", "COMPLETED")
+    await page.get_by_role("button", name="1 new").click()
+    await expect(page.locator("a.row").first).to_contain_text("shop-fulfil")
+    assert await page.locator("a.row").nth(1).get_attribute("href") == first
+    await expect(page.get_by_role("button", name="1 new")).to_have_count(0)
 
 
 async def test_a_search_that_ran_out_of_time_says_so_and_goes_on(

@@ -59,6 +59,13 @@ export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
     signal ? { signal } : {},
   );
 
+/** What the latest runs that completed returned. */
+export const latestOutputs = (limit: number, signal?: AbortSignal) =>
+  ask<Page<Run>>(
+    `api/v2/runs${query({ status: ["COMPLETED"], limit, includeOutput: true })}`,
+    signal ? { signal } : {},
+  );
+
 export const run = (id: string, signal?: AbortSignal) =>
   one<Run>(`api/v2/runs/${encodeURIComponent(id)}`, signal);
 

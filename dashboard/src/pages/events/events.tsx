@@ -5,6 +5,8 @@ import { useState } from "preact/hooks";
 import type { Event } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
+import { useFarDown, useHeldStill } from "../../live/held_still";
+import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
 import { Ago } from "../../parts/time";
@@ -18,6 +20,7 @@ export function EventsPage(): JSX.Element {
   const found = useAnswer(`events/${name}`, (signal) => api.events(PAGE, name, signal), {
     on: (changes) => changes.events,
   });
+  const still = useHeldStill(`events/${name}`, found.data?.data, useFarDown());
   return (
     <>
       <div class="bar">
@@ -36,7 +39,8 @@ export function EventsPage(): JSX.Element {
           onChange={(event) => setName(event.currentTarget.value.trim())}
         />
         {found.error && <Wrong error={found.error} again={found.again} />}
-        {found.data && <EventList events={found.data.data} searched={name !== ""} />}
+        <Newer count={still?.newer ?? 0} />
+        {still && <EventList events={still.items} searched={name !== ""} />}
       </div>
     </>
   );

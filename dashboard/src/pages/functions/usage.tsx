@@ -43,7 +43,7 @@ export function UsageOf({ fn }: { fn: Fn }): JSX.Element {
           </dd>
         </div>
         <div>
-          <dt>Failed in 24 hours</dt>
+          <dt>Failed, 24 hours</dt>
           <dd class={totals.failed > 0 ? "toned tone-failed" : ""}>
             {counts.data ? failed(totals) : "–"}
           </dd>

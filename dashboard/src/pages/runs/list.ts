@@ -1,9 +1,10 @@
 /** The runs of a filter: the first page kept fresh, further pages as they are asked for. */
 
-import { useEffect, useState } from "preact/hooks";
-import type { Run } from "../../api/model";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Page, Run } from "../../api/model";
 import * as api from "../../api/resources";
 import { type Freshness, useAnswer } from "../../live/answer";
+import { type Still, useFarDown, useHeldStill } from "../../live/held_still";
 import { now } from "../../parts/time";
 import { type Filter, fromOf, searchOf } from "./filter";
 
@@ -25,7 +26,10 @@ export function useRuns(filter: Filter) {
   const beyond = further?.key === key ? further : undefined;
   useEffect(() => setFurther(undefined), [key]);
 
-  const page = first.data?.page;
+  const far = useFarDown();
+  // The oldest first grow at their end: nothing moves what is read.
+  const still = useHeldStill(key, first.data?.data, far && !filter.oldestFirst);
+  const page = usePageOf(first.data, still);
   const cursor = beyond ? beyond.cursor : page?.hasMore ? page.cursor : undefined;
   const loadMore = async () => {
     if (!cursor) return;
@@ -38,7 +42,9 @@ export function useRuns(filter: Filter) {
     });
   };
   return {
-    runs: first.data && joined(first.data.data, beyond?.runs ?? []),
+    runs: still && joined(still.items, beyond?.runs ?? []),
+    /** So many came while the list is held still. */
+    newer: still?.newer ?? 0,
     error: first.error,
     more: cursor !== undefined,
     /** The search ran out of time before it was through. */
@@ -46,6 +52,13 @@ export function useRuns(filter: Filter) {
     loadMore,
     again: first.again,
   };
+}
+
+/** The page that goes on where what is shown ends: that of the last answer that was shown. */
+function usePageOf(fresh: Page<Run> | undefined, still: Still<Run> | undefined) {
+  const kept = useRef(fresh?.page);
+  if (still?.newer === 0) kept.current = fresh?.page;
+  return kept.current;
 }
 
 /** The fresh page and the older ones; where new runs pushed one across, it is shown once. */

@@ -5,6 +5,7 @@ import { useRef } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { Refused } from "../../api/http";
 import type { Run } from "../../api/model";
+import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
@@ -26,7 +27,7 @@ export function RunsPage(): JSX.Element {
   const { url, route } = useLocation();
   const filter = filterOf(new URL(url, location.origin).searchParams);
   const change = (next: Filter) => route(to("runs") + searchOf(next));
-  const { runs, error, more, partial, loadMore, again } = useRuns(filter);
+  const { runs, newer, error, more, partial, loadMore, again } = useRuns(filter);
   const refused = error instanceof Refused && error.message.startsWith("query: ");
   return (
     <>
@@ -53,6 +54,7 @@ export function RunsPage(): JSX.Element {
         <SavedViews search={searchOf(filter)} />
         <Bulks />
         {error && !refused && <Wrong error={error} again={again} />}
+        <Newer count={newer} />
         {runs && (runs.length > 0 || !partial) && (
           <RunList runs={runs} narrowed={narrows(filter)} />
         )}

@@ -97,7 +97,9 @@ async def start() -> AsyncIterator[Start]:
 
 
 async def result(client: stepwell.Inngest, function: Any) -> Any:
-    async with Engine(client, [function], rules=Rules(retry_interval_ms=10)) as engine:
+    async with Engine(
+        client, [function], database=":memory:", rules=Rules(retry_interval_ms=10)
+    ) as engine:
         (event_id,) = await client.send(stepwell.Event(name="model/asked"))
         return await engine.result_of(event_id, timeout_seconds=10)
 

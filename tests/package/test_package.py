@@ -15,12 +15,13 @@ import pytest
 from tests.docs.test_snippets import ROOT, blocks
 
 WHEEL_BYTES_MAX = 3 * 2**20
-EXTRAS = "connect,encryption,opentelemetry,sentry,server"
+EXTRAS = "connect,encryption,httpx,opentelemetry,sentry,server"
 # Modules that need an extra, and which.
 OURS = {
     "stepwell.connect": "connect",
     "stepwell.embedded": "server",
     "stepwell.encryption": "encryption",
+    "stepwell.httpx": "httpx",
     "stepwell.opentelemetry": "opentelemetry",
     "stepwell.sentry": "sentry",
 }

@@ -22,6 +22,7 @@ def run_without(blocked: str, program: str) -> subprocess.CompletedProcess[str]:
         ("connect", "websockets", "pip install 'stepwell[connect]'"),
         ("embedded", "cel_expr_python", "an engine of your own needs an extra: pip install"),
         ("encryption", "nacl", "pip install 'stepwell[encryption]'"),
+        ("httpx", "httpx", "pip install 'stepwell[httpx]'"),
         ("sentry", "sentry_sdk", "pip install 'stepwell[sentry]'"),
         ("opentelemetry", "opentelemetry", "pip install 'stepwell[opentelemetry]'"),
     ],

@@ -17,6 +17,7 @@ from stepwell.server.node import GRACE_S
 from tests.docs.test_snippets import ROOT
 
 DEPLOY = ROOT / "deploy"
+SECRET = "set it to a secret text"
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -87,6 +88,66 @@ def test_the_services_keep_their_file_and_are_asked_for_keys() -> None:
     assert all(":?" in value for value in service["environment"].values())
     assert service["ports"] == [f"127.0.0.1:{ServerConfig().port}:{ServerConfig().port}"]
     assert int(service["stop_grace_period"].removesuffix("s")) > GRACE_S
+
+
+def cluster() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "cluster/compose.yml").read_text())
+    return found
+
+
+def kubernetes() -> dict[str, dict[str, Any]]:
+    text = (DEPLOY / "kubernetes/stepwell.yaml").read_text()
+    return {one["kind"]: one for one in yaml.safe_load_all(text)}
+
+
+def test_the_servers_behind_the_balancer_share_a_database_that_they_wait_for() -> None:
+    services = cluster()["services"]
+    servers = {name: one for name, one in services.items() if "build" in one}
+    assert len(servers) == 2
+    for server in servers.values():
+        told_to_start(server["command"])
+        build = server["build"]
+        assert (DEPLOY / "cluster" / build["context"] / build["dockerfile"]).is_file()
+        uri = server["environment"]["INNGEST_POSTGRES_URI"]
+        made = services["database"]["environment"]
+        secret = f"${{POSTGRES_PASSWORD:?{SECRET}}}"
+        named = f"postgresql://{made['POSTGRES_USER']}:{secret}@database:5432/{made['POSTGRES_DB']}"
+        assert uri == named
+        assert server["depends_on"] == {"database": {"condition": "service_healthy"}}
+        assert int(server["stop_grace_period"].removesuffix("s")) > GRACE_S
+    balancer = (DEPLOY / "cluster/Caddyfile").read_text()
+    told = re.findall(r"(\w+):8288\b", balancer)
+    assert set(told) == set(servers)
+    assert "health_uri /health\n" in balancer
+    assert services["balancer"]["volumes"] == ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+
+
+def test_the_image_of_a_cluster_has_the_driver() -> None:
+    said = [rest for word, rest in instructions() if word == "RUN" and "stepwell[" in rest]
+    assert all("[server,postgres]" in rest for rest in said)
+
+
+def test_kubernetes_ends_a_server_in_peace_and_keeps_one() -> None:
+    told = kubernetes()
+    pod = told["Deployment"]["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert told[kind]["spec"]["selector"]["matchLabels"] == labels
+    assert told["Service"]["spec"]["selector"] == labels
+    (container,) = pod["spec"]["containers"]
+    told_to_start(container["args"])
+    config = ServerConfig()
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    assert ports == {"http": config.port, "gateway": config.connect_gateway_port}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/health", "port": "http"}
+    assert {one["targetPort"] for one in told["Service"]["spec"]["ports"]} == set(ports)
+    assert pod["spec"]["terminationGracePeriodSeconds"] > GRACE_S
+    least = told["PodDisruptionBudget"]["spec"]["minAvailable"]
+    scaled = told["HorizontalPodAutoscaler"]["spec"]
+    assert least < scaled["minReplicas"] == told["Deployment"]["spec"]["replicas"]
+    assert scaled["scaleTargetRef"]["name"] == told["Deployment"]["metadata"]["name"]
+    assert container["securityContext"]["runAsUser"] == 10001
 
 
 def test_the_unit_starts_the_server_in_the_folder_it_may_write_to() -> None:

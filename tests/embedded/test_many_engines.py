@@ -21,6 +21,7 @@ from stepwell.server.store.port import RunFilter
 ENGINES = 3
 ROUNDS = 40
 LIMIT = 2
+KINDS = ("plain", "limited", "limited", "waits", "parent", "single", "single", "batched")
 FIRST = sw.TriggerEvent
 
 
@@ -32,6 +33,7 @@ class Seen:
     under_way: Counter[str] = field(default_factory=Counter[str])
     most: Counter[str] = field(default_factory=Counter[str])
     woken: Counter[str] = field(default_factory=Counter[str])
+    batched: Counter[str] = field(default_factory=Counter[str])
 
 
 def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
@@ -40,6 +42,15 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
     async def did(name: str) -> str:
         seen.steps[name] += 1
         return name
+
+    async def run_alone(key: str, name: str) -> None:
+        seen.under_way[key] += 1
+        seen.most[key] = max(seen.most[key], seen.under_way[key])
+        try:
+            await did(name)
+            await asyncio.sleep(0.005)
+        finally:
+            seen.under_way[key] -= 1
 
     @client.create_function(fn_id="plain", trigger=FIRST(event="plain"))
     async def plain(ctx: sw.Context) -> int:
@@ -56,14 +67,7 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
         concurrency=[sw.Concurrency(limit=LIMIT, key="event.data.k")],
     )
     async def limited(ctx: sw.Context) -> None:
-        key = str(ctx.event.data["k"])
-        seen.under_way[key] += 1
-        seen.most[key] = max(seen.most[key], seen.under_way[key])
-        try:
-            await asyncio.sleep(0.005)
-        finally:
-            seen.under_way[key] -= 1
-        await ctx.step.run("once", did, f"limited-{ctx.event.data['n']}")
+        await run_alone(str(ctx.event.data["k"]), f"limited-{ctx.event.data['n']}")
 
     @client.create_function(fn_id="waits", trigger=FIRST(event="waits"))
     async def waits(ctx: sw.Context) -> bool:
@@ -82,7 +86,23 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
     async def child(ctx: sw.Context) -> object:
         return await ctx.step.run("c", did, f"child-{ctx.event.data['n']}")
 
-    return [plain, limited, waits, parent, child]
+    @client.create_function(
+        fn_id="single",
+        trigger=FIRST(event="single"),
+        singleton=sw.Singleton(mode="skip", key="event.data.k"),
+    )
+    async def single(ctx: sw.Context) -> None:
+        await run_alone(f"single-{ctx.event.data['k']}", f"single-{ctx.event.data['n']}")
+
+    @client.create_function(
+        fn_id="batched",
+        trigger=FIRST(event="batched"),
+        batch_events=sw.Batch(max_size=3, timeout=1_000),
+    )
+    async def batched(ctx: sw.Context) -> None:
+        seen.batched.update(event.id for event in ctx.events)
+
+    return [plain, limited, waits, parent, child, single, batched]
 
 
 @pytest.mark.parametrize("seed", os.environ.get("STEPWELL_SEEDS", "1").split(","))
@@ -98,22 +118,30 @@ async def test_engines_share_the_work_and_the_limits(engine_database: str, seed:
             for client in clients
         ]
         reader = engines[0].node.reader
+        kinds: Counter[str] = Counter()
         for number in range(ROUNDS):
-            name = dice.choice(("plain", "limited", "limited", "waits", "parent"))
+            name = dice.choice(KINDS)
+            kinds[name] += 1
             data = {"n": number, "k": f"k{dice.randrange(3)}"}
             await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
             # The same event once more, elsewhere: it starts nothing.
             await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
         await _poke_all(clients, reader, dice)
         async with asyncio.timeout(60):
-            while await asyncio.to_thread(lambda: sum(reader.live().values())):
+            while await asyncio.to_thread(lambda: reader.holds() or sum(reader.live().values())):
                 await asyncio.sleep(0.05)
         runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))
     assert {run.status for run in runs} == {RunStatus.COMPLETED}
     starts = Counter(run.event_ids[0] for run in runs)
     assert max(starts.values()) == 1
     assert max(seen.steps.values()) == 1
-    assert all(count <= LIMIT for count in seen.most.values()), seen.most
+    for key, count in seen.most.items():
+        assert count <= (1 if key.startswith("single") else LIMIT), seen.most
+    sent = {
+        run_event for run in runs if run.function == "shared-batched" for run_event in run.event_ids
+    }
+    assert set(seen.batched.values()) <= {1}
+    assert len(seen.batched) == len(sent) == kinds["batched"]
     assert sum(seen.woken.values()) == sum(run.function == "shared-waits" for run in runs)
 
 

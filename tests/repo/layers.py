@@ -123,6 +123,7 @@ LAYERS: dict[str, Layer] = {
     ),
     # Events from the API, and from programs that have the engine inside.
     "server.intake": Layer(("server.engine.input", "server.ledger", "server.store.port", *STORED)),
+    "server.api.awaited": Layer(("server.store.port",), ("greenlet",)),
     "server.api": Layer(
         (
             "wire",
@@ -329,7 +330,9 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.sdk.function.expression", "stepwell.expr.refusal"),  # CEL comes with the server
         ("stepwell.asgi", "uvicorn"),  # only who wants a server of one line needs one
         ("stepwell.sdk.serve.asgi", "stepwell.sdk.serve.trio_loop"),  # which imports trio
-        # Only who wants PostgreSQL needs its driver.
+        # Only who wants PostgreSQL needs its driver, and what waits for it.
+        ("stepwell.server.api.app", "stepwell.server.api.awaited"),
+        ("stepwell.server.api.deps", "stepwell.server.api.awaited"),
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.pool"),
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.store"),
         # Clients cost memory and time; many processes never make a request of either kind.

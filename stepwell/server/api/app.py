@@ -100,13 +100,26 @@ def _door(deps: ApiDeps, rate: Rate, one: Declared) -> Endpoint:
 def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
     """The whole API as one ASGI app. `pages` wraps what answers where no route does."""
     app = _routed(routes_of(deps), pages)
-    return _Front(EventsEndpoint(deps), KindHeader(app, deps.config.kind))
+    return _beside(deps, _Front(EventsEndpoint(deps), KindHeader(app, deps.config.kind)))
 
 
 def page_api(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp]) -> ASGIApp:
     """The page, and what it asks, alone: for an application that has found out who asks."""
     rate = Rate(deps.config.api_rate)
-    return _routed([*login.routes(deps, rate), *_second_version(deps, rate, ROOTS[1:])], pages)
+    routes = [*login.routes(deps, rate), *_second_version(deps, rate, ROOTS[1:])]
+    return _beside(deps, _routed(routes, pages))
+
+
+def _beside(deps: ApiDeps, app: ASGIApp) -> ASGIApp:
+    """The app, which waits for a reader that blocks beside the loop."""
+    if not deps.reader.blocks:
+        return app
+    from stepwell.server.api.awaited import awaiting  # noqa: PLC0415 - greenlet
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        await awaiting(app(scope, receive, send))
+
+    return asked
 
 
 def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[BaseRoute]:

@@ -95,7 +95,12 @@ class ApiDeps:
     tokens: Minter = field(init=False)
 
     def __post_init__(self) -> None:
-        """Keys are looked at once; the feed begins now."""
+        """Keys are looked at once; the feed begins now. A reader that blocks is waited for beside
+        the loop."""
+        if self.reader.blocks:
+            from stepwell.server.api.awaited import awaited  # noqa: PLC0415 - greenlet
+
+            object.__setattr__(self, "reader", awaited(self.reader))
         object.__setattr__(self, "access", Access.of(self.config))
         object.__setattr__(self, "feed", Feed(f"{self.clock.now_ms():x}"))
         secret = self.secret or self.entropy(_SECRET_BYTES)

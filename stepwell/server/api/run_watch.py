@@ -12,7 +12,8 @@ class RunWatch:
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
-        self._released = False
+        self.released = False
+        """Nobody waits any more."""
 
     def hear(self, run_id: str) -> None:
         """A run has ended."""
@@ -21,7 +22,7 @@ class RunWatch:
 
     async def until(self, run_id: str, seconds: float) -> None:
         """Return when the run's end was announced, time is up, or the server stops."""
-        if self._released:
+        if self.released:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[run_id].add(future)
@@ -36,7 +37,7 @@ class RunWatch:
 
     def release(self) -> None:
         """Let everybody go, now and from now on."""
-        self._released = True
+        self.released = True
         for run_id in list(self._waiting):
             self.hear(run_id)
 

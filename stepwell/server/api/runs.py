@@ -3,6 +3,8 @@
 The list and the timeline are ours; the command line reads them.
 """
 
+import time
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,6 +33,8 @@ from stepwell.wire.recorded_run import encode_recorded
 RUNS_DEFAULT = 40
 RUNS_MAX = 200
 WAIT_SECONDS_MAX = 60.0
+LOOK_S = 2.0
+"""So often it is looked whether a run has ended where another server may be the one to know."""
 _WAIT = parameter.seconds(
     "wait", WAIT_SECONDS_MAX, "Answer when the run has ended, or after so many seconds."
 )
@@ -67,9 +71,11 @@ async def one(deps: ApiDeps, request: Request) -> Response:
     """One run; with `wait`, once it has ended, or after so many seconds."""
     run = known_run(deps, request)
     seconds = _WAIT.read(request.query_params)
-    if seconds and not run.ended:
-        # Nothing lies between looking and listening: an end that was not seen will be heard.
-        await deps.ends.until(run.id, seconds)
+    until_s = time.monotonic() + seconds
+    while not (run.ended or deps.ends.released) and (left_s := until_s - time.monotonic()) > 0:
+        # Nothing lies between looking and listening: an end that was not seen will be heard. Where
+        # it may be told by another server, that may be lost.
+        await deps.ends.until(run.id, min(left_s, LOOK_S) if deps.reader.blocks else left_s)
         run = known_run(deps, request)
     return enveloped(object_of(deps, run), deps.clock.now_ms())
 

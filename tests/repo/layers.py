@@ -151,7 +151,7 @@ LAYERS: dict[str, Layer] = {
             *STORED,
             *IMPURE_SERVER,
         ),
-        ("starlette", "aiohttp", "prometheus_client"),
+        ("starlette", "aiohttp", "prometheus_client", "graphql"),
     ),
     "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
@@ -335,6 +335,8 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.server.api.deps", "stepwell.server.api.awaited"),
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.pool"),
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.store"),
+        # GraphQL is asked by few, and costs memory.
+        ("stepwell.server.api.graphql_endpoint", "stepwell.server.api.graphql.answer"),
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),

@@ -20,6 +20,7 @@ CHECKED = {
     "stepwell.sdk.invoke.http_runs": "a part of an answer that was read",
     "stepwell.sdk.invoke.waiting": "a part of an answer that was read",
     "stepwell.server.api.event_schemas": "a column of the store",
+    "stepwell.server.api.inside": "an answer of this process",
     "stepwell.server.api.document": "the document of the API itself",
     "stepwell.server.drivers.reply": "a text without brackets",
     "stepwell.server.gateway.session_token": "a token with a signature of ours",

@@ -13,6 +13,7 @@ from stepwell.server.api import (
     app_list,
     checkpoint,
     endpoint_runs,
+    graphql_endpoint,
     invoke,
     login,
     metrics,
@@ -34,10 +35,11 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, WIRE
+from stepwell.server.api.route import BODY, WIRE, Takes
 from stepwell.server.api.routes_v1 import ROUTES_V1
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
+from stepwell.server.engine.key_row import Role
 from stepwell.wire.checkpoint import GROUP_PATH
 from stepwell.wire.endpoint import NEW_RUN_PATH
 from stepwell.wire.realtime import CONNECT_PATH, PUBLISH_PATH, SSE_PATH, TEE_PATH, TOKEN_PATH
@@ -59,6 +61,14 @@ ROUTES: tuple[Declared, ...] = (
     Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, role=SIGNING),
     Declared("GET", "/dev", app_list.dev, WIRE),
     Declared("GET", "/metrics", metrics.metrics),
+    Declared(
+        "POST",
+        "/v0/gql",
+        graphql_endpoint.ask,
+        Takes(body=graphql_endpoint.QUESTION),
+        role=Role.READ,
+        is_audited=False,
+    ),
     *ROUTES_V1,
     Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
     Declared("POST", NEW_RUN_PATH, endpoint_runs.begin, WIRE),

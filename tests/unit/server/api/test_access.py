@@ -242,7 +242,7 @@ async def test_what_is_changed_is_written_down() -> None:
             (
                 "ann",
                 id_,
-                "POST /v1/functions/{function_id}/pause",
+                "pause_function",
                 "/v1/functions/shop-a/pause",
                 None,
             ),

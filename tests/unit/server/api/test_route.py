@@ -17,6 +17,9 @@ SPOKEN_BY_SDKS = {
     "POST /v1/checkpoint/{run_id}/async",
     "POST /v1/checkpoint/group",
     "POST /v1/http/runs/{run_id}/async",
+    "POST /v1/checkpoint",
+    "POST /v1/checkpoint/{run_id}/steps",
+    "POST /v1/http/runs/{run_id}/steps",
     "POST /v1/realtime/token",
     "POST /v1/realtime/publish",
     "POST /v1/realtime/publish/tee",
@@ -26,6 +29,7 @@ SPOKEN_BY_SDKS = {
     "GET /dev",
 }
 BODIES = {
+    "POST /v0/gql": {"query": "{ __typename }", "extra": 1},
     "POST /invoke/{slug:path}": {"data": {}, "extra": 1},
     "POST /v1/runs/{run_id}/rerun": {"extra": 1},
     "POST /v1/runs/{run_id}/metadata": {"metadata": [], "extra": 1},
@@ -46,8 +50,12 @@ BODIES = {
 }
 OPEN = {"GET /health", "POST /v0/telemetry"}
 """Probes and SDKs ask these; they answer the same whatever comes with the request."""
-BY_TOKEN = {"GET /v1/realtime/sse"}
-"""What a token opens: see `test_realtime.py`."""
+BY_TOKEN = {
+    "GET /v1/realtime/sse",
+    "GET /v1/http/runs/{run_id}/output",
+    "GET /v1/checkpoint/{run_id}/output",
+}
+"""What a token opens: see `test_realtime.py` and the tests of durable endpoints."""
 
 
 def _filled(path: str) -> str:

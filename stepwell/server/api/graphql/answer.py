@@ -1,0 +1,86 @@
+"""Answers one GraphQL question: reads it, bounds it, has it resolved. Source: GraphQL October 2021.
+
+A question that is no GraphQL, or not of the schema, is answered with 422; what a resolver refuses
+stands among the errors of an answer with 200.
+"""
+
+from importlib.resources import files
+from inspect import isawaitable
+from typing import Any
+
+import msgspec
+from graphql import (
+    GraphQLError,
+    GraphQLUnionType,
+    OperationType,
+    build_schema,
+    execute,  # pyright: ignore[reportUnknownVariableType] - its context is generic
+    get_operation_ast,
+    parse,
+    validate,
+)
+
+from stepwell.server.api.graphql.bounds import TOKENS_MAX, excess
+from stepwell.server.api.graphql.root import MUTATION, QUERY
+from stepwell.server.api.inside import Inside
+from stepwell.server.api.problem import as_problem
+
+SCHEMA = build_schema(
+    files("stepwell.server.api.graphql").joinpath("schema.graphql").read_text("utf-8")
+)
+ERRORS_MAX = 20
+
+
+def _kind_of(value: Any, info: object, kind: object) -> str:
+    named: str = value["__typename"]
+    return named
+
+
+for _type in SCHEMA.type_map.values():
+    if isinstance(_type, GraphQLUnionType):
+        _type.resolve_type = _kind_of
+
+
+async def answer(
+    inside: Inside, text: str, variables: dict[str, Any], operation: str | None
+) -> tuple[int, dict[str, Any]]:
+    """The HTTP status and the body of the answer."""
+    try:
+        document = parse(text, max_tokens=TOKENS_MAX)
+    except GraphQLError as error:
+        return 422, _refused([error], "GRAPHQL_PARSE_FAILED")
+    errors = validate(SCHEMA, document, max_errors=ERRORS_MAX)
+    if errors:
+        return 422, _refused(errors, "GRAPHQL_VALIDATION_FAILED")
+    too_much = excess(document, variables)
+    if too_much:
+        return 422, _refused([GraphQLError(too_much)], "GRAPHQL_TOO_LARGE")
+    asked = get_operation_ast(document, operation)
+    changes = asked is not None and asked.operation is OperationType.MUTATION
+    root = MUTATION if changes else QUERY
+    found = execute(SCHEMA, document, root, inside, variables, operation)
+    result = await found if isawaitable(found) else found
+    told: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        told["errors"] = [_told(error) for error in result.errors]
+    return 200, told
+
+
+def _refused(errors: list[GraphQLError], code: str) -> dict[str, Any]:
+    told = [{**_formatted(error), "extensions": {"code": code}} for error in errors]
+    return {"errors": told, "data": None}
+
+
+def _told(error: GraphQLError) -> dict[str, Any]:
+    """What a resolver refused, in the words of the API; what is a fault is raised as one."""
+    told = _formatted(error)
+    if error.original_error is None:
+        return told
+    problem = as_problem(error.original_error)
+    extensions = {"code": problem.code, "status": problem.status}
+    return {**told, "message": problem.message, "extensions": extensions}
+
+
+def _formatted(error: GraphQLError) -> dict[str, Any]:
+    formatted: dict[str, Any] = msgspec.to_builtins(dict(error.formatted))
+    return formatted

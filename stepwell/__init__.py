@@ -87,6 +87,8 @@ from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.settings import Streaming
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
+from stepwell.sdk.step.ambient import ambient_step as step
+from stepwell.sdk.step.ambient import ambient_step_sync as step_sync
 from stepwell.sdk.step.ask import ParallelMode
 from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.sdk.step.context import Context, ContextSync
@@ -167,6 +169,8 @@ __all__ = [
     "Fairness",
     "Limit",
     "limit",
+    "step",
+    "step_sync",
     "FunctionCancelledEvent",
     "FunctionConfigInvalidError",
     "FunctionFailedEvent",

@@ -65,6 +65,9 @@ def _identity(config: FunctionConfig, named: Named) -> _Problems:
         yield "id is empty: use <app id>-<function id>"
     if not config.name:
         yield "name is empty: give the function a name"
+    most = limit.FUNCTION_DESCRIPTION_CHARS_MAX
+    if len(config.description) > most:
+        yield f"description has {len(config.description)} characters: use at most {most}"
     if not config.url:
         yield "steps.step.runtime.url is missing: give the URL the function is called at"
     elif urlsplit(config.url).scheme not in _URL_SCHEMES:

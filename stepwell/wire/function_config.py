@@ -181,6 +181,7 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     fairness: Fairness | None = None
     backlog: Backlog | None = None
     limits: tuple[FunctionLimit, ...] = ()
+    description: str = ""
 
 
 def max_attempts(config: FunctionConfig) -> int:
@@ -305,6 +306,7 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     fairness: Fairness | msgspec.UnsetType = msgspec.UNSET
     backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
     limits: tuple[FunctionLimit, ...] = ()
+    description: str = ""
 
 
 _T = TypeVar("_T")
@@ -421,6 +423,7 @@ def _read(wire: _Wire) -> FunctionConfig:
         fairness=_given(wire.fairness),
         backlog=_given(wire.backlog),
         limits=wire.limits,
+        description=wire.description,
     )
 
 
@@ -452,5 +455,6 @@ def encode_function(config: FunctionConfig) -> bytes:
             fairness=_sent(config.fairness),
             backlog=_sent(config.backlog),
             limits=config.limits,
+            description=config.description,
         )
     )

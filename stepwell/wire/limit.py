@@ -51,6 +51,7 @@ USER_SPANS_BYTES_MAX: Final = 4 * _MIB  # ours: of one run
 USER_SPANS_REQUEST_BYTES_MAX: Final = 8 * _MIB
 SCORES_PER_REQUEST_MAX: Final = 100
 ERROR_CAUSES_MAX: Final = 16  # ours: how deep a chain of causes is followed
+FUNCTION_DESCRIPTION_CHARS_MAX: Final = 2_000  # ours
 ERROR_MESSAGE_CHARS_MAX: Final = 32 * _KIB  # ours, as the next two: beyond is shortened
 ERROR_STACK_CHARS_MAX: Final = 64 * _KIB
 ERROR_CAUSE_BYTES_MAX: Final = 256 * _KIB

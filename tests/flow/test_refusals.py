@@ -60,6 +60,7 @@ WIRE: list[tuple[str, Any, str]] = [
     ("singleton", {"mode": "skip", "limit": 1_001}, "singleton.limit 1001|use at most 1000"),
     ("timeouts", {"start": "soon"}, "timeouts.start: 'soon' is no duration: write"),
     ("timeouts", {"finish": 5}, "Expected `str`|$.timeouts.finish`, which is 5"),
+    ("description", "x" * 2_001, "description has 2001 characters: use at most 2000"),
     ("fairness", {"weight": "1"}, "fairness.key is missing: give an expression"),
     ("backlog", {"limit": 0}, "backlog.limit 0|use at least 1"),
     ("backlog", {"limit": 10_001}, "backlog.limit 10001|use at most 10000"),

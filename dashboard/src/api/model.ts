@@ -128,6 +128,7 @@ export interface Fn {
   readonly app: Named;
   readonly triggers: readonly Trigger[];
   readonly configuration: { readonly [option: string]: Json };
+  readonly description?: string;
   readonly isPaused?: boolean;
   readonly createdAt?: string;
   readonly version?: number;

@@ -74,6 +74,7 @@ FUNCTION: Mapping[str, Expected] = {
     "checkpointing": _FLAG,
     "concurrency": ((list, tuple), "a list such as [Concurrency(limit=...)]"),
     "debounce": ((Debounce,), "Debounce(period=...)"),
+    "description": ((str,), "a sentence or two about the function"),
     "fairness": ((Fairness,), "Fairness(key=...)"),
     "idempotency": ((str,), 'an expression, such as "event.data.order_id"'),
     "limits": ((list, tuple), 'a list such as [limit("openai")]'),

@@ -81,6 +81,7 @@ class DeclaredOptions(TypedDict, total=False):
     checkpointing: bool | None
     concurrency: list[Concurrency] | None
     debounce: Debounce | None
+    description: str | None
     fairness: Fairness | None
     idempotency: str | None
     limits: Sequence[Limit | LimitBy] | None
@@ -116,6 +117,7 @@ def declare(
             app_id=app_id,
             fn_id=fn_id,
             name=options.get("name"),
+            description=options.get("description"),
             triggers=tuple(triggers),
             backlog=options.get("backlog"),
             batch_events=options.get("batch_events"),

@@ -144,6 +144,7 @@ class Declarer:
         checkpointing: bool | None = None,
         concurrency: list[Concurrency] | None = None,
         debounce: Debounce | None = None,
+        description: str | None = None,
         fairness: Fairness | None = None,
         fn_id: str,
         idempotency: str | None = None,
@@ -174,6 +175,7 @@ class Declarer:
             checkpointing: Save finished steps while a call goes on; by default as the client does.
             concurrency: How many steps may run at once; up to two entries.
             debounce: Start when no more events come.
+            description: What the function is for, up to 2,000 characters; people are shown it.
             fairness: Whose turn it is among the values of a key.
             fn_id: The function's id within the app; changing it makes another function of it.
             idempotency: Expression; the same value starts only once in 24 hours.
@@ -212,6 +214,7 @@ class Declarer:
                 "checkpointing": checkpointing,
                 "concurrency": concurrency,
                 "debounce": debounce,
+                "description": description,
                 "fairness": fairness,
                 "idempotency": idempotency,
                 "limits": limits,

@@ -31,6 +31,7 @@ class FunctionOptions:
     app_id: str
     fn_id: str
     name: str | None = None
+    description: str | None = None
     triggers: tuple[Trigger, ...] = ()
     backlog: Backlog | None = None
     batch_events: Batch | None = None
@@ -54,6 +55,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
     return wire.FunctionConfig(
         id=wire.composite_id(options.app_id, options.fn_id),
         name=options.name or options.fn_id,
+        description=options.description or "",
         triggers=_triggers(options.triggers),
         retries=options.retries,
         concurrency=_concurrency(options.concurrency),

@@ -4,8 +4,9 @@ import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
+from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.suspension import INSIDE_STEP, current_step
@@ -66,3 +67,27 @@ def step(step_id: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         return call
 
     return decorate
+
+
+class _Here:
+    """The step tools of the function that runs here, looked for anew each time."""
+
+    def __init__(self, other: type[Step] | type[StepSync], instead: str) -> None:
+        self._other = other
+        self._instead = instead
+
+    def __getattr__(self, name: str) -> Any:
+        tools = get_step_context()
+        if isinstance(tools, self._other):
+            raise ConfigurationError(self._instead)
+        return getattr(tools, name)
+
+
+ambient_step: Final = cast(Step, _Here(StepSync, "step in a plain handler: use step_sync"))
+"""`ctx.step` of the coroutine handler that runs here, for code that is not handed a context.
+
+Raises LookupError outside a function and inside a step, ConfigurationError in a plain handler.
+"""
+
+ambient_step_sync: Final = cast(StepSync, _Here(Step, "step_sync in a coroutine: use step"))
+"""`ctx.step` of the plain handler that runs here; see `step`."""

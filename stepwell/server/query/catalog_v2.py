@@ -136,6 +136,7 @@ class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     configuration: ConfigurationV2
     created_at: InstantV2
     version: int
+    description: str = ""
     is_paused: bool = False
     is_archived: bool = False
     archived_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
@@ -189,6 +190,7 @@ def function_v2(
         configuration=_configuration(config),
         created_at=format_instant(row.created_ms),
         version=row.version,
+        description=config.description,
         is_paused=paused,
         is_archived=bool(row.gone_ms),
         archived_at=format_instant(row.gone_ms) if row.gone_ms else msgspec.UNSET,

@@ -77,6 +77,7 @@ WHOLE = {
     "checkpoint": {"batch_steps": 10, "batch_interval": "1s", "max_runtime": "10s"},
     "fairness": {"key": "event.data.user", "weight": "event.data.seats"},
     "backlog": {"limit": 7, "key": "event.data.user", "onFull": "cancel"},
+    "description": "Charges, then ships.",
 }
 
 
@@ -108,6 +109,7 @@ def test_everything_at_once() -> None:
         checkpoint=Checkpoint(10, "1s", "10s"),
         fairness=Fairness("event.data.user", "event.data.seats"),
         backlog=Backlog(7, "event.data.user", "cancel"),
+        description="Charges, then ships.",
     )
     assert json.loads(encode_function(config)) == WHOLE
 
@@ -138,6 +140,7 @@ CONFIGS = st.builds(
     checkpoint=st.none() | st.builds(Checkpoint, NUMBER, MAYBE, MAYBE),
     fairness=st.none() | st.builds(Fairness, MAYBE, MAYBE),
     backlog=st.none() | st.builds(Backlog, NUMBER, MAYBE, MAYBE),
+    description=MAYBE,
 )
 
 

@@ -50,6 +50,11 @@ export function FunctionPage(): JSX.Element {
         <Actions fn={fn} />
       </div>
       <div class="content">
+        {fn.description && (
+          <p class="function-about">
+            <bdi>{fn.description}</bdi>
+          </p>
+        )}
         {fn.warnings?.map((one) => (
           <div class="notice tone-waiting" key={one}>
             <Icon name="warning" />

@@ -127,6 +127,7 @@ def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
             fairness=Fairness(key="event.data.user", weight=3),
             rate_limit=RateLimit(limit=2, period="2h", algorithm="window"),
             singleton=Singleton(mode="skip", limit=3),
+            description="Charges, then ships.",
         )
     )
     assert found["concurrency"] == {
@@ -143,6 +144,8 @@ def test_what_is_ours_travels_in_fields_that_others_ignore() -> None:
     assert found["fairness"] == {"key": "event.data.user", "weight": "3"}
     assert found["rateLimit"] == {"limit": 2, "period": "2h", "algorithm": "window"}
     assert found["singleton"] == {"mode": "skip", "limit": 3}
+    assert found["description"] == "Charges, then ships."
+    assert "description" not in registered(declared())
 
 
 def test_batches_are_timed_by_a_clock_that_knows_no_days() -> None:

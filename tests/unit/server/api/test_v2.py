@@ -23,7 +23,9 @@ UNKNOWN = "01JQDAE4RQ0000000000000009"
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
     async with serving() as made:
-        answer = await made.register(function("a", event="x", retries=0), function("b", event="y"))
+        answer = await made.register(
+            function("a", event="x", retries=0, description="Charges."), function("b", event="y")
+        )
         assert answer.status_code == 200
         yield made
 
@@ -216,6 +218,8 @@ async def test_apps_and_their_functions(api: Api) -> None:
     (one,) = [entry for entry in listed if entry["slug"] == "shop-a"]
     assert one["triggers"] == [{"type": "EVENT", "value": "x"}]
     assert one["configuration"] == {"retries": {"value": 0, "isDefault": False}}
+    assert one["description"] == "Charges."
+    assert "description" not in listed[1]
     for name in ("a", "shop-a", function_uuid("shop-a")):
         assert await data(api, f"/apps/shop/functions/{name}") == one
     assert await refusal(await api.http.get("/v2/apps/none")) == (404, "not_found", "App not found")

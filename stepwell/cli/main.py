@@ -41,6 +41,7 @@ _VERBS = {
     "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",
     "backup": "Copy a database while it is used.",
+    "migrate": "Bring a PostgreSQL database to the schema of this version, or look whether it is.",
     "completion": "Print what a shell needs to complete commands.",
     "version": "Print the version.",
 }

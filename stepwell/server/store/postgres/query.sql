@@ -794,6 +794,23 @@ SELECT 1 FROM pg_namespace WHERE nspname = 'stepwell';
 -- make_schema --
 CREATE SCHEMA IF NOT EXISTS stepwell;
 
+-- schema_parts --
+-- Every column and index of a schema, as text.
+SELECT format(
+    'column %%I.%%I %%s%%s %%s', class.relname, att.attname, format_type(att.atttypid, att.atttypmod),
+    CASE WHEN att.attnotnull THEN ' not null' ELSE '' END,
+    coalesce(pg_get_expr(def.adbin, def.adrelid), '')
+) AS part
+FROM pg_attribute AS att
+JOIN pg_class AS class ON class.oid = att.attrelid
+JOIN pg_namespace AS space ON space.oid = class.relnamespace
+LEFT JOIN pg_attrdef AS def ON def.adrelid = class.oid AND def.adnum = att.attnum
+WHERE space.nspname = %(schema)s AND class.relkind = 'r' AND att.attnum > 0
+AND NOT att.attisdropped
+UNION ALL
+SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = %(schema)s
+ORDER BY part;
+
 -- make_version --
 CREATE TABLE IF NOT EXISTS stepwell.schema_version (
     one integer PRIMARY KEY, version integer NOT NULL

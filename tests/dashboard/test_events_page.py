@@ -69,6 +69,25 @@ async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:
     assert len((await shop.get("v2/events?name=order/refunded"))["data"]) == 2
 
 
+async def test_an_event_is_copied_as_code_with_its_numbers_as_they_are(
+    page: Page, shop: Shop
+) -> None:
+    run = await shop.run("order/refunded", "FAILED", n=BIG, note="it's")
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    event = run["trigger"]["eventIds"][0]
+    for path, way, wanted in (
+        (f"events/{event}", "Python", f'"n": {BIG}'),
+        (f"events/{event}", "curl", f"{shop.url}/api/v2/events"),
+        (f"runs/{run['id']}", "Event as a command", "it'\\''s"),
+        (f"runs/{run['id']}", "curl that runs it again", f"/runs/{run['id']}/rerun"),
+    ):
+        await page.goto(path)
+        await page.get_by_role("button", name="Copy as code").click()
+        await page.get_by_role("button", name=way, exact=True).click()
+        await expect(page.get_by_text(f"Copied {way}")).to_be_visible()
+        assert wanted in await page.evaluate("navigator.clipboard.readText()")
+
+
 async def test_a_function_is_found_read_and_invoked(page: Page, shop: Shop) -> None:
     await page.goto("functions")
     await page.get_by_label("Name or trigger").fill("refunded")

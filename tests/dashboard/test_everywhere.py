@@ -40,12 +40,18 @@ async def test_every_page_has_no_barrier_fits_and_asks_nobody_else(
 ) -> None:
     async with window(browser, shop) as page:
         asked: set[str] = set()
+        forbidden: list[str] = []
         page.on("request", lambda request: asked.add(request.url))
+        await page.expose_function("forbidden", forbidden.append)
+        await page.add_init_script(
+            "addEventListener('securitypolicyviolation', told => forbidden(told.violatedDirective))"
+        )
         for path in await pages_of(shop):
             await page.goto(path)
             await page.get_by_role("heading").first.wait_for()
             assert await barriers(page) == [], path
         assert [url for url in asked if not url.startswith(shop.url)] == []
+        assert forbidden == []
 
 
 async def test_no_dialog_has_a_barrier(browser: Browser, shop: Shop) -> None:

@@ -3,13 +3,14 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
-import { printExact } from "../../api/exact";
-import { Refused } from "../../api/http";
+import { address, Refused } from "../../api/http";
 import type { Event } from "../../api/model";
 import * as api from "../../api/resources";
-import { mayOperate } from "../../api/session";
+import { mayOperate, who } from "../../api/session";
 import { useAnswer } from "../../live/answer";
+import { commandOf, curlOf, eventOf, pythonOf } from "../../parts/as_code";
 import { CopyButton } from "../../parts/copy";
+import { CopyMenu, type Way } from "../../parts/copy_menu";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
@@ -48,6 +49,7 @@ export function EventPage(): JSX.Element {
           </h1>
         </div>
         <span class="push" />
+        <CopyMenu label="Copy as code" ways={waysOf(event.data)} />
         <button
           type="button"
           class="button"
@@ -83,12 +85,22 @@ export function EventPage(): JSX.Element {
           </Empty>
         )}
       </div>
-      {sending && <SendEvent onClose={() => setSending(false)} first={asText(event.data)} />}
+      {sending && <SendEvent onClose={() => setSending(false)} first={eventOf(event.data)} />}
     </>
   );
 }
 
-const asText = (event: Event): string => printExact({ name: event.name, data: event.data ?? {} });
+/** Sending it, as somebody would write it elsewhere. */
+function waysOf(event: Event): readonly Way[] {
+  const body = { name: event.name, data: event.data ?? {} };
+  const keyed = who.value?.byCookie === true;
+  return [
+    { name: "JSON", text: () => eventOf(event) },
+    { name: "Command", text: () => commandOf(event) },
+    { name: "curl", text: () => curlOf(address("api/v2/events"), body, keyed) },
+    { name: "Python", text: () => pythonOf(event) },
+  ];
+}
 
 function Facts({ event }: { event: Event }): JSX.Element {
   return (

@@ -3,11 +3,13 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { address } from "../../api/http";
 import type { Run } from "../../api/model";
 import * as api from "../../api/resources";
-import { mayOperate } from "../../api/session";
+import { mayOperate, who } from "../../api/session";
 import { refresh } from "../../live/answer";
-import { copy } from "../../parts/copy";
+import { commandOf, curlOf, eventOf, pythonOf } from "../../parts/as_code";
+import { CopyMenu, type Way } from "../../parts/copy_menu";
 import { Confirm } from "../../parts/dialog";
 import { Icon } from "../../parts/icon";
 import { tell } from "../../parts/toast";
@@ -30,15 +32,7 @@ export function RunActions({ run }: { run: Run }): JSX.Element {
   const ended = run.endedAt !== undefined;
   return (
     <>
-      <button
-        type="button"
-        class="button plain icon-only"
-        title="Copy the command that shows this run"
-        aria-label="Copy the command that shows this run"
-        onClick={() => copy(`stepwell run ${run.id}`, "the command")}
-      >
-        <Icon name="copy" />
-      </button>
+      <CopyMenu label="Copy as code" ways={waysOf(run)} />
       <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("rerun")}>
         <Icon name="again" size={14} />
         Run again
@@ -76,3 +70,22 @@ export function RunActions({ run }: { run: Run }): JSX.Element {
     </>
   );
 }
+
+/** The run, running it again, and its event, as somebody would write them elsewhere. */
+function waysOf(run: Run): readonly Way[] {
+  const rerun = address(`api/v2/runs/${run.id}/rerun`);
+  const shown: readonly Way[] = [
+    { name: "Command that shows it", text: () => `stepwell run ${run.id}` },
+    { name: "curl that runs it again", text: () => curlOf(rerun, {}, asksForKey()) },
+  ];
+  const first = run.trigger.eventIds?.[0];
+  if (!first || run.trigger.cron) return shown;
+  return [
+    ...shown,
+    { name: "Event as JSON", text: async () => eventOf(await api.event(first)) },
+    { name: "Event as a command", text: async () => commandOf(await api.event(first)) },
+    { name: "Event in Python", text: async () => pythonOf(await api.event(first)) },
+  ];
+}
+
+const asksForKey = (): boolean => who.value?.byCookie === true;

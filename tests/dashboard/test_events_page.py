@@ -1,6 +1,7 @@
 """Events, functions and apps: looked at, sent, invoked and paused."""
 
 import json
+import re
 
 import pytest
 from playwright.async_api import Page, expect
@@ -56,6 +57,39 @@ async def test_what_is_wrong_with_an_event_is_said_before_it_is_sent(
     await text.press("Control+Enter")
     await expect(page.locator(".json")).to_contain_text(str(BIG))
     await expect(page.locator("a.row")).to_contain_text("shop-refund")
+
+
+async def test_an_event_begins_as_described_and_what_it_lacks_is_said(
+    page: Page, shop: Shop
+) -> None:
+    fields = {"order": {"type": "integer"}, "note": {"type": "string", "default": "none"}}
+    data = {"type": "object", "properties": fields, "required": ["order"]}
+    described = {"data": [{"name": "order/refunded", "app": "shop", "data": data}]}
+    # An app of the tests describes nothing: what one says is made up.
+    await page.route("**/api/v2/event-schemas", lambda route: route.fulfill(json=described))
+    await page.goto("runs")
+    await page.get_by_role("button", name="Send event").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="order/refunded").click()
+    text = dialog.get_by_role("textbox")
+    await expect(text).to_have_value(re.compile('"order": 0'))
+    assert json.loads(await text.input_value())["data"] == {"order": 0, "note": "none"}
+    await text.fill('{"name": "order/refunded", "data": {"order": "7"}}')
+    await expect(dialog.get_by_role("status")).to_contain_text("data.order is a string")
+    await expect(dialog.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+
+
+async def test_failed_runs_of_a_function_are_counted_and_replayed(page: Page, shop: Shop) -> None:
+    for order in range(2):
+        await shop.run("order/refunded", "FAILED", order=order)
+    await page.goto("functions/shop/shop-refund")
+    await page.get_by_role("button", name="Replay").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_text("Events that were skipped").click()
+    await expect(dialog.get_by_role("button", name="Replay 0 events")).to_be_disabled()
+    await dialog.get_by_text("Runs that failed", exact=True).click()
+    await dialog.get_by_role("button", name="Replay 2 runs").click()
+    await expect(page.locator("a.row")).to_have_count(4)
 
 
 async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:

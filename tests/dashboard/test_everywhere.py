@@ -20,6 +20,7 @@ DIALOGS = (
     ("runs/{run}", "Cancel"),
     ("functions/shop/shop-notify", "Invoke"),
     ("functions/shop/shop-notify", "Pause"),
+    ("functions/shop/shop-notify", "Replay"),
 )
 """A page, and the button that opens a dialog on it."""
 
@@ -42,7 +43,7 @@ async def test_every_page_has_no_barrier_fits_and_asks_nobody_else(
         asked: set[str] = set()
         forbidden: list[str] = []
         page.on("request", lambda request: asked.add(request.url))
-        await page.expose_function("forbidden", forbidden.append)
+        await page.expose_function("forbidden", lambda told: forbidden.append(str(told)))
         await page.add_init_script(
             "addEventListener('securitypolicyviolation', told => forbidden(told.violatedDirective))"
         )

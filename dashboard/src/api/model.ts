@@ -147,6 +147,13 @@ export interface Event {
   readonly externalId?: string;
 }
 
+/** How an app describes an event: JSON Schemas. */
+export interface EventSchema {
+  readonly name: string;
+  readonly app: string;
+  readonly data?: Json;
+}
+
 /** A function that an event did not start, and why. */
 export interface NotStarted {
   readonly function: Named;

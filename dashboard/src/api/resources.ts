@@ -5,11 +5,11 @@ import { ask, query } from "./http";
 import type {
   App,
   Bulk,
-  BulkAction,
   Count,
   Cron,
   Durations,
   Event,
+  EventSchema,
   Explanation,
   FailureGroup,
   Fn,
@@ -110,6 +110,10 @@ export const events = (limit: number, name: string, signal?: AbortSignal) =>
     signal ? { signal } : {},
   );
 
+export const eventSchemas = async (signal?: AbortSignal) =>
+  (await ask<{ data: readonly EventSchema[] }>("api/v2/event-schemas", signal ? { signal } : {}))
+    .data;
+
 export const event = (id: string, signal?: AbortSignal) =>
   one<Event>(`api/v2/events/${encodeURIComponent(id)}`, signal);
 
@@ -159,14 +163,18 @@ export interface BulkFilter {
   readonly query?: string;
 }
 
-export const countBulk = (filter: BulkFilter, signal?: AbortSignal) =>
+export const countBulk = (
+  filter: BulkFilter,
+  signal?: AbortSignal,
+  action: Bulk["action"] = "rerun",
+) =>
   ask<{ data: { count: number; more: boolean } }>("api/v2/bulk/count", {
     method: "POST",
-    text: JSON.stringify({ filter }),
+    text: JSON.stringify({ filter, action }),
     ...(signal ? { signal } : {}),
   });
 
-export const startBulk = (action: BulkAction, filter: BulkFilter, rate: number) =>
+export const startBulk = (action: Bulk["action"], filter: BulkFilter, rate: number) =>
   ask<{ data: Bulk }>("api/v2/bulk", {
     method: "POST",
     text: JSON.stringify({ action, filter, rate }),

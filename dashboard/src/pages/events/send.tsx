@@ -3,12 +3,15 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { type Json, parseExact, printExact } from "../../api/exact";
+import type { EventSchema } from "../../api/model";
 import * as api from "../../api/resources";
 import { refresh, useAnswer } from "../../live/answer";
 import { Dialog } from "../../parts/dialog";
 import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { toEvent } from "../../place";
+import { sampleOf, wrongBy } from "./schema";
 
 const SAMPLE = '{\n  "name": "order/placed",\n  "data": {\n    "order": 1\n  }\n}';
 
@@ -24,7 +27,9 @@ export function SendEvent({
   const [refused, setRefused] = useState("");
   const [busy, setBusy] = useState(false);
   const known = useAnswer("functions", api.functions);
+  const schemas = useAnswer("event-schemas", api.eventSchemas);
   const wrong = wrongEvent(text);
+  const doubt = wrong ? "" : doubtOf(text, schemas.data ?? []);
   const names = [
     ...new Set(
       (known.data ?? []).flatMap((fn) =>
@@ -32,6 +37,12 @@ export function SendEvent({
       ),
     ),
   ];
+  const begin = async (name: string) => {
+    const schema = schemas.data?.find((one) => one.name === name);
+    const last = await api.events(1, name).catch(() => undefined);
+    const data = last?.data[0]?.data ?? (schema ? sampleOf(schema.data) : undefined);
+    setText(data === undefined ? withName(text, name) : printExact({ name, data }));
+  };
   const send = async () => {
     if (wrong || busy) return;
     setBusy(true);
@@ -72,7 +83,8 @@ export function SendEvent({
               type="button"
               class="chip listened"
               key={name}
-              onClick={() => setText(withName(text, name))}
+              onClick={() => begin(name)}
+              title={`Begin with the latest ${name}, or with what is described`}
             >
               <bdi>{name}</bdi>
             </button>
@@ -89,6 +101,11 @@ export function SendEvent({
           setRefused("");
         }}
       />
+      {doubt && (
+        <p class="held-up small" role="status">
+          {doubt}. It can be sent all the same.
+        </p>
+      )}
     </Dialog>
   );
 }
@@ -103,6 +120,13 @@ export const wrongEvent = (text: string): string =>
     if (data !== undefined && !isObject(data)) return '"data" is an object, such as {"order": 1}';
     return "";
   });
+
+/** What an event lacks by the description that an app gave of it; it is sent all the same. */
+function doubtOf(text: string, schemas: readonly EventSchema[]): string {
+  const event = parseExact(text) as { readonly name: string; readonly data?: Json };
+  const schema = schemas.find((one) => one.name === event.name)?.data;
+  return schema === undefined ? "" : wrongBy(schema, event.data ?? {});
+}
 
 /** The text with another name; where it cannot be read, an event of that name without data. */
 function withName(text: string, name: string): string {

@@ -13,9 +13,11 @@ import { Icon } from "../../parts/icon";
 import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { to, toRun } from "../../place";
+import { Bulks } from "../runs/bulk";
 import { EVERYTHING } from "../runs/filter";
 import { useRuns } from "../runs/list";
 import { RunList } from "../runs/runs";
+import { Replay } from "./replay";
 import { settingsTold } from "./settings";
 import { UsageOf } from "./usage";
 
@@ -93,6 +95,7 @@ export function FunctionPage(): JSX.Element {
             </dl>
           </section>
         </div>
+        <Bulks />
         <h2>Runs</h2>
         <RunsOf fn={fn} />
       </div>
@@ -120,7 +123,7 @@ function RunsOf({ fn }: { fn: Fn }): JSX.Element {
 }
 
 function Actions({ fn }: { fn: Fn }): JSX.Element {
-  const [asking, ask] = useState<"invoke" | "pause">();
+  const [asking, ask] = useState<"invoke" | "pause" | "replay">();
   const close = () => ask(undefined);
   const change = async () => {
     await (fn.isPaused ? api.resume(fn.app.name, fn.slug) : api.pause(fn.app.name, fn.slug));
@@ -129,6 +132,10 @@ function Actions({ fn }: { fn: Fn }): JSX.Element {
   };
   return (
     <>
+      <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("replay")}>
+        <Icon name="again" size={14} />
+        Replay
+      </button>
       <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("pause")}>
         <Icon name={fn.isPaused ? "play" : "pause"} size={14} />
         {fn.isPaused ? "Resume" : "Pause"}
@@ -142,6 +149,7 @@ function Actions({ fn }: { fn: Fn }): JSX.Element {
         <Icon name="play" size={14} />
         Invoke
       </button>
+      {asking === "replay" && <Replay fn={fn} onClose={close} />}
       {asking === "invoke" && <Invoke fn={fn} onClose={close} />}
       {asking === "pause" && (
         <Confirm

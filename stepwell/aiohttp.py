@@ -1,17 +1,19 @@
-"""Serve functions in an aiohttp application.
+"""Serve functions in an aiohttp application, and make durable endpoints of its handlers.
 
 The module bears the library's name, as `stepwell.flask` and the others do; `import aiohttp` beside
 `import stepwell.aiohttp` means the library, as ever.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 from aiohttp import web
 
 from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.errors import NonRetriableError
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.durable import DurableEndpoint, EndpointOptions, told_response
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
@@ -25,6 +27,8 @@ from stepwell.sdk.serve.request import (
 )
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.settings import StreamingChoice
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire.endpoint import HttpAnswer
 
 FRAMEWORK = Framework.AIOHTTP
 
@@ -102,3 +106,52 @@ async def _streamed(request: web.Request, response: StreamingResponse) -> web.St
             await answer.write(chunk)
         await answer.write_eof()
     return answer
+
+
+Handler: TypeAlias = (
+    Callable[[Context[Any], web.Request], Awaitable[Any]]
+    | Callable[[ContextSync[Any], web.Request], Any]
+)
+View: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
+
+
+def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[Handler], View]:
+    """Make a durable endpoint of a handler `(ctx, request)`, to be a route's: its steps are saved
+    while the caller waits.
+
+    The arguments are those of `stepwell.starlette.endpoint`. What it returns is a `web.Response`,
+    or anything that JSON can hold.
+    """
+
+    def decorate(handler: Handler) -> View:
+        durable = DurableEndpoint(
+            client,
+            handler,
+            FRAMEWORK,
+            _read,
+            options,
+        )
+
+        async def view(request: web.Request) -> web.Response:
+            given = ServeRequest(
+                method=request.method,
+                url=str(request.url.with_query(None)),
+                headers=read_headers(request.headers.items()),
+                query=read_query(request.rel_url.raw_query_string),
+                body=await request.read(),
+                raw=request,
+            )
+            found = await durable.answer(given, request.rel_url.raw_query_string)
+            return web.Response(body=found.body, status=found.status, headers=found.headers)
+
+        return durable.named(view)
+
+    return decorate
+
+
+def _read(value: Any) -> HttpAnswer | None:
+    if not isinstance(value, web.StreamResponse):
+        return None
+    if not isinstance(value, web.Response) or not isinstance(value.body, bytes | None):
+        raise NonRetriableError("a durable endpoint answers with a whole response, no stream")
+    return told_response(value.status, value.headers, value.body or b"")

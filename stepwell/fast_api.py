@@ -1,6 +1,6 @@
-"""Serve functions in a FastAPI application."""
+"""Serve functions in a FastAPI application, and make durable endpoints of its handlers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Unpack
 
 import fastapi
@@ -9,12 +9,14 @@ from starlette.routing import Route
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.asgi import AsgiEndpoint, LookAtAnswers
+from stepwell.sdk.serve.durable import EndpointOptions
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.settings import StreamingChoice
+from stepwell.starlette import Handler, View, endpoint_of
 
 FRAMEWORK = Framework.FAST_API
 
@@ -59,6 +61,13 @@ def serve(
         client.add_endpoint(path)
     if isinstance(app, fastapi.FastAPI) and app.middleware_stack is None:
         app.add_middleware(LookAtAnswers, client=client)
+
+
+def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[Handler], View]:
+    """As `stepwell.starlette.endpoint`, below a route of FastAPI's: `@app.post("/orders")` above
+    `@endpoint(client)`. The handler takes the context and the request; FastAPI's own dependencies
+    and parameters do not apply, as the server makes the request again without its headers."""
+    return endpoint_of(FRAMEWORK, client, options)
 
 
 def answer_run_errors(app: fastapi.FastAPI) -> None:

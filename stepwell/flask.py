@@ -1,16 +1,18 @@
-"""Serve functions in a Flask application."""
+"""Serve functions in a Flask application, and make durable endpoints of its views."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Unpack, cast
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias, Unpack, cast
 from wsgiref.types import WSGIEnvironment
 
 import flask
 from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
 from werkzeug.local import LocalProxy
 from werkzeug.wsgi import get_input_stream
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.serve.durable import DurableEndpoint, EndpointOptions, told_response
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
@@ -20,6 +22,8 @@ from stepwell.sdk.serve.response import ServeResponse, StreamingResponseSync
 from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import StreamingChoice
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire.endpoint import HttpAnswer
 
 FRAMEWORK = Framework.FLASK
 
@@ -125,3 +129,49 @@ def answer_run_errors(app: flask.Flask | flask.Blueprint) -> None:
 
     for kind in RUN_ERRORS:
         app.register_error_handler(kind, told)
+
+
+Handler: TypeAlias = (
+    Callable[[Context[Any], flask.Request], Awaitable[Any]]
+    | Callable[[ContextSync[Any], flask.Request], Any]
+)
+
+
+def endpoint(
+    client: Inngest, **options: Unpack[EndpointOptions]
+) -> Callable[[Handler], Callable[..., flask.Response]]:
+    """Make a durable endpoint of a handler `(ctx, request)`, to be a view: its steps are saved
+    while the caller waits. What the URL captured is in `request.view_args`.
+
+    The arguments are those of `stepwell.starlette.endpoint`. What it returns is a Response, or
+    anything that JSON can hold.
+    """
+
+    def decorate(handler: Handler) -> Callable[..., flask.Response]:
+        durable = DurableEndpoint(
+            client,
+            handler,
+            FRAMEWORK,
+            _read,
+            options,
+        )
+
+        def view(**_: object) -> flask.Response:
+            proxy = cast("LocalProxy[flask.Request]", flask.request)
+            request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            body = request.get_data(cache=True)
+            given = request_from(request.environ, body, request)
+            found = durable.answer_sync(given, request.query_string.decode("latin-1"))
+            return flask.Response(found.body, found.status, dict(found.headers))
+
+        return durable.named(view)
+
+    return decorate
+
+
+def _read(value: Any) -> HttpAnswer | None:
+    if isinstance(value, HTTPException):
+        return HttpAnswer(value.code or 500, {}, value.description or "")
+    if not isinstance(value, flask.Response):
+        return None
+    return told_response(value.status_code, dict(value.headers), value.get_data())

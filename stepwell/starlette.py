@@ -1,20 +1,26 @@
-"""Serve functions in a Starlette application."""
+"""Serve functions in a Starlette application, and make durable endpoints of its handlers."""
 
-from collections.abc import Iterable
-from typing import Any, Unpack
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias, Unpack
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, Router
 
 from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.errors import NonRetriableError
 from stepwell.sdk.function.function import Function
-from stepwell.sdk.serve.asgi import AsgiEndpoint, LookAtAnswers
+from stepwell.sdk.serve.asgi import AsgiEndpoint, LookAtAnswers, request_from
+from stepwell.sdk.serve.durable import DurableEndpoint, EndpointOptions, told_response
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, routed_paths
 from stepwell.sdk.settings import StreamingChoice
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire.endpoint import HttpAnswer
 
 FRAMEWORK = Framework.STARLETTE
 
@@ -56,3 +62,57 @@ def serve(
         )
     if isinstance(app, Starlette) and app.middleware_stack is None:
         app.add_middleware(LookAtAnswers, client=client)
+
+
+Handler: TypeAlias = (
+    Callable[[Context[Any], Request], Awaitable[Any]] | Callable[[ContextSync[Any], Request], Any]
+)
+View: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[Handler], View]:
+    """Make a durable endpoint of a handler `(ctx, request)`: its steps are saved while the caller
+    waits for the answer. What it returns is a Response, or anything that JSON can hold.
+
+    Where it must wait or try again, the caller is redirected (303) to where the answer will be, and
+    the server goes on with the run.
+
+    The options are those of `EndpointOptions`: `fn_id`, `retries`, `async_response`. Raises
+    ConfigurationError and FunctionConfigInvalidError for what cannot be meant.
+    """
+    return endpoint_of(FRAMEWORK, client, options)
+
+
+def endpoint_of(
+    framework: Framework, client: Inngest, options: EndpointOptions
+) -> Callable[[Handler], View]:
+    """As `endpoint`, for a framework that is made of this one."""
+
+    def decorate(handler: Handler) -> View:
+        durable = DurableEndpoint(
+            client,
+            handler,
+            framework,
+            _read,
+            options,
+        )
+
+        async def view(request: Request) -> Response:
+            given = request_from(request.scope, await request.body(), request)
+            query: bytes = request.scope.get("query_string", b"")
+            found = await durable.answer(given, query.decode("latin-1"))
+            return Response(found.body, found.status, dict(found.headers))
+
+        return durable.named(view)
+
+    return decorate
+
+
+def _read(value: Any) -> HttpAnswer | None:
+    if isinstance(value, HTTPException):
+        return HttpAnswer(value.status_code, dict(value.headers or {}), str(value.detail))
+    if not isinstance(value, Response):
+        return None
+    if isinstance(value, StreamingResponse):
+        raise NonRetriableError("a durable endpoint answers with a whole response, no stream")
+    return told_response(value.status_code, value.headers, bytes(value.body))

@@ -8,6 +8,7 @@ Django's tasks, `stepwell.django.task_backend.StepwellBackend`.
 """
 
 from stepwell.django.discovery import functions_of, get_client
+from stepwell.django.endpoint import endpoint
 from stepwell.django.on_commit import send_on_commit
 from stepwell.django.refused import RefusalsMiddleware
 from stepwell.django.run_errors import RunErrorsMiddleware
@@ -17,6 +18,7 @@ __all__ = [
     "FRAMEWORK",
     "RefusalsMiddleware",
     "RunErrorsMiddleware",
+    "endpoint",
     "functions_of",
     "get_client",
     "send_on_commit",

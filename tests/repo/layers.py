@@ -272,7 +272,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "sentry": ("sentry_sdk",),
 }
 # Adapters that are made of another one.
-ADAPTERS_ON_ADAPTERS = {"vercel": ("http_server", "aws_lambda")}
+ADAPTERS_ON_ADAPTERS = {"fast_api": ("starlette",), "vercel": ("http_server", "aws_lambda")}
 
 
 def adapter(name: str) -> Layer:

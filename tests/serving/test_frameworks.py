@@ -30,7 +30,8 @@ from tests.repo.source import ROOT
 from tests.serving.adapters import ADAPTERS
 
 assert tests.django_project
-LINES_MAX = 110
+LINES_MAX = 130
+"""Of an adapter: functions served, and durable endpoints where it has them."""
 
 
 def client_and_function() -> tuple[Inngest, Any]:

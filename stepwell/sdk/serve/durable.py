@@ -1,0 +1,355 @@
+"""Durable endpoints: handlers of HTTP requests whose steps are saved while their caller waits.
+
+What every adapter shares. A request of a caller begins a run: the handler is called, and goes on
+from step to step. Where it must wait or try again, the caller is sent to where the answer will be,
+and the server makes the same request again, signed, until the handler has ended.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from secrets import token_bytes
+from typing import Any, Final, Literal, TypedDict, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from stepwell.sdk import background
+from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.client.declare import id_of
+from stepwell.sdk.errors import ConfigurationError, NonRetriableError
+from stepwell.sdk.execution.run import run_call
+from stepwell.sdk.function.function import Function
+from stepwell.sdk.function.wire import FunctionOptions
+from stepwell.sdk.net.agent import common_headers
+from stepwell.sdk.serve.answer import UNAUTHORIZED, error_answer
+from stepwell.sdk.serve.durable_report import NotReportedError, Report
+from stepwell.sdk.serve.gate import Refused, judge, note_refusal
+from stepwell.sdk.serve.request import ServeRequest
+from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.run_state import StateUnavailableError, completed, state_requests
+from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.handler import is_async
+from stepwell.sdk.value.codec import CodecError, encode_any
+from stepwell.wire import header, limit
+from stepwell.wire.endpoint import HTTP_REQUEST, HttpAnswer, HttpCalled
+from stepwell.wire.event import Event, encode_event
+from stepwell.wire.execution import (
+    STATUS_DONE,
+    STATUS_OPERATIONS,
+    CallContext,
+    CallRequest,
+    CallResponse,
+)
+from stepwell.wire.failure import decode_failure
+from stepwell.wire.identifier import ENTROPY_BYTES, step_hash, ulid_at
+from stepwell.wire.operation import (
+    DiscoveryRequest,
+    LegacyStep,
+    Operation,
+    RunComplete,
+    StepError,
+    StepFailed,
+    StepRun,
+)
+from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.operation_encode import encode_operations
+from stepwell.wire.outside import decode
+from stepwell.wire.signature import sign
+
+V = TypeVar("V", bound=Callable[..., Any])
+Sent = Literal["redirect", "token"]
+"""What a caller gets who must wait: a redirect to the answer, or run id and token as JSON."""
+
+_COMPLETE: Final = step_hash("complete")
+_ANSWER = msgspec.json.Decoder(HttpAnswer)
+
+
+class EndpointOptions(TypedDict, total=False):
+    """What every `endpoint` takes besides the client."""
+
+    fn_id: str | None
+    """The endpoint's id, by default the handler's name with dashes."""
+    retries: int | None
+    """How often it is tried again after a failure, default 4. With 0, what it raises is raised in
+    the view."""
+    async_response: Sent
+    """What a caller gets who must wait: "redirect" (the default), or "token" for a JSON answer with
+    `run_id` and `token`."""
+
+
+class _Asked:
+    """A request under way, and what the handler raised."""
+
+    def __init__(self, request: ServeRequest) -> None:
+        self.request = request
+        self.raised: Exception | None = None
+
+
+_ASKED: ContextVar[_Asked] = ContextVar("stepwell_asked")
+
+
+class DurableEndpoint:
+    """One endpoint: a handler `(ctx, request)`, and the adapter's words for what it answers."""
+
+    def __init__(
+        self,
+        client: Inngest,
+        handler: Callable[..., Any],
+        framework: str,
+        read: Callable[[Any], HttpAnswer | None],
+        options: EndpointOptions,
+    ) -> None:
+        """`read` makes an answer of a framework's own response, and of its exceptions that are
+        answers; None of anything else.
+
+        Raises ConfigurationError and FunctionConfigInvalidError for what cannot be meant.
+        """
+        unknown = options.keys() - EndpointOptions.__annotations__.keys()
+        if unknown:
+            known = ", ".join(EndpointOptions.__annotations__)
+            raise TypeError(f"{min(unknown)}: an endpoint has no such option; there are {known}")
+        async_response = options.get("async_response", "redirect")
+        fn_id = options.get("fn_id")
+        if async_response not in ("redirect", "token"):
+            raise ConfigurationError(
+                f'async_response = {async_response!r}: give "redirect" or "token"'
+            )
+        self.client = client
+        self._handler = handler
+        self.is_async = is_async(handler)
+        self._fn_id = id_of(handler) if fn_id is None else fn_id
+        self._retries = options.get("retries")
+        self._sent: Sent = async_response
+        self._framework = f"{framework}"
+        self._read = read
+        self._function = self._declared(handler)
+
+    def named(self, view: V) -> V:
+        """The view, called and documented as the handler."""
+        view.__name__ = getattr(self._handler, "__name__", "endpoint")
+        view.__doc__ = self._handler.__doc__
+        return view
+
+    def _declared(self, handler: Callable[..., Any]) -> Function[Any]:
+        async def awaited(ctx: Context) -> object:
+            asked = _ASKED.get()
+            try:
+                return self._told(await handler(ctx, asked.request.raw))
+            except Exception as error:  # noqa: BLE001 - it may be an answer
+                return self._raised(asked, error)
+
+        def plain(ctx: ContextSync) -> object:
+            asked = _ASKED.get()
+            try:
+                return self._told(handler(ctx, asked.request.raw))
+            except Exception as error:  # noqa: BLE001 - it may be an answer
+                return self._raised(asked, error)
+
+        options = FunctionOptions(
+            app_id=self.client.app_id, fn_id=self._fn_id, triggers=(), retries=self._retries
+        )
+        return Function(options, awaited if self.is_async else plain)
+
+    def _raised(self, asked: _Asked, error: Exception) -> object:
+        """What a framework's own exception answers. Raises any other."""
+        asked.raised = error
+        answer = self._read(error)
+        if answer is None:
+            raise error
+        return _kept(answer)
+
+    def _told(self, value: object) -> object:
+        answer = self._read(value)
+        if answer is None:
+            try:
+                body = bytes(encode_any(value)).decode()
+            except CodecError as error:
+                raise NonRetriableError(
+                    f'endpoint "{self._fn_id}": what it returned cannot be written as JSON: {error}'
+                ) from None
+            answer = HttpAnswer(200, {header.CONTENT_TYPE: header.JSON}, body)
+        return _kept(answer)
+
+    # Answering
+
+    async def answer(self, request: ServeRequest, query: str) -> ServeResponse:
+        """The answer to a request; `query` is that of its URL, as it came. Raises what the handler
+        raised, if that is not tried again."""
+        asked = _Asked(request)
+        token = _ASKED.set(asked)
+        try:
+            if is_called(request.headers):
+                return await self._called(request)
+            return await self._begun(asked, query)
+        finally:
+            _ASKED.reset(token)
+
+    def answer_sync(self, request: ServeRequest, query: str) -> ServeResponse:
+        """The same for blocking frameworks."""
+        return background.run(self.answer(request, query))
+
+    async def _begun(self, asked: _Asked, query: str) -> ServeResponse:
+        """A caller asks: the run begins here."""
+        now_ms = int(time.time() * 1_000)
+        run_id = ulid_at(now_ms, token_bytes(ENTROPY_BYTES))
+        event = self._event(asked.request, query, now_ms)
+        report = Report(self.client.api, run_id, event, self._retries)
+        tries = (limit.RETRIES_DEFAULT if self._retries is None else self._retries) + 1
+        call = CallRequest(
+            ctx=CallContext(run_id=run_id, max_attempts=tries),
+            event=event,
+            events=(event,),
+            version=header.REQUEST_VERSION,
+        )
+        response = await run_call(
+            self._function,
+            call,
+            client=self.client,
+            raw_request=asked.request.raw,
+            save=report.send,
+        )
+        if response.status == STATUS_DONE:
+            return await self._done(asked, report, response)
+        if response.status == STATUS_OPERATIONS:
+            operations = decode_operations(response.body)
+            if all(isinstance(one, StepRun | LegacyStep) for one in operations):
+                # They were to be saved on the way, and it did not work out: go on elsewhere.
+                again = DiscoveryRequest(id=step_hash(f"discovery {run_id}"))
+                operations = (*operations, again)
+            return await self._sent_away(report, operations)
+        return await self._failed(asked, report, response, tries)
+
+    def _event(self, request: ServeRequest, query: str, now_ms: int) -> msgspec.Raw:
+        parts = urlsplit(request.url)
+        called = HttpCalled(
+            domain=self.client.serve_origin or f"{parts.scheme or 'http'}://{parts.netloc}",
+            method=request.method,
+            path=parts.path,
+            fn=self._function.id,
+            content_type=request.headers.get(header.CONTENT_TYPE, ""),
+            query_params=query,
+            body=base64.b64encode(request.body).decode(),
+        )
+        data = msgspec.Raw(msgspec.json.encode(called))
+        return msgspec.Raw(encode_event(Event(HTTP_REQUEST, data, "", now_ms)))
+
+    async def _done(self, asked: _Asked, report: Report, response: CallResponse) -> ServeResponse:
+        ended = RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body))
+        try:
+            await report.send((ended,))
+        except NotReportedError as error:
+            # The caller has its answer all the same; if steps were saved, the server asks again.
+            self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
+        if asked.raised is not None:
+            raise asked.raised  # the framework knows best how to say it
+        answer = decode(response.body, _ANSWER)
+        return ServeResponse(answer.status, answer.headers, answer.body.encode())
+
+    async def _sent_away(self, report: Report, operations: tuple[Operation, ...]) -> ServeResponse:
+        """The server takes the run over, and the caller learns where its answer will be."""
+        try:
+            await report.send(operations)
+        except NotReportedError as error:
+            self.client.log.warning('endpoint "%s" cannot go on: %s', self._fn_id, error)
+            told = msgspec.json.encode({"error": "the server cannot be reached: try again later"})
+            return ServeResponse(503, {header.CONTENT_TYPE: header.JSON}, told)
+        if self._sent == "redirect":
+            # "See other": whatever was asked, the answer is got.
+            return ServeResponse(303, {"location": report.output_url}, b"")
+        assert report.begun is not None
+        told = msgspec.json.encode({"run_id": report.run_id, "token": report.begun.token})
+        return ServeResponse(200, {header.CONTENT_TYPE: header.JSON}, told)
+
+    async def _failed(
+        self, asked: _Asked, report: Report, response: CallResponse, tries: int
+    ) -> ServeResponse:
+        failure = decode_failure(response.body)
+        if tries > 1 and not header.is_no_retry(response.headers.get(header.NO_RETRY)):
+            return await self._sent_away(report, (StepError(id=_COMPLETE, failure=failure),))
+        if report.begun is not None:
+            try:
+                await report.send((StepFailed(id=_COMPLETE, failure=failure),))
+            except NotReportedError as error:
+                self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
+        if asked.raised is not None:
+            raise asked.raised
+        return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, response.body)
+
+    # Called by the server
+
+    async def _called(self, request: ServeRequest) -> ServeResponse:
+        """The server makes the request again: the run goes on."""
+        settings, headers = self.client.settings, request.headers
+        passed = judge(request, settings, int(time.time() * 1_000))
+        if isinstance(passed, Refused):
+            note_refusal(self.client.log, request, passed)
+            return UNAUTHORIZED
+        call = CallRequest(
+            ctx=CallContext(
+                run_id=headers.get(header.RUN_ID, ""),
+                disable_immediate_execution=headers.get(header.FORCE_STEP_PLAN) == "true",
+                request_id=headers.get(header.REQUEST_ID, ""),
+                job_id=headers.get(header.JOB_ID, ""),
+            ),
+            event=msgspec.Raw(b"null"),
+            use_api=True,
+            version=header.REQUEST_VERSION,
+        )
+        try:
+            asked = map(self.client.api.ask, state_requests(call))
+            call = completed(call, await asyncio.gather(*asked))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server asks again
+            if not isinstance(error, StateUnavailableError):
+                error = StateUnavailableError(str(error))
+            return self._signed(error_answer(error), passed.key)
+        response = await run_call(
+            self._function,
+            call,
+            client=self.client,
+            target=headers.get(header.STEP_ID),
+            raw_request=request.raw,
+        )
+        if response.status == STATUS_DONE:
+            ended = RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body))
+            body = encode_operations((ended,))
+            response = CallResponse(STATUS_OPERATIONS, body, response.headers)
+        return self._signed(response, passed.key)
+
+    def _signed(self, response: CallResponse, key: str | None) -> ServeResponse:
+        headers = {
+            **common_headers(self.client.settings, framework=self._framework),
+            header.SDK_HANDLED: "true",
+            **response.headers,
+        }
+        if key is not None:
+            now_ms = int(time.time() * 1_000)
+            headers[header.SIGNATURE] = sign(response.body, key, now_ms)
+        return ServeResponse(response.status, headers, response.body)
+
+
+def _kept(answer: HttpAnswer) -> object:
+    return {**msgspec.to_builtins(answer), "version": header.REQUEST_VERSION}
+
+
+def is_called(headers: Mapping[str, str]) -> bool:
+    """Whether a request looks like one of the server's. Only its signature proves it."""
+    return header.RUN_ID in headers and header.SIGNATURE in headers
+
+
+def text_of_body(fn: str, body: bytes) -> str:
+    """What a framework's response says, as text. Raises NonRetriableError for what is none."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise NonRetriableError(
+            f"{fn} answered bytes that are no UTF-8 text: a durable endpoint answers text, such as"
+            " JSON; answer where the bytes are"
+        ) from None
+
+
+def told_response(status: int, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
+    """A framework's whole response as it is kept."""
+    return HttpAnswer(status, dict(headers), text_of_body("the handler", body))

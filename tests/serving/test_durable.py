@@ -1,0 +1,331 @@
+"""Durable endpoints of each framework: steps are saved while a caller waits, and a run that must
+wait goes on elsewhere."""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import tests.django_project  # isort: skip - sets Django up
+import aiohttp.web
+import django.core.handlers.wsgi
+import django.http
+import django.test
+import django.urls
+import fastapi
+import flask
+import httpx
+import pytest
+import starlette.applications
+import starlette.exceptions
+import starlette.responses
+import starlette.routing
+import uvicorn
+import werkzeug.exceptions
+from django.contrib.auth.models import AnonymousUser
+
+import stepwell
+import stepwell.aiohttp
+import stepwell.django
+import stepwell.fast_api
+import stepwell.flask
+import stepwell.starlette
+from stepwell import Context, ContextSync
+from stepwell.server.config import ServerConfig
+from stepwell.server.engine.row import RunStatus
+from stepwell.server.serving import Server
+from stepwell.server.store.port import RunFilter
+
+assert tests.django_project
+CONFIG = ServerConfig(port=0, connect_gateway_port=0)
+
+
+class Site:
+    """The endpoints of one framework, and what their steps noted."""
+
+    def __init__(self, client: stepwell.Inngest) -> None:
+        self.client = client
+        self.noted: list[str] = []
+        self.tries = 0
+
+    def note(self, what: str) -> str:
+        self.noted.append(what)
+        return what
+
+    def fails_once(self) -> str:
+        self.tries += 1
+        if self.tries == 1:
+            raise ValueError("not yet")
+        return self.note(f"try {self.tries}")
+
+    def handlers(
+        self, response: Callable[[str, int], Any], missing: Exception
+    ) -> dict[str, Callable[..., Any]]:
+        async def quick(ctx: Context, request: Any) -> Any:
+            one = await ctx.step.run("one", self.note, "one")
+            two = await ctx.step.run("two", self.note, "two")
+            return response(f"{one} {two} {request.method}", 201)
+
+        async def slow(ctx: Context, request: Any) -> Any:
+            before = await ctx.step.run("before", self.note, "before")
+            await ctx.step.sleep("nap", 1)
+            both = await asyncio.gather(
+                ctx.step.run("left", self.note, "left"), ctx.step.run("right", self.note, "right")
+            )
+            return {"before": before, "both": both, "from": ctx.event.name}
+
+        async def flaky(ctx: Context, request: Any) -> Any:
+            return {"found": await ctx.step.run("try", self.fails_once)}
+
+        async def gone(ctx: Context, request: Any) -> Any:
+            await ctx.step.run("looked", self.note, "looked")
+            raise missing
+
+        return {one.__name__: one for one in (quick, slow, flaky, gone)}
+
+    def plain(self) -> Callable[..., Any]:
+        def blocking(ctx: ContextSync, request: Any) -> Any:
+            first = ctx.step.run("first", self.note, "first")
+            ctx.step.sleep("nap", 1)
+            return [first, ctx.step.run("second", self.note, "second")]
+
+        return blocking
+
+
+@asynccontextmanager
+async def asgi(app: Any) -> AsyncIterator[str]:
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
+    server.capture_signals = _no_signals  # type: ignore[method-assign,assignment]
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _NoSignals:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _no_signals() -> _NoSignals:
+    return _NoSignals()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing of requests."""
+
+
+class _Threads(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+@asynccontextmanager
+async def wsgi(app: Any) -> AsyncIterator[str]:
+    server = make_server("127.0.0.1", 0, app, _Threads, _Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join()
+
+
+@asynccontextmanager
+async def on_starlette(site: Site) -> AsyncIterator[str]:
+    made = site.handlers(
+        starlette.responses.PlainTextResponse, starlette.exceptions.HTTPException(404, "none")
+    )
+    endpoint = stepwell.starlette.endpoint
+    handlers = {**made, "blocking": site.plain()}
+    routes = [
+        starlette.routing.Route(f"/{name}", endpoint(site.client)(one), methods=["GET", "POST"])
+        for name, one in handlers.items()
+    ]
+    async with asgi(starlette.applications.Starlette(routes=routes)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def on_fast_api(site: Site) -> AsyncIterator[str]:
+    app = fastapi.FastAPI()
+    made = site.handlers(fastapi.responses.PlainTextResponse, fastapi.HTTPException(404, "none"))
+    for name, one in {**made, "blocking": site.plain()}.items():
+        view = stepwell.fast_api.endpoint(site.client)(one)
+        app.api_route(f"/{name}", methods=["GET", "POST"])(view)
+    async with asgi(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def on_flask(site: Site) -> AsyncIterator[str]:
+    app = flask.Flask("shop")
+    made = site.handlers(flask.Response, werkzeug.exceptions.NotFound())
+    for name, one in {**made, "blocking": site.plain()}.items():
+        view = stepwell.flask.endpoint(site.client)(one)
+        app.add_url_rule(f"/{name}", view_func=view, methods=["GET", "POST"])
+    async with wsgi(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def on_django(site: Site) -> AsyncIterator[str]:
+    def response(text: str, status: int) -> Any:
+        return django.http.HttpResponse(text, status=status)
+
+    made = site.handlers(response, django.http.Http404("none"))
+    urls = [
+        django.urls.path(name, stepwell.django.endpoint(site.client)(one))
+        for name, one in {**made, "blocking": site.plain()}.items()
+    ]
+    with django.test.override_settings(
+        ROOT_URLCONF=tuple(urls), ALLOWED_HOSTS=["*"], MIDDLEWARE=[]
+    ):
+        async with wsgi(django.core.handlers.wsgi.WSGIHandler()) as url:
+            yield url
+
+
+@asynccontextmanager
+async def on_aiohttp(site: Site) -> AsyncIterator[str]:
+    def response(text: str, status: int) -> Any:
+        return aiohttp.web.Response(text=text, status=status)
+
+    app = aiohttp.web.Application()
+    made = site.handlers(response, aiohttp.web.HTTPNotFound())
+    for name, one in {**made, "blocking": site.plain()}.items():
+        app.router.add_route("*", f"/{name}", stepwell.aiohttp.endpoint(site.client)(one))
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    place = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await place.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+ON_DJANGO = pytest.param(on_django, marks=pytest.mark.logs("^Not Found: /gone"))
+
+
+@pytest.mark.parametrize("serving", [on_starlette, on_fast_api, on_flask, ON_DJANGO, on_aiohttp])
+async def test_endpoints_of_a_framework(serving: Any) -> None:
+    async with Server(CONFIG) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+        site = Site(client)
+        async with serving(site) as url, httpx.AsyncClient(timeout=30) as http:
+            quick = await http.get(f"{url}/quick?a=1")
+            assert (quick.status_code, quick.text) == (201, "one two GET")
+            slow = await http.post(f"{url}/slow", json={"a": 1})
+            assert slow.status_code == 303
+            found = await http.get(slow.headers["location"])
+            assert found.json() == {
+                "before": "before",
+                "both": ["left", "right"],
+                "from": "inngest/http.request",
+            }
+            blocking = await http.get(f"{url}/blocking", follow_redirects=True)
+            assert blocking.json() == ["first", "second"]
+            gone = await http.get(f"{url}/gone")
+            assert gone.status_code == 404
+            assert sorted(site.noted) == sorted(
+                [*("one", "two", "before", "left", "right", "first", "second", "looked")]
+            )
+            runs = (await http.get(f"{server.url}/v2/runs")).json()["data"]
+            assert sorted(run["status"] for run in runs) == ["COMPLETED"] * 4
+
+
+def browser(view: Any) -> httpx.AsyncClient:
+    """Asks one view of Starlette's, without a socket."""
+    routes = [starlette.routing.Route("/", view)]
+    app = httpx.ASGITransport(starlette.applications.Starlette(routes=routes))
+    return httpx.AsyncClient(transport=app, base_url="http://shop")
+
+
+GUARDS = ("middleware.csrf.CsrfViewMiddleware", "contrib.auth.middleware.LoginRequiredMiddleware")
+
+
+@pytest.mark.parametrize(
+    ("guard", "status"),
+    [pytest.param(GUARDS[0], 403, marks=pytest.mark.logs("^Forbidden")), (GUARDS[1], 302)],
+)
+def test_guards_of_a_django_project_hold_for_callers_alone(guard: str, status: int) -> None:
+    client = stepwell.Inngest(app_id="shop", is_dev=True, base_url="http://127.0.0.1:1")
+
+    @stepwell.django.endpoint(client)
+    def answer(ctx: ContextSync, request: django.http.HttpRequest) -> str:
+        raise AssertionError("nobody comes here")
+
+    factory = django.test.RequestFactory(enforce_csrf_checks=True)
+    called = {"x-run-id": "01JQDAE4RQ0000000000000001", "x-inngest-signature": "-"}
+    with django.test.override_settings(MIDDLEWARE=[f"django.{guard}"]):
+        request = factory.post("/answer")
+        request.user = AnonymousUser()
+        assert answer(request).status_code == status
+        # The state of its run cannot be had, which the server is told.
+        assert answer(factory.post("/answer", headers=called)).status_code == 500
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"async_response": "no"}, 'async_response = \'no\': give "redirect" or "token"'),
+        ({"retry": 1}, "retry: an endpoint has no such option; there are fn_id, retries"),
+        ({"fn_id": ""}, "fn_id = ''"),
+    ],
+)
+def test_options_that_cannot_be_meant(options: Any, told: str) -> None:
+    client = stepwell.Inngest(app_id="shop", is_dev=True)
+    with pytest.raises((TypeError, stepwell.Error), match=re.escape(told)):
+        stepwell.flask.endpoint(client, **options)(Site(client).plain())
+
+
+@pytest.mark.logs("no luck")
+async def test_what_is_not_tried_again_is_raised_in_the_view() -> None:
+    async with Server(CONFIG) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+
+        @stepwell.starlette.endpoint(client, retries=0)
+        async def fails(ctx: Context, request: Any) -> str:
+            await ctx.step.run("note", lambda: "noted")
+            raise ValueError("no luck")
+
+        async with browser(fails) as http:
+            with pytest.raises(ValueError, match="no luck"):
+                await http.get("/")
+        (run,) = server.node.reader.runs(RunFilter())
+        assert run.status is RunStatus.FAILED
+
+
+@pytest.mark.logs("cannot go on: the run could not be reported")
+async def test_who_must_wait_at_a_server_that_is_away_is_told() -> None:
+    client = stepwell.Inngest(app_id="shop", is_dev=True, base_url="http://127.0.0.1:1")
+    view = stepwell.starlette.endpoint(client)(Site(client).plain())
+    async with browser(view) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()["error"]) == (
+        503,
+        "the server cannot be reached: try again later",
+    )
+
+
+@pytest.mark.logs("request refused: the signature is older")
+async def test_only_the_server_that_signs_makes_a_run_go_on() -> None:
+    client = stepwell.Inngest(
+        app_id="shop", is_production=True, signing_key="signkey-test-abcd", base_url="http://x"
+    )
+    view = stepwell.starlette.endpoint(client)(Site(client).plain())
+    async with browser(view) as http:
+        headers = {"x-run-id": "01JQDAE4RQ0000000000000001", "x-inngest-signature": "t=1&s=00"}
+        assert (await http.get("/", headers=headers)).status_code == 401

@@ -151,7 +151,7 @@ LAYERS: dict[str, Layer] = {
             *STORED,
             *IMPURE_SERVER,
         ),
-        ("starlette", "aiohttp", "prometheus_client", "graphql"),
+        ("starlette", "aiohttp", "prometheus_client", "graphql", "mcp", "mcp_types"),
     ),
     "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
@@ -337,6 +337,8 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.store"),
         # GraphQL is asked by few, and costs memory.
         ("stepwell.server.api.graphql_endpoint", "stepwell.server.api.graphql.answer"),
+        # Who speaks no MCP need not have it.
+        ("stepwell.server.api.mcp_endpoint", "stepwell.server.api.mcp.server"),
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),

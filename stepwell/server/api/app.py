@@ -16,6 +16,7 @@ from stepwell.server.api import (
     graphql_endpoint,
     invoke,
     login,
+    mcp_endpoint,
     metrics,
     realtime,
     register,
@@ -61,6 +62,7 @@ ROUTES: tuple[Declared, ...] = (
     Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, role=SIGNING),
     Declared("GET", "/dev", app_list.dev, WIRE),
     Declared("GET", "/metrics", metrics.metrics),
+    Declared("POST", "/mcp", mcp_endpoint.speak, WIRE, role=Role.READ, is_audited=False),
     Declared(
         "POST",
         "/v0/gql",

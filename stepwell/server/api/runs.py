@@ -35,10 +35,10 @@ RUNS_MAX = 200
 WAIT_SECONDS_MAX = 60.0
 LOOK_S = 2.0
 """So often it is looked whether a run has ended where another server may be the one to know."""
-_WAIT = parameter.seconds(
+WAIT = parameter.seconds(
     "wait", WAIT_SECONDS_MAX, "Answer when the run has ended, or after so many seconds."
 )
-WAITED = Takes((_WAIT,))
+WAITED = Takes((WAIT,))
 _STATUS = parameter.statuses("Runs of these statuses alone.")
 _FUNCTION = parameter.texts("function", "Runs of these functions alone, by their ids.")
 _APP = parameter.texts("app", "Runs of these apps alone, by their names.")
@@ -70,14 +70,24 @@ class JobObject(msgspec.Struct):
 async def one(deps: ApiDeps, request: Request) -> Response:
     """One run; with `wait`, once it has ended, or after so many seconds."""
     run = known_run(deps, request)
-    seconds = _WAIT.read(request.query_params)
+    seconds = WAIT.read(request.query_params)
+    run = await ended_or_late(deps, run.id, seconds) or run
+    return enveloped(object_of(deps, run), deps.clock.now_ms())
+
+
+async def ended_or_late(deps: ApiDeps, run_id: str, seconds: float) -> Run | None:
+    """A run once it has ended, or after so many seconds; None if there is none of that id."""
+    run = deps.reader.run(run_id)
     until_s = time.monotonic() + seconds
-    while not (run.ended or deps.ends.released) and (left_s := until_s - time.monotonic()) > 0:
+    while run is not None and not (run.ended or deps.ends.released):
+        left_s = until_s - time.monotonic()
+        if left_s <= 0:
+            break
         # Nothing lies between looking and listening: an end that was not seen will be heard. Where
         # it may be told by another server, that may be lost.
-        await deps.ends.until(run.id, min(left_s, LOOK_S) if deps.reader.blocks else left_s)
-        run = known_run(deps, request)
-    return enveloped(object_of(deps, run), deps.clock.now_ms())
+        await deps.ends.until(run_id, min(left_s, LOOK_S) if deps.reader.blocks else left_s)
+        run = deps.reader.run(run_id)
+    return run
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:

@@ -112,6 +112,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/runs/{run_id}",
         runs.one,
+        runs.WAITED,
         name="get_run",
         answers=Answers(RunV2),
         refused=(404,),

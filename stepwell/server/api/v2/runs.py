@@ -11,7 +11,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.problem import Problem
 from stepwell.server.api.route import Takes
 from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.api.runs import timeline_of, without_run
+from stepwell.server.api.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
@@ -69,6 +69,7 @@ _PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _LIMIT, _CURS
 LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
 OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
+WAITED = Takes((WAIT,))
 TRACED = Takes((_INPUT_AND_OUTPUT,))
 
 
@@ -79,9 +80,9 @@ class RunNamed(msgspec.Struct, rename="camel"):
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
-    """One run, with its output."""
+    """One run, with its output; with `wait`, once it has ended, or after so many seconds."""
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
-    run = deps.reader.run(run_id)
+    run = await ended_or_late(deps, run_id, WAIT.read(request.query_params))
     if run is None:
         raise Problem(404, "Run not found")
     (told,) = runs_v2(deps.reader, [run], with_output=True)

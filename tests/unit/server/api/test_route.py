@@ -17,6 +17,7 @@ SPOKEN_BY_SDKS = {
     "POST /v1/checkpoint/{run_id}/async",
     "POST /v1/checkpoint/group",
     "POST /v1/http/runs/{run_id}/async",
+    "POST /mcp",
     "POST /v1/checkpoint",
     "POST /v1/checkpoint/{run_id}/steps",
     "POST /v1/http/runs/{run_id}/steps",

@@ -1,0 +1,94 @@
+"""A server of the Model Context Protocol over the operations of the REST API.
+
+Source: its streamable HTTP transport, as the official package speaks it: without sessions, and with
+answers in JSON.
+"""
+
+import json
+from typing import Any
+
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from stepwell.server.api.app_list import package_version
+from stepwell.server.api.inside import Inside
+from stepwell.server.api.mcp.tools import ToolSpec, WrongArguments, sorted_out, tools_of
+from stepwell.server.api.problem import as_problem
+from stepwell.server.api.v2.routes import described
+
+_SAID = (
+    "A Stepwell server: durable functions that events start. Send an event or invoke a function,"
+    " then look at its runs: get_run with `wait` answers when a run has ended, explain_run says why"
+    " it stands still, get_run_trace what it did."
+)
+
+
+class Spoken(Response):
+    """The answer to one message of the protocol."""
+
+    def __init__(self, inside: Inside) -> None:
+        super().__init__()
+        self._inside = inside
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the message and answer it."""
+        manager = StreamableHTTPSessionManager(
+            _server(self._inside), json_response=True, stateless=True
+        )
+        async with manager.run():
+            await manager.handle_request(scope, receive, send)
+
+
+def _server(inside: Inside) -> Server[Any]:
+    tools = tools_of(described())
+
+    async def listed(context: Any, params: Any) -> ListToolsResult:
+        return ListToolsResult(tools=[_tool(one) for one in tools.values()])
+
+    async def called(context: Any, params: CallToolRequestParams) -> CallToolResult:
+        tool = tools.get(params.name)
+        if tool is None:
+            return _failed(f"there is no tool {params.name!r}: list them first")
+        try:
+            path, query, body = sorted_out(tool, params.arguments or {})
+            told = await inside.ask(tool.name, path, query, body)
+        except WrongArguments as error:
+            return _failed(f"{tool.name}: {error}")
+        except Exception as error:  # noqa: BLE001 - what is no problem of the API is raised again
+            problem = as_problem(error)
+            return _failed(f"{problem.code or problem.status}: {problem.message}")
+        text = json.dumps(told, ensure_ascii=False)
+        return CallToolResult(
+            content=[TextContent(type="text", text=text)], structured_content=told
+        )
+
+    return Server(
+        "stepwell",
+        version=package_version(),
+        instructions=_SAID,
+        on_list_tools=listed,
+        on_call_tool=called,
+    )
+
+
+def _tool(one: ToolSpec) -> Tool:
+    return Tool(
+        name=one.name,
+        description=one.description,
+        input_schema=dict(one.schema),
+        annotations=ToolAnnotations(read_only_hint=one.reads),
+    )
+
+
+def _failed(text: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)

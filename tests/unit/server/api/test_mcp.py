@@ -1,0 +1,118 @@
+"""The operations of the REST API as tools, asked by the client of the official package."""
+
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from stepwell.server.api.mcp.tools import WrongArguments, sorted_out, tools_of
+from stepwell.server.api.v2.routes import described
+from stepwell.server.engine.input import Returned
+from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving
+from tests.unit.server.api.test_access import key_of
+
+TOOLS = tools_of(described())
+HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+
+
+async def said(api: Api, method: str, headers: Any = None, /, **params: Any) -> Any:
+    """The result of a message of the protocol."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = await api.http.post("/mcp", json=body, headers={**HEADERS, **(headers or {})})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]
+
+
+async def called(api: Api, name: str, headers: Any = None, /, **arguments: Any) -> Any:
+    return await said(api, "tools/call", headers, name=name, arguments=arguments)
+
+
+def test_every_operation_but_streams_is_a_tool_with_a_schema_of_its_own() -> None:
+    assert {"send_event", "invoke_function", "get_run", "explain_run", "rerun"} <= set(TOOLS)
+    assert "stream_changes" not in TOOLS
+    for tool in TOOLS.values():
+        assert tool.description
+        assert "#/components/" not in str(tool.schema)
+        assert set(tool.needed) <= set(tool.schema["properties"])
+    assert TOOLS["invoke_function"].needed == ("appId", "functionId", "data")
+    assert TOOLS["list_runs"].reads
+    assert not TOOLS["cancel_run"].reads
+
+
+def test_arguments_go_where_the_operation_reads_them() -> None:
+    given = {"appId": "shop", "functionId": "a", "data": {"n": 1}}
+    path, query, body = sorted_out(TOOLS["invoke_function"], given)
+    assert (path, query, body) == (
+        {"app_id": "shop", "function_id": "a"},
+        {},
+        {"data": {"n": 1}},
+    )
+    path, query, body = sorted_out(TOOLS["list_runs"], {"status": ["FAILED"], "limit": 5})
+    assert (path, query, body) == ({}, {"status": ["FAILED"], "limit": 5}, None)
+    scores = [{"name": "x", "value": 1}]
+    assert sorted_out(TOOLS["create_scores"], {"runId": "R", "items": scores})[2] == scores
+    with pytest.raises(WrongArguments, match="'runId' is needed"):
+        sorted_out(TOOLS["get_run"], {})
+    with pytest.raises(WrongArguments, match="'nothing' is not known here: use runId"):
+        sorted_out(TOOLS["get_run"], {"runId": "R", "nothing": 1})
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with serving() as made:
+        await made.register(function("a", event="x"))
+        yield made
+
+
+async def test_a_conversation(api: Api) -> None:
+    client = {"name": "test", "version": "1"}
+    told = await said(
+        api, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client
+    )
+    assert told["serverInfo"]["name"] == "stepwell"
+    assert "tools" in told["capabilities"]
+    listed = (await said(api, "tools/list"))["tools"]
+    assert {one["name"] for one in listed} == set(TOOLS)
+    invoked = await called(api, "invoke_function", appId="shop", functionId="a", data={"n": 1})
+    assert not invoked.get("isError")
+    run_id = invoked["structuredContent"]["data"]["runId"]
+    (job,) = await api.jobs()
+    await api.answer(job, Returned(b'{"ok":true}'))
+    run = await called(api, "get_run", runId=run_id, wait=20)
+    assert run["structuredContent"]["data"]["output"] == {"ok": True}
+    assert '"ok": true' in run["content"][0]["text"]
+
+
+async def test_what_goes_wrong_is_told_to_who_called(api: Api) -> None:
+    for name, arguments, words in (
+        ("get_run", {"runId": "01JQDAE4RQ0000000000000009"}, "Run not found"),
+        ("get_run", {}, "get_run: 'runId' is needed"),
+        ("send_event", {"name": ""}, "missing_field: Event name is required"),
+        ("nothing", {}, "there is no tool 'nothing'"),
+    ):
+        told = await called(api, name, **arguments)
+        assert told["isError"]
+        assert words in told["content"][0]["text"]
+
+
+async def test_a_tool_takes_the_role_of_its_operation() -> None:
+    async with serving(KEYS) as api:
+        await api.http.post("/fn/register", json={}, headers=BEARER)
+        stranger = await api.http.post("/mcp", json={}, headers=HEADERS)
+        assert stranger.status_code == 401
+        _, reader = await key_of(api, "read")
+        assert "structuredContent" in await called(api, "list_runs", reader)
+        refused = await called(api, "send_event", reader, name="x", data={})
+        assert refused["isError"]
+        assert "access_denied: the key 'may read' may not do this" in refused["content"][0]["text"]
+        _, operator = await key_of(api, "operate")
+        assert not (await called(api, "send_event", operator, name="x", data={})).get("isError")
+
+
+async def test_without_the_extra_it_is_said_what_to_install(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "stepwell.server.api.mcp.server", None)
+    answer = await api.http.post("/mcp", json={}, headers=HEADERS)
+    assert (answer.status_code, "stepwell[mcp]" in answer.json()["error"]) == (503, True)

@@ -104,12 +104,14 @@ async def test_a_schedule_is_told_in_words_and_run_by_hand(page: Page, studio: S
     ]
     # A day has not passed since the function was registered: what became of it is made up.
     await page.route("**/api/v2/crons*", lambda route: route.fulfill(json=found))
+    assert found["catchUp"] == "one"
     await page.goto("crons")
     card = page.locator(".cron")
     await expect(card).to_contain_text("At 09:00, Monday through Friday in Europe/Paris")
     await expect(card).to_contain_text("Clocks in Europe/Paris go")
     await expect(card.get_by_role("link", name="Failed")).to_have_attribute("href", "/runs/01HZ")
     await expect(card.locator(".held-up")).to_have_text("1")
+    await expect(page.get_by_text("the latest is made up for")).to_be_visible()
     await card.get_by_role("button", name="Run now").click()
     await page.get_by_role("dialog").get_by_role("button", name="Run now").click()
     await expect(page.locator(".run-title")).to_contain_text("studio-report")

@@ -38,6 +38,9 @@ async def test_a_failure_shows_the_users_own_line_and_its_cause(page: Page, shop
     await expect(panel).to_contain_text("ValueError: the customer has no account")
     await expect(panel).to_contain_text("in pay")
     await expect(panel).to_contain_text("KeyError: 'account'")
+    await panel.get_by_role("link", name="failed with ValueError").click()
+    await expect(page.get_by_label("Condition")).to_have_value('error.name == "ValueError"')
+    await expect(page.locator("a.row")).to_contain_text(run["id"])
 
 
 async def test_where_the_time_went_is_told_at_a_glance(page: Page, shop: Shop) -> None:
@@ -155,6 +158,7 @@ async def test_a_thousand_steps_are_there_and_few_of_them_drawn(page: Page, shop
     await page.goto(f"runs/{run['id']}")
     await expect(page.get_by_role("treeitem").first).to_be_visible()
     assert await page.get_by_role("treeitem").count() < 60
+    assert await page.evaluate("document.querySelectorAll('*').length") < 1_500
     await page.locator(".fall-lines").evaluate("element => element.scrollTo(0, 1e6)")
     await expect(page.get_by_text("row 999", exact=True)).to_be_visible()
 

@@ -197,6 +197,15 @@ export const setLimit = (name: string, numbers: LimitNumbers) =>
 export const resetLimit = (name: string) =>
   ask(`api/v2/limits/${encodeURIComponent(name)}`, { method: "DELETE" });
 
+/** What becomes of times of schedules that fall due while no server runs. */
+export const catchUp = async (signal?: AbortSignal) =>
+  (
+    await ask<{ catchUp?: "skip" | "one" | "all" }>(
+      "api/v2/crons?limit=1",
+      signal ? { signal } : {},
+    )
+  ).catchUp;
+
 export const crons = (signal?: AbortSignal) => everyPage<Cron>("api/v2/crons", signal);
 
 /** Counts of runs since a moment; of each function where `byFunction`. */

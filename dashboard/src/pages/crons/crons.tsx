@@ -20,8 +20,15 @@ import "./crons.css";
 
 const EVERY_MS = 5000;
 
+const CATCH_UP = {
+  skip: "Times that come while no server runs are left out.",
+  one: "Of the times that came while no server ran, the latest is made up for.",
+  all: "Each time that came while no server ran is made up for.",
+} as const;
+
 export function CronsPage(): JSX.Element {
   const found = useAnswer("crons", api.crons, { everyMs: EVERY_MS });
+  const catchUp = useAnswer("catch-up", api.catchUp);
   const [starting, start] = useState<Cron>();
   return (
     <>
@@ -42,6 +49,11 @@ export function CronsPage(): JSX.Element {
             />
           ))}
         </div>
+        {catchUp.data && found.data && found.data.length > 0 && (
+          <p class="faint small">
+            {CATCH_UP[catchUp.data]} (<code>--cron-catch-up {catchUp.data}</code>)
+          </p>
+        )}
       </div>
       {starting && <RunNow cron={starting} onClose={() => start(undefined)} />}
     </>

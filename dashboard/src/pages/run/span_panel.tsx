@@ -9,8 +9,10 @@ import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Status } from "../../parts/status";
 import { length, Moment } from "../../parts/time";
+import { to } from "../../place";
+import { EVERYTHING, searchOf } from "../runs/filter";
 import { ComparedWith } from "./attempts";
-import { Failure, failureOf, givenBy } from "./failure";
+import { Failure, type FailureTold, failureOf, givenBy } from "./failure";
 import { RerunFromStep } from "./rerun";
 
 const KINDS: Record<string, string> = {
@@ -70,6 +72,11 @@ export function SpanPanel({ span, before, run }: Props): JSX.Element {
         </p>
       )}
       {failure && <Failure failure={failure} />}
+      {failure && run.status === "FAILED" && (
+        <p class="small">
+          <a href={alike(run, failure)}>Runs of this function that failed with {failure.name}</a>
+        </p>
+      )}
       {failure && before && <ComparedWith before={before} span={span} />}
       {span.input !== undefined && <Part title="Input" value={span.input} />}
       {!failure && given !== undefined && <Part title="Output" value={given} />}
@@ -82,6 +89,16 @@ export function SpanPanel({ span, before, run }: Props): JSX.Element {
     </section>
   );
 }
+
+const alike = (run: Run, failure: FailureTold): string =>
+  to("runs") +
+  searchOf({
+    ...EVERYTHING,
+    statuses: ["FAILED"],
+    app: run.app.name,
+    fn: run.function.name,
+    query: `error.name == ${JSON.stringify(failure.name)}`,
+  });
 
 function Pair({
   name,

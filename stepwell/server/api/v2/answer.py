@@ -124,13 +124,15 @@ def until_late(seconds: float = SEARCH_S) -> Callable[[], bool]:
     return lambda: time.monotonic() < end
 
 
-def by_id(deps: ApiDeps, found: Sequence[tuple[str, object]], count: int) -> Response:
+def by_id(
+    deps: ApiDeps, found: Sequence[tuple[str, object]], count: int, **beside: object
+) -> Response:
     """A page of a list whose cursor is the id of its last entry. `found` may have one entry more
     than is shown: then there is a next page."""
     shown = found[:count]
     more = len(found) > count
     page = Page(count, shown[-1][0] if more else "", has_more=more)
-    return answered(deps, [told for _, told in shown], page)
+    return answered(deps, [told for _, told in shown], page, **beside)
 
 
 _LIMIT = parameter.limit(20, 100)

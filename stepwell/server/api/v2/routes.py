@@ -1,6 +1,6 @@
 """Every route of the REST API's second version, each declared once."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -89,6 +89,7 @@ async def operations(deps: ApiDeps, request: Request) -> Response:
 
 _APP = "/apps/{app_id}"
 _FUNCTION = "/apps/{app_id}/functions/{function_id}"
+_CATCH_UP = ("catchUp", Literal["skip", "one", "all"])
 _NOT_STARTED = ("notStarted", tuple[NotStartedV2, ...])
 
 ROUTES_V2: tuple[Declared, ...] = (
@@ -400,7 +401,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         crons.many,
         crons.LISTED,
         name="list_crons",
-        answers=Answers(CronV2, many=True),
+        answers=Answers(CronV2, many=True, beside=(_CATCH_UP,)),
     ),
     Declared(
         "GET",

@@ -12,6 +12,7 @@ from stepwell.cli.log_setup import LogChoice, log_options
 from stepwell.sdk.extra import Extra
 
 _VERBS = {
+    "new": "Write a small project: a function, its test, and how to run it.",
     "dev": "Run a server for development.",
     "start": "Run a server for production.",
     "worker": "Run functions as a worker that is connected to a server.",

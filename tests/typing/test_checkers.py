@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwell.cli.new import TEMPLATES, project
 from tests.docs.test_snippets import all_programs
 
 HERE = Path(__file__).parent
@@ -30,6 +31,16 @@ def shown() -> dict[str, str]:
         f"{re.sub(r'[^a-z]', '_', snippet.page.lower())}_{snippet.line}.py": snippet.code
         for snippet in all_programs()
         if not any(words in snippet.code for words in LEFT_OUT)
+    }
+
+
+def generated() -> dict[str, str]:
+    """The modules that `stepwell new` writes. In one folder only the applications share a name."""
+    return {
+        f"{template}_{name}" if name == "app.py" else name: text
+        for template in TEMPLATES
+        for name, text in project("shop", template).items()
+        if name.endswith(".py")
     }
 
 
@@ -79,7 +90,7 @@ def run_pyright(programs: list[Path], folder: Path) -> Found:
 def complaints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     folder = tmp_path_factory.mktemp("programs")
     programs = list(PROGRAMS)
-    for name, code in shown().items():
+    for name, code in {**shown(), **generated()}.items():
         programs.append(folder / name)
         programs[-1].write_text(code, encoding="utf-8")
     return {"mypy": run_mypy(programs), "pyright": run_pyright(programs, folder)}
@@ -98,6 +109,14 @@ def test_checkers_agree(complaints: dict[str, Found], checker: str, path: Path) 
     assert {line: found[line] for line in sorted(set(found) - wanted)} == {}, "refused"
     lines = path.read_text().splitlines()
     assert [lines[line - 1].strip() for line in sorted(wanted - set(found))] == [], "accepted"
+
+
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+@pytest.mark.parametrize("name", generated())
+def test_the_modules_of_new_projects_are_accepted(
+    complaints: dict[str, Found], checker: str, name: str
+) -> None:
+    assert complaints[checker][name] == {}
 
 
 @pytest.mark.parametrize("checker", ["mypy", "pyright"])

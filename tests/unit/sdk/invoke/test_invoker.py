@@ -127,6 +127,8 @@ async def test_a_failure_is_told_with_its_cause(invoke: Any, status: str) -> Non
     with pytest.raises(stepwell.RunFailedError, match="ValueError: on purpose") as caught:
         await invoke(client_of(server), "a-f")
     assert caught.value.run_id == RUN
+    told = str(caught.value)
+    assert told == f"run {RUN} {status.lower()}: ValueError: on purpose"
     cause = caught.value.__cause__
     assert isinstance(cause, stepwell.StepError)
     assert (cause.name, str(cause), cause.stack) == ("ValueError", "on purpose", "s")

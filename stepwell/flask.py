@@ -6,7 +6,7 @@ from wsgiref.types import WSGIEnvironment
 
 import flask
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.local import LocalProxy
 from werkzeug.wsgi import get_input_stream
 
@@ -23,6 +23,7 @@ from stepwell.sdk.serve.route import RUN_ERRORS, route_answer
 from stepwell.sdk.serve.wsgi import request_from
 from stepwell.sdk.settings import StreamingChoice
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire import header
 from stepwell.wire.endpoint import HttpAnswer
 
 FRAMEWORK = Framework.FLASK
@@ -68,7 +69,11 @@ def serve(
             # The application's limit for bodies counts when its own stream is made, no later.
             request.__dict__["stream"] = get_input_stream(request.environ)
         # The body before anything parses it, and kept for middleware that wants it, too.
-        body = request.get_data(cache=True)
+        try:
+            body = request.get_data(cache=True)
+        except ClientDisconnected:
+            # Nobody is there to be told; the header says that no guard of the application spoke.
+            return _Answer([], 400, Headers([(header.SDK_HANDLED, "true")]))
         response = handler.handle_sync(request_from(request.environ, body, request))
         return _answered(response)
 

@@ -128,6 +128,16 @@ class Node:
 
     async def stop(self) -> None:
         """Take nothing new, let calls under way end, then close the store."""
+        await self.take_nothing_new()
+        await self.dispatcher.close(self._grace_s)
+        self.hub.close()
+        await self.ledger.close()
+        self.reader.close()
+        # The log is copied back a last time.
+        await asyncio.to_thread(self.store.close)
+
+    async def take_nothing_new(self) -> None:
+        """Begin no call, and nothing of its own."""
         self.pump.stop()
         if self._companions is not None:
             await self._companions.stop()
@@ -136,12 +146,6 @@ class Node:
         await self.janitor.stop()
         await self.canceller.stop()
         await self.bulks.stop()
-        await self.dispatcher.close(self._grace_s)
-        self.hub.close()
-        await self.ledger.close()
-        self.reader.close()
-        # The log is copied back a last time.
-        await asyncio.to_thread(self.store.close)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -5,6 +5,7 @@ client lets the server pass, and nobody else.
 """
 
 import asyncio
+import io
 import itertools
 import logging
 from collections.abc import Callable, Iterator
@@ -359,6 +360,16 @@ def test_a_guard_that_asks_lets_the_server_pass_and_nobody_else(
             assert (answer.status_code, answer.json()) == (200, "fine"), path
         for path in ("/", "/api", "/api/inngest/x", "/x/api/inngest", "/api/inngest2"):
             assert ask(url, path).status_code == 401, path
+    assert [r for r in caplog.records if r.name.startswith("guarded")] == []
+
+
+def test_who_leaves_while_speaking_was_refused_by_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    app = flask.Flask("shop")
+    serving(client_of())(stepwell.flask, app)
+    half = io.BytesIO(b'{"ctx":')
+    sent = {"input_stream": half, "environ_overrides": {"CONTENT_LENGTH": "100"}}
+    answer = app.test_client().post("/api/inngest", **sent)  # type: ignore[arg-type]
+    assert answer.status_code == 400
     assert [r for r in caplog.records if r.name.startswith("guarded")] == []
 
 

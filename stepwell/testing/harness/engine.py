@@ -127,10 +127,8 @@ class HarnessEngine:
         """What is under way is lost, what is stored is there. The next process knows nothing else:
         not even that this one has ended in order, which closing its store would say."""
         node = self.node
-        node.pump.stop()
+        await node.take_nothing_new()
         await node.dispatcher.close(0)
-        await node.janitor.stop()
-        await node.canceller.stop()
         await node.ledger.close()
         node.reader.close()
         self.node = self._node()

@@ -9,8 +9,8 @@ import pytest
 
 from tests import loop_stalls
 
-SHORT_S = 0.02
-LONG_S = 0.05
+SHORT_S = 0.05
+LONG_S = 0.15
 
 
 def busy(seconds: float = LONG_S) -> None:
@@ -61,6 +61,7 @@ async def test_the_code_of_a_test_is_none(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.stalls("busy")
 async def test_an_exception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_stalls, "PACKAGE", __file__)
+    monkeypatch.setattr(loop_stalls, "LIMIT_S", SHORT_S)
     monkeypatch.setattr(loop_stalls, "LIMIT_S", SHORT_S)
     asyncio.get_running_loop().call_soon(busy)
     await asyncio.sleep(0.01)

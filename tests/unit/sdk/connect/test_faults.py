@@ -160,6 +160,7 @@ async def test_scenario_48_an_http_client_that_raises_is_a_server_that_is_away(
         server.silent = False
 
 
+@pytest.mark.stalls("Runner._run")  # an answer of six megabytes
 async def test_scenario_47_a_gateway_that_does_not_read_is_left(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

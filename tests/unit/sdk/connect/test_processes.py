@@ -21,6 +21,9 @@ from tests.fake_server import FakeServer
 from tests.unit.sdk.connect import process_app
 from tests.unit.sdk.connect.stage import answer, until
 
+# To fork a process as large as one of tests takes the kernel long.
+pytestmark = pytest.mark.stalls("WorkerConnection.start")
+
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:

@@ -81,6 +81,19 @@ def test_an_application_serves_its_functions(template: str, tmp_path: Path) -> N
     assert run(tmp_path, "-c", "; ".join([BEGIN, imported, ASKING[template], END])) == "200\n"
 
 
+def test_a_program_with_the_engine_inside_places_its_order(tmp_path: Path) -> None:
+    for name, text in project("shop", "embedded").items():
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "main.py"]
+    more = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, cwd=tmp_path, env=more, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        told = program.stdout.readline()
+        program.terminate()
+    assert told.startswith(b"order 7 is placed")
+    assert (tmp_path / "engine.db").is_file()
+
+
 @pytest.mark.parametrize("name", ["Shop", "my shop", "../shop", "my--shop", "-x-", "7up", ""])
 def test_a_name_that_no_app_can_have(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -122,6 +122,12 @@ def test_a_gateways_error_page_is_told_with_its_status() -> None:
     assert json.loads(outcome.output)["stack"] == "<h1>timeout</h1>"
 
 
+def test_who_takes_no_body_so_large_is_told_what_to_raise() -> None:
+    message = broke(read_reply(413, {}, b"too large", NOW)).failure.message
+    assert message.startswith("Your server returned HTTP 413 before the SDK responded. It, or a")
+    assert "takes no bodies as large as this run's state: raise its limit" in message
+
+
 def test_no_retry_of_a_stranger_is_not_believed() -> None:
     assert broke(read_reply(500, {"x-inngest-no-retry": "true"}, b"", NOW)).no_retry is False
 

@@ -12,7 +12,7 @@ from stepwell.connect import ConnectionState, connect
 from stepwell.embedded import Engine
 from stepwell.sdk.settings.serve import ServeOptions, resolve_serve
 from stepwell.sdk.step.context import Step
-from stepwell.server.api.app import ROUTES
+from stepwell.server.api.app import ROUTES, WITH_TOKEN
 from stepwell.server.api.v2.routes import ROUTES_V2
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,8 @@ def test_every_route_of_the_first_version_is_told(method: str, path: str) -> Non
 
 
 def test_the_pages_name_no_route_that_is_not_there() -> None:
-    known = {re.sub(r"\{[^}]*\}", "{}", one.path) for one in ROUTES}
+    paths = [*(one.path for one in ROUTES), *(path for path, _ in WITH_TOKEN)]
+    known = {re.sub(r"\{[^}]*\}", "{}", path) for path in paths}
     known |= {f"/v2{re.sub(r'{[^}]*}', '{}', one.path)}" for one in ROUTES_V2}
     told = {
         (path, re.sub(r"\{[^}]*\}", "{}", found).partition("?")[0])

@@ -24,7 +24,7 @@ from stepwell.server.api import (
     subscriptions,
 )
 from stepwell.server.api.access import SIGNING
-from stepwell.server.api.declared import Declared
+from stepwell.server.api.declared import Asked, Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.door import Rate, guarded
 from stepwell.server.api.events import PATH, EventsEndpoint
@@ -82,6 +82,14 @@ ROUTES: tuple[Declared, ...] = (
 )
 
 
+WITH_TOKEN: tuple[tuple[str, Asked], ...] = (
+    (SSE_PATH, subscriptions.sse),
+    ("/v1/http/runs/{run_id}/output", endpoint_runs.output),
+    ("/v1/checkpoint/{run_id}/output", endpoint_runs.output),
+)
+"""What a token opens that is in the URL, and no key."""
+
+
 def routes_of(deps: ApiDeps) -> list[BaseRoute]:
     """Every route but that of the event intake."""
     rate = Rate(deps.config.api_rate)
@@ -94,13 +102,9 @@ def routes_of(deps: ApiDeps) -> list[BaseRoute]:
         Route(one.path, told(_door(deps, rate, one)), methods=[one.method]) for one in ROUTES
     ]
     routes += [
-        Route(path, told(partial(endpoint_runs.output, deps)), methods=["GET"])
-        for path in ("/v1/http/runs/{run_id}/output", "/v1/checkpoint/{run_id}/output")
+        Route(path, told(partial(asked, deps)), methods=["GET"]) for path, asked in WITH_TOKEN
     ]
-    routes += [
-        Route(SSE_PATH, partial(subscriptions.sse, deps), methods=["GET"]),
-        WebSocketRoute(CONNECT_PATH, partial(subscriptions.connect, deps)),
-    ]
+    routes.append(WebSocketRoute(CONNECT_PATH, partial(subscriptions.connect, deps)))
     return [*routes, *_second_version(deps, rate, ROOTS)]
 
 

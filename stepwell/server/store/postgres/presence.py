@@ -15,6 +15,8 @@ import os
 import socket
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -55,6 +57,7 @@ class Presence:
         self._thread: threading.Thread | None = None
         self._leads_until_s = 0.0
         self._told_skew = False
+        self._doubted: deque[tuple[str, str, str]] = deque()
 
     @property
     def leads(self) -> bool:
@@ -139,6 +142,16 @@ class Presence:
         for (label,) in connection.execute(SQL["drop_dead_nodes"]).fetchall():
             log.warning("a server is gone without a word (%s): others do its work", label)
         connection.execute(SQL["lose_leases"])
+        if doubted := list(self._doubted):
+            connection.execute(
+                SQL["lose_doubted"], [list(column) for column in zip(*doubted, strict=True)]
+            )
+            for _ in doubted:
+                self._doubted.popleft()
+
+    def doubt(self, leases: Iterable[tuple[str, str, str]]) -> None:
+        """These leases (run, key and id) are nobody's if they stand: their commit was cut off."""
+        self._doubted.extend(leases)
 
     def _look_at_clock(self, connection: Connection) -> None:
         with in_our_words(self._name):

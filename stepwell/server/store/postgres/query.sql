@@ -750,6 +750,11 @@ UPDATE stepwell.lease SET until_ms = 0 WHERE (run_id, key) IN (
     FOR UPDATE SKIP LOCKED
 );
 
+-- lose_doubted --
+UPDATE stepwell.lease SET until_ms = 0
+FROM unnest(%s::text[], %s::text[], %s::text[]) AS doubted (run_id, key, id)
+WHERE lease.run_id = doubted.run_id AND lease.key = doubted.key AND lease.id = doubted.id;
+
 -- free_leases --
 DELETE FROM stepwell.lease WHERE node NOT IN (SELECT id FROM stepwell.node);
 

@@ -16,7 +16,7 @@ from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.need import NOTHING, Need
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import EVERY_NAME, StoreError
+from stepwell.server.store.port import EVERY_NAME, StoreError, Unavailable
 from stepwell.server.store.postgres.cluster import PostgresCluster
 from stepwell.server.store.postgres.connection import SQL
 from stepwell.server.store.postgres.failure import in_our_words
@@ -128,8 +128,13 @@ class PostgresStore:
             self._writer.write(changes)
 
     def commit(self) -> None:
-        """Make the written rows durable."""
-        self._session.commit()
+        """Make the written rows durable. Leases that were perhaps granted, because nobody can tell,
+        are lost soon: whoever asked for them was not told."""
+        try:
+            self._session.commit()
+        except Unavailable:
+            self._presence.doubt(self._writer.granted)
+            raise
 
     def confirm(self) -> None:
         """Let go of what was loaded; that it is there, the loads have shown."""

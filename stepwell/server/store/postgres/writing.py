@@ -59,6 +59,8 @@ class Writer:
         self._node = node
         self._expected: list[tuple[Written, int, str]] = []
         self._minute_ms = 0
+        self.granted: list[tuple[str, str, str]] = []
+        """The leases that the last batch granted: run, key and id."""
 
     def write(self, changes: Changes) -> None:
         """Write the rows.
@@ -66,6 +68,7 @@ class Writer:
         Raises `Conflict` where rows are others than the batch saw.
         """
         self._expected.clear()
+        self.granted = []
         self._look_at_rest(changes)
         with self._session.connection.pipeline():
             db = self._session.begun()
@@ -199,6 +202,7 @@ class Writer:
                 dropped.append(slot)
             if lease is not None:
                 granted.append(columns_of_lease(lease, self._node))
+                self.granted.append((*slot, lease.id))
         self._must(db, "change_lease", changed)
         self._must(db, "end_lease", ended)
         self._put(db, "drop_lease", dropped)

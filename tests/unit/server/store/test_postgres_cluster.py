@@ -12,8 +12,9 @@ from stepwell.server.engine.flow_row import FlowKey, KeyKind
 from stepwell.server.engine.need import Meeting, Need
 from stepwell.server.engine.row import MAIN, Wait, WaitKind
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import Conflict, Hint, Stale
+from stepwell.server.store.port import Conflict, Hint, Stale, Unavailable
 from stepwell.server.store.postgres.locks import locks_of, row_of_name
+from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import (
     NOW,
@@ -212,6 +213,26 @@ def test_who_dies_has_its_leases_lost_by_the_others(two: Two, engine_database: s
     assert [one.run_id for one in second.due().overdue()] == [run.id]
     # The one that was taken for dead says that it lives.
     until(lambda: len(told(engine_database, "SELECT 1 FROM stepwell.node")) == 2)
+
+
+def test_a_lease_of_a_commit_that_was_cut_off_is_nobodys(
+    two: Two, engine_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = two
+    run = first.begin(1)
+    commit = Session.commit
+
+    def cut_off(session: Session) -> None:
+        commit(session)
+        raise Unavailable("nobody can tell")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "commit", cut_off)
+        with pytest.raises(Unavailable):
+            first.do(fact.ItemLeased(lease_of(run)))
+    assert first.reader.leases(run.id) != []
+    until(lambda: told(engine_database, "SELECT 1 FROM stepwell.lease WHERE until_ms = 0"))
+    assert [one.run_id for one in second.due().overdue()] == [run.id]
 
 
 def test_they_tell_each_other_where_something_is_to_be_done(two: Two) -> None:

@@ -84,11 +84,11 @@ class Node:
         )
         self.canceller = Canceller(self.ledger, self.reader, self.performer, leads)
         self.bulks = Bulks(self.ledger, self.reader, self.performer, self.clock, leads)
+        self.hub = Hub(self.clock.now_ms, f"{self.clock.now_ms():x}")
         self._companions: Companions | None = None
         if cluster is not None:
             parts = self.ledger, self.pump, self.dispatcher, self.performer
-            self._companions = Companions(cluster, *parts)
-        self.hub = Hub(self.clock.now_ms, f"{self.clock.now_ms():x}")
+            self._companions = Companions(cluster, *parts, self.hub)
         self._watch = self._watched(self.clock)
         self.clock_moved: list[Callable[[int], None]] = []
         """Told by how many milliseconds the clock moves, before it does."""

@@ -11,12 +11,15 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 import stepwell as sw
 from stepwell.embedded import Engine
 from stepwell.server.engine.row import RunStatus
+from stepwell.server.realtime.hub import Hub
 from stepwell.server.store.port import RunFilter
+from stepwell.wire.realtime import DATA, Message, TopicPlace
 
 ENGINES = 3
 ROUNDS = 40
@@ -131,6 +134,7 @@ async def test_engines_share_the_work_and_the_limits(engine_database: str, seed:
             while await asyncio.to_thread(lambda: reader.holds() or sum(reader.live().values())):
                 await asyncio.sleep(0.05)
         runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))
+        await _publish_here_hear_there(*(engine.node.hub for engine in engines[:2]))
     assert {run.status for run in runs} == {RunStatus.COMPLETED}
     starts = Counter(run.event_ids[0] for run in runs)
     assert max(starts.values()) == 1
@@ -143,6 +147,15 @@ async def test_engines_share_the_work_and_the_limits(engine_database: str, seed:
     assert set(seen.batched.values()) <= {1}
     assert len(seen.batched) == len(sent) == kinds["batched"]
     assert sum(seen.woken.values()) == sum(run.function == "shared-waits" for run in runs)
+
+
+async def _publish_here_hear_there(here: Hub, there: Hub) -> None:
+    subscriber = there.subscribe([TopicPlace("order:1", "status")])
+    for size in (10, 10, 20_000):
+        data = msgspec.Raw(msgspec.json.encode("x" * size))
+        here.publish(Message(DATA, data, "order:1", "status"))
+    told = [await subscriber.next(20) for _ in range(3)]
+    assert [one.is_loss for one in told if one is not None] == [False, False, True]
 
 
 async def _poke_all(clients, reader, dice) -> None:

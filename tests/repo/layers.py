@@ -78,6 +78,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.cancellation_row",
             "server.engine.bulk_row",
             "server.query.search",
+            "server.realtime.hub",
             "server.store.port",
             "server.store.reading",
             "expr.dialect",

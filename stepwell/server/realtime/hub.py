@@ -44,6 +44,15 @@ class Told(NamedTuple):
     """It tells that something is missing here."""
 
 
+class Published(msgspec.Struct, frozen=True, array_like=True):
+    """A message on its way to other servers: a `Message`, or raw bytes. Without a body it was too
+    large to go that way, and its subscribers are told that something is missing."""
+
+    where: TopicPlace
+    body: bytes | None
+    raw: bool
+
+
 class Subscriber:
     """Takes messages out one after another. Made by `Hub.subscribe`; `close` it in the end."""
 
@@ -123,6 +132,8 @@ class Hub:
         self._heard_by: dict[TopicPlace, set[Subscriber]] = {}
         self._subscribers: set[Subscriber] = set()
         self.closed = False
+        self.elsewhere: Callable[[Published], None] | None = None
+        """Told what is published here, for those who subscribe at other servers."""
 
     @property
     def place(self) -> int:
@@ -145,17 +156,35 @@ class Hub:
 
     def publish(self, message: Message) -> None:
         """Tell a message to whoever subscribes to its topic."""
+        if self.elsewhere is not None:
+            where = TopicPlace(message.channel, message.topic)
+            self.elsewhere(Published(where, msgspec.json.encode(message), raw=False))
+        self._publish(message)
+
+    def _publish(self, message: Message) -> None:
         id_ = self.id_of(self._place + 1)
         body = msgspec.json.encode(msgspec.structs.replace(message, id=id_))
         self._tell(TopicPlace(message.channel, message.topic), body, raw=False)
 
     def publish_raw(self, where: TopicPlace, body: bytes) -> None:
         """Tell bytes as they are."""
+        if self.elsewhere is not None:
+            self.elsewhere(Published(where, body, raw=True))
         self._tell(where, body, raw=True)
 
-    def _tell(self, where: TopicPlace, body: bytes, *, raw: bool) -> None:
+    def hear(self, published: "Published") -> None:
+        """Tell what was published at another server, as if it were here."""
+        if published.body is None:
+            body = msgspec.json.encode(Message(LOST, msgspec.Raw(b"null")))
+            self._tell(published.where, body, raw=False, is_loss=True)
+        elif published.raw:
+            self._tell(published.where, published.body, raw=True)
+        else:
+            self._publish(msgspec.json.decode(published.body, type=Message))
+
+    def _tell(self, where: TopicPlace, body: bytes, *, raw: bool, is_loss: bool = False) -> None:
         self._place += 1
-        told = Told(self._place, self._now_ms(), where, body, raw)
+        told = Told(self._place, self._now_ms(), where, body, raw, is_loss)
         self._kept[self._place] = told
         self._bytes += len(body) + _OVERHEAD_BYTES
         self._let_go(told.at_ms)

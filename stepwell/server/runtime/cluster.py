@@ -4,8 +4,11 @@ import asyncio
 import logging
 from functools import partial
 
+import msgspec
+
 from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.ledger import Ledger
+from stepwell.server.realtime.hub import Hub, Published
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.runtime.pump import Pump
@@ -14,6 +17,11 @@ from stepwell.server.store.port import Cluster, Hint
 LOOK_S = 2.0
 """So often, in seconds, whoever leads looks for what others were asked to do and did not tell."""
 
+PUBLISHED = "published"
+PUBLISHED_CHARS_MAX = 6_000
+"""A longer message to subscribers does not go to other servers; those there are told so."""
+
+_DECODER = msgspec.json.Decoder(tuple[int, Published])
 _TOLD = frozenset(
     {
         *(Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED, Topic.RUN_CANCELLED),
@@ -40,6 +48,7 @@ class Companions:
         pump: Pump,
         dispatcher: Dispatcher,
         performer: Performer,
+        hub: Hub,
     ) -> None:
         self._cluster = cluster
         self._ledger = ledger
@@ -47,7 +56,10 @@ class Companions:
         self._dispatcher = dispatcher
         self._performer = performer
         self._looking: asyncio.Task[None] | None = None
+        self._hub = hub
+        self._published = 0
         performer.elsewhere = self._tell
+        hub.elsewhere = self._publish
 
     def start(self) -> None:
         """Begin to hear and to tell."""
@@ -65,6 +77,15 @@ class Companions:
         if announced.topic in _TOLD:
             self._cluster.tell(announced.topic.value, announced.subject)
 
+    def _publish(self, published: Published) -> None:
+        """Each message is another, though it says the same as the last one."""
+        self._published += 1
+        subject = msgspec.json.encode((self._published, published)).decode()
+        if len(subject) > PUBLISHED_CHARS_MAX:
+            empty = msgspec.structs.replace(published, body=None)
+            subject = msgspec.json.encode((self._published, empty)).decode()
+        self._cluster.tell(PUBLISHED, subject)
+
     def _heard(self, loop: asyncio.AbstractEventLoop, hint: Hint) -> None:
         """On the thread that hears."""
         try:
@@ -77,14 +98,17 @@ class Companions:
         if hint.is_due or hint.freed:
             self._pump.ask()
         for topic, subject in hint.told:
-            if topic not in _TOPICS:
-                continue
-            announced = Announce(_TOPICS[topic], subject)
-            if announced.topic is Topic.RUN_CANCELLED:
-                # It is in the log of the process that cancelled it.
-                self._dispatcher.cancel_run(announced)
-            else:
-                self._performer.hear(announced)
+            if topic == PUBLISHED:
+                self._hub.hear(_DECODER.decode(subject)[1])
+            elif topic in _TOPICS:
+                self._announce(Announce(_TOPICS[topic], subject))
+
+    def _announce(self, announced: Announce) -> None:
+        if announced.topic is Topic.RUN_CANCELLED:
+            # It is in the log of the process that cancelled it.
+            self._dispatcher.cancel_run(announced)
+        else:
+            self._performer.hear(announced)
 
     async def _look(self) -> None:
         """What another node was asked to do is carried out by whoever leads, by now."""

@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
@@ -30,6 +30,7 @@ SAID_MAX = 100
 WAITING_MAX = 2_000
 """So many wait to be told; what comes then is not told."""
 BYTES_MAX = 7_900
+TOLD_BYTES_MAX = 7_700
 BETWEEN_S = 0.01
 AGAIN_S = 1.0
 
@@ -142,7 +143,7 @@ class PostgresCluster:
             more = bool(self._waiting_lanes or self._freed or self._told)
         if more:
             self._wake()
-        return [text for part in _halves(hint) if len(text := self._text(part)) <= BYTES_MAX]
+        return [text for part in messages_of(hint) if len(text := self._text(part)) <= BYTES_MAX]
 
     def _text(self, hint: Hint) -> str:
         return msgspec.json.encode((self._node, hint)).decode()
@@ -199,8 +200,18 @@ def _taken(waiting: dict[Key, Value]) -> list[tuple[Key, Value]]:
     return taken
 
 
-def _halves(hint: Hint) -> list[Hint]:
-    """One message each for what is due and for what is announced: names may be long."""
-    due = Hint(hint.is_due, hint.lanes, hint.freed)
-    told = Hint(told=hint.told)
-    return [part for part in (due, told) if part != Hint()]
+def messages_of(hint: Hint) -> Iterator[Hint]:
+    """What is due in one message, announcements in others that fit: what they say may be long."""
+    if hint.is_due or hint.lanes or hint.freed:
+        yield Hint(hint.is_due, hint.lanes, hint.freed)
+    told: list[tuple[str, str]] = []
+    size = 0
+    for one in hint.told:
+        more = len(msgspec.json.encode(one)) + 1
+        if told and size + more > TOLD_BYTES_MAX:
+            yield Hint(told=tuple(told))
+            told, size = [], 0
+        told.append(one)
+        size += more
+    if told:
+        yield Hint(told=tuple(told))

@@ -11,6 +11,7 @@ from stepwell.server.realtime.hub import (
     KEPT_MS,
     UNREAD_MESSAGES,
     Hub,
+    Published,
     Subscriber,
     TooManySubscribers,
 )
@@ -191,3 +192,20 @@ async def test_the_end_comes_after_what_was_said() -> None:
     assert not subscriber.is_over
     assert await heard(subscriber) == [1]
     assert subscriber.is_over
+
+
+async def test_what_is_published_at_one_server_is_heard_at_another() -> None:
+    here, there = a_hub()[0], a_hub()[0]
+    passed: list[Published] = []
+    here.elsewhere = passed.append
+    near, far = here.subscribe([A]), there.subscribe([A, B])
+    say(here, A, 1)
+    here.publish_raw(B, b'{"data":2}')
+    for one in passed:
+        there.hear(msgspec.json.decode(msgspec.json.encode(one), type=Published))
+    assert await heard(near) == [1]
+    assert await heard(far) == [1, 2]
+    # One that is too large to go that way leaves a mark where it would have been.
+    there.hear(msgspec.structs.replace(passed[0], body=None))
+    assert await heard(far) == [LOST]
+    assert len(passed) == 2

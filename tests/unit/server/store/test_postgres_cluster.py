@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
 import psycopg
 import pytest
 
@@ -13,6 +14,7 @@ from stepwell.server.engine.need import Meeting, Need
 from stepwell.server.engine.row import MAIN, Wait, WaitKind
 from stepwell.server.engine.view import View
 from stepwell.server.store.port import Conflict, Hint, Stale, Unavailable
+from stepwell.server.store.postgres import cluster
 from stepwell.server.store.postgres.locks import locks_of, row_of_name
 from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.postgres.store import PostgresStore
@@ -194,7 +196,7 @@ def test_a_wait_is_opened_after_the_events_that_are_being_stored(
 def test_one_leads_until_it_is_gone(two: Two, engine_database: str) -> None:
     first, _ = two
     clusters = [world.store.cluster for world in two]
-    assert [cluster.leads for cluster in clusters if cluster] == [True, False]
+    assert [one.leads for one in clusters if one] == [True, False]
     assert clusters[0].secret == clusters[1].secret != b""
     first.store.rollback()
     first.store.close()
@@ -270,3 +272,13 @@ def test_a_row_of_flow_control_is_no_change_of_the_catalog(two: Two) -> None:
     first.do(fact.FlowKeyPut(FlowKey("rate:f:k", KeyKind.RATE, NOW, 1)), need=Need())
     view = View(second.look().catalog, second.store.waited)
     second.store.load(Need(runs=frozenset({run_id_of(1)})), view)
+
+
+def test_announcements_go_in_messages_that_fit() -> None:
+    told = tuple(("published", f"{number}" * 3_000) for number in range(5))
+    hint = Hint(is_due=True, freed=("key",), told=told)
+    first, *rest = cluster.messages_of(hint)
+    assert first == Hint(is_due=True, freed=("key",))
+    assert [one for part in rest for one in part.told] == list(told)
+    assert all(len(msgspec.json.encode(part)) < cluster.BYTES_MAX for part in rest)
+    assert list(cluster.messages_of(Hint())) == []

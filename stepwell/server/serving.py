@@ -225,6 +225,7 @@ class Server:
             await self._serving
         await self._watch.stop()
         self._loop.stop()
+        await asyncio.to_thread(self._journal.close)
         await self.node.stop()
         await self._pool.close()
         await self._fetching.close()

@@ -2,12 +2,18 @@
 to find it again (run, function, step, attempt, reason)."""
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.engine.row import AppRow, Run, RunStatus
 from stepwell.server.runtime.perform import Performer
-from stepwell.server.store.port import Reader, RunFilter
+from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.wire.failure import decode_failure
+
+WAITING_MAX = 1_000
+"""So many announcements wait to be written while the database is slow; the next are not."""
 
 log = logging.getLogger("stepwell.server")
 
@@ -16,13 +22,39 @@ class Journal:
     """Hears what a node announces, and writes it down."""
 
     def __init__(self, performer: Performer, reader: Reader) -> None:
-        """Begins to listen."""
+        """Begins to listen. What is read of a database on a network is read beside the loop."""
         self._reader = reader
         self._told: dict[str, str] = {}
-        performer.subscribe(Topic.ATTEMPT_FAILED, self._attempt_failed)
-        performer.subscribe(Topic.RUN_FAILED, self._run_failed)
-        performer.subscribe(Topic.RUN_CANCELLED, self._run_cancelled)
-        performer.subscribe(Topic.FUNCTION_GONE, self._function_gone)
+        self._beside = ThreadPoolExecutor(1, "stepwell-journal") if reader.blocks else None
+        self._waiting = 0
+        for topic, write in (
+            (Topic.ATTEMPT_FAILED, self._attempt_failed),
+            (Topic.RUN_FAILED, self._run_failed),
+            (Topic.RUN_CANCELLED, self._run_cancelled),
+            (Topic.FUNCTION_GONE, self._function_gone),
+        ):
+            performer.subscribe(topic, partial(self._hear, write))
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        if self._beside is not None:
+            self._beside.shutdown()
+
+    def _hear(self, write: Callable[[Announce], None], announced: Announce) -> None:
+        if self._beside is None:
+            write(announced)
+        elif self._waiting < WAITING_MAX:
+            self._waiting += 1
+            self._beside.submit(self._write, write, announced)
+
+    def _write(self, write: Callable[[Announce], None], announced: Announce) -> None:
+        self._waiting -= 1
+        try:
+            write(announced)
+        except StoreError as error:
+            log.info("%s of %s cannot be told: %s", announced.topic, announced.subject, error)
+        except Exception:
+            log.exception("%s of %s was not told", announced.topic, announced.subject)
 
     def registered(self, app: AppRow, functions: int) -> None:
         """An app registered; told when something is different since the last time."""

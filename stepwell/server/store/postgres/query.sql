@@ -117,7 +117,19 @@ WHERE function = %b AND at_ms >= %b AND at_ms < %b AND reason = ANY(%b)
 ORDER BY at_ms, seq LIMIT %b;
 
 -- lanes --
-SELECT queue, min(due_ms) FROM stepwell.item WHERE position(chr(31) IN queue) > 0 GROUP BY queue;
+-- Every lane, and when its first item is due. It goes from one queue to the next in the index: what
+-- is in the others, and there may be very many who sleep, is not read.
+WITH RECURSIVE known AS (
+    (SELECT queue FROM stepwell.item WHERE queue > '' ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT item.queue FROM stepwell.item
+        WHERE item.queue > known.queue ORDER BY item.queue LIMIT 1
+    ) FROM known WHERE known.queue IS NOT NULL
+)
+SELECT queue, (
+    SELECT due_ms FROM stepwell.item WHERE item.queue = known.queue ORDER BY due_ms LIMIT 1
+) FROM known WHERE position(chr(31) IN queue) > 0;
 
 -- lane_due --
 -- The first items of a lane that nobody has, due or not, in order, with their runs locked, as

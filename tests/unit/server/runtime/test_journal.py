@@ -1,14 +1,17 @@
 """What the log tells of runs and apps: each thing once, with what is needed to find it again."""
 
 import logging
-from typing import Any
+import threading
+from typing import Any, cast
 
 import pytest
 
+from stepwell.server.engine.action import Announce, Topic
 from stepwell.server.engine.input import CancelAsked
 from stepwell.server.engine.row import AppRow
 from stepwell.server.runtime.journal import Journal
 from stepwell.server.runtime.perform import Performer
+from stepwell.server.store.port import Reader, Unavailable
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation import StepError
 from tests.bench import Bench, broke, function, progressed
@@ -94,3 +97,27 @@ def test_a_registration_is_told_when_something_is_different(told: Told) -> None:
         "app shop registered 1 function at http://shop.test/api (py:v1)",
         "app shop registered 2 functions by connect (unknown SDK)",
     ]
+
+
+class Far:
+    """A reader on a network, which is away."""
+
+    blocks = True
+
+    def __init__(self) -> None:
+        self.asked_on: set[int] = set()
+
+    def run(self, run_id: str) -> None:
+        self.asked_on.add(threading.get_ident())
+        raise Unavailable("it is away")
+
+
+def test_a_database_that_is_away_is_asked_beside_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "stepwell.server")
+    performer, far = Performer(), Far()
+    journal = Journal(performer, cast("Reader", far))
+    performer.perform([Announce(Topic.RUN_FAILED, "R1"), Announce(Topic.RUN_FAILED, "R2")])
+    journal.close()
+    assert threading.get_ident() not in far.asked_on
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [f"run.failed of {run} cannot be told: it is away" for run in ("R1", "R2")]

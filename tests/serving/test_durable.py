@@ -35,6 +35,7 @@ import stepwell.fast_api
 import stepwell.flask
 import stepwell.starlette
 from stepwell import Context, ContextSync
+from stepwell.sdk.serve import durable_report
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.serving import Server
@@ -309,7 +310,10 @@ async def test_what_is_not_tried_again_is_raised_in_the_view() -> None:
 
 
 @pytest.mark.logs("cannot go on: the run could not be reported")
-async def test_who_must_wait_at_a_server_that_is_away_is_told() -> None:
+async def test_who_must_wait_at_a_server_that_is_away_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(durable_report, "PAUSE_SECONDS", 0)
     client = stepwell.Inngest(app_id="shop", is_dev=True, base_url="http://127.0.0.1:1")
     view = stepwell.starlette.endpoint(client)(Site(client).plain())
     async with browser(view) as http:

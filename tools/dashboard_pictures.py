@@ -12,11 +12,12 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Route, async_playwright
 
 from tests.dashboard.chromium import chromium
 
-FOLDER = Path(__file__).resolve().parents[1] / "docs/pictures"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs/pictures"
 WIDE, NARROW = (1280, 800), (380, 760)
 SETTLED_MS = 800
 
@@ -32,11 +33,12 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
+    Picture("overview", "overview?last=1h"),
     Picture("runs", "runs"),
     Picture("failure", "runs/{run}", scheme="dark", function="studio-sync-ledger"),
     Picture("parallel", "runs/{run}", function="studio-resize-images"),
     Picture("waiting", "runs/{run}", function="studio-refund"),
-    Picture("functions", "functions", scheme="dark"),
+    Picture("functions", "functions/studio/studio-render-video", scheme="dark"),
     Picture("schedules", "crons"),
     Picture("limits", "limits"),
     Picture("telephone", "runs/{run}", size=NARROW, function="studio-answer"),
@@ -50,6 +52,12 @@ def latest_run(url: str, function: str) -> str:
         return str(json.load(answer)["data"][0]["id"])
 
 
+async def _without_checkout(route: Route) -> None:
+    """The lines of a traceback name files of this checkout: in a picture it stands at `/app`."""
+    answer = await route.fetch()
+    await route.fulfill(response=answer, body=(await answer.text()).replace(str(ROOT), "/app"))
+
+
 async def take(browser: Browser, url: str, picture: Picture) -> None:
     """One picture."""
     run = latest_run(url, picture.function) if picture.function else ""
@@ -60,6 +68,7 @@ async def take(browser: Browser, url: str, picture: Picture) -> None:
         locale="en-GB",
         timezone_id="UTC",
     )
+    await context.route("**/trace?*", _without_checkout)
     page = await context.new_page()
     await page.goto(f"{url}/{picture.path.format(run=run)}")
     await page.get_by_role("heading").first.wait_for()

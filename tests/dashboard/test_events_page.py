@@ -36,6 +36,19 @@ async def test_events_are_found_by_name(page: Page, shop: Shop) -> None:
     await expect(page.locator("a.row")).to_have_count(1)
 
 
+async def test_older_events_are_shown_when_asked_for(page: Page, shop: Shop) -> None:
+    for number in range(55):
+        await shop.send("nobody/listens", number=number)
+    await page.goto("events")
+    await expect(page.locator("a.row")).to_have_count(50)
+    await page.get_by_role("button", name="Show more").click()
+    await expect(page.locator("a.row")).to_have_count(55)
+    await expect(page.get_by_role("button", name="Show more")).to_have_count(0)
+    await shop.send("nobody/listens")
+    await page.get_by_role("button", name="1 new").click()
+    await expect(page.locator("a.row")).to_have_count(56)
+
+
 async def test_what_is_wrong_with_an_event_is_said_before_it_is_sent(
     page: Page, shop: Shop
 ) -> None:

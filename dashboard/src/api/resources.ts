@@ -104,9 +104,9 @@ export async function functions(signal?: AbortSignal): Promise<readonly Fn[]> {
   return (await Promise.all(known.map((app) => functionsOf(app.name, signal)))).flat();
 }
 
-export const events = (limit: number, name: string, signal?: AbortSignal) =>
+export const events = (limit: number, name: string, signal?: AbortSignal, cursor?: string) =>
   ask<Page<Event>>(
-    `api/v2/events${query({ limit, name, includeData: true })}`,
+    `api/v2/events${query({ limit, name, includeData: true, cursor })}`,
     signal ? { signal } : {},
   );
 

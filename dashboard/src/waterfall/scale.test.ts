@@ -23,6 +23,15 @@ describe("scaleOf", () => {
     expect((gap?.right ?? 0) - (gap?.left ?? 0)).toBeCloseTo(0.12);
   });
 
+  it("draws a few milliseconds as they are, where next to nothing ran", () => {
+    const scale = scaleOf(0, 5 * 60_000, [
+      { from: 0, to: 1 },
+      { from: 14, to: 14 },
+    ]);
+    expect(scale.gaps).toHaveLength(1);
+    expect(scale.gaps[0]?.from).toBe(14);
+  });
+
   it("never runs backwards and stays within the page", () => {
     const busy = [
       { from: 10, to: 20 },

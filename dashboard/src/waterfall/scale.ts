@@ -23,6 +23,8 @@ export interface Scale {
 
 /** A quiet stretch shorter than this many times all that is busy is drawn as it is. */
 const QUIET_TIMES = 3;
+/** What is shorter is drawn as it is, however little ran: nobody calls it a pause. */
+const QUIET_MIN_MS = 100;
 const GAP_SHARE = 0.12;
 const GAPS_SHARE_MAX = 0.4;
 const TICKS = 5;
@@ -35,7 +37,8 @@ export function scaleOf(from: number, to: number, busy: readonly Stretch[]): Sca
   const worked = merged(busy, from, to);
   const busyMs = worked.reduce((sum, one) => sum + one.to - one.from, 0);
   const quiet = between(worked, from, from + whole);
-  const long = quiet.filter((one) => one.to - one.from > QUIET_TIMES * Math.max(busyMs, 1));
+  const least = Math.max(QUIET_TIMES * Math.max(busyMs, 1), QUIET_MIN_MS);
+  const long = quiet.filter((one) => one.to - one.from > least);
   const gapShare = long.length === 0 ? 0 : Math.min(GAP_SHARE, GAPS_SHARE_MAX / long.length);
   const left = whole - long.reduce((sum, one) => sum + one.to - one.from, 0);
   const share = (1 - gapShare * long.length) / Math.max(left, 1);

@@ -3,24 +3,17 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { Event } from "../../api/model";
-import * as api from "../../api/resources";
-import { useAnswer } from "../../live/answer";
-import { useFarDown, useHeldStill } from "../../live/held_still";
 import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
 import { Ago } from "../../parts/time";
 import { toEvent } from "../../place";
+import { useEvents } from "./list";
 import "./events.css";
-
-const PAGE = 50;
 
 export function EventsPage(): JSX.Element {
   const [name, setName] = useState("");
-  const found = useAnswer(`events/${name}`, (signal) => api.events(PAGE, name, signal), {
-    on: (changes) => changes.events,
-  });
-  const still = useHeldStill(`events/${name}`, found.data?.data, useFarDown());
+  const { events, newer, error, again, more, loadMore } = useEvents(name);
   return (
     <>
       <div class="bar">
@@ -38,9 +31,14 @@ export function EventsPage(): JSX.Element {
           value={name}
           onChange={(event) => setName(event.currentTarget.value.trim())}
         />
-        {found.error && <Wrong error={found.error} again={found.again} />}
-        <Newer count={still?.newer ?? 0} />
-        {still && <EventList events={still.items} searched={name !== ""} />}
+        {error && <Wrong error={error} again={again} />}
+        <Newer count={newer} />
+        {events && <EventList events={events} searched={name !== ""} />}
+        {more && (
+          <button type="button" class="button more" onClick={loadMore}>
+            Show more
+          </button>
+        )}
       </div>
     </>
   );

@@ -14,6 +14,7 @@ import { EVERYTHING, searchOf } from "../runs/filter";
 import { ComparedWith } from "./attempts";
 import { Failure, type FailureTold, failureOf, givenBy } from "./failure";
 import { RerunFromStep } from "./rerun";
+import { Linked } from "./why";
 
 const KINDS: Record<string, string> = {
   Sleep: "sleep",
@@ -66,9 +67,9 @@ export function SpanPanel({ span, before, run }: Props): JSX.Element {
         {span.durationMs !== undefined && <Pair name="Took">{length(span.durationMs)}</Pair>}
         {queuedMs > 0 && <Pair name="Queued for">{length(queuedMs)}</Pair>}
       </dl>
-      {span.detail && !failure && (
+      {span.detail && span.stepId && !failure && (
         <p class="soft panel-detail">
-          <bdi>{span.detail}</bdi>
+          <Linked text={span.detail} />
         </p>
       )}
       {failure && <Failure failure={failure} />}

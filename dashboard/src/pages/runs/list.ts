@@ -36,7 +36,8 @@ export function useRuns(filter: Filter) {
     const next = await api.runs({ ...wanted(filter), cursor });
     setFurther({
       key,
-      runs: [...(beyond?.runs ?? []), ...next.data],
+      // What is shown now, too: it may be pushed off the first page by what comes.
+      runs: [...(beyond?.runs ?? still?.items ?? []), ...next.data],
       cursor: next.page?.hasMore ? next.page.cursor : undefined,
       partial: next.page?.partial === true,
     });

@@ -1,15 +1,18 @@
-"""Three servers on one PostgreSQL database, one of which is killed, and the database begins anew.
+"""Three servers on one PostgreSQL database: one is killed, one stands still for longer than it is
+taken for alive, and the database begins anew.
 
 Law: as for one server (`test_crash.py`); and no key has more calls under way than its limit.
 """
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from stepwell.server.store.postgres.presence import ALIVE_S
 from stepwell.server.store.postgres.store import PostgresStore
 from tests.end_to_end.test_crash import (
     KINDS,
@@ -31,12 +34,13 @@ LOGGED = (
     "^the store could not roll back$",
     "^a server is gone without a word",
     "^this server was taken for dead",
+    " took this one for dead: ",
 )
 """What is said while the database, or one of them, is away."""
 
 
 @pytest.mark.timeout(400)
-async def test_three_servers_lose_nothing_when_one_is_killed(
+async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_still(
     tmp_path: Path, postgres: Postgres
 ) -> None:
     url = postgres.url(postgres.fresh())
@@ -51,9 +55,12 @@ async def test_three_servers_lose_nothing_when_one_is_killed(
     async def trouble() -> None:
         await asyncio.sleep(0.5)
         await asyncio.to_thread(servers[1].kill)
+        servers[2].signal(signal.SIGSTOP)
         await asyncio.sleep(0.5)
         await asyncio.to_thread(postgres.restart)
         servers[1].start()
+        await asyncio.sleep(ALIVE_S + 1)
+        servers[2].signal(signal.SIGCONT)
 
     app = scene.start_app()
     try:

@@ -79,6 +79,10 @@ class Victim:
         self._process.kill()
         self._process.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def end(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 to find it again (run, function, step, attempt, reason)."""
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -26,7 +27,7 @@ class Journal:
         self._reader = reader
         self._told: dict[str, str] = {}
         self._beside = ThreadPoolExecutor(1, "stepwell-journal") if reader.blocks else None
-        self._waiting = 0
+        self._room = threading.Semaphore(WAITING_MAX)
         for topic, write in (
             (Topic.ATTEMPT_FAILED, self._attempt_failed),
             (Topic.RUN_FAILED, self._run_failed),
@@ -43,12 +44,11 @@ class Journal:
     def _hear(self, write: Callable[[Announce], None], announced: Announce) -> None:
         if self._beside is None:
             write(announced)
-        elif self._waiting < WAITING_MAX:
-            self._waiting += 1
+        elif self._room.acquire(blocking=False):
             self._beside.submit(self._write, write, announced)
 
     def _write(self, write: Callable[[Announce], None], announced: Announce) -> None:
-        self._waiting -= 1
+        self._room.release()
         try:
             write(announced)
         except StoreError as error:

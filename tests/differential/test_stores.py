@@ -658,7 +658,9 @@ def test_memory_and_sqlite_tell_the_same(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS_OVER_A_NETWORK))
-def test_memory_and_postgres_tell_the_same(engine_database: str, seed: int) -> None:
+def test_memory_and_postgres_tell_the_same(
+    engine_database: str, nobody_else: None, seed: int
+) -> None:
     both_tell_the_same(seed, Twins(lambda: PostgresStore(engine_database)))
 
 

@@ -20,5 +20,5 @@ class TestPostgresStore(StoreContract):
     more_than_fits = 3_000
 
     @pytest.fixture
-    def opener(self, engine_database: str) -> PostgresOpener:
+    def opener(self, engine_database: str, nobody_else: None) -> PostgresOpener:
         return PostgresOpener(engine_database)

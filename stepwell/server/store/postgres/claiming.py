@@ -51,7 +51,7 @@ class Claimer:
         self._item = item_of
         self._lease = lease_of
         self._load = load
-        self._look_at = 0.0
+        self._look_at = time.monotonic() + LOOK_S
         self._fresh: frozenset[str] = frozenset()
 
     def _ask(self, name: str, *wanted: object) -> Rows:

@@ -5,6 +5,21 @@ several tests of a file have in common, or what one case of a parametrised test 
 """
 
 OF_FILES: dict[str, tuple[str, ...]] = {
+    "tests/attack/test_damaged_log.py": (r"a\.db-wal, the log, ends after \d+ of \d+ pages",),
+    "tests/attack/test_database_taken.py": (
+        "^EventsReceived was refused: .+ is no longer where it was opened",
+        "^EventsReceived was refused: another program holds the write lock",
+        r"^over, after \d+ more: ",
+        # Runs that were under way when the database went.
+        "^(ReplyReceived|WorkAsked|InvokeAsked|LeaseLost) was refused: ",
+        "^(a call|what a call answered) ",
+        "is no longer where it was opened",
+    ),
+    "tests/attack/test_poison.py": (
+        r'^HandlerExit in function "shop-plain',
+        r'^ThreadExit in function "shop-',
+        "the driver of shop failed",
+    ),
     "tests/events/test_a10_variables.py": (
         "GET request refused: the signature does not match: the peer us",
         "PUT request refused: the header X-Inngest-Signature is missing",
@@ -79,6 +94,11 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "a worker at .+ is refused: it does not show the signing key",
         "unauthorized: the server refused every signing key this worker",
     ),
+    "tests/migration/test_celery.py": (
+        r'Declined in function "shop-tests\.migration\.celery_shop\.charge": no money',
+        r'LookupError in function "shop-tests\.migration\.celery_shop\.reserve": no kiwi',
+        "NonRetriableError in function .+ expired before it was run",
+    ),
     "tests/serving/test_adapter.py": (
         r"Broken\.body\(\) failed, needed because signatures are made over ",
         "GET request refused: the header X-Inngest-Signature is missing",
@@ -132,6 +152,9 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         'ValueError in function "app-failing_step_sync": no stock',
         'ValueError in function "app-failing_sync": no stock',
     ),
+    "tests/unit/sdk/realtime/test_subscription.py": (
+        "^realtime: the connection is lost and made again: gone$",
+    ),
     "tests/unit/sdk/serve/test_handler.py": (
         "GET request refused: the header X-Inngest-Signature is missing",
         "body_invalid: Missing request body when executing, possibly du",
@@ -139,6 +162,10 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "unknown: The run's state could not be fetched: gone",
         "unknown: The run's state is not understood: the steps of the r",
     ),
+    "tests/unit/cli/test_doctor.py": (
+        "function shop-order is served no longer; runs of it wait: stepwell doctor",
+    ),
+    "tests/unit/cli/test_v2_verbs.py": (r'"shop-odd": throttle\.limit 0 counts as 1',),
     "tests/unit/sdk/test_experimental.py": (
         "KeyError in function \"my-app-caught\": 'no stock'",
         "KeyError in function \"my-app-test\": 'no stock'",
@@ -156,6 +183,16 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         r"app http://localhost:\d+/api/inngest: (.+: )?(bad day|Unauthorized)",
     ),
     "tests/unit/server/api/test_register.py": ("a registration was refused: ",),
+    "tests/unit/server/api/test_awaited.py": ("a registration was refused: App ID required",),
+    "tests/unit/server/api/test_endpoint_runs.py": (
+        r"^/v1/checkpoint is refused to 127\.0\.0\.1: it takes the signing key",
+    ),
+    "tests/unit/server/api/test_realtime.py": (
+        r"^/v1/realtime/token is refused to 127\.0\.0\.1: it takes the signing key",
+        # What uvicorn says of every socket that is refused with an answer.
+        r"ASGI callable returned without completing handshake\.",
+    ),
+    "tests/unit/server/api/test_v2.py": (r"priority\.run .+ gives a string, which counts as 0",),
     "tests/unit/server/api/test_v2_limits.py": (
         "a registration was refused: At least one function is invalid",
     ),
@@ -195,6 +232,15 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "^could not say that this server is alive: ",
         "^error ignored terminating <psycopg",
     ),
+    "tests/unit/testing/harness/test_harness.py": ('Declined in function "shop-order": no',),
+    "tests/unit/testing/harness/test_replay.py": (
+        "KeyError in function \"old-ended\": 'x'",
+        'ValueError in function "old-broken": cannot go on after a',
+    ),
+    "tests/unit/testing/harness/test_stubs.py": (
+        'Declined in function "shop-order": no',
+        'TimeoutError in function "shop-order": ',
+    ),
     "tests/unit/server/test_ledger.py": (
         "EventsReceived was refused: gone",
         "EventsReceived was refused: locked",
@@ -207,6 +253,32 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "the engine could not decide EventsReceived",
     ),
 }
+
+OF_FOLDERS: dict[str, tuple[str, ...]] = {
+    # Worlds in which processes die, disks are full and rows are another's.
+    "tests/simulation/": (
+        "^[A-Z][A-Za-z]+ was refused: ",
+        r"^over, after \d+ more: ",
+        "the driver of sim failed",
+        "^[a-z-]+ was put off: ",
+    ),
+    # What the contract of adapters does to each of them, and what their frameworks say of it.
+    "tests/contract/adapters/": (
+        'ValueError in function "contract-fails": on purpose',
+        "^body_invalid: ",
+        'function_not_found: Could not find function with ID "contract-unknown"',
+        "query_param_missing: the query lacks fnId",
+        "^(GET|POST|PUT) request refused: ",
+        "registration failed: At least one function is invalid",
+        "Sync rejected since it's from Cloud but expected Dev Server",
+        "unknown: The run's state could not be fetched: ",
+        # Clients that leave in the middle of a call.
+        r"^Error handling request from 127\.0\.0\.1$",
+        '^Unhandled exception - "POST /api/inngest',
+        r"^Task queue depth is \d+$",
+    ),
+}
+"""The same for all files of a folder."""
 
 OF_SERVERS: tuple[str, ...] = (
     "^this is a container, so every interface is listened on",

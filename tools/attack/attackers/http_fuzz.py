@@ -20,6 +20,9 @@ PATHS = (
     *((route.method, root + route.path) for route in ROUTES_V2 for root in ("/v2", "/api/v2")),
     *(("POST", "/v0/connect/flush"), ("GET", "/v0/connect"), ("GET", "/v0/connect/envs/e/conns")),
     ("GET", "/v0/connect/envs/e/groups/{group}"),
+    # A token in the address opens these.
+    *(("GET", "/v1/realtime/sse"), ("GET", "/v1/realtime/connect")),
+    *(("GET", "/v1/checkpoint/{run_id}/output"), ("GET", "/v1/http/runs/{run_id}/output")),
     *((method, "/session") for method in ("POST", "GET", "DELETE")),
     *(("POST", "/v0/telemetry"), ("GET", "/")),
 )

@@ -90,6 +90,8 @@ def members(kind: type) -> Iterator[str]:
 
 
 def signature(thing: object) -> inspect.Signature | None:
+    if isinstance(thing, type) and issubclass(thing, pydantic.BaseModel):
+        thing.model_rebuild()  # models are built when they are first used, their signatures too
     try:
         return inspect.signature(thing)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -138,6 +138,9 @@ def compared(theirs: ModuleType, ours: ModuleType) -> Iterator[str]:
             yield f"{name} is missing"
             continue
         mine = getattr(ours, name)
+        if isinstance(mine, type) and issubclass(mine, pydantic.BaseModel):
+            # Models are built when they are first used, and know their arguments from then on.
+            mine.model_rebuild()
         if name not in DIFFERENT and callable(thing):
             yield from differences(name, thing, mine)
         for member in members(thing) if inspect.isclass(thing) else ():

@@ -187,6 +187,10 @@ OF_FILES: dict[str, tuple[str, ...]] = {
     "tests/unit/server/api/test_endpoint_runs.py": (
         r"^/v1/checkpoint is refused to 127\.0\.0\.1: it takes the signing key",
     ),
+    "tests/unit/server/api/test_mcp.py": (
+        "a registration was refused: App ID required",
+        r"^/mcp is refused to 127\.0\.0\.1: it takes the signing key",
+    ),
     "tests/unit/server/api/test_realtime.py": (
         r"^/v1/realtime/token is refused to 127\.0\.0\.1: it takes the signing key",
         # What uvicorn says of every socket that is refused with an answer.

@@ -13,6 +13,7 @@ import pytest
 
 from stepwell.expr.equality import first_equality
 from stepwell.server.engine import record as fact
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.flow_row import (
@@ -137,6 +138,7 @@ class Story:
             self.change,
             self.end,
             *[self.save] * 3,
+            self.annotate,
             *[self.wait] * 2,
             self.end_wait,
             *[self.add] * 3,
@@ -506,6 +508,15 @@ class Story:
         role = self.chance.choice(list(Role))
         return fact.KeyStored(ApiKey(id_, "ci", role, f"hash of {id_}", self.now, "ann"))
 
+    def annotate(self) -> fact.Record | None:
+        if not self.runs:
+            return None
+        kind = self.chance.choice(list(AnnotationKind))
+        place = self.chance.choice(["s1", ""]), self.chance.choice(["attempt:1", ""])
+        name, body = self.chance.choice(["a", "b"]), b'{"n":%d}' % self.now
+        run_id = self.chance.choice(list(self.runs))
+        return fact.AnnotationPut(Annotation(run_id, kind, *place, name, self.now, body))
+
     def no_api_key(self) -> fact.Record | None:
         return fact.KeyEnded(self.chance.choice(self.api_keys), self.now) if self.api_keys else None
 
@@ -559,6 +570,7 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "runs": runs,
         "steps": {run_id: reader.steps(run_id) for run_id in runs},
         "notes": {run_id: reader.notes(run_id) for run_id in runs},
+        "annotations": {run_id: reader.annotations(run_id) for run_id in runs},
         "items": {run_id: reader.items(run_id) for run_id in (*runs, "cron:1")},
         "waits": {run_id: reader.waits(run_id) for run_id in runs},
         "leases": {run_id: reader.leases(run_id) for run_id in runs},

@@ -64,6 +64,8 @@ def kind_of(span: SpanV2) -> str:
     """What a span is: a kind of step, a call, or one attempt of it."""
     if span.step_op:
         return span.step_op
+    if not isinstance(span.userland, msgspec.UnsetType):
+        return "span"
     if not isinstance(span.attempt, int):
         return "run"
     is_open = span.status in (SpanStatus.QUEUED, SpanStatus.RUNNING)

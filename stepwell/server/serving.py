@@ -56,6 +56,7 @@ from stepwell.server.runtime.journal import Journal
 from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
+from stepwell.server.telemetry.exporter import Exporter
 from stepwell.wire.connect_limit import GATEWAY_READ_BYTES_MAX
 from stepwell.wire.realtime import CONNECT_PATH
 
@@ -124,6 +125,11 @@ class Server:
             Topic.RUN_ENDED, lambda announced: self.deps.ends.hear(announced.subject)
         )
         feed_from(self.node, self.deps.feed)
+        self._exporter = Exporter(self.node.reader, self.node.clock, config.trace_url)
+        if config.trace_url:
+            self.node.performer.subscribe(
+                Topic.RUN_ENDED, lambda announced: self._exporter.hear(announced.subject)
+            )
         self._lag = Spread(loop_watch.BOUNDS_S)
         self._loop = LoopWatch(self._lag.add)
         self._journal = Journal(self.node.performer, self.node.reader)
@@ -196,6 +202,8 @@ class Server:
         await self._listener.start()
         self._watch.start()
         self._loop.start()
+        if self.config.trace_url:
+            self._exporter.start()
         self._serving = asyncio.get_running_loop().create_task(
             self._http.serve(sockets=list(self._sockets))
         )
@@ -226,6 +234,7 @@ class Server:
         await self._watch.stop()
         self._loop.stop()
         await asyncio.to_thread(self._journal.close)
+        await self._exporter.stop()
         await self.node.stop()
         await self._pool.close()
         await self._fetching.close()

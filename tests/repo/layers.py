@@ -14,7 +14,7 @@ class Layer:
     notes: str = field(default="", compare=False)
 
 
-IMPURE_SERVER = ("server.config", "server.telemetry")
+IMPURE_SERVER = ("server.config",)
 # What a store must know: which rows are wanted, what they look like, which facts change them.
 STORED = tuple(
     f"server.engine.{name}"
@@ -160,7 +160,14 @@ LAYERS: dict[str, Layer] = {
     "server.repeated": Layer(),
     "server.loop_watch": Layer(),
     "server.meters": Layer(("server.engine",)),
-    "server.telemetry": Layer((), ("opentelemetry",)),
+    # What a collector is told of runs.
+    "server.telemetry": Layer(
+        (
+            *("wire", "server.query", "server.store.port", "server.clock", "server.repeated"),
+            *STORED,
+        ),
+        ("aiohttp",),
+    ),
     "server.node": Layer(
         ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
     ),
@@ -253,7 +260,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("meters", "registration", "store"),
         ("drivers", "ledger", "postgres_store", "query"),
         ("intake",),
-        ("api", "gateway", "runtime"),
+        ("api", "gateway", "runtime", "telemetry"),
         ("front", "node"),
         ("mounted",),
         ("serving",),

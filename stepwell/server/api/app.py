@@ -22,6 +22,7 @@ from stepwell.server.api import (
     register,
     run_state,
     subscriptions,
+    userland,
 )
 from stepwell.server.api.access import SIGNING
 from stepwell.server.api.declared import Asked, Declared
@@ -72,6 +73,7 @@ ROUTES: tuple[Declared, ...] = (
         is_audited=False,
     ),
     *ROUTES_V1,
+    Declared("POST", "/v1/traces/userland", userland.take, WIRE),
     Declared("POST", "/v1/http/runs/{run_id}/async", checkpoint.checkpoint, WIRE),
     Declared("POST", NEW_RUN_PATH, endpoint_runs.begin, WIRE),
     Declared("POST", "/v1/checkpoint/{run_id}/steps", endpoint_runs.more, WIRE),

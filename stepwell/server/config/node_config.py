@@ -107,6 +107,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     ui: bool = True
     fetch_deny: tuple[str, ...] = ()
     fetch_allow: tuple[str, ...] = ()
+    trace_url: str = ""
     shown: tuple[Shown, ...] = ()
     notices: tuple[str, ...] = ()
 
@@ -235,6 +236,12 @@ def _contradictions(command: Command, found: Mapping[str, _Found]) -> list[str]:
             if not _NAME.fullmatch(name)
         ]
     problems += _bad_networks(found)
+    url = _trace_url(found) if "system_trace_endpoint" in found else ""
+    if url and not _is_url(url):
+        problems.append(
+            f"system-trace-endpoint ({found['system_trace_endpoint'].origin}): {url!r} is no URL;"
+            " write it like http://127.0.0.1:4318"
+        )
     if command is Command.START:
         problems += _missing_keys(found)
     postgres = found.get("postgres_uri")
@@ -287,6 +294,15 @@ def _is_url(text: str) -> bool:
         return False
 
 
+def _trace_url(found: Mapping[str, _Found]) -> str:
+    """Where traces go: an address with or without a scheme, and a path; empty for nowhere."""
+    endpoint = str(found["system_trace_endpoint"].value or "").strip("/")
+    if not endpoint:
+        return ""
+    whole = endpoint if "://" in endpoint else f"http://{endpoint}"
+    return f"{whole}/{str(found['system_trace_url_path'].value).strip('/')}"
+
+
 def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
     def number(field: str) -> int:
         return int(cast("int", found[field].value))
@@ -324,6 +340,7 @@ def _assembled(command: Command, found: Mapping[str, _Found]) -> ServerConfig:
         allowed_hosts=cast("tuple[str, ...]", found["allowed_host"].value),
         fetch_deny=cast("tuple[str, ...]", found["fetch_deny"].value),
         fetch_allow=cast("tuple[str, ...]", found["fetch_allow"].value),
+        trace_url=_trace_url(found),
         shown=tuple(_shown(entry) for entry in found.values() if not entry.setting.idle),
         notices=_notices(command, found, persist=switched("persist")),
     )

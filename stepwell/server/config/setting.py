@@ -323,13 +323,12 @@ SETTINGS: tuple[Setting, ...] = (
             ("debug-api-port", Kind.NUMBER, 7777, "Port of the debug API"),
         )
     ),
-    *(
-        Setting(flag=flag, help=text, idle="this version exports no traces of its own")
-        for flag, text in (
-            ("system-trace-endpoint", "Address traces are exported to"),
-            ("system-trace-url-path", "Path of that address"),
-        )
+    Setting(
+        flag="system-trace-endpoint",
+        help="Address of a collector that runs are exported to, as traces (OTLP over HTTP);"
+        " without it nothing is exported",
     ),
+    Setting(flag="system-trace-url-path", help="Path of that address", default="/v1/traces"),
 )
 
 

@@ -35,6 +35,35 @@ class ScoreV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     updated_at: InstantV2
 
 
+class UserSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a span of user code. Times are milliseconds since 1970."""
+
+    id: str
+    parent: str
+    name: str
+    kind: str
+    begun_ms: int
+    ended_ms: int
+    failed: bool
+    message: str
+    service: str
+    scope: str
+    scope_version: str
+    attributes: msgspec.Raw
+    resource: msgspec.Raw
+
+
+class UserlandV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a span of user code says of itself beside its name and times."""
+
+    span_kind: str
+    service_name: str
+    scope_name: str
+    scope_version: str
+    span_attrs: msgspec.Raw
+    resource_attrs: msgspec.Raw
+
+
 class MetadataV2(msgspec.Struct, frozen=True, rename="camel"):
     """What is said of a run, a step or an attempt (`scope`) under one name (`kind`)."""
 
@@ -44,6 +73,7 @@ class MetadataV2(msgspec.Struct, frozen=True, rename="camel"):
     updated_at: InstantV2
 
 
+_USER_SPAN = msgspec.json.Decoder(UserSpan)
 _SCORE = msgspec.json.Decoder(ScoreValue)
 
 
@@ -70,6 +100,27 @@ def metadata_of(rows: Iterable[Annotation], step_id: str) -> tuple[MetadataV2, .
         _metadata(row)
         for row in rows
         if row.step_id == step_id and row.kind is not AnnotationKind.SPAN
+    )
+
+
+def user_spans(rows: Iterable[Annotation]) -> list[tuple[str, UserSpan]]:
+    """The spans of user code among what is said of a run, each with the step it belongs to."""
+    return [
+        (row.step_id, _USER_SPAN.decode(row.body))
+        for row in rows
+        if row.kind is AnnotationKind.SPAN
+    ]
+
+
+def userland_v2(span: UserSpan) -> UserlandV2:
+    """What a span says of itself."""
+    return UserlandV2(
+        span_kind=span.kind,
+        service_name=span.service,
+        scope_name=span.scope,
+        scope_version=span.scope_version,
+        span_attrs=span.attributes,
+        resource_attrs=span.resource,
     )
 
 

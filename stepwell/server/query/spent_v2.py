@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from stepwell.server.query.timeline import Span
+from stepwell.server.query.timeline import USERLAND, Span
 
 _WAITS = frozenset({"Sleep", "WaitForEvent", "WaitForSignal", "InvokeFunction"}) | frozenset(
     {"event", "signal", "invoke"}
 )
 _REQUESTS = frozenset({"Gateway", "AIGateway", "fetch"})
-_OTHERS = frozenset({"run", "attempt", "call"})
+_OTHERS = frozenset({"run", "attempt", "call", USERLAND})
 
 Stretch = tuple[int, int]
 

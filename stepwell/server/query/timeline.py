@@ -4,6 +4,7 @@ Pure: rows in, spans out. The terminal draws them. A run that does not
 move says why.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
@@ -24,7 +25,14 @@ from stepwell.server.engine.row import (
     Wait,
     WaitKind,
 )
-from stepwell.server.query.annotation import MetadataV2, metadata_of
+from stepwell.server.query.annotation import (
+    MetadataV2,
+    UserlandV2,
+    UserSpan,
+    metadata_of,
+    user_spans,
+    userland_v2,
+)
 from stepwell.server.query.rest import Hindrance, Reach, Rest, rest
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
@@ -45,7 +53,8 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
 
     `detail` is a sentence for people; `output` is JSON, and so is `input`, the list of a step's
-    arguments; `rest` says why work that is due is not done; `metadata` is what was said of it.
+    arguments; `rest` says why work that is due is not done; `metadata` is what was said of it;
+    `userland` is there for a span of user code.
     """
 
     name: str
@@ -62,6 +71,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     children: tuple["Span", ...] = ()
     rest: Rest | None = None
     metadata: tuple[MetadataV2, ...] = ()
+    userland: UserlandV2 | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -88,6 +98,10 @@ _RUN_STATUS = {
     RunStatus.CANCELLED: SpanStatus.CANCELLED,
 }
 _SHORT_ID_CHARS = 8
+USERLAND = "userland"
+"""The kind of a span of user code."""
+USER_DEPTH_MAX = 50
+"""Spans of user code that stand deeper within each other are not shown."""
 
 
 def timeline(rows: Rows) -> Span:
@@ -103,7 +117,9 @@ def timeline(rows: Rows) -> Span:
     open_ends = [*_waits(rows.waits, run), *_items(rows)]
     spans = (*children, *open_ends)
     if rows.annotations:
-        spans = tuple(_described(span, rows.annotations) for span in spans)
+        spans = with_user_spans(
+            [_described(span, rows.annotations) for span in spans], rows.annotations
+        )
     return Span(
         name=run.function,
         kind="run",
@@ -115,6 +131,45 @@ def timeline(rows: Rows) -> Span:
         output=msgspec.UNSET if run.output is None else msgspec.Raw(run.output),
         children=spans,
         metadata=metadata_of(rows.annotations, ""),
+    )
+
+
+def with_user_spans(spans: Iterable[Span], said: Sequence[Annotation]) -> tuple[Span, ...]:
+    """The spans with those of user code: under their step, or beside the steps."""
+    users = user_spans(said)
+    if not users:
+        return tuple(spans)
+    under: defaultdict[str, list[UserSpan]] = defaultdict(list)
+    known = {user.id for _, user in users}
+    tops: defaultdict[str, list[UserSpan]] = defaultdict(list)
+    for step_id, user in users:
+        (under[user.parent] if user.parent in known else tops[step_id]).append(user)
+
+    def made(span: UserSpan, above: frozenset[str]) -> Span:
+        inside = [one for one in under[span.id] if one.id not in above]
+        inside = inside if len(above) < USER_DEPTH_MAX else []
+        return _user_span(span, tuple(made(one, above | {one.id}) for one in inside))
+
+    found: list[Span] = []
+    for span in spans:
+        mine = tops.pop(span.step_id, ()) if span.step_id else ()
+        added = tuple(made(one, frozenset({one.id})) for one in mine)
+        found.append(msgspec.structs.replace(span, children=(*span.children, *added)))
+    rest = (made(one, frozenset({one.id})) for several in tops.values() for one in several)
+    return (*found, *rest)
+
+
+def _user_span(span: UserSpan, children: tuple[Span, ...]) -> Span:
+    ended = SpanStatus.FAILED if span.failed else SpanStatus.COMPLETED
+    return Span(
+        name=span.name,
+        kind=USERLAND,
+        status=ended if span.ended_ms else SpanStatus.RUNNING,
+        started_ms=span.begun_ms,
+        ended_ms=span.ended_ms,
+        detail=span.message,
+        children=children,
+        userland=userland_v2(span),
     )
 
 

@@ -4,14 +4,14 @@ import hashlib
 
 import msgspec
 
-from stepwell.server.query.annotation import MetadataV2
+from stepwell.server.query.annotation import MetadataV2, UserlandV2
 from stepwell.server.query.run_v2 import InstantV2
 from stepwell.server.query.spent_v2 import SpentV2, spent_v2
-from stepwell.server.query.timeline import Span, SpanStatus
+from stepwell.server.query.timeline import USERLAND, Span, SpanStatus
 from stepwell.wire.duration import format_instant
 
 _OPS = {
-    **dict.fromkeys(("run", "attempt", "call", "fetch"), ""),
+    **dict.fromkeys(("run", "attempt", "call", "fetch", USERLAND), ""),
     "event": "WaitForEvent",
     "signal": "WaitForSignal",
     "invoke": "InvokeFunction",
@@ -36,6 +36,7 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     metadata: tuple[MetadataV2, ...] = ()
+    userland: UserlandV2 | msgspec.UnsetType = msgspec.UNSET
     children: tuple["SpanV2", ...]
 
 
@@ -60,7 +61,7 @@ def step_op(span: Span) -> str:
 
 def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool) -> SpanV2:
     id_ = _id(run_id, parent, span, place)
-    counted = span.kind not in ("run", "event", "signal", "invoke", "Sleep")
+    counted = span.kind not in ("run", "event", "signal", "invoke", "Sleep", USERLAND)
     queued_ms = span.queued_ms or span.started_ms
     took_ms = max(span.ended_ms - (span.started_ms or queued_ms), 0)
     return SpanV2(
@@ -78,6 +79,7 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
         input=_told(span.input) if with_output else msgspec.UNSET,
         output=_told(span.output) if with_output else msgspec.UNSET,
         metadata=span.metadata,
+        userland=span.userland,
         children=tuple(
             _span(run_id, child, id_, index, with_output=with_output)
             for index, child in enumerate(span.children)

@@ -21,6 +21,7 @@ SPOKEN_BY_SDKS = {
     "POST /v1/checkpoint",
     "POST /v1/checkpoint/{run_id}/steps",
     "POST /v1/http/runs/{run_id}/steps",
+    "POST /v1/traces/userland",
     "POST /v1/realtime/token",
     "POST /v1/realtime/publish",
     "POST /v1/realtime/publish/tee",

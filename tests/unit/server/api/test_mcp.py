@@ -1,11 +1,15 @@
-"""The operations of the REST API as tools, asked by the client of the official package."""
+"""The operations of the REST API as tools: message by message, and by the official client."""
 
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
 
+from stepwell.server.api.app import api_app
 from stepwell.server.api.mcp.tools import WrongArguments, sorted_out, tools_of
 from stepwell.server.api.v2.routes import described
 from stepwell.server.engine.input import Returned
@@ -116,3 +120,18 @@ async def test_without_the_extra_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "stepwell.server.api.mcp.server", None)
     answer = await api.http.post("/mcp", json={}, headers=HEADERS)
     assert (answer.status_code, "stepwell[mcp]" in answer.json()["error"]) == (503, True)
+
+
+async def test_the_official_client(api: Api) -> None:
+    async with (
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(api_app(api.deps))) as http,
+        streamable_http_client("http://test/mcp", http_client=http) as streams,
+        ClientSession(*streams[:2]) as session,
+    ):
+        await session.initialize()
+        assert {tool.name for tool in (await session.list_tools()).tools} == set(TOOLS)
+        sent = await session.call_tool("send_event", {"name": "x", "data": {"n": 2**53 + 1}})
+        assert not sent.is_error, sent
+        assert len(await api.jobs()) == 1
+        wrong = await session.call_tool("get_run", {"runId": "none"})
+        assert wrong.is_error

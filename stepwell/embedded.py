@@ -53,7 +53,7 @@ with Extra("server", "an engine of your own"):
     from starlette.types import ASGIApp, Scope
 
     from stepwell.server.advice import advice
-    from stepwell.server.api.access import Caller
+    from stepwell.server.api.access.role import Caller
     from stepwell.server.config import Postgres
     from stepwell.server.drivers.gateway_driver import GatewayDriver
     from stepwell.server.drivers.http_pool import HttpPool

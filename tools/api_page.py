@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepwell.server.api.routes_v1 import described as described_v1
+from stepwell.server.api.v1.routes import described as described_v1
 from stepwell.server.api.v2.routes import described
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"

@@ -21,7 +21,7 @@ import msgspec
 
 from stepwell.cli.functions_child import Order, Report
 from stepwell.cli.target import Misnamed
-from stepwell.server.api.discovery import PATHS
+from stepwell.server.api.apps.discovery import PATHS
 from stepwell.server.serving import Server
 
 START_TIMEOUT_S = 60.0

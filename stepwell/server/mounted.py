@@ -12,10 +12,10 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stepwell.server.api.access import Caller
+from stepwell.server.api.access.door import known_caller
+from stepwell.server.api.access.role import Caller
 from stepwell.server.api.app import page_api
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.door import known_caller
 from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.config import ServerConfig
 from stepwell.server.dashboard.page import Dashboard

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stepwell.server import loop_watch
 from stepwell.server.api.app import api_app
+from stepwell.server.api.apps.discovery import Discovery
+from stepwell.server.api.apps.polling import Poller
 from stepwell.server.api.deps import ApiDeps, ProcessSeen
-from stepwell.server.api.discovery import Discovery
-from stepwell.server.api.polling import Poller
-from stepwell.server.api.problem import KindHeader
+from stepwell.server.api.routing.problem import KindHeader
 from stepwell.server.config import ServerConfig
 from stepwell.server.config.network import Networks
 from stepwell.server.dashboard.page import Dashboard

@@ -1,6 +1,6 @@
 """The page of the REST API is the one that its document makes."""
 
-from stepwell.server.api.routes_v1 import described as described_v1
+from stepwell.server.api.v1.routes import described as described_v1
 from stepwell.server.api.v2.routes import described
 from tools.api_page import PAGE, page
 

@@ -212,7 +212,7 @@ LAYERS: dict[str, Layer] = {
             "connect",
             "embedded",
             "outbox",
-            "server.api.discovery",
+            "server.api.apps.discovery",
             "server.config",
             "server.listening",
             "server.query",
@@ -344,9 +344,9 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.pool"),
         ("stepwell.server.postgres_store", "stepwell.server.store.postgres.store"),
         # GraphQL is asked by few, and costs memory.
-        ("stepwell.server.api.graphql_endpoint", "stepwell.server.api.graphql.answer"),
+        ("stepwell.server.api.graphql.endpoint", "stepwell.server.api.graphql.answer"),
         # Who speaks no MCP need not have it.
-        ("stepwell.server.api.mcp_endpoint", "stepwell.server.api.mcp.server"),
+        ("stepwell.server.api.mcp.endpoint", "stepwell.server.api.mcp.server"),
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),

@@ -19,7 +19,7 @@ CHECKED = {
     "stepwell.experimental.remote_state_middleware": "the bucket of the user, by json, not msgspec",
     "stepwell.sdk.invoke.http_runs": "a part of an answer that was read",
     "stepwell.sdk.invoke.waiting": "a part of an answer that was read",
-    "stepwell.server.api.event_schemas": "a column of the store",
+    "stepwell.server.api.v1.event_schemas": "a column of the store",
     "stepwell.server.api.inside": "an answer of this process",
     "stepwell.server.api.document": "the document of the API itself",
     "stepwell.server.drivers.reply": "a text without brackets",

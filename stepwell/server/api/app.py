@@ -9,27 +9,16 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stepwell.server.api import (
-    app_list,
-    checkpoint,
-    endpoint_runs,
-    graphql_endpoint,
-    invoke,
-    login,
-    mcp_endpoint,
-    metrics,
-    realtime,
-    register,
-    run_state,
-    subscriptions,
-    userland,
-)
-from stepwell.server.api.access import SIGNING
+from stepwell.server.api import metrics
+from stepwell.server.api.access import login
+from stepwell.server.api.access.door import Rate, guarded
+from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.declared import Asked, Declared
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.door import Rate, guarded
-from stepwell.server.api.events import PATH, EventsEndpoint
-from stepwell.server.api.problem import (
+from stepwell.server.api.graphql import endpoint as graphql_endpoint
+from stepwell.server.api.mcp import endpoint as mcp_endpoint
+from stepwell.server.api.realtime import publishing, subscriptions
+from stepwell.server.api.routing.problem import (
     Endpoint,
     KindHeader,
     Problem,
@@ -37,8 +26,11 @@ from stepwell.server.api.problem import (
     problem_response,
     told,
 )
-from stepwell.server.api.route import BODY, WIRE, Takes
-from stepwell.server.api.routes_v1 import ROUTES_V1
+from stepwell.server.api.routing.route import BODY, WIRE, Takes
+from stepwell.server.api.sdk import checkpoint, endpoint_runs, invoke, register, run_state
+from stepwell.server.api.sdk.events import PATH, EventsEndpoint
+from stepwell.server.api.v1 import apps, userland
+from stepwell.server.api.v1.routes import ROUTES_V1
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.server.engine.key_row import Role
@@ -61,7 +53,7 @@ ROUTES: tuple[Declared, ...] = (
     Declared("GET", "/v0/runs/{run_id}/batch", run_state.batch, WIRE),
     Declared("GET", "/v0/runs/{run_id}/actions", run_state.actions, WIRE),
     Declared("DELETE", "/v0/runs/{run_id}", run_state.cancel_old, role=SIGNING),
-    Declared("GET", "/dev", app_list.dev, WIRE),
+    Declared("GET", "/dev", apps.dev, WIRE),
     Declared("GET", "/metrics", metrics.metrics),
     Declared("POST", "/mcp", mcp_endpoint.speak, WIRE, role=Role.READ, is_audited=False),
     Declared(
@@ -78,9 +70,9 @@ ROUTES: tuple[Declared, ...] = (
     Declared("POST", NEW_RUN_PATH, endpoint_runs.begin, WIRE),
     Declared("POST", "/v1/checkpoint/{run_id}/steps", endpoint_runs.more, WIRE),
     Declared("POST", "/v1/http/runs/{run_id}/steps", endpoint_runs.more, WIRE),
-    Declared("POST", TOKEN_PATH, realtime.token, WIRE),
-    Declared("POST", PUBLISH_PATH, realtime.publish, WIRE),
-    Declared("POST", TEE_PATH, realtime.tee, WIRE),
+    Declared("POST", TOKEN_PATH, publishing.token, WIRE),
+    Declared("POST", PUBLISH_PATH, publishing.publish, WIRE),
+    Declared("POST", TEE_PATH, publishing.tee, WIRE),
 )
 
 
@@ -112,7 +104,7 @@ def routes_of(deps: ApiDeps) -> list[BaseRoute]:
 
 def _door(deps: ApiDeps, rate: Rate, one: Declared) -> Endpoint:
     asked = guarded(deps, rate, one)
-    return realtime.no_subscriber(deps, asked) if one.path in _PUBLISHING else asked
+    return publishing.no_subscriber(deps, asked) if one.path in _PUBLISHING else asked
 
 
 def api_app(deps: ApiDeps, pages: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api.access import SIGNING
+from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.route import NOTHING, Takes
+from stepwell.server.api.routing.route import NOTHING, Takes
 from stepwell.server.engine.key_row import Role
 
 Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import NamedTuple, TypeVar
 
-from stepwell.server.api.access import Access
+from stepwell.server.api.access.role import Access
+from stepwell.server.api.access.session import Sessions
 from stepwell.server.api.feed import Feed
 from stepwell.server.api.run_watch import RunWatch
-from stepwell.server.api.session import Sessions
 from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen

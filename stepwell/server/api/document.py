@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from stepwell.server.api.access import SIGNING
-from stepwell.server.api.app_list import package_version
+from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.declared import Answers, Declared
-from stepwell.server.api.parameter import Parameter
-from stepwell.server.api.problem import AnswerMetadata, ProblemTold
-from stepwell.server.api.route import Body
+from stepwell.server.api.routing.parameter import Parameter
+from stepwell.server.api.routing.problem import AnswerMetadata, ProblemTold
+from stepwell.server.api.routing.route import Body
+from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2.answer import Fetched, Page, Refusals
 from stepwell.server.engine.key_row import Role
 

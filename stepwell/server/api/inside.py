@@ -10,11 +10,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import Message
 
-from stepwell.server.api.access import Caller
+from stepwell.server.api.access.door import Rate, caller_of, guarded, known_caller
+from stepwell.server.api.access.role import Caller
 from stepwell.server.api.declared import Declared
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.door import Rate, caller_of, guarded, known_caller
-from stepwell.server.api.problem import Problem
+from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.v2.routes import ROUTES_V2
 
 ROOT: Final = "/api/v2"

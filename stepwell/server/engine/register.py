@@ -1,6 +1,6 @@
 """An app says which functions it has. Schedules follow their functions.
 
-The configuration was validated before (`server/api/register.py`); here it only becomes true.
+The configuration was validated before (`server/api/sdk/register.py`); here it only becomes true.
 """
 
 import msgspec

@@ -23,7 +23,7 @@ from graphql import (
 from stepwell.server.api.graphql.bounds import TOKENS_MAX, excess
 from stepwell.server.api.graphql.root import MUTATION, QUERY
 from stepwell.server.api.inside import Inside
-from stepwell.server.api.problem import as_problem
+from stepwell.server.api.routing.problem import as_problem
 
 SCHEMA = build_schema(
     files("stepwell.server.api.graphql").joinpath("schema.graphql").read_text("utf-8")

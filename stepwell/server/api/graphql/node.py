@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
 from stepwell.server.api.inside import Inside
-from stepwell.server.api.problem import Problem
+from stepwell.server.api.routing.problem import Problem
 
 Told: TypeAlias = dict[str, Any]
 """An object of the REST API, as JSON."""

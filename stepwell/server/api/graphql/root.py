@@ -7,7 +7,7 @@ import msgspec
 
 from stepwell.server.api.graphql import catalog, events, legacy, runs, spans
 from stepwell.server.api.graphql.node import Info, Node, Told, connection
-from stepwell.server.api.problem import Problem
+from stepwell.server.api.routing.problem import Problem
 from stepwell.wire.outside import decode
 
 _ARRAY = msgspec.json.Decoder(list[Any])

@@ -8,7 +8,7 @@ import msgspec
 
 from stepwell.server.api.graphql.node import Node, Told
 from stepwell.server.api.inside import Inside
-from stepwell.server.api.problem import Problem
+from stepwell.server.api.routing.problem import Problem
 from stepwell.wire.outside import decode
 
 _OPS: Final = {

@@ -20,10 +20,10 @@ from mcp_types import (
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from stepwell.server.api.app_list import package_version
 from stepwell.server.api.inside import Inside
 from stepwell.server.api.mcp.tools import ToolSpec, WrongArguments, sorted_out, tools_of
-from stepwell.server.api.problem import as_problem
+from stepwell.server.api.routing.problem import as_problem
+from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2.routes import described
 
 _SAID = (

@@ -8,9 +8,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Endpoint, Problem, as_json, as_problem
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.query.cursor import decode_cursor
 from stepwell.server.query.run_v2 import InstantV2

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.advice import advice_on
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import PAGED, answered, listed
 from stepwell.server.engine.row import AppRow, FunctionRow

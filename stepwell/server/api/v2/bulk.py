@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.expr.dialect import ExpressionError, compile_search
-from stepwell.server.api import parameter
+from stepwell.server.api.access.door import caller_of
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.door import caller_of
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.replay import REASONS
-from stepwell.server.api.route import Body, Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body, Takes
+from stepwell.server.api.v1.replay import REASONS
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered, by_id, until_late
 from stepwell.server.engine.bulk_row import Bulk, BulkFilter

@@ -3,10 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.query.count_v2 import ResolutionV2, count_v2

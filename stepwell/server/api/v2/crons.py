@@ -3,9 +3,9 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2.answer import by_id
 from stepwell.server.query.cron_v2 import crons_v2
 

@@ -6,10 +6,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body, Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.event_row import event_row

@@ -4,10 +4,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import event_schemas, parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Takes
+from stepwell.server.api.v1 import event_schemas
 from stepwell.server.api.v2.answer import PAGED, answered, listed
 from stepwell.server.query.listeners import listening
 

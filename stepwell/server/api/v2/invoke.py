@@ -5,8 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import JsonObject, RunStarted, answered
 from stepwell.server.engine.event_row import event_row

@@ -8,12 +8,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
-from stepwell.server.api.access import API_KEY, key_hash
+from stepwell.server.api.access.door import caller_of
+from stepwell.server.api.access.role import API_KEY, key_hash
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.door import caller_of
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body, Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2.answer import Page, answered, by_id
 from stepwell.server.engine.input import KeyCreated, KeyRevoked
 from stepwell.server.engine.key_row import ApiKey

@@ -4,10 +4,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body, Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.input import Done, LimitDropped, LimitSet, Verdict
 from stepwell.server.query.limits import limit_state

@@ -6,15 +6,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import rerun
-from stepwell.server.api.access import SIGNING
+from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.document import Document, document, operation_summary, role_of
-from stepwell.server.api.event_schemas import EventSchemaObject
-from stepwell.server.api.pausing import PAUSE
-from stepwell.server.api.problem import as_json
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing.problem import as_json
+from stepwell.server.api.routing.route import Takes
+from stepwell.server.api.v1 import rerun
+from stepwell.server.api.v1.event_schemas import EventSchemaObject
+from stepwell.server.api.v1.pausing import PAUSE
 from stepwell.server.api.v2 import (
     answer,
     apps,

@@ -6,12 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Takes
-from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.api.runs import WAIT, ended_or_late, timeline_of, without_run
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Takes
+from stepwell.server.api.sdk.run_state import checked_run_id
+from stepwell.server.api.v1.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.input import CancelAsked, Done, Verdict

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.metadata import checked, hashed_step, keep
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Body
-from stepwell.server.api.run_state import checked_run_id
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Body
+from stepwell.server.api.sdk.run_state import checked_run_id
+from stepwell.server.api.v1.metadata import checked, hashed_step, keep
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.query.annotation import ExperimentRef, ScoreValue, scores_v2

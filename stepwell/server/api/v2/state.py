@@ -7,11 +7,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api import doctor, pausing
 from stepwell.server.api.deps import ApiDeps
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.run_state import checked_run_id
-from stepwell.server.api.runs import timeline_of
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.sdk.run_state import checked_run_id
+from stepwell.server.api.v1 import doctor, pausing
+from stepwell.server.api.v1.runs import timeline_of
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, listed
 from stepwell.server.engine.input import FunctionPaused, FunctionResumed

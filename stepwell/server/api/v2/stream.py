@@ -13,11 +13,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from stepwell.server.api import parameter
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.feed import Seen
-from stepwell.server.api.problem import Problem
-from stepwell.server.api.route import Takes
+from stepwell.server.api.routing import parameter
+from stepwell.server.api.routing.problem import Problem
+from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.query.event_v2 import EventV2, event_v2
 from stepwell.server.query.run_v2 import RunV2, runs_v2

@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from stepwell.server.api.access import SIGNING
+from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.app import ROOTS, ROUTES
 from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.server.engine.key_row import Role

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from stepwell.server.api.app import ROUTES
-from stepwell.server.api.routes_v1 import ROUTES_V1
-from stepwell.server.api.routes_v1 import described as described_v1
+from stepwell.server.api.v1.routes import ROUTES_V1
+from stepwell.server.api.v1.routes import described as described_v1
 from stepwell.server.api.v2.routes import ROUTES_V2, described
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.serving import Server

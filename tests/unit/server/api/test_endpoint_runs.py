@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from stepwell.server.api import endpoint_runs
+from stepwell.server.api.sdk import endpoint_runs
 from stepwell.server.engine.input import Progressed
 from stepwell.server.engine.row import MAIN, RunStatus
 from stepwell.wire.endpoint import SILENT_MS

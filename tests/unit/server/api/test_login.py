@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stepwell.server.api.session import COOKIE, LIFE_S
+from stepwell.server.api.access.session import COOKIE, LIFE_S
 from tests.unit.server.api.harness import BEARER, KEYS, Api, serving
 from tests.unit.server.api.test_access import key_of
 

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from stepwell.server.api.discovery import Discovery
-from stepwell.server.api.polling import Poller
+from stepwell.server.api.apps.discovery import Discovery
+from stepwell.server.api.apps.polling import Poller
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.drivers.port import LaneSeen

@@ -7,7 +7,7 @@ import pytest
 from starlette.routing import Route
 
 from stepwell.server.api.app import ROUTES, routes_of
-from stepwell.server.api.route import BODY, NOTHING
+from stepwell.server.api.routing.route import BODY, NOTHING
 from stepwell.server.api.v2.routes import ROUTES_V2
 from tests.unit.server.api.harness import Api, function, serving
 

@@ -1,0 +1,1 @@
+"""Finding apps, and asking them to register."""

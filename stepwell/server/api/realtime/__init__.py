@@ -1,0 +1,1 @@
+"""Publishing to channels, and subscribing to them."""

@@ -1,0 +1,90 @@
+"""`POST /invoke/{slug}`: a function is started by its id.
+
+A function nobody has registered is no error of the request: its end is told by an event, as a run's
+is. The answer says so at once beside the id.
+"""
+
+from difflib import get_close_matches
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.routing.problem import Problem, as_json, body_of
+from stepwell.server.api.routing.route import refuse_fields
+from stepwell.server.engine.event_row import event_row
+from stepwell.server.engine.input import Done, InvokeAsked, Verdict
+from stepwell.wire import header, limit
+from stepwell.wire.event import Event, decode_events
+from stepwell.wire.identifier import parse_seed, seeded_ulid
+from stepwell.wire.lifecycle import Invocation, function_invoked
+from stepwell.wire.outside import decode
+
+NEAR_MAX = 3
+_FIELDS = ("data", "id", "ts", "user", "v", "meta", "name")
+_FIX = 'send an object such as {"data": {"id": 1}}'
+
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _Started(msgspec.Struct):
+    id: str
+    run_id: str | msgspec.UnsetType = msgspec.UNSET
+    status: int = 200
+    error: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def invoke(deps: ApiDeps, request: Request) -> Response:
+    """Start a function with the body's `data` and tell the ids of its event and run. An `id` counts
+    once, as that of an event does: who repeats it is told of the run there is. Where nobody has
+    registered the function there is no run, and `error` names those that are near."""
+    now_ms = deps.clock.now_ms()
+    name = unquote(request.path_params["slug"])
+    listing = deps.ledger.catalog.named(name)
+    slug = name if listing is None else listing.slug
+    asked = _decoded(await body_of(request, limit.REPLY_BODY_BYTES_MAX), now_ms)
+    seed = parse_seed(request.headers.get(header.EVENT_ID_SEED))
+    event_id = deps.fresh_id(now_ms) if seed is None else seeded_ulid(seed, 0)
+    event = function_invoked(
+        event_id,
+        asked.ts,
+        Invocation(slug),
+        data=asked.data,
+        user=asked.user,
+        v=asked.v,
+        meta=asked.meta,
+    )
+    row = msgspec.structs.replace(event_row(event_id, event, now_ms), key=asked.id)
+    answer = await deps.ledger.submit(InvokeAsked(row, slug))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        return as_json(_Started(event_id, error=f"{answer.reason}; {_known(deps, slug)}"))
+    run = deps.reader.run(answer.subject) if answer.verdict is Verdict.ALREADY else None
+    return as_json(_Started(run.event_ids[0] if run else event_id, answer.subject))
+
+
+def _known(deps: ApiDeps, slug: str) -> str:
+    """What somebody who named a function that is not there may have meant."""
+    slugs = sorted(deps.ledger.catalog.listings)
+    if not slugs:
+        return "no app has registered any function yet"
+    near = get_close_matches(slug, slugs, NEAR_MAX, cutoff=0.0)
+    return f"use the id of a registered one, such as {', '.join(near)}"
+
+
+def _decoded(body: bytes, now_ms: int) -> Event:
+    """The event-like body: what holds of events that are sent holds of it, its name aside."""
+    try:
+        fields = decode(body.strip() or b"{}", _OBJECT)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, f"the request body cannot be used: {error}; {_FIX}") from None
+    refuse_fields(fields, _FIELDS)
+    fields["name"] = msgspec.Raw(b'"invoked"')
+    decoded = decode_events(msgspec.json.encode(fields), None, now_ms)
+    if decoded.problem is not None:
+        raise Problem(400, f"the request body cannot be used: {decoded.problem.told}; {_FIX}")
+    (event,) = decoded.events
+    return event

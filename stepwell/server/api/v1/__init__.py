@@ -1,0 +1,1 @@
+"""The REST API's first version, which people and programs ask."""

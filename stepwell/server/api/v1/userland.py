@@ -1,0 +1,148 @@
+"""`POST /v1/traces/userland`: spans of user code, which belong to runs and are shown with them."""
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.routing.problem import Problem, as_json, body_of
+from stepwell.server.api.v1.metadata import hashed_step
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
+from stepwell.server.engine.input import Done, RunAnnotated, Verdict
+from stepwell.server.query.annotation import UserSpan
+from stepwell.wire import otlp
+from stepwell.wire.identifier import is_ulid
+from stepwell.wire.limit import USER_SPANS_REQUEST_BYTES_MAX
+from stepwell.wire.metadata import NAME_BYTES_MAX
+
+_RUN = ("sdk.run.id", "inngest.run.id")
+"""Where SDKs write which run a span belongs to."""
+_STEP_HASH, _STEP_ID, _STEP_INDEX = "inngest.step.hash", "inngest.step.id", "inngest.step.index"
+_NS_IN_MS = 1_000_000
+_GZIP = b"\x1f\x8b"
+
+
+class _Home(NamedTuple):
+    """The run and the step a span belongs to."""
+
+    run_id: str = ""
+    step_id: str = ""
+
+
+class _Found(NamedTuple):
+    """A span with who made it."""
+
+    span: otlp.OtlpSpan
+    scope: otlp.Scope
+    resource: Mapping[str, object]
+    attributes: Mapping[str, object]
+
+
+async def take(deps: ApiDeps, request: Request) -> Response:
+    """Keep spans of user code with the runs they name (`sdk.run.id` or `inngest.run.id`, and the
+    step, among their attributes), or that a span above them names in the same request. The body is
+    OTLP in JSON. Spans of no run are refused, and counted in the answer."""
+    found = {one.span.span_id: one for one in _spans(await _read(request))}
+    kept: defaultdict[str, list[AnnotationUpdate]] = defaultdict(list)
+    rejected = 0
+    for one in found.values():
+        home = _home_of(one, found)
+        if not is_ulid(home.run_id) or not 0 < len(one.span.span_id) <= NAME_BYTES_MAX:
+            rejected += 1
+            continue
+        kept[home.run_id].append(_update(one, home))
+    said = "spans that name no run" if rejected else ""
+    for run_id, updates in kept.items():
+        answer = await deps.ledger.submit(RunAnnotated(run_id, tuple(updates)))
+        assert isinstance(answer, Done)
+        if answer.verdict is not Verdict.APPLIED:
+            rejected += len(updates)
+            said = f"run {run_id}: {answer.reason}"
+    if not rejected:
+        return as_json({})
+    return as_json({"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}})
+
+
+async def _read(request: Request) -> otlp.Export:
+    body = await body_of(request, USER_SPANS_REQUEST_BYTES_MAX)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind != "application/json":
+        told = f"content-type {kind!r} is not read here: send application/json (OTLP in JSON), as"
+        raise Problem(415, f"{told} the exporter of OpenTelemetry for HTTP does")
+    try:
+        return otlp.decode_export(_unpacked(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
+        raise Problem(400, f"the spans cannot be read: {error}; send OTLP in JSON") from None
+
+
+def _unpacked(body: bytes) -> bytes:
+    if not body.startswith(_GZIP):
+        return body
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    text = unpacker.decompress(body, USER_SPANS_REQUEST_BYTES_MAX)
+    if unpacker.unconsumed_tail:
+        raise Problem(413, f"the spans are over {USER_SPANS_REQUEST_BYTES_MAX} bytes: send fewer")
+    return text
+
+
+def _spans(export: otlp.Export) -> Iterator[_Found]:
+    for resource in export.resource_spans:
+        about = otlp.plain(resource.resource.attributes)
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield _Found(span, scope.scope, about, otlp.plain(span.attributes))
+
+
+def _home_of(one: _Found, found: Mapping[str, _Found]) -> _Home:
+    """The run and step a span names, or the nearest span above it does."""
+    seen: set[str] = set()
+    home = _named(one)
+    while not home.run_id and one.span.parent_span_id in found:
+        parent = one.span.parent_span_id
+        if parent in seen:
+            return _Home()
+        seen.add(parent)
+        one = found[parent]
+        home = _named(one)
+    return home
+
+
+def _named(one: _Found) -> _Home:
+    told = one.attributes
+    run_id = next((str(told[name]) for name in _RUN if told.get(name)), "")
+    step = str(told.get(_STEP_HASH) or "")
+    if not step and told.get(_STEP_ID):
+        index = told.get(_STEP_INDEX)
+        step = hashed_step(str(told[_STEP_ID]), index if isinstance(index, int) else 0)
+    return _Home(run_id, step)
+
+
+def _update(one: _Found, home: _Home) -> AnnotationUpdate:
+    span = one.span
+    begun_ns, ended_ns = (
+        otlp.number(span.start_time_unix_nano),
+        otlp.number(span.end_time_unix_nano),
+    )
+    kept = UserSpan(
+        id=span.span_id,
+        parent=span.parent_span_id,
+        name=span.name,
+        kind=otlp.kind_of(span.kind),
+        begun_ms=max(begun_ns // _NS_IN_MS, 0),
+        ended_ms=max(ended_ns // _NS_IN_MS, 0),
+        failed=otlp.is_error(span.status),
+        message=span.status.message,
+        service=str(one.resource.get("service.name") or ""),
+        scope=one.scope.name,
+        scope_version=one.scope.version,
+        attributes=msgspec.Raw(msgspec.json.encode(one.attributes)),
+        resource=msgspec.Raw(msgspec.json.encode(one.resource)),
+    )
+    kind, body = AnnotationKind.SPAN, msgspec.json.encode(kept)
+    row = Annotation(home.run_id, kind, home.step_id, "", span.span_id, kept.begun_ms, body)
+    return AnnotationUpdate(row)

@@ -85,6 +85,7 @@ from stepwell.sdk.realtime.topic import Channel, Topic
 from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.send.sending import SendResult
 from stepwell.sdk.settings import Streaming
+from stepwell.sdk.step import experiment
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.ambient import ambient_step as step
@@ -169,6 +170,7 @@ __all__ = [
     "Fairness",
     "Limit",
     "limit",
+    "experiment",
     "step",
     "step_sync",
     "FunctionCancelledEvent",

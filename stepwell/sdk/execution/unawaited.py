@@ -14,7 +14,6 @@ from stepwell.sdk.step._async import AI, Step
 from stepwell.sdk.step.group import Group
 
 _DECORATOR = ambient.__file__
-_GROUP = object()
 Line = tuple[str, int]
 
 
@@ -22,13 +21,13 @@ class Unawaited:
     """The calls of steps in one call of a handler that have not begun."""
 
     def __init__(self) -> None:
-        self._made: list[tuple[Coroutine[Any, Any, Any], object, Line]] = []
+        self._made: list[tuple[Coroutine[Any, Any, Any], str, Line]] = []
 
-    def note(self, made: Coroutine[Any, Any, Any], step_id: object, line: Line) -> None:
+    def note(self, made: Coroutine[Any, Any, Any], title: str, line: Line) -> None:
         """A step, or a group, was called; what is returned is to be awaited."""
         while self._made and not _is_new(self._made[-1][0]):
             self._made.pop()
-        self._made.append((made, step_id, line))
+        self._made.append((made, title, line))
 
     def forget(self) -> None:
         """Know nothing more of the call."""
@@ -42,8 +41,7 @@ class Unawaited:
             made.close()  # which says that we know
         if not left:
             return ""
-        _, step_id, (file, line) = left[0]
-        title = "ctx.group.parallel" if step_id is _GROUP else f'step "{step_id}"'
+        _, title, (file, line) = left[0]
         return f"{title} ({file}:{line}) was called and never awaited: write `await` before it"
 
 
@@ -55,11 +53,12 @@ def _watched(method: Callable[..., Coroutine[Any, Any, Any]], *, group: bool) ->
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         made = method(self, *args, **kwargs)
-        step_id = _GROUP if group else args[0] if args else kwargs.get("step_id")
+        step_id = args[0] if args else kwargs.get("step_id")
+        title = f"ctx.group.{method.__name__}" if group else f'step "{step_id}"'
         frame = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         if frame.f_code.co_filename == _DECORATOR and frame.f_back is not None:
             frame = frame.f_back
-        self._call.unawaited.note(made, step_id, (frame.f_code.co_filename, frame.f_lineno))
+        self._call.unawaited.note(made, title, (frame.f_code.co_filename, frame.f_lineno))
         return made
 
     return call
@@ -79,9 +78,6 @@ class WatchedStep(Step):
 
 class WatchedGroup(Group):
     """`ctx.group`, its calls noted."""
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
 
 
 for _kind in (WatchedStep, WatchedAI, WatchedGroup):

@@ -31,7 +31,7 @@ class Context(Generic[E]):
     events: list[E]
     """All events of the run: one, or a batch."""
     group: Group
-    """Parallel branches."""
+    """Parallel branches, and experiments."""
     job_id: str | None
     """The server's name for the piece of work this call belongs to."""
     logger: Logger
@@ -65,7 +65,7 @@ class ContextSync(Generic[E]):
     events: list[E]
     """All events of the run: one, or a batch."""
     group: GroupSync
-    """Parallel branches."""
+    """Parallel branches, and experiments."""
     job_id: str | None
     """The server's name for the piece of work this call belongs to."""
     logger: Logger

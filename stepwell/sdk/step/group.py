@@ -1,17 +1,23 @@
-"""Steps at the same time: `ctx.group`."""
+"""Steps that belong together: `ctx.group`. At the same time, or one way out of several."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
+from stepwell.sdk.step import experiment
 from stepwell.sdk.step.ask import GROUP, ParallelMode, given_branches, given_mode
-from stepwell.sdk.step.port import CallPortSync
+from stepwell.sdk.step.experiment import Experiment, Selection
+from stepwell.sdk.step.port import CallPort, CallPortSync
+from stepwell.sdk.value.codec import UNSPECIFIED
 
 T = TypeVar("T")
 
 
 class Group:
-    """Parallel branches of a coroutine handler. `asyncio.gather` and task groups work as well."""
+    """Branches of a coroutine handler. Side by side, plain asyncio runs them as well."""
+
+    def __init__(self, call: CallPort) -> None:
+        self._call = call
 
     async def parallel(
         self,
@@ -36,13 +42,34 @@ class Group:
                 task.cancel()
             raise
 
+    async def experiment(
+        self,
+        step_id: str,
+        *,
+        variants: Mapping[str, Callable[[], Awaitable[T]]],
+        select: Selection,
+        name: str | None = None,
+    ) -> Experiment[T]:
+        """Choose one of several variants, once in a run, and go that way; which, and what it gave.
+
+        The choice is a step with this id, remembered as any other; `name` is shown to people. Give
+        `select` by `experiment.fixed`, `weighted`, `bucket` or `custom`. Variants are functions
+        without arguments: what they do belongs into steps, for code outside of steps runs in every
+        call. What a variant raises is raised here. Raises ConfigurationError for wrong arguments,
+        NonRetriableError if a variant was chosen that there is not.
+        """
+        asked, choose = experiment.asked(step_id, variants, select, name, self._call.run_id)
+        found = await self._call.run_step(asked, choose, (), UNSPECIFIED)
+        variant, work = experiment.chosen(step_id, found, variants)
+        return Experiment(variant, await work())
+
 
 async def _branch(branch: Callable[[], Awaitable[T]]) -> T:
     return await branch()
 
 
 class GroupSync:
-    """Parallel branches of a plain handler."""
+    """Branches of a plain handler."""
 
     def __init__(self, call: CallPortSync) -> None:
         self._call = call
@@ -64,3 +91,24 @@ class GroupSync:
             return self._call.parallel(branches)
         finally:
             GROUP.reset(token)
+
+    def experiment(
+        self,
+        step_id: str,
+        *,
+        variants: Mapping[str, Callable[[], T]],
+        select: Selection,
+        name: str | None = None,
+    ) -> Experiment[T]:
+        """Choose one of several variants, once in a run, and go that way; which, and what it gave.
+
+        The choice is a step with this id, remembered as any other; `name` is shown to people. Give
+        `select` by `experiment.fixed`, `weighted`, `bucket` or `custom`. Variants are functions
+        without arguments: what they do belongs into steps, for code outside of steps runs in every
+        call. What a variant raises is raised here. Raises ConfigurationError for wrong arguments,
+        NonRetriableError if a variant was chosen that there is not.
+        """
+        asked, choose = experiment.asked(step_id, variants, select, name, self._call.run_id)
+        found = self._call.run_step(asked, choose, (), UNSPECIFIED)
+        variant, work = experiment.chosen(step_id, found, variants)
+        return Experiment(variant, work())

@@ -16,6 +16,7 @@ SEND_SIGNAL = "step.sendSignal"
 PUBLISH = "step.realtime.publish"
 INFER = "step.ai.infer"
 WRAP = "step.ai.wrap"
+EXPERIMENT = "group.experiment"
 
 
 def sleep(until: str) -> Builder:

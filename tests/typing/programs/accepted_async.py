@@ -138,6 +138,16 @@ async def everything(ctx: inngest.Context) -> str:
         ),
         tuple[int, ...],
     )
+    way = await ctx.group.experiment(
+        "way",
+        variants={
+            "a": lambda: step.run("wa", no_arguments),
+            "b": lambda: step.run("wb", no_arguments),
+        },
+        select=inngest.experiment.weighted({"a": 1, "b": 2}),
+    )
+    assert_type(way.variant, str)
+    assert_type(way.result, int)
     try:
         await step.run("err", nothing)
     except inngest.StepError as error:

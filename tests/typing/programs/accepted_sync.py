@@ -43,6 +43,12 @@ def main(ctx: inngest.ContextSync) -> dict[str, int]:
     assert_type(
         ctx.group.parallel((lambda: step.run("x", no_arguments), lambda: 2)), tuple[int, ...]
     )
+    way = ctx.group.experiment(
+        "way",
+        variants={"a": lambda: step.run("wa", no_arguments), "b": lambda: 2},
+        select=inngest.experiment.bucket(ctx.event.data["customer"]),
+    )
+    assert_type(way.result, int)
     return {"a": 1}
 
 

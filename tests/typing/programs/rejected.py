@@ -54,6 +54,7 @@ async def handler(ctx: inngest.Context) -> int:
     await step.wait_for_signal("s", signal="x", on_conflict="ignore")  # REJECT
     await step.parallel(())  # REJECT
     await ctx.group.parallel((double,))  # REJECT
+    await ctx.group.experiment("x", variants={"a": text}, select="a")  # REJECT
     print(wrong, back, ctx.steps)  # REJECT
     return await step.run("t", text)  # REJECT
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from stepwell.sdk.step import ambient
-from stepwell.sdk.step._async import AI, Step
+from stepwell.sdk.step._async import AI, Step, StepRealtime
 from stepwell.sdk.step.group import Group
 
 _DECORATOR = ambient.__file__
@@ -68,19 +68,24 @@ class WatchedAI(AI):
     """`ctx.step.ai`, its calls noted."""
 
 
+class WatchedRealtime(StepRealtime):
+    """`ctx.step.realtime`, its calls noted."""
+
+
 class WatchedStep(Step):
     """`ctx.step`, its calls noted."""
 
     def __init__(self, call: Any, client: Any) -> None:
         super().__init__(call, client)
         self.ai = WatchedAI(call)
+        self.realtime = WatchedRealtime(call, client)
 
 
 class WatchedGroup(Group):
     """`ctx.group`, its calls noted."""
 
 
-for _kind in (WatchedStep, WatchedAI, WatchedGroup):
+for _kind in (WatchedStep, WatchedAI, WatchedRealtime, WatchedGroup):
     for _name, _method in vars(_kind.__base__).items():
         if inspect.iscoroutinefunction(_method):
             setattr(_kind, _name, _watched(_method, group=_kind is WatchedGroup))

@@ -75,7 +75,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NO_GRPC = "this server is one process and needs no internal ports"
-_OPEN_CONNECTIONS = "Connections to read with at most, besides the two that write; 0 is no limit"
+_OPEN_CONNECTIONS = "Connections to read with at most, besides three of its own; 0 is no limit"
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(flag="config", help="Path of the configuration file"),

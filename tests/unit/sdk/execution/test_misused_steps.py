@@ -1,6 +1,7 @@
 """Steps that are misused: met inside another step, or never awaited. The call fails, by name."""
 
 import asyncio
+import inspect
 import json
 import re
 import warnings
@@ -11,6 +12,7 @@ import pytest
 
 from stepwell.experimental import step
 from stepwell.sdk.errors import Error
+from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.step.context import Context, ContextSync
 from tests.replay.stage import Stage
 from tests.unit.sdk.execution.handlers import give
@@ -177,6 +179,14 @@ async def unawaited_decorated(ctx: Context) -> str:
     return "done"
 
 
+PROGRESS: Topic[int] = Topic("orders", "progress", int)
+
+
+async def unawaited_message(ctx: Context) -> str:
+    ctx.step.realtime.publish("charge", PROGRESS, 1)  # type: ignore[unused-coroutine]
+    return "done"
+
+
 async def handed_on_by_a_branch(ctx: Context) -> Any:
     async def branch() -> Any:
         return ctx.step.run("charge", give, 1)
@@ -188,7 +198,7 @@ async def handed_on_by_a_branch(ctx: Context) -> Any:
     "handler",
     [
         *(unawaited, unawaited_sleep, unawaited_in_a_branch, unawaited_decorated),
-        *(returned, handed_on_by_a_branch),
+        *(returned, handed_on_by_a_branch, unawaited_message),
     ],
 )
 async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., Any]) -> None:
@@ -200,6 +210,19 @@ async def test_a_step_that_nobody_awaits_fails_the_call(handler: Callable[..., A
     assert re.search(
         r"test_misused_steps\.py:\d+\) was called and never awaited: write", found["message"]
     )
+
+
+async def test_every_step_tool_notices_that_it_is_not_awaited() -> None:
+    async def handler(ctx: Context) -> list[str]:
+        parts = [part for name, part in vars(ctx.step).items() if not name.startswith("_")]
+        return [
+            f"{type(tool).__name__}.{name}"
+            for tool in (ctx.group, ctx.step, *parts)
+            for name in dir(type(tool))
+            if not name.startswith("_") and inspect.iscoroutinefunction(getattr(type(tool), name))
+        ]
+
+    assert await Stage(handler).play() == [], "a coroutine function of its own is not watched"
 
 
 async def unawaited_group(ctx: Context) -> str:

@@ -46,6 +46,7 @@ from stepwell.sdk.events.definition import EventDefinition
 from stepwell.sdk.events.event import JSON, Event, EventOf, MinimalEvent
 from stepwell.sdk.events.internal import (
     FunctionCancelledEvent,
+    FunctionDeferredEvent,
     FunctionFailedEvent,
     FunctionFinishedEvent,
     FunctionInvokedEvent,
@@ -71,7 +72,7 @@ from stepwell.sdk.function.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.function.trigger import TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.function.trigger import TriggerCron, TriggerDefer, TriggerEvent, TriggerInvoke
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
 from stepwell.sdk.middleware.inject import dependency_injection_middleware
@@ -93,6 +94,7 @@ from stepwell.sdk.step.ambient import ambient_step_sync as step_sync
 from stepwell.sdk.step.ask import ParallelMode
 from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.defer import Defer, Deferred
 from stepwell.sdk.step.limit import Limit, limit
 from stepwell.sdk.step.log import ReplayFilter, is_replaying
 from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
@@ -145,6 +147,8 @@ __all__ = [
     "InngestMiddleware",
     "ReplayFilter",
     "StepInfo",
+    "Defer",
+    "Deferred",
     "Depends",
     "close_dependencies",
     "dependency_injection_middleware",
@@ -175,6 +179,7 @@ __all__ = [
     "step_sync",
     "FunctionCancelledEvent",
     "FunctionConfigInvalidError",
+    "FunctionDeferredEvent",
     "FunctionFailedEvent",
     "FunctionFinishedEvent",
     "FunctionInvokedEvent",
@@ -202,6 +207,7 @@ __all__ = [
     "StepNotFoundError",
     "StepUnexpectedError",
     "URLInvalidError",
+    "TriggerDefer",
     "TriggerInvoke",
     "TypedDecorator",
     "UnknownError",

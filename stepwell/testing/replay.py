@@ -22,7 +22,7 @@ from stepwell.wire.execution import (
     Stack,
 )
 from stepwell.wire.failure import decode_failure
-from stepwell.wire.operation import label
+from stepwell.wire.operation import RunComplete, is_lazy, label
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.recorded_run import NotRecorded, RecordedRun, decode_recorded
 
@@ -113,7 +113,9 @@ async def _asked(run: RecordedRun, steps: int, function: Function[Any], client: 
     )
     answer = await run_call(function, request, client=client)
     if answer.status == STATUS_OPERATIONS:
-        operations = decode_operations(answer.body)
+        operations = [one for one in decode_operations(answer.body) if not is_lazy(one)]
+        if any(isinstance(one, RunComplete) for one in operations):
+            return Asked({}, _RETURNED)
         return Asked({one.id: one.userland.id or label(one) for one in operations})
     if answer.status == STATUS_DONE:
         return Asked({}, _RETURNED)

@@ -86,6 +86,8 @@ class Stage:
         self.titles: dict[str, str] = {}
         self.reports: list[list[str]] = []
         self.attempt = 0
+        self.defers: dict[str, bool] = {}
+        """What was deferred, and whether it can still be taken back."""
 
     def request(self, *, immediate: bool = True) -> CallRequest:
         """The next call."""
@@ -100,6 +102,7 @@ class Stage:
             event=self.event,
             events=(self.event,),
             steps=dict(self.steps),
+            defers=dict(self.defers),
         )
 
     async def call(
@@ -118,7 +121,12 @@ class Stage:
         assert found, "an empty report"
         self.reports.append([f"{o.op} {ops.label(o)}" for o in found])
         self.titles.update({o.id: ops.label(o) for o in found})
-        return found
+        for operation in found:
+            if isinstance(operation, ops.DeferAdd):
+                self.defers.setdefault(operation.id, True)
+            if isinstance(operation, ops.DeferAbort) and operation.target_id in self.defers:
+                self.defers[operation.target_id] = False
+        return [operation for operation in found if not ops.is_lazy(operation)]
 
     def keep(self, step: str, memo: msgspec.Raw) -> None:
         """A step has ended."""
@@ -172,6 +180,8 @@ class Stage:
             if response.status != 206:
                 return self.result(response)
             found = self.operations(response)
+            if isinstance(found[0], ops.RunComplete):
+                return json.loads(bytes(found[0].data))
             await self.wave(found, order)
         raise AssertionError(f"no end after {calls_max} calls: {self.reports}")
 

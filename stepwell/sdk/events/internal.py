@@ -200,6 +200,14 @@ class FunctionInvokedEvent(Event[DataT_co, Literal["inngest/function.invoked"]],
     name: Literal["inngest/function.invoked"] = "inngest/function.invoked"
 
 
+class FunctionDeferredEvent(
+    Event[DataT_co, Literal["inngest/deferred.schedule"]], Generic[DataT_co]
+):
+    """A run that deferred a function has ended: `data` is what it passed, `_inngest` beside it."""
+
+    name: Literal["inngest/deferred.schedule"] = "inngest/deferred.schedule"
+
+
 class ScheduledTimerEvent(Event[ScheduledTimerData, Literal["inngest/scheduled.timer"]]):
     """A schedule fell due. Its `id` is the instant, so that it happens once however many ask."""
 

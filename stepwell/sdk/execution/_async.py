@@ -58,7 +58,7 @@ class AsyncCall(TaskedCall):
             self.answer = await self._result(self._main)
             if self.hooks is not None:
                 await self._last_hooks(self.hooks)
-            return self.answer
+            return self.accompanied(self.answer)
         finally:
             self.open = False
             HOME.reset(token)

@@ -75,7 +75,7 @@ class SyncCall(Call):
             self.answer = self.answer or answer
             if self.hooks is not None:
                 self._last_hooks(self.hooks)
-            return self.answer
+            return self.accompanied(self.answer)
         finally:
             HOME.reset(token)
             HANDLER_PLACE.reset(place)

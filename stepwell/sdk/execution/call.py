@@ -38,7 +38,9 @@ from stepwell.sdk.middleware.result import (
 )
 from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.cancelled import Cancelled, Watch
+from stepwell.sdk.step.defer import Deferrals
 from stepwell.sdk.step.handler import Traits
+from stepwell.sdk.step.identity import StepName
 from stepwell.sdk.step.limit import Taken, uses
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos
 from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
@@ -96,6 +98,7 @@ class Call:
         place: Place | None = None,
     ) -> None:
         ctx = request.ctx
+        self.deferrals = Deferrals(request.defers)
         self._stack = ctx.stack.stack if ctx.stack is not None else ()
         self.memos = Memos(request.steps, self._stack)
         self.replay = Replay(
@@ -169,28 +172,37 @@ class Call:
 
         A step inside a step ends the call with StepNestedError, whatever user code does about it.
         """
+        self.admit(f'step "{ask.id}"', ", or call its handler directly")
+        met = self.replay.meet(ask)
+        if ask.limits:
+            self.taken[met.name.hashed] = [Taken(limit) for limit in ask.limits]
+        return met
+
+    def name_deferral(self, step_id: str) -> StepName:
+        """The name of what is deferred now; raises as `meet` does."""
+        self.admit(f'defer "{step_id}"')
+        return self.replay.name(f"defer:{step_id}")
+
+    def admit(self, what: str, otherwise: str = "") -> None:
+        """Refuse what only the handler itself may call, while it is not being left: see `meet`."""
         outer = INSIDE_STEP.get()
         if outer is not None:
             self.is_nested = True
             self.abort(
                 StepNestedError(
-                    f'step "{ask.id}" is called inside step "{outer.id}": call it from the function'
-                    " itself, or call its handler directly"
+                    f'{what} is called inside step "{outer.id}": call it from the function'
+                    f" itself{otherwise}"
                 )
             )
         if self.is_over:
             raise Error(
-                f'step "{ask.id}" was called after the call of function "{self.function_id}" had'
+                f'{what} was called after the call of function "{self.function_id}" had'
                 " ended: call steps in the function itself, before it returns"
             )
         if self.cancelled.told:
             self.abandon()
         if self.answer is not None:
             raise Suspended
-        met = self.replay.meet(ask)
-        if ask.limits:
-            self.taken[met.name.hashed] = [Taken(limit) for limit in ask.limits]
-        return met
 
     def abort(self, error: Exception) -> NoReturn:
         """End the call with an error that user code is not to catch."""
@@ -306,6 +318,11 @@ class Call:
             self._reports = verdict.operations
             return
         self.answer = self.broke(_not_met(verdict, self._step_name))
+
+    def accompanied(self, answer: CallResponse) -> CallResponse:
+        """The answer with what the call defers and takes back, if it tells of progress."""
+        lazy = self.deferrals.operations
+        return outcome.accompanied(answer, lazy) if lazy else answer
 
     def shown_reports(self) -> list[TransformOutputResult | None]:
         """What is reported as middleware is to see it: one step alone, and all invocations."""

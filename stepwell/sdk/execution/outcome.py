@@ -17,11 +17,23 @@ from stepwell.wire.execution import (
     CallResponse,
 )
 from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.identifier import step_hash
 from stepwell.wire.named_limit import LimitUsed
-from stepwell.wire.operation import Operation, StepError, StepFailed, StepRun, Timing, Userland
+from stepwell.wire.operation import (
+    Operation,
+    RunComplete,
+    StepError,
+    StepFailed,
+    StepRun,
+    Timing,
+    Userland,
+)
 from stepwell.wire.operation_encode import encode_operations
 
 RetryAfter = dt.timedelta | dt.datetime
+
+RUN_COMPLETE = "complete"
+"""What the function's return is called where it accompanies other operations."""
 
 _SECOND = dt.timedelta(seconds=1)
 _HEADERS = {header.CONTENT_TYPE: header.JSON, header.REQ_VERSION: str(header.REQUEST_VERSION)}
@@ -94,6 +106,18 @@ def reported(
     return CallResponse(
         STATUS_OPERATIONS, encode_operations(operations), _with_retry_after(retry_after)
     )
+
+
+def accompanied(answer: CallResponse, lazy: Sequence[Operation]) -> CallResponse:
+    """An answer with operations that accompany others; one that failed can carry none."""
+    if answer.status == STATUS_FAILED:
+        return answer
+    if answer.status == STATUS_DONE:
+        end = RunComplete(id=step_hash(RUN_COMPLETE), data=msgspec.Raw(answer.body))
+        return CallResponse(STATUS_OPERATIONS, encode_operations((*lazy, end)), answer.headers)
+    # A report is a list that is not empty.
+    body = answer.body[:-1] + b"," + encode_operations(lazy)[1:]
+    return CallResponse(answer.status, body, answer.headers)
 
 
 def broke(

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from stepwell.sdk.step.asked import Ask, Met
-from stepwell.sdk.step.identity import Names
+from stepwell.sdk.step.identity import Names, StepName
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos, Override
 from stepwell.wire.execution import TARGET_DISCOVERY
 from stepwell.wire.failure import Failure
@@ -97,6 +97,10 @@ class Replay:
         """Name the step that is met now, and look up what is known of it."""
         name = self._names.next(ask.id)
         return Met(ask, name, self.memos.meet(name.hashed))
+
+    def name(self, step_id: str) -> StepName:
+        """The name of what is met now and is no step: no step has the same."""
+        return self._names.next(step_id)
 
     def settle(self, waiting: Sequence[Met]) -> Verdict:
         """What to do now that the handler can go no further than these steps: at least one.

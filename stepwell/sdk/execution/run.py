@@ -29,6 +29,7 @@ from stepwell.sdk.middleware.memos import StepMemos
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.cancelled import Watch
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.defer import Defer
 from stepwell.sdk.step.group import GroupSync
 from stepwell.sdk.step.log import call_logger, spoken
 from stepwell.sdk.value.failure import deserialize_error
@@ -230,7 +231,9 @@ async def run_call(
 async def _run_async(calling: Calling, session: Session | None, save: Save | None) -> CallResponse:
     call = AsyncCall(calling.request, save=save, **calling.options(session))
     step = call.step = WatchedStep(call, calling.client)
-    context: Context[Any] = Context(group=WatchedGroup(call), step=step, **calling.facts(call))
+    context: Context[Any] = Context(
+        defer=Defer(call), group=WatchedGroup(call), step=step, **calling.facts(call)
+    )
     if session is not None:
         memos = StepMemos.from_raw(calling.request.steps)
         await session.transform_input(context, calling.function, memos)
@@ -323,7 +326,9 @@ def _called(
     call = SyncCall(calling.request, bridge=bridge, save=save, **calling.options(session))
     made.append(call)
     step = call.step = StepSync(call, calling.client)
-    context: ContextSync[Any] = ContextSync(group=GroupSync(call), step=step, **calling.facts(call))
+    context: ContextSync[Any] = ContextSync(
+        defer=Defer(call), group=GroupSync(call), step=step, **calling.facts(call)
+    )
     if session is not None:
         memos = StepMemos.from_raw(calling.request.steps)
         session.transform_input_sync(context, calling.function, memos)

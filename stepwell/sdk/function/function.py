@@ -17,6 +17,7 @@ from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
 from stepwell.sdk.function.expression import expression_problems
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
+from stepwell.sdk.function.trigger import TriggerDefer
 from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
 from stepwell.sdk.step.context import ContextSync
 from stepwell.sdk.step.handler import (
@@ -77,6 +78,7 @@ class Function(Invocable[T_co, Takes_co]):
         self.middleware: tuple[MiddlewareFactory, ...] = tuple(middleware)
         self.non_retriable = _exceptions(options.fn_id, "non_retriable", non_retriable)
         """Exceptions that end the run, or fail the step, at once."""
+        self.takes_deferrals = any(isinstance(one, TriggerDefer) for one in options.triggers)
         self.checkpointing = checkpointing
         """Are finished steps saved while a call goes on? None if the client says so."""
         self.reraised = _reraised(options.fn_id, reraise)

@@ -10,14 +10,19 @@ from typing_extensions import TypeVar
 from stepwell.cron import UnknownZoneError, parse
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.event import Event
-from stepwell.sdk.events.internal import FunctionInvokedEvent, InternalEvent, ScheduledTimerEvent
+from stepwell.sdk.events.internal import (
+    FunctionDeferredEvent,
+    FunctionInvokedEvent,
+    InternalEvent,
+    ScheduledTimerEvent,
+)
 from stepwell.sdk.events.reading import reader_of_class
 from stepwell.sdk.events.source import EventKind, EventSource, NoData, ObjectLike, kind_of
 from stepwell.sdk.events.validator import refuse_unless_object
 from stepwell.sdk.function.declaration import Declaration
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, parse_duration_ms
-from stepwell.wire.event import NEVER_SENT, never_matches
+from stepwell.wire.event import DEFERRED_SCHEDULE, NEVER_SENT, never_matches
 
 E_co = TypeVar("E_co", covariant=True, default=Event)
 D_co = TypeVar("D_co", covariant=True, default=Mapping[str, object])
@@ -177,11 +182,7 @@ class TriggerInvoke(Declaration, Generic[D]):
     @pydantic.field_validator("schema_")
     @classmethod
     def _is_of_objects(cls, value: Any) -> Any:
-        try:
-            refuse_unless_object(value, "an invocation's data")
-        except TypeError as error:
-            raise ValueError(str(error)) from None
-        return value
+        return _of_objects(value, "an invocation's data")
 
     def __event_kind__(self) -> EventKind[FunctionInvokedEvent[D], D]:
         """The invocations it stands for."""
@@ -190,7 +191,52 @@ class TriggerInvoke(Declaration, Generic[D]):
         return EventKind(InternalEvent.FUNCTION_INVOKED.value, schema=self.schema_, read=read)
 
 
-Trigger: TypeAlias = TriggerEvent[Any, Any] | TriggerCron | TriggerInvoke[Any]
+class TriggerDefer(Declaration, Generic[E_co, D_co]):
+    """Run when the run of another function has ended that asked for it with `ctx.defer`.
+
+    `schema` is the type of the data; other data is refused. Without it data may be any object.
+    """
+
+    schema_: Any = pydantic.Field(alias="schema", default=None)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self: "TriggerDefer[Event, Mapping[str, object]]") -> None: ...
+
+        @overload
+        def __init__(
+            self: "TriggerDefer[FunctionDeferredEvent[D], D]", *, schema: type[D]
+        ) -> None: ...
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @pydantic.field_validator("schema_")
+    @classmethod
+    def _is_of_objects(cls, value: Any) -> Any:
+        return _of_objects(value, "a deferral's data")
+
+    def __event_kind__(self) -> EventKind[E_co, D_co]:
+        """The deferrals it stands for."""
+        if self.schema_ is None:
+            return EventKind(DEFERRED_SCHEDULE)
+        made = cast(Any, FunctionDeferredEvent)[self.schema_]
+        read = reader_of_class(made, self.schema_)
+        return EventKind(DEFERRED_SCHEDULE, schema=self.schema_, read=read)
+
+
+def _of_objects(schema: Any, what: str) -> Any:
+    """A type of data that is an object. Raises ValueError for others."""
+    try:
+        refuse_unless_object(schema, what)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    return schema
+
+
+Trigger: TypeAlias = (
+    TriggerEvent[Any, Any] | TriggerCron | TriggerInvoke[Any] | TriggerDefer[Any, Any]
+)
 
 
 def as_trigger(given: object) -> Trigger:
@@ -198,7 +244,7 @@ def as_trigger(given: object) -> Trigger:
 
     Raises FunctionConfigInvalidError for anything else.
     """
-    if isinstance(given, TriggerEvent | TriggerCron | TriggerInvoke):
+    if isinstance(given, TriggerEvent | TriggerCron | TriggerInvoke | TriggerDefer):
         return cast("Trigger", cast(object, given))
     kind = None if isinstance(given, str) else _kind_of(given)
     if kind is None:

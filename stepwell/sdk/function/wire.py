@@ -16,12 +16,18 @@ from stepwell.sdk.function.option import (
     Throttle,
     Timeouts,
 )
-from stepwell.sdk.function.trigger import Trigger, TriggerCron, TriggerEvent, TriggerInvoke
+from stepwell.sdk.function.trigger import (
+    Trigger,
+    TriggerCron,
+    TriggerDefer,
+    TriggerEvent,
+    TriggerInvoke,
+)
 from stepwell.sdk.step.limit import Limit, LimitBy, of_function
 from stepwell.sdk.value.duration import Duration, duration_ms, whole_seconds
 from stepwell.wire import function_config as wire
 from stepwell.wire.duration import format_duration
-from stepwell.wire.event import FUNCTION_INVOKED
+from stepwell.wire.event import DEFERRED_SCHEDULE, FUNCTION_INVOKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,7 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         id=wire.composite_id(options.app_id, options.fn_id),
         name=options.name or options.fn_id,
         description=options.description or "",
-        triggers=_triggers(options.triggers),
+        triggers=_triggers(options),
         retries=options.retries,
         concurrency=_concurrency(options.concurrency),
         run_concurrency=_concurrency(options.run_concurrency),
@@ -151,18 +157,22 @@ def _period(value: Duration | None) -> str:
     return whole_seconds(value) or ""
 
 
-def _triggers(given: tuple[Trigger, ...]) -> tuple[wire.Trigger, ...]:
+def _triggers(options: FunctionOptions) -> tuple[wire.Trigger, ...]:
     """Two schemas for one name are one trigger for the server: any of them may fit."""
     found: list[wire.Trigger] = []
-    for trigger in given:
-        written = _trigger(trigger)
+    for trigger in options.triggers:
+        written = _trigger(trigger, wire.composite_id(options.app_id, options.fn_id))
         is_typed = isinstance(trigger, TriggerEvent) and trigger.__event_kind__().read is not None
         if not (is_typed and written in found):
             found.append(written)
     return tuple(found)
 
 
-def _trigger(trigger: Trigger) -> wire.Trigger:
+def _trigger(trigger: Trigger, function_id: str) -> wire.Trigger:
+    if isinstance(trigger, TriggerDefer):
+        text = function_id.replace("\\", "\\\\").replace("'", "\\'")
+        condition = f"event.data._inngest.fn_slug == '{text}'"
+        return wire.Trigger(event=DEFERRED_SCHEDULE, expression=condition)
     if isinstance(trigger, TriggerCron):
         return wire.Trigger(cron=trigger.cron, jitter=trigger.jitter or "")
     if isinstance(trigger, TriggerInvoke):

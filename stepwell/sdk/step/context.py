@@ -11,6 +11,7 @@ from stepwell.sdk.events.event import Event
 from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.cancelled import Cancelled
+from stepwell.sdk.step.defer import Defer
 from stepwell.sdk.step.group import Group, GroupSync
 from stepwell.sdk.step.log import Logger
 
@@ -50,6 +51,8 @@ class Context(Generic[E]):
     """The sessions of the run's events; events sent by this run inherit them."""
     cancelled: Cancelled = field(default_factory=Cancelled)
     """True once the run was cancelled: for steps that block. A coroutine gets `CancelledError`."""
+    defer: Defer = field(default_factory=Defer)
+    """Have functions started when the run has ended."""
 
 
 @dataclass
@@ -84,6 +87,8 @@ class ContextSync(Generic[E]):
     """The sessions of the run's events; events sent by this run inherit them."""
     cancelled: Cancelled = field(default_factory=Cancelled)
     """True once the run was cancelled: look at it in work that takes long."""
+    defer: Defer = field(default_factory=Defer)
+    """Have functions started when the run has ended."""
 
 
 HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]

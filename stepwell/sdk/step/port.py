@@ -106,6 +106,8 @@ class Invocable(ABC, Generic[T_co, Takes_co]):
 
     codec: Codec
     """How its result travels."""
+    takes_deferrals: bool = False
+    """Can it be deferred to the end of a run?"""
 
     @property
     @abstractmethod

@@ -26,6 +26,20 @@ class Row(TypedDict):
     name: str
 
 
+@dataclass
+class Deferral:
+    number: int
+
+
+@client.create_function(fn_id="deferred", trigger=inngest.TriggerDefer(schema=Deferral))
+async def deferred(ctx: inngest.Context[inngest.FunctionDeferredEvent[Deferral]]) -> None:
+    assert_type(ctx.event.data.number, int)
+
+
+@client.create_function(fn_id="deferred-untyped", trigger=inngest.TriggerDefer())
+async def deferred_untyped(ctx: inngest.Context) -> None: ...
+
+
 async def no_arguments() -> int:
     return 1
 
@@ -138,6 +152,11 @@ async def everything(ctx: inngest.Context) -> str:
         ),
         tuple[int, ...],
     )
+    left = ctx.defer("later", function=deferred, data=Deferral(number=1))
+    assert_type(left, inngest.Deferred)
+    left.abort()
+    ctx.defer("more", function=deferred_untyped, data={"a": [1]})
+    ctx.defer("none", function=deferred_untyped)
     way = await ctx.group.experiment(
         "way",
         variants={

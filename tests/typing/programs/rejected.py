@@ -32,6 +32,12 @@ inngest.RetryAfterError("later")  # REJECT
 inngest.StepError("only a message")  # REJECT
 
 
+@client.create_function(fn_id="deferred", trigger=inngest.TriggerDefer(schema=dict[str, int]))
+async def deferred(
+    ctx: inngest.Context[inngest.FunctionDeferredEvent[dict[str, int]]],
+) -> None: ...
+
+
 @client.create_function(fn_id="y", trigger=inngest.TriggerEvent(event="a"))
 async def handler(ctx: inngest.Context) -> int:
     step = ctx.step
@@ -55,6 +61,8 @@ async def handler(ctx: inngest.Context) -> int:
     await step.parallel(())  # REJECT
     await ctx.group.parallel((double,))  # REJECT
     await ctx.group.experiment("x", variants={"a": text}, select="a")  # REJECT
+    ctx.defer("d", function="later", data={})  # REJECT
+    ctx.defer("d", function=deferred, data=5)  # REJECT
     print(wrong, back, ctx.steps)  # REJECT
     return await step.run("t", text)  # REJECT
 

@@ -37,7 +37,7 @@ class StatusCountsV2(msgspec.Struct, frozen=True, rename="upper"):
     cancelled: _Number = msgspec.UNSET
 
 
-class CountV2(msgspec.Struct, frozen=True):
+class RunCountsV2(msgspec.Struct, frozen=True):
     """How many runs came to each status in the minute or hour that begins `at`: of one app, of one
     function, or of all that were asked for."""
 
@@ -47,7 +47,7 @@ class CountV2(msgspec.Struct, frozen=True):
     function: NamedV2 | msgspec.UnsetType = msgspec.UNSET
 
 
-def count_v2(count: RunCount, statuses: Collection[StatusV2]) -> CountV2:
+def count_v2(count: RunCount, statuses: Collection[StatusV2]) -> RunCountsV2:
     """Counts as v2 tells them; of all statuses if none is named."""
     numbers = {
         StatusV2.QUEUED: count.queued,
@@ -58,7 +58,7 @@ def count_v2(count: RunCount, statuses: Collection[StatusV2]) -> CountV2:
     }
     wanted = {name.lower(): n for name, n in numbers.items() if not statuses or name in statuses}
     at_ms, app, function = count.place
-    return CountV2(
+    return RunCountsV2(
         format_instant(at_ms),
         StatusCountsV2(**wanted),
         app_ref(app) if app else msgspec.UNSET,

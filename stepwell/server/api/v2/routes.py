@@ -39,7 +39,7 @@ from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.annotation import ScoreV2
 from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
-from stepwell.server.query.count_v2 import CountV2
+from stepwell.server.query.count_v2 import RunCountsV2
 from stepwell.server.query.cron_v2 import CronV2
 from stepwell.server.query.ended_v2 import DurationV2, FailureV2
 from stepwell.server.query.event_v2 import EventV2
@@ -307,7 +307,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         counts.counts,
         counts.COUNTED,
         name="list_counts",
-        answers=Answers(CountV2, many=True),
+        answers=Answers(RunCountsV2, many=True),
     ),
     Declared(
         "GET",

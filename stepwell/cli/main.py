@@ -42,13 +42,14 @@ _VERBS = {
     "explain": "Tell what an error's code means and what to do.",
     "doctor": "Look for runs that nothing will ever move.",
     "backup": "Copy a database while it is used.",
+    "copy": "Copy everything of a stopped server from SQLite to PostgreSQL, or back.",
     "migrate": "Bring a PostgreSQL database to the schema of this version, or look whether it is.",
     "completion": "Print what a shell needs to complete commands.",
     "version": "Print the version.",
 }
 
 
-_MODULES = {"trace": "trace_spans"}
+_MODULES = {"trace": "trace_spans", "copy": "copy_store"}
 """Verbs whose module cannot be named like them: the standard library has one of that name."""
 
 

@@ -46,6 +46,7 @@ LAYERS: dict[str, Layer] = {
         ("server.store", "wire", "expr.equality", *STORED, *IMPURE_SERVER),
         ("psycopg",),
     ),
+    "server.store.transfer": Layer(("server.store", *STORED), ("psycopg",)),
     "server.ledger": Layer(
         (
             *("server.engine", "server.store.port", "server.clock", "server.meters"),

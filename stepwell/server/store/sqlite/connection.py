@@ -105,6 +105,24 @@ def open_keeper(path: str) -> sqlite3.Connection:
     return connection
 
 
+def open_unshared(path: str) -> sqlite3.Connection:
+    """A connection to an empty file that nobody else opens, and that is thrown away unless all of
+    it is written: nothing can be rolled back, and nothing is synced."""
+    with in_our_words(path):
+        connection = _connect(path, "rw")
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KB}")
+    return connection
+
+
+def keep_log(connection: sqlite3.Connection) -> None:
+    """From now on the file has a write-ahead log."""
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
 def _connect(path: str, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{Path(path).absolute().as_uri()}?mode={mode}",

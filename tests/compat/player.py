@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -117,8 +118,9 @@ class Player:
     # The app's side.
 
     async def serve(self) -> web.AppRunner:
-        """Listens on a free port; `address` tells which."""
+        """Listens on a free port; `address` tells which. The runner's end ends all."""
         app = web.Application(client_max_size=1 << 26)
+        app.cleanup_ctx.append(self.client)
         app.router.add_route("*", "/{tail:.*}", self.handle)
         runner = web.AppRunner(app)
         await runner.setup()
@@ -126,6 +128,11 @@ class Player:
         await site.start()
         self.address = f"localhost:{runner.addresses[0][1]}"
         return runner
+
+    async def client(self, _app: web.Application) -> AsyncIterator[None]:
+        """The session that asks the server: it is there before the server's first question."""
+        async with aiohttp.ClientSession() as self.session:
+            yield
 
     async def handle(self, request: web.Request) -> web.Response:
         raw = await request.read()
@@ -288,18 +295,17 @@ class Player:
 
     async def run(self) -> None:
         """Plays all recordings at once; the server's address must be known by now."""
-        async with aiohttp.ClientSession() as self.session:
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await self.synced.wait()
-            except TimeoutError:
-                self.sync.problems.append("the server never asked the app to sync")
-                return
-            for play in self.plays:
-                for entry in play.recording.between("client", "sdk"):
-                    play.over[entry.index].set()  # between others; nothing for the server to do
-            await asyncio.gather(*(self.perform(play) for play in self.plays))
-            await asyncio.sleep(SETTLE_SECONDS)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self.synced.wait()
+        except TimeoutError:
+            self.sync.problems.append("the server never asked the app to sync")
+            return
+        for play in self.plays:
+            for entry in play.recording.between("client", "sdk"):
+                play.over[entry.index].set()  # between others; nothing for the server to do
+        await asyncio.gather(*(self.perform(play) for play in self.plays))
+        await asyncio.sleep(SETTLE_SECONDS)
 
 
 def recorded_start(recording: Recording) -> float:

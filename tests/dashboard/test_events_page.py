@@ -153,4 +153,4 @@ async def test_apps_say_how_they_are_reached(page: Page, shop: Shop) -> None:
     card = page.locator(".app")
     await expect(card).to_contain_text("shop")
     await expect(card).to_contain_text("in this process")
-    await expect(card).to_contain_text("5")
+    await expect(card).to_contain_text("Functions6")

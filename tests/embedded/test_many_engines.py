@@ -76,7 +76,7 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
     async def waits(ctx: sw.Context) -> bool:
         number = ctx.event.data["n"]
         met = await ctx.step.wait_for_event(
-            "w", event="poke", timeout="30s", if_exp=f"async.data.n == {number}"
+            "w", event="poke", timeout="1h", if_exp=f"async.data.n == {number}"
         )
         seen.woken[str(number)] += met is not None
         return met is not None
@@ -129,8 +129,8 @@ async def test_engines_share_the_work_and_the_limits(engine_database: str, seed:
             await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
             # The same event once more, elsewhere: it starts nothing.
             await dice.choice(clients).send(sw.Event(name=name, data=data, id=f"e{number}"))
-        await _poke_all(clients, reader, dice)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
+            await _poke_all(clients, reader, dice)
             while await asyncio.to_thread(lambda: reader.holds() or sum(reader.live().values())):
                 await asyncio.sleep(0.05)
         runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))

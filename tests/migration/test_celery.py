@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import stepwell.celery.app as celery_app
 from stepwell import ConfigurationError, RunFailedError
 from stepwell.celery import (
     AsyncResult,
@@ -24,6 +25,12 @@ from stepwell.testing import HarnessSync
 from tests.migration import celery_shop as shop
 
 PICTURES = shop.app.queue("pictures")
+
+
+@pytest.fixture(autouse=True)
+def no_other_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared tasks belong to the application made last: those made here are not to take them."""
+    monkeypatch.setattr(celery_app, "_shared", type(celery_app.__dict__["_shared"])())
 
 
 @pytest.fixture

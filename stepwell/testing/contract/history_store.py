@@ -308,11 +308,13 @@ class HistoryStoreContract:
         done = threading.Event()
 
         def watch() -> None:
+            before = 0
             try:
                 while not done.is_set():
-                    told = world.reader.call_state(run)
-                    seen.append(len(told.steps))
-                    assert len(world.reader.steps(run.id)) >= len(told.steps) >= seen[0]
+                    told = len(world.reader.call_state(run).steps)
+                    assert len(world.reader.steps(run.id)) >= told >= before
+                    seen.append(told)
+                    before = told
             except BaseException as error:  # noqa: BLE001
                 wrong.append(error)
 

@@ -300,6 +300,7 @@ def test_e_16_internal_names_are_strings() -> None:
         "inngest/function.finished",
         "inngest/function.cancelled",
         "inngest/function.invoked",
+        "inngest/deferred.schedule",
         "inngest/scheduled.timer",
     ]
     trigger = stepwell.TriggerEvent(event=stepwell.InternalEvent.FUNCTION_FAILED)

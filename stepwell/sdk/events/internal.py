@@ -38,6 +38,8 @@ class InternalEvent(enum.StrEnum):
     """A run was cancelled."""
     FUNCTION_INVOKED = wire_event.FUNCTION_INVOKED
     """A function was invoked by another one, or through the API."""
+    DEFERRED_SCHEDULE = wire_event.DEFERRED_SCHEDULE
+    """A run that deferred a function has ended."""
     SCHEDULED_TIMER = wire_event.SCHEDULED_TIMER
     """A schedule fell due."""
 

@@ -48,7 +48,7 @@ class EventSchemas:
     def __init__(
         self, *, validate: Validate = "both", unknown: Rule = "allow", schemaless: Rule = "allow"
     ) -> None:
-        """Begin with the five internal events.
+        """Begin with the internal events.
 
         Args:
             validate: Which events are judged: those sent, those received, both, or none.

@@ -1,6 +1,7 @@
 """Asks the REST API's operations from within the process, for GraphQL and MCP: what they do, whom
 they let in and what is written down of it is stated once, with the operations."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,17 +60,36 @@ class Inside:
         return (await self.ask(operation, path, query))["data"]
 
     async def every(
-        self, operation: str, path: Mapping[str, str] | None = None, **query: object
+        self,
+        operation: str,
+        path: Mapping[str, str] | None = None,
+        *,
+        limit: int = PAGE,
+        **query: object,
     ) -> list[Any]:
-        """All entries of a list, over as many pages as there are."""
+        """All entries of a list, over as many pages of `limit` as there are."""
+        found, _ = await self.first(sys.maxsize, operation, path, limit=limit, **query)
+        return found
+
+    async def first(
+        self,
+        most: int,
+        operation: str,
+        path: Mapping[str, str] | None = None,
+        *,
+        limit: int = PAGE,
+        **query: object,
+    ) -> tuple[list[Any], bool]:
+        """So many entries of a list at most, over as many pages of `limit` as that takes; and are
+        there more?"""
         found: list[Any] = []
-        cursor = ""
         while True:
-            told = await self.ask(operation, path, {"limit": PAGE, **query, "cursor": cursor})
+            page = min(limit, most - len(found))
+            told = await self.ask(operation, path, {**query, "limit": page})
             found += told["data"]
-            cursor = told["page"].get("cursor", "")
-            if not cursor:
-                return found
+            query["cursor"] = told["page"].get("cursor", "")
+            if not query["cursor"] or len(found) >= most:
+                return found, bool(query["cursor"])
 
 
 def _request(

@@ -13,7 +13,7 @@ from stepwell.server.store.port import Mark
 from stepwell.wire.duration import parse_date_ms
 
 TIMES = {"QUEUED_AT": "queuedAt", "STARTED_AT": "startedAt", "ENDED_AT": "endedAt"}
-FIRST_DEFAULT, FIRST_MAX = 40, 100
+FIRST_DEFAULT, FIRST_MAX = 40, 399
 
 
 def run_node(run: Told) -> Node:
@@ -77,16 +77,15 @@ async def runs_page(
     query = _filter(inside, wanted)
     if query is None:
         return connection([], after=after, more=False, total=0)
-    asked = {
+    asked: Told = {
         **query,
         "timeField": time,
         "order": by["direction"],
-        "limit": first if 0 < first <= FIRST_MAX else FIRST_DEFAULT,
         "cursor": after,
     }
-    told = await inside.ask("list_runs", None, asked)
-    nodes = [(_cursor(run, time), run_node(run)) for run in told["data"]]
-    more = "cursor" in told["page"]
+    most = first if 0 < first <= FIRST_MAX else FIRST_DEFAULT
+    found, more = await inside.first(most, "list_runs", None, **asked)
+    nodes = [(_cursor(run, time), run_node(run)) for run in found]
 
     async def total(asking: Inside) -> int:
         return await _count(asking, query, time) if more or after else len(nodes)

@@ -223,6 +223,21 @@ async def test_runs_are_paged_filtered_and_counted(api: Api) -> None:
     assert (await page(isDeferred=True))["totalCount"] == 0
 
 
+async def test_more_runs_may_be_asked_for_than_a_page_of_the_rest_api_has(api: Api) -> None:
+    for n in range(130):
+        await api.send("x", n=n)
+    query = (
+        "query ($first: Int!, $filter: RunsFilterV2!) { runs(first: $first, orderBy: [], filter:"
+        " $filter) { edges { node { id } } pageInfo { hasNextPage } } }"
+    )
+    for first, length, more in [(120, 120, True), (130, 130, False), (399, 130, False)]:
+        told = (await asked(api, query, first=first, filter={"from": PAST}))["runs"]
+        assert len({edge["node"]["id"] for edge in told["edges"]}) == length
+        assert told["pageInfo"]["hasNextPage"] == more
+    told = (await asked(api, query, first=400, filter={"from": PAST}))["runs"]
+    assert len(told["edges"]) == 40
+
+
 async def test_events_are_paged_and_told_with_their_runs(api: Api) -> None:
     ids = []
     for n in range(3):

@@ -2,6 +2,7 @@
 other decoder raises RecursionError for a few thousand brackets, which nobody expects."""
 
 import ast
+from functools import cache
 
 from tests.repo.source import Module, modules
 
@@ -56,6 +57,7 @@ def readers(module: Module) -> list[str]:
     ]
 
 
+@cache
 def found() -> dict[str, list[str]]:
     return {
         module.name: calls

@@ -23,6 +23,8 @@ def tracked() -> list[str]:
 
 
 def offences(text: str) -> list[str]:
+    if not (PLACES.search(text) or HOSTS.search(text)):
+        return []
     return [
         f"{number}: {line.strip()[:120]}"
         for number, line in enumerate(text.splitlines(), 1)

@@ -130,6 +130,10 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
             await ctx.step.run(f"row {number}", row)
         return "done"
 
+    @client.create_function(fn_id="close", trigger=stepwell.TriggerEvent(event="day/closed"))
+    async def close(ctx: stepwell.Context) -> None:
+        await ctx.step.invoke("bring in the rows", function=rows, data={"rows": 1})
+
     @client.create_function(
         fn_id="notify",
         trigger=stepwell.TriggerEvent(event="order/placed"),
@@ -139,4 +143,4 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
     async def notify(ctx: stepwell.Context) -> None:
         """Never starts within a test: its event is debounced."""
 
-    return [fulfil, refund, search, approve, rows, notify]
+    return [fulfil, refund, search, approve, rows, close, notify]

@@ -90,6 +90,22 @@ async def test_a_run_that_waits_says_for_what_and_moves_on_by_itself(
     await expect(page.locator(".run-title")).to_contain_text("Completed")
 
 
+async def test_runs_that_began_each_other_are_a_tree_of_links(page: Page, shop: Shop) -> None:
+    top = await shop.run("day/closed", "COMPLETED")
+    await page.goto(f"runs/{top['id']}")
+    tree = page.get_by_role("region", name="Runs that began each other")
+    await expect(tree.locator("a")).to_have_count(2)
+    await expect(tree.locator("li li a")).to_contain_text("shop-import")
+    await expect(tree.locator("li li a")).to_contain_text("invoked by bring in the rows")
+    await page.get_by_role("treeitem").filter(has_text="bring in the rows").click()
+    panel = page.get_by_role("region", name="Details")
+    await panel.get_by_role("link", name="shop-import").click()
+    await expect(page.locator("h1")).to_have_text("shop-import")
+    await expect(tree.locator("a[aria-current]")).to_contain_text("shop-import")
+    await page.locator(".facts").get_by_role("link", name="shop-close").click()
+    await expect(page).to_have_url(f"{shop.url}/runs/{top['id']}")
+
+
 async def test_cancelling_asks_first_and_shows_the_end(page: Page, shop: Shop) -> None:
     run = await shop.run("order/asked", "RUNNING", order=8)
     await page.goto(f"runs/{run['id']}")

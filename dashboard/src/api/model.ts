@@ -64,6 +64,22 @@ export interface Trace {
   readonly spent?: Spent;
 }
 
+/** A run among runs that began each other. */
+export interface TreeRun {
+  readonly run: Run;
+  readonly how?: "invoked" | "deferred" | "failed";
+  readonly stepId?: string;
+  readonly stepName?: string;
+  readonly children?: readonly TreeRun[];
+}
+
+export interface Tree {
+  readonly runId: string;
+  readonly root: TreeRun;
+  /** There are more. */
+  readonly isCut: boolean;
+}
+
 /** Something a run is at, or waits for. */
 export interface Open {
   readonly name: string;

@@ -22,6 +22,7 @@ import type {
   RunStatus,
   Storage,
   Trace,
+  Tree,
   Usage,
   Worker,
 } from "./model";
@@ -71,6 +72,10 @@ export const run = (id: string, signal?: AbortSignal) =>
 
 export const trace = (id: string, signal?: AbortSignal) =>
   one<Trace>(`api/v2/runs/${encodeURIComponent(id)}/trace?includeOutput=true`, signal);
+
+/** The runs that began each other, of which this is one. */
+export const tree = (id: string, signal?: AbortSignal) =>
+  one<Tree>(`api/v2/runs/${encodeURIComponent(id)}/tree`, signal);
 
 export const explain = (id: string, signal?: AbortSignal) =>
   one<Explanation>(`api/v2/runs/${encodeURIComponent(id)}/explain`, signal);

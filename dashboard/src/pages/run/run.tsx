@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 import { Refused } from "../../api/http";
-import type { Run, Span, Trace } from "../../api/model";
+import type { Run, Span, Trace, Tree } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import type { Changes } from "../../live/stream";
@@ -17,7 +17,9 @@ import { to, toEvent, toFunction, toRun } from "../../place";
 import { Waterfall } from "../../waterfall/waterfall";
 import { RunActions } from "./actions";
 import { attemptBefore } from "./attempts";
+import { above, begunBy } from "./branches";
 import { SpanPanel } from "./span_panel";
+import { RunTree, useTree } from "./tree";
 import { Why } from "./why";
 import "./run.css";
 
@@ -33,6 +35,7 @@ export function RunPage(): JSX.Element {
   };
   const run = useAnswer(`run/${id}`, (signal) => api.run(id, signal), fresh);
   const trace = useAnswer(`trace/${id}`, (signal) => api.trace(id, signal), fresh);
+  const tree = useTree(id);
   const over = run.data?.endedAt !== undefined && trace.data?.rootSpan.endedAt !== undefined;
   useEffect(() => setEnded(over), [over]);
 
@@ -45,9 +48,10 @@ export function RunPage(): JSX.Element {
     <>
       <Head run={run.data} />
       <div class="content">
-        <Facts run={run.data} />
-        {trace.data && <Told run={run.data} trace={trace.data} />}
+        <Facts run={run.data} tree={tree} />
+        {trace.data && <Told run={run.data} trace={trace.data} tree={tree} />}
         {trace.error && <Wrong error={trace.error} again={trace.again} />}
+        {tree && <RunTree tree={tree} />}
       </div>
     </>
   );
@@ -72,7 +76,13 @@ function Head({ run }: { run: Run }): JSX.Element {
   );
 }
 
-function Facts({ run }: { run: Run }): JSX.Element {
+interface Shown {
+  readonly run: Run;
+  readonly tree: Tree | undefined;
+}
+
+function Facts({ run, tree }: Shown): JSX.Element {
+  const parent = tree && above(tree.root, run.id);
   const queued = Date.parse(run.queuedAt);
   const started = run.startedAt ? Date.parse(run.startedAt) : undefined;
   const end = run.endedAt ? Date.parse(run.endedAt) : now.value;
@@ -115,6 +125,13 @@ function Facts({ run }: { run: Run }): JSX.Element {
           <bdi>{run.app.name}</bdi>
         </a>
       </Fact>
+      {parent && (
+        <Fact name="Begun by">
+          <a href={toRun(parent.run.id)}>
+            <bdi>{parent.run.function.name}</bdi>
+          </a>
+        </Fact>
+      )}
       {run.originalRunId && (
         <Fact name="Rerun of">
           <a href={toRun(run.originalRunId)}>
@@ -141,16 +158,23 @@ function Fact({
   );
 }
 
-function Told({ run, trace }: { run: Run; trace: Trace }): JSX.Element {
+function Told({ run, trace, tree }: Shown & { trace: Trace }): JSX.Element {
   const root = trace.rootSpan;
   const [chosen, choose] = useState<string>();
   const span = useMemo(() => find(root, chosen) ?? root, [root, chosen]);
+  const began = tree && span.stepId ? begunBy(tree.root, run.id, span.stepId) : undefined;
   return (
     <>
       {!root.endedAt && <Why run={run} told={root.detail} />}
       <div class="run-parts">
         <Waterfall root={root} spent={trace.spent} chosen={span.id} onChoose={choose} />
-        <SpanPanel key={span.id} span={span} before={attemptBefore(root, span)} run={run} />
+        <SpanPanel
+          key={span.id}
+          span={span}
+          before={attemptBefore(root, span)}
+          run={run}
+          began={began?.run}
+        />
       </div>
     </>
   );

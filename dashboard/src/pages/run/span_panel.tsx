@@ -9,7 +9,7 @@ import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Status } from "../../parts/status";
 import { length, Moment } from "../../parts/time";
-import { to } from "../../place";
+import { to, toRun } from "../../place";
 import { EVERYTHING, searchOf } from "../runs/filter";
 import { ComparedWith } from "./attempts";
 import { Failure, type FailureTold, failureOf, givenBy } from "./failure";
@@ -30,9 +30,11 @@ interface Props {
   /** The attempt that failed before it, if one did. */
   readonly before: Span | undefined;
   readonly run: Run;
+  /** The run that it invoked. */
+  readonly began: Run | undefined;
 }
 
-export function SpanPanel({ span, before, run }: Props): JSX.Element {
+export function SpanPanel({ span, before, run, began }: Props): JSX.Element {
   const [rerunning, setRerunning] = useState(false);
   const failure = failureOf(span);
   const given = givenBy(span);
@@ -58,6 +60,13 @@ export function SpanPanel({ span, before, run }: Props): JSX.Element {
         <Pair name="Kind">
           {KINDS[span.stepOp ?? ""] ?? (span.stepId ? "step" : "call of the function")}
         </Pair>
+        {began && (
+          <Pair name="Invoked">
+            <a href={toRun(began.id)}>
+              <bdi>{began.function.name}</bdi>
+            </a>
+          </Pair>
+        )}
         {span.attempt !== undefined && <Pair name="Attempt">{span.attempt + 1}</Pair>}
         {span.startedAt && (
           <Pair name="Started">

@@ -49,6 +49,7 @@ from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.server.query.trace_v2 import TraceV2
+from stepwell.server.query.tree_v2 import TreeV2
 from stepwell.server.query.usage_v2 import UsageV2
 from stepwell.server.query.waiting_v2 import DiagnosisV2
 from stepwell.server.query.worker_v2 import WorkerV2
@@ -143,6 +144,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.TRACED,
         name="get_run_trace",
         answers=Answers(TraceV2),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/tree",
+        runs.tree,
+        name="get_run_tree",
+        answers=Answers(TreeV2),
         refused=(404,),
     ),
     Declared(

@@ -22,6 +22,7 @@ from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_v2 import runs_v2
 from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.trace_v2 import trace_v2
+from stepwell.server.query.tree_v2 import tree_v2
 from stepwell.server.store.port import RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
 from stepwell.wire.recorded_run import encode_recorded
@@ -117,6 +118,17 @@ async def trace(deps: ApiDeps, request: Request) -> Response:
         raise Problem(404, "Run not found")
     told = await timeline_of(deps, run)
     return answered(deps, trace_v2(run_id, told, deps.clock.now_ms(), with_output=with_output))
+
+
+async def tree(deps: ApiDeps, request: Request) -> Response:
+    """The runs that began each other by invoking, by a deferral, or to handle a failure: the tree
+    that this run is part of, from the topmost on; at most 100 of them."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, "Run not found")
+    goes_on = until_late()
+    return answered(deps, await deps.searched(lambda: tree_v2(deps.reader, run, goes_on)))
 
 
 async def of_function(deps: ApiDeps, request: Request) -> Response:

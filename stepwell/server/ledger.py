@@ -24,7 +24,8 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from stepwell.server.clock import Clock
 from stepwell.server.engine.action import Action
 from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.decide import decide, needs, operations_of, still_true
+from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.decide import decide, names_told, needs, operations_of, still_true
 from stepwell.server.engine.draft import Decision, LongWork
 from stepwell.server.engine.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
@@ -33,7 +34,15 @@ from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 from stepwell.server.meters import Meters
 from stepwell.server.repeated import Repeated
-from stepwell.server.store.port import Busy, Conflict, Stale, Store, StoreError, Unavailable
+from stepwell.server.store.port import (
+    EVERY_NAME,
+    Busy,
+    Conflict,
+    Stale,
+    Store,
+    StoreError,
+    Unavailable,
+)
 
 BATCH_INPUTS_MAX = 256
 BATCH_STEPS_MAX = 100_000
@@ -232,8 +241,11 @@ class Ledger:
         """Write and commit what there is to write. Whether there was anything."""
         store, changes = self._store, view.changes
         if changes.to_write(is_shared=store.is_shared):
-            yield Ask(partial(store.write, changes), store.is_shared)
-            yield Ask(store.commit, store.commit_blocks)
+            if store.is_shared:
+                yield Ask(partial(_write_and_commit, store, changes), True)
+            else:
+                yield Ask(partial(store.write, changes), False)
+                yield Ask(store.commit, store.commit_blocks)
             return True
         # Whoever is told without a commit that something is stored was told so before: it must be
         # there still.
@@ -269,6 +281,8 @@ class Ledger:
         for (given, _), moment in zip(batch, moments, strict=True):
             try:
                 wanted.append(needs(given, moment, self.catalog))
+                if self._store.waited is EVERY_NAME and (names := names_told(given)):
+                    wanted.append(Need(names=names))
             except Exception as error:
                 raise _fault(given, error) from error
         yield from self._load(merged(wanted), view)
@@ -425,6 +439,11 @@ def _made(looked: Callable[..., Decision | Need], *, is_long: bool) -> Talk[Deci
     found: list[Decision | Need] = []
     yield Ask(lambda: found.append(looked()), blocks=True)
     return found[0]
+
+
+def _write_and_commit(store: Store, changes: Changes) -> None:
+    store.write(changes)
+    store.commit()
 
 
 def _refuse(answer: asyncio.Future[Answer], error: Exception) -> None:

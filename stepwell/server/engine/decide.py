@@ -22,6 +22,7 @@ from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, 
 from stepwell.server.engine.endpoint import endpoint_called
 from stepwell.server.engine.expire import extend, lose_named
 from stepwell.server.engine.fanout import meet, postpone
+from stepwell.server.engine.finish import ENDS
 from stepwell.server.engine.input import Answer, Input, Work
 from stepwell.server.engine.lane import pause_key
 from stepwell.server.engine.moment import Moment
@@ -107,6 +108,18 @@ def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> N
     annotated = any(operation.metadata for operation in operations)
     annotations = frozenset({run_id} if annotated else ())
     return Need(runs=frozenset({run_id}), steps=steps, annotations=annotations, waits=waits)
+
+
+def names_told(given: Input) -> frozenset[str]:
+    """Names of events that an input brings, or that its run may end with: where only a look tells
+    whether somebody waits for them, it is worth one before all others."""
+    match given:
+        case given_.EventsReceived():
+            return frozenset(event.name for event in given.events)
+        case given_.ReplyReceived(outcome=given_.Returned() | given_.Broke()):
+            return ENDS
+        case _:
+            return frozenset()
 
 
 def operations_of(given: Input) -> tuple[Operation, ...]:

@@ -36,6 +36,8 @@ from stepwell.wire.lifecycle import (
 )
 
 NULL = b"null"
+ENDS = frozenset({FUNCTION_FINISHED, FUNCTION_FAILED})
+"""What is told of a run that came to its end by itself."""
 
 
 def complete(draft: Draft, run: Run, output: bytes) -> None:

@@ -82,7 +82,8 @@ class Need(msgspec.Struct, frozen=True):
     say whether one is saved, and how much its run has saved; `bodies` bring events whole, `events`
     only whether they are known; `annotations`, what is said of a run. `waits` are names of events
     that somebody will begin to wait for: nothing is loaded for them, but whoever stores such an
-    event meanwhile is told apart from who did before."""
+    event meanwhile is told apart from who did before. `names` are those of events that are about to
+    be stored: whether somebody waits for one, where the store does not know that without a look."""
 
     runs: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
@@ -98,6 +99,7 @@ class Need(msgspec.Struct, frozen=True):
     signals: frozenset[str] = frozenset()
     annotations: frozenset[str] = frozenset()
     waits: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     look_back: tuple[LookBack, ...] = ()
     live: Live | None = None
     skipped: Skipped | None = None
@@ -133,6 +135,7 @@ def merged(needs: Iterable[Need]) -> Need:
         signals=frozenset[str]().union(*(need.signals for need in wanted)),
         annotations=frozenset[str]().union(*(need.annotations for need in wanted)),
         waits=frozenset[str]().union(*(need.waits for need in wanted)),
+        names=frozenset[str]().union(*(need.names for need in wanted)),
         look_back=tuple(look for need in wanted for look in need.look_back),
         live=next((need.live for need in wanted if need.live), None),
         skipped=next((need.skipped for need in wanted if need.skipped), None),

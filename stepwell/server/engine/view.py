@@ -47,6 +47,7 @@ class View:
         self._catalog = catalog
         self._catalog_changes: list[CatalogChange] = []
         self.waited = waited
+        self._names: dict[str, bool] = {}
         self.changes = Changes()
         self.flow = FlowView(self.changes)
         self._runs: dict[str, Run | None] = {}
@@ -163,7 +164,10 @@ class View:
 
     def is_waited(self, event_name: str) -> bool:
         """Whether anybody may be waiting for events of this name."""
-        return event_name in self.waited or event_name in self._opened
+        if event_name in self._opened:
+            return True
+        known = self._names.get(event_name)
+        return event_name in self.waited if known is None else known
 
     def sees_step(self, run_id: str, step_id: str) -> bool:
         """Whether the step was asked for."""
@@ -252,6 +256,10 @@ class View:
     def see_event(self, event_id: str, known: bool) -> None:
         """Whether an event was accepted before."""
         self._events.setdefault(event_id, known)
+
+    def see_name(self, event_name: str, waited: bool) -> None:
+        """Whether anybody waits for events of a name."""
+        self._names.setdefault(event_name, waited)
 
     def see_body(self, event_id: str, event: EventRow | None) -> None:
         """An event, whole."""

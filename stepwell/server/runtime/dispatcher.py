@@ -27,7 +27,8 @@ from stepwell.server.engine.input import (
 from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.row import Run
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
-from stepwell.server.store.port import CallState, Reader, StoreError, Unavailable, Unstorable
+from stepwell.server.runtime.states import States
+from stepwell.server.store.port import Reader, StoreError, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
 from stepwell.wire.operation import Operation
 
@@ -52,7 +53,7 @@ class Dispatcher:
 
     def __init__(self, ledger: Ledger, reader: Reader, clock: Clock | None = None) -> None:
         self._ledger = ledger
-        self._reader = reader
+        self._states = States(reader)
         self._clock = clock or SystemClock()
         self._began_ms = self._clock.now_ms()
         self._closed_ms: dict[str, int] = {}
@@ -146,6 +147,7 @@ class Dispatcher:
             await asyncio.wait(tuple(self._tasks.values()))
         if self._extender is not None:
             self._extender.cancel()
+        self._states.close()
 
     async def _run(self, driver: Driver, job: Job) -> None:
         outcome = await self._call(driver, job)
@@ -187,7 +189,7 @@ class Dispatcher:
             return answer
 
         try:
-            state = await self._state_of(job.run)
+            state = await self._states.of(job.run)
             if state is None:
                 # It ended between the claim and now; nobody waits for this call.
                 return Settled()
@@ -197,20 +199,6 @@ class Dispatcher:
         except Exception as error:
             log.exception("the driver of %s failed", job.run.app)
             return _broke("DriverFault", f"the server could not make the call: {error}")
-
-    async def _state_of(self, run: Run) -> CallState | None:
-        """What a call of a run is told; None if the run has ended."""
-        if not self._reader.blocks:
-            return self._look_at(run)
-        while True:
-            try:
-                return await asyncio.to_thread(self._look_at, run)
-            except Unavailable:
-                # The lease is ours still: a database that is away for a moment uses no attempt.
-                await asyncio.sleep(REPLY_RETRY_S)
-
-    def _look_at(self, run: Run) -> CallState | None:
-        return self._reader.call_state(run) if self._reader.is_going(run.id) else None
 
     def _ended(self, job: Job, lane: Lane) -> None:
         lease_id = job.lease.id

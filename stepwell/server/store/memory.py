@@ -341,8 +341,11 @@ class MemoryReader:
             tuple((step.id, step.memo) for step in steps),
         )
 
-    def is_going(self, run_id: str) -> bool:
-        """Whether there is such a run and it has not ended."""
+    def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
+        """What calls of these runs are told; nothing of those that have ended."""
+        return {run.id: self.call_state(run) for run in runs if self._is_going(run.id)}
+
+    def _is_going(self, run_id: str) -> bool:
         run = self._disk.runs.get(run_id)
         return run is not None and not run.ended
 

@@ -212,8 +212,9 @@ class Reader(Protocol):
         """What a call of this run is told."""
         ...
 
-    def is_going(self, run_id: str) -> bool:
-        """Whether there is such a run and it has not ended. Asked before every call: cheap."""
+    def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
+        """What calls of these runs are told, by run; nothing of those that have ended. Asked before
+        every call: cheap."""
         ...
 
     def run(self, run_id: str) -> Run | None:
@@ -449,8 +450,8 @@ class Store(Protocol):
 
     @property
     def waited(self) -> Container[str]:
-        """Every event name somebody waits for. A store that cannot know says
-        `EVERY_NAME`."""
+        """Every event name somebody waits for. A store that cannot know says `EVERY_NAME`, and
+        answers for the `names` of a need."""
         ...
 
     def migrate(self) -> None:

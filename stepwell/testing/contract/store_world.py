@@ -25,7 +25,7 @@ from stepwell.server.engine.row import (
     WaitKind,
 )
 from stepwell.server.engine.view import View
-from stepwell.server.store.port import EVERY_NAME, Reader, Store
+from stepwell.server.store.port import Reader, Store
 
 NOW = 1_750_000_000_000
 APP = "shop"
@@ -77,10 +77,9 @@ class World:
         self.store.keep(view.changes)
         return view
 
-    def waits(self, name: str) -> bool | None:
-        """Whether anybody waits for events of a name; None where the store cannot know."""
-        waited = self.store.waited
-        return None if waited is EVERY_NAME else name in waited
+    def waits(self, name: str) -> bool:
+        """Whether anybody waits for events of a name."""
+        return self.look(Need(names=frozenset({name}))).is_waited(name)
 
     def run(self, run_id: str) -> View:
         """One run with what hangs on it."""

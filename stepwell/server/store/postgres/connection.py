@@ -24,6 +24,10 @@ CONNECT_S = 5
 """So long, in seconds, a server may take to answer at first."""
 VERSION_MIN = 130000
 
+_BY_INDEX = b"SET enable_seqscan = off; SET jit = off"
+"""Everything is looked for in an index. Of tables that grow faster than statistics are taken the
+database thinks otherwise, and keeps its plan."""
+
 _SETTINGS: dict[str, Any] = {
     "application_name": "stepwell",
     "client_encoding": "UTF8",
@@ -46,6 +50,7 @@ def connect(url: str) -> Connection:
         told = conninfo_to_dict(url)
         settings = {key: value for key, value in _SETTINGS.items() if key not in told}
         connection = psycopg.connect(url, autocommit=True, prepare_threshold=1, **settings)
+        connection.execute(_BY_INDEX)
     if connection.info.server_version < VERSION_MIN:
         version = connection.info.server_version // 10_000
         connection.close()

@@ -7,7 +7,7 @@ chosen by `claiming.py`.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -19,7 +19,7 @@ from stepwell.server.engine.flow_view import KeySeen
 from stepwell.server.engine.lease_id import granted_tick
 from stepwell.server.engine.moment import PLACES
 from stepwell.server.engine.need import LookBack, Meeting, Need, Old
-from stepwell.server.engine.row import Item, ItemKind, Lease, Run, Wait
+from stepwell.server.engine.row import Item, ItemKind, Lease, Run
 from stepwell.server.engine.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.claiming import Claimer
@@ -75,8 +75,8 @@ class Loader:
             for fill in fills:
                 fill(view)
         view.newest_tick = self._tick
-        for meeting in need.meetings:
-            view.see_meeting(meeting.event_id, meeting.after, self._candidates(db, meeting))
+        if need.meetings:
+            self._see_meetings(db, need.meetings, view)
         for look in need.look_back:
             view.see_look_back(look, self._past(db, look), self._met(db, look))
         if need.lanes:
@@ -107,6 +107,7 @@ class Loader:
         yield self._holds(db, need)
         yield self._held(db, need)
         yield self._steps(db, need)
+        yield self._names(db, need)
         yield self._events(db, need)
         yield self._bodies(db, need)
         yield self._dedups(db, need)
@@ -267,6 +268,18 @@ class Loader:
 
     # -- events ---------------------------------------------------------------------------------
 
+    def _names(self, db: Connection, need: Need) -> Iterable[Fill]:
+        if not need.names:
+            return
+        rows = self._ask(db, "names_waited", sorted(need.names))
+
+        def fill(view: View) -> None:
+            waited = {name for (name,) in rows}
+            for name in need.names:
+                view.see_name(name, name in waited)
+
+        yield fill
+
     def _events(self, db: Connection, need: Need) -> Iterable[Fill]:
         if not need.events:
             return
@@ -324,10 +337,21 @@ class Loader:
 
         yield fill
 
-    def _candidates(self, db: Connection, meeting: Meeting) -> list[Wait]:
-        paths = [path for (path,) in self._ask(db, "paths_waited", meeting.name)]
+    def _see_meetings(self, db: Connection, meetings: Sequence[Meeting], view: View) -> None:
+        names = sorted({meeting.name for meeting in meetings})
+        paths: defaultdict[str, list[str]] = defaultdict(list)
+        for name, path in self._ask(db, "paths_waited", names):
+            paths[name].append(path)
+        with db.pipeline():
+            asked = [self._candidates(db, meeting, paths[meeting.name]) for meeting in meetings]
+            for meeting, rows in zip(meetings, asked, strict=True):
+                view.see_meeting(meeting.event_id, meeting.after, map(wait_of, rows))
+
+    def _candidates(
+        self, db: Connection, meeting: Meeting, paths: Sequence[str]
+    ) -> Iterable[tuple[Any, ...]]:
         if not paths:
-            return []
+            return ()
         values = values_at(meeting.body, frozenset(path for path in paths if path))
         pairs = {path: values[path] for path in paths if path in values}
         if "" in paths:
@@ -341,7 +365,7 @@ class Loader:
             "values": list(pairs.values()),
             "limit": meeting.limit,
         }
-        return [wait_of(row) for row in db.execute(SQL["meeting"], wanted, binary=True)]
+        return db.execute(SQL["meeting"], wanted, binary=True)
 
     # -- lanes ----------------------------------------------------------------------------------
 

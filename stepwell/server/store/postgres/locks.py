@@ -48,5 +48,6 @@ def locks_of(need: Need) -> Locks:
     alone |= {row_of("annotations", run_id) for run_id in need.annotations}
     alone |= {row_of_name(name) for name in need.waits}
     alone |= {row_of_name(look.name) for look in need.look_back}
-    together = {row_of_name(meeting.name) for meeting in need.meetings}
+    together = {row_of_name(name) for name in need.names}
+    together |= {row_of_name(meeting.name) for meeting in need.meetings}
     return Locks(sorted(alone), sorted(together - alone))

@@ -68,13 +68,34 @@ WHERE name = %b AND received_ms >= %b ORDER BY received_ms, id LIMIT %b OFFSET %
 SELECT max(id) FROM stepwell.run
 WHERE function = %b AND md5(dedup) = md5(%b) AND dedup = %b AND dedup <> '';
 
+-- names_waited --
+SELECT name FROM unnest(%b::text[]) AS asked (name) WHERE EXISTS (
+    SELECT 1 FROM stepwell.wait WHERE wait.name = asked.name AND kind IN (1, 4)
+);
+
 -- paths_waited --
-SELECT DISTINCT path FROM stepwell.wait WHERE name = %b AND kind IN (1, 4);
+-- It goes from one path to the next in the index: many may wait at each.
+WITH RECURSIVE known AS (
+    SELECT asked.name, (
+        SELECT path FROM stepwell.wait
+        WHERE wait.name = asked.name AND kind IN (1, 4) ORDER BY path LIMIT 1
+    ) AS path FROM unnest(%b::text[]) AS asked (name)
+    UNION ALL
+    SELECT known.name, (
+        SELECT path FROM stepwell.wait
+        WHERE wait.name = known.name AND kind IN (1, 4) AND wait.path > known.path
+        ORDER BY path LIMIT 1
+    ) FROM known WHERE known.path IS NOT NULL
+)
+SELECT name, path FROM known WHERE path IS NOT NULL;
 
 -- meeting --
 SELECT * FROM stepwell.wait
 WHERE name = %(name)s AND kind IN (1, 4) AND (run_id, step_id) > (%(run_id)s, %(step_id)s)
-AND (path, value) IN (SELECT * FROM unnest(%(paths)s::text[], %(values)s::text[]))
+AND (path, md5(value), value) IN (
+    SELECT path, md5(value), value FROM unnest(%(paths)s::text[], %(values)s::text[])
+    AS wanted (path, value)
+)
 ORDER BY run_id, step_id LIMIT %(limit)s;
 
 -- signals --
@@ -600,15 +621,14 @@ AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
 AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s))
 GROUP BY at_ms, app, function ORDER BY at_ms, app, function LIMIT %(limit)s;
 
--- call_events --
-SELECT body FROM unnest(%b::text[]) WITH ORDINALITY AS wanted (id, place)
-JOIN stepwell.event USING (id) ORDER BY place;
+-- bodies --
+SELECT id, body FROM stepwell.event WHERE id = ANY(%b);
 
 -- memos --
-SELECT id, memo FROM stepwell.step WHERE run_id = %b ORDER BY place;
+SELECT run_id, id, memo FROM stepwell.step WHERE run_id = ANY(%b) ORDER BY run_id, place;
 
--- is_going --
-SELECT 1 FROM stepwell.run WHERE id = %b AND status < 300;
+-- runs_going --
+SELECT id FROM stepwell.run WHERE id = ANY(%b) AND status < 300;
 
 -- live --
 SELECT function, status, count(*) FROM stepwell.run WHERE status < 300 GROUP BY function, status;

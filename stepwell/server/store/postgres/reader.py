@@ -1,6 +1,7 @@
 """The read side on PostgreSQL: what was committed. It has connections of its own (`pool.py`), so
 that any thread may read."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -109,19 +110,18 @@ class PostgresReader:
 
     def call_state(self, run: Run) -> CallState:
         """What a call of this run is told."""
+        return self._read(lambda db: _states(db, [run]))[run.id]
 
-        def read(db: Connection) -> CallState:
+    def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
+        """What calls of these runs are told; nothing of those that have ended."""
+
+        def read(db: Connection) -> Mapping[str, CallState]:
             with db.pipeline():
-                bodies = db.execute(SQL["call_events"], (list(run.event_ids),), binary=True)
-                memos = db.execute(SQL["memos"], (run.id,), binary=True)
-                told = tuple(body for (body,) in bodies)
-                return CallState(told, tuple((step_id, memo) for step_id, memo in memos))
+                found = db.execute(SQL["runs_going"], ([run.id for run in runs],), binary=True)
+                states = _states(db, runs)
+                return {run_id: states[run_id] for (run_id,) in found}
 
         return self._read(read)
-
-    def is_going(self, run_id: str) -> bool:
-        """Whether there is such a run and it has not ended."""
-        return bool(self._rows((SQL["is_going"], (run_id,))))
 
     # -- runs -----------------------------------------------------------------------------------
 
@@ -323,3 +323,20 @@ class PostgresReader:
     def close(self) -> None:
         """Let go of the connections. What is being read on another thread ends first."""
         self._pool.close()
+
+
+def _states(db: Connection, runs: Sequence[Run]) -> dict[str, CallState]:
+    """What calls of runs are told."""
+    event_ids = list({event_id for run in runs for event_id in run.event_ids})
+    with db.pipeline():
+        events = db.execute(SQL["bodies"], (event_ids,), binary=True)
+        memos = db.execute(SQL["memos"], ([run.id for run in runs],), binary=True)
+        bodies: dict[str, bytes] = dict(events)
+        saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        for run_id, step_id, memo in memos:
+            saved[run_id].append((step_id, memo))
+    return {run.id: CallState(_known(bodies, run), tuple(saved[run.id])) for run in runs}
+
+
+def _known(bodies: Mapping[str, bytes], run: Run) -> tuple[bytes, ...]:
+    return tuple(bodies[event_id] for event_id in run.event_ids if event_id in bodies)

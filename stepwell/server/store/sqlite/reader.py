@@ -188,7 +188,11 @@ class SqliteReader:
         }
         return self._all(_COUNTS[wanted.by], bounds, _count_of)
 
-    def is_going(self, run_id: str) -> bool:
+    def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
+        """What calls of these runs are told; nothing of those that have ended."""
+        return {run.id: self.call_state(run) for run in runs if self._is_going(run.id)}
+
+    def _is_going(self, run_id: str) -> bool:
         """Whether there is such a run and it has not ended. From memory if it was in use lately."""
         entry = self._recent.runs.peek(run_id)
         run = self.run(run_id) if entry is None else entry.run

@@ -180,6 +180,29 @@ def test_an_event_sees_a_wait_that_is_being_opened(two: Two, engine_database: st
     first.look(Need(meetings=(Meeting(event.id, "paid", event.body),)))
 
 
+def test_a_name_that_somebody_begins_to_wait_for_is_known_by_the_others(
+    two: Two, engine_database: str
+) -> None:
+    first, second = two
+    run = first.begin(1)
+    need = Need(names=frozenset({"paid", "shipped"}))
+    wait = Wait(run.id, "w", WaitKind.EVENT, "paid", opened_ms=NOW, until_ms=NOW + 1)
+    view = first.prepare([fact.WaitOpened(wait)])
+    first.store.write(view.changes)
+    found: list[bool] = []
+
+    def look() -> None:
+        seen = second.look(need)
+        found.extend(map(seen.is_waited, ("paid", "shipped", "not asked for")))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    until_one_waits(engine_database)
+    first.store.commit()
+    looking.join()
+    assert found == [True, False, True]
+
+
 def test_a_wait_is_opened_after_the_events_that_are_being_stored(
     two: Two, engine_database: str
 ) -> None:

@@ -91,6 +91,7 @@ from stepwell.sdk.step._async import Step
 from stepwell.sdk.step._sync import StepSync
 from stepwell.sdk.step.ambient import ambient_step as step
 from stepwell.sdk.step.ambient import ambient_step_sync as step_sync
+from stepwell.sdk.step.annotation import ExperimentRef
 from stepwell.sdk.step.ask import ParallelMode
 from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.sdk.step.context import Context, ContextSync
@@ -177,6 +178,7 @@ __all__ = [
     "experiment",
     "step",
     "step_sync",
+    "ExperimentRef",
     "FunctionCancelledEvent",
     "FunctionConfigInvalidError",
     "FunctionDeferredEvent",

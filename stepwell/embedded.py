@@ -46,6 +46,7 @@ from stepwell.wire.identifier import (
 )
 from stepwell.wire.lifecycle import Invocation, function_invoked
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.metadata import MetadataTarget, Updates
 from stepwell.wire.realtime import DATA, Message, TopicPlace
 from stepwell.wire.registration import Registration
 
@@ -59,12 +60,14 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.drivers.http_pool import HttpPool
     from stepwell.server.drivers.local_driver import LocalCall, LocalDriver
     from stepwell.server.drivers.port import Save
+    from stepwell.server.engine.annotation_row import updates_of
     from stepwell.server.engine.event_row import event_row
     from stepwell.server.engine.input import (
         Done,
         InvokeAsked,
         LimitDropped,
         LimitSet,
+        RunAnnotated,
         SignalSent,
         Verdict,
     )
@@ -484,6 +487,21 @@ class InProcess:
         answer = await self._node.ledger.submit(SignalSent(name, bytes(data)))
         assert isinstance(answer, Done)
         return answer.subject if answer.verdict is Verdict.APPLIED else None
+
+    async def annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        """Keep what is said of a run; answers after the commit."""
+        await self.there(self._annotate(run_id, target, updates))
+
+    def annotate_sync(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        """The same for blocking code, which must not be on the engine's own loop."""
+        self._there_sync(self._annotate(run_id, target, updates), "metadata")
+
+    async def _annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        rows = updates_of(run_id, target, updates, self._node.clock.now_ms())
+        answer = await self._node.ledger.submit(RunAnnotated(run_id, rows))
+        assert isinstance(answer, Done)
+        if answer.verdict is not Verdict.APPLIED:
+            raise Error(f"nothing was kept of run {run_id}: {answer.reason}")
 
     async def publish(self, publication: Publication) -> None:
         """Tell whoever subscribes in this process."""

@@ -18,7 +18,10 @@ IN_THE_TWIN = (
     (r"\bawait ", ""),
     (r"\bCallPort\b", "CallPortSync"),
     (r"\b(Step|AI|StepRealtime)(?=[:(]\S*)", r"\1Sync"),
-    (r"\bself\._client\.(send_in_run|send_signal|publish_in_run)\(", r"self._client.\1_sync("),
+    (
+        r"\bself\._client\.(send_in_run|send_signal|publish_in_run|annotate)\(",
+        r"self._client.\1_sync(",
+    ),
     (
         r"A plain function\s+runs in a thread\.",
         "A coroutine\n        function runs on an event loop meanwhile.",

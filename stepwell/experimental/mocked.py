@@ -22,6 +22,8 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.middleware.layer import BaseMiddleware
 from stepwell.sdk.send.outgoing import Sendable, collect
 from stepwell.sdk.send.sending import SendResult
+from stepwell.sdk.step import annotation
+from stepwell.sdk.step.annotation import Said
 from stepwell.sdk.value.codec import encode_any
 from stepwell.sdk.value.failure import deserialize_error, failure_of
 from stepwell.wire import operation as ops
@@ -90,6 +92,15 @@ class Inngest(sdk_client.Inngest):
     def send_in_run_sync(self, events: Any, *, seed: str, hooks: object) -> SendResult:
         """Send nothing; one id for each event."""
         return self.send_sync(events)
+
+    async def annotate(self, said: Said) -> None:
+        """Say nothing of what was judged to be sayable."""
+        self.annotate_sync(said)
+
+    def annotate_sync(self, said: Said) -> None:
+        """Say nothing of what was judged to be sayable."""
+        if not annotation.travels(said):
+            annotation.to_send(said)
 
 
 @dataclass

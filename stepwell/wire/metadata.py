@@ -1,14 +1,17 @@
 """Metadata of runs and steps: what SDKs send of it, and what an update makes of what was known.
 
-Pure. The only place that knows the four ways to change it.
+Pure. The only place that knows the four ways to change it, and whose a name is.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from stepwell.wire.canonical import canonical
+from stepwell.wire.identifier import step_hash
 from stepwell.wire.outside import decode
 
 MetadataOp: TypeAlias = Literal["merge", "set", "delete", "add"]
@@ -17,6 +20,10 @@ Values: TypeAlias = dict[str, msgspec.Raw]
 NAME_BYTES_MAX = 128
 USERLAND = "userland."
 """Where the names of what users say begin; the rest are those of SDKs and the server."""
+SCORE, EXPERIMENT, WARNINGS = "inngest.score", "inngest.experiment", "inngest.warnings"
+OF_SDKS = (SCORE, EXPERIMENT, WARNINGS)
+"""What SDKs say of a run by a request of its own, besides what users do."""
+_HASH = re.compile("[0-9a-f]{40}")
 _NUMBER = msgspec.json.Decoder(int | float)
 _VALUES = msgspec.json.Decoder(Values)
 
@@ -30,6 +37,40 @@ class MetadataUpdate(msgspec.Struct, frozen=True):
     values: Values
     op: MetadataOp = "merge"
     scope: str = ""
+
+
+Updates: TypeAlias = Sequence[MetadataUpdate]
+
+
+class MetadataTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What it is said of: the run, unless a step is named, by its hashed id, or by its id and how
+    often that was met before (`step_index`); one attempt of it; one span. Some SDKs name the run
+    here, too."""
+
+    run_id: str = ""
+    step_id: str = ""
+    step_index: int = 0
+    step_attempt: int | None = None
+    span_id: str = ""
+
+    @property
+    def hashed(self) -> str:
+        """The hashed id of the step, nothing for the run."""
+        return hashed_step(self.step_id, self.step_index)
+
+    @property
+    def place(self) -> str:
+        """What of the step or the run: `attempt:2`, or `span:` and an id; nothing for all of it."""
+        if self.span_id:
+            return f"span:{self.span_id}"
+        return "" if self.step_attempt is None else f"attempt:{self.step_attempt}"
+
+
+def hashed_step(step_id: str, index: int = 0) -> str:
+    """The hashed id of a step that is named by it, or by the id in the code."""
+    if not step_id or _HASH.fullmatch(step_id):
+        return step_id
+    return step_hash(f"{step_id}:{index}" if index else step_id)
 
 
 class MalformedMetadata(ValueError):
@@ -49,6 +90,19 @@ def decode_updates(raw: bytes) -> tuple[MetadataUpdate, ...]:
     for update in found:
         check_name(update.kind, "kind")
     return found
+
+
+class _Written(msgspec.Struct, omit_defaults=True):
+    kind: str
+    values: Values
+    op: str
+    scope: str = ""
+
+
+def encode_updates(updates: Iterable[MetadataUpdate]) -> msgspec.Raw:
+    """A list of updates as SDKs write it."""
+    written = [_Written(one.kind, one.values, one.op, one.scope) for one in updates]
+    return msgspec.Raw(msgspec.json.encode(written))
 
 
 def check_name(name: str, field: str) -> None:

@@ -111,6 +111,8 @@ STEPS: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
         None,
     ),
     "send_signal": (lambda ctx, child: ctx.step.send_signal("s", signal="nobody"), None),
+    "score": (lambda ctx, child: ctx.step.score("s", name="good", value=1, step_id="other"), None),
+    "metadata": (lambda ctx, child: ctx.step.metadata("s", {"n": 1}, step_id="other"), None),
 }
 
 
@@ -184,6 +186,28 @@ CLIENT: dict[str, Callable[[stepwell.Inngest], Any]] = {
     "send_sync": lambda client: asyncio.to_thread(client.send_sync, {"name": "shop/child"}),
     "send_signal_sync": lambda client: asyncio.to_thread(client.send_signal_sync, "nobody"),
 }
+
+
+ABOUT_RUNS: dict[str, Callable[[stepwell.Inngest, str], Any]] = {
+    "score": lambda client, run_id: client.score(name="good", value=1, run_id=run_id),
+    "metadata": lambda client, run_id: client.metadata({"n": 1}, run_id=run_id),
+    "score_sync": lambda client, run_id: asyncio.to_thread(
+        client.score_sync, name="good", value=1, run_id=run_id
+    ),
+    "metadata_sync": lambda client, run_id: asyncio.to_thread(
+        client.metadata_sync, {"n": 1}, run_id=run_id
+    ),
+}
+
+
+@pytest.mark.parametrize("method", ABOUT_RUNS)
+async def test_what_is_said_of_a_run(shop: Shop, reached: list[str], method: str) -> None:
+    await shop.start(lambda ctx, child: None)
+    run_id = await shop.client.invoke("shop-child", wait=False)
+    await ABOUT_RUNS[method](shop.client, run_id)
+    with pytest.raises(stepwell.Error, match="no such run"):
+        await ABOUT_RUNS[method](shop.client, "01M82BFDSEAXH732SHZM7R2J1X")
+    assert reached == []
 
 
 @pytest.mark.parametrize("method", CLIENT)

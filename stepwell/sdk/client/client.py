@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
+from stepwell.sdk.client.annotation import Annotator
 from stepwell.sdk.client.argument import CLIENT, SEND, problem_of
 from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.client.limits import LimitKeeper
@@ -26,7 +27,7 @@ from stepwell.sdk.invoke.invoker import Invoker
 from stepwell.sdk.invoke.port import RunPort
 from stepwell.sdk.middleware.chain import Chain
 from stepwell.sdk.middleware.enrol import enrolled
-from stepwell.sdk.net.engine_port import LimitPort, SignalPort
+from stepwell.sdk.net.engine_port import AnnotationPort, LimitPort, SignalPort
 from stepwell.sdk.net.given import HttpCallable, HttpxClient, port_of
 from stepwell.sdk.net.port import TIMEOUT_SECONDS_DEFAULT, HttpPort, HttpReply
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
@@ -58,7 +59,7 @@ Logger: TypeAlias = logging.Logger | logging.LoggerAdapter[Any]
 _KINDS = {**CLIENT, "schemas": ((EventSchemas,), "EventSchemas(), with what it is to know")}
 
 
-class EnginePort(EventPort, RunPort, SignalPort, LimitPort, RealtimePort, Protocol):
+class EnginePort(EventPort, RunPort, SignalPort, LimitPort, RealtimePort, AnnotationPort, Protocol):
     """An engine in this process."""
 
     def now_ms(self) -> int:
@@ -66,7 +67,7 @@ class EnginePort(EventPort, RunPort, SignalPort, LimitPort, RealtimePort, Protoc
         ...
 
 
-class Inngest(Declarer, Invoker, LimitKeeper):
+class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
     """An app: declare functions with it, send events through it, serve it.
 
     Every argument may be left out; the environment and then defaults take its place.
@@ -417,6 +418,11 @@ class Inngest(Declarer, Invoker, LimitKeeper):
             lambda: self.api_origin,
             lambda: self.log,
         )
+
+    @property
+    def annotation_port(self) -> AnnotationPort | None:
+        """The engine in this process, if there is one."""
+        return self._engine
 
     @property
     def event_port(self) -> EventPort:

@@ -43,6 +43,7 @@ from stepwell.sdk.step.handler import Traits
 from stepwell.sdk.step.identity import StepName
 from stepwell.sdk.step.limit import Taken, uses
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos
+from stepwell.sdk.step.noted import Noted
 from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import (
     PLAIN,
@@ -119,6 +120,7 @@ class Call:
         self.watcher: Any = None
         self.sessions: Mapping[str, str] = {}
         self.taken: dict[str, list[Taken]] = {}
+        self.noted = Noted()
         self.fresh = self.is_beyond_known
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks
@@ -262,7 +264,8 @@ class Call:
     def ran(self, met: Met, data: msgspec.Raw, began_ns: int, given: msgspec.Raw | None) -> StepRun:
         """The operation of a step that ran well."""
         timing = Timing(began_ns, time.time_ns() - began_ns)
-        return outcome.step_ran(met, data, timing, given, self._used(met))
+        said = self.noted.take(met.name.hashed)
+        return outcome.step_ran(met, data, timing, given, self._used(met), said)
 
     def _used(self, met: Met) -> tuple[LimitUsed, ...]:
         """What a step used of limits, where that is not what it took."""
@@ -297,9 +300,9 @@ class Call:
         timing = Timing(began_ns, time.time_ns() - began_ns)
         self.tell(error)
         failure = _failure_of(error, self._reraised or ())
-        used = self._used(met)
+        used, said = self._used(met), self.noted.take(met.name.hashed)
         operation = outcome.step_broke(
-            met, failure, final=final, timing=timing, given=given, used=used
+            met, failure, final=final, timing=timing, given=given, used=used, said=said
         )
         return operation, None if final else retry_after(error)
 

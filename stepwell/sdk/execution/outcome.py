@@ -45,9 +45,10 @@ def step_ran(
     timing: Timing | None,
     given: msgspec.Raw | None,
     used: tuple[LimitUsed, ...] = (),
+    said: msgspec.Raw | None = None,
 ) -> StepRun:
     """A step that ran well. `given` are its arguments, a JSON array, if they can be shown; `used`
-    what it used of limits, where that is not what it took."""
+    what it used of limits, where that is not what it took; `said` its metadata."""
     name = met.name
     return StepRun(
         id=name.hashed,
@@ -60,6 +61,7 @@ def step_ran(
         data=data,
         input=given,
         used=used,
+        metadata=said,
     )
 
 
@@ -71,6 +73,7 @@ def step_broke(
     timing: Timing | None,
     given: msgspec.Raw | None,
     used: tuple[LimitUsed, ...] = (),
+    said: msgspec.Raw | None = None,
 ) -> StepError | StepFailed:
     """A step that raised: to be tried again, or failed for good if `final`."""
     name = met.name
@@ -85,6 +88,7 @@ def step_broke(
         failure=failure,
         input=given,
         used=used,
+        metadata=said,
     )
 
 

@@ -229,7 +229,10 @@ class TaskedCall(Call):
         lasted = asyncio.get_running_loop().time() - self._began
         timing = Timing(began_ns, time.time_ns() - began_ns)
         failure, told = cutoff.cut_off(lasted), arguments(given)
-        self._cut.append(outcome.step_broke(met, failure, final=True, timing=timing, given=told))
+        said = self.noted.take(met.name.hashed)
+        self._cut.append(
+            outcome.step_broke(met, failure, final=True, timing=timing, given=told, said=said)
+        )
 
     def cut_in_saving(self, operation: Operation) -> None:
         """Note down that the handler stopped waiting for a step that has ended, and is or is not

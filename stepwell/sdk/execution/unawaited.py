@@ -87,5 +87,5 @@ class WatchedGroup(Group):
 
 for _kind in (WatchedStep, WatchedAI, WatchedRealtime, WatchedGroup):
     for _name, _method in vars(_kind.__base__).items():
-        if inspect.iscoroutinefunction(_method):
+        if inspect.iscoroutinefunction(_method) and not _name.startswith("_"):
             setattr(_kind, _name, _watched(_method, group=_kind is WatchedGroup))

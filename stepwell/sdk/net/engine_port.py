@@ -1,6 +1,7 @@
 """What a client talks to that has an engine in its own process: nothing of it needs a network.
 
-The only place for the ports of signals and of limits, and for what stands where a server would be.
+The only place for the ports of signals, of limits and of what is said of runs, and for what stands
+where a server would be.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import msgspec
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.net.port import HttpReply
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.metadata import MetadataTarget, Updates
 
 
 class SignalPort(Protocol):
@@ -49,6 +51,18 @@ class LimitPort(Protocol):
         ...
 
     def reset_limit_sync(self, name: str) -> LimitState:
+        """The same for blocking code."""
+        ...
+
+
+class AnnotationPort(Protocol):
+    """Where metadata and scores are kept."""
+
+    async def annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        """Keep what is said of a run or a part of it, whole. Raises Error if it cannot be."""
+        ...
+
+    def annotate_sync(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
         """The same for blocking code."""
         ...
 

@@ -12,7 +12,8 @@ from stepwell.sdk.events.source import EventSource, NoData, ObjectLike
 from stepwell.sdk.realtime.publishing import publication_of
 from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.sdk.step import ask, inference, option
+from stepwell.sdk.step import annotation, ask, inference, option
+from stepwell.sdk.step.annotation import ExperimentRef, MetadataOp, Said
 from stepwell.sdk.step.ask import Fetched, Signal
 from stepwell.sdk.step.inference import AnyBody, InferenceAdapter, TypedAdapter
 from stepwell.sdk.step.limit import Limit, LimitTake
@@ -296,6 +297,67 @@ class Step:
         """Have the server make an HTTP request; nothing here waits for it meanwhile."""
         asked = ask.fetch(step_id, name, url, method, headers, body)
         return ask.fetched(await self._call.perform(asked))
+
+    async def score(
+        self,
+        memoization_id: str,
+        /,
+        *,
+        name: str,
+        value: float,
+        run_id: str | None = None,
+        step_id: str | None = None,
+        experiment: ExperimentRef | None = None,
+    ) -> None:
+        """Say once how good this run was: a number, or True or False, under a name.
+
+        The first argument is the id of the step that says it. `run_id` names another run,
+        `step_id` the step it is about, by its id in the code. `experiment` is the `experiment_ref`
+        of what `ctx.group.experiment` gave, for a score of that variant. Raises what
+        `client.score` does.
+        """
+        said = annotation.score(name, value, run_id=run_id, step_id=step_id, experiment=experiment)
+        await self._annotate(memoization_id, said)
+
+    async def metadata(
+        self,
+        memoization_id: str,
+        /,
+        values: Mapping[str, object],
+        *,
+        kind: str = "default",
+        op: MetadataOp = "set",
+        run_id: str | None = None,
+        step_id: str | None = None,
+        step_index: int = 0,
+        attempt: int | None = None,
+        span_id: str | None = None,
+    ) -> None:
+        """Say something of this run once: it is shown with it, under the name `kind`.
+
+        The first argument is the id of the step that says it. `run_id` names another run,
+        `step_id` a step, by its id in the code and how often that was met before (`step_index`);
+        `attempt` one of its tries, `span_id` a span. Raises what `client.metadata` does.
+        """
+        said = annotation.metadata(
+            values,
+            kind=kind,
+            op=op,
+            run_id=run_id,
+            step_id=step_id,
+            step_index=step_index,
+            attempt=attempt,
+            span_id=span_id,
+        )
+        await self._annotate(memoization_id, said)
+
+    async def _annotate(self, memoization_id: str, said: Said) -> None:
+        told = annotation.of_this_run(said, self._call.run_id)
+
+        async def say() -> None:
+            await self._client.annotate(told)
+
+        await self._call.run_step(ask.run(memoization_id, None), say, (), UNSPECIFIED)
 
 
 class StepRealtime:

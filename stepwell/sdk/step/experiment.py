@@ -4,15 +4,20 @@ The only place that knows the strategies. Whatever chooses is asked once a run, 
 """
 
 import hashlib
+import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
 from stepwell.sdk.errors import ConfigurationError, NonRetriableError
 from stepwell.sdk.step import ask, option
+from stepwell.sdk.step.annotation import ExperimentRef
 from stepwell.sdk.step.asked import Ask
+from stepwell.sdk.step.suspension import HOME
+from stepwell.wire.metadata import EXPERIMENT, MetadataUpdate
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -29,6 +34,8 @@ class Experiment(msgspec.Struct, Generic[T_co], frozen=True):
     """The name of the variant that was chosen."""
     result: T_co
     """What that variant returned."""
+    experiment_ref: ExperimentRef
+    """The variant, for scores of it."""
 
 
 class Selection(msgspec.Struct, frozen=True):
@@ -107,10 +114,61 @@ def asked(
     for variant in (*select.weights, *([select.variant] if select.strategy == "fixed" else [])):
         if variant not in variants:
             raise ConfigurationError(f"{_unknown(step_id, variant, variants)} in select")
-    if select.choose is not None:
-        return step, select.choose
     names = sorted(variants)
-    return step, lambda: _drawn(select, names, f"{run_id}/{ask.running_step().hashed}")
+    choose = select.choose
+    if choose is None:
+        choose = partial(_drawn, select, names, run_id)
+    return step, _telling(choose, partial(_tell, step_id, select, list(variants)))
+
+
+def _telling(choose: Callable[[], Any], tell: Callable[[object], None]) -> Callable[[], Any]:
+    """What chooses, and tells what it chose with the step it is."""
+    if inspect.iscoroutinefunction(choose):
+
+        async def later() -> Any:
+            found = await choose()
+            tell(found)
+            return found
+
+        return later
+
+    def now() -> Any:
+        found = choose()
+        if inspect.isawaitable(found):
+            return _told(found, tell)
+        tell(found)
+        return found
+
+    return now
+
+
+async def _told(found: Awaitable[Any], tell: Callable[[object], None]) -> Any:
+    chosen = await found
+    tell(chosen)
+    return chosen
+
+
+def _tell(step_id: str, select: Selection, variants: list[str], variant: object) -> None:
+    """Say of the step that runs here what was chosen among what: comparisons look for it."""
+    home = HOME.get()
+    if home is None or variant not in variants:
+        return
+    told: dict[str, object] = {
+        "name": step_id,
+        "variant": variant,
+        "selection_strategy": select.strategy,
+        "available_variants": variants,
+    }
+    if select.weights:
+        told["variant_weights"] = dict(select.weights)
+    values = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    said = MetadataUpdate(EXPERIMENT, values, "set")
+    home.noted.add(ask.running_step().hashed, (said,), "step")
+
+
+def gave(step_id: str, variant: str, result: T) -> Experiment[T]:
+    """What an experiment gave."""
+    return Experiment(variant, result, ExperimentRef(step_id, variant))
 
 
 def chosen(step_id: str, variant: object, variants: Mapping[str, T]) -> tuple[str, T]:
@@ -131,10 +189,11 @@ def _unknown(step_id: str, variant: object, variants: Mapping[str, object]) -> s
     return f'experiment "{step_id}": variants has {known}, and no {variant!r}'
 
 
-def _drawn(select: Selection, names: list[str], seed: str) -> str:
+def _drawn(select: Selection, names: list[str], run_id: str) -> str:
     """The variant that a strategy of ours chooses."""
     if select.strategy == "fixed":
         return select.variant
+    seed = f"{run_id}/{ask.running_step().hashed}"
     text = select.value if select.strategy == "bucket" else seed
     return by_weight(point_of(text), select.weights or dict.fromkeys(names, 1.0))
 

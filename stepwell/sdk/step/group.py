@@ -61,7 +61,7 @@ class Group:
         asked, choose = experiment.asked(step_id, variants, select, name, self._call.run_id)
         found = await self._call.run_step(asked, choose, (), UNSPECIFIED)
         variant, work = experiment.chosen(step_id, found, variants)
-        return Experiment(variant, await work())
+        return experiment.gave(step_id, variant, await work())
 
 
 async def _branch(branch: Callable[[], Awaitable[T]]) -> T:
@@ -111,4 +111,4 @@ class GroupSync:
         asked, choose = experiment.asked(step_id, variants, select, name, self._call.run_id)
         found = self._call.run_step(asked, choose, (), UNSPECIFIED)
         variant, work = experiment.chosen(step_id, found, variants)
-        return Experiment(variant, work())
+        return experiment.gave(step_id, variant, work())

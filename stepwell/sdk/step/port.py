@@ -14,6 +14,7 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.realtime.port import Publication
 from stepwell.sdk.send.outgoing import Sendable
 from stepwell.sdk.send.sending import SendHooks
+from stepwell.sdk.step.annotation import Said
 from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.value.codec import Codec
 
@@ -148,6 +149,14 @@ class StepClient(Protocol):
         ...
 
     def publish_in_run_sync(self, publication: Publication) -> None:
+        """The same for blocking code."""
+        ...
+
+    async def annotate(self, said: Said) -> None:
+        """Say something of a run."""
+        ...
+
+    def annotate_sync(self, said: Said) -> None:
         """The same for blocking code."""
         ...
 

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from stepwell.sdk.step.identity import StepName
+from stepwell.sdk.step.noted import Noted
 
 
 class Suspended(BaseException):
@@ -25,14 +26,16 @@ class Home(Protocol):
 
     `watcher` is told of every task the handler starts; None if it is no coroutine. `sessions` are
     those of the run's events that its events inherit. `taken` has, by the hashed id of a step, what
-    it took of named limits.
+    it took of named limits; `noted`, what steps say of themselves and of the run.
     """
 
     run_id: str
+    attempt: int
     step: object
     watcher: Any
     sessions: Mapping[str, str]
     taken: dict[str, list[Any]]
+    noted: Noted
 
     @property
     def is_targeted(self) -> bool:

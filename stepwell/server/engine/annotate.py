@@ -4,7 +4,7 @@ A request is carried out whole or not at all. What a step's operation brings is 
 the step's result: what cannot be kept of it is left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -14,7 +14,7 @@ from stepwell.server.engine.annotation_row import (
     AnnotationKind,
     AnnotationSlot,
     AnnotationUpdate,
-    metadata_update,
+    metadata_updates,
 )
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.input import Done, RunAnnotated, Verdict
@@ -24,8 +24,9 @@ from stepwell.wire.limit import (
     METADATA_SPAN_BYTES_MAX,
     USER_SPANS_BYTES_MAX,
 )
-from stepwell.wire.metadata import MalformedMetadata, decode_updates, updated
+from stepwell.wire.metadata import EXPERIMENT, MalformedMetadata, decode_updates, updated
 from stepwell.wire.operation import Operation
+from stepwell.wire.score import ScoreValue, experiment_in
 
 
 def annotate(draft: Draft, given: RunAnnotated) -> Done:
@@ -60,12 +61,12 @@ def _of_operation(
 ) -> Iterable[AnnotationUpdate]:
     try:
         found = decode_updates(bytes(operation.metadata or b"[]"))
+        for update in found:
+            step_id = "" if update.scope == "run" else operation.id
+            place = f"attempt:{item.attempt}" if update.scope == "step_attempt" else ""
+            yield from metadata_updates(run.id, update, draft.now.ms, step_id, place)
     except MalformedMetadata:
         return
-    for update in found:
-        step_id = "" if update.scope == "run" else operation.id
-        place = f"attempt:{item.attempt}" if update.scope == "step_attempt" else ""
-        yield metadata_update(run.id, update, draft.now.ms, step_id, place)
 
 
 def _after(known: Iterable[Annotation], updates: Iterable[AnnotationUpdate]) -> list[Annotation]:
@@ -73,7 +74,7 @@ def _after(known: Iterable[Annotation], updates: Iterable[AnnotationUpdate]) -> 
     rows: dict[AnnotationSlot, Annotation] = {row.slot: row for row in known}
     changed: dict[AnnotationSlot, Annotation] = {}
     for update in updates:
-        row = update.row
+        row = _about_variant(update.row, rows)
         was = rows.get(row.slot)
         body = updated(b"" if was is None else was.body, update.op, row.body)
         if len(body) > METADATA_SPAN_BYTES_MAX:
@@ -84,6 +85,19 @@ def _after(known: Iterable[Annotation], updates: Iterable[AnnotationUpdate]) -> 
         rows[row.slot] = changed[row.slot] = msgspec.structs.replace(row, body=body)
     _check_size(rows.values())
     return [*changed.values()]
+
+
+def _about_variant(row: Annotation, rows: Mapping[AnnotationSlot, Annotation]) -> Annotation:
+    """A score with the variant it is about, if that was said of the same before."""
+    if row.kind is not AnnotationKind.SCORE:
+        return row
+    said = rows.get((int(AnnotationKind.METADATA), row.step_id, row.place, EXPERIMENT))
+    chosen = None if said is None else experiment_in(said.body)
+    score = msgspec.json.decode(row.body, type=ScoreValue)
+    if chosen is None or score.experiment is not msgspec.UNSET:
+        return row
+    body = msgspec.json.encode(ScoreValue(score.value, chosen))
+    return msgspec.structs.replace(row, body=body)
 
 
 def _check_size(rows: Iterable[Annotation]) -> None:

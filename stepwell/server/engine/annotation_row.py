@@ -1,11 +1,13 @@
 """What is said of a run from outside, as rows: metadata, scores, and spans of user code."""
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import TypeAlias
 
 import msgspec
 
-from stepwell.wire.metadata import MetadataOp, MetadataUpdate
+from stepwell.wire.metadata import SCORE, MetadataOp, MetadataTarget, MetadataUpdate
+from stepwell.wire.score import scores_in
 
 AnnotationSlot: TypeAlias = tuple[int, str, str, str]
 
@@ -46,11 +48,34 @@ class AnnotationUpdate(msgspec.Struct, frozen=True):
     op: MetadataOp = "set"
 
 
-def metadata_update(
+def metadata_updates(
     run_id: str, update: MetadataUpdate, now_ms: int, step_id: str, place: str
-) -> AnnotationUpdate:
-    """An update of metadata as one of a row."""
-    values = msgspec.json.encode(update.values)
-    kind = AnnotationKind.METADATA
-    row = Annotation(run_id, kind, step_id, place, update.kind, now_ms, values)
-    return AnnotationUpdate(row, update.op)
+) -> list[AnnotationUpdate]:
+    """An update of metadata as those of rows; scores are rows of their own.
+
+    Raises MalformedMetadata for scores that are none.
+    """
+    if update.kind != SCORE:
+        values = msgspec.json.encode(update.values)
+        kind = AnnotationKind.METADATA
+        row = Annotation(run_id, kind, step_id, place, update.kind, now_ms, values)
+        return [AnnotationUpdate(row, update.op)]
+    score = AnnotationKind.SCORE
+    return [
+        AnnotationUpdate(
+            Annotation(run_id, score, step_id, place, name, now_ms, msgspec.json.encode(value))
+        )
+        for name, value in scores_in(update)
+    ]
+
+
+def updates_of(
+    run_id: str, target: MetadataTarget, metadata: Iterable[MetadataUpdate], now_ms: int
+) -> tuple[AnnotationUpdate, ...]:
+    """What a request says of a run or a part of it. Raises MalformedMetadata."""
+    step_id, place = target.hashed, target.place
+    return tuple(
+        update
+        for one in metadata
+        for update in metadata_updates(run_id, one, now_ms, step_id, place)
+    )

@@ -7,22 +7,8 @@ import msgspec
 from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.query.run_v2 import InstantV2
 from stepwell.wire.duration import format_instant
-
-SCORE_KIND = "inngest.score"
-
-
-class ExperimentRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The variant of an experiment that a score is about."""
-
-    id: str
-    variant: str
-
-
-class ScoreValue(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is stored of a score, beside its name."""
-
-    value: int | float | bool
-    experiment: ExperimentRef | msgspec.UnsetType = msgspec.UNSET
+from stepwell.wire.metadata import SCORE
+from stepwell.wire.score import ExperimentRef, ScoreValue
 
 
 class ScoreV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -129,7 +115,7 @@ def _metadata(row: Annotation) -> MetadataV2:
     if row.kind is AnnotationKind.SCORE:
         stored = _SCORE.decode(row.body)
         told = {"name": row.name, **msgspec.to_builtins(stored)}
-        return MetadataV2(_scope(row), SCORE_KIND, msgspec.Raw(msgspec.json.encode(told)), at)
+        return MetadataV2(_scope(row), SCORE, msgspec.Raw(msgspec.json.encode(told)), at)
     return MetadataV2(_scope(row), row.name, msgspec.Raw(row.body), at)
 
 

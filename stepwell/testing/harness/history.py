@@ -4,11 +4,12 @@ Steps go by the ids that the code gives them, times by the clock of the test; no
 is drawn by chance.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.engine.row import EventRow, Note, Run, Step
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
@@ -46,6 +47,34 @@ def step_names(steps: Iterable[Step]) -> dict[str, str]:
         seen[step.name] = count + 1
         names[step.id] = f"{step.name}:{count}" if count else step.name
     return names
+
+
+def scores(rows: Iterable[Annotation], names: Mapping[str, str]) -> list[Entry]:
+    """The scores among what was said of a run: of which step, if of one."""
+    return [
+        {"name": row.name, **_about(row, names), **msgspec.json.decode(row.body)}
+        for row in rows
+        if row.kind is AnnotationKind.SCORE
+    ]
+
+
+def metadata(rows: Iterable[Annotation], names: Mapping[str, str]) -> list[Entry]:
+    """The metadata among it: values under a name, of which step, if of one."""
+    return [
+        {"kind": row.name, **_about(row, names), "values": msgspec.json.decode(row.body)}
+        for row in rows
+        if row.kind is AnnotationKind.METADATA
+    ]
+
+
+def _about(row: Annotation, names: Mapping[str, str]) -> Entry:
+    about: Entry = {}
+    if row.step_id:
+        about["step"] = names.get(row.step_id, row.step_id)
+    what, _, which = row.place.partition(":")
+    if what:
+        about[what] = int(which) if what == "attempt" else which
+    return about
 
 
 def outcome(step: Step) -> Any:

@@ -17,6 +17,7 @@ from stepwell.server.node import Node
 from stepwell.testing.harness.errors import HarnessError
 from stepwell.wire.identifier import ENTROPY_BYTES, Seed, format_seed
 from stepwell.wire.limit_state import LimitNumbers, LimitState
+from stepwell.wire.metadata import MetadataTarget, Updates
 from stepwell.wire.realtime import TopicPlace
 
 
@@ -109,6 +110,14 @@ class BeginningPort:
     def signal_sync(self, name: str, data: msgspec.Raw) -> str | None:
         """As `HarnessPort`."""
         return self._port_sync("send_signal").signal_sync(name, data)
+
+    async def annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        """As `HarnessPort`."""
+        await (await self._port()).annotate(run_id, target, updates)
+
+    def annotate_sync(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
+        """As `HarnessPort`."""
+        self._port_sync("metadata").annotate_sync(run_id, target, updates)
 
     async def publish(self, publication: Publication) -> None:
         """As `HarnessPort`."""

@@ -19,7 +19,14 @@ from stepwell.server.query.offline import listening_in, timeline_in
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import NULL
 from stepwell.testing.harness.errors import HarnessError, NotEnded
-from stepwell.testing.harness.history import Entry, history, outcome, step_names
+from stepwell.testing.harness.history import (
+    Entry,
+    history,
+    metadata,
+    outcome,
+    scores,
+    step_names,
+)
 from stepwell.wire.recorded_run import encode_recorded
 
 
@@ -106,6 +113,20 @@ class Run:
         row = self._row()
         events = [event for id_ in row.event_ids if (event := reader.event(id_)) is not None]
         return history(row, events, reader.steps(row.id), reader.notes(row.id))
+
+    @property
+    def scores(self) -> list[Entry]:
+        """The scores of the run and its steps, as plain values: `name` and `value`; the `step` and
+        the `experiment` they are about, if they are."""
+        reader = self._look.node().reader
+        return scores(reader.annotations(self.id), step_names(reader.steps(self.id)))
+
+    @property
+    def metadata(self) -> list[Entry]:
+        """What was said of the run and its steps, as plain values: `kind` and `values`; the `step`
+        and the `attempt` or the `span` that is meant, if one is."""
+        reader = self._look.node().reader
+        return metadata(reader.annotations(self.id), step_names(reader.steps(self.id)))
 
     def export(self, file: str | Path) -> None:
         """Write the run to a file, as `stepwell run ID --export FILE` does: for `replay`, and for

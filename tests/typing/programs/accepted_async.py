@@ -167,6 +167,9 @@ async def everything(ctx: inngest.Context) -> str:
     )
     assert_type(way.variant, str)
     assert_type(way.result, int)
+    assert_type(way.experiment_ref, inngest.ExperimentRef)
+    await step.score("rate", name="good", value=True, experiment=way.experiment_ref)
+    await step.metadata("note", {"n": 1}, kind="k", op="add", step_id="a")
     try:
         await step.run("err", nothing)
     except inngest.StepError as error:

@@ -49,6 +49,9 @@ def main(ctx: inngest.ContextSync) -> dict[str, int]:
         select=inngest.experiment.bucket(ctx.event.data["customer"]),
     )
     assert_type(way.result, int)
+    assert_type(way.experiment_ref, inngest.ExperimentRef)
+    step.score("rate", name="good", value=True, experiment=way.experiment_ref)
+    step.metadata("note", {"n": 1}, kind="k", op="add", step_id="a")
     return {"a": 1}
 
 

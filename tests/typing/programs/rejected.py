@@ -61,6 +61,8 @@ async def handler(ctx: inngest.Context) -> int:
     await step.parallel(())  # REJECT
     await ctx.group.parallel((double,))  # REJECT
     await ctx.group.experiment("x", variants={"a": text}, select="a")  # REJECT
+    await step.score("r", name="good", value="high")  # REJECT
+    await client.metadata({"n": 1}, op="or")  # REJECT
     ctx.defer("d", function="later", data={})  # REJECT
     ctx.defer("d", function=deferred, data=5)  # REJECT
     print(wrong, back, ctx.steps)  # REJECT

@@ -11,14 +11,13 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, body_of
-from stepwell.server.api.v1.metadata import hashed_step
 from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.engine.input import Done, RunAnnotated, Verdict
 from stepwell.server.query.annotation import UserSpan
 from stepwell.wire import otlp
 from stepwell.wire.identifier import is_ulid
 from stepwell.wire.limit import USER_SPANS_REQUEST_BYTES_MAX
-from stepwell.wire.metadata import NAME_BYTES_MAX
+from stepwell.wire.metadata import NAME_BYTES_MAX, hashed_step
 
 _RUN = ("sdk.run.id", "inngest.run.id")
 """Where SDKs write which run a span belongs to."""

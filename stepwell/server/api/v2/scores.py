@@ -10,12 +10,13 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body
 from stepwell.server.api.sdk.run_state import checked_run_id
-from stepwell.server.api.v1.metadata import checked, hashed_step, keep
+from stepwell.server.api.v1.metadata import checked, keep
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
-from stepwell.server.query.annotation import ExperimentRef, ScoreValue, scores_v2
+from stepwell.server.query.annotation import scores_v2
 from stepwell.wire.limit import SCORES_PER_REQUEST_MAX
-from stepwell.wire.metadata import NAME_BYTES_MAX
+from stepwell.wire.metadata import NAME_BYTES_MAX, hashed_step
+from stepwell.wire.score import ExperimentRef, ScoreValue
 
 _FIX = 'send [{"name": "helpful", "value": 0.8, "stepId": "answer"}]'
 

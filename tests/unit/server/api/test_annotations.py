@@ -33,7 +33,7 @@ def charged(data: int = 1, **more: Any) -> Progressed:
     return Progressed(decode_operations(text([operation]).encode()))
 
 
-async def say(api: Api, run_id: str, said: list[dict[str, Any]], **target: Any) -> None:
+async def say(api: Api, run_id: str, said: list[dict[str, Any]], /, **target: Any) -> None:
     body = {"target": target, "metadata": said}
     answer = await api.http.post(f"/v1/runs/{run_id}/metadata", json=body)
     assert (answer.status_code, answer.json()["data"]) == (200, {"run_id": run_id}), answer.text
@@ -115,10 +115,35 @@ async def test_a_step_is_not_lost_to_metadata_nobody_can_keep(api: Api, said: An
     assert [one.name for one in api.deps.reader.steps(job.run.id)] == ["charge"]
 
 
+async def test_scores_as_sdks_say_them_and_of_which_variant(api: Api) -> None:
+    job = await begun(api)
+    run_id = job.run.id
+    chose = {"kind": "inngest.experiment", "values": {"name": "tone", "variant": "short"}}
+    good = {"kind": "inngest.score", "op": "merge", "values": {"good": {"value": 0.5}}}
+    sure = {"kind": "inngest.score", "op": "merge", "values": {"sure": {"value": True}}}
+    await say(api, run_id, [sure], run_id=run_id)
+    await say(api, run_id, [chose], run_id=run_id)
+    await say(api, run_id, [good], run_id=run_id)
+    await api.answer(job, charged(metadata=[{**sure, "scope": "step"}]))
+    listed = (await api.http.get(f"/v2/runs/{run_id}/scores")).json()["data"]
+    told_of = ("name", "value", "stepId", "experiment")
+    assert [[one.get(name) for name in told_of] for one in listed] == [
+        ["good", 0.5, None, {"id": "tone", "variant": "short"}],
+        ["sure", True, None, None],
+        ["sure", True, step_hash("charge"), None],
+    ]
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         ({}, "missing required field `metadata`"),
+        ({"metadata": [{"kind": "inngest.score", "values": {"x": 1}}]}, "score 'x': Expected"),
+        (
+            {"metadata": [{"kind": "inngest.score", "op": "add", "values": {}}]},
+            "op 'add' is none for scores",
+        ),
+        ({"metadata": [], "target": {"run_id": UNKNOWN}}, "is not the run of the path"),
         ({"metadata": [{"kind": "inngest.ai", "values": {}}]}, "is not yours to set"),
         ({"metadata": [{"kind": "userland." + "x" * 120, "values": {}}]}, "1 to 128 bytes"),
         ({"metadata": [{"kind": "userland.x", "op": "or", "values": {}}]}, "Invalid enum value"),

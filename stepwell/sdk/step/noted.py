@@ -1,0 +1,63 @@
+"""What steps say while they run, until their results take it along. Pure."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from stepwell.sdk.errors import Error
+from stepwell.wire.limit import METADATA_SPAN_BYTES_MAX
+from stepwell.wire.metadata import MetadataUpdate, Values, encode_updates
+
+
+class Noted:
+    """What the steps of a call say, by their hashed ids."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, list[MetadataUpdate]] = {}
+        self._over: set[str] = set()
+
+    def add(self, step_id: str, updates: Iterable[MetadataUpdate], scope: str) -> bool:
+        """Have a step take updates along; False if its result has left.
+
+        Raises Error, and takes none of them, where they are too much.
+        """
+        if step_id in self._over:
+            return False
+        said = [*self._said.get(step_id, ())]
+        for update in updates:
+            _join(said, msgspec.structs.replace(update, scope=scope))
+        self._said[step_id] = said
+        return True
+
+    def take(self, step_id: str) -> msgspec.Raw | None:
+        """What a step says, now that it is over."""
+        self._over.add(step_id)
+        said = self._said.pop(step_id, None) if self._said else None
+        return None if said is None else encode_updates(said)
+
+
+def _join(said: list[MetadataUpdate], update: MetadataUpdate) -> None:
+    """Say it together with what was said of the same, where that comes to the same: some servers
+    let what comes later under a name take the place of all before."""
+    for place, one in enumerate(said):
+        if (one.kind, one.scope) != (update.kind, update.scope):
+            continue
+        if update.op == "set":
+            said[place] = update
+            return
+        if update.op == "merge" and one.op in ("set", "merge"):
+            values: Values = {**one.values, **update.values}
+            said[place] = msgspec.structs.replace(one, values=values)
+            check_size(said[place])
+            return
+    said.append(update)
+
+
+def check_size(update: MetadataUpdate) -> None:
+    """Raises Error for more than servers keep under one name."""
+    size = len(msgspec.json.encode(update.values))
+    if size > METADATA_SPAN_BYTES_MAX:
+        raise Error(
+            f"{update.kind}: {size} bytes, at most {METADATA_SPAN_BYTES_MAX} are allowed: say less,"
+            " or store it elsewhere and say where"
+        )

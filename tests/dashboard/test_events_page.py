@@ -27,13 +27,34 @@ async def test_an_event_nobody_listens_to_says_so(page: Page, shop: Shop) -> Non
     await expect(page.get_by_role("heading", name="It started nothing")).to_be_visible()
 
 
-async def test_events_are_found_by_name(page: Page, shop: Shop) -> None:
-    await shop.send("order/placed")
-    await shop.send("nobody/listens")
+async def test_events_are_found_by_name_by_what_they_hold_and_among_the_servers_own(
+    page: Page, shop: Shop
+) -> None:
+    await shop.run("day/closed", "COMPLETED")
+    for order in range(3):
+        await shop.send("nobody/listens", order=order)
+    rows = page.locator("a.row")
     await page.goto("events")
+    await expect(rows).to_have_count(4)
     await page.get_by_label("Name of an event").fill("nobody/listens")
     await page.keyboard.press("Tab")
-    await expect(page.locator("a.row")).to_have_count(1)
+    await expect(rows).to_have_count(3)
+    condition = page.get_by_label("Condition")
+    await condition.fill("event.data.order == 2")
+    await condition.press("Enter")
+    await expect(rows).to_have_count(1)
+    await page.reload()
+    await expect(rows).to_have_count(1)
+    await condition.fill("event.data. == 2")
+    await condition.press("Enter")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await page.get_by_role("button", name="Clear").click()
+    await expect(condition).to_have_value("")
+    await page.get_by_role("button", name="The server's own").click()
+    await expect(rows.filter(has_text="inngest/function.invoked")).to_have_count(1)
+    await page.get_by_label("Time").select_option("Last hour")
+    await expect(page).to_have_url(f"{shop.url}/events?last=1h&internal=true")
+    await expect(rows.filter(has_text="nobody/listens")).to_have_count(3)
 
 
 async def test_older_events_are_shown_when_asked_for(page: Page, shop: Shop) -> None:

@@ -206,6 +206,24 @@ async def test_further_pages_and_few_rows_drawn(page: Page, shop: Shop) -> None:
     await expect(page.locator("a.row").last).to_be_in_viewport()
 
 
+async def test_columns_are_chosen_and_stand_in_the_address(page: Page, shop: Shop) -> None:
+    run = await shop.run("parcel/lost", "FAILED")
+    await page.goto("runs?columns=trigger,waited")
+    head = page.locator(".row-head")
+    await expect(head).to_have_text("StatusFunctionTriggerWaitedDuration")
+    await page.get_by_role("button", name="Columns").click()
+    for name in ("Waited", "Retries", "Started"):
+        await page.get_by_role("group", name="Columns").get_by_label(name).click()
+    await expect(head).to_have_text("StatusFunctionTriggerStartedRetriesDuration")
+    await expect(page).to_have_url(f"{shop.url}/runs?columns=trigger%2Cstarted%2Cretries")
+    cells = page.locator("a.row > span")
+    await expect(cells.nth(4)).to_have_text("1")
+    await page.locator("a.row").click()
+    await expect(page).to_have_url(f"{shop.url}/runs/{run['id']}")
+    await page.go_back()
+    await expect(head).to_contain_text("Retries")
+
+
 async def test_keys_walk_the_list_and_go_places(page: Page, shop: Shop) -> None:
     await shop.run("order/refunded", "FAILED")
     second = await shop.run("order/placed", "COMPLETED")

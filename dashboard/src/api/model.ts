@@ -25,6 +25,8 @@ export interface Run {
   readonly endedAt?: string;
   readonly originalRunId?: string;
   readonly isDeferred?: boolean;
+  /** How often its attempts were tried again, where it was asked for. */
+  readonly retries?: number;
   readonly output?: Json;
 }
 

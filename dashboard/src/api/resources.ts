@@ -41,6 +41,8 @@ export interface RunsWanted {
   readonly cursor?: string;
   /** A condition in CEL. */
   readonly query?: string;
+  /** Tell how often attempts were tried again. */
+  readonly withRetries?: boolean;
 }
 
 export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
@@ -56,6 +58,7 @@ export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
       limit: wanted.limit,
       cursor: wanted.cursor,
       query: wanted.query,
+      includeRetries: wanted.withRetries || undefined,
     })}`,
     signal ? { signal } : {},
   );
@@ -109,9 +112,27 @@ export async function functions(signal?: AbortSignal): Promise<readonly Fn[]> {
   return (await Promise.all(known.map((app) => functionsOf(app.name, signal)))).flat();
 }
 
-export const events = (limit: number, name: string, signal?: AbortSignal, cursor?: string) =>
+export interface EventsWanted {
+  readonly limit: number;
+  readonly name?: string;
+  readonly from?: string | undefined;
+  /** A condition in CEL. */
+  readonly query?: string;
+  readonly internal?: boolean;
+  readonly cursor?: string | undefined;
+}
+
+export const events = (wanted: EventsWanted, signal?: AbortSignal) =>
   ask<Page<Event>>(
-    `api/v2/events${query({ limit, name, includeData: true, cursor })}`,
+    `api/v2/events${query({
+      limit: wanted.limit,
+      name: wanted.name,
+      from: wanted.from,
+      query: wanted.query,
+      includeInternal: wanted.internal || undefined,
+      includeData: true,
+      cursor: wanted.cursor,
+    })}`,
     signal ? { signal } : {},
   );
 

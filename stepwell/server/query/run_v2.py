@@ -1,6 +1,6 @@
 """A run in the shape of the REST API's second version. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -41,7 +41,8 @@ class TriggerV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
 
 
 class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A run. What it has not come to is left out."""
+    """A run. What it has not come to is left out. `retries` counts how often its function or a step
+    of it was tried again, in lists where `includeRetries` asks for it."""
 
     id: str
     status: StatusV2
@@ -53,6 +54,7 @@ class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     ended_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     original_run_id: str = ""
     is_deferred: bool = False
+    retries: int | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -76,6 +78,12 @@ def runs_v2(reader: Reader, runs: Iterable[Run], *, with_output: bool = False) -
     found = list(runs)
     names = reader.event_names([run.event_ids[0] for run in found if run.event_ids])
     return [_run(run, names, with_output=with_output) for run in found]
+
+
+def with_retries(reader: Reader, runs: Sequence[RunV2]) -> list[RunV2]:
+    """Runs with how often attempts of them were tried again."""
+    failed = reader.retries([run.id for run in runs])
+    return [msgspec.structs.replace(run, retries=failed.get(run.id, 0)) for run in runs]
 
 
 def _run(run: Run, names: Mapping[str, str], *, with_output: bool) -> RunV2:

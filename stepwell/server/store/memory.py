@@ -397,6 +397,13 @@ class MemoryReader:
         with self._disk.lock:
             return sorted(self._disk.notes.get(run_id, []), key=lambda note: note.place)
 
+    def retries(self, run_ids: Sequence[str]) -> Mapping[str, int]:
+        """How often attempts of each run were tried again."""
+        with self._disk.lock:
+            notes = {run_id: self._disk.notes.get(run_id, ()) for run_id in run_ids}
+        found = {run_id: sum(n.kind == "retry" for n in some) for run_id, some in notes.items()}
+        return {run_id: count for run_id, count in found.items() if count}
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         with self._disk.lock:

@@ -250,6 +250,10 @@ class Reader(Protocol):
         """What the timeline tells besides, in order."""
         ...
 
+    def retries(self, run_ids: Sequence[str]) -> Mapping[str, int]:
+        """How often attempts of each run were tried again; runs that never were are not told."""
+        ...
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         ...

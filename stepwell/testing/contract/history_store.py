@@ -254,6 +254,13 @@ class HistoryStoreContract:
         assert world.reader.event_names(asked) == {event_id_of(0): "a", event_id_of(2): "c"}
         assert world.reader.event_names([]) == {}
 
+    def test_how_often_each_run_was_tried_again_is_told_at_once(self, world: World) -> None:
+        told = (("A", "retry"), ("A", "retry"), ("A", "late"), ("B", "retry"), ("C", "late"))
+        for place, (run, kind) in enumerate(told):
+            world.do(fact.Noted(Note(run, place, NOW, kind, "s", "name", 0, b"{}")))
+        assert world.reader.retries(["A", "B", "C", "D"]) == {"A": 2, "B": 1}
+        assert world.reader.retries([]) == {}
+
     def test_runs_with_due_work_are_told_the_longest_due_first(self, world: World) -> None:
         for number in range(5):
             world.begin(number, due_ms=NOW - number)

@@ -16,7 +16,7 @@ import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Moment } from "../../parts/time";
 import { to } from "../../place";
-import { RunList } from "../runs/runs";
+import { RunList } from "../runs/run_list";
 import { SendEvent } from "./send";
 
 /** What is not started is told by no stream. */

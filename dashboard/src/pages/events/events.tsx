@@ -1,42 +1,61 @@
 /** Events as they arrived, and what each of them started. */
 
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useLocation } from "preact-iso";
+import { Refused } from "../../api/http";
 import type { Event } from "../../api/model";
+import { Search } from "../../condition/search";
 import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
+import { Icon } from "../../parts/icon";
 import { Ago } from "../../parts/time";
-import { toEvent } from "../../place";
+import { to, toEvent } from "../../place";
+import { SPANS } from "../runs/filter";
+import { EVERY_EVENT, type EventFilter, eventFilterOf, eventSearchOf } from "./filter";
 import { useEvents } from "./list";
 import "./events.css";
 
 export function EventsPage(): JSX.Element {
-  const [name, setName] = useState("");
-  const { events, newer, error, again, more, loadMore } = useEvents(name);
+  const { url, route } = useLocation();
+  const filter = eventFilterOf(new URL(url, location.origin).searchParams);
+  const change = (next: EventFilter) => route(to("events") + eventSearchOf(next));
+  const { events, newer, error, again, more, partial, loadMore } = useEvents(filter);
+  const refused = error instanceof Refused && error.message.startsWith("query: ");
   return (
     <>
       <div class="bar">
         <h1>Events</h1>
         <span class="push" />
-        <LiveToggle />
+        {filter.query ? (
+          <button type="button" class="button" onClick={again}>
+            <Icon name="again" size={14} />
+            Search again
+          </button>
+        ) : (
+          <LiveToggle />
+        )}
       </div>
       <div class="content">
-        <input
-          class="input event-search"
-          type="search"
-          placeholder="Name of an event"
-          aria-label="Name of an event"
-          data-search
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value.trim())}
+        <Search
+          what="events"
+          query={filter.query}
+          refused={refused ? error.message : ""}
+          onQuery={(query) => change({ ...filter, query })}
         />
-        {error && <Wrong error={error} again={again} />}
+        <Filters filter={filter} onChange={change} />
+        {error && !refused && <Wrong error={error} again={again} />}
         <Newer count={newer} />
-        {events && <EventList events={events} searched={name !== ""} />}
+        {events && (events.length > 0 || !partial) && <EventList events={events} filter={filter} />}
+        {partial && (
+          <p class="partial soft" role="status">
+            Two seconds were not enough to look at every event
+            {events?.length === 0 ? "; none that was looked at matches" : ""}.
+          </p>
+        )}
         {more && (
           <button type="button" class="button more" onClick={loadMore}>
-            Show more
+            {partial ? "Search on" : "Show more"}
           </button>
         )}
       </div>
@@ -44,14 +63,63 @@ export function EventsPage(): JSX.Element {
   );
 }
 
+interface FiltersProps {
+  readonly filter: EventFilter;
+  readonly onChange: (filter: EventFilter) => void;
+}
+
+function Filters({ filter, onChange }: FiltersProps): JSX.Element {
+  const narrowed = eventSearchOf(filter) !== "";
+  return (
+    <fieldset class="filters">
+      <legend class="unseen">Filter</legend>
+      <input
+        class="input event-search"
+        type="search"
+        placeholder="Name of an event"
+        aria-label="Name of an event"
+        value={filter.name}
+        onChange={(event) => onChange({ ...filter, name: event.currentTarget.value.trim() })}
+      />
+      <select
+        class="select"
+        aria-label="Time"
+        value={filter.last}
+        onChange={(event) => onChange({ ...filter, last: event.currentTarget.value })}
+      >
+        {SPANS.map(([name, word]) => (
+          <option key={name} value={name}>
+            {word}
+          </option>
+        ))}
+      </select>
+      <button
+        type="button"
+        class="button"
+        aria-pressed={filter.internal}
+        title="Those whose names begin with inngest/"
+        onClick={() => onChange({ ...filter, internal: !filter.internal })}
+      >
+        The server's own
+      </button>
+      {narrowed && (
+        <button type="button" class="button plain" onClick={() => onChange(EVERY_EVENT)}>
+          <Icon name="close" size={14} />
+          Clear
+        </button>
+      )}
+    </fieldset>
+  );
+}
+
 function EventList({
   events,
-  searched,
+  filter,
 }: {
   events: readonly Event[];
-  searched: boolean;
+  filter: EventFilter;
 }): JSX.Element {
-  if (events.length === 0) return <NoEvents searched={searched} />;
+  if (events.length === 0) return <NoEvents filter={filter} />;
   return (
     <div class="rows card events">
       <div class="row-head" aria-hidden="true">
@@ -79,11 +147,15 @@ function preview(event: Event): string {
   return text.slice(0, 200);
 }
 
-function NoEvents({ searched }: { searched: boolean }): JSX.Element {
-  if (searched) {
+function NoEvents({ filter }: { filter: EventFilter }): JSX.Element {
+  if (eventSearchOf({ ...filter, internal: false }) !== "") {
     return (
-      <Empty icon="search" title="No event of that name">
-        <p>Names are matched whole, such as order/placed.</p>
+      <Empty icon="search" title="No event matches">
+        <p>
+          Nothing that is stored fits this filter
+          {filter.name && "; names are matched whole, such as order/placed"}.{" "}
+          <a href={to("events")}>Show all events</a>.
+        </p>
       </Empty>
     );
   }

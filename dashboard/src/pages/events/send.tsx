@@ -39,7 +39,7 @@ export function SendEvent({
   ];
   const begin = async (name: string) => {
     const schema = schemas.data?.find((one) => one.name === name);
-    const last = await api.events(1, name).catch(() => undefined);
+    const last = await api.events({ limit: 1, name }).catch(() => undefined);
     const data = last?.data[0]?.data ?? (schema ? sampleOf(schema.data) : undefined);
     setText(data === undefined ? withName(text, name) : printExact({ name, data }));
   };

@@ -16,7 +16,7 @@ import { to, toRun } from "../../place";
 import { Bulks } from "../runs/bulk";
 import { EVERYTHING } from "../runs/filter";
 import { useRuns } from "../runs/list";
-import { RunList } from "../runs/runs";
+import { RunList } from "../runs/run_list";
 import { Replay } from "./replay";
 import { settingsTold } from "./settings";
 import { UsageOf } from "./usage";

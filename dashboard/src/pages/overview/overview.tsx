@@ -13,7 +13,7 @@ import { Wrong } from "../../parts/empty";
 import { now } from "../../parts/time";
 import { to } from "../../place";
 import { EVERYTHING, searchOf } from "../runs/filter";
-import { NoRuns } from "../runs/runs";
+import { NoRuns } from "../runs/run_list";
 import { Failures } from "./failures";
 import { Figures } from "./figures";
 import { FunctionsTable } from "./functions_table";

@@ -7,6 +7,8 @@ describe("the filter in the address", () => {
     { ...EVERYTHING, statuses: ["FAILED"] },
     { ...EVERYTHING, statuses: ["QUEUED", "CANCELLED"], oldestFirst: true },
     { ...EVERYTHING, statuses: ["RUNNING"], app: "shop & co", fn: "shop-a/b", last: "24h" },
+    { ...EVERYTHING, columns: ["app", "trigger", "retries"] },
+    { ...EVERYTHING, columns: [] },
     { ...EVERYTHING, query: 'event.data.name == "a & b" && output > 1' },
     {
       ...EVERYTHING,
@@ -27,11 +29,13 @@ describe("the filter in the address", () => {
 
   it("leaves out what it does not know", () => {
     const search = new URLSearchParams("status=DONE&last=9y&order=up&from=then&time=never");
+    expect(filterOf(new URLSearchParams("columns=ended,price")).columns).toEqual(["ended"]);
     expect(filterOf(search)).toEqual(EVERYTHING);
   });
 
   it("is no filter when only the order differs", () => {
     expect(narrows({ ...EVERYTHING, oldestFirst: true })).toBe(false);
+    expect(narrows({ ...EVERYTHING, columns: ["app"] })).toBe(false);
     expect(narrows({ ...EVERYTHING, last: "1h" })).toBe(true);
     expect(narrows({ ...EVERYTHING, query: "output == 1" })).toBe(true);
   });

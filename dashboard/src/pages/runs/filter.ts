@@ -1,6 +1,7 @@
 /** What the list of runs shows, as it stands in the address. Pure. */
 
 import type { RunStatus } from "../../api/model";
+import { type Column, columnsOf, namesOf, USUAL } from "./columns";
 
 export const STATUSES: readonly RunStatus[] = [
   "QUEUED",
@@ -31,6 +32,7 @@ export interface Filter {
   readonly oldestFirst: boolean;
   /** A condition in CEL over `event`, `output` and `error`. */
   readonly query: string;
+  readonly columns: readonly Column[];
 }
 
 /** Every run, the newest first. */
@@ -44,6 +46,7 @@ export const EVERYTHING: Filter = {
   time: "queuedAt",
   oldestFirst: false,
   query: "",
+  columns: USUAL,
 };
 
 /** The filter of an address. What is not understood is left out, so that an old link still works. */
@@ -61,6 +64,7 @@ export function filterOf(search: URLSearchParams): Filter {
     time: search.get("time") === "ended" ? "endedAt" : "queuedAt",
     oldestFirst: search.get("order") === "oldest",
     query: search.get("query")?.trim() ?? "",
+    columns: columnsOf(search.get("columns")),
   };
 }
 
@@ -82,13 +86,15 @@ export function searchOf(filter: Filter): string {
   if (filter.time === "endedAt") search.set("time", "ended");
   if (filter.oldestFirst) search.set("order", "oldest");
   if (filter.query) search.set("query", filter.query);
+  const columns = namesOf(filter.columns);
+  if (columns !== undefined) search.set("columns", columns);
   const text = search.toString();
   return text && `?${text}`;
 }
 
 /** Whether anything is left out by it. */
 export const narrows = (filter: Filter): boolean =>
-  searchOf({ ...filter, oldestFirst: false }) !== "";
+  searchOf({ ...filter, oldestFirst: false, columns: USUAL }) !== "";
 
 /** The moment from which on runs are shown; nothing where all are. */
 export function fromOf(filter: Filter, nowMs: number): string | undefined {

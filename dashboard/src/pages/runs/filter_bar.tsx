@@ -7,6 +7,7 @@ import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
 import { exactly } from "../../parts/time";
+import { ColumnsMenu } from "./columns_menu";
 import { EVERYTHING, type Filter, narrows, SPANS, STATUSES } from "./filter";
 
 interface Props {
@@ -79,11 +80,21 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
       >
         {filter.oldestFirst ? "Oldest first" : "Newest first"}
       </button>
+      <ColumnsMenu
+        columns={filter.columns}
+        onChange={(columns) => onChange({ ...filter, columns })}
+      />
       {narrows(filter) && (
         <button
           type="button"
           class="button plain"
-          onClick={() => onChange({ ...EVERYTHING, oldestFirst: filter.oldestFirst })}
+          onClick={() =>
+            onChange({
+              ...EVERYTHING,
+              oldestFirst: filter.oldestFirst,
+              columns: filter.columns,
+            })
+          }
         >
           <Icon name="close" size={14} />
           Clear

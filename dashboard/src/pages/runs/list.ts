@@ -6,6 +6,7 @@ import * as api from "../../api/resources";
 import { type Freshness, useAnswer } from "../../live/answer";
 import { type Still, useFarDown, useHeldStill } from "../../live/held_still";
 import { now } from "../../parts/time";
+import { type Column, USUAL } from "./columns";
 import { type Filter, fromOf, searchOf } from "./filter";
 
 const PAGE = 50;
@@ -18,7 +19,9 @@ interface Further {
 }
 
 export function useRuns(filter: Filter) {
-  const key = `runs${searchOf(filter)}`;
+  // Columns ask for nothing, but for one that lists leave out.
+  const columns: readonly Column[] = filter.columns.includes("retries") ? ["retries"] : USUAL;
+  const key = `runs${searchOf({ ...filter, columns })}`;
   const [further, setFurther] = useState<Further>();
   // A search goes through runs one by one: it is done again when somebody asks for it.
   const fresh: Freshness = filter.query ? {} : { on: (changes) => changes.runs.size > 0 };
@@ -80,5 +83,6 @@ function wanted(filter: Filter): api.RunsWanted {
     timeField: filter.time,
     order: filter.oldestFirst ? "ASC" : "DESC",
     limit: PAGE,
+    withRetries: filter.columns.includes("retries"),
   };
 }

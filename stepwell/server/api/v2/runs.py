@@ -1,5 +1,6 @@
 """`/v2/runs`: one run, many runs, and their end by hand."""
 
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 import msgspec
@@ -19,11 +20,11 @@ from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.recorded import recorded_in
-from stepwell.server.query.run_v2 import runs_v2
+from stepwell.server.query.run_v2 import RunV2, runs_v2, with_retries
 from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.trace_v2 import trace_v2
 from stepwell.server.query.tree_v2 import tree_v2
-from stepwell.server.store.port import RunFilter, RunTime
+from stepwell.server.store.port import Reader, RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
 from stepwell.wire.recorded_run import encode_recorded
 
@@ -62,11 +63,12 @@ _QUERY = parameter.expression(
     " several lines, all must hold. A search takes two seconds at most: see `page.partial`."
 )
 _OUTPUT = parameter.flag("includeOutput", "Tell outputs, too.")
+_RETRIES = parameter.flag("includeRetries", "Tell how often attempts were tried again, too.")
 _INPUT_AND_OUTPUT = parameter.flag("includeOutput", "Tell inputs of steps, and outputs, too.")
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 _LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
 _OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
-_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _LIMIT, _CURSOR)
+_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _RETRIES, _LIMIT, _CURSOR)
 LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
 OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
@@ -183,16 +185,23 @@ async def _listed(
         limit=count + 1,
     )
     with_output = _OUTPUT.read(query)
+    tell = _told_with_retries if _RETRIES.read(query) else runs_v2
     program = _QUERY.read(query)
     if program is None:
         found = await deps.searched(lambda: deps.reader.runs(wanted))
-        return _page(deps, found, count, time, with_output=with_output)
+        return _page(deps, found, count, time, with_output=with_output, tell=tell)
     wanted = msgspec.structs.replace(wanted, limit=count)
     condition, goes_on = Condition(program, deps.clock.now_ms()), until_late()
     hits = await deps.searched(lambda: search_runs(deps.reader, wanted, condition, goes_on))
     cursor = encode_cursor(hits.last, time) if hits.last else ""
     page = Page(count, cursor, has_more=bool(cursor), partial=hits.partial)
-    return answered(deps, runs_v2(deps.reader, hits.found, with_output=with_output), page)
+    return answered(deps, tell(deps.reader, hits.found, with_output=with_output), page)
+
+
+def _told_with_retries(
+    reader: Reader, runs: Iterable[Run], *, with_output: bool = False
+) -> list[RunV2]:
+    return with_retries(reader, runs_v2(reader, runs, with_output=with_output))
 
 
 def _page(
@@ -202,13 +211,14 @@ def _page(
     time: RunTime,
     *,
     with_output: bool,
+    tell: Callable[..., list[RunV2]] = runs_v2,
     **beside: object,
 ) -> Response:
     shown = found[:count]
     page = Page(count)
     if len(found) > count:
         page = Page(count, encode_cursor(mark_of(shown[-1], time), time), has_more=True)
-    return answered(deps, runs_v2(deps.reader, shown, with_output=with_output), page, **beside)
+    return answered(deps, tell(deps.reader, shown, with_output=with_output), page, **beside)
 
 
 async def cancel(deps: ApiDeps, request: Request) -> Response:

@@ -643,6 +643,10 @@ SELECT * FROM stepwell.annotation WHERE run_id = %b ORDER BY at_ms, kind, step_i
 -- notes --
 SELECT * FROM stepwell.note WHERE run_id = %b ORDER BY place;
 
+-- retries --
+SELECT run_id, count(*) FROM stepwell.note
+WHERE run_id = ANY(%b) AND kind = 'retry' GROUP BY run_id;
+
 -- items_of_run --
 SELECT * FROM stepwell.item WHERE run_id = %b ORDER BY due_ms, turn, key;
 

@@ -185,6 +185,11 @@ class PostgresReader:
         """What the timeline tells besides, in order."""
         return self._all("notes", note_of, run_id)
 
+    def retries(self, run_ids: Sequence[str]) -> Mapping[str, int]:
+        """How often attempts of each run were tried again."""
+        found = self._rows((SQL["retries"], (list(run_ids),)))
+        return {row[0]: row[1] for row in found}
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         return self._all("items_of_run", lambda row: item_of(row[:9]), run_id)

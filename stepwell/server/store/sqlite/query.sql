@@ -328,6 +328,10 @@ SELECT * FROM annotation WHERE run_id = ? ORDER BY at_ms, kind, step_id, place, 
 -- notes --
 SELECT * FROM note WHERE run_id = ? ORDER BY place, rowid;
 
+-- retries --
+SELECT run_id, count(*) FROM note
+WHERE run_id IN (SELECT value FROM json_each(?)) AND kind = 'retry' GROUP BY run_id;
+
 -- functions_of_runs --
 WITH RECURSIVE known (app, function) AS (
     SELECT * FROM (

@@ -248,6 +248,12 @@ class SqliteReader:
         """What the timeline tells besides, in order."""
         return self._all("notes", (run_id,), note_of)
 
+    def retries(self, run_ids: Sequence[str]) -> Mapping[str, int]:
+        """How often attempts of each run were tried again."""
+        ids = msgspec.json.encode(run_ids).decode()
+        with self._connection() as connection:
+            return dict(connection.execute(SQL["retries"], (ids,)).fetchall())
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         with self._connection() as connection:

@@ -79,6 +79,20 @@ async def test_runs_in_either_order_by_any_time(api: Api) -> None:
     assert await told("appId=shop&functionId=b") == []
 
 
+async def test_how_often_a_run_was_tried_again_is_told_where_it_is_asked_for(api: Api) -> None:
+    await api.send("y")
+    (job,) = await api.jobs()
+    await api.answer(job, Broke(Failure("E", "no"), b'{"name":"E","message":"no"}'))
+    (plain,) = await data(api, "/runs")
+    assert "retries" not in plain
+    for query in ("", "&query=event.name == 'y'"):
+        (told,) = await data(api, f"/runs?includeRetries=true{query}")
+        assert told["retries"] == 1
+    await api.send("x")
+    (first,) = await data(api, "/runs?functionId=a&appId=shop&includeRetries=true")
+    assert first["retries"] == 0
+
+
 @pytest.mark.parametrize("query", ["", "&order=ASC", "&timeField=startedAt", "&appId=shop"])
 async def test_cursors_lead_through_a_list_once(api: Api, query: str) -> None:
     ids = await five_runs(api)

@@ -1,6 +1,6 @@
 /** What may come next in a condition: fields that are known, and what can be done with them. Pure. */
 
-import { ExactNumber, type Json } from "../../api/exact";
+import { ExactNumber, type Json } from "../api/exact";
 
 export interface Suggestions {
   /** The part of the text that a choice takes the place of. */

@@ -2,30 +2,31 @@
 
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
-import * as api from "../../api/resources";
-import { useAnswer } from "../../live/answer";
+import * as api from "../api/resources";
+import { useAnswer } from "../live/answer";
 import { ALWAYS, pathsIn } from "./suggest";
 
 const LOOKED_AT = 20;
 export const CHOICES_ID = "search-choices";
 
 /** Fields that the latest events and results have; nothing is asked before somebody writes. */
-export function useKnownPaths(wanted: boolean): readonly string[] {
+export function useKnownPaths(what: "runs" | "events", wanted: boolean): readonly string[] {
   const events = useAnswer(`completion/events/${wanted}`, async (signal) =>
-    wanted ? (await api.events(LOOKED_AT, "", signal)).data : [],
+    wanted ? (await api.events({ limit: LOOKED_AT }, signal)).data : [],
   );
-  const runs = useAnswer(`completion/runs/${wanted}`, async (signal) =>
-    wanted ? (await api.latestOutputs(LOOKED_AT, signal)).data : [],
+  const ofRuns = what === "runs";
+  const runs = useAnswer(`completion/runs/${wanted && ofRuns}`, async (signal) =>
+    wanted && ofRuns ? (await api.latestOutputs(LOOKED_AT, signal)).data : [],
   );
   return useMemo(
     () => [
       ...new Set([
-        ...ALWAYS,
+        ...ALWAYS.filter((path) => ofRuns || path.startsWith("event.")),
         ...(events.data ?? []).flatMap((one) => pathsIn("event.data", one.data)),
         ...(runs.data ?? []).flatMap((one) => pathsIn("output", one.output)),
       ]),
     ],
-    [events.data, runs.data],
+    [events.data, runs.data, ofRuns],
   );
 }
 

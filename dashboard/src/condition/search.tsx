@@ -1,27 +1,29 @@
-/** The condition that runs are searched by, and what is wrong with it, at the character. */
+/** The condition that runs or events are searched by, and what is wrong with it, at the character. */
 
 import type { JSX, RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Icon } from "../../parts/icon";
+import { Icon } from "../parts/icon";
 import { CHOICES_ID, Choices, useKnownPaths } from "./completion";
 import { suggest } from "./suggest";
 import { type WrongAt, wrongAt } from "./wrong_at";
+import "./condition.css";
 
-const EXAMPLES = [
-  "event.data.order == 7",
-  'event.name.startsWith("order/")',
-  "output == null",
-  'error.name == "ValueError"',
-] as const;
+const OF_EVENTS = ["event.data.order == 7", 'event.name.startsWith("order/")'] as const;
+const EXAMPLES = {
+  runs: [...OF_EVENTS, "output == null", 'error.name == "ValueError"'],
+  events: [...OF_EVENTS, "event.ts > 1767225600000"],
+} as const;
 
 interface Props {
+  /** What is searched: it says what a condition may be about. */
+  readonly what: "runs" | "events";
   readonly query: string;
   /** Why the server did not take it. */
   readonly refused: string;
   readonly onQuery: (query: string) => void;
 }
 
-export function Search({ query, refused, onQuery }: Props): JSX.Element {
+export function Search({ what, query, refused, onQuery }: Props): JSX.Element {
   const [text, setText] = useState(query);
   const [here, setHere] = useState(false);
   const mark = refused ? wrongAt(query, refused) : undefined;
@@ -47,7 +49,14 @@ export function Search({ query, refused, onQuery }: Props): JSX.Element {
     >
       <div class="search-field">
         <Icon name="search" size={14} />
-        <Field field={field} text={text} here={here} wrong={mark !== undefined} onText={write} />
+        <Field
+          what={what}
+          field={field}
+          text={text}
+          here={here}
+          wrong={mark !== undefined}
+          onText={write}
+        />
         {text.trim() !== query && (
           <button type="submit" class="button">
             Search
@@ -57,8 +66,14 @@ export function Search({ query, refused, onQuery }: Props): JSX.Element {
       {mark && <Mark mark={mark} />}
       {here && text === "" && (
         <p class="search-examples small soft">
-          A condition in CEL over <code>event</code>, <code>output</code> and <code>error</code>:
-          {EXAMPLES.map((example) => (
+          A condition in CEL over <code>event</code>
+          {what === "runs" && (
+            <>
+              , <code>output</code> and <code>error</code>
+            </>
+          )}
+          :
+          {EXAMPLES[what].map((example) => (
             <button type="button" class="chip mono" key={example} onClick={() => take(example)}>
               {example}
             </button>
@@ -70,6 +85,7 @@ export function Search({ query, refused, onQuery }: Props): JSX.Element {
 }
 
 interface FieldProps {
+  readonly what: Props["what"];
   readonly field: RefObject<HTMLInputElement | null>;
   readonly text: string;
   readonly here: boolean;
@@ -78,11 +94,11 @@ interface FieldProps {
 }
 
 /** The field itself, with what may come next below it. */
-function Field({ field, text, here, wrong, onText }: FieldProps): JSX.Element {
+function Field({ what, field, text, here, wrong, onText }: FieldProps): JSX.Element {
   const [caret, setCaret] = useState(text.length);
   const [at, setAt] = useState(-1);
   const [shut, setShut] = useState(false);
-  const paths = useKnownPaths(here);
+  const paths = useKnownPaths(what, here);
   const { from, to, choices } = suggest(text, caret, paths);
   const open = here && text !== "" && !shut && choices.length > 0;
   const chosen = open ? choices[at] : undefined;

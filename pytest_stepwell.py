@@ -79,6 +79,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         item.obj = test
 
 
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine and has the fixture, where no other plugin runs it."""
+    test = pyfuncitem.obj
+    if _HARNESS not in pyfuncitem.stash or not inspect.iscoroutinefunction(test):
+        return None
+    asked = inspect.signature(test).parameters
+    asyncio.run(test(**{name: pyfuncitem.funcargs[name] for name in asked}))
+    return True
+
+
 def _whole(test: Any, harness: Any, options: dict[str, Any]) -> Any:
     """The test, as often as it is to be gone through, and the end of the harness behind it."""
     from stepwell.testing.harness.passes import passes  # noqa: PLC0415 - what others do not pay

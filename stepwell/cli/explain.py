@@ -8,18 +8,24 @@ import click
 
 _PAGE = Path(__file__).with_name("errors.md")
 _PAGE_IN_CHECKOUT = Path(__file__).parents[2] / "docs" / "errors.md"
+_NAMES = "# Names a server gives\n"
+_ROW = re.compile(r"^\| (`[^|]*`) \| (.*) \|$", re.MULTILINE)
 _SECTION = re.compile(r"^## (\S+)\n\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 
 
 @click.command("explain")
 @click.argument("code", required=False)
 def explain(code: str | None) -> None:
-    """Tell what CODE means and what to do, such as `event_key_unspecified`; else list the codes."""
-    sections = _sections()
+    """Tell what CODE means and what to do, such as `event_key_unspecified`; else list the codes.
+
+    CODE may be a name that the server gives to an error, such as WorkerLost.
+    """
+    page = (_PAGE if _PAGE.is_file() else _PAGE_IN_CHECKOUT).read_text(encoding="utf-8")
+    sections = dict(_SECTION.findall(page))
     if code is None:
         click.echo("\n".join(sections))
         return
-    by_name = {name.lower(): text for name, text in sections.items()}
+    by_name = {name.lower(): text for name, text in {**_names(page), **sections}.items()}
     text = by_name.get(code.strip().lower().replace("-", "_"))
     if text is None:
         near = get_close_matches(code.lower(), by_name, 1)
@@ -28,7 +34,11 @@ def explain(code: str | None) -> None:
     click.echo(text.strip())
 
 
-def _sections() -> dict[str, str]:
-    """The page's sections by code, in its order."""
-    page = _PAGE if _PAGE.is_file() else _PAGE_IN_CHECKOUT
-    return dict(_SECTION.findall(page.read_text(encoding="utf-8")))
+def _names(page: str) -> dict[str, str]:
+    """What each name means that a server gives, from the table of them."""
+    _, _, table = page.partition(_NAMES)
+    return {
+        name: f"{names}. {meaning[0].upper()}{meaning[1:]}."
+        for names, meaning in _ROW.findall(table)
+        for name in re.findall(r"`([^`]+)`", names)
+    }

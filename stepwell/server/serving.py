@@ -194,7 +194,7 @@ class Server:
     async def start(self) -> None:
         """Take up all work and answer requests, on the running event loop."""
         for app in self.node.ledger.catalog.apps.values():
-            if not (self._brings_apps and _is_here(app)):
+            if not self._awaited(app):
                 self._reach(app)
         self.node.reach_gateway(GatewayDriver(self._fetching), self.config.queue_workers)
         await self.node.start()
@@ -213,7 +213,7 @@ class Server:
                 raise RuntimeError("the HTTP server ended before it began")
             await asyncio.sleep(0.005)
         discovery = Discovery(self._pool, self.port) if self.config.discovery else None
-        self._poller = Poller(self.deps, self._pool, discovery)
+        self._poller = Poller(self.deps, self._pool, discovery, awaited=self._awaited)
         self._poller.start()
 
     async def stop(self) -> None:
@@ -242,6 +242,7 @@ class Server:
 
     def release_apps(self) -> None:
         """What is started beside the server is up: call all other apps where they were."""
+        self._brings_apps = False
         for app in self.node.ledger.catalog.apps.values():
             self._reach(app)
 
@@ -257,6 +258,10 @@ class Server:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def _awaited(self, app: AppRow) -> bool:
+        """Whether an app may be one that is being started: then it will tell a new address."""
+        return self._brings_apps and _is_here(app)
 
     def _registered(self, app: AppRow) -> None:
         functions = len(self.node.ledger.catalog.of_app(app.name))

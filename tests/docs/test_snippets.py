@@ -21,13 +21,22 @@ ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 SECONDS_MAX = 60
 PAGE_SECONDS_MAX = 240
-PLUGINS = ("pytest_stepwell", "pytest_asyncio.plugin")
-PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto"]
-PYTEST += ["-o", "asyncio_default_fixture_loop_scope=function"]
-PYTEST += [argument for plugin in PLUGINS for argument in ("-p", plugin)]
+# No other plugin: whoever follows a page has none.
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "pytest_stepwell"]
 LABELS = {"python", "python continued", "python test", "python test continued"}
 # What else a console block may show.
-OTHERS = {"cd", "curl", "docker", "export", "git", "journalctl", "pip", "python", "systemctl"}
+OTHERS = {
+    "cd",
+    "curl",
+    "docker",
+    "export",
+    "git",
+    "journalctl",
+    "pip",
+    "pytest",
+    "python",
+    "systemctl",
+}
 # Verbs that have verbs of their own.
 GROUPS = {"bulk", "events", "keys", "limits"}
 

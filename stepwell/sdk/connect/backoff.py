@@ -50,6 +50,8 @@ class StartFailure(msgspec.Struct, frozen=True):
 
     message: str
     status: int | None = None
+    advice: str = ""
+    """What the user may have forgotten, as the end of a sentence."""
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -93,7 +95,7 @@ def after_start(failure: StartFailure, given: Situation) -> Verdict:
             slow = max(wait, LIMIT_DELAY_MIN_S)
             return Verdict(
                 slow,
-                UNAUTHORIZED,
+                UNAUTHORIZED + failure.advice,
                 fatal=given.first,
                 loud=True,
                 switch_key=True,
@@ -105,7 +107,7 @@ def after_start(failure: StartFailure, given: Situation) -> Verdict:
             words = f"the server did not understand the start call: {failure.message}"
             return Verdict(max(wait, LIMIT_DELAY_MIN_S), words)
         case _:
-            return Verdict(wait, f"the start call failed: {failure.message}")
+            return Verdict(wait, f"the start call failed: {failure.message}{failure.advice}")
 
 
 class Closure(msgspec.Struct, frozen=True):

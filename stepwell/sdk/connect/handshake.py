@@ -43,8 +43,10 @@ class Handshake:
         tokens: tuple[str, ...],
         rewrite: Callable[[str], str] | None = None,
         start_http: HttpPort | None = None,
+        advice: str = "",
     ) -> None:
-        """`start_http` makes the start calls instead of `http`, unless it is sent elsewhere."""
+        """`start_http` makes the start calls instead of `http`, unless it is sent elsewhere.
+        `advice` is told beside a start call that failed."""
         self._http = http
         self._start_http = start_http
         self._origin = origin.rstrip("/")
@@ -52,6 +54,7 @@ class Handshake:
         self._tokens = tokens
         self._rewrite = rewrite
         self._flush_key = 0
+        self._advice = advice
 
     async def start(self, key: int, exclude: tuple[str, ...]) -> StartResponse | StartFailure:
         """Ask where to connect. The endpoint is rewritten and checked; never raises."""
@@ -61,9 +64,9 @@ class Handshake:
             self._start_http = None
             reply = await self._post(START, key, body, timeout_s)
         if isinstance(reply, NetworkError):
-            return StartFailure(str(reply))
+            return StartFailure(str(reply), advice=self._advice)
         if reply.status != 200:
-            return StartFailure(_words(reply), reply.status)
+            return StartFailure(_words(reply), reply.status, self._advice)
         try:
             response = decode_start_response(reply.body)
         except FrameError as error:

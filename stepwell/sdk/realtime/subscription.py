@@ -33,7 +33,7 @@ class RealtimeMessage(msgspec.Struct, Generic[T], frozen=True):
 
     `kind` is "data"; of what another program streams, "datastream-start", "chunk" with a piece of
     text as `data`, and "datastream-end", each with `stream_id`. `id` is the message's place:
-    `subscribe(..., since=id)` goes on after it, within a minute.
+    `subscribe(..., since=id)` goes on after it, within a minute and a half.
     """
 
     channel: str

@@ -55,6 +55,13 @@ def test_a_template_is_a_function_its_test_and_how_to_run_them(template: str) ->
         assert name.removesuffix(".py") in page, f"{name} is in no command"
 
 
+@pytest.mark.parametrize("template", sorted(set(TEMPLATES) - {"embedded"}))
+def test_in_production_a_project_is_told_its_server(template: str) -> None:
+    told = project("my-shop", template)["README.md"].partition("In production")[2]
+    for name in ("INNGEST_BASE_URL", "INNGEST_SIGNING_KEY", "INNGEST_EVENT_KEY"):
+        assert f"{name}`" in told or f"{name}=" in told
+
+
 def test_a_project_passes_its_own_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = asked("my-shop")

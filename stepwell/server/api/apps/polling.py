@@ -6,7 +6,7 @@ seconds; in production only those not registered yet or away.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -54,8 +54,17 @@ _SAID = msgspec.json.Decoder(_Said)
 class Poller:
     """One per server. `run_once` is one look at every app that is due for it."""
 
-    def __init__(self, deps: ApiDeps, pool: HttpPool, discovery: Discovery | None = None) -> None:
-        """Without `discovery` only named and registered apps are asked."""
+    def __init__(
+        self,
+        deps: ApiDeps,
+        pool: HttpPool,
+        discovery: Discovery | None = None,
+        *,
+        awaited: Callable[[AppRow], bool] = lambda app: False,
+    ) -> None:
+        """Without `discovery` only named and registered apps are asked. What is wrong with an app
+        that is `awaited`, since it is being started, is not logged."""
+        self._awaited = awaited
         self._deps = deps
         self._pool = pool
         self._discovery = discovery
@@ -161,6 +170,8 @@ class Poller:
             self._named_at[app.name] = url
         if app is not None and app.error != problem:
             await self._deps.ledger.submit(AppFailed(app.name, app.url, problem))
+        if app is not None and problem and self._awaited(app):
+            return
         if app is not None or url in self._named or not problem:
             self._tell(url, problem, registered=app is not None)
 

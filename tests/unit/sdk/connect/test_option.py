@@ -12,6 +12,7 @@ import pytest
 
 from stepwell.connect import connect
 from stepwell.sdk.client.client import Inngest
+from stepwell.sdk.connect.backoff import Situation, StartFailure, after_start
 from stepwell.sdk.connect.option import ConnectApp, ConnectOptions, plan
 from stepwell.sdk.errors import ConfigurationError, SigningKeyMissingError
 from stepwell.sdk.function.trigger import TriggerEvent
@@ -61,6 +62,31 @@ def test_w28_an_empty_list_of_functions_is_warned_about(caplog: pytest.LogCaptur
     client, _ = app()
     assert json.loads(plan([(client, [])], ConnectOptions()).config.apps[0].functions) == []
     assert "the app 'app' is connected without functions" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "asks_the_cloud"),
+    [
+        ({"is_production": True, "signing_key": KEY}, True),
+        ({"is_production": True, "signing_key": KEY, "base_url": "http://127.0.0.1:1"}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("status", [401, 500, None])
+async def test_a_worker_that_was_told_no_server_says_that_it_asked_the_cloud(
+    status: int | None, options: dict[str, Any], asks_the_cloud: bool
+) -> None:
+    async def server(*_: object) -> tuple[int, dict[str, str], bytes]:
+        if status is None:
+            raise ConnectionError("no such host")
+        return status, {}, b""
+
+    made = plan([app(http_client=server, **options)], ConnectOptions())
+    failure = await made.handshake().start(0, ())
+    assert isinstance(failure, StartFailure)
+    told = Situation(failures=1, first=True, keys=1, keys_refused=1, tokens_refused=0, chance=0.5)
+    words = after_start(failure, told).words
+    assert ("set INNGEST_BASE_URL to the address of a server" in words) is asks_the_cloud
 
 
 def test_refusals_of_options() -> None:

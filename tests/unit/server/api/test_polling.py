@@ -156,6 +156,23 @@ async def test_an_app_that_cannot_be_reached_is_told_once(caplog: pytest.LogCapt
     await pool.close()
 
 
+async def test_an_app_that_is_being_started_is_told_of_once_it_should_be_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with world(DEV, named=False) as (_, _, api):
+        pool, starting = HttpPool(timeout_s=5), [True]
+        poller = Poller(api.deps, pool, awaited=lambda app: app.name == "shop" and starting[0])
+        told = {**registration(function("a", event="x")), "url": "http://127.0.0.1:9/x"}
+        assert (await api.http.post("/fn/register", json=told)).status_code == 200
+        with caplog.at_level(logging.WARNING, "stepwell.polling"):
+            await poller.run_once()
+            assert not caplog.records
+            starting[0] = False
+            await poller.run_once()
+        assert "app http://127.0.0.1:9/x: unreachable" in caplog.text
+        await pool.close()
+
+
 async def test_an_app_that_registers_elsewhere_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async with world(DEV, named=True) as (app, poller, _):
         app.registers = False

@@ -81,6 +81,25 @@ def test_send_sync_of_the_application(stepwell):
     stepwell.run_until_idle()
     assert [run.result for run in stepwell.runs()] == ["Bo"]
 """
+ALONE = """
+import pytest
+import stepwell as sw
+
+client = sw.Inngest(app_id="shop", is_production=False)
+
+@client.create_function(fn_id="greet", trigger=sw.TriggerEvent(event="shop/visitor"))
+async def greet(ctx: sw.Context) -> str:
+    return await ctx.step.run("look-up", lambda: "Ada")
+
+@pytest.mark.stepwell(crash_everywhere=True)
+async def test_coroutine(stepwell):
+    assert (await stepwell.invoke(greet)).result == "Ada"
+
+class TestClass:
+    @pytest.mark.xfail(raises=AssertionError, strict=True)
+    async def test_method(self, stepwell):
+        assert (await stepwell.invoke(greet)).result == "Bo"
+"""
 ANYIO = """
 import pytest
 
@@ -122,12 +141,13 @@ def test_under_pytest_asyncio_and_xdist(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_under_anyio(tmp_path: Path) -> None:
+def test_under_anyio_and_for_those_that_no_other_plugin_runs(tmp_path: Path) -> None:
     project(tmp_path, "anyio")
     (tmp_path / "conftest.py").write_text(ANYIO)
+    (tmp_path / "test_alone.py").write_text(ALONE)
     done = run_pytest(tmp_path, "-p", "anyio.pytest_plugin")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "8 passed" in done.stdout
+    assert "9 passed, 1 xfailed" in done.stdout
 
 
 @pytest.mark.slow

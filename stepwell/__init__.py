@@ -98,6 +98,7 @@ from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.defer import Defer, Deferred
 from stepwell.sdk.step.limit import Limit, limit
 from stepwell.sdk.step.log import ReplayFilter, is_replaying
+from stepwell.sdk.step.parent import ParentRun
 from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
 
@@ -194,6 +195,7 @@ __all__ = [
     "NaiveDatetimeWarning",
     "OutputUnserializableError",
     "ParallelIndexingWarning",
+    "ParentRun",
     "ProtocolError",
     "QueryParamMissingError",
     "RegistrationFailedError",

@@ -89,3 +89,48 @@ async def test_the_test_kit_starts_it_after_the_end(stepwell: Harness) -> None:
     assert run.result == run.id
     step, *after = drained()
     assert (step, sorted(after)) == (("step", 2), [("typed", 7), ("untyped", 2, run.id)])
+
+
+@client.create_function(fn_id="rates", trigger=sw.TriggerDefer())
+async def rates(ctx: sw.Context) -> None:
+    (parent,) = ctx.parents
+    await ctx.step.score(
+        "rate", name="good", value=1, run_id=parent.run_id, experiment=parent.experiment
+    )
+    await seen["all"].put((parent.fn_slug, dict(ctx.sessions), sorted(ctx.event.data)))
+
+
+@client.create_function(fn_id="child", trigger=sw.TriggerEvent(event="try/child"))
+async def child(ctx: sw.Context) -> list[str]:
+    return [parent.run_id for parent in ctx.parents]
+
+
+@client.create_function(fn_id="tries", trigger=sw.TriggerEvent(event="try/variants"))
+async def tries(ctx: sw.Context) -> bool:
+    found = await ctx.group.experiment(
+        "tone",
+        variants={"short": lambda: ctx.step.run("short", give, 1)},
+        select=sw.experiment.fixed("short"),
+    )
+    ctx.defer(
+        "rate",
+        function=rates,
+        data={"n": 1},
+        meta={"sessions": {"chat": None, "order": 7}},
+        experiment=found.experiment_ref,
+    )
+    return await ctx.step.invoke("child", function=child) == [ctx.run_id]
+
+
+async def test_what_is_started_knows_by_whom_and_rates_the_variant_it_went(
+    stepwell: Harness,
+) -> None:
+    stepwell.serve(client, [tries, rates, child])
+    sessions = {"sessions": {"chat": "1", "user": "ada"}}
+    run = (await stepwell.send(sw.Event(name="try/variants", meta=sessions))).run
+    assert run.result is True
+    await stepwell.run_until_idle()
+    told = drained()[-1]
+    assert told == ("defers-tries", {"order": "7", "user": "ada"}, ["_inngest", "n"])
+    about = {"id": "tone", "variant": "short"}
+    assert run.scores == [{"name": "good", "value": 1, "experiment": about}]

@@ -236,6 +236,14 @@ def send_event(outcome: Outcome) -> None:
     assert sorted(n["n"] for n in outcome.notes if n["what"] == "heard") == [1, 2]
 
 
+@scenario("defers", echoes=True, only=lambda app: app.name.startswith(("js4", "ours")))
+def defers(outcome: Outcome) -> None:
+    completed(outcome, "done")
+    assert outcome.seen().count("a") == 1
+    told = [(n["parent"], n["function"]) for n in outcome.notes if n["what"] == "later"]
+    assert told == [(outcome.run_id, f"{outcome.app.name}-defers")]
+
+
 # What the server says about runs (E-170 to E-177): told once each, with the run's own id.
 
 

@@ -283,11 +283,12 @@ class AsyncCall(TaskedCall):
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
         if self._save is not None:
             strand = None if len(self._strands) == 1 else self._strand_here()
+            lazy = self.deferrals.operations
             try:
                 if strand is None:
-                    await self._save((operation,))
+                    await self._save((operation, *lazy))
                 else:
-                    await self._keep_in_turn(self._save, operation, strand)
+                    await self._keep_in_turn(self._save, (operation, *lazy), strand)
             except asyncio.CancelledError:
                 self.cut_in_saving(operation)
                 raise
@@ -296,6 +297,7 @@ class AsyncCall(TaskedCall):
             else:
                 self.attempt = 0
                 self.saved = True
+                self.deferrals.kept(lazy)
                 return
         await self._finish(operation)
 

@@ -259,13 +259,15 @@ class SyncCall(Call):
     def _keep(self, operation: Operation) -> None:
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
         if self._save is not None:
+            lazy = self.deferrals.operations
             try:
-                self._save((operation,))
+                self._save((operation, *lazy))
             except Exception:  # noqa: BLE001 - the answer still carries the step
                 self._save = None
             else:
                 self.attempt = 0
                 self.saved = True
+                self.deferrals.kept(lazy)
                 return
         self.answer = outcome.reported((operation,))
         raise Suspended

@@ -119,6 +119,7 @@ class Call:
         self.step: object = None
         self.watcher: Any = None
         self.sessions: Mapping[str, str] = {}
+        self.holds_sessions_back = False
         self.taken: dict[str, list[Taken]] = {}
         self.noted = Noted()
         self.fresh = self.is_beyond_known

@@ -32,6 +32,7 @@ from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.defer import Defer
 from stepwell.sdk.step.group import GroupSync
 from stepwell.sdk.step.log import call_logger, spoken
+from stepwell.sdk.step.parent import parents_of, without_experiment
 from stepwell.sdk.value.failure import deserialize_error
 from stepwell.wire.event import FUNCTION_FAILED
 from stepwell.wire.execution import TARGET_DISCOVERY, CallRequest, CallResponse
@@ -118,9 +119,13 @@ class Calling:
         ctx = self.request.ctx
         raws = self.request.events or (self.request.event,)
         events = [event_from_json(raw) for raw in raws]
+        parents = parents_of(events)
+        if any(one.experiment for one in parents):
+            events = [without_experiment(event) for event in events]
         sessions = _sessions(events)
         if sessions and self.client.session_propagation:
             call.sessions = sessions
+        call.holds_sessions_back = bool(sessions and not call.sessions)
         return {
             "attempt": ctx.attempt,
             "event": events[0],
@@ -130,6 +135,7 @@ class Calling:
             "run_id": ctx.run_id,
             "max_attempts": ctx.max_attempts,
             "sessions": sessions,
+            "parents": parents,
             "error": self._failure(events[0]),
             "cancelled": call.cancelled,
             "logger": call_logger(

@@ -273,7 +273,9 @@ class TaskedCall(Call):
             verdict = Report((*told, *self._cut))
         super().end(verdict)
 
-    async def _keep_in_turn(self, save: Save, operation: Operation, strand: Strand) -> None:
+    async def _keep_in_turn(
+        self, save: Save, operations: tuple[Operation, ...], strand: Strand
+    ) -> None:
         """Save a step that ran beside others, and go on as a replay would: one step at a time.
 
         The turns are in the order in which the steps were saved, the handler idle in between.
@@ -281,7 +283,7 @@ class TaskedCall(Call):
         turn = StepFuture()
         self._saving.append(turn)
         try:
-            await save((operation,))
+            await save(operations)
             strand.busy = False
             turn.saved = True
             self._idle.progressed()

@@ -14,6 +14,7 @@ from stepwell.sdk.step.cancelled import Cancelled
 from stepwell.sdk.step.defer import Defer
 from stepwell.sdk.step.group import Group, GroupSync
 from stepwell.sdk.step.log import Logger
+from stepwell.sdk.step.parent import ParentRun
 
 E = TypeVar("E", default=Event)
 T = TypeVar("T")
@@ -53,6 +54,8 @@ class Context(Generic[E]):
     """True once the run was cancelled: for steps that block. A coroutine gets `CancelledError`."""
     defer: Defer = field(default_factory=Defer)
     """Have functions started when the run has ended."""
+    parents: list[ParentRun] = field(default_factory=list[ParentRun])
+    """The runs that invoked or deferred this one: of each event that tells one, in their order."""
 
 
 @dataclass
@@ -89,6 +92,8 @@ class ContextSync(Generic[E]):
     """True once the run was cancelled: look at it in work that takes long."""
     defer: Defer = field(default_factory=Defer)
     """Have functions started when the run has ended."""
+    parents: list[ParentRun] = field(default_factory=list[ParentRun])
+    """The runs that invoked or deferred this one: of each event that tells one, in their order."""
 
 
 HandlerAsync: TypeAlias = Callable[[Context], Awaitable[T]]

@@ -1,30 +1,40 @@
 """Functions that are started when the run has ended: `ctx.defer`.
 
-The only place that judges what may be deferred. What is deferred travels with the answer of a call;
-a server that knows of it already says so, and takes it once.
+The only place that judges what may be deferred. What is deferred travels with the next steps that
+are saved, or with the answer of the call; a server that knows of it already says so, and takes it
+once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar, cast, overload
 
 import msgspec
 
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.events.source import NoData, ObjectLike
+from stepwell.sdk.step.annotation import ExperimentRef
 from stepwell.sdk.step.identity import StepName
 from stepwell.sdk.step.port import Invocable, Takes
 from stepwell.sdk.value.codec import CodecError, encode_any
+from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
-from stepwell.wire.operation import DeferAbort, DeferAdd, Operation
+from stepwell.wire.operation import EMPTY_OBJECT, DeferAbort, DeferAdd, Operation, Userland
 
 D = TypeVar("D", bound=ObjectLike)
 
+EXPERIMENT_KEY = "_inngestExperiment"
+"""Where SDKs put, beside the data, the variant that a deferral is about."""
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class DeferPort(Protocol):
-    """The call that something is deferred in."""
+    """The call that something is deferred in: `sessions` are those that what it starts inherits,
+    `holds_sessions_back` says that there are others, which nothing inherits."""
 
     deferrals: "Deferrals"
+    sessions: Mapping[str, str]
+    holds_sessions_back: bool
 
     def name_deferral(self, step_id: str) -> StepName:
         """The name of what is deferred now. Raises what a step would that is called here."""
@@ -44,7 +54,7 @@ class Deferrals:
     its hashed id, whether it can still be taken back."""
 
     def __init__(self, known: Mapping[str, bool]) -> None:
-        self._known = known
+        self._known = dict(known)
         self._new: dict[str, Operation] = {}
         self._bytes = 0
 
@@ -53,7 +63,24 @@ class Deferrals:
         """What the server does not know yet."""
         return tuple(self._new.values())
 
-    def add(self, name: StepName, step_id: str, function_id: str, data: msgspec.Raw) -> None:
+    def kept(self, operations: Iterable[Operation]) -> None:
+        """The server knows these now."""
+        for one in operations:
+            if isinstance(one, DeferAdd):
+                self._known.setdefault(one.id, True)
+            elif isinstance(one, DeferAbort):
+                self._known[one.target_id] = False
+            if self._new.get(one.id) is one:
+                del self._new[one.id]
+
+    def add(
+        self,
+        name: StepName,
+        step_id: str,
+        function_id: str,
+        data: msgspec.Raw,
+        meta: msgspec.Raw | None,
+    ) -> None:
         """Have a function started at the end. Raises ConfigurationError for too much of it."""
         if name.hashed in self._known:
             return
@@ -73,8 +100,10 @@ class Deferrals:
             id=name.hashed,
             name=step_id,
             display_name=step_id,
+            userland=Userland(step_id, name.index),
             function_slug=function_id,
             input=data,
+            meta=meta,
         )
 
     def take_back(self, name: StepName, step_id: str) -> None:
@@ -86,7 +115,11 @@ class Deferrals:
             self._bytes -= len(added.input)
         slot = step_hash(f"{name.hashed}:abort")
         self._new[slot] = DeferAbort(
-            id=slot, name=step_id, display_name=step_id, target_id=name.hashed
+            id=slot,
+            name=step_id,
+            display_name=step_id,
+            userland=Userland(step_id, name.index),
+            target_id=name.hashed,
         )
 
 
@@ -116,7 +149,13 @@ class Defer:
 
     @overload
     def __call__(
-        self, step_id: str, *, function: Invocable[Any, Takes[D]], data: D
+        self,
+        step_id: str,
+        *,
+        function: Invocable[Any, Takes[D]],
+        data: D,
+        meta: Mapping[str, object] | None = ...,
+        experiment: ExperimentRef | None = ...,
     ) -> Deferred: ...
 
     @overload
@@ -126,25 +165,47 @@ class Defer:
         *,
         function: Invocable[Any, Takes[Mapping[str, object]]],
         data: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
+        experiment: ExperimentRef | None = ...,
     ) -> Deferred: ...
 
     @overload
     def __call__(
-        self, step_id: str, *, function: Invocable[Any, Takes[NoData]], data: None = ...
+        self,
+        step_id: str,
+        *,
+        function: Invocable[Any, Takes[NoData]],
+        data: None = ...,
+        meta: Mapping[str, object] | None = ...,
+        experiment: ExperimentRef | None = ...,
     ) -> Deferred: ...
 
     def __call__(
-        self, step_id: str, *, function: Invocable[Any, Any], data: object = None
+        self,
+        step_id: str,
+        *,
+        function: Invocable[Any, Any],
+        data: object = None,
+        meta: Mapping[str, object] | None = None,
+        experiment: ExperimentRef | None = None,
     ) -> Deferred:
         """Have `function`, which has a `TriggerDefer`, started with `data` once this run has ended.
 
-        `step_id` names it within the run, as a step's does; the same id may be used again. What a
-        call defers is kept when the call reports a step or the function's end; a call that fails
-        outside of steps leaves nothing. `.abort()` of what is returned takes it back.
+        What a call defers is kept with the next step that is saved or reported, or with the
+        function's end; a call that fails outside of steps leaves nothing since its last step.
+        `.abort()` of what is returned takes it back. At most 20 in a run, with 4 MiB of data in
+        all. Not inside a step: StepNestedError ends the call there.
 
-        At most 20 in a run, with 4 MiB of data in all. Not inside a step: StepNestedError ends the
-        call there. Raises ConfigurationError for a function that is not to be deferred, and for
-        data that is no object or too much.
+        Args:
+            step_id: Names it within the run, as a step's does; the same id may be used again.
+            function: What `create_function` made with a `TriggerDefer`.
+            data: What that takes: an object.
+            meta: Sessions of its run, as an event's: `{"sessions": {"chat": "42"}}`. They win over
+                those it inherits from this run; None in place of an id removes an inherited one.
+            experiment: A variant that this run went, told in the `ctx.parents` of the other.
+
+        Raises ConfigurationError for a function that is not to be deferred, and for data that is no
+        object or too much.
         """
         if not isinstance(cast(object, step_id), str) or not step_id:
             raise ConfigurationError(f'step_id = {step_id!r}: give it an id, such as "follow-up"')
@@ -168,6 +229,40 @@ class Defer:
                 f'defer "{step_id}": data: {type(data).__name__} is no object; wrap it, as in'
                 " {'value': ...}"
             )
+        if experiment is not None:
+            payload = _about(step_id, payload, experiment)
+        told = _meta_of(step_id, meta, call)
         name = call.name_deferral(step_id)
-        call.deferrals.add(name, step_id, function.id, payload)
+        call.deferrals.add(name, step_id, function.id, payload, told)
         return Deferred(call, name, step_id)
+
+
+def _about(step_id: str, payload: msgspec.Raw, experiment: object) -> msgspec.Raw:
+    """The data with the variant it is about, which the other run's context tells."""
+    if not isinstance(experiment, ExperimentRef):
+        raise ConfigurationError(
+            f'defer "{step_id}": experiment = {experiment!r}: give the experiment_ref of what'
+            " ctx.group.experiment gave"
+        )
+    fields = _FIELDS.decode(payload)
+    fields[EXPERIMENT_KEY] = msgspec.Raw(msgspec.json.encode(experiment))
+    return msgspec.Raw(msgspec.json.encode(fields))
+
+
+def _meta_of(step_id: str, meta: object, call: DeferPort) -> msgspec.Raw | None:
+    """What goes beside the data: sessions of its own, and inherited ones."""
+    if meta is None and not call.sessions:
+        return EMPTY_OBJECT if call.holds_sessions_back else None
+    if not isinstance(meta, Mapping | None):
+        raise ConfigurationError(
+            f'defer "{step_id}": meta = {meta!r}: give an object, such as {{"sessions": {{}}}}'
+        )
+    told: dict[str, object] = dict(cast("Mapping[str, object]", meta or {}))
+    if call.sessions:
+        told["propagated_sessions"] = dict(call.sessions)
+    try:
+        raw = encode_any(told)
+        normal_meta(raw)
+    except (CodecError, SessionError) as error:
+        raise ConfigurationError(f'defer "{step_id}": meta: {error}') from None
+    return raw

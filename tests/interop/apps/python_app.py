@@ -381,6 +381,26 @@ async def encrypted(ctx: Any) -> Any:
     return {"pin": plain}
 
 
+if os.environ["SDK"] == "stepwell":  # the official one has no deferrals
+
+    @client.create_function(fn_id="later", trigger=sdk.TriggerDefer(), retries=0)
+    async def later(ctx: Any) -> None:
+        (parent,) = ctx.parents
+        await client.score(run_id=parent.run_id, name="late", value=True)
+        note(ctx, "later", parent=parent.run_id, function=parent.fn_slug)
+
+    functions.append(later)
+
+    @function("defers")
+    async def defers(ctx: Any) -> str:
+        data = {"token": ctx.event.data["token"]}
+        ctx.defer("later", function=later, data=data)
+        regret = ctx.defer("regret", function=later, data=data)
+        await ctx.step.run("a", doing(ctx, "a"))
+        regret.abort()
+        return "done"
+
+
 app = fastapi.FastAPI()
 CONNECTED = os.environ.get("TRANSPORT") == "connect"
 if not CONNECTED:

@@ -280,6 +280,24 @@ define("invoked-event", {}, async (ctx) =>
 );
 
 if (modern) {
+  const { createDefer } = await import("inngest4/experimental");
+  const later = createDefer(client, { id: "later", retries: 0 }, async (ctx) => {
+    const [{ runId, fnSlug }] = ctx.parents;
+    await client.score({ runId, name: "late", value: true });
+    remember(ctx.event.data.token, { what: "later", parent: runId, function: fnSlug });
+  });
+  functions.push(later);
+  define("defers", {}, async (ctx) => {
+    const data = { token: ctx.event.data.token };
+    ctx.defer("later", { function: later, data });
+    const regret = ctx.defer("regret", { function: later, data });
+    await ctx.step.run("a", doing(ctx, "a"));
+    regret.abort();
+    return "done";
+  });
+}
+
+if (modern) {
   const { encryptionMiddleware } = await import("@inngest/middleware-encryption");
   define("encrypted", { middleware: [encryptionMiddleware({ key: SECRET })] }, async (ctx) => {
     const { pin } = ctx.event.data.encrypted;

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from stepwell.sdk.errors import ConfigurationError, FunctionConfigInvalidError, StepError
+from stepwell.sdk.execution.run import run_call_sync
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.trigger import TriggerDefer, TriggerEvent
 from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.middleware.hook import Middleware
+from stepwell.sdk.step.annotation import ExperimentRef
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.defer import Defer
+from stepwell.sdk.step.parent import ParentRun
 from stepwell.wire.operation_decode import decode_operations
 from tests.ids import steady
 from tests.replay.stage import Client, Stage, function
@@ -81,6 +84,150 @@ async def test_it_says_which_function_and_with_what(blocking: bool) -> None:
     response = await stage(blocking, body).call()
     (added,) = (o for o in json.loads(response.body) if o["op"] == "DeferAdd")
     assert added["opts"] == {"fn_slug": "app-later", "input": {"n": 1}}
+    told = {name: added[name] for name in ("name", "displayName", "userland")}
+    assert told == {"name": "mail", "displayName": "mail", "userland": {"id": "mail"}}
+
+
+@COLOURS
+async def test_what_is_deferred_is_saved_with_the_step_that_is_saved_next(blocking: bool) -> None:
+    """As the JavaScript SDK does: a call that fails later does not lose it."""
+
+    def body(ctx: Any) -> Any:
+        left = ctx.defer("mail", function=LATER)
+        yield "a"
+        left.abort()
+        yield "b"
+        ctx.defer("last", function=LATER)
+        return 5
+
+    saved: list[list[str]] = []
+
+    def keep(operations: Any) -> None:
+        saved.append([f"{one.op} {one.userland.id}" for one in operations])
+
+    async def save(operations: Any) -> None:
+        keep(operations)
+
+    played = stage(blocking, body)
+    if blocking:
+        response = run_call_sync(played.function, played.request(), client=played.client, save=keep)
+    else:
+        response = await played.call(save=save)
+    assert saved == [["StepRun a", "DeferAdd mail"], ["StepRun b", "DeferAbort mail"]]
+    assert [o.op for o in decode_operations(response.body)] == ["DeferAdd", "RunComplete"]
+
+
+@COLOURS
+async def test_what_is_not_saved_leaves_with_the_answer(blocking: bool) -> None:
+    def body(ctx: Any) -> Any:
+        ctx.defer("mail", function=LATER)
+        yield "a"
+
+    def refuse(operations: Any) -> None:
+        raise ConnectionError("the server is away")
+
+    async def save(operations: Any) -> None:
+        refuse(operations)
+
+    played = stage(blocking, body)
+    if blocking:
+        response = run_call_sync(
+            played.function, played.request(), client=played.client, save=refuse
+        )
+    else:
+        response = await played.call(save=save)
+    assert [o.op for o in decode_operations(response.body)] == ["StepRun", "DeferAdd"]
+
+
+SESSIONS = {"name": "test/start", "data": {}, "id": "e", "ts": 1, "meta": {"sessions": {"a": "1"}}}
+
+
+@pytest.mark.parametrize(
+    ("event", "propagates", "meta", "expected"),
+    [
+        (None, True, None, None),
+        (None, False, None, None),
+        (SESSIONS, True, None, {"propagated_sessions": {"a": "1"}}),
+        (SESSIONS, False, None, {}),
+        (None, True, {"sessions": {"b": 2}}, {"sessions": {"b": 2}}),
+        (
+            SESSIONS,
+            True,
+            {"sessions": {"a": None}},
+            {"sessions": {"a": None}, "propagated_sessions": {"a": "1"}},
+        ),
+        (SESSIONS, False, {"sessions": {"b": "2"}}, {"sessions": {"b": "2"}}),
+    ],
+)
+async def test_the_sessions_it_starts_with(
+    event: Any, propagates: bool, meta: Any, expected: Any
+) -> None:
+    async def handler(ctx: Context) -> None:
+        ctx.defer("mail", function=LATER, meta=meta)
+
+    client = Client()
+    client.session_propagation = propagates
+    response = await Stage(handler, client=client, event=event).call()
+    (added,) = (o for o in json.loads(response.body) if o["op"] == "DeferAdd")
+    assert added["opts"].get("meta") == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"meta": [1]}, 'defer "mail": meta = \\[1\\]: give an object'),
+        ({"meta": {"sessions": {"a": True}}}, 'meta: event session "a" must be a string'),
+        ({"experiment": "tone"}, "give the experiment_ref"),
+    ],
+)
+async def test_what_goes_beside_the_data_is_judged(more: Any, said: str) -> None:
+    async def handler(ctx: Context) -> None:
+        with pytest.raises(ConfigurationError, match=said):
+            ctx.defer("mail", function=LATER, **more)
+
+    assert await Stage(handler).play() is None
+
+
+def event_of(name: str, data: Any) -> Any:
+    return {"name": name, "data": data, "id": "e", "ts": 1}
+
+
+@COLOURS
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (event_of("test/start", {"_inngest": {"parent_run_id": "r"}}), []),
+        (
+            event_of("inngest/function.invoked", {"_inngest": {"correlation_id": "run.step"}}),
+            [ParentRun("run")],
+        ),
+        (event_of("inngest/function.invoked", {"_inngest": {"fn_id": "app-f"}}), []),
+        (event_of("inngest/deferred.schedule", {"_inngest": 5}), []),
+        (
+            event_of(
+                "inngest/deferred.schedule",
+                {
+                    "_inngest": {"parent_run_id": "run", "parent_fn_slug": "app-f"},
+                    "_inngestExperiment": {"experimentName": "tone", "variant": "short"},
+                    "n": 1,
+                },
+            ),
+            [ParentRun("run", "app-f", ExperimentRef("tone", "short"))],
+        ),
+    ],
+    ids=["sent", "invoked", "by the API", "malformed", "deferred"],
+)
+async def test_a_run_knows_who_started_it(blocking: bool, event: Any, expected: Any) -> None:
+    seen: list[Any] = []
+
+    def handler_sync(ctx: ContextSync) -> None:
+        seen.extend([ctx.parents, "_inngestExperiment" in ctx.event.data])
+
+    async def handler(ctx: Context) -> None:
+        seen.extend([ctx.parents, "_inngestExperiment" in ctx.event.data])
+
+    await Stage(handler_sync if blocking else handler, event=event, blocking=blocking).play()
+    assert seen == [expected, False]
 
 
 @COLOURS

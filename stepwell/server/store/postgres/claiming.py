@@ -8,9 +8,7 @@ given. So no item is given twice, and no claim waits for another.
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
-
-import psycopg
+from typing import Any
 
 from stepwell.server.engine.lane import is_lane
 from stepwell.server.engine.moment import earlier
@@ -18,7 +16,6 @@ from stepwell.server.engine.need import Due, Need
 from stepwell.server.engine.row import Item, ItemKind, Lease
 from stepwell.server.engine.view import View
 from stepwell.server.store.lanes import LaneIndex
-from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.locks import row_of_own
 from stepwell.server.store.postgres.session import Session
 
@@ -30,8 +27,6 @@ ROUSED_MAX = 500
 """So many keys are looked at again at once."""
 ELSEWHERE_MS = 10_000
 """So long a request of the server's own is left to the process that knows what it says."""
-
-Rows: TypeAlias = "psycopg.Cursor[tuple[Any, ...]]"
 
 
 class Claimer:
@@ -54,9 +49,6 @@ class Claimer:
         self._look_at = time.monotonic() + LOOK_S
         self._fresh: frozenset[str] = frozenset()
 
-    def _ask(self, name: str, *wanted: object) -> Rows:
-        return self._session.begun().execute(SQL[name], wanted, binary=True)
-
     # -- what is due ----------------------------------------------------------------------------
 
     def see_due(self, due: Due, view: View) -> None:
@@ -64,16 +56,14 @@ class Claimer:
         room = {queue: count for queue, count in due.capacity if count > 0}
         # One more of each than may be given says whether to ask again.
         counts = [min(count, due.limit) + 1 for count in room.values()]
-        with self._session.connection.pipeline():
-            self._session.begun()
-            asked = list(room), counts, due.now_ms
-            calls = self._ask("calls_due", *asked) if room else ()
-            own = self._ask("own_due", due.now_ms, due.limit + 1)
-            next_due = self._ask("next_due", [*room, ""], due.now_ms)
-            ending = self._ask("leases_ending", due.limit + 1)
-            found = [self._item(row) for row in own], [self._item(row) for row in calls]
-            leases = [self._lease(row) for row in ending]
-            later = [ms for (ms,) in next_due if ms is not None]
+        ask = self._session.ask
+        calls = ask("calls_due", list(room), counts, due.now_ms) if room else ()
+        own = ask("own_due", due.now_ms, due.limit + 1)
+        next_due = ask("next_due", [*room, ""], due.now_ms)
+        ending = ask("leases_ending", due.limit + 1)
+        found = [self._item(row) for row in own], [self._item(row) for row in calls]
+        leases = [self._lease(row) for row in ending]
+        later = [ms for (ms,) in next_due if ms is not None]
         over = [lease for lease in leases[: due.limit] if lease.until_ms <= due.now_ms]
         later += [lease.until_ms for lease in leases[len(over) :]]
         mine, others = found
@@ -113,13 +103,12 @@ class Claimer:
         if not names:
             return set()
         rows = {name: row_of_own(name) for name in names}
-        with self._session.connection.pipeline():
-            free = self._ask("runs_free", names)
-            there = self._ask("runs_there", names)
-            owned = self._ask("lock_free", sorted(set(rows.values())))
-            runs = {run_id for (run_id,) in free}
-            runless = set(names) - {run_id for (run_id,) in there}
-            locked = {row for (row,) in owned}
+        free = self._session.ask("runs_free", names)
+        there = self._session.ask("runs_there", names)
+        owned = self._session.ask("lock_free", sorted(set(rows.values())))
+        runs = {run_id for (run_id,) in free}
+        runless = set(names) - {run_id for (run_id,) in there}
+        locked = {row for (row,) in owned}
         self._session.seen.locked |= locked
         return runs | {name for name in runless if rows[name] in locked}
 
@@ -151,7 +140,7 @@ class Claimer:
     def _see_lanes_in_turn(self, due: Due, view: View) -> int | None:
         now_s = time.monotonic()
         if now_s >= self._look_at:
-            self.find_lanes(self._session.begun())
+            self.find_lanes()
             self._lanes.look_again(ROUSED_MAX)
             took_s = time.monotonic() - now_s
             self._look_at = now_s + max(LOOK_S, LOOK_SHARE * took_s)
@@ -160,19 +149,17 @@ class Claimer:
         view.flow.lanes = tuple(lanes)
         return lanes_ms
 
-    def find_lanes(self, db: Connection) -> None:
+    def find_lanes(self) -> None:
         """Find every lane that has something to do."""
-        for queue, due_ms in db.execute(SQL["lanes"], binary=True):
+        for queue, due_ms in self._session.ask("lanes"):
             if is_lane(queue):
                 self._lanes.added(queue, due_ms)
 
     def see_lanes(self, wanted: Sequence[tuple[str, int, int]], view: View) -> None:
         """Show the first items of lanes, so many of each that are due by then, with their runs."""
-        with self._session.connection.pipeline():
-            self._session.begun()
-            # One more than is wanted says when the next is due.
-            asked = [self._ask("lane_due", queue, count + 1) for queue, count, _ in wanted]
-            found = [[self._item(row) for row in rows] for rows in asked]
+        # One more than is wanted says when the next is due.
+        asked = [self._session.ask("lane_due", queue, count + 1) for queue, count, _ in wanted]
+        found = [[self._item(row) for row in rows] for rows in asked]
         self._see_runs((item for items in found for item in items), view)
         for (queue, count, until_ms), items in zip(wanted, found, strict=True):
             due = [item for item in items[:count] if self._known_at_ms(item) <= until_ms]

@@ -158,6 +158,8 @@ class PostgresCluster:
                     if connection is None or connection.closed:
                         connection = connect(self._url)
                         connection.execute(b"LISTEN stepwell")
+                        # Whoever was alone learns that it is not any more.
+                        connection.execute(SQL["notify"], ([self._text(Hint())],))
                     self._turn(connection)
             except StoreError as error:
                 log.info("no messages between servers for now: %s", error)
@@ -172,7 +174,7 @@ class PostgresCluster:
         if ours in ready:
             self._theirs.recv(4_096)
             messages = self._next_messages()
-            if messages and any(messages):
+            if messages and not self._presence.is_alone:
                 connection.execute(SQL["notify"], (messages,))
             time.sleep(BETWEEN_S)
         for told in connection.notifies(timeout=0):
@@ -184,6 +186,7 @@ class PostgresCluster:
         except msgspec.DecodeError:
             return  # not one of ours, or of a newer version
         if node != self._node and self._hear is not None and not self._over:
+            self._presence.is_alone = False
             self._hear(hint)
 
 

@@ -1,17 +1,47 @@
 """Opens connections. The only place that knows what a session of ours is set to, and how a database
 is called without telling its password."""
 
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import tuple_row
 
 from stepwell.server.store.named_sql import named_statements
 from stepwell.server.store.port import Unavailable
 from stepwell.server.store.postgres.failure import in_our_words
+from stepwell.server.store.postgres.parameters import Encode
 
-Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+Wanted: TypeAlias = Sequence[object] | Mapping[str, object]
+
+
+class Prepared(NamedTuple):
+    """A statement as a connection has it: its name there, the names of its parameters where they
+    have some, and how each is written."""
+
+    name: bytes
+    names: tuple[str, ...]
+    encode: tuple[Encode, ...]
+
+    def values(self, wanted: Wanted) -> list[bytes | None]:
+        """Parameters as they are sent."""
+        given = [wanted[name] for name in self.names] if isinstance(wanted, Mapping) else wanted
+        return [
+            None if value is None else encode(value)
+            for encode, value in zip(self.encode, given, strict=True)
+        ]
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection, and the statements that are prepared on it."""
+
+    def __init__(self, pgconn: pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.prepared: dict[bytes, Prepared] = {}
+
 
 SQL = {
     name: statement.encode()
@@ -49,7 +79,7 @@ def connect(url: str) -> Connection:
     with in_our_words(name):
         told = conninfo_to_dict(url)
         settings = {key: value for key, value in _SETTINGS.items() if key not in told}
-        connection = psycopg.connect(url, autocommit=True, prepare_threshold=1, **settings)
+        connection = Connection.connect(url, autocommit=True, prepare_threshold=1, **settings)
         connection.execute(_BY_INDEX)
     if connection.info.server_version < VERSION_MIN:
         version = connection.info.server_version // 10_000

@@ -1,6 +1,6 @@
 """Answers needs, from the database alone: what is loaded is locked until the batch is over.
 
-What a need asks for goes to the database in one piece (a pipeline), in the order of the need's
+What a need asks for goes to the database in one piece, in the order of the need's
 fields: that is the one order in which rows are locked, those that stand for what may not be there
 (`locks.py`) before all others. Only what depends on an answer is asked for after it: what is due is
 chosen by `claiming.py`.
@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-import psycopg
 
 from stepwell.expr.equality import values_at
 from stepwell.server.engine.flow_row import Held, Slot
@@ -23,8 +22,8 @@ from stepwell.server.engine.row import Item, ItemKind, Lease, Run
 from stepwell.server.engine.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.claiming import Claimer
-from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.locks import Locks, locks_of
+from stepwell.server.store.postgres.piece import Answer
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.row import (
@@ -45,7 +44,6 @@ OLD_STEPS_MAX = 5_000
 SCAN = 20
 """To find one old event, at most so many are looked at."""
 
-Rows: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
 Fill: TypeAlias = Callable[[View], None]
 Secrets: TypeAlias = Mapping[tuple[str, str], bytes]
 
@@ -67,66 +65,61 @@ class Loader:
         Raises `Stale` where the catalog is another by now.
         """
         self._tick = view.newest_tick
-        with self._session.connection.pipeline():
-            db = self._session.begun()
-            self._lock(db, locks_of(need))
-            fills = [fill for asked in self._asked_at_once(db, need, view) for fill in asked]
-            self._session.check()
-            for fill in fills:
-                fill(view)
+        self._lock(locks_of(need))
+        fills = [fill for asked in self._asked_at_once(need, view) for fill in asked]
+        for fill in fills:
+            fill(view)
         view.newest_tick = self._tick
         if need.meetings:
-            self._see_meetings(db, need.meetings, view)
+            self._see_meetings(need.meetings, view)
         for look in need.look_back:
-            view.see_look_back(look, self._past(db, look), self._met(db, look))
+            view.see_look_back(look, self._past(look), self._met(look))
         if need.lanes:
             self._claimer.see_lanes(need.lanes, view)
         if need.due is not None:
             self._claimer.see_due(need.due, view)
         if need.old is not None:
-            self._see_old(db, need.old, view)
+            self._see_old(need.old, view)
+        self._session.check()
 
-    def _lock(self, db: Connection, locks: Locks) -> None:
+    def _lock(self, locks: Locks) -> None:
         seen = self._session.seen
         alone = [row for row in locks.alone if row not in seen.locked]
         if alone:
-            self._ask(db, "lock", alone)
+            self._session.ask("lock", alone)
             seen.locked.update(alone)
         known = seen.locked | seen.together
         together = [row for row in locks.together if row not in known]
         if together:
-            self._ask(db, "lock_together", together)
+            self._session.ask("lock_together", together)
             seen.together.update(together)
 
-    def _asked_at_once(self, db: Connection, need: Need, view: View) -> Iterable[Iterable[Fill]]:
+    def _asked_at_once(self, need: Need, view: View) -> Iterable[Iterable[Fill]]:
         """What goes in one piece, in the order of the fields of a need: whoever reads the answers
         reads them after the last question."""
-        yield self._runs(db, need, view)
-        yield self._keys(db, need)
-        yield self._holders(db, need)
-        yield self._holds(db, need)
-        yield self._held(db, need)
-        yield self._steps(db, need)
-        yield self._names(db, need)
-        yield self._events(db, need)
-        yield self._bodies(db, need)
-        yield self._dedups(db, need)
-        yield self._signals(db, need)
-        yield self._annotations(db, need)
-        yield self._live(db, need)
-        yield self._skipped(db, need)
-
-    def _ask(self, db: Connection, name: str, *wanted: object) -> Rows:
-        return db.execute(SQL[name], wanted, binary=True)
+        yield self._runs(need, view)
+        yield self._keys(need)
+        yield self._holders(need)
+        yield self._holds(need)
+        yield self._held(need)
+        yield self._steps(need)
+        yield self._names(need)
+        yield self._events(need)
+        yield self._bodies(need)
+        yield self._dedups(need)
+        yield self._signals(need)
+        yield self._annotations(need)
+        yield self._live(need)
+        yield self._skipped(need)
 
     # -- runs -----------------------------------------------------------------------------------
 
-    def _runs(self, db: Connection, need: Need, view: View) -> Iterable[Fill]:
+    def _runs(self, need: Need, view: View) -> Iterable[Fill]:
         ids = sorted(run_id for run_id in need.runs if not view.sees_run(run_id))
         if not ids:
             return
         runs, items, waits, leases = (
-            self._ask(db, name, ids)
+            self._session.ask(name, ids)
             for name in ("runs_locked", "items_of_runs", "waits_of_runs", "leases_of_runs")
         )
 
@@ -157,13 +150,13 @@ class Loader:
         self._session.seen.leases.setdefault((lease.run_id, lease.key), lease)
         return lease
 
-    def _steps(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _steps(self, need: Need) -> Iterable[Fill]:
         if not need.steps:
             return
         slots = sorted(need.steps)
         runs = sorted({run_id for run_id, _ in slots})
-        saved = self._ask(db, "steps_saved", *map(list, zip(*slots, strict=True)))
-        sizes = self._ask(db, "step_sizes", runs)
+        saved = self._session.ask("steps_saved", *map(list, zip(*slots, strict=True)))
+        sizes = self._session.ask("step_sizes", runs)
 
         def fill(view: View) -> None:
             known = set(saved)
@@ -178,24 +171,24 @@ class Loader:
 
         yield fill
 
-    def _annotations(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _annotations(self, need: Need) -> Iterable[Fill]:
         for run_id in sorted(need.annotations):
-            rows = self._ask(db, "annotations", run_id)
+            rows = self._session.ask("annotations", run_id)
 
-            def fill(view: View, run_id: str = run_id, rows: Rows = rows) -> None:
+            def fill(view: View, run_id: str = run_id, rows: Answer = rows) -> None:
                 view.see_annotations(run_id, map(annotation_of, rows))
 
             yield fill
 
     # -- flow control ---------------------------------------------------------------------------
 
-    def _keys(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _keys(self, need: Need) -> Iterable[Fill]:
         if not need.keys:
             return
         keys = sorted(need.keys)
-        rows = self._ask(db, "keys_locked", keys)
-        places = self._ask(db, "slots_taken", keys)
-        calls = db.execute(SQL["leased"], {"keys": keys}, binary=True)
+        rows = self._session.ask("keys_locked", keys)
+        places = self._session.ask("slots_taken", keys)
+        calls = self._session.ask_named("leased", {"keys": keys})
 
         def fill(view: View) -> None:
             known = {key.id: key for key in map(key_of, rows)}
@@ -208,11 +201,11 @@ class Loader:
 
         yield fill
 
-    def _holders(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _holders(self, need: Need) -> Iterable[Fill]:
         if not need.holders:
             return
         keys = sorted(need.holders)
-        rows = self._ask(db, "holders", keys)
+        rows = self._session.ask("holders", keys)
 
         def fill(view: View) -> None:
             slots: defaultdict[str, list[Slot]] = defaultdict(list)
@@ -223,11 +216,11 @@ class Loader:
 
         yield fill
 
-    def _holds(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _holds(self, need: Need) -> Iterable[Fill]:
         if not need.holds:
             return
         keys = sorted(need.holds)
-        rows = self._ask(db, "holds_of_keys", keys)
+        rows = self._session.ask("holds_of_keys", keys)
 
         def fill(view: View) -> None:
             known = {hold.key: hold for hold in map(hold_of, rows)}
@@ -237,11 +230,11 @@ class Loader:
 
         yield fill
 
-    def _held(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _held(self, need: Need) -> Iterable[Fill]:
         if not need.held:
             return
         keys = sorted(need.held)
-        rows = self._ask(db, "held_of_holds", keys)
+        rows = self._session.ask("held_of_holds", keys)
 
         def fill(view: View) -> None:
             held: defaultdict[str, list[Held]] = defaultdict(list)
@@ -252,26 +245,26 @@ class Loader:
 
         yield fill
 
-    def _live(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _live(self, need: Need) -> Iterable[Fill]:
         live = need.live
         if live is not None:
-            rows = self._ask(db, "live_runs", live.function, live.after, live.limit)
+            rows = self._session.ask("live_runs", live.function, live.after, live.limit)
             yield lambda view: view.flow.see_live(live, [run_id for (run_id,) in rows])
 
-    def _skipped(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _skipped(self, need: Need) -> Iterable[Fill]:
         one = need.skipped
         if one is not None:
             reasons = [reason.value for reason in one.reasons]
             times = one.since_ms, one.until_ms
-            rows = self._ask(db, "skipped", one.function, *times, reasons, one.limit)
+            rows = self._session.ask("skipped", one.function, *times, reasons, one.limit)
             yield lambda view: view.flow.see_skipped(one, [dropped_of(row) for row in rows])
 
     # -- events ---------------------------------------------------------------------------------
 
-    def _names(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _names(self, need: Need) -> Iterable[Fill]:
         if not need.names:
             return
-        rows = self._ask(db, "names_waited", sorted(need.names))
+        rows = self._session.ask("names_waited", sorted(need.names))
 
         def fill(view: View) -> None:
             waited = {name for (name,) in rows}
@@ -280,10 +273,10 @@ class Loader:
 
         yield fill
 
-    def _events(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _events(self, need: Need) -> Iterable[Fill]:
         if not need.events:
             return
-        rows = self._ask(db, "events_known", sorted(need.events))
+        rows = self._session.ask("events_known", sorted(need.events))
 
         def fill(view: View) -> None:
             known = {event_id for (event_id,) in rows}
@@ -292,10 +285,10 @@ class Loader:
 
         yield fill
 
-    def _bodies(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _bodies(self, need: Need) -> Iterable[Fill]:
         if not need.bodies:
             return
-        rows = self._ask(db, "events_whole", sorted(need.bodies))
+        rows = self._session.ask("events_whole", sorted(need.bodies))
 
         def fill(view: View) -> None:
             known = {event.id: event for event in map(event_of, rows)}
@@ -304,31 +297,31 @@ class Loader:
 
         yield fill
 
-    def _past(self, db: Connection, look: LookBack) -> list[Any]:
-        rows = self._ask(db, "look_back", look.name, look.since_ms, look.limit, look.skip)
+    def _past(self, look: LookBack) -> list[Any]:
+        rows = self._session.ask("look_back", look.name, look.since_ms, look.limit, look.skip)
         return [event_of(row) for row in rows]
 
-    def _met(self, db: Connection, look: LookBack) -> list[bytes]:
-        return [memo for (memo,) in self._ask(db, "memos_of_op", look.run_id, WaitForEvent.op)]
+    def _met(self, look: LookBack) -> list[bytes]:
+        return [memo for (memo,) in self._session.ask("memos_of_op", look.run_id, WaitForEvent.op)]
 
     # -- look-ups -------------------------------------------------------------------------------
 
-    def _dedups(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _dedups(self, need: Need) -> Iterable[Fill]:
         for function, key in sorted(need.dedups):
-            rows = self._ask(db, "newest_dedup", function, key, key)
+            rows = self._session.ask("newest_dedup", function, key, key)
 
             def fill(
-                view: View, slot: tuple[str, str] = (function, key), rows: Rows = rows
+                view: View, slot: tuple[str, str] = (function, key), rows: Answer = rows
             ) -> None:
-                row = rows.fetchone()
+                row = rows.first()
                 view.see_dedup(*slot, None if row is None else row[0])
 
             yield fill
 
-    def _signals(self, db: Connection, need: Need) -> Iterable[Fill]:
+    def _signals(self, need: Need) -> Iterable[Fill]:
         if not need.signals:
             return
-        rows = self._ask(db, "signals", sorted(need.signals))
+        rows = self._session.ask("signals", sorted(need.signals))
 
         def fill(view: View) -> None:
             known = {wait.name: wait for wait in map(wait_of, rows)}
@@ -337,19 +330,16 @@ class Loader:
 
         yield fill
 
-    def _see_meetings(self, db: Connection, meetings: Sequence[Meeting], view: View) -> None:
+    def _see_meetings(self, meetings: Sequence[Meeting], view: View) -> None:
         names = sorted({meeting.name for meeting in meetings})
         paths: defaultdict[str, list[str]] = defaultdict(list)
-        for name, path in self._ask(db, "paths_waited", names):
+        for name, path in self._session.ask("paths_waited", names):
             paths[name].append(path)
-        with db.pipeline():
-            asked = [self._candidates(db, meeting, paths[meeting.name]) for meeting in meetings]
-            for meeting, rows in zip(meetings, asked, strict=True):
-                view.see_meeting(meeting.event_id, meeting.after, map(wait_of, rows))
+        asked = [self._candidates(meeting, paths[meeting.name]) for meeting in meetings]
+        for meeting, rows in zip(meetings, asked, strict=True):
+            view.see_meeting(meeting.event_id, meeting.after, map(wait_of, rows))
 
-    def _candidates(
-        self, db: Connection, meeting: Meeting, paths: Sequence[str]
-    ) -> Iterable[tuple[Any, ...]]:
+    def _candidates(self, meeting: Meeting, paths: Sequence[str]) -> Iterable[tuple[Any, ...]]:
         if not paths:
             return ()
         values = values_at(meeting.body, frozenset(path for path in paths if path))
@@ -365,26 +355,26 @@ class Loader:
             "values": list(pairs.values()),
             "limit": meeting.limit,
         }
-        return db.execute(SQL["meeting"], wanted, binary=True)
+        return self._session.ask_named("meeting", wanted)
 
     # -- lanes ----------------------------------------------------------------------------------
 
     def _first_of_lane(self, queue: str) -> int | None:
-        row = self._ask(self._session.begun(), "first_of_lane", queue).fetchone()
+        row = self._session.ask("first_of_lane", queue).first()
         return None if row is None else row[0]
 
     def begin_lanes(self) -> None:
         """Find every lane that has something to do."""
-        self._claimer.find_lanes(self._session.connection)
+        self._claimer.find_lanes()
 
     # -- what is old ----------------------------------------------------------------------------
 
-    def _see_old(self, db: Connection, old: Old, view: View) -> None:
+    def _see_old(self, old: Old, view: View) -> None:
         named: list[str] = []
         theirs: dict[str, None] = {}
         steps = 0
         wanted = old.before_ms, old.keyed_before_ms, old.limit
-        for run_id, event_id, steps_of_run in self._ask(db, "old_runs", *wanted):
+        for run_id, event_id, steps_of_run in self._session.ask("old_runs", *wanted):
             steps += steps_of_run
             if named and steps > OLD_STEPS_MAX:
                 break
@@ -392,25 +382,25 @@ class Loader:
             if event_id is not None:
                 theirs[event_id] = None
         view.old_runs = tuple(named)
-        more = self._ask(db, "more_events_of_runs", named)
+        more = self._session.ask("more_events_of_runs", named)
         theirs.update(dict.fromkeys(event_id for (event_id,) in more))
         asked = {"events": list(theirs), "runs": named, "before": old.before_ms}
-        free = {event_id for (event_id,) in db.execute(SQL["free_events"], asked, binary=True)}
+        free = {event_id for (event_id,) in self._session.ask_named("free_events", asked)}
         events = [event_id for event_id in theirs if event_id in free]
         if len(events) > old.limit:
             self._scanned = (-1, "")  # those left out are found by looking from the beginning
-        events += self._never_used(db, old, old.limit - len(events), set(events))
+        events += self._never_used(old, old.limit - len(events), set(events))
         view.old_events = tuple(events[: old.limit])
-        spent = self._ask(db, "spent_keys", old.spent_before_ms, old.limit)
+        spent = self._session.ask("spent_keys", old.spent_before_ms, old.limit)
         view.flow.old_keys = tuple(key for (key,) in spent)
 
-    def _never_used(self, db: Connection, old: Old, wanted: int, known: set[str]) -> list[str]:
+    def _never_used(self, old: Old, wanted: int, known: set[str]) -> list[str]:
         """Old events without a run, from the first that may still be there. An event in use is
         passed over for good: it goes with its run."""
         found: list[str] = []
         if wanted <= 0:
             return found
-        scan = self._ask(db, "events_after", *self._scanned, old.before_ms, SCAN * old.limit)
+        scan = self._session.ask("events_after", *self._scanned, old.before_ms, SCAN * old.limit)
         passing = True
         for received_ms, event_id, used, held in scan:
             if len(found) == wanted:

@@ -56,6 +56,8 @@ class Presence:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._leads_until_s = 0.0
+        self.is_alone = False
+        """Whether no other process had the database when this one said last that it lives."""
         self._told_skew = False
         self._doubted: deque[tuple[str, str, str]] = deque()
 
@@ -136,6 +138,8 @@ class Presence:
                 )
                 connection.execute(SQL["add_node"], (self._node, self._label, ALIVE_S))
             leads = connection.execute(SQL["lead"], {"node": self._node}).fetchone()
+            others = connection.execute(SQL["others"], (self._node,)).fetchone()
+        self.is_alone = others is None
         self._leads_until_s = asked_s + ALIVE_S if leads is not None else 0.0
 
     def _bury_the_dead(self, connection: Connection) -> None:

@@ -797,6 +797,9 @@ DELETE FROM stepwell.lease WHERE node NOT IN (SELECT id FROM stepwell.node);
 -- free_leases_of --
 DELETE FROM stepwell.lease WHERE node = %s;
 
+-- others --
+SELECT 1 FROM stepwell.node WHERE id <> %s LIMIT 1;
+
 -- lead --
 INSERT INTO stepwell.leader AS kept VALUES (1, %(node)s, 1)
 ON CONFLICT (one) DO UPDATE SET

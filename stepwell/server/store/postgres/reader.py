@@ -43,6 +43,7 @@ from stepwell.server.store.postgres.listing import (
     runs_asked,
     runs_of_event_asked,
 )
+from stepwell.server.store.postgres.piece import Piece
 from stepwell.server.store.postgres.pool import Pool
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.reading import counts_under, stands_under
@@ -110,16 +111,16 @@ class PostgresReader:
 
     def call_state(self, run: Run) -> CallState:
         """What a call of this run is told."""
-        return self._read(lambda db: _states(db, [run]))[run.id]
+        return self._read(lambda db: _states(Piece(db), [run]))[run.id]
 
     def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
         """What calls of these runs are told; nothing of those that have ended."""
 
         def read(db: Connection) -> Mapping[str, CallState]:
-            with db.pipeline():
-                found = db.execute(SQL["runs_going"], ([run.id for run in runs],), binary=True)
-                states = _states(db, runs)
-                return {run_id: states[run_id] for (run_id,) in found}
+            piece = Piece(db)
+            going = piece.ask(SQL["runs_going"], ([run.id for run in runs],))
+            states = _states(piece, runs)
+            return {run_id: states[run_id] for (run_id,) in going}
 
         return self._read(read)
 
@@ -330,16 +331,15 @@ class PostgresReader:
         self._pool.close()
 
 
-def _states(db: Connection, runs: Sequence[Run]) -> dict[str, CallState]:
+def _states(piece: Piece, runs: Sequence[Run]) -> dict[str, CallState]:
     """What calls of runs are told."""
     event_ids = list({event_id for run in runs for event_id in run.event_ids})
-    with db.pipeline():
-        events = db.execute(SQL["bodies"], (event_ids,), binary=True)
-        memos = db.execute(SQL["memos"], ([run.id for run in runs],), binary=True)
-        bodies: dict[str, bytes] = dict(events)
-        saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
-        for run_id, step_id, memo in memos:
-            saved[run_id].append((step_id, memo))
+    events = piece.ask(SQL["bodies"], (event_ids,))
+    memos = piece.ask(SQL["memos"], ([run.id for run in runs],))
+    bodies: dict[str, bytes] = dict(events)
+    saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+    for run_id, step_id, memo in memos:
+        saved[run_id].append((step_id, memo))
     return {run.id: CallState(_known(bodies, run), tuple(saved[run.id])) for run in runs}
 
 

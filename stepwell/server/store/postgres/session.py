@@ -1,15 +1,17 @@
 """The connection on which batches are loaded and written, and the one transaction that is open on
 it. The only place that begins, commits and rolls back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import psycopg
+from psycopg.pq import TransactionStatus
 
 from stepwell.server.engine.row import Item, Lease, Run
 from stepwell.server.store.port import Stale, Unavailable
 from stepwell.server.store.postgres.connection import SQL, Connection, connect, name_of
 from stepwell.server.store.postgres.failure import in_our_words
+from stepwell.server.store.postgres.piece import Answer, Piece
 
 Slot: TypeAlias = tuple[str, str]
 
@@ -17,6 +19,9 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 """Rows that are decided about are locked when they are looked at; what is looked at after a lock
 must be what it protects, so every statement has a view of its own, whatever the database's own
 setting is."""
+
+_COMMIT = b"COMMIT"
+_ROLLBACK = b"ROLLBACK"
 
 _NEVER_IDLE = b"SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '3s'"
 """A process that stands still in the middle of a batch lets go of its rows, and none waits for ever
@@ -55,8 +60,9 @@ class Session:
         self._url = url
         self._node = node
         self._db = self._connected()
+        self._piece = Piece(self._db)
         self._begun = False
-        self._held: psycopg.Cursor[tuple[Any, ...]] | None = None
+        self._held: Answer | None = None
         self._is_alive = True
         self.catalog = -1
         """How often apps and functions had changed when they were read."""
@@ -65,9 +71,10 @@ class Session:
 
     @property
     def connection(self) -> Connection:
-        """The connection, outside of a transaction unless one was begun."""
+        """The connection, for what is asked outside of a transaction."""
         if self._db.closed and not self._begun:
             self._db = self._connected()
+            self._piece = Piece(self._db)
         return self._db
 
     def _connected(self) -> Connection:
@@ -76,14 +83,26 @@ class Session:
             db.execute(self._settings)
         return db
 
-    def begun(self) -> Connection:
-        """The connection, in a transaction. Within a pipeline it costs no round trip."""
-        db = self.connection
+    def ask(self, name: str, *wanted: object) -> Answer:
+        """What a statement of ours answers, in the transaction. All that is asked goes to the
+        database together as soon as one of the answers is looked at."""
+        return self._piece_begun().ask(SQL[name], wanted)
+
+    def ask_named(self, name: str, wanted: Mapping[str, object]) -> Answer:
+        """The same, for a statement whose parameters have names."""
+        return self._piece_begun().ask(SQL[name], wanted)
+
+    def _piece_begun(self) -> Piece:
         if not self._begun:
-            db.execute(_BEGIN)
+            _ = self.connection
             self._begun = True
-            self._held = db.execute(SQL["node_held"], (self._node,))
-        return db
+            self._piece.ask(_BEGIN)
+            self._held = self._piece.ask(SQL["node_held"], (self._node,))
+        return self._piece
+
+    def send(self) -> None:
+        """Do what was asked by now."""
+        self._piece.send()
 
     def check(self) -> None:
         """Look, once in a transaction, whether this process and what it knows still stand.
@@ -92,7 +111,7 @@ class Session:
         """
         if self._held is None:
             return
-        row = self._held.fetchone()
+        row = self._held.first()
         self._held = None
         self._is_alive = row is not None
         if row is not None and row[0] != self.catalog:
@@ -111,25 +130,29 @@ class Session:
                 " it is alive"
             )
         changed = self.changes_catalog
-        self._end(b"COMMIT")
+        self._end(_COMMIT)
         self.catalog += changed
 
     def rollback(self) -> None:
         """End the transaction, and forget what it wrote. A lost connection has done so."""
-        if self._db.closed:
-            self._begun, self._held = False, None
+        self._piece.forget()
+        self._held = None
+        if self._db.closed or self._db.info.transaction_status is TransactionStatus.IDLE:
+            self._begun = False
             self._forget()
-            return
-        self._end(b"ROLLBACK")
+        else:
+            self._end(_ROLLBACK)
 
     def _end(self, statement: bytes) -> None:
         if not self._begun:
             return
         self._held = None
         with in_our_words(self.name):
-            self._db.execute(statement)
+            done = self._piece.ask(statement).tag
         self._begun = False
         self._forget()
+        if done != statement:
+            raise Unavailable(f"{self.name} did not keep what was written: {done.decode()}")
 
     def _forget(self) -> None:
         self.seen = Seen()

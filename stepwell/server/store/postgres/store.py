@@ -91,6 +91,7 @@ class PostgresStore:
         self._ended_in_order &= self._presence.arrive(self._session.connection)
         with in_our_words(self.name):
             self._loader.begin_lanes()
+            self._session.rollback()
             self.cluster.begin(self._session.connection)
 
     @property

@@ -1,10 +1,8 @@
 """Puts a batch's rows into the open transaction: one statement per kind of change, whatever the
-number of rows, all of them in one piece (a pipeline)."""
+number of rows, all of them in one piece."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
-
-import psycopg
+from typing import Any
 
 from stepwell.server.engine.bulk_row import BULKS_KEPT
 from stepwell.server.engine.changes import Changes
@@ -13,8 +11,8 @@ from stepwell.server.engine.key_row import AUDIT_MAX
 from stepwell.server.engine.row import Lease, WaitKind
 from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
 from stepwell.server.store.port import Conflict
-from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.locks import row_of_name
+from stepwell.server.store.postgres.piece import Answer
 from stepwell.server.store.postgres.rows import (
     columns_of_item,
     columns_of_lease,
@@ -47,8 +45,6 @@ from stepwell.server.store.row import (
 
 _OF_EVENTS = (WaitKind.EVENT, WaitKind.CANCEL)
 
-Written: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
-
 
 class Writer:
     """Writes one batch at a time."""
@@ -57,7 +53,7 @@ class Writer:
         """`node` is the name under which leases are granted."""
         self._session = session
         self._node = node
-        self._expected: list[tuple[Written, int, str]] = []
+        self._expected: list[tuple[Answer, int, str]] = []
         self._minute_ms = 0
         self.granted: list[tuple[str, str, str]] = []
         """The leases that the last batch granted: run, key and id."""
@@ -70,29 +66,28 @@ class Writer:
         self._expected.clear()
         self.granted = []
         self._look_at_rest(changes)
-        with self._session.connection.pipeline():
-            db = self._session.begun()
-            self._lock_waited(db, changes)
-            self._runs(db, changes)
-            if changes.started or changes.runs:
-                self._counts(db, changes)
-            self._items(db, changes)
-            self._waits(db, changes)
-            self._leases(db, changes)
-            if changes.flow_rows:
-                self._flow(db, changes)
-            self._rare(db, changes)
-            self._session.check()
-        for cursor, count, name in self._expected:
-            if cursor.rowcount != count:
+        self._lock_waited(changes)
+        self._runs(changes)
+        if changes.started or changes.runs:
+            self._counts(changes)
+        self._items(changes)
+        self._waits(changes)
+        self._leases(changes)
+        if changes.flow_rows:
+            self._flow(changes)
+        self._rare(changes)
+        self._session.send()
+        self._session.check()
+        for answer, count, name in self._expected:
+            if answer.count != count:
                 raise Conflict(f"somebody else changed the same rows first ({name})")
 
-    def _lock_waited(self, db: Connection, changes: Changes) -> None:
+    def _lock_waited(self, changes: Changes) -> None:
         """Whoever begins to wait for events of a name has it alone."""
         names = {wait.name for wait in changes.waits.values() if wait and wait.kind in _OF_EVENTS}
         rows = sorted({row_of_name(name) for name in names} - self._session.seen.locked)
         if rows:
-            db.execute(SQL["lock"], (rows,), binary=True)
+            self._session.ask("lock", rows)
             self._session.seen.locked.update(rows)
 
     def _look_at_rest(self, changes: Changes) -> None:
@@ -100,30 +95,30 @@ class Writer:
         seen = self._session.seen.runs
         unseen = sorted(run_id for run_id in changes.runs if run_id not in seen)
         if unseen:
-            for row in self._session.begun().execute(SQL["runs_locked"], (unseen,), binary=True):
+            for row in self._session.ask("runs_locked", unseen):
                 run = run_from(row)
                 seen[run.id] = run
 
-    def _put(self, db: Connection, name: str, rows: Iterable[Values]) -> Written | None:
+    def _put(self, name: str, rows: Iterable[Values]) -> Answer | None:
         """Rows for a statement whose parameters are their columns."""
         columns = [list(column) for column in zip(*rows, strict=True)]
-        return db.execute(SQL[name], columns) if columns else None
+        return self._session.ask(name, *columns) if columns else None
 
-    def _must(self, db: Connection, name: str, rows: list[Values]) -> None:
+    def _must(self, name: str, rows: list[Values]) -> None:
         """The same, and every one of them is to be found."""
-        cursor = self._put(db, name, rows)
-        if cursor is not None:
-            self._expected.append((cursor, len(rows), name))
+        answer = self._put(name, rows)
+        if answer is not None:
+            self._expected.append((answer, len(rows), name))
 
     # -- runs and what hangs on them ------------------------------------------------------------
 
-    def _runs(self, db: Connection, changes: Changes) -> None:
+    def _runs(self, changes: Changes) -> None:
         ended = changes.ended
         started = changes.started.values()
-        self._put(db, "insert_event", [event_values(0, event)[1:] for event in changes.events])
-        self._put(db, "insert_run", [columns_of_run(run) for run in started])
+        self._put("insert_event", [event_values(0, event)[1:] for event in changes.events])
+        self._put("insert_run", [columns_of_run(run) for run in started])
         more = [(event_id, run.id) for run in started for event_id in run.event_ids[1:]]
-        self._put(db, "insert_run_event", more)
+        self._put("insert_run_event", more)
         going: list[Values] = []
         over: list[Values] = []
         for run in changes.runs.values():
@@ -131,27 +126,27 @@ class Writer:
                 over.append((*end_values(run), run.id))
             else:
                 going.append((*standing_values(run), run.id))
-        self._must(db, "change_run", going)
-        self._must(db, "end_run", over)
+        self._must("change_run", going)
+        self._must("end_run", over)
         steps: list[Values] = [(one.run_id, *step_values(0, one)[1:]) for one in changes.steps]
-        self._put(db, "insert_step", steps)
-        self._put(db, "insert_note", [note_values(note) for note in changes.notes])
+        self._put("insert_step", steps)
+        self._put("insert_note", [note_values(note) for note in changes.notes])
         if ended:
             gone = sorted(ended)
             for name in ("drop_items_of_runs", "drop_waits_of_runs", "drop_leases_of_runs"):
-                db.execute(SQL[name], (gone,))
+                self._session.ask(name, gone)
 
-    def _counts(self, db: Connection, changes: Changes) -> None:
+    def _counts(self, changes: Changes) -> None:
         added = counted(changes, self._session.seen.runs.__getitem__)
         rows: list[Values] = [(*key, self._node, *parts) for key, parts in added.items()]
-        self._put(db, "add_counts", rows)
+        self._put("add_counts", rows)
         newest_ms = newest_minute(added)
         if newest_ms > self._minute_ms:
             self._minute_ms = newest_ms
             for span_ms, kept_ms in KEPT_MS.items():
-                db.execute(SQL["forget_counts"], (span_ms, newest_ms - kept_ms, FORGOTTEN_MAX))
+                self._session.ask("forget_counts", span_ms, newest_ms - kept_ms, FORGOTTEN_MAX)
 
-    def _items(self, db: Connection, changes: Changes) -> None:
+    def _items(self, changes: Changes) -> None:
         moved: list[Values] = []
         put: list[Values] = []
         ended: list[Values] = []
@@ -167,12 +162,12 @@ class Writer:
                 put.append(columns_of_item(item))
             else:
                 moved.append((*columns_of_item(item), was.due_ms, was.attempt))
-        self._must(db, "move_item", moved)
-        self._put(db, "put_item", put)
-        self._must(db, "end_item", ended)
-        self._put(db, "drop_item", dropped)
+        self._must("move_item", moved)
+        self._put("put_item", put)
+        self._must("end_item", ended)
+        self._put("drop_item", dropped)
 
-    def _waits(self, db: Connection, changes: Changes) -> None:
+    def _waits(self, changes: Changes) -> None:
         put: list[Values] = []
         dropped: list[Values] = []
         for slot, wait in _staying(changes.waits, changes):
@@ -180,10 +175,10 @@ class Writer:
                 dropped.append(slot)
             else:
                 put.append(wait_values(wait))
-        self._put(db, "put_wait", put)
-        self._put(db, "drop_wait", dropped)
+        self._put("put_wait", put)
+        self._put("drop_wait", dropped)
 
-    def _leases(self, db: Connection, changes: Changes) -> None:
+    def _leases(self, changes: Changes) -> None:
         granted: list[Values] = []
         changed: list[Values] = []
         ended: list[Values] = []
@@ -203,94 +198,92 @@ class Writer:
             if lease is not None:
                 granted.append(columns_of_lease(lease, self._node))
                 self.granted.append((*slot, lease.id))
-        self._must(db, "change_lease", changed)
-        self._must(db, "end_lease", ended)
-        self._put(db, "drop_lease", dropped)
-        self._put(db, "insert_lease", granted)
+        self._must("change_lease", changed)
+        self._must("end_lease", ended)
+        self._put("drop_lease", dropped)
+        self._put("insert_lease", granted)
 
     # -- flow control ---------------------------------------------------------------------------
 
-    def _flow(self, db: Connection, changes: Changes) -> None:
+    def _flow(self, changes: Changes) -> None:
         seen = self._session.seen
         slots = changes.slots
         keys = [key_values(row) for row in changes.keys.values() if row]
-        self._new_or_not(db, "flow_key", keys, seen.keys)
-        self._put(db, "drop_flow_key", _gone(changes.keys))
-        self._put(db, "put_slot", [slot_values(row) for row in slots.values() if row])
-        self._put(db, "drop_slot", [slot for slot, row in slots.items() if row is None])
+        self._new_or_not("flow_key", keys, seen.keys)
+        self._put("drop_flow_key", _gone(changes.keys))
+        self._put("put_slot", [slot_values(row) for row in slots.values() if row])
+        self._put("drop_slot", [slot for slot, row in slots.items() if row is None])
         holds = [hold_values(row) for row in changes.holds.values() if row]
-        self._new_or_not(db, "hold", holds, seen.holds)
-        self._put(db, "drop_hold", _gone(changes.holds))
-        self._put(db, "drop_held", [(key,) for key in sorted(changes.closed_holds)])
-        self._put(db, "insert_held", [held_values(row) for row in changes.held])
-        self._put(db, "forget_drop", list(changes.undropped))
-        self._put(db, "insert_dropped", [dropped_values(one) for one in changes.dropped])
+        self._new_or_not("hold", holds, seen.holds)
+        self._put("drop_hold", _gone(changes.holds))
+        self._put("drop_held", [(key,) for key in sorted(changes.closed_holds)])
+        self._put("insert_held", [held_values(row) for row in changes.held])
+        self._put("forget_drop", list(changes.undropped))
+        self._put("insert_dropped", [dropped_values(one) for one in changes.dropped])
 
-    def _new_or_not(
-        self, db: Connection, table: str, rows: list[Values], seen: Mapping[str, bool]
-    ) -> None:
+    def _new_or_not(self, table: str, rows: list[Values], seen: Mapping[str, bool]) -> None:
         """A row that was looked for and not found must be new: two batches may have looked."""
         new = [row for row in rows if seen.get(str(row[0])) is False]
-        self._put(db, f"insert_{table}", new)
-        self._put(db, f"put_{table}", [row for row in rows if row not in new])
+        self._put(f"insert_{table}", new)
+        self._put(f"put_{table}", [row for row in rows if row not in new])
 
     # -- what changes seldom --------------------------------------------------------------------
 
-    def _rare(self, db: Connection, changes: Changes) -> None:
+    def _rare(self, changes: Changes) -> None:
         if changes_catalog(changes):
-            cursor = db.execute(SQL["catalog_changed"], (self._session.catalog,))
-            self._expected.append((cursor, 1, "catalog_changed"))
+            answer = self._session.ask("catalog_changed", self._session.catalog)
+            self._expected.append((answer, 1, "catalog_changed"))
             self._session.changes_catalog = True
         if changes.apps or changes.functions:
-            self._catalog(db, changes)
+            self._catalog(changes)
         if changes.cancellations or changes.cancellations_done:
-            self._cancellations(db, changes)
+            self._cancellations(changes)
         if changes.annotations:
             said = [annotation_values(row) for row in changes.annotations.values()]
-            self._put(db, "put_annotation", said)
+            self._put("put_annotation", said)
         if changes.access_rows:
-            self._access(db, changes)
+            self._access(changes)
         if changes.bulk_rows:
-            self._bulks(db, changes)
+            self._bulks(changes)
         if changes.forgotten_runs:
-            db.execute(SQL["forget_runs"], {"runs": changes.forgotten_runs})
+            self._session.ask_named("forget_runs", {"runs": changes.forgotten_runs})
         if changes.forgotten_events:
-            db.execute(SQL["forget_events"], {"events": changes.forgotten_events})
+            self._session.ask_named("forget_events", {"events": changes.forgotten_events})
 
-    def _catalog(self, db: Connection, changes: Changes) -> None:
-        self._put(db, "keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])
-        self._put(db, "drop_app", _gone(changes.apps))
-        self._put(db, "drop_functions_of_app", _gone(changes.apps))
-        self._put(db, "put_app", [app_values(app) for app in changes.apps.values() if app])
+    def _catalog(self, changes: Changes) -> None:
+        self._put("keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])
+        self._put("drop_app", _gone(changes.apps))
+        self._put("drop_functions_of_app", _gone(changes.apps))
+        self._put("put_app", [app_values(app) for app in changes.apps.values() if app])
         kept = [function_values(row) for row in changes.functions.values() if row]
-        self._put(db, "drop_gone", [(row[0],) for row in kept])
-        self._put(db, "drop_function", _gone(changes.functions))
-        self._put(db, "put_function", kept)
+        self._put("drop_gone", [(row[0],) for row in kept])
+        self._put("drop_function", _gone(changes.functions))
+        self._put("put_function", kept)
 
-    def _cancellations(self, db: Connection, changes: Changes) -> None:
+    def _cancellations(self, changes: Changes) -> None:
         there = [one for one in changes.cancellations.values() if one is not None]
-        self._put(db, "insert_cancellation", [cancellation_values(one) for one in there])
-        self._put(db, "drop_cancellation", _gone(changes.cancellations))
+        self._put("insert_cancellation", [cancellation_values(one) for one in there])
+        self._put("drop_cancellation", _gone(changes.cancellations))
         done = [(at_ms, id_) for id_, at_ms in changes.cancellations_done.items()]
-        self._put(db, "end_cancellation", done)
+        self._put("end_cancellation", done)
 
-    def _access(self, db: Connection, changes: Changes) -> None:
+    def _access(self, changes: Changes) -> None:
         revoked = [(at_ms, id_) for id_, at_ms in changes.revoked_keys.items()]
-        self._put(db, "insert_api_key", [api_key_values(key) for key in changes.api_keys])
-        self._put(db, "end_api_key", revoked)
+        self._put("insert_api_key", [api_key_values(key) for key in changes.api_keys])
+        self._put("end_api_key", revoked)
         if changes.audit:
-            self._put(db, "insert_audit", [audit_values(entry) for entry in changes.audit])
-            db.execute(SQL["forget_audit"], (AUDIT_MAX,))
-        self._put(db, "mark_audit", [(status, id_) for id_, status in changes.refused.items()])
+            self._put("insert_audit", [audit_values(entry) for entry in changes.audit])
+            self._session.ask("forget_audit", AUDIT_MAX)
+        self._put("mark_audit", [(status, id_) for id_, status in changes.refused.items()])
 
-    def _bulks(self, db: Connection, changes: Changes) -> None:
-        self._put(db, "insert_bulk", [bulk_values(bulk) for bulk in changes.bulks])
+    def _bulks(self, changes: Changes) -> None:
+        self._put("insert_bulk", [bulk_values(bulk) for bulk in changes.bulks])
         moves = [(*move_values(moved), id_) for id_, moved in changes.bulk_moves.items()]
-        self._put(db, "move_bulk", moves)
+        self._put("move_bulk", moves)
         over = [(at, int(stopped), id_) for id_, (at, stopped) in changes.bulks_over.items()]
-        self._put(db, "end_bulk", over)
+        self._put("end_bulk", over)
         if changes.bulks:
-            db.execute(SQL["forget_bulks"], (BULKS_KEPT,))
+            self._session.ask("forget_bulks", BULKS_KEPT)
 
 
 def changes_catalog(changes: Changes) -> bool:

@@ -260,6 +260,21 @@ def test_a_lease_of_a_commit_that_was_cut_off_is_nobodys(
     assert [one.run_id for one in second.due().overdue()] == [run.id]
 
 
+def test_who_is_alone_learns_that_it_is_not_any_more(engine_database: str) -> None:
+    first, second = PostgresStore(engine_database), PostgresStore(engine_database)
+    try:
+        first.migrate()
+        assert first._presence.is_alone
+        first.cluster.listen(lambda hint: None)
+        second.migrate()
+        assert not second._presence.is_alone
+        second.cluster.listen(lambda hint: None)
+        until(lambda: not first._presence.is_alone)
+    finally:
+        first.close()
+        second.close()
+
+
 def test_they_tell_each_other_where_something_is_to_be_done(two: Two) -> None:
     first, second = two
     heard: list[Hint] = []

@@ -3,86 +3,29 @@ AWS Lambda runs, before a pretended runtime API."""
 
 import asyncio
 import base64
-import contextlib
 import itertools
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 
-from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
 from tests.contract.adapters.platforms import Asked, as_http_api
+from tests.end_to_end.runtimes import dev_server, process, registered, result
 from tests.repo.source import ROOT
 
 MODULE = "tests.end_to_end.runtime_app"
-START_S = 60.0
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    sock = socket.create_server(("127.0.0.1", 0))
-    config = ServerConfig(host="127.0.0.1", discovery=False, poll=False)
-    made = Server(config, sockets=[sock])
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@contextlib.contextmanager
-def process(command: list[str], log: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A program that is stopped with all that it started."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    with log.open("wb") as out:
-        started = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            env=environment,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-        try:
-            yield started
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
-
-
-async def registered(url: str, started: subprocess.Popen[bytes], log: Path) -> None:
-    """Ask the app to register, until it listens."""
-    async with aiohttp.ClientSession() as http, asyncio.timeout(START_S):
-        while True:
-            assert started.poll() is None, log
-            with contextlib.suppress(aiohttp.ClientError):
-                async with http.put(url) as answer:
-                    assert answer.status == 200, await answer.text()
-                    return
-            await asyncio.sleep(0.05)
-
-
-async def result(server: Server) -> Any:
-    """Send the event, and wait for what its one run returns."""
-    async with aiohttp.ClientSession(server.url) as http, asyncio.timeout(START_S):
-        async with http.post("/e/any", json={"name": "sum/wanted", "data": {}}) as answer:
-            (event_id,) = json.loads(await answer.text())["ids"]
-        while True:
-            async with http.get(f"/v1/events/{event_id}/runs") as answer:
-                runs = (await answer.json())["data"]
-            if runs and runs[0]["status"] not in ("Running", "Scheduled"):
-                assert runs[0]["status"] == "Completed", runs
-                return runs[0]["output"]
-            await asyncio.sleep(0.02)
+    async with dev_server() as running:
+        yield running
 
 
 @pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
@@ -93,7 +36,7 @@ async def test_gunicorn(server: Server, kind: str, tmp_path: Path) -> None:
     command = ["gunicorn", "-k", kind, "-b", f"127.0.0.1:{port}", f"{MODULE}:app"]
     with process(command, log, APP_ID=f"under-{kind}", INNGEST_DEV=server.url) as started:
         await registered(f"http://127.0.0.1:{port}/api/inngest", started, log)
-        assert await result(server) == 42
+        assert await result(server, "sum/wanted") == 42
 
 
 class RuntimeApi:
@@ -161,5 +104,16 @@ async def test_the_runtime_of_aws_lambda(server: Server, tmp_path: Path) -> None
         LAMBDA_TASK_ROOT=str(ROOT),
     ) as started:
         await registered(f"http://{place}/api/inngest", started, log)
-        assert await result(server) == 42
+        assert await result(server, "sum/wanted") == 42
     await runner.cleanup()
+
+
+async def test_the_functions_framework_of_google_cloud(server: Server, tmp_path: Path) -> None:
+    log = tmp_path / "google.log"
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    place = ["--source", str(ROOT / "examples/google_cloud/main.py"), "--target", "main"]
+    command = ["functions_framework", *place, "--host", "127.0.0.1", "--port", str(port)]
+    with process(command, log, INNGEST_DEV=server.url) as started:
+        await registered(f"http://127.0.0.1:{port}/api/inngest", started, log)
+        assert await result(server, "visitor/arrived", {"name": "Ada"}) == "Welcome, Ada"

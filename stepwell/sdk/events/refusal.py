@@ -148,9 +148,9 @@ def _is_ours(kind: type[pydantic.BaseModel], field: str) -> bool:
     """Is a field one of a class of this package, rather than of a user's own schema?"""
     names = {field, *(n for n, f in kind.model_fields.items() if f.alias == field)}
     return any(
-        one.__module__.partition(".")[0] == _OURS
-        and names & vars(one).get("__annotations__", {}).keys()
+        one.__module__.partition(".")[0] == _OURS and names & one.model_fields.keys()
         for one in kind.__mro__
+        if issubclass(one, pydantic.BaseModel)
     )
 
 

@@ -36,6 +36,7 @@ _COUNT: Expected = ((int,), "a whole number")
 _SEVERAL: Expected = ((list, tuple), "a list")
 
 CLIENT: Mapping[str, Expected] = {
+    "ai_metadata": _FLAG,
     "api_base_url": _URL,
     "app_version": _TEXT,
     "base_url": _URL,

@@ -101,6 +101,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         serve_host: str | None = None,
         serve_path: str | None = None,
         session_propagation: bool | None = None,
+        ai_metadata: bool | None = None,
     ) -> None:
         """Configure an app.
 
@@ -133,6 +134,8 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
             serve_path: Path at which the server calls this app, unless `serve` says.
             session_propagation: What runs send and invoke inherits the sessions of their events
                 (the default).
+            ai_metadata: Keep with a step what a model tells of its answer: the model, tokens, why
+                it ended, never what was asked or answered (the default).
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -146,7 +149,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         self.middleware: list[MiddlewareFactory] = []
         self.serializer = serializer
         self.schemas = schemas
-        self.checkpointing = checkpointing is not False
+        self.checkpointing, self.ai_metadata = checkpointing is not False, ai_metadata is not False
         self.serve_origin = serve_origin or serve_host
         self.serve_path, self._endpoints = serve_path, set[str]()
         self._app_version = app_version
@@ -171,11 +174,10 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         self._tries_max = _tries(send_retries)
         self._http = None if http_client is None else port_of(http_client)
         self._given: Mapping[str, str] = {}
-        self._level_is_told = False
         self._own_reach: Reach | None = None
         self._told_event_port: EventPort | None = None
         self._engine: EnginePort | None = None
-        self._alone = False
+        self._alone = self._level_is_told = False
         self.middleware = enrolled(middleware or [], self, None)
 
     def __repr__(self) -> str:

@@ -36,6 +36,7 @@ from stepwell.sdk.middleware.result import (
     TransformOutputResult,
     TransformOutputStepInfo,
 )
+from stepwell.sdk.step import option
 from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.cancelled import Cancelled, Watch
 from stepwell.sdk.step.defer import Deferrals
@@ -43,7 +44,7 @@ from stepwell.sdk.step.handler import Traits
 from stepwell.sdk.step.identity import StepName
 from stepwell.sdk.step.limit import Taken, uses
 from stepwell.sdk.step.memo import Known, KnownFailure, Memos
-from stepwell.sdk.step.noted import Noted
+from stepwell.sdk.step.noted import Noted, note_answer
 from stepwell.sdk.step.suspension import INSIDE_STEP, Suspended
 from stepwell.sdk.value.codec import (
     PLAIN,
@@ -122,6 +123,8 @@ class Call:
         self.holds_sessions_back = False
         self.taken: dict[str, list[Taken]] = {}
         self.noted = Noted()
+        self.ai_metadata = True
+        """What models tell of their answers is kept with the step that asked."""
         self.fresh = self.is_beyond_known
         """New code runs now; before that, everything was seen by an earlier call."""
         self.hooks = hooks
@@ -265,6 +268,8 @@ class Call:
     def ran(self, met: Met, data: msgspec.Raw, began_ns: int, given: msgspec.Raw | None) -> StepRun:
         """The operation of a step that ran well."""
         timing = Timing(began_ns, time.time_ns() - began_ns)
+        if met.ask.kind == option.WRAP and self.ai_metadata:
+            note_answer(self.noted, met.name.hashed, data, given, timing.duration_ns)
         said = self.noted.take(met.name.hashed)
         return outcome.step_ran(met, data, timing, given, self._used(met), said)
 

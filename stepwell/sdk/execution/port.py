@@ -29,6 +29,11 @@ class ClientPort(StepClient, Protocol):
         ...
 
     @property
+    def ai_metadata(self) -> bool:
+        """Is what models tell of their answers kept with the step that asked?"""
+        ...
+
+    @property
     def session_propagation(self) -> bool:
         """Does what runs send and invoke inherit their sessions?"""
         ...

@@ -125,6 +125,7 @@ class Calling:
         sessions = _sessions(events)
         if sessions and self.client.session_propagation:
             call.sessions = sessions
+        call.ai_metadata = self.client.ai_metadata
         call.holds_sessions_back = bool(sessions and not call.sessions)
         return {
             "attempt": ctx.attempt,

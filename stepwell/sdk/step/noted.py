@@ -1,12 +1,16 @@
 """What steps say while they run, until their results take it along. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from stepwell.sdk.errors import Error
+from stepwell.wire import ai
 from stepwell.wire.limit import METADATA_SPAN_BYTES_MAX
 from stepwell.wire.metadata import MetadataUpdate, Values, encode_updates
+
+_ARGUMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(object)
 
 
 class Noted:
@@ -29,11 +33,34 @@ class Noted:
         self._said[step_id] = said
         return True
 
+    def says(self, step_id: str, kind: str) -> bool:
+        """Does a step say something under this name already?"""
+        return any(one.kind == kind for one in self._said.get(step_id, ()))
+
     def take(self, step_id: str) -> msgspec.Raw | None:
         """What a step says, now that it is over."""
         self._over.add(step_id)
         said = self._said.pop(step_id, None) if self._said else None
         return None if said is None else encode_updates(said)
+
+
+def note_answer(
+    noted: Noted, step_id: str, data: msgspec.Raw, given: msgspec.Raw | None, duration_ns: int
+) -> None:
+    """Note what a model's answer tells of itself, if a step gave one and nothing told it before."""
+    if noted.says(step_id, ai.KIND):
+        return
+    listed = [] if given is None else _ARGUMENTS.decode(given)
+    asked: object = next((_ANY.decode(one) for one in listed if bytes(one)[:1] == b"{"), None)
+    told = ai.told_of(asked, _ANY.decode(data), duration_ns // 1_000_000)
+    if told:
+        noted.add(step_id, (ai_update(told),), "step")
+
+
+def ai_update(told: Mapping[str, object]) -> MetadataUpdate:
+    """What tells it of a step."""
+    values = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in told.items()}
+    return MetadataUpdate(ai.KIND, values, "set")
 
 
 def _join(said: list[MetadataUpdate], update: MetadataUpdate) -> None:

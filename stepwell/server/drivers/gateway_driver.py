@@ -4,6 +4,8 @@ The outcome is that of a call that ran the step: a result, or an error the engin
 of providers are sent and never told: not in an error, not in a log.
 """
 
+import time
+
 import msgspec
 
 from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
@@ -11,13 +13,16 @@ from stepwell.server.drivers.port import Save
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome, Progressed
 from stepwell.server.store.port import CallState
-from stepwell.wire import header, limit
+from stepwell.wire import ai, header, limit
 from stepwell.wire.canonical import canonical
 from stepwell.wire.failure import AI_GATEWAY_ERROR, GATEWAY_ERROR, Failure
+from stepwell.wire.metadata import MetadataUpdate, encode_updates
 from stepwell.wire.operation import AiGatewayCall, GatewayCall, StepError, StepRun
 from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.outside import decode
 
 _STACK_CHARS_MAX = 10_000
+_ANY = msgspec.json.Decoder(object)
 
 
 class _Fetched(msgspec.Struct):
@@ -40,10 +45,14 @@ class GatewayDriver:
         """Make the request the item describes; see `Driver.call`."""
         (operation,) = decode_operations(job.item.secret)
         assert isinstance(operation, GatewayCall | AiGatewayCall)
+        began = time.monotonic()
+        metadata: msgspec.Raw | None = None
         if isinstance(operation, GatewayCall):
             found = await self._fetched(operation)
         else:
             found = await self._inferred(operation)
+            if isinstance(found, bytes):
+                metadata = _told(operation, found, round((time.monotonic() - began) * 1_000))
         ended: StepRun | StepError
         if isinstance(found, Failure):
             ended = StepError(
@@ -60,6 +69,7 @@ class GatewayDriver:
                 display_name=operation.display_name,
                 parallel_mode=operation.parallel_mode,
                 data=msgspec.Raw(found),
+                metadata=metadata,
             )
         return Progressed((ended,), job.run.version)
 
@@ -101,6 +111,15 @@ class GatewayDriver:
             return canonical(answer.body)
         except ValueError:
             return _refused("the provider's answer is no JSON", answer)
+
+
+def _told(operation: AiGatewayCall, found: bytes, latency_ms: int) -> msgspec.Raw | None:
+    """What the provider tells of its answer: models, tokens, why it ended."""
+    values = ai.told_of(decode(operation.body, _ANY), decode(found, _ANY), latency_ms)
+    if not values:
+        return None
+    told = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in values.items()}
+    return encode_updates((MetadataUpdate(ai.KIND, told, "set", "step"),))
 
 
 def _authorized(operation: AiGatewayCall) -> tuple[str, dict[str, str]]:

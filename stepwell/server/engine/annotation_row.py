@@ -18,6 +18,9 @@ class AnnotationKind(IntEnum):
     METADATA = 1
     SCORE = 2
     SPAN = 3
+    INPUT = 4
+    """The arguments of a step that is tried again, a JSON array, under the step's display name: its
+    result will bring them."""
 
 
 class Annotation(msgspec.Struct, frozen=True, gc=False):

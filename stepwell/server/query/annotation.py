@@ -85,8 +85,16 @@ def metadata_of(rows: Iterable[Annotation], step_id: str) -> tuple[MetadataV2, .
     return tuple(
         _metadata(row)
         for row in rows
-        if row.step_id == step_id and row.kind is not AnnotationKind.SPAN
+        if row.step_id == step_id and row.kind in (AnnotationKind.METADATA, AnnotationKind.SCORE)
     )
+
+
+def input_of(rows: Iterable[Annotation], step_id: str, name: str) -> bytes:
+    """The arguments of a step that was tried and has no result yet, by its hashed id or, where that
+    is not known, by its name; nothing if it told none."""
+    tried = (row for row in rows if row.kind is AnnotationKind.INPUT)
+    wanted = (row for row in tried if (row.step_id == step_id if step_id else row.name == name))
+    return next((row.body for row in wanted), b"")
 
 
 def user_spans(rows: Iterable[Annotation]) -> list[tuple[str, UserSpan]]:

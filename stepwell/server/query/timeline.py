@@ -29,6 +29,7 @@ from stepwell.server.query.annotation import (
     MetadataV2,
     UserlandV2,
     UserSpan,
+    input_of,
     metadata_of,
     user_spans,
     userland_v2,
@@ -98,6 +99,8 @@ _RUN_STATUS = {
     RunStatus.CANCELLED: SpanStatus.CANCELLED,
 }
 _SHORT_ID_CHARS = 8
+ATTEMPT = "attempt"
+"""The kind of a try that failed."""
 USERLAND = "userland"
 """The kind of a span of user code."""
 USER_DEPTH_MAX = 50
@@ -174,9 +177,13 @@ def _user_span(span: UserSpan, children: tuple[Span, ...]) -> Span:
 
 
 def _described(span: Span, said: Sequence[Annotation]) -> Span:
-    """The span with what was said of its step."""
-    found = metadata_of(said, span.step_id) if span.step_id else ()
-    return msgspec.structs.replace(span, metadata=found) if found else span
+    """The span with what was said of its step, and with what that was handed."""
+    if not span.step_id and span.kind != ATTEMPT:
+        return span
+    found, given = metadata_of(said, span.step_id) if span.step_id else (), span.input
+    if given is msgspec.UNSET:
+        given = msgspec.Raw(input_of(said, span.step_id, span.name)) or msgspec.UNSET
+    return msgspec.structs.replace(span, metadata=found, input=given)
 
 
 def _began(span: Span) -> int:
@@ -205,7 +212,7 @@ def _attempt(note: Note, name: str) -> Span:
     failure = decode_failure(note.body)
     return Span(
         name=name,
-        kind="attempt",
+        kind=ATTEMPT,
         status=SpanStatus.FAILED,
         step_id=note.step_id,
         attempt=note.attempt,

@@ -5,11 +5,13 @@ again so that it may catch it.
 """
 
 from stepwell.server.engine.again import try_again, try_apart
+from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
 from stepwell.server.engine.cool import cool
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.op.step_run import step_ended
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.op.step_run import input_of, step_ended
+from stepwell.server.engine.record import AnnotationPut
+from stepwell.server.engine.row import MAIN, Run
 from stepwell.wire.failure import encode_failure, encode_failure_memo
 from stepwell.wire.operation import PARALLEL_WAIT, Operation, StepError, StepFailed, label
 
@@ -24,6 +26,7 @@ def step_error(draft: Draft, report: Report, operation: StepError) -> None:
     if report.no_retry or report.item.attempt + 1 >= attempts:
         step_ended(draft, report, operation, bytes(encode_failure_memo(operation.failure)))
         return
+    keep_input(draft, report.run, operation)
     error = encode_failure(operation.failure)
     if report.item.key == MAIN and is_beside(operation):
         delay, name = report.delay_ms, label(operation)
@@ -31,6 +34,15 @@ def step_error(draft: Draft, report: Report, operation: StepError) -> None:
         return
     try_again(draft, report.run, report.item, report.delay_ms, error, label(operation))
     report.retried = True
+
+
+def keep_input(draft: Draft, run: Run, operation: StepError) -> None:
+    """Keep the arguments of a step that has no result yet, for people to see meanwhile."""
+    given = input_of(operation)
+    if given:
+        kind, at_ms = AnnotationKind.INPUT, draft.now.ms
+        row = Annotation(run.id, kind, operation.id, "", label(operation), at_ms, given)
+        draft.add(AnnotationPut(row))
 
 
 def is_beside(operation: Operation) -> bool:

@@ -38,12 +38,12 @@ def save_memo(draft: Draft, report: Report, operation: Operation, memo: bytes) -
             began_ms=began,
             ended_ms=ended,
             attempt=report.item.attempt,
-            input=_input(operation),
+            input=input_of(operation),
         )
     )
 
 
-def _input(operation: Operation) -> bytes:
+def input_of(operation: Operation) -> bytes:
     """The arguments a step says it was handed; none if nobody could hand it that many again."""
     if not isinstance(operation, StepRun | StepError | StepFailed) or operation.input is None:
         return b""

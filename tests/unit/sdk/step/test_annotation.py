@@ -235,6 +235,52 @@ async def test_the_step_that_chooses_tells_what_it_chose_among() -> None:
     assert heard == []
 
 
+ANSWER = {"id": "c", "model": "m-1", "usage": {"prompt_tokens": 3, "completion_tokens": 1}}
+
+
+async def ask_model(body: dict[str, Any]) -> dict[str, Any]:
+    return ANSWER
+
+
+@pytest.mark.parametrize("blocking", [False, True], ids=["coroutine", "plain"])
+async def test_what_a_model_tells_of_its_answer_goes_along(blocking: bool) -> None:
+    body = {"model": "m", "temperature": 0.5, "messages": ["secret"]}
+
+    async def handler(ctx: Context) -> None:
+        await ctx.step.ai.wrap("ask", ask_model, body)
+
+    def plain(ctx: ContextSync) -> None:
+        ctx.step.ai.wrap("ask", ask_model, body)
+
+    said, _ = await told(plain if blocking else handler, blocking=blocking)
+    (only,) = said
+    assert (only["kind"], only["op"], only["scope"]) == ("inngest.ai", "set", "step")
+    assert only["values"].pop("latency_ms") >= 0
+    assert only["values"] == {
+        "request_model": "m",
+        "response_model": "m-1",
+        "response_id": "c",
+        "input_tokens": 3,
+        "output_tokens": 1,
+        "temperature": 0.5,
+    }
+
+
+async def test_it_does_not_where_the_client_says_so_or_the_step_is_another() -> None:
+    async def other(ctx: Context) -> None:
+        await ctx.step.run("ask", ask_model, {})
+
+    async def handler(ctx: Context) -> None:
+        await ctx.step.ai.wrap("ask", ask_model, {})
+
+    assert await told(other) == (None, [])
+    client = Talking()
+    client.ai_metadata = stepwell.Inngest(app_id="a", ai_metadata=False).ai_metadata
+    played = Stage(handler, client=client)
+    (operation,) = played.operations(await played.call())
+    assert operation.metadata is None
+
+
 def test_a_reference_is_written_as_other_sdks_write_it() -> None:
     assert msgspec.json.encode(REF) == b'{"experimentName":"tone","variant":"short"}'
 

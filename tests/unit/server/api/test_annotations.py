@@ -239,3 +239,18 @@ async def test_of_a_run_that_is_not_there_nothing_is_said(api: Api) -> None:
     body = {"metadata": [{"kind": "userland.x", "values": {}}]}
     answer = await api.http.post(f"/v1/runs/{UNKNOWN}/metadata", json=body)
     assert answer.status_code == 404
+
+
+async def test_the_arguments_of_a_step_are_shown_while_it_is_tried_again(api: Api) -> None:
+    job = await begun(api)
+    failed = {"op": "StepError", "opts": {"input": ["A1", 7]}, "error": {"name": "E"}}
+    await api.answer(job, charged(**failed))
+    answer = await api.http.get(f"/v2/runs/{job.run.id}/trace?includeOutput=true")
+    root = answer.json()["data"]["rootSpan"]
+    tried, _again = root["children"]
+    assert (tried["name"], tried["status"], tried["input"]) == ("charge", "FAILED", ["A1", 7])
+    assert "metadata" not in root
+    assert "metadata" not in tried
+    timeline = (await api.http.get(f"/v1/runs/{job.run.id}/timeline")).json()["data"]
+    assert ["A1", 7] in [one.get("input") for one in timeline["children"]]
+    assert (await api.http.get(f"/v2/runs/{job.run.id}/scores")).json()["data"] == []

@@ -98,6 +98,21 @@ async def test_each_provider_finds_its_key(pool: HttpPool, kind: str, seen: str)
     assert found == [seen]
 
 
+async def test_what_a_model_tells_of_its_answer_goes_with_the_step(pool: HttpPool) -> None:
+    async def provider(request: web.Request) -> web.Response:
+        return web.json_response({"model": "m-1", "usage": {"prompt_tokens": 3}})
+
+    async with serving(provider) as url:
+        ended = await perform(pool, "AIGateway", url=url, body={"model": "m", "messages": []})
+        plain = await perform(pool, "Gateway", url=url, method="POST")
+    assert plain.metadata is None
+    (update,) = json.loads(bytes(ended.metadata or b""))
+    assert (update["kind"], update["op"], update["scope"]) == ("inngest.ai", "set", "step")
+    assert update["values"].pop("latency_ms") >= 0
+    told = {"request_model": "m", "response_model": "m-1", "input_tokens": 3}
+    assert update["values"] == told
+
+
 async def test_a_provider_that_refuses_failed_and_its_words_are_kept(pool: HttpPool) -> None:
     async def provider(request: web.Request) -> web.Response:
         return web.json_response({"error": "slow down"}, status=429)

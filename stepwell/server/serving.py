@@ -19,7 +19,7 @@ from stepwell.server import loop_watch
 from stepwell.server.api.app import api_app
 from stepwell.server.api.apps.discovery import Discovery
 from stepwell.server.api.apps.polling import Poller
-from stepwell.server.api.deps import ApiDeps, ProcessSeen
+from stepwell.server.api.deps import ApiDeps, ProcessSeen, Synced
 from stepwell.server.api.routing.problem import KindHeader
 from stepwell.server.config import ServerConfig
 from stepwell.server.config.network import Networks
@@ -115,6 +115,7 @@ class Server:
             self._registered,
             lane=self.node.dispatcher.lane,
             named=self._named_at,
+            sync=self._asked_to_register,
             workers=lambda: workers(self.gateway.sessions, self.node.clock.now_ms()),
             under_way=self.node.dispatcher.runs_called,
             process=self._process_seen,
@@ -248,9 +249,7 @@ class Server:
 
     async def sync(self, url: str) -> str:
         """Ask the app at a URL to register; gives what is wrong, or nothing."""
-        if self._poller is None:
-            raise RuntimeError("the server is not started")
-        return await self._poller.sync(url)
+        return (await self._asked_to_register(url)).problem
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -291,6 +290,11 @@ class Server:
             self.node.reach(app, self._workers, slots)
         else:
             self.node.dispatcher.drop_lane(app)
+
+    async def _asked_to_register(self, url: str) -> Synced:
+        if self._poller is None:
+            raise RuntimeError("the server is not started")
+        return await self._poller.sync(url)
 
     def _named_at(self, app: str) -> str:
         """At which of the addresses in the settings an app answered."""

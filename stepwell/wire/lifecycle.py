@@ -197,13 +197,16 @@ def scheduled_timer(cron: str, scheduled_ms: int, fire_ms: int) -> Event:
 
 
 class Deferral(msgspec.Struct, frozen=True):
-    """Who deferred what: the part of `inngest/deferred.schedule` the server adds to the input."""
+    """Who deferred what: the part of `inngest/deferred.schedule` the server adds to the input. The
+    hashed id and the name of the deferral are ours."""
 
     fn_slug: str
     parent_app_id: str = ""
     parent_fn_id: str = ""
     parent_fn_slug: str = ""
     parent_run_id: str = ""
+    defer_id: str | msgspec.UnsetType = msgspec.UNSET
+    defer_name: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def deferred_schedule(

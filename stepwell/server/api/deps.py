@@ -1,7 +1,7 @@
 """What the HTTP API stands on, handed in once by whoever builds a server."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from secrets import token_bytes
 from typing import NamedTuple, TypeVar
@@ -42,6 +42,19 @@ class ProcessSeen(NamedTuple):
     lag: Spread = Spread(())
 
 
+class Synced(NamedTuple):
+    """What came of asking an app to register: the app that is registered now, if it is known which,
+    and what is wrong, or nothing."""
+
+    app: AppRow | None
+    problem: str
+
+
+async def _asks_none(url: str) -> Synced:
+    """Apps register by themselves."""
+    return Synced(None, "unreachable: nobody asks apps to register here")
+
+
 def _no_calls() -> list[Run]:
     """Nobody calls."""
     return []
@@ -71,7 +84,8 @@ class ApiDeps:
     """The ledger takes inputs, the reader answers questions; `on_app` hears of every app that has
     registered, after its commit; `ends` wakes requests that wait for a run; `lane` says how calls
     of an app stand; `named`, at which of the addresses it was started with an app answered;
-    `workers`, who is connected; `under_way`, the runs that are called; `process`, what the process
+    `sync` asks the app at a URL to register; `workers`, who is connected; `under_way`, the runs
+    that are called; `process`, what the process
     is at; `hub`, who hears what is published; `secret`, what is signed with if there is no signing
     key."""
 
@@ -84,6 +98,7 @@ class ApiDeps:
     ends: RunWatch = field(default_factory=RunWatch)
     lane: Callable[[str], LaneSeen] = _open
     named: Callable[[str], str] = _nowhere
+    sync: Callable[[str], Awaitable[Synced]] = _asks_none
     workers: Callable[[], Sequence[WorkerV2]] = tuple
     under_way: Callable[[], list[Run]] = _no_calls
     process: Callable[[], ProcessSeen] = ProcessSeen

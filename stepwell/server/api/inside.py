@@ -79,17 +79,18 @@ class Inside:
         *,
         limit: int = PAGE,
         **query: object,
-    ) -> tuple[list[Any], bool]:
-        """So many entries of a list at most, over as many pages of `limit` as that takes; and are
-        there more?"""
+    ) -> tuple[list[Any], str]:
+        """So many entries of a list at most, over as many pages of `limit` as that takes, but fewer
+        where a search runs out of time; and what leads to more, or nothing."""
         found: list[Any] = []
         while True:
             page = min(limit, most - len(found))
             told = await self.ask(operation, path, {**query, "limit": page})
             found += told["data"]
-            query["cursor"] = told["page"].get("cursor", "")
-            if not query["cursor"] or len(found) >= most:
-                return found, bool(query["cursor"])
+            cursor: str = told["page"].get("cursor", "")
+            if not cursor or len(found) >= most or told["page"].get("partial"):
+                return found, cursor
+            query["cursor"] = cursor
 
 
 def _request(

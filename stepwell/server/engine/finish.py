@@ -95,6 +95,8 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
         parent_app_id=run.app,
         parent_fn_slug=run.function,
         parent_run_id=run.id,
+        defer_id=wait.step_id,
+        defer_name=wait.label,
     )
     data, meta = told(wait)
     if meta is None:

@@ -23,7 +23,7 @@ def _worker(session: Session, now_ms: int) -> WorkerV2:
     return WorkerV2(
         id=worker.connection_id,
         instance_id=session.instance_id,
-        apps=tuple(WorkerAppV2(app.name, len(app.slugs), app.version) for app in apps),
+        apps=tuple(WorkerAppV2(app.name, len(app.slugs), app.version, app.group) for app in apps),
         status=_STATUS.get(session.connection.protocol.phase, WorkerStatusV2.CONNECTED),
         connected_at=format_instant(session.connected_ms),
         last_heartbeat_at=format_instant(heard_ms),

@@ -40,9 +40,17 @@ class TriggerV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
     cron: str = ""
 
 
+class DeferredFromV2(msgspec.Struct, frozen=True, rename="camel"):
+    """The run that left another one to be started at its end, and its function."""
+
+    run_id: str
+    function: NamedV2
+
+
 class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A run. What it has not come to is left out. `retries` counts how often its function or a step
-    of it was tried again, in lists where `includeRetries` asks for it."""
+    of it was tried again, in lists where `includeRetries` asks for it; `deferredFrom` is told of a
+    single run."""
 
     id: str
     status: StatusV2
@@ -55,6 +63,7 @@ class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     original_run_id: str = ""
     is_deferred: bool = False
     retries: int | msgspec.UnsetType = msgspec.UNSET
+    deferred_from: DeferredFromV2 | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 

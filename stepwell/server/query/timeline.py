@@ -50,12 +50,23 @@ class SpanStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class Awaited(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What ends a wait, besides its time: an event that satisfies a condition, a signal, or the end
+    of a run; a sleep has none of them."""
+
+    until_ms: int
+    event: str = ""
+    condition: str = ""
+    signal: str = ""
+    run_id: str = ""
+
+
 class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     """One bar of the timeline. Times are milliseconds since 1970, 0 for what has not happened.
 
     `detail` is a sentence for people; `output` is JSON, and so is `input`, the list of a step's
-    arguments; `rest` says why work that is due is not done; `metadata` is what was said of it;
-    `userland` is there for a span of user code.
+    arguments; `rest` says why work that is due is not done; `awaited`, what ends an open wait;
+    `metadata` is what was said of it; `userland` is there for a span of user code.
     """
 
     name: str
@@ -71,6 +82,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     children: tuple["Span", ...] = ()
     rest: Rest | None = None
+    awaited: Awaited | None = None
     metadata: tuple[MetadataV2, ...] = ()
     userland: UserlandV2 | msgspec.UnsetType = msgspec.UNSET
 
@@ -240,10 +252,21 @@ def _waits(waits: Iterable[Wait], run: Run) -> list[Span]:
             step_id=wait.step_id,
             started_ms=wait.opened_ms,
             detail=_waiting_for(wait),
+            awaited=_awaited(wait),
         )
         for wait in waits
         if wait.kind in STEP_WAITS and wait.run_id == run.id
     ]
+
+
+def _awaited(wait: Wait) -> Awaited:
+    match wait.kind:
+        case WaitKind.SIGNAL:
+            return Awaited(wait.until_ms, signal=wait.name)
+        case WaitKind.INVOKE:
+            return Awaited(wait.until_ms, run_id=wait.name)
+        case _:
+            return Awaited(wait.until_ms, wait.name, wait.condition)
 
 
 # The rest hangs on a run without holding it up: cancellations to come, deferrals.
@@ -276,6 +299,7 @@ def _item_span(rows: Rows, item: Item, lease: Lease | None) -> Span:
             step_id=item.key,
             started_ms=int(item.target) if item.target.isdecimal() else 0,
             detail=f"sleeps until {format_instant(item.due_ms)}",
+            awaited=Awaited(item.due_ms),
         )
     known = step_name(item) if item.kind is ItemKind.CALL else ""
     name = f"step {known or item.key[:_SHORT_ID_CHARS]}" if item.key else "function"

@@ -18,9 +18,21 @@ _OPS = {
 }
 
 
+class AwaitedV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What ends a wait: the time, and before it an event that satisfies a condition, a signal, or
+    the end of a run."""
+
+    until: InstantV2
+    event: str = ""
+    condition: str = ""
+    signal: str = ""
+    run_id: str = ""
+
+
 class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One bar of the timeline; its id stays the same as long as the span is there. `detail` is a
-    sentence for people, `input` the list of a step's arguments."""
+    sentence for people, `waitsFor` what ends an open wait, `input` the list of a step's
+    arguments."""
 
     id: str
     name: str
@@ -33,6 +45,7 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
     ended_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     duration_ms: int | msgspec.UnsetType = msgspec.UNSET
     detail: str = ""
+    waits_for: AwaitedV2 | msgspec.UnsetType = msgspec.UNSET
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     metadata: tuple[MetadataV2, ...] = ()
@@ -76,6 +89,7 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
         ended_at=_instant(span.ended_ms),
         duration_ms=took_ms if span.ended_ms else msgspec.UNSET,
         detail=span.detail,
+        waits_for=_awaited(span),
         input=_told(span.input) if with_output else msgspec.UNSET,
         output=_told(span.output) if with_output else msgspec.UNSET,
         metadata=span.metadata,
@@ -85,6 +99,14 @@ def _span(run_id: str, span: Span, parent: str, place: int, *, with_output: bool
             for index, child in enumerate(span.children)
         ),
     )
+
+
+def _awaited(span: Span) -> AwaitedV2 | msgspec.UnsetType:
+    found = span.awaited
+    if found is None:
+        return msgspec.UNSET
+    until = format_instant(found.until_ms)
+    return AwaitedV2(until, found.event, found.condition, found.signal, found.run_id)
 
 
 def _told(value: msgspec.Raw | msgspec.UnsetType) -> msgspec.Raw | msgspec.UnsetType:

@@ -16,11 +16,13 @@ class WorkerStatusV2(StrEnum):
 
 
 class WorkerAppV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """An app that a worker serves, and how many of its functions."""
+    """An app that a worker serves, and how many of its functions. Workers of one `group` run the
+    same version of it."""
 
     name: str
     function_count: int
     version: str = ""
+    group: str = ""
 
 
 class WorkerV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

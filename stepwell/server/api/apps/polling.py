@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from stepwell.server.api.apps.discovery import Discovery
-from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.deps import ApiDeps, Synced
 from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
 from stepwell.server.engine.input import AppFailed
 from stepwell.server.engine.row import AppRow
@@ -90,9 +90,11 @@ class Poller:
         due = {normal_url(url): url for url in [*await self._found(), *self._due()]}
         await asyncio.gather(*(self._ask(url) for url in due.values()))
 
-    async def sync(self, url: str) -> str:
-        """Ask one app to register; gives what is wrong, or nothing."""
-        return (await self._ping(url)).problem
+    async def sync(self, url: str) -> Synced:
+        """Ask one app to register."""
+        began_ms = self._deps.clock.now_ms()
+        heard = await self._ping(url)
+        return Synced(self._app_behind(url, heard, began_ms), heard.problem)
 
     async def _ping(self, url: str) -> "_Heard":
         body = encode_sync_asked(SyncAsked(url))

@@ -21,7 +21,8 @@ from graphql import (
 )
 
 from stepwell.server.api.graphql.bounds import TOKENS_MAX, excess
-from stepwell.server.api.graphql.root import MUTATION, QUERY
+from stepwell.server.api.graphql.changes import MUTATION
+from stepwell.server.api.graphql.root import QUERY
 from stepwell.server.api.inside import Inside
 from stepwell.server.api.routing.problem import as_problem
 

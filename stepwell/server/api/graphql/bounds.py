@@ -19,7 +19,15 @@ TOKENS_MAX: Final = 10_000
 DEPTH_MAX: Final = 25
 FIELDS_MAX: Final = 20_000
 """So many fields, each counted as often as the lists around it may be long."""
-_LISTED: Final = {"runs": 40, "eventsV2": 40, "workerConnections": 40, "stream": 20, "events": 40}
+_LISTED: Final = {
+    "runs": 40,
+    "eventsV2": 40,
+    "workerConnections": 40,
+    "stream": 20,
+    "events": 40,
+    "defers": 20,
+    "siblingDefers": 20,
+}
 """Lists, and how long they are if nobody says."""
 
 

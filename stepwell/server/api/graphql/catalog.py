@@ -7,6 +7,7 @@ import msgspec
 
 from stepwell.server.api.graphql.node import Node, Told, later, or_none
 from stepwell.server.api.inside import Inside
+from stepwell.wire.identifier import app_uuid
 
 _SCOPES = {"FN": "FUNCTION", "ENV": "ENVIRONMENT", "ACCOUNT": "ACCOUNT"}
 
@@ -134,6 +135,9 @@ def _worker(worker: Told, app: Told) -> Node:
         "instanceId": worker["instanceId"],
         "maxWorkerConcurrency": worker["capacity"],
         "appName": app["name"],
+        "appID": app_uuid(app["name"]),
+        "groupHash": app.get("group"),
+        "buildId": app.get("version"),
         "app": later(lambda asking: one_app(asking, app["name"])),
         "connectedAt": worker["connectedAt"],
         "lastHeartbeatAt": worker["lastHeartbeatAt"],

@@ -12,6 +12,8 @@ from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.server.store.port import Mark
 from stepwell.wire.duration import format_instant, parse_date_ms
 
+COUNTED_MAX = 10_000
+
 
 async def runs_of(inside: Inside, event_id: str) -> list[Told]:
     """The runs an event started."""
@@ -61,13 +63,19 @@ async def events_page(inside: Inside, first: int, after: str, wanted: Told) -> N
         "until": wanted.get("until"),
         "includeInternal": wanted.get("includeInternalEvents", False),
         "query": "\n".join(lines),
-        "includeData": True,
-        "limit": min(max(first, 1), 100),
-        "cursor": after,
     }
-    told = await inside.ask("list_events", None, query)
+    page = {**query, "includeData": True, "cursor": after, "limit": min(max(first, 1), 100)}
+    told = await inside.ask("list_events", None, page)
     nodes = [(_cursor(one), event_v2_node(one)) for one in told["data"]]
-    return connection(nodes, after=after, more="cursor" in told["page"], total=None)
+    more: str = told["page"].get("cursor", "")
+
+    async def total(asking: Inside) -> int:
+        if not (more or after):
+            return len(nodes)
+        found, _ = await asking.first(COUNTED_MAX, "list_events", None, **query)
+        return len(found)
+
+    return connection(nodes, after=after, more=more, total=later(total))
 
 
 def _cursor(event: Told) -> str:

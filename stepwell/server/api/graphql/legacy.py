@@ -2,10 +2,12 @@
 
 import msgspec
 
+from stepwell.server.api.graphql import history
 from stepwell.server.api.graphql.events import raw_of, runs_of
 from stepwell.server.api.graphql.node import Node, Told, later, or_none
 from stepwell.server.api.graphql.runs import run_node
 from stepwell.server.api.inside import Inside
+from stepwell.server.query.run_object import ENVIRONMENT_ID
 
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 
@@ -24,6 +26,7 @@ async def legacy_event(inside: Inside, event_id: str) -> Node:
         "pendingRuns": sum(1 for run in runs if run["status"] not in _ENDED),
         "totalRuns": len(runs),
         "raw": raw_of(event),
+        "workspace": {"id": ENVIRONMENT_ID},
         "functionRuns": [legacy_run(run) for run in runs],
     }
 
@@ -92,4 +95,5 @@ def legacy_run(run: Told) -> Node:
         "finishedAt": run.get("endedAt"),
         "output": from_now["output"],
         "cron": from_now["cronSchedule"],
+        **history.fields(run),
     }

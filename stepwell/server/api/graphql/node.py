@@ -43,16 +43,16 @@ async def or_none(asked: Awaitable[Any]) -> Any:
         raise
 
 
-def connection(nodes: list[tuple[str, Node]], *, after: str, more: bool, total: Any) -> Node:
-    """A page: each node with its cursor; `total` how many there are in all, as a value or a
-    function."""
+def connection(nodes: list[tuple[str, Node]], *, after: str, more: str, total: Any) -> Node:
+    """A page: each node with its cursor; `more`, what leads to the next, or nothing; `total` how
+    many there are in all, as a value or a function."""
     return {
         "edges": [{"cursor": cursor, "node": node} for cursor, node in nodes],
         "pageInfo": {
-            "hasNextPage": more,
+            "hasNextPage": bool(more),
             "hasPreviousPage": bool(after),
             "startCursor": nodes[0][0] if nodes else None,
-            "endCursor": nodes[-1][0] if nodes else None,
+            "endCursor": more or (nodes[-1][0] if nodes else None),
         },
         "totalCount": total,
     }

@@ -1,16 +1,11 @@
-"""What the schema lets be asked and changed. Each asks operations of the REST API."""
+"""What the schema lets be asked. Each asks operations of the REST API."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-import msgspec
-
-from stepwell.server.api.graphql import catalog, events, legacy, runs, spans
+from stepwell.server.api.graphql import catalog, debug, events, legacy, runs, spans
 from stepwell.server.api.graphql.node import Info, Node, Told, connection
 from stepwell.server.api.routing.problem import Problem
-from stepwell.wire.outside import decode
-
-_ARRAY = msgspec.json.Decoder(list[Any])
 
 
 async def _worker(info: Info, **given: Any) -> Node | None:
@@ -31,7 +26,7 @@ async def _workers(info: Info, **given: Any) -> Node:
         raise Problem(400, f"Cursor is invalid: {after[:80]!r} is no worker that is listed")
     begin = known.index(after) + 1 if after else 0
     shown = listed[begin : begin + max(given["first"], 1)]
-    more = begin + len(shown) < len(listed)
+    more = shown[-1][0] if begin + len(shown) < len(listed) else ""
     return connection(shown, after=after, more=more, total=len(found))
 
 
@@ -69,41 +64,12 @@ async def _run_trace(info: Info, **given: Any) -> Node:
     return await spans.root(info.context, run, runs.run_node(run), preview=True)
 
 
-async def _invoke(info: Info, **given: Any) -> bool:
-    """True also where flow control has put the run off."""
-    slug: str = given["functionSlug"]
-    listing = info.context.deps.ledger.catalog.named(slug)
-    if listing is None:
-        raise Problem(404, f"Function not found: {slug[:80]!r}", "not_found")
-    path = {"app_id": listing.app, "function_id": listing.slug}
-    try:
-        await info.context.ask("invoke_function", path, body={"data": given.get("data") or {}})
-    except Problem as problem:
-        if problem.code != "function_debounced":
-            raise
-    return True
+async def _debug_run(info: Info, **given: Any) -> Node:
+    return await debug.debug_run(info.context, given["query"])
 
 
-async def _cancel(info: Info, **given: Any) -> Node:
-    await info.context.ask("cancel_run", {"run_id": given["runID"]})
-    return legacy.legacy_run(await runs.one_run(info.context, given["runID"]))
-
-
-async def _rerun(info: Info, **given: Any) -> str:
-    start: Told | None = given.get("fromStep")
-    body: Told = {} if start is None else {"fromStep": _from_step(start)}
-    told = await info.context.ask("rerun", {"run_id": given["runID"]}, body=body)
-    return str(told["data"]["runId"])
-
-
-def _from_step(given: Told) -> Told:
-    if given.get("input") is None:
-        return {"stepId": given["stepID"]}
-    try:
-        arguments = decode(str(given["input"]).encode(), _ARRAY)
-    except msgspec.DecodeError as error:
-        raise Problem(400, f'fromStep.input: {error}; write a JSON array, such as "[1]"') from None
-    return {"stepId": given["stepID"], "input": arguments}
+async def _debug_session(info: Info, **given: Any) -> Node:
+    return await debug.debug_session(info.context, given["query"])
 
 
 async def _apps(info: Info, **given: Any) -> list[Node]:
@@ -155,14 +121,9 @@ QUERY: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
     "runTrace": _run_trace,
     "runTraceSpanOutputByID": _output,
     "runTrigger": _trigger,
+    "debugRun": _debug_run,
+    "debugSession": _debug_session,
     "workerConnection": _worker,
     "workerConnections": _workers,
 }
 """What can be asked. What each takes was checked against the schema."""
-
-MUTATION: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
-    "invokeFunction": _invoke,
-    "cancelRun": _cancel,
-    "rerun": _rerun,
-}
-"""What can be changed. The operations behind it say who may, and write it down."""

@@ -6,7 +6,7 @@ import msgspec
 
 from stepwell.server.api.graphql import spans
 from stepwell.server.api.graphql.catalog import one_app, one_function
-from stepwell.server.api.graphql.node import Info, Node, Told, connection, later
+from stepwell.server.api.graphql.node import Info, Node, Told, connection, later, or_none
 from stepwell.server.api.inside import Inside
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.store.port import Mark
@@ -14,6 +14,7 @@ from stepwell.wire.duration import parse_date_ms
 
 TIMES = {"QUEUED_AT": "queuedAt", "STARTED_AT": "startedAt", "ENDED_AT": "endedAt"}
 FIRST_DEFAULT, FIRST_MAX = 40, 399
+COUNTED_MAX = 10_000
 
 
 def run_node(run: Told) -> Node:
@@ -52,8 +53,64 @@ def run_node(run: Told) -> Node:
         "trace": traced,
         "hasAI": later(has_ai),
         "isDeferred": run.get("isDeferred", False),
+        "defers": later(lambda inside: _defers(inside, run["id"])),
+        "siblingDefers": later(lambda inside: _siblings(inside, run)),
+        "deferredFrom": later(lambda inside: _deferred_from(inside, run)),
     }
     return node
+
+
+async def _defers(inside: Inside, run_id: str) -> list[Node]:
+    return [_defer(one) for one in await inside.data("list_defers", {"run_id": run_id})]
+
+
+def _defer(told: Told) -> Node:
+    run_id: str | None = told.get("runId")
+    return {
+        "hashedDeferID": told.get("id"),
+        "userlandDeferID": told.get("name"),
+        "fnSlug": told["function"]["name"],
+        "status": told["status"],
+        "function": later(lambda inside: one_function(inside, told["function"]["name"])),
+        "runID": run_id,
+        "run": later(lambda inside: _node_of(inside, run_id)),
+    }
+
+
+async def _node_of(inside: Inside, run_id: str | None) -> Node | None:
+    found = None if run_id is None else await or_none(one_run(inside, run_id))
+    return None if found is None else run_node(found)
+
+
+async def _origin(inside: Inside, run: Told) -> Told | None:
+    """The run that left this one to be started, if one did."""
+    if not run.get("isDeferred"):
+        return None
+    found: Told | None = (await one_run(inside, run["id"])).get("deferredFrom")
+    return found
+
+
+async def _siblings(inside: Inside, run: Told) -> list[Node]:
+    origin = await _origin(inside, run)
+    if origin is None:
+        return []
+    left = await or_none(_defers(inside, origin["runId"])) or []
+    return [one for one in left if one["runID"] != run["id"]]
+
+
+async def _deferred_from(inside: Inside, run: Told) -> list[Node]:
+    origin = await _origin(inside, run)
+    if origin is None:
+        return []
+    slug, run_id = origin["function"]["name"], origin["runId"]
+    return [
+        {
+            "runID": run_id,
+            "fnSlug": slug,
+            "function": later(lambda asking: one_function(asking, slug)),
+            "run": later(lambda asking: _node_of(asking, run_id)),
+        }
+    ]
 
 
 def trace_id(run_id: str) -> str:
@@ -76,7 +133,7 @@ async def runs_page(
     time = TIMES[by["field"]]
     query = _filter(inside, wanted)
     if query is None:
-        return connection([], after=after, more=False, total=0)
+        return connection([], after=after, more="", total=0)
     asked: Told = {
         **query,
         "timeField": time,
@@ -123,4 +180,5 @@ async def _count(inside: Inside, query: Told, time: str) -> int:
         wanted = {name: query[name] for name in names if query[name]}
         told = await inside.ask("count_bulk", body={"filter": wanted})
         return int(told["data"]["count"])
-    return len(await inside.every("list_runs", None, **query, timeField=time))
+    found, _ = await inside.first(COUNTED_MAX, "list_runs", None, **query, timeField=time)
+    return len(found)

@@ -11,7 +11,7 @@ from stepwell.server.api.inside import Inside
 from stepwell.server.api.routing.problem import Problem
 from stepwell.wire.outside import decode
 
-_OPS: Final = {
+OPS: Final = {
     "StepRun": "RUN",
     "Step": "RUN",
     "StepError": "RUN",
@@ -23,6 +23,7 @@ _OPS: Final = {
     "AIGateway": "AI_GATEWAY",
 }
 _ENDED: Final = {"COMPLETED", "FAILED", "CANCELLED"}
+OPEN: Final = {"QUEUED", "RUNNING", "WAITING"}
 _END: Final = "end"
 """The span of a run's end, which the REST API tells with the run itself."""
 
@@ -100,7 +101,7 @@ class _Spans:
         return {**span, "stepType": "FINALIZATION" if self._preview else "", "metadata": []}
 
     def _span(self, told: Told, parent: Node | None, name: str) -> Node:
-        op = _OPS.get(told.get("stepOp", ""))
+        op = OPS.get(told.get("stepOp", ""))
         has_output = parent is not None and "output" in told
         return {
             "appID": self._run["app"]["id"],
@@ -109,12 +110,15 @@ class _Spans:
             "run": self._node,
             "spanID": told["id"],
             "traceID": self._node["traceID"],
+            # The tries of a step are a group, known by the step.
+            "groupID": told["id"] if parent is None or parent["isRoot"] else parent["groupID"],
             "name": name,
             "status": told["status"],
             "attempts": told.get("attempt", 0) + 1,
             "duration": told.get("durationMs"),
             "outputID": _output_id(self._run["id"], told["id"]) if has_output else None,
             "queuedAt": told.get("queuedAt") or self._run["queuedAt"],
+            "scheduledAt": told.get("queuedAt") or self._run["queuedAt"],
             "startedAt": told.get("startedAt"),
             "endedAt": told.get("endedAt"),
             "childrenSpans": [],
@@ -124,9 +128,13 @@ class _Spans:
             "stepType": (op or "") if self._preview else "",
             "isRoot": parent is None,
             "parentSpanID": None if parent is None else parent["spanID"],
+            "parentSpan": parent,
             "isUserland": "userland" in told,
             "userlandSpan": _userland(told),
             "metadata": told.get("metadata", []),
+            "debugSessionID": self._run.get("originalRunId"),
+            "debugRunID": self._run["id"] if "originalRunId" in self._run else None,
+            "debugPaused": False,
         }
 
 
@@ -143,22 +151,28 @@ def _userland(told: Told) -> Node | None:
 
 def _step_info(op: str | None, told: Told) -> Node | None:
     ended = told["status"] in _ENDED
+    wait: Told = told.get("waitsFor", {})
+    until = wait.get("until")
     match op:
         case "RUN":
             return {"__typename": "RunStepInfo", "type": None}
         case "SLEEP":
-            return {"__typename": "SleepStepInfo", "sleepUntil": told.get("endedAt")}
+            return {"__typename": "SleepStepInfo", "sleepUntil": until or told.get("endedAt")}
         case "INVOKE":
             timed_out = _error_name(told) == "InngestInvokeTimeoutError" if ended else None
-            return {"__typename": "InvokeStepInfo", "timedOut": timed_out}
+            child = wait.get("runId")
+            known = {"timedOut": timed_out, "timeout": until, "runID": child}
+            return {"__typename": "InvokeStepInfo", **known}
         case "WAIT_FOR_EVENT":
-            event = _data(told)
-            met = {"eventName": event.get("name"), "foundEventID": None} if event else {}
+            name = wait.get("event") or _data(told).get("name")
             timed_out = "output" not in told if ended else None
-            return {"__typename": "WaitForEventStepInfo", "timedOut": timed_out, **met}
+            known = {"eventName": name, "expression": wait.get("condition"), "timeout": until}
+            return {"__typename": "WaitForEventStepInfo", "timedOut": timed_out, **known}
         case "WAIT_FOR_SIGNAL":
             timed_out = "output" not in told if ended else None
-            return {"__typename": "WaitForSignalStepInfo", "timedOut": timed_out}
+            signal = wait.get("signal") or _object(_data(told).get("data")).get("signal")
+            known = {"signal": signal, "timeout": until}
+            return {"__typename": "WaitForSignalStepInfo", "timedOut": timed_out, **known}
         case _:
             return None
 

@@ -28,10 +28,12 @@ _REFUSED = {
 
 
 class InvokeBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """What to start a function with."""
+    """What to start a function with: `data`, `user` and `meta` as those of an event."""
 
     data: JsonObject
     idempotency_key: str = ""
+    user: JsonObject | msgspec.UnsetType = msgspec.UNSET
+    meta: JsonObject | msgspec.UnsetType = msgspec.UNSET
 
 
 INVOKE = Body(InvokeBody, _FIX)
@@ -44,13 +46,17 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     function = name.function(deps, request)
     asked = await INVOKE.read(request)
     now_ms = deps.clock.now_ms()
-    body = msgspec.json.encode({"name": "invoked", "data": asked.data})
+    given = {"name": "invoked", "data": asked.data, "user": asked.user, "meta": asked.meta}
+    body = msgspec.json.encode({k: v for k, v in given.items() if v is not msgspec.UNSET})
     decoded = decode_events(body, None, now_ms)
     if decoded.problem is not None:
         raise Problem(400, f"{decoded.problem.told}; {_FIX}", "invalid_field_format")
     (event,) = decoded.events
     event_id = deps.fresh_id(now_ms)
-    sent = function_invoked(event_id, now_ms, Invocation(function.slug), data=event.data)
+    about = Invocation(function.slug)
+    sent = function_invoked(
+        event_id, now_ms, about, data=event.data, user=event.user, meta=event.meta
+    )
     row = msgspec.structs.replace(event_row(event_id, sent, now_ms), key=asked.idempotency_key)
     answer = await deps.ledger.submit(InvokeAsked(row, function.slug))
     assert isinstance(answer, Done)

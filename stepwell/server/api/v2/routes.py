@@ -41,6 +41,7 @@ from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
 from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
 from stepwell.server.query.count_v2 import RunCountsV2
 from stepwell.server.query.cron_v2 import CronV2
+from stepwell.server.query.defer_v2 import DeferV2
 from stepwell.server.query.ended_v2 import DurationV2, FailureV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
@@ -159,6 +160,25 @@ ROUTES_V2: tuple[Declared, ...] = (
     ),
     Declared("GET", _APP, apps.one, name="get_app", answers=Answers(AppV2), refused=(404,)),
     Declared(
+        "POST",
+        "/apps",
+        apps.sync,
+        Takes(body=apps.SYNC),
+        name="sync_app",
+        answers=Answers(AppV2),
+        refused=(404, 409, 422),
+        role=Role.ADMIN,
+    ),
+    Declared(
+        "DELETE",
+        _APP,
+        apps.remove,
+        name="delete_app",
+        answers=Answers(apps.AppNamed),
+        refused=(404,),
+        role=Role.ADMIN,
+    ),
+    Declared(
         "GET",
         f"{_APP}/functions",
         apps.functions,
@@ -275,6 +295,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         scores.many,
         name="list_scores",
         answers=Answers(ScoreV2, many=True),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/defers",
+        runs.defers,
+        name="list_defers",
+        answers=Answers(DeferV2, many=True),
         refused=(404,),
     ),
     Declared(

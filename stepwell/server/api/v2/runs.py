@@ -18,6 +18,7 @@ from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
 from stepwell.server.engine.input import CancelAsked, Done, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
+from stepwell.server.query.defer_v2 import deferred_from_v2, defers_v2
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_v2 import RunV2, runs_v2, with_retries
@@ -89,7 +90,19 @@ async def one(deps: ApiDeps, request: Request) -> Response:
     if run is None:
         raise Problem(404, "Run not found")
     (told,) = runs_v2(deps.reader, [run], with_output=True)
-    return answered(deps, told)
+    origin = deferred_from_v2(deps.reader, run)
+    return answered(deps, msgspec.structs.replace(told, deferred_from=origin))
+
+
+async def defers(deps: ApiDeps, request: Request) -> Response:
+    """What a run leaves to be started at its end, also what it took back; once it has ended, what
+    was started of it."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    run = deps.reader.run(run_id)
+    if run is None:
+        raise Problem(404, "Run not found")
+    found = await deps.searched(lambda: defers_v2(deps.reader, run))
+    return answered(deps, found, Page(len(found)))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:

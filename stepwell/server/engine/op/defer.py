@@ -6,6 +6,7 @@ again.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -48,12 +49,31 @@ def defer_abort(draft: Draft, report: Report, operation: DeferAbort) -> None:
     if wait is not None and wait.kind is WaitKind.DEFER:
         draft.close(wait)
         slot = _taken_back(operation.target_id)
-        draft.open(msgspec.structs.replace(wait, step_id=slot, name="", condition=""))
+        taken = msgspec.structs.replace(wait, step_id=slot, name="", condition="", path=wait.name)
+        draft.open(taken)
 
 
 def deferred(waits: Iterable[Wait]) -> list[Wait]:
     """Those of a run's waits that are deferrals, and will be started."""
     return [wait for wait in waits if wait.kind is WaitKind.DEFER and wait.name]
+
+
+class Left(NamedTuple):
+    """A deferral of a run that goes on: its id and name in the code, and whom it is to start."""
+
+    id: str
+    name: str
+    function: str
+    is_taken_back: bool
+
+
+def left(waits: Iterable[Wait]) -> list[Left]:
+    """Those of a run's waits that are deferrals, also those that were taken back."""
+    return [
+        Left(wait.step_id.removesuffix(_ABORTED), wait.label, wait.name or wait.path, not wait.name)
+        for wait in waits
+        if wait.kind is WaitKind.DEFER
+    ]
 
 
 def abortable(waits: Iterable[Wait]) -> tuple[tuple[str, bool], ...]:

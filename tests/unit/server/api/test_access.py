@@ -145,6 +145,8 @@ def test_what_each_role_may() -> None:
         "DELETE /keys/{key_id}",
         "GET /keys/events",
         "GET /audit",
+        "POST /apps",
+        "DELETE /apps/{app_id}",
     }
     assert routes(SIGNING) == {"GET /keys/signing"}
     counts = {"POST /bulk/count"}

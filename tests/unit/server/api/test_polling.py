@@ -94,7 +94,8 @@ async def test_without_polling_an_app_that_answered_is_left_alone() -> None:
         await poller.run_once()
         assert len(app.pings) == 1
         app.status = 500
-        assert await poller.sync(app.url) == "internal_server_error: Successfully registered"
+        synced = await poller.sync(app.url)
+        assert synced.problem == "internal_server_error: Successfully registered"
 
 
 async def test_an_app_a_worker_took_over_and_left_is_asked_again() -> None:
@@ -213,7 +214,7 @@ async def test_an_app_that_registers_with_another_url_has_registered(
 async def test_something_that_is_no_app_is_called_so() -> None:
     async with world(DEV, named=True) as (app, poller, _):
         app.registers = app.is_sdk = False
-        assert (await poller.sync(app.url)).startswith("not_sdk: ")
+        assert (await poller.sync(app.url)).problem.startswith("not_sdk: ")
 
 
 async def test_an_app_on_a_common_port_is_found_and_others_are_left_alone() -> None:

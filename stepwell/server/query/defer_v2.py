@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from stepwell.server.engine.op.defer import left
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row import EventRow, Run
 from stepwell.server.query.run_v2 import DeferredFromV2, NamedV2, function_ref
 from stepwell.server.store.port import EventFilter, Reader
 from stepwell.wire.event import DEFERRED_SCHEDULE, decode_event
@@ -67,19 +67,22 @@ def deferred_from_v2(reader: Reader, run: Run) -> DeferredFromV2 | msgspec.Unset
     return DeferredFromV2(found.parent_run_id, function_ref(found.parent_fn_slug))
 
 
-def _started(reader: Reader, run: Run) -> Iterator[DeferV2]:
-    """The events were stored with the end of the run, in one commit."""
-    wanted = EventFilter(
+def sent_of(reader: Reader, run: Run) -> Iterator[tuple[EventRow, Deferral]]:
+    """The events that what an ended run left became: they were stored in the moment it ended."""
+    at_that_moment = EventFilter(
         name=DEFERRED_SCHEDULE,
-        internal=True,
         since_ms=run.ended_ms,
         until_ms=run.ended_ms + 1,
         limit=LOOKED_MAX,
     )
-    for event in reversed(reader.events(wanted)):
+    for event in reversed(reader.events(at_that_moment)):
         found = _deferral(event.body)
-        if found is None or found.parent_run_id != run.id:
-            continue
+        if found is not None and found.parent_run_id == run.id:
+            yield event, found
+
+
+def _started(reader: Reader, run: Run) -> Iterator[DeferV2]:
+    for event, found in sent_of(reader, run):
         started = reader.runs_of_event(event.id)
         yield DeferV2(
             function=function_ref(found.fn_slug),

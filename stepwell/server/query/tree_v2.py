@@ -13,8 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from stepwell.server.engine.row import EventRow, Run, RunStatus, WaitKind
+from stepwell.server.query.defer_v2 import sent_of
 from stepwell.server.query.run_v2 import RunV2, runs_v2
-from stepwell.server.store.port import EventFilter, Reader
+from stepwell.server.store.port import Reader
 from stepwell.wire.event import DEFERRED_SCHEDULE, FUNCTION_FAILED, FUNCTION_INVOKED
 from stepwell.wire.identifier import derived_ulid
 from stepwell.wire.outside import decode
@@ -24,7 +25,6 @@ RUNS_MAX = 100
 ABOVE_MAX = 64
 """So many runs above one are looked for."""
 _INVOKE = "InvokeFunction"
-_DEFERRALS_MAX = 200
 
 
 class How(StrEnum):
@@ -166,22 +166,9 @@ def _children(reader: Reader, run: Run) -> Iterator[_Came]:
             yield _Came(child, How.INVOKED, step_id, name)
     if not run.ended:
         return
-    for event_id in _deferred(reader, run):
-        for child in reader.runs_of_event(event_id):
+    for event, _ in sent_of(reader, run):
+        for child in reader.runs_of_event(event.id):
             yield _Came(child, How.DEFERRED)
     if run.status is RunStatus.FAILED:
         for child in reader.runs_of_event(derived_ulid(run.ended_ms, run.id, FUNCTION_FAILED)):
             yield _Came(child, How.FAILED)
-
-
-def _deferred(reader: Reader, run: Run) -> Iterator[str]:
-    """The events of what a run left to be started: they arrived in the moment it ended."""
-    at_that_moment = EventFilter(
-        name=DEFERRED_SCHEDULE,
-        since_ms=run.ended_ms,
-        until_ms=run.ended_ms + 1,
-        limit=_DEFERRALS_MAX,
-    )
-    for event in reversed(reader.events(at_that_moment)):
-        if _named(event) == run.id:
-            yield event.id

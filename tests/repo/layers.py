@@ -114,6 +114,7 @@ LAYERS: dict[str, Layer] = {
             "wire",
             "cron",
             "expr.dialect",
+            "server.engine.deferral",
             "server.engine.lane",
             "server.engine.lease_id",
             "server.flow",

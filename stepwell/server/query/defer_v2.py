@@ -6,12 +6,13 @@ from enum import StrEnum
 
 import msgspec
 
-from stepwell.server.engine.op.defer import left
+from stepwell.server.engine.deferral import left
 from stepwell.server.engine.row import EventRow, Run
 from stepwell.server.query.run_v2 import DeferredFromV2, NamedV2, function_ref
 from stepwell.server.store.port import EventFilter, Reader
 from stepwell.wire.event import DEFERRED_SCHEDULE, decode_event
 from stepwell.wire.lifecycle import Deferral
+from stepwell.wire.outside import decode
 
 LOOKED_MAX = 2_000
 """So many deferrals are looked at that were started in the millisecond in which a run ended."""
@@ -96,7 +97,7 @@ def _started(reader: Reader, run: Run) -> Iterator[DeferV2]:
 
 def _deferral(body: bytes) -> Deferral | None:
     try:
-        found = _DATA.decode(decode_event(body).data).deferral
-    except msgspec.DecodeError:
+        found = decode(decode_event(body).data, _DATA).deferral
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return None if found is msgspec.UNSET else found

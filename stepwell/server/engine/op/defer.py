@@ -6,10 +6,10 @@ again.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
 
+from stepwell.server.engine.deferral import ABORTED
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.row import Wait, WaitKind
@@ -17,7 +17,6 @@ from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
 from stepwell.wire.operation import DeferAbort, DeferAdd, label
 
-_ABORTED = ":abort"
 _META = "meta:"
 
 
@@ -58,29 +57,11 @@ def deferred(waits: Iterable[Wait]) -> list[Wait]:
     return [wait for wait in waits if wait.kind is WaitKind.DEFER and wait.name]
 
 
-class Left(NamedTuple):
-    """A deferral of a run that goes on: its id and name in the code, and whom it is to start."""
-
-    id: str
-    name: str
-    function: str
-    is_taken_back: bool
-
-
-def left(waits: Iterable[Wait]) -> list[Left]:
-    """Those of a run's waits that are deferrals, also those that were taken back."""
-    return [
-        Left(wait.step_id.removesuffix(_ABORTED), wait.label, wait.name or wait.path, not wait.name)
-        for wait in waits
-        if wait.kind is WaitKind.DEFER
-    ]
-
-
 def abortable(waits: Iterable[Wait]) -> tuple[tuple[str, bool], ...]:
     """What calls are told of a run's deferrals: id, and whether it can still be taken back."""
     return tuple(
         [
-            (wait.step_id.removesuffix(_ABORTED), bool(wait.name))
+            (wait.step_id.removesuffix(ABORTED), bool(wait.name))
             for wait in waits
             if wait.kind is WaitKind.DEFER
         ]
@@ -108,4 +89,4 @@ def _kept(operation: DeferAdd) -> str:
 
 
 def _taken_back(step_id: str) -> str:
-    return f"{step_id}{_ABORTED}"
+    return f"{step_id}{ABORTED}"

@@ -48,10 +48,8 @@ async def _invoke(info: Info, **given: Any) -> bool:
     if listing is None:
         raise Problem(404, f"Function not found: {slug[:80]!r}", "not_found")
     path = {"app_id": listing.app, "function_id": listing.slug}
-    body = {
-        "data": {},
-        **{name: given[name] for name in ("data", "user", "meta") if given.get(name)},
-    }
+    said = {name: given[name] for name in ("data", "user", "meta") if given.get(name)}
+    body: Told = {"data": {}, **said}
     try:
         await info.context.ask("invoke_function", path, body=body)
     except Problem as problem:

@@ -36,9 +36,7 @@ def fields(run: Told) -> Node:
 
     async def pending(inside: Inside) -> int:
         root = await spans.asked(inside, run["id"])
-        return sum(
-            1 for one in root["children"] if one["status"] in ("QUEUED", "RUNNING", "WAITING")
-        )
+        return sum(1 for one in root["children"] if one["status"] in spans.OPEN)
 
     return {
         "history": later(listed),

@@ -94,7 +94,7 @@ async def _siblings(inside: Inside, run: Told) -> list[Node]:
     origin = await _origin(inside, run)
     if origin is None:
         return []
-    left = await or_none(_defers(inside, origin["runId"])) or []
+    left: list[Node] = await or_none(_defers(inside, origin["runId"])) or []
     return [one for one in left if one["runID"] != run["id"]]
 
 

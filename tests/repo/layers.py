@@ -31,10 +31,11 @@ LAYERS: dict[str, Layer] = {
     "wire": Layer((), ("google.protobuf",)),
     "expr": Layer((), ("cel_expr_python",)),
     "cron": Layer((), ("cronsim",)),
-    "sdk": Layer(("wire",), ("aiohttp", "yarl", "pydantic", "pydantic_core")),
+    "sdk": Layer(("wire",), ("pydantic", "pydantic_core")),
+    "sdk.net": Layer(("wire", "sdk"), ("aiohttp", "yarl")),
     # Schedules and expressions are refused where they are declared.
     "sdk.function": Layer(("wire", "sdk", "cron", "expr.refusal"), ("pydantic",)),
-    "sdk.connect": Layer(("wire", "sdk"), ("aiohttp", "websockets", "google.protobuf")),
+    "sdk.connect": Layer(("wire", "sdk"), ("websockets", "google.protobuf")),
     # For servers on trio, which bring it.
     "sdk.serve.trio_loop": Layer(("wire", "sdk"), ("trio",)),
     "server.flow": Layer(("wire", "expr")),
@@ -154,7 +155,7 @@ LAYERS: dict[str, Layer] = {
             *STORED,
             *IMPURE_SERVER,
         ),
-        ("starlette", "aiohttp", "prometheus_client", "graphql", "mcp", "mcp_types"),
+        ("starlette", "prometheus_client", "graphql", "mcp", "mcp_types"),
     ),
     "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
@@ -170,12 +171,10 @@ LAYERS: dict[str, Layer] = {
         ),
         ("aiohttp",),
     ),
-    "server.node": Layer(
-        ("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "aiohttp", "uvloop")
-    ),
+    "server.node": Layer(("server", "wire", "expr", "cron"), ("uvicorn", "starlette", "uvloop")),
     # The page and its API for whoever has a node inside: the way across event loops.
     "server.mounted": Layer(("server", "wire"), ("starlette",)),
-    "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "aiohttp", "uvloop")),
+    "server.serving": Layer(("server", "wire"), ("uvicorn", "starlette", "uvloop")),
     "server.listening": Layer(),
     # Subscribers and their tokens: nothing of it is durable.
     "server.realtime": Layer(("wire",), ("jwt",)),

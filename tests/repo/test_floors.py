@@ -111,6 +111,17 @@ def test_an_arrow_down_and_one_inside_a_room_are_none() -> None:
     assert wrong_arrows("sdk", [planted("stepwell.sdk.send.planted", text)]) == []
 
 
+def test_rooms_inside_rooms_are_told() -> None:
+    rows = dict(
+        re.findall(r"^\| `([^`]+)` \| (.+) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    inside = [place.parent for place in ROOT.glob("stepwell/s*/*/*/__init__.py")]
+    for room in inside:
+        parent = room.parent.relative_to(ROOT / "stepwell").as_posix()
+        if parent.split("/")[0] in FLOORS:
+            assert f"`{room.name}`" in rows[parent], room
+
+
 def shown(package: str) -> list[tuple[str, ...]]:
     """The rooms of each floor as the page has them, from the lowest."""
     part = PAGE.read_text(encoding="utf-8").split(f"### The floors of `{package}`\n", 1)[1]

@@ -1,4 +1,4 @@
-"""`stepwell keys`: keys for people and programs that may less than the signing key may."""
+"""`stepwell keys`: keys for people and programs that may do less than the signing key."""
 
 import click
 import msgspec

@@ -87,7 +87,9 @@ def worker(
 
     shop.functions:client serves every function of that client; without a name the module's only
     client is taken. All of them share one connection, so they must agree on server, environment
-    and keys, which come from the clients and their environment variables.
+    and keys, which come from the clients and their environment variables: INNGEST_BASE_URL names
+    the server and INNGEST_SIGNING_KEY opens it, or INNGEST_DEV=1 stands for a development server.
+    Where nothing names a server, Inngest's cloud is asked.
 
     SIGTERM and SIGINT end the worker gracefully: it takes nothing new, finishes what runs and
     delivers every answer. Exits with 1 if it has to give up.

@@ -7,7 +7,13 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.postgres", "tests.logs", "tests.loop_stalls", "pytester"]
+pytest_plugins = [
+    "tests.postgres",
+    "tests.pgbouncer",
+    "tests.logs",
+    "tests.loop_stalls",
+    "pytester",
+]
 
 # The same examples every time, and no verdict by the clock: the machine may be busy.
 settings.register_profile("steady", deadline=None, derandomize=True)

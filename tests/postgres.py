@@ -49,10 +49,10 @@ class Postgres:
     """A running server. Its superuser is `postgres`, without a password."""
 
     def __init__(self, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._numbers = itertools.count(1)
-        self._user = _other_user()
+        self._user = other_user()
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         data = str(folder / "data")
@@ -119,7 +119,7 @@ class Postgres:
             )
 
 
-def _other_user() -> pwd.struct_passwd | None:
+def other_user() -> pwd.struct_passwd | None:
     """PostgreSQL refuses to run as root: who does it instead then."""
     if os.getuid() != 0:
         return None
@@ -129,7 +129,8 @@ def _other_user() -> pwd.struct_passwd | None:
     raise AssertionError("PostgreSQL does not run as root, and there is no user postgres or nobody")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import psycopg
 import pytest
 
 from stepwell.server.engine import record as fact
@@ -213,6 +214,26 @@ def test_memory_and_postgres_tell_the_same(
     engine_database: str, nobody_else: None, seed: int
 ) -> None:
     both_tell_the_same(seed, Twins(lambda: PostgresStore(engine_database)))
+
+
+def test_memory_and_postgres_behind_a_pooler_tell_the_same(
+    pooled_database: str, nobody_else: None
+) -> None:
+    both_tell_the_same(SEEDS, Twins(lambda: PostgresStore(pooled_database)))
+
+
+def test_memory_and_postgres_tell_the_same_however_it_isolates(
+    engine_database: str, nobody_else: None
+) -> None:
+    # The name of the database is after the last slash.
+    name = engine_database.rpartition("/")[2]
+    setting = f"ALTER DATABASE {name} {{}} default_transaction_isolation".format
+    with psycopg.connect(engine_database, autocommit=True) as db:
+        db.execute(f"{setting('SET')} = 'serializable'".encode())
+        try:
+            both_tell_the_same(SEEDS, Twins(lambda: PostgresStore(engine_database)))
+        finally:
+            db.execute(setting("RESET").encode())
 
 
 def both_tell_the_same(seed: int, twins: Twins) -> None:

@@ -8,21 +8,26 @@ import asyncio
 import os
 import random
 from collections import Counter
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from psycopg import errors
 
 import stepwell as sw
 from stepwell.embedded import Engine
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.realtime.hub import Hub
 from stepwell.server.store.port import RunFilter
+from stepwell.server.store.postgres.piece import Piece
 from stepwell.wire.realtime import DATA, Message, TopicPlace
 
 ENGINES = 3
 ROUNDS = 40
+FEW = 12
+FAILING = 0.1
 LIMIT = 2
 KINDS = ("plain", "limited", "limited", "waits", "parent", "single", "single", "batched")
 FIRST = sw.TriggerEvent
@@ -110,19 +115,52 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
 
 @pytest.mark.parametrize("seed", os.environ.get("STEPWELL_SEEDS", "1").split(","))
 async def test_engines_share_the_work_and_the_limits(engine_database: str, seed: str) -> None:
-    dice = random.Random(seed)
+    async with _shared(engine_database, random.Random(seed), ROUNDS) as engines:
+        await _publish_here_hear_there(*(engine.node.hub for engine in engines[:2]))
+
+
+async def test_engines_behind_a_pooler_do_the_same_and_hear_nothing_of_each_other(
+    pooled_database: str,
+) -> None:
+    async with _shared(pooled_database, random.Random("pooled"), FEW):
+        pass
+
+
+async def test_a_database_that_cannot_put_transactions_in_order_is_asked_again(
+    engine_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice, send, failed = random.Random("order"), Piece.send, 0
+
+    def fail_at_times(piece: Piece) -> None:
+        nonlocal failed
+        gives_up = any(statement == b"ROLLBACK" for statement, _, _ in piece._waiting)
+        if not gives_up and dice.random() < FAILING:
+            failed += 1
+            piece.forget()
+            raise errors.SerializationFailure("could not serialize access")
+        send(piece)
+
+    monkeypatch.setattr(Piece, "send", fail_at_times)
+    async with _shared(engine_database, random.Random("order"), FEW):
+        pass
+    assert failed > FEW
+
+
+@asynccontextmanager
+async def _shared(database: str, dice: random.Random, rounds: int) -> AsyncIterator[list[Engine]]:
+    """Engines that have done so many things together."""
     seen = Seen()
     clients = [sw.Inngest(app_id="shared", is_production=False) for _ in range(ENGINES)]
     async with AsyncExitStack() as stack:
         engines = [
             await stack.enter_async_context(
-                Engine(client, functions(client, seen), database=engine_database, concurrency=8)
+                Engine(client, functions(client, seen), database=database, concurrency=8)
             )
             for client in clients
         ]
         reader = engines[0].node.reader
         kinds: Counter[str] = Counter()
-        for number in range(ROUNDS):
+        for number in range(rounds):
             name = dice.choice(KINDS)
             kinds[name] += 1
             data = {"n": number, "k": f"k{dice.randrange(3)}"}
@@ -134,7 +172,7 @@ async def test_engines_share_the_work_and_the_limits(engine_database: str, seed:
             while await asyncio.to_thread(lambda: reader.holds() or sum(reader.live().values())):
                 await asyncio.sleep(0.05)
         runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))
-        await _publish_here_hear_there(*(engine.node.hub for engine in engines[:2]))
+        yield engines
     assert {run.status for run in runs} == {RunStatus.COMPLETED}
     starts = Counter(run.event_ids[0] for run in runs)
     assert max(starts.values()) == 1

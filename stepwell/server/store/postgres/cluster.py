@@ -157,7 +157,8 @@ class PostgresCluster:
                 with in_our_words(self._name):
                     if connection is None or connection.closed:
                         connection = connect(self._url)
-                        connection.execute(b"LISTEN stepwell")
+                        if not connection.is_pooled:
+                            connection.execute(b"LISTEN stepwell")
                         # Whoever was alone learns that it is not any more.
                         connection.execute(SQL["notify"], ([self._text(Hint())],))
                     self._turn(connection)

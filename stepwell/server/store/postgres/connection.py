@@ -1,6 +1,7 @@
 """Opens connections. The only place that knows what a session of ours is set to, and how a database
 is called without telling its password."""
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias
@@ -19,10 +20,11 @@ Wanted: TypeAlias = Sequence[object] | Mapping[str, object]
 
 
 class Prepared(NamedTuple):
-    """A statement as a connection has it: its name there, the names of its parameters where they
-    have some, and how each is written."""
+    """A statement as a connection has it: its name there (none behind a pooler), its text, the
+    names of its parameters where they have some, and how each is written."""
 
     name: bytes
+    text: bytes
     names: tuple[str, ...]
     encode: tuple[Encode, ...]
 
@@ -41,6 +43,40 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     def __init__(self, pgconn: pq.abc.PGconn, row_factory: Any = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
         self.prepared: dict[bytes, Prepared] = {}
+        self.is_pooled = False
+        """Whether it leads to a pooler that gives each transaction another connection: nothing that
+        is set or prepared on this one is there for the next."""
+
+
+class Address(NamedTuple):
+    """Where a database is, as libpq takes it, and whether a pooler in transaction mode is in
+    between."""
+
+    url: str
+    is_pooled: bool
+
+
+def address_of(url: str) -> Address:
+    """An address as it was given: with `pgbouncer=true` among its parameters if there is a pooler.
+
+    Raises `Unavailable` where that says something else.
+    """
+    found = _PGBOUNCER.search(url) if "://" in url else None
+    if found is None:
+        return Address(url, is_pooled=False)
+    if found[2] not in ("true", "false"):
+        raise Unavailable(
+            f"pgbouncer={found[2]} in the address of the database says nothing; give true for a"
+            " pooler in transaction mode, or leave it out"
+        )
+    rest = url[: found.start()] + (found[1] + url[found.end() :] if found[3] else "")
+    return Address(rest, found[2] == "true")
+
+
+def set_to(settings: Mapping[str, str], *, once: bool = False) -> bytes:
+    """A statement that sets a connection, or with `once` only the transaction it is in."""
+    parts = (f"set_config('{name}', '{value}', {once})" for name, value in settings.items())
+    return f"SELECT {', '.join(parts)}".encode()
 
 
 SQL = {
@@ -54,9 +90,11 @@ CONNECT_S = 5
 """So long, in seconds, a server may take to answer at first."""
 VERSION_MIN = 130000
 
-_BY_INDEX = b"SET enable_seqscan = off; SET jit = off"
+BY_INDEX = {"enable_seqscan": "off", "jit": "off"}
 """Everything is looked for in an index. Of tables that grow faster than statistics are taken the
 database thinks otherwise, and keeps its plan."""
+_ALWAYS = BY_INDEX | {"default_transaction_isolation": "read committed"}
+_PGBOUNCER = re.compile(r"([?&])pgbouncer=([^&]*)(&?)")
 
 _SETTINGS: dict[str, Any] = {
     "application_name": "stepwell",
@@ -76,11 +114,17 @@ def connect(url: str) -> Connection:
     Raises `Unavailable`.
     """
     name = name_of(url)
+    address = address_of(url)
     with in_our_words(name):
-        told = conninfo_to_dict(url)
+        told = conninfo_to_dict(address.url)
         settings = {key: value for key, value in _SETTINGS.items() if key not in told}
-        connection = Connection.connect(url, autocommit=True, prepare_threshold=1, **settings)
-        connection.execute(_BY_INDEX)
+        threshold = None if address.is_pooled else 1
+        connection = Connection.connect(
+            address.url, autocommit=True, prepare_threshold=threshold, **settings
+        )
+        connection.is_pooled = address.is_pooled
+        if not address.is_pooled:
+            connection.execute(set_to(_ALWAYS))
     if connection.info.server_version < VERSION_MIN:
         version = connection.info.server_version // 10_000
         connection.close()
@@ -94,7 +138,7 @@ def name_of(url: str) -> str:
     Raises `Unavailable` where the URL cannot be read.
     """
     try:
-        told = conninfo_to_dict(url)
+        told = conninfo_to_dict(address_of(url).url)
     except psycopg.ProgrammingError:
         raise Unavailable(
             "the address of the database cannot be read; give it as"

@@ -7,7 +7,7 @@ parameters are sent as the types that the database then says they have (`paramet
 """
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import psycopg
@@ -20,6 +20,7 @@ from stepwell.server.store.postgres.connection import Connection, Prepared, Want
 from stepwell.server.store.postgres.parameters import ENCODE
 
 Row: TypeAlias = tuple[Any, ...]
+Send: TypeAlias = Callable[[pq.abc.PGconn], None]
 
 _PLACE = re.compile(rb"%(?:\((\w+)\))?([bs%])")
 
@@ -89,32 +90,16 @@ class Piece:
         if not waiting:
             return
         prepared = [_prepared(self._connection, statement) for statement, _, _ in waiting]
-        told = [
-            (one.name, one.values(wanted))
+        sends = [
+            _sending(one, one.values(wanted))
             for one, (_, wanted, _) in zip(prepared, waiting, strict=True)
         ]
-        results = self._exchange(told)
+        results = _exchange(self._connection, sends)
         for result in results:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise _error(self._connection, result)
         for (_, _, answer), result in zip(waiting, results, strict=True):
             answer.came(result)
-
-    def _exchange(self, told: Sequence[tuple[bytes, list[bytes | None]]]) -> list[pq.abc.PGresult]:
-        connection = self._connection.pgconn
-        connection.enter_pipeline_mode()
-        try:
-            for name, values in told:
-                formats = [pq.Format.BINARY] * len(values)
-                connection.send_query_prepared(name, values, formats, pq.Format.BINARY)
-            connection.pipeline_sync()
-            results = self._connection.wait(_answers(connection))
-        except BaseException:
-            # Nobody can tell what is answered to what any more.
-            self._connection.close()
-            raise
-        connection.exit_pipeline_mode()
-        return results
 
     def rows(self, result: pq.abc.PGresult) -> list[Row]:
         """The rows of a result."""
@@ -148,15 +133,47 @@ def _prepare(connection: Connection, statement: bytes) -> Prepared:
         return b"$%d" % (names.index(name) + 1)
 
     text = _PLACE.sub(number, statement)
-    name = b"stepwell_%d" % len(connection.prepared)
-    for result in (
-        connection.pgconn.prepare(name, text),
-        told := connection.pgconn.describe_prepared(name),
-    ):
+    # Behind a pooler the next transaction finds nothing that this one prepared.
+    name = b"" if connection.is_pooled else b"stepwell_%d" % len(connection.prepared)
+    results = _exchange(
+        connection,
+        (lambda pg: pg.send_prepare(name, text), lambda pg: pg.send_describe_prepared(name)),
+    )
+    for result in results:
         if result.status != pq.ExecStatus.COMMAND_OK:
             raise _error(connection, result)
+    told = results[1]
     encode = tuple(ENCODE[told.param_type(place)] for place in range(told.nparams))
-    return Prepared(name, tuple(names), encode)
+    return Prepared(name, text, tuple(names), encode)
+
+
+def _sending(statement: Prepared, values: list[bytes | None]) -> Send:
+    formats = [pq.Format.BINARY] * len(values)
+
+    def send(pg: pq.abc.PGconn) -> None:
+        if statement.name:
+            pg.send_query_prepared(statement.name, values, formats, pq.Format.BINARY)
+        else:
+            pg.send_query_params(statement.text, values, None, formats, pq.Format.BINARY)
+
+    return send
+
+
+def _exchange(connection: Connection, sends: Sequence[Send]) -> list[pq.abc.PGresult]:
+    """The results of what is sent, one each."""
+    pg = connection.pgconn
+    pg.enter_pipeline_mode()
+    try:
+        for send in sends:
+            send(pg)
+        pg.pipeline_sync()
+        results = connection.wait(_answers(pg))
+    except BaseException:
+        # Nobody can tell what is answered to what any more.
+        connection.close()
+        raise
+    pg.exit_pipeline_mode()
+    return results
 
 
 def _error(connection: Connection, result: pq.abc.PGresult) -> psycopg.Error:

@@ -27,6 +27,7 @@ from stepwell.server.engine.row import (
 )
 from stepwell.server.store.port import (
     CallState,
+    Conflict,
     CountBy,
     CountFilter,
     CountPlace,
@@ -68,6 +69,7 @@ from stepwell.server.store.row import (
 )
 
 Found = TypeVar("Found")
+CONFLICTS_MAX = 8
 AFTER_ALL = "\U0010ffff"
 _COUNTS = {
     CountBy.TIME: "counts_by_time",
@@ -86,12 +88,18 @@ class PostgresReader:
         self._pool = pool
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
-        """What is read on a connection. One that was lost while it was idle is made anew."""
+        """What is read on a connection. One that was lost while it was idle is made anew; what the
+        database could not read in its order is read again."""
+        conflicts = 0
         while True:
             is_fresh = True
             try:
                 with self._pool.lend() as (connection, is_fresh):
                     return read(connection)
+            except Conflict:
+                conflicts += 1
+                if conflicts > CONFLICTS_MAX:
+                    raise
             except Unavailable as error:
                 if is_fresh or not isinstance(error.__cause__, psycopg.OperationalError):
                     raise

@@ -9,7 +9,14 @@ from psycopg.pq import TransactionStatus
 
 from stepwell.server.engine.row import Item, Lease, Run
 from stepwell.server.store.port import Stale, Unavailable
-from stepwell.server.store.postgres.connection import SQL, Connection, connect, name_of
+from stepwell.server.store.postgres.connection import (
+    BY_INDEX,
+    SQL,
+    Connection,
+    connect,
+    name_of,
+    set_to,
+)
 from stepwell.server.store.postgres.failure import in_our_words
 from stepwell.server.store.postgres.piece import Answer, Piece
 
@@ -23,10 +30,10 @@ setting is."""
 _COMMIT = b"COMMIT"
 _ROLLBACK = b"ROLLBACK"
 
-_NEVER_IDLE = b"SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '3s'"
+_NEVER_IDLE = {"idle_in_transaction_session_timeout": "10s", "lock_timeout": "3s"}
 """A process that stands still in the middle of a batch lets go of its rows, and none waits for ever
 for those of another."""
-_NOT_SYNCED = b"; SET synchronous_commit = off"
+_NOT_SYNCED = {"synchronous_commit": "off"}
 
 
 @dataclass(slots=True)
@@ -54,7 +61,7 @@ class Session:
 
         Raises `Unavailable`.
         """
-        self._settings = _NEVER_IDLE if is_synced else _NEVER_IDLE + _NOT_SYNCED
+        self._settings = _NEVER_IDLE if is_synced else _NEVER_IDLE | _NOT_SYNCED
         self.name = name_of(url)
         self.seen = Seen()
         self._url = url
@@ -79,8 +86,9 @@ class Session:
 
     def _connected(self) -> Connection:
         db = connect(self._url)
-        with in_our_words(self.name):
-            db.execute(self._settings)
+        if not db.is_pooled:
+            with in_our_words(self.name):
+                db.execute(set_to(self._settings))
         return db
 
     def ask(self, name: str, *wanted: object) -> Answer:
@@ -97,6 +105,8 @@ class Session:
             _ = self.connection
             self._begun = True
             self._piece.ask(_BEGIN)
+            if self._db.is_pooled:
+                self._piece.ask(set_to(BY_INDEX | self._settings, once=True))
             self._held = self._piece.ask(SQL["node_held"], (self._node,))
         return self._piece
 

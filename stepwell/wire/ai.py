@@ -1,7 +1,8 @@
 """What providers of models tell of an answer, in the terms of `inngest.ai` metadata. Pure.
 
 Names of models, counts of tokens, parameters, why it ended: never what was asked or answered.
-Sources: the answers of OpenAI's chat and responses APIs, Anthropic, Gemini, Bedrock and Ollama.
+Sources: the answers of OpenAI's chat and responses APIs, Anthropic, Gemini, Bedrock and Ollama; and
+the semantic conventions of OpenTelemetry for spans of models.
 """
 
 import math
@@ -68,6 +69,30 @@ _PARAMETERS: Final[Mapping[str, tuple[_Path, ...]]] = {
     "presence_penalty": (("presence_penalty",),),
     "seed": (("seed",), ("generationConfig", "seed")),
 }
+_SPAN_TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "request_model": ("gen_ai.request.model",),
+    "response_model": ("gen_ai.response.model",),
+    "provider": ("gen_ai.provider.name", "gen_ai.system"),
+    "operation_name": ("gen_ai.operation.name",),
+    "response_id": ("gen_ai.response.id",),
+}
+_SPAN_SUMS: Final[Mapping[str, str]] = {
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "total_tokens": "gen_ai.usage.total_tokens",
+    "cache_read_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "cache_creation_tokens": "gen_ai.usage.cache_creation.input_tokens",
+    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+}
+_SPAN_NUMBERS: Final[Mapping[str, str]] = {
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "max_tokens": "gen_ai.request.max_tokens",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+    "seed": "gen_ai.request.seed",
+}
+_SPAN_REASONS: Final = "gen_ai.response.finish_reasons"
 _REASONS: Final[tuple[_Path, ...]] = (("stop_reason",), ("stopReason",), ("done_reason",))
 
 
@@ -85,6 +110,32 @@ def told_of(request: object, response: object, latency_ms: int) -> Values:
     for name, paths in _PARAMETERS.items():
         _put(found, name, _number(request, paths))
     found["latency_ms"] = latency_ms
+    return found
+
+
+def told_of_span(attributes: Mapping[str, object], latency_ms: int) -> Values:
+    """What a span of a model tells; nothing if it is none."""
+    found: Values = {}
+    for name, keys in _SPAN_TEXTS.items():
+        _put(found, name, _text(attributes, [(key,) for key in keys]))
+    for name, key in (*_SPAN_SUMS.items(), *_SPAN_NUMBERS.items()):
+        _put(found, name, _number(attributes, ((key,),)))
+    reasons = attributes.get(_SPAN_REASONS)
+    if isinstance(reasons, list | tuple):
+        texts = [one for one in cast("Sequence[object]", reasons) if isinstance(one, str) and one]
+        _put(found, "finish_reasons", texts or None)
+    if found:
+        found["latency_ms"] = latency_ms
+    return found
+
+
+def together(known: Values, more: Values) -> Values:
+    """What several answers tell of one step: tokens and time add up, the last says the rest."""
+    found = {**known, **more}
+    for name in (*_SPAN_SUMS, "latency_ms"):
+        one, other = known.get(name), more.get(name)
+        if isinstance(one, int | float) and isinstance(other, int | float):
+            found[name] = one + other
     return found
 
 

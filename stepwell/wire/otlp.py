@@ -4,14 +4,19 @@ Source: OTLP 1.x, its JSON encoding: ids are hexadecimal, 64-bit numbers may be 
 """
 
 from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
 from stepwell.wire.outside import decode
 
+USER_SPANS_PATH = "/v1/traces/userland"
+"""Where programs send spans of runs."""
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
 OK, ERROR = 1, 2
+Plain: TypeAlias = str | int | float | bool | tuple[str | int | float | bool, ...]
+"""What an attribute is made of here."""
 _DEPTH_MAX = 20
 
 
@@ -116,12 +121,14 @@ def encode_export(export: Export) -> bytes:
     return msgspec.json.encode(export)
 
 
-def attributes(values: Mapping[str, str | int | float | bool]) -> tuple[KeyValue, ...]:
-    """Plain values as attributes; empty texts are left out."""
+def attributes(values: Mapping[str, Plain]) -> tuple[KeyValue, ...]:
+    """Plain values, or several of them, as attributes; empty texts are left out."""
     return tuple(KeyValue(key, _value(value)) for key, value in values.items() if value != "")
 
 
-def _value(value: str | float | bool) -> AnyValue:
+def _value(value: Plain) -> AnyValue:
+    if isinstance(value, tuple):
+        return AnyValue(array_value=ListValue(tuple(_value(one) for one in value)))
     if isinstance(value, bool):
         return AnyValue(bool_value=value)
     if isinstance(value, int):

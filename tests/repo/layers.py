@@ -157,6 +157,8 @@ LAYERS: dict[str, Layer] = {
         ),
         ("starlette", "prometheus_client", "graphql", "mcp", "mcp_types"),
     ),
+    # Exporters of OpenTelemetry speak protobuf.
+    "server.api.v1.otlp_protobuf": Layer(("wire",), ("opentelemetry", "google.protobuf")),
     "server.dashboard": Layer((), ("starlette",)),
     "server.config": Layer(),
     "server.clock": Layer(),

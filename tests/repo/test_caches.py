@@ -25,6 +25,10 @@ CACHES: dict[str, tuple[str, str]] = {
         "the client, itself",
         "it is asked which paths are its endpoints",
     ),
+    "stepwell.opentelemetry._told": (
+        "what a call notes, weakly, and the step",
+        "it is what the spans of one call have told so far",
+    ),
     "stepwell.expr.tree.offsets": ("the tree", "it never changes"),
     "stepwell.sdk.net.blocking._certificates": (
         "nothing",

@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, body_of
+from stepwell.server.api.v1.otlp_protobuf import PROTOBUF, decode_protobuf, encode_answer
 from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.engine.input import Done, RunAnnotated, Verdict
 from stepwell.server.query.annotation import UserSpan
-from stepwell.wire import otlp
+from stepwell.wire import header, otlp
 from stepwell.wire.identifier import is_ulid
 from stepwell.wire.limit import USER_SPANS_REQUEST_BYTES_MAX
 from stepwell.wire.metadata import NAME_BYTES_MAX, hashed_step
@@ -45,7 +46,8 @@ class _Found(NamedTuple):
 async def take(deps: ApiDeps, request: Request) -> Response:
     """Keep spans of user code with the runs they name (`sdk.run.id` or `inngest.run.id`, and the
     step, among their attributes), or that a span above them names in the same request. The body is
-    OTLP in JSON. Spans of no run are refused, and counted in the answer."""
+    OTLP in JSON or in protobuf, and so is the answer. Spans of no run are refused, and counted in
+    the answer."""
     found = {one.span.span_id: one for one in _spans(await _read(request))}
     kept: defaultdict[str, list[AnnotationUpdate]] = defaultdict(list)
     rejected = 0
@@ -62,6 +64,8 @@ async def take(deps: ApiDeps, request: Request) -> Response:
         if answer.verdict is not Verdict.APPLIED:
             rejected += len(updates)
             said = f"run {run_id}: {answer.reason}"
+    if _kind(request) == PROTOBUF:
+        return Response(encode_answer(rejected, said), media_type=PROTOBUF)
     if not rejected:
         return as_json({})
     return as_json({"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}})
@@ -69,14 +73,19 @@ async def take(deps: ApiDeps, request: Request) -> Response:
 
 async def _read(request: Request) -> otlp.Export:
     body = await body_of(request, USER_SPANS_REQUEST_BYTES_MAX)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip()
-    if kind != "application/json":
-        told = f"content-type {kind!r} is not read here: send application/json (OTLP in JSON), as"
-        raise Problem(415, f"{told} the exporter of OpenTelemetry for HTTP does")
+    kind = _kind(request)
+    if kind not in (header.JSON, PROTOBUF):
+        told = f"content-type {kind!r} is not read here: send OTLP as {header.JSON} or {PROTOBUF}"
+        raise Problem(415, f"{told}, as the exporters of OpenTelemetry for HTTP do")
+    read = decode_protobuf if kind == PROTOBUF else otlp.decode_export
     try:
-        return otlp.decode_export(_unpacked(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, OSError, EOFError, zlib.error) as error:
-        raise Problem(400, f"the spans cannot be read: {error}; send OTLP in JSON") from None
+        return read(_unpacked(body))
+    except (msgspec.DecodeError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise Problem(400, f"the spans cannot be read: {error}; send OTLP as {kind}") from None
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get(header.CONTENT_TYPE, "").partition(";")[0].strip()
 
 
 def _unpacked(body: bytes) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.limit import USER_SPANS_REQUEST_BYTES_MAX
@@ -151,7 +152,8 @@ async def test_a_packed_body_is_unpacked_up_to_a_bound(api: Api) -> None:
             "traceId",
         ),
         (b"\x1f\x8bnothing", "application/json", 400, "cannot be read"),
-        (b"\x0a\x00", "application/x-protobuf", 415, "send application/json"),
+        (b"{}", "text/plain", 415, "send OTLP as application/json or application/x-protobuf"),
+        (b"{", "application/x-protobuf", 400, "the spans cannot be read"),
     ],
 )
 async def test_what_is_no_export(api: Api, body: bytes, kind: str, status: int, said: str) -> None:
@@ -170,3 +172,57 @@ async def test_a_run_holds_so_many_spans(api: Api) -> None:
     ]
     assert answers[:3] == [{}, {}, {}]
     assert "at most 4194304 are allowed" in answers[-1]["partialSuccess"]["errorMessage"]
+
+
+async def test_spans_in_protobuf_are_those_in_json(api: Api) -> None:
+    """As most exporters send them."""
+    job = await begun(api)
+    await api.answer(job, charged())
+    run_id = job.run.id
+    request = trace_service_pb2.ExportTraceServiceRequest()
+    made = request.resource_spans.add()
+    made.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = made.scope_spans.add()
+    scope.scope.name, scope.scope.version = "httpx", "1"
+    sent_span = scope.spans.add(
+        trace_id=bytes.fromhex("0af7651916cd43dd8448eb211c80319c"),
+        span_id=bytes.fromhex("b7ad6b7169203331"),
+        parent_span_id=bytes.fromhex("00f067aa0ba902b7"),
+        name="GET",
+        kind=3,
+        start_time_unix_nano=1743130137367000000,
+        end_time_unix_nano=1743130137369000000,
+    )
+    sent_span.status.code, sent_span.status.message = 2, "no route"
+    sent_span.attributes.add(key="inngest.run.id").value.string_value = run_id
+    sent_span.attributes.add(key="inngest.step.hash").value.string_value = step_hash("charge")
+    sent_span.attributes.add(key="n").value.int_value = 7
+    sent_span.attributes.add(key="d").value.double_value = 0.5
+    sent_span.attributes.add(key="b").value.bytes_value = b"x"
+    sent_span.attributes.add(key="none")
+    listed = sent_span.attributes.add(key="l").value.array_value.values
+    listed.add().bool_value = True
+    within = sent_span.attributes.add(key="o").value.kvlist_value.values
+    within.add(key="k").value.string_value = "v"
+    scope.spans.add(span_id=b"12345678", name="of no run")
+    headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
+    body = gzip.compress(request.SerializeToString())
+    answer = await api.http.post(PATH, content=body, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-protobuf")
+    told = trace_service_pb2.ExportTraceServiceResponse.FromString(answer.content)
+    assert told.partial_success.rejected_spans == 1
+    assert "name no run" in told.partial_success.error_message
+    (shown,) = (await trace(api, run_id))["children"][0]["children"]
+    assert (shown["name"], shown["status"], shown["detail"]) == ("GET", "FAILED", "no route")
+    assert shown["durationMs"] == 2
+    user = shown["userland"]
+    assert (user["spanKind"], user["serviceName"], user["scopeName"]) == ("CLIENT", "shop", "httpx")
+    attributes = user["spanAttrs"]
+    assert {key: attributes[key] for key in ("n", "d", "b", "none", "l", "o")} == {
+        "n": 7,
+        "d": 0.5,
+        "b": "eA==",
+        "none": None,
+        "l": [True],
+        "o": {"k": "v"},
+    }

@@ -2,9 +2,11 @@
 
     scripts/bench adapters [--only fast_api,flask] [--rounds 15]
     scripts/bench events [--events 20000] [--rounds 3]
+    scripts/bench bulk [--runs 100000] [--rate 2000]
     scripts/bench call [--steps 0,10,100]
     scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
+    scripts/bench lists [--runs 1000000] [--times 40]
     scripts/bench testing [--tests 200]
     scripts/bench soak [--minutes 10] [--rate 200]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
@@ -24,16 +26,18 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, call, events, flow, idle, soak, testing
+from bench import adapters, bulk, call, events, flow, idle, lists, soak, testing
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
 PARTS = {
     "adapters": adapters,
+    "bulk": bulk,
     "call": call,
     "events": events,
     "flow": flow,
     "idle": idle,
+    "lists": lists,
     "soak": soak,
     "testing": testing,
 }

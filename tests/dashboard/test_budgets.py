@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.dashboard.conftest import window
-from tests.dashboard.shop import Shop
+from tests.dashboard.shop import BIG, Shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -12,6 +12,25 @@ FIRST_BYTES_MAX = 85_000
 """Of everything that comes before the first row, compressed: the page, its script and its style."""
 REQUESTS_MAX = 12
 ELEMENTS_MAX = 1_500
+MEMBERS = 95_000
+LARGE = f"""const asked = fetch;
+const member = '{{"id":{BIG},"name":"plum","price":7}}';
+globalThis.fetch = async (...given) => {{
+    const answer = await asked(...given);
+    if (!answer.url.includes("/trace?")) return answer;
+    const many = `[${{(member + ",").repeat({MEMBERS - 1})}}${{member}}]`;
+    const text = (await answer.text()).replace('"data":1', `"data":${{many}}`);
+    return new Response(text, answer); }};"""
+"""Puts five megabytes in the place of a step's result."""
+OF_A_HUNDRED_MAX = 2_000
+"""Elements of a hundred members of a list, with three fields each."""
+HEAP_BYTES_MAX = 80_000_000
+GROWN_BYTES_MAX = 3_000_000
+"""By so much the heap may grow in ten minutes in which things happen all the time."""
+COUNTED = """const own = JSON.stringify; globalThis.written = 0;
+JSON.stringify = (...given) => {
+    const text = own(...given); globalThis.written += text?.length ?? 0; return text; };"""
+"""Counts the characters that a page writes as JSON."""
 OF_A_CHANGE_MAX = 4
 """Requests that one change of one run leads to on an open page."""
 
@@ -60,3 +79,50 @@ async def test_a_change_is_asked_for_once_and_leaves_no_element_behind(
     assert await elements(page) <= before
     lists = [url for url in asked if "/api/v2/runs?" in url]
     assert len(lists) <= OF_A_CHANGE_MAX + 3, (lists, waiting)
+
+
+async def test_a_large_result_costs_what_is_seen_of_it(browser: Browser, shop: Shop) -> None:
+    run = await shop.run("rows/uploaded", "COMPLETED", rows=1)
+    async with window(browser, shop) as page:
+        await page.add_init_script(COUNTED)
+        await page.add_init_script(LARGE)
+        await page.goto(f"runs/{run['id']}")
+        await page.get_by_role("treeitem").filter(has_text="row 0").click()
+        panel = page.get_by_role("region", name="Details")
+        many = panel.get_by_role("button", name=f"{MEMBERS} items")
+        await expect(many).to_be_visible()
+        before = await elements(page)
+        await many.click()
+        await expect(panel.get_by_role("button", name="94,900 more")).to_be_visible()
+        await expect(panel.get_by_text(str(BIG)).first).to_be_visible()
+        assert await elements(page) < before + OF_A_HUNDRED_MAX
+        assert await page.evaluate("written") < 10_000
+        await panel.get_by_role("button", name="Copy the output").click()
+        assert await page.evaluate("written") > MEMBERS
+
+
+async def test_ten_minutes_of_changes_leave_nothing_in_memory(browser: Browser, shop: Shop) -> None:
+    for _ in range(60):
+        await shop.send("order/refunded")
+    async with window(browser, shop) as page:
+        told = await page.context.new_cdp_session(page)
+
+        async def heap() -> int:
+            await told.send("HeapProfiler.collectGarbage")
+            return int((await told.send("Runtime.getHeapUsage"))["usedSize"])
+
+        async def change() -> None:
+            """Something happens and is shown, and forty seconds of the page's own time pass."""
+            run = await shop.run("order/refunded", "FAILED")
+            await page.clock.fast_forward(40_000)
+            await expect(page.locator("a.row").first).to_contain_text(run["id"])
+
+        await page.clock.install()
+        await page.goto("runs")
+        await change()
+        before = await heap()
+        for _ in range(15):
+            await change()
+        after = await heap()
+        assert after < HEAP_BYTES_MAX
+        assert after - before < GROWN_BYTES_MAX, (before, after)

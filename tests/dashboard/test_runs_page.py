@@ -174,16 +174,18 @@ async def test_all_runs_of_a_filter_are_counted_cancelled_and_left_alone_when_st
 
 async def test_a_page_that_is_held_stands_still(page: Page, shop: Shop) -> None:
     await shop.run("order/placed", "COMPLETED")
+    await page.clock.install()
     await page.goto("runs")
     await expect(page.locator("a.row")).to_have_count(1)
     await page.get_by_role("button", name="Live").click()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await shop.run("order/placed", "COMPLETED")
-    await page.wait_for_timeout(2_000)
+    await page.clock.run_for(10_000)
     assert asked == []
     await expect(page.locator("a.row")).to_have_count(1)
     await page.get_by_role("button", name="Held").click()
+    await page.clock.run_for(1_000)
     await expect(page.locator("a.row")).to_have_count(2)
 
 

@@ -27,14 +27,20 @@ function copyOld(text: string): void {
   if (!done) throw new Error("refused");
 }
 
-export function CopyButton({ text, what }: { text: string; what: string }): JSX.Element {
+interface Props {
+  /** What is copied; what is large is only written when somebody wants it. */
+  readonly text: string | (() => string);
+  readonly what: string;
+}
+
+export function CopyButton({ text, what }: Props): JSX.Element {
   return (
     <button
       type="button"
       class="button plain icon-only"
       title={`Copy ${what}`}
       aria-label={`Copy ${what}`}
-      onClick={() => copy(text, what)}
+      onClick={() => copy(typeof text === "string" ? text : text(), what)}
     >
       <Icon name="copy" size={14} />
     </button>

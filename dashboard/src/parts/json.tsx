@@ -14,7 +14,7 @@ export function JsonView({ value, what }: { value: Json; what: string }): JSX.El
   return (
     <div class="json">
       <div class="json-tools">
-        <CopyButton text={printExact(value)} what={what} />
+        <CopyButton text={() => printExact(value)} what={what} />
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled by keys, too */}
       <div class="json-tree" tabIndex={0}>

@@ -22,6 +22,8 @@ from stepwell.server.store.reading import mark_of
 
 PAGE = 50
 AGAIN_S = 5.0
+BEHIND_S = 0.5
+"""So far behind its pace it tries to catch up with it."""
 LOOK_S = 1.0
 """So long runs of one page are looked for, before others have their turn."""
 
@@ -83,16 +85,18 @@ class Bulks:
         task.add_done_callback(lambda _: self._under_way.pop(id_, None))
 
     async def _carry_out(self, id_: str) -> None:
+        due = time.monotonic()
         while self._leads():
             try:
                 bulk = self._reader.bulk(id_)
                 if bulk is None or bulk.ended_ms:
                     return
-                began = time.monotonic()
                 if await self._page(bulk):
                     return
-                passed = time.monotonic() - began
-                await asyncio.sleep(max(min(PAGE, bulk.rate) / bulk.rate - passed, 0))
+                now = time.monotonic()
+                # What one page came late by, the next ones make up for, within bounds.
+                due = max(due + min(PAGE, bulk.rate) / bulk.rate, now - BEHIND_S)
+                await asyncio.sleep(max(due - now, 0))
             except LedgerClosed:
                 return
             except (StoreError, EngineFault) as error:

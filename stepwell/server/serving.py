@@ -314,6 +314,7 @@ class Server:
         store = self.node.store
         path = store.path if isinstance(store, SqliteStore) else ""
         return ProcessSeen(
+            began_ms=self._began_ms,
             database_bytes=_size(path),
             log_bytes=_size(f"{path}-wal"),
             connections=len(self._watch.connections),

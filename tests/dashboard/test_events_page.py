@@ -171,7 +171,10 @@ async def test_a_function_is_found_read_and_invoked(page: Page, shop: Shop) -> N
 
 async def test_apps_say_how_they_are_reached(page: Page, shop: Shop) -> None:
     await page.goto("apps")
-    card = page.locator(".app")
+    server = page.get_by_role("region", name="The server")
+    await expect(server).to_contain_text("Connections")
+    await expect(server).to_contain_text("by its own work")
+    card = page.locator(".app").first
     await expect(card).to_contain_text("shop")
     await expect(card).to_contain_text("in this process")
-    await expect(card).to_contain_text("Functions6")
+    await expect(card).to_contain_text("Functions7")

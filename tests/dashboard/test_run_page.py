@@ -67,6 +67,20 @@ async def test_a_step_shows_its_arguments_and_offers_them_to_be_changed(
     await expect(text).to_have_value('[\n  "small"\n]')
 
 
+async def test_a_step_is_copied_as_code(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.goto(f"runs/{run['id']}")
+    await page.get_by_role("treeitem").filter(has_text="pack the parcel").click()
+    panel = page.get_by_role("region", name="Details")
+    await panel.get_by_role("button", name="Copy the step as code").click()
+    await panel.get_by_role("button", name="Command that runs again from it").click()
+    await expect(page.get_by_text("Copied Command that runs again")).to_be_visible()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(f"stepwell rerun {run['id']} --from-step ")
+    assert copied.endswith("""--input '["small"]'""")
+
+
 async def test_an_attempt_is_compared_with_the_one_before_it(page: Page, shop: Shop) -> None:
     run = await shop.run("parcel/lost", "FAILED")
     await page.goto(f"runs/{run['id']}")

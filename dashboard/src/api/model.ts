@@ -308,6 +308,16 @@ export interface Usage {
   readonly limits: readonly KeyUsage[];
 }
 
+/** The server that answers; an engine within an application tells its version alone. */
+export interface ServerTold {
+  readonly version: string;
+  readonly startedAt?: string;
+  readonly connections?: number;
+  readonly workers?: number;
+  /** By how much its loop was late in the last five minutes, and what it worked itself meanwhile. */
+  readonly lateMs?: { readonly longest: number; readonly own: number };
+}
+
 export interface Storage {
   readonly database: "memory" | "sqlite" | "postgresql";
   readonly databaseBytes: number;

@@ -20,6 +20,7 @@ import type {
   Page,
   Run,
   RunStatus,
+  ServerTold,
   Storage,
   Trace,
   Tree,
@@ -269,6 +270,8 @@ export const countsOf = (app: string, name: string, from: string, signal?: Abort
     signal,
     COUNTS_AT_ONCE,
   );
+
+export const server = (signal?: AbortSignal) => one<ServerTold>("api/v2/server", signal);
 
 export const storage = (signal?: AbortSignal) => one<Storage>("api/v2/storage", signal);
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseExact } from "../api/exact";
-import { commandOf, curlOf, eventOf, python, pythonOf, quoted } from "./as_code";
+import { commandOf, curlOf, eventOf, python, pythonOf, quoted, rerunCommandOf } from "./as_code";
 
 describe("quoted", () => {
   it.each([
@@ -29,6 +29,16 @@ describe("python", () => {
   it("breaks what is long", () => {
     const long = parseExact(`{"a": "${"x".repeat(60)}", "b": 1}`);
     expect(python(long)).toBe(`{\n    "a": "${"x".repeat(60)}",\n    "b": 1,\n}`);
+  });
+});
+
+describe("a step", () => {
+  it("is a command that runs again from it", () => {
+    const input = parseExact('["it\'s", 1180591620717411303424]');
+    expect(rerunCommandOf("01A", { stepId: "ab12", input })).toBe(
+      `stepwell rerun 01A --from-step ab12 --input '["it'\\''s",1180591620717411303424]'`,
+    );
+    expect(rerunCommandOf("01A", { stepId: "ab12" })).toBe("stepwell rerun 01A --from-step ab12");
   });
 });
 

@@ -41,6 +41,12 @@ const oneLine = (value: Json): string =>
 export const commandOf = (event: Sent): string =>
   `stepwell send ${quoted(event.name)} ${quoted(oneLine(event.data ?? {}))}`;
 
+/** Running again from a step, by its hashed id, with the arguments it had. */
+export function rerunCommandOf(run: string, step: { stepId?: string; input?: Json }): string {
+  const input = step.input === undefined ? "" : ` --input ${quoted(oneLine(step.input))}`;
+  return `stepwell rerun ${run} --from-step ${quoted(step.stepId ?? "")}${input}`;
+}
+
 /** `key` says that the server asks for one. */
 export function curlOf(url: string, body: Json, key: boolean): string {
   const lines = [

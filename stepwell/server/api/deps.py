@@ -29,8 +29,10 @@ _SECRET_BYTES = 32
 
 
 class ProcessSeen(NamedTuple):
-    """What the process is at, as it is now. Sizes in bytes, times in seconds."""
+    """What the process is at, as it is now. Sizes in bytes, times in seconds; `began_ms` is when it
+    started, 0 where it is an application's."""
 
+    began_ms: int = 0
     database_bytes: int = 0
     log_bytes: int = 0
     connections: int = 0

@@ -27,6 +27,25 @@ class DatabaseV2(StrEnum):
     POSTGRESQL = "postgresql"
 
 
+class LatenessV2(msgspec.Struct, frozen=True, rename="camel"):
+    """By how much an event loop was late at most in the last five minutes, in milliseconds; `own`
+    of it the loop itself was at work, the rest is others' who share the machine."""
+
+    longest: int
+    own: int
+
+
+class ServerV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The server that answers. An engine within an application tells its version alone: the rest is
+    its application's."""
+
+    version: str
+    started_at: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    connections: int | msgspec.UnsetType = msgspec.UNSET
+    workers: int | msgspec.UnsetType = msgspec.UNSET
+    late_ms: LatenessV2 | msgspec.UnsetType = msgspec.UNSET
+
+
 class StorageV2(msgspec.Struct, frozen=True, rename="camel"):
     """What is kept where. Sizes are told of SQLite alone; `retentionMs` is how long runs that ended
     and their events are kept, 0 for ever."""

@@ -7,6 +7,7 @@ import { useAnswer } from "../../live/answer";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { Ago } from "../../parts/time";
+import { ThisServer } from "./this_server";
 import { Workers } from "./workers";
 import "./apps.css";
 
@@ -19,6 +20,7 @@ const WAYS: Record<App["method"], string> = {
 
 export function AppsPage(): JSX.Element {
   const found = useAnswer("apps", api.apps, { everyMs: EVERY_MS });
+  const server = useAnswer("server", api.server, { everyMs: EVERY_MS });
   const workers = useAnswer("workers", api.workers, { everyMs: EVERY_MS });
   return (
     <>
@@ -39,6 +41,11 @@ export function AppsPage(): JSX.Element {
             <h2>Workers</h2>
             <Workers workers={workers.data} />
           </>
+        )}
+        {server.data && (
+          <div class="apps">
+            <ThisServer server={server.data} />
+          </div>
         )}
       </div>
     </>

@@ -2,9 +2,12 @@
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import type { Json } from "../../api/exact";
+import { type Json, printExact } from "../../api/exact";
+import { address } from "../../api/http";
 import type { Run, Span } from "../../api/model";
-import { mayOperate } from "../../api/session";
+import { mayOperate, who } from "../../api/session";
+import { curlOf, rerunCommandOf } from "../../parts/as_code";
+import { CopyMenu, type Way } from "../../parts/copy_menu";
 import { Icon } from "../../parts/icon";
 import { JsonView } from "../../parts/json";
 import { Status } from "../../parts/status";
@@ -49,11 +52,16 @@ export function SpanPanel({ span, before, run, began }: Props): JSX.Element {
           </h2>
           <Status status={span.status} />
         </div>
-        {span.stepId && mayOperate() && (
-          <button type="button" class="button" onClick={() => setRerunning(true)}>
-            <Icon name="again" size={14} />
-            Run again from here
-          </button>
+        {span.stepId && (
+          <span class="panel-actions">
+            <CopyMenu label="Copy the step as code" ways={waysOf(run, span, given)} />
+            {mayOperate() && (
+              <button type="button" class="button" onClick={() => setRerunning(true)}>
+                <Icon name="again" size={14} />
+                Run again from here
+              </button>
+            )}
+          </span>
         )}
       </header>
       <dl class="pairs">
@@ -99,6 +107,28 @@ export function SpanPanel({ span, before, run, began }: Props): JSX.Element {
     </section>
   );
 }
+
+/** A step, and running again from it, as somebody would write them elsewhere. */
+function waysOf(run: Run, span: Span, given: Json | undefined): readonly Way[] {
+  const step = span.stepId ?? "";
+  const url = address(`api/v2/runs/${run.id}/rerun`);
+  const body: Json = {
+    fromStep: { stepId: step, ...(span.input === undefined ? {} : { input: span.input }) },
+  };
+  return [
+    { name: "Command that runs again from it", text: () => rerunCommandOf(run.id, span) },
+    { name: "curl that runs again from it", text: () => curlOf(url, body, needsKey()) },
+    ...(span.input === undefined ? [] : [asJson("Input", span.input)]),
+    ...(given === undefined ? [] : [asJson("Output", given)]),
+  ];
+}
+
+const asJson = (what: string, value: Json): Way => ({
+  name: `${what} as JSON`,
+  text: () => printExact(value),
+});
+
+const needsKey = (): boolean => who.value?.byCookie === true;
 
 const alike = (run: Run, failure: FailureTold): string =>
   to("runs") +

@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from stepwell.server.api.backlog import Backlog, UnderWay, backlog_of, backlogs
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
 from stepwell.server.engine.row import RunStatus
-from stepwell.server.query.load_v2 import DatabaseV2, LoadV2, StorageV2
+from stepwell.server.query.load_v2 import DatabaseV2, LatenessV2, LoadV2, ServerV2, StorageV2
 from stepwell.server.query.run_v2 import app_ref, function_ref
 from stepwell.server.query.usage_v2 import UsageV2, key_usage
 from stepwell.wire.duration import format_instant
@@ -76,6 +77,22 @@ def _used(deps: ApiDeps, function: str, under_way: UnderWay) -> UsageV2:
     plan = listing.plan if listing is not None else None
     now_ms = deps.clock.now_ms()
     return UsageV2(told, key_usage(deps.reader, function, plan, now_ms) if plan else ())
+
+
+async def server(deps: ApiDeps, request: Request) -> Response:
+    """The server that answers: its version, since when it runs, and how late its event loop was.
+    Of several servers each answers for itself."""
+    seen, told = deps.process(), ServerV2(version=package_version())
+    if seen.began_ms:
+        own = round(seen.stall_work_s * 1_000)
+        told = ServerV2(
+            version=told.version,
+            started_at=format_instant(seen.began_ms),
+            connections=seen.connections,
+            workers=seen.workers,
+            late_ms=LatenessV2(round(seen.stall_s * 1_000), own),
+        )
+    return answered(deps, told)
 
 
 async def storage(deps: ApiDeps, request: Request) -> Response:

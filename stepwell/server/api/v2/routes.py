@@ -45,7 +45,7 @@ from stepwell.server.query.defer_v2 import DeferV2
 from stepwell.server.query.ended_v2 import DurationV2, FailureV2
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.explain_v2 import ExplanationV2
-from stepwell.server.query.load_v2 import LoadV2, StorageV2
+from stepwell.server.query.load_v2 import LoadV2, ServerV2, StorageV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
 from stepwell.server.query.run_v2 import RunV2
@@ -377,6 +377,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         answers=Answers(UsageV2),
         refused=(404,),
     ),
+    Declared("GET", "/server", load.server, name="get_server", answers=Answers(ServerV2)),
     Declared("GET", "/storage", load.storage, name="get_storage", answers=Answers(StorageV2)),
     Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
     Declared(

@@ -1,6 +1,7 @@
 """What a server has to do now and what it keeps, by the REST API."""
 
 from stepwell.server.api.deps import ProcessSeen
+from stepwell.server.api.v1.apps import package_version
 from stepwell.server.config import ServerConfig
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.duration import format_instant
@@ -48,6 +49,24 @@ async def test_where_things_are_kept_and_how_long() -> None:
                 "logBytes": 7,
                 "retentionMs": config.retention_ms if config else 0,
             }
+
+
+async def test_the_server_that_answers_says_whether_it_keeps_up() -> None:
+    seen = ProcessSeen(
+        began_ms=NOW_MS, connections=3, workers=1, stall_s=0.0384, stall_work_s=0.004
+    )
+    async with serving() as api:
+        within_an_application = (await api.http.get("/v2/server")).json()["data"]
+        object.__setattr__(api.deps, "process", lambda: seen)
+        told = (await api.http.get("/v2/server")).json()["data"]
+    assert within_an_application == {"version": package_version()}
+    assert told == {
+        "version": package_version(),
+        "startedAt": format_instant(NOW_MS),
+        "connections": 3,
+        "workers": 1,
+        "lateMs": {"longest": 38, "own": 4},
+    }
 
 
 async def used(api: Api) -> list[tuple[str, str, int, int, int]]:

@@ -27,6 +27,7 @@ LABELS = {"python", "python continued", "python test", "python test continued"}
 # What else a console block may show.
 OTHERS = {
     "cd",
+    "cp",
     "curl",
     "docker",
     "export",

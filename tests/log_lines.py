@@ -20,6 +20,18 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         r'^ThreadExit in function "shop-',
         "the driver of shop failed",
     ),
+    "tests/compat/test_sdk_transcripts.py": (
+        'ValueError in function "demo-invoke-child-fails--child": child broke',
+        'ValueError in function "demo-fn-error-on-failure": function always fails',
+        'RuntimeError in function "demo-step-retry-ok": first try fails',
+        'RuntimeError in function "demo-step-exhausted-caught": always fails',
+        'RetryAfterError in function "demo-retry-after": come back later',
+        'NonRetriableError in function "demo-non-retriable-step": step must not be tried',
+        'NonRetriableError in function "demo-non-retriable": do not try again',
+        'function_not_found: Could not find function with ID "demo-unknown"',
+        "^(GET|POST|PUT) request refused: the (header X-Inngest-Signature is missing|signature )",
+        "^Sync rejected since it's from Cloud but expected Dev Server",
+    ),
     "tests/events/test_a10_variables.py": (
         "GET request refused: the signature does not match: the peer us",
         "PUT request refused: the header X-Inngest-Signature is missing",

@@ -33,6 +33,10 @@ _SAFE_INTEGER = 2**53
 _DIGITS_SUSPECT = b"0" * 16
 _WHOLE_FLOATS = (b".0,", b".0}", b".0]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# A surrogate in UTF-8 is 0xED and two bytes, of which the first is that of no other character.
+_LEAD = bytes(255 if byte == 0xED else 0 for byte in range(256))
+_SECOND = bytes(255 if 0xA0 <= byte <= 0xBF else 0 for byte in range(256))
+_REPLACEMENT = tuple(bytes([0] * 255 + [byte]) for byte in "\ufffd".encode())
 # Digits become "0" and the lead bytes of characters beyond the BMP become 0xF0, so that two plain
 # searches find what the fast path cannot print.
 _FOLD = bytes(
@@ -100,7 +104,27 @@ def repaired(text: str) -> str:
     Raises ValueError if `text` is no JSON.
     """
     plain = json.dumps(json.loads(text, parse_constant=_refuse), ensure_ascii=False)
-    return _LONE_SURROGATE.sub("\ufffd", plain)
+    return _replaced(plain)
+
+
+def _replaced(plain: str) -> str:
+    """The text with U+FFFD for each surrogate, all of them at once: there may be a million. Both
+    have three bytes, so the bytes of the text are one number, and those of surrogates its digits.
+    """
+    if _LONE_SURROGATE.search(plain) is None:
+        return plain
+    text = plain.encode("utf-8", "surrogatepass")
+    number, size = _number(text), len(text)
+    begins = _number(text.translate(_LEAD)) & _number(text.translate(_SECOND)) >> 8
+    marks, whole, instead = begins.to_bytes(size, "little"), 0, 0
+    for place, table in enumerate(_REPLACEMENT):
+        whole |= begins << 8 * place
+        instead |= _number(marks.translate(table)) << 8 * place
+    return (number ^ (number & whole) | instead).to_bytes(size, "little").decode()
+
+
+def _number(text: bytes) -> int:
+    return int.from_bytes(text, "little")
 
 
 def _refuse(name: str) -> float:
@@ -153,13 +177,43 @@ def jcs(raw: bytes | msgspec.Raw) -> bytes:
         raise ValueError("JSON is nested too deeply: flatten it") from None
 
 
+def fields(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of an object: the UTF-16 code units each is sorted by, and the text it has in
+    `canonical`. Raises ValueError as that does."""
+    return [(name, key + _encoded(item)) for name, key, item in _named(raw, _DECODER)]
+
+
+def jcs_fields(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """The same in `jcs`."""
+    return [(name, key + _encoded(_doubled(item))) for name, key, item in _named(raw, _JCS_DECODER)]
+
+
+def _named(raw: bytes, decoder: "msgspec.json.Decoder[Any]") -> list[tuple[bytes, bytes, _Leaf]]:
+    try:
+        value = _decoded(raw, decoder)
+    except OverflowError:
+        raise ValueError(_TOO_LARGE) from None
+    assert isinstance(value, dict)
+    return [
+        (key.encode("utf-16-be"), _PLAIN_ENCODER.encode(key) + b":", item)
+        for key, item in value.items()
+    ]
+
+
+def is_jcs(body: bytes) -> bool:
+    """Whether two searches find nothing in canonical JSON that JCS writes otherwise. What they find
+    may be part of a text."""
+    if body.endswith(b".0") or any(end in body for end in _WHOLE_FLOATS):
+        return False
+    return _DIGITS_SUSPECT not in body.translate(_FOLD)
+
+
 def jcs_of_canonical(body: bytes) -> bytes:
     """The same for JSON that is canonical: most of it is JCS already, and is given back at once.
 
     What holds an integer beyond a double has no JCS, and is given back as it is.
     """
-    suspect = any(end in body for end in _WHOLE_FLOATS) or body.endswith(b".0")
-    if not suspect and _DIGITS_SUSPECT not in body.translate(_FOLD):
+    if is_jcs(body):
         return body
     try:
         return jcs(body)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from stepwell.wire.long_json import AT_ONCE_BYTES, Turns, decoding, pieces_of_list
 from stepwell.wire.outside import decode
 
 GROUP_PATH: Final = "/v1/checkpoint/group"
@@ -54,9 +55,10 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     return _ENCODER.encode(checkpoint)
 
 
-def decode_checkpoint(body: bytes | msgspec.Raw) -> Checkpoint:
-    """Raises msgspec.DecodeError or UnicodeDecodeError for anything else."""
-    return decode(body, _DECODER)
+def decoding_checkpoint(body: bytes | msgspec.Raw) -> Turns[Checkpoint]:
+    """With pauses, if it is long. Raises msgspec.DecodeError, UnicodeDecodeError or ValueError for
+    anything else."""
+    return decoding(bytes(body), _DECODER)
 
 
 def join_group(bodies: list[bytes]) -> bytes:
@@ -64,9 +66,18 @@ def join_group(bodies: list[bytes]) -> bytes:
     return b"[" + b",".join(bodies) + b"]"
 
 
-def split_group(body: bytes) -> list[msgspec.Raw]:
-    """The checkpoints of a request, still encoded. Raises like `decode_checkpoint`."""
-    return decode(body, _GROUP)
+def splitting_group(body: bytes) -> Turns[list[msgspec.Raw]]:
+    """The checkpoints of a request, still encoded, no more than one too many. Raises like
+    `decoding_checkpoint`, and ValueError."""
+    if len(body) <= AT_ONCE_BYTES:
+        return decode(body, _GROUP)
+    found: list[msgspec.Raw] = []
+    for piece in (yield from pieces_of_list(body)):
+        found += _GROUP.decode(piece)
+        if len(found) > GROUP_MAX:
+            break
+        yield
+    return found
 
 
 def encode_outcomes(outcomes: list[CheckpointOutcome]) -> bytes:

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from stepwell.wire.outside import decode
+from stepwell.wire.long_json import Turns, decoding, done
 
 HTTP_REQUEST: Final = "inngest/http.request"
 """The event of a run that an HTTP request began."""
@@ -49,7 +49,12 @@ _CALLED = msgspec.json.Decoder(_Event)
 
 def decode_called(event: bytes | msgspec.Raw) -> HttpCalled:
     """The request in an event. Raises msgspec.DecodeError or UnicodeDecodeError."""
-    return decode(event, _CALLED).data
+    return done(decoding_called(bytes(event)))
+
+
+def decoding_called(event: bytes) -> Turns[HttpCalled]:
+    """The same with pauses, if it is long. May raise ValueError."""
+    return (yield from decoding(event, _CALLED)).data
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):

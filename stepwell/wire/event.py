@@ -11,9 +11,10 @@ from collections.abc import Generator
 import msgspec
 
 from stepwell.wire import limit
-from stepwell.wire.canonical import canonical, repaired
+from stepwell.wire.canonical import repaired
 from stepwell.wire.elements import TooLong, elements
 from stepwell.wire.event_session import normal_meta
+from stepwell.wire.long_json import Turns, canonicalizing, done
 from stepwell.wire.outside import has_more_values
 
 FUNCTION_FAILED = "inngest/function.failed"
@@ -178,14 +179,14 @@ def _without_internal(data: bytes) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _object(field: str, raw: msgspec.Raw) -> bytes:
+def _object(field: str, raw: msgspec.Raw) -> Turns[bytes]:
     if has_more_values(raw, limit.EVENT_VALUES_MAX):
         raise _Refused(
             f'event field "{field}" holds more than {limit.EVENT_VALUES_MAX} values',
             "store what is large elsewhere and send where it is",
         )
     try:
-        form = canonical(raw)
+        form = yield from canonicalizing(bytes(raw))
     except UnicodeDecodeError:
         raise _Refused(
             f'event field "{field}" is not UTF-8', "encode the request body so"
@@ -217,7 +218,7 @@ def _timestamp(ts: int | None, now_ms: int) -> int:
     return ts
 
 
-def _accept(incoming: _Incoming, now_ms: int) -> Event:
+def _accepting(incoming: _Incoming, now_ms: int) -> Turns[Event]:
     """One event within the rules of intake, or _Refused."""
     name = incoming.name
     if not name:
@@ -232,11 +233,11 @@ def _accept(incoming: _Incoming, now_ms: int) -> Event:
     ts = _timestamp(incoming.ts, now_ms)
     data = EMPTY_OBJECT
     if incoming.data is not NULL and bytes(incoming.data) != _NULL:
-        form = _object("data", incoming.data)
+        form = yield from _object("data", incoming.data)
         data = msgspec.Raw(_without_internal(form) if b'"_inngest":' in form else form)
     if incoming.user is NULL and incoming.meta is NULL:
         return Event(name, data, incoming.id or "", ts, incoming.v)
-    user = None if bytes(incoming.user) == _NULL else _object("user", incoming.user)
+    user = None if bytes(incoming.user) == _NULL else (yield from _object("user", incoming.user))
     meta = None if bytes(incoming.meta) == _NULL else normal_meta(incoming.meta)
     return Event(
         name,
@@ -274,13 +275,7 @@ def decode_events(
     Not atomic: the events before the first bad one are returned beside its problem. An absent or
     zero `ts` becomes `now_ms`. Ids are the caller's business: an event without one has `id == ""`.
     """
-    work = decoding_events(body, content_type, now_ms, event_bytes_max=event_bytes_max)
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            decoded: Decoded = done.value
-            return decoded
+    return done(decoding_events(body, content_type, now_ms, event_bytes_max=event_bytes_max))
 
 
 def decoding_events(
@@ -289,8 +284,8 @@ def decoding_events(
     now_ms: int,
     *,
     event_bytes_max: int = limit.EVENT_BYTES_MAX,
-) -> Generator[None, None, Decoded]:
-    """The same, a part at a time: whoever has other things to do may do them in between."""
+) -> Turns[Decoded]:
+    """The same with pauses, if the body is long."""
     begin = _BLANK.match(body, 0, _BLANK_BYTES_MAX)
     at = 0 if begin is None else begin.end()
     first = body[at : at + 1]
@@ -316,7 +311,7 @@ def decoding_events(
         for item in incoming[: limit.EVENTS_PER_REQUEST_MAX]:
             if may_be_large:
                 seen += _raw_size(item, event_bytes_max)
-            event = _accept(item, now_ms)
+            event = yield from _accepting(item, now_ms)
             if may_be_large:
                 _check_size(event, event_bytes_max)
             events.append(event)
@@ -461,7 +456,7 @@ def _one_piece(
     if "\\ud" in piece.lower():
         piece = repaired(piece)
     try:
-        event = _accept(_ONE.decode(piece), now_ms)
+        event = done(_accepting(_ONE.decode(piece), now_ms))
     except msgspec.DecodeError as problem:
         raise _type_problem(piece, str(problem)) from None
     _check_size(event, event_bytes_max)

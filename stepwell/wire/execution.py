@@ -10,7 +10,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from stepwell.wire import header
-from stepwell.wire.outside import decode
+from stepwell.wire.long_json import Turns, decoding, done
+from stepwell.wire.outside import decode, has_more_values
 
 NULL = msgspec.Raw(b"null")
 
@@ -334,11 +335,13 @@ def signal_memo(signal: str, data: msgspec.Raw) -> msgspec.Raw:
 class _Envelope(msgspec.Struct):
     status: int
     body: msgspec.Raw = NULL
-    headers: dict[str, str | list[str]] | None = None
+    headers: msgspec.Raw = NULL
     error: str | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
+_HEADERS = msgspec.json.Decoder(dict[str, str | list[str]] | None)
+_HEADERS_MAX = 1_000
 
 
 def decode_streamed(body: bytes) -> CallResponse:
@@ -347,8 +350,16 @@ def decode_streamed(body: bytes) -> CallResponse:
     Leading keep-alive spaces are skipped; the inner body may be JSON text or inline JSON; header
     names come out in lower case.
     """
+    return done(decoding_streamed(body))
+
+
+def decoding_streamed(body: bytes) -> Turns[CallResponse]:
+    """The same with pauses, if the body is long."""
     try:
-        envelope = decode(body.strip(), _ENVELOPE)
+        envelope = yield from decoding(body.strip(), _ENVELOPE)
+        if has_more_values(envelope.headers, _HEADERS_MAX):
+            raise ValueError(f"the streamed reply has more than {_HEADERS_MAX} headers")
+        given = _HEADERS.decode(envelope.headers)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise ValueError(f"the streamed reply is no envelope: {problem}") from None
     if envelope.error:
@@ -358,7 +369,7 @@ def decode_streamed(body: bytes) -> CallResponse:
         inner = msgspec.json.decode(inner, type=str).encode()
     headers = {
         name.lower(): value if isinstance(value, str) else ", ".join(value)
-        for name, value in (envelope.headers or {}).items()
+        for name, value in (given or {}).items()
     }
     return CallResponse(envelope.status, inner, headers)
 

@@ -7,7 +7,7 @@ comes becomes a failure, and no input raises.
 import msgspec
 
 from stepwell.wire import limit
-from stepwell.wire.canonical import Loose, canonical
+from stepwell.wire.long_json import Turns, canonicalizing, done
 
 NAME_UNKNOWN = "Error"
 MESSAGE_UNKNOWN = "Unknown error"
@@ -30,6 +30,7 @@ INVOKE_RATE_LIMITED_MESSAGE = "invoked function is rate limited"
 SCOPE_KEY = "key"
 
 _NULL = msgspec.Raw(b"null")
+_KEY = b'"key"'
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -53,14 +54,14 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class _Incoming(msgspec.Struct):
-    name: Loose = None
-    message: Loose = None
-    error: Loose = None
-    stack: Loose = None
+    name: msgspec.Raw = _NULL
+    message: msgspec.Raw = _NULL
+    error: msgspec.Raw = _NULL
+    stack: msgspec.Raw = _NULL
     cause: msgspec.Raw = _NULL
     data: msgspec.Raw = _NULL
-    no_retry: Loose = msgspec.field(name="noRetry", default=None)
-    retry_scope: Loose = msgspec.field(name="retryScope", default=None)
+    no_retry: msgspec.Raw = msgspec.field(name="noRetry", default=_NULL)
+    retry_scope: msgspec.Raw = msgspec.field(name="retryScope", default=_NULL)
 
 
 class _Outgoing(msgspec.Struct, omit_defaults=True):
@@ -77,10 +78,12 @@ class _Outgoing(msgspec.Struct, omit_defaults=True):
     stack: str = ""
 
 
-def _kept(raw: msgspec.Raw) -> msgspec.Raw | None:
-    if bytes(raw) == b"null":
+def _kept(raw: msgspec.Raw, bytes_max: int) -> msgspec.Raw | None:
+    """A copy, which does not keep the rest of the body; none of null, or of what is too large."""
+    if len(raw) > bytes_max:
         return None
-    return msgspec.Raw(canonical(raw))
+    value = bytes(raw)
+    return None if value == b"null" else msgspec.Raw(value)
 
 
 def shortened(text: str, chars_max: int) -> str:
@@ -92,34 +95,33 @@ def shortened(text: str, chars_max: int) -> str:
     return text[: chars_max - end - len(mark)] + mark + text[-end:]
 
 
-def _short_cause(raw: msgspec.Raw | None) -> msgspec.Raw | None:
+def _short_cause(raw: msgspec.Raw) -> msgspec.Raw | None:
     """A cause of a size that can be stored: alone, its texts shortened, if it is larger."""
-    if raw is None or len(raw) <= limit.ERROR_CAUSE_BYTES_MAX:
-        return raw
-    alone = msgspec.structs.replace(decode_failure(raw), cause=None, data=None)
-    return msgspec.Raw(encode_failure(alone))
+    if len(raw) <= limit.ERROR_CAUSE_BYTES_MAX:
+        return _kept(raw, limit.ERROR_CAUSE_BYTES_MAX)
+    return msgspec.Raw(encode_failure(_of_form(bytes(raw), is_alone=True)))
 
 
-def _text(value: Loose) -> str:
+def _text(raw: msgspec.Raw) -> str:
     """A value where text should be: text as it is, numbers and objects as their JSON."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else msgspec.json.encode(value).decode()
+    value = bytes(raw)
+    if value[:1] == b'"':
+        return msgspec.json.decode(value, type=str)
+    return "" if value == b"null" else value.decode()
 
 
-def _from_object(body: bytes) -> Failure:
-    incoming = msgspec.json.decode(body, type=_Incoming)
-    name = incoming.name if isinstance(incoming.name, str) else ""
+def _from_object(form: bytes, *, is_alone: bool) -> Failure:
+    incoming = msgspec.json.decode(form, type=_Incoming)
+    name = _text(incoming.name) if bytes(incoming.name)[:1] == b'"' else ""
     message = _text(incoming.message) or _text(incoming.error)
-    data = _kept(incoming.data)
     return Failure(
         shortened(name, limit.ERROR_MESSAGE_CHARS_MAX) or NAME_UNKNOWN,
         shortened(message, limit.ERROR_MESSAGE_CHARS_MAX) or MESSAGE_UNKNOWN,
         shortened(_text(incoming.stack), limit.ERROR_STACK_CHARS_MAX),
-        _short_cause(_kept(incoming.cause)),
-        None if data is None or len(data) > limit.ERROR_CAUSE_BYTES_MAX else data,
-        incoming.no_retry is True,
-        retry_scope=SCOPE_KEY if incoming.retry_scope == SCOPE_KEY else "",
+        None if is_alone else _short_cause(incoming.cause),
+        None if is_alone else _kept(incoming.data, limit.ERROR_CAUSE_BYTES_MAX),
+        bytes(incoming.no_retry) == b"true",
+        retry_scope=SCOPE_KEY if bytes(incoming.retry_scope) == _KEY else "",
     )
 
 
@@ -129,16 +131,24 @@ def decode_failure(body: bytes | msgspec.Raw) -> Failure:
     A missing name becomes `Error`; a missing message falls back to `error`, then `Unknown error`.
     Texts that nobody chose the size of are shortened, and say so.
     """
-    raw = bytes(body)
+    return done(decoding_failure(bytes(body)))
+
+
+def decoding_failure(body: bytes) -> Turns[Failure]:
+    """The same with pauses, if the body is long."""
     try:
-        form = canonical(raw)
-        if form[:1] == b'"':
-            text = msgspec.json.decode(form, type=str)
-            inner = text.lstrip()[:1] == "{"
-            return decode_failure(text.encode()) if inner else _from_text(text)
-        return _from_object(form) if form[:1] == b"{" else _from_text(form.decode())
+        form = yield from canonicalizing(body)
+        if form[:1] == b'"' and (text := _text(msgspec.Raw(form))).lstrip()[:1] == "{":
+            return (yield from decoding_failure(text.encode()))
+        return _of_form(form, is_alone=False)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return _from_text(raw.decode(errors="replace"))
+        return _from_text(body.decode(errors="replace"))
+
+
+def _of_form(form: bytes, *, is_alone: bool) -> Failure:
+    if form[:1] == b"{":
+        return _from_object(form, is_alone=is_alone)
+    return _from_text(_text(msgspec.Raw(form)))
 
 
 def _from_text(text: str) -> Failure:

@@ -1,19 +1,21 @@
 """The only place that reads the operations of a reply, as the server does."""
 
 from collections.abc import Callable
-from typing import TypeAlias, TypedDict, get_args
+from typing import NamedTuple, TypeAlias, TypedDict, cast, get_args
 
 import msgspec
 
 from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
-from stepwell.wire.failure import decode_failure
+from stepwell.wire.failure import Failure, decode_failure, decoding_failure
+from stepwell.wire.long_json import AT_ONCE_BYTES, Turns, canonicalizing, done, pieces_of_list
 from stepwell.wire.named_limit import LimitUsed, StepLimit, key_problems, step_problems
 from stepwell.wire.operation import MalformedOperation, Operation
-from stepwell.wire.outside import decode
+from stepwell.wire.outside import decode, has_more_values
 
 _NULL = b"null"
+_LIMITS_VALUES_MAX = 1_000
 _LATEST_NS = limit.EVENT_TS_MS_MAX * 1_000_000
 
 
@@ -30,6 +32,55 @@ class _Incoming(msgspec.Struct):
     userland: Loose = None
     timing: Loose = None
     metadata: msgspec.Raw = ops.NULL
+
+
+class _Long(msgspec.Struct):
+    """The same of an operation that is long: whatever may be, is not looked into."""
+
+    op: str = ""
+    id: msgspec.Raw = ops.NULL
+    name: msgspec.Raw = ops.NULL
+    display_name: msgspec.Raw = msgspec.field(name="displayName", default=ops.NULL)
+    opts: msgspec.Raw = ops.NULL
+    data: msgspec.Raw = ops.NULL
+    error: msgspec.Raw = ops.NULL
+    userland: msgspec.Raw = ops.NULL
+    timing: msgspec.Raw = ops.NULL
+    metadata: msgspec.Raw = ops.NULL
+
+
+_Known = TypedDict(
+    "_Known",
+    {
+        "input": msgspec.Raw,
+        "type": msgspec.Raw,
+        "limits": msgspec.Raw,
+        "parallelMode": msgspec.Raw,
+        "duration": msgspec.Raw,
+        "event": msgspec.Raw,
+        "timeout": msgspec.Raw,
+        "if": msgspec.Raw,
+        "lookBack": msgspec.Raw,
+        "signal": msgspec.Raw,
+        "conflict": msgspec.Raw,
+        "payload": msgspec.Raw,
+        "data": msgspec.Raw,
+        "user": msgspec.Raw,
+        "v": msgspec.Raw,
+        "meta": msgspec.Raw,
+        "function_id": msgspec.Raw,
+        "url": msgspec.Raw,
+        "method": msgspec.Raw,
+        "headers": msgspec.Raw,
+        "body": msgspec.Raw,
+        "format": msgspec.Raw,
+        "auth_key": msgspec.Raw,
+        "fn_slug": msgspec.Raw,
+        "target_hashed_id": msgspec.Raw,
+    },
+    total=False,
+)
+"""All options, and those of a payload: others are passed over."""
 
 
 class _Head(TypedDict):
@@ -52,13 +103,14 @@ def _malformed(op: str, where: str, value: bytes | None, wanted: str) -> Malform
 class _Options:
     """`opts` of one operation, read field by field with errors that name op, field and value."""
 
-    def __init__(self, op: str, raw: msgspec.Raw) -> None:
+    def __init__(self, op: str, raw: msgspec.Raw, forms: "_Forms") -> None:
         self.op = op
+        self.forms = forms
         self.fields: dict[str, msgspec.Raw] = {}
         if len(raw) <= 4 and bytes(raw) in (_NULL, b"{}"):
             return
         try:
-            self.fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            self.fields = cast("dict[str, msgspec.Raw]", _OPTIONS.decode(raw))
         except msgspec.DecodeError:
             raise _malformed(op, "opts", bytes(raw), "an object") from None
 
@@ -71,7 +123,7 @@ class _Options:
         value = self.fields.get(field)
         if value is None or bytes(value) == _NULL:
             return None
-        return msgspec.Raw(canonical(value))
+        return msgspec.Raw(self.forms.form(value))
 
     def text(self, field: str, fallback: str = "") -> str:
         value = self.fields.get(field)
@@ -100,6 +152,8 @@ class _Options:
         return ops.EMPTY_OBJECT if value is None else value
 
     def headers(self) -> tuple[tuple[str, str], ...]:
+        if has_more_values(self.fields.get("headers", ops.NULL), limit.STEP_HEADERS_MAX):
+            raise self.malformed("headers", f"at most {limit.STEP_HEADERS_MAX} of them")
         try:
             return tuple(msgspec.json.decode(self.object("headers"), type=dict[str, str]).items())
         except msgspec.DecodeError:
@@ -109,6 +163,8 @@ class _Options:
         """The named limits a step stands under."""
         if "limits" not in self.fields:
             return ()
+        if has_more_values(self.fields["limits"], _LIMITS_VALUES_MAX):
+            raise self.malformed("limits", f"at most {limit.NAMED_LIMITS_MAX} limits")
         try:
             found = msgspec.json.decode(self.fields["limits"], type=tuple[StepLimit, ...] | None)
         except msgspec.DecodeError as error:
@@ -125,6 +181,8 @@ class _Options:
         """What a step used of limits, as the difference to what it had taken."""
         if "limits" not in self.fields:
             return ()
+        if has_more_values(self.fields["limits"], _LIMITS_VALUES_MAX):
+            raise self.malformed("limits", f"at most {limit.NAMED_LIMITS_MAX} limits")
         try:
             found = msgspec.json.decode(self.fields["limits"], type=tuple[LimitUsed, ...] | None)
         except msgspec.DecodeError as error:
@@ -142,16 +200,25 @@ class _Options:
         return value
 
 
+class _Forms(NamedTuple):
+    """How values are brought into the form that is kept."""
+
+    form: Callable[[msgspec.Raw], bytes]
+    failure: Callable[[msgspec.Raw], Failure]
+
+
 _Reader: TypeAlias = Callable[[_Head, _Options, _Incoming], Operation]
 
 
-def _data(incoming: _Incoming) -> msgspec.Raw:
-    return msgspec.Raw(canonical(incoming.data))
+def _data(options: _Options, incoming: _Incoming) -> msgspec.Raw:
+    return msgspec.Raw(options.forms.form(incoming.data))
 
 
 def _step_run(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
     given, kind = options.array("input"), options.display_text("type")
-    return ops.StepRun(**head, data=_data(incoming), input=given, type=kind, used=options.used())
+    return ops.StepRun(
+        **head, data=_data(options, incoming), input=given, type=kind, used=options.used()
+    )
 
 
 def _step_planned(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
@@ -168,7 +235,7 @@ def _step_error(head: _Head, options: _Options, incoming: _Incoming) -> Operatio
         raise _malformed("StepError", "error", None, "an object")
     return ops.StepError(
         **head,
-        failure=decode_failure(incoming.error),
+        failure=options.forms.failure(incoming.error),
         input=options.array("input"),
         type=options.display_text("type"),
         used=options.used(),
@@ -180,7 +247,7 @@ def _step_failed(head: _Head, options: _Options, incoming: _Incoming) -> Operati
         raise _malformed("StepFailed", "error", None, "an object")
     return ops.StepFailed(
         **head,
-        failure=decode_failure(incoming.error),
+        failure=options.forms.failure(incoming.error),
         input=options.array("input"),
         type=options.display_text("type"),
         used=options.used(),
@@ -216,7 +283,7 @@ def _wait_signal(head: _Head, options: _Options, incoming: _Incoming) -> Operati
 def _invoke(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
     if options.raw("payload") is None:
         raise options.malformed("payload", 'an object such as {"data":{}}')
-    payload = _Options("InvokeFunction", options.object("payload"))
+    payload = _Options("InvokeFunction", options.object("payload"), options.forms)
     user = payload.raw("user")
     return ops.InvokeFunction(
         **head,
@@ -266,7 +333,7 @@ def _defer_abort(head: _Head, options: _Options, incoming: _Incoming) -> Operati
 
 _READERS: dict[str, _Reader] = {
     "none": lambda head, options, incoming: ops.Nothing(**head),
-    "step": lambda head, options, incoming: ops.LegacyStep(**head, data=_data(incoming)),
+    "step": lambda head, options, incoming: ops.LegacyStep(**head, data=_data(options, incoming)),
     "steprun": _step_run,
     "steperror": _step_error,
     "stepfailed": _step_failed,
@@ -277,9 +344,11 @@ _READERS: dict[str, _Reader] = {
     "invokefunction": _invoke,
     "gateway": _gateway,
     "aigateway": _ai_gateway,
-    "runcomplete": lambda head, options, incoming: ops.RunComplete(**head, data=_data(incoming)),
+    "runcomplete": lambda head, options, incoming: ops.RunComplete(
+        **head, data=_data(options, incoming)
+    ),
     "syncruncomplete": lambda head, options, incoming: ops.SyncRunComplete(
-        **head, data=_data(incoming)
+        **head, data=_data(options, incoming)
     ),
     "discoveryrequest": lambda head, options, incoming: ops.DiscoveryRequest(**head),
     "deferadd": _defer_add,
@@ -320,23 +389,62 @@ def _head(incoming: _Incoming, options: _Options) -> _Head:
         "userland": _userland(incoming.userland),
         "parallel_mode": mode if mode in (ops.PARALLEL_WAIT, ops.PARALLEL_RACE) else "",
         "timing": _timing(incoming.timing),
-        "metadata": msgspec.Raw(canonical(incoming.metadata)) if listed else None,
+        "metadata": msgspec.Raw(options.forms.form(incoming.metadata)) if listed else None,
     }
 
 
-def _read(incoming: _Incoming) -> Operation:
+_SHORT = _Forms(canonical, decode_failure)
+
+
+def _read(incoming: _Incoming, forms: _Forms = _SHORT) -> Operation:
     code = incoming.op.lower()
     reader = _READERS.get(code)
     if reader is None:
         known = ", ".join(kind.op for kind in get_args(Operation))
-        raise MalformedOperation(f"operation {incoming.op!r} is unknown: use one of {known}")
-    options = _Options(incoming.op, incoming.opts)
+        raise MalformedOperation(f"operation {incoming.op[:80]!r} is unknown: use one of {known}")
+    options = _Options(incoming.op, incoming.opts, forms)
     head = _head(incoming, options)
     if not head["id"] and code not in _NEEDS_NO_ID:
         raise _malformed(incoming.op, "id", None, "the hashed id of the step")
     return reader(head, options, incoming)
 
 
+def _loose(raw: msgspec.Raw) -> Loose:
+    """Nothing for what is too long to be what is asked for, which is a text or a few numbers."""
+    if len(raw) > _LOOSE_BYTES_MAX and bytes(raw)[:1] != b'"':
+        return None
+    return _LOOSE.decode(raw)
+
+
+def _reading_long(raw: bytes) -> Turns[Operation]:
+    """One operation of canonical JSON that is long."""
+    (item,) = _LONG_LIST.decode(raw)
+    failure = Failure()
+    if item.error is not ops.NULL:
+        failure = yield from decoding_failure(bytes(item.error))
+    incoming = _Incoming(
+        item.op,
+        _loose(item.id),
+        _loose(item.name),
+        _loose(item.display_name),
+        item.opts,
+        item.data,
+        item.error,
+        _loose(item.userland),
+        _loose(item.timing),
+        item.metadata,
+    )
+
+    def known(_: msgspec.Raw) -> Failure:
+        return failure
+
+    return _read(incoming, _Forms(bytes, known))
+
+
+_LOOSE_BYTES_MAX = 4096
+_LOOSE = msgspec.json.Decoder(Loose)
+_LONG_LIST = msgspec.json.Decoder(list[_Long])
+_OPTIONS = msgspec.json.Decoder(_Known)
 _LIST = msgspec.json.Decoder(list[_Incoming])
 _ONE = msgspec.json.Decoder(_Incoming)
 
@@ -347,8 +455,15 @@ def decode_operations(body: bytes | msgspec.Raw) -> tuple[Operation, ...]:
     An empty list is returned as such. Raises MalformedOperation for anything the server could not
     act upon: no JSON, an unknown opcode, a missing or wrongly typed field.
     """
+    return done(decoding_operations(body))
+
+
+def decoding_operations(body: bytes | msgspec.Raw) -> Turns[tuple[Operation, ...]]:
+    """The same with pauses, if the body is long."""
     raw = bytes(body)
     try:
+        if len(raw) > AT_ONCE_BYTES:
+            return (yield from _taken_apart(raw))
         listed = raw.lstrip(b" \t\r\n")[:1] == b"["
         incoming = decode(raw, _LIST) if listed else [decode(raw, _ONE)]
         return tuple([_read(item) for item in incoming])
@@ -356,3 +471,20 @@ def decode_operations(body: bytes | msgspec.Raw) -> tuple[Operation, ...]:
         raise
     except (msgspec.DecodeError, ValueError, RecursionError) as problem:
         raise MalformedOperation(f"error reading generator opcode response: {problem}") from None
+
+
+def _taken_apart(raw: bytes) -> Turns[tuple[Operation, ...]]:
+    """Brought into form as a whole first: what stands in it is then not looked into again."""
+    form = yield from canonicalizing(raw)
+    pieces = yield from pieces_of_list(form if form[:1] == b"[" else b"[" + form + b"]")
+    found: list[Operation] = []
+    for piece in pieces:
+        if len(piece) > AT_ONCE_BYTES:
+            found.append((yield from _reading_long(piece)))
+        else:
+            found += [_read(item) for item in _LIST.decode(piece)]
+        if len(found) > limit.OPERATIONS_PER_REPLY_MAX:
+            most = limit.OPERATIONS_PER_REPLY_MAX
+            raise MalformedOperation(f"a reply has at most {most} operations: start fewer at once")
+        yield
+    return tuple(found)

@@ -50,6 +50,9 @@ def has_more_values(raw: bytes | msgspec.Raw, most: int) -> bool:
     # Nearly everything is too short for it, or has few commas.
     if len(text) <= most or _values(text) <= most:
         return False
+    # Of two texts one is a value at least: the other may be its name.
+    if _plain(text).count(b'"') > 4 * most:
+        return True
     return _values(_without_texts(text)) > most
 
 
@@ -58,8 +61,12 @@ def _values(text: bytes) -> int:
 
 
 def _without_texts(text: bytes) -> bytes:
-    plain = text.replace(b"\\\\", b"").replace(b'\\"', b"")
-    return b"".join(plain.split(b'"')[::2])
+    return b"".join(_plain(text).split(b'"')[::2])
+
+
+def _plain(text: bytes) -> bytes:
+    """The same, in which each quotation mark begins or ends a text."""
+    return text.replace(b"\\\\", b"").replace(b'\\"', b"")
 
 
 def _depth(text: bytes) -> int:

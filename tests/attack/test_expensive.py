@@ -11,6 +11,7 @@ import pytest
 from stepwell.expr.budget import STEPS_MAX
 from stepwell.expr.dialect import Program
 from stepwell.server import ledger as ledger_module
+from stepwell.server.drivers.reply import read_reply, reading_reply
 from stepwell.server.engine import catalog as catalog_module
 from stepwell.server.engine import input as given_
 from stepwell.server.engine.action import Warn
@@ -48,6 +49,7 @@ from stepwell.wire.identifier import step_hash
 from stepwell.wire.limit import EVENT_BYTES_MAX, EVENT_VALUES_MAX
 from stepwell.wire.operation import WaitForEvent
 from tests.bench import NOW_MS, Bench, app_row, function, progressed
+from tests.stretches import stretches
 
 COSTLY = "event.data.a.exists(x, !(x in event.data.a))"
 DATA = {"a": list(range(2_000))}
@@ -342,7 +344,7 @@ def test_an_event_is_measured_before_it_is_decoded(monkeypatch: pytest.MonkeyPat
     def never(raw: object) -> bytes:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(event_module, "canonical", never)
+    monkeypatch.setattr(event_module, "canonicalizing", never)
     nested = b"[" + b"[]," * (3 * EVENT_BYTES_MAX // 3) + b"[]]"
     decoded = decode_events(b'[{"name":"a","data":{"x":' + nested + b"}}]", None, NOW_MS)
     assert decoded.events == ()
@@ -363,7 +365,7 @@ def test_an_event_holds_so_many_values(value: bytes, monkeypatch: pytest.MonkeyP
     def never(raw: object) -> bytes:
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(event_module, "canonical", never)
+    monkeypatch.setattr(event_module, "canonicalizing", never)
     problem = sent(EVENT_VALUES_MAX // each + 10).problem
     assert problem is not None
     assert f'"data" holds more than {EVENT_VALUES_MAX} values' in problem.told
@@ -446,6 +448,80 @@ def test_what_is_told_of_a_long_request(body: bytes, accepted: int, told: str | 
     assert len(decoded.events) == accepted
     problem = decoded.problem
     assert (problem is None) if told is None else (problem is not None and told in problem.told)
+
+
+# -- long answers ---------------------------------------------------------------------------------
+
+SDK = {"x-inngest-sdk": "test:v1"}
+LISTS = b"[" + b"[]," * 120_000 + b"0]"
+NUMBERS = b"[" + b"1.5e17," * 30_000 + b"0]"
+INVOKED = b'InvokeFunction "opts":{"function_id":"f","payload":{"data":{"a":%b}}}'
+STEP = b'{"id":"%s","op":"%s",%s}'
+
+
+def steps(*said: bytes) -> bytes:
+    return b"[" + b",".join(STEP % (W.encode(), *one.split(b" ", 1)) for one in said) + b"]"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, LISTS),
+        (200, NUMBERS),
+        (206, steps(b'StepRun "data":' + LISTS)),
+        (206, steps(b'StepRun "data":1,"userland":{"id":' + LISTS + b"}")),
+        (206, steps(b'StepRun "data":1,"timing":' + LISTS)),
+        (206, steps(b'StepRun "data":1,"name":' + LISTS)),
+        (206, steps(b'StepRun "data":1,"opts":{"other":' + LISTS + b"}")),
+        (206, steps(b'StepPlanned "opts":{"input":' + NUMBERS + b"}")),
+        (206, steps(INVOKED % LISTS)),
+        (206, steps(b'StepError "error":{"message":%b,"cause":%b}' % (LISTS, NUMBERS))),
+        (206, steps(*[b'StepRun "data":1'] * 8_000)),
+        (500, b'{"name":"E","cause":' + LISTS + b"}"),
+        (500, b'{"message":' + NUMBERS + b"}"),
+        (201, b'{"status":200,"headers":{},"body":' + LISTS + b"}"),
+    ],
+    ids=range(14),
+)  # fmt: skip
+def test_a_long_answer_is_read_in_short_stretches(status: int, body: bytes) -> None:
+    outcome, seconds = stretches(reading_reply(status, SDK, body, NOW_MS))
+    assert outcome == read_reply(status, SDK, body, NOW_MS)
+    assert max(seconds) < sum(seconds) / 4, (len(seconds), sorted(seconds)[-3:])
+
+
+def test_an_answer_has_so_many_operations_and_headers() -> None:
+    said = read_reply(206, SDK, steps(*[b'StepRun "data":1'] * 20_001), NOW_MS)
+    assert isinstance(said, given_.Broke)
+    assert "at most 20000 operations" in said.failure.message
+    headers = b",".join(b'"h%d":"x"' % n for n in range(1_001))
+    gateway = b'Gateway "opts":{"url":"http://a.test","headers":{' + headers + b"}}"
+    said = read_reply(206, SDK, steps(gateway), NOW_MS)
+    assert isinstance(said, given_.Broke)
+    assert "at most 1000" in said.failure.message
+    envelope = b'{"status":200,"headers":{' + headers + b'},"body":"1"}'
+    said = read_reply(201, SDK, envelope, NOW_MS)
+    assert isinstance(said, given_.Broke)
+    assert "more than 1000 headers" in said.failure.message
+
+
+def test_conditions_do_not_see_what_would_take_long_to_decode(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Of an event that the server makes of a large result: those of senders are refused."""
+    bench = Bench()
+    finished = "inngest/function.finished"
+    bench.register(
+        function(event="go"),
+        function("large", event=finished, condition="event.data.function_id == 'shop-work'"),
+        function("all", event=finished),
+    )
+    bench.send("go")
+    result = b"[" + b"1," * EVENT_VALUES_MAX + b"1]"
+    with caplog.at_level(logging.WARNING):
+        bench.answer(given_.Returned(result))
+        Performer().perform(bench.actions)
+    assert {run.function for run in bench.runs()} == {"shop-work", "shop-all"}
+    assert "conditions and keys see none of its data" in caplog.text
 
 
 # -- whatever else is evaluated -------------------------------------------------------------------

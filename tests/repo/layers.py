@@ -60,6 +60,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.input",
             "server.clock",
             "server.store.port",
+            "server.turns",
             *STORED,
             *IMPURE_SERVER,
         ),
@@ -102,6 +103,7 @@ LAYERS: dict[str, Layer] = {
             "server.registration",
             "server.repeated",
             "server.store.port",
+            "server.turns",
             *STORED,
             *IMPURE_SERVER,
         ),
@@ -132,6 +134,7 @@ LAYERS: dict[str, Layer] = {
         (
             "wire",
             "server.ledger",
+            "server.turns",
             "server.engine.input",
             "expr.dialect",
             "server.engine.event_row",
@@ -164,6 +167,7 @@ LAYERS: dict[str, Layer] = {
     "server.clock": Layer(),
     "server.repeated": Layer(),
     "server.loop_watch": Layer(),
+    "server.turns": Layer(("wire",)),
     "server.meters": Layer(("server.engine",)),
     # What a collector is told of runs.
     "server.telemetry": Layer(
@@ -257,7 +261,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "server": (
         (
             *("advice", "clock", "config", "dashboard", "descriptors", "flow", "listening"),
-            *("loop_watch", "realtime", "repeated"),
+            *("loop_watch", "realtime", "repeated", "turns"),
         ),
         ("engine", "hosts"),
         ("meters", "registration", "store"),

@@ -27,6 +27,7 @@ CHECKED = {
     "stepwell.server.gateway.session_token": "a token with a signature of ours",
     "stepwell.server.query.annotation": "a column of the store",
     "stepwell.server.query.search": "a column of the store",
+    "stepwell.wire.checkpoint": "a piece whose depth was looked at",
     "stepwell.wire.canonical": "one leaf, which is a number",
     "stepwell.wire.elements": "its caller catches RecursionError, and says which event it is",
     "stepwell.wire.event": "catches RecursionError, and says which event it is",

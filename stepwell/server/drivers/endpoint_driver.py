@@ -9,16 +9,17 @@ import msgspec
 
 from stepwell.server.drivers.http_pool import HttpPool, NoAnswer
 from stepwell.server.drivers.port import Save
-from stepwell.server.drivers.reply import read_reply, unreachable
+from stepwell.server.drivers.reply import reading_reply, unreachable
 from stepwell.server.drivers.request import call_headers, call_request
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Broke, Job, Outcome
 from stepwell.server.store.port import CallState
+from stepwell.server.turns import in_turns
 from stepwell.wire import header
-from stepwell.wire.canonical import jcs
 from stepwell.wire.endpoint import HttpCalled, decode_called
 from stepwell.wire.execution import TARGET_DISCOVERY
 from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.long_json import Turns, jcs_in_turns
 from stepwell.wire.signature import sign
 
 _UNSIGNED = "-"
@@ -52,24 +53,27 @@ class EndpointDriver:
         if asked.content_type:
             headers[header.CONTENT_TYPE] = asked.content_type
         if self._signing_key is not None:
-            headers[header.SIGNATURE] = sign(_signed(body), self._signing_key, self._now_ms())
+            headers[header.SIGNATURE] = sign(
+                await in_turns(_signed(body)), self._signing_key, self._now_ms()
+            )
         try:
             answer = await self._pool.request(
                 asked.method, url_of(asked), headers, body, stays=self._signing_key is not None
             )
         except NoAnswer as problem:
             return unreachable(problem.message, problem.reason)
-        return read_reply(answer.status, answer.headers, answer.body, self._now_ms())
+        reply = reading_reply(answer.status, answer.headers, answer.body, self._now_ms())
+        return await in_turns(reply)
 
     def lets_finish(self, lease_id: str) -> bool:
         """Always, as `HttpDriver`."""
         return True
 
 
-def _signed(body: bytes) -> bytes:
+def _signed(body: bytes) -> Turns[bytes]:
     """What is signed: SDKs read JSON, and verify its canonical form."""
     try:
-        return jcs(msgspec.Raw(body)) if body else b""
+        return (yield from jcs_in_turns(body)) if body else b""
     except (msgspec.DecodeError, ValueError):
         return body
 

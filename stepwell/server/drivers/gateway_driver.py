@@ -13,15 +13,17 @@ from stepwell.server.drivers.port import Save
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome, Progressed
 from stepwell.server.store.port import CallState
+from stepwell.server.turns import in_turns
 from stepwell.wire import ai, header, limit
-from stepwell.wire.canonical import canonical
 from stepwell.wire.failure import AI_GATEWAY_ERROR, GATEWAY_ERROR, Failure
+from stepwell.wire.long_json import canonicalizing
 from stepwell.wire.metadata import MetadataUpdate, encode_updates
 from stepwell.wire.operation import AiGatewayCall, GatewayCall, StepError, StepRun
-from stepwell.wire.operation_decode import decode_operations
-from stepwell.wire.outside import decode
+from stepwell.wire.operation_decode import decoding_operations
+from stepwell.wire.outside import decode, has_more_values
 
 _STACK_CHARS_MAX = 10_000
+_VALUES_READ_MAX = 50_000
 _ANY = msgspec.json.Decoder(object)
 
 
@@ -43,7 +45,7 @@ class GatewayDriver:
 
     async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
         """Make the request the item describes; see `Driver.call`."""
-        (operation,) = decode_operations(job.item.secret)
+        (operation,) = await in_turns(decoding_operations(job.item.secret))
         assert isinstance(operation, GatewayCall | AiGatewayCall)
         began = time.monotonic()
         metadata: msgspec.Raw | None = None
@@ -87,7 +89,7 @@ class GatewayDriver:
         if too_large := _too_large(GATEWAY_ERROR, answer):
             return too_large
         fetched = _Fetched(_text(answer.body), dict(answer.headers), answer.status, operation.url)
-        return canonical(msgspec.json.encode(fetched))
+        return await in_turns(canonicalizing(msgspec.json.encode(fetched)))
 
     async def _inferred(self, operation: AiGatewayCall) -> bytes | Failure:
         url, headers = _authorized(operation)
@@ -106,15 +108,18 @@ class GatewayDriver:
         if too_large := _too_large(AI_GATEWAY_ERROR, answer):
             return too_large
         if answer.status > 299:
-            return _refused(f"unsuccessful status code: {answer.status}", answer)
+            return await _refused(f"unsuccessful status code: {answer.status}", answer)
         try:
-            return canonical(answer.body)
+            return await in_turns(canonicalizing(answer.body))
         except ValueError:
-            return _refused("the provider's answer is no JSON", answer)
+            return await _refused("the provider's answer is no JSON", answer)
 
 
 def _told(operation: AiGatewayCall, found: bytes, latency_ms: int) -> msgspec.Raw | None:
-    """What the provider tells of its answer: models, tokens, why it ended."""
+    """What the provider tells of its answer: models, tokens, why it ended. Nothing of one that would
+    keep everybody waiting while it is decoded."""
+    if any(has_more_values(raw, _VALUES_READ_MAX) for raw in (operation.body, found)):
+        return None
     values = ai.told_of(decode(operation.body, _ANY), decode(found, _ANY), latency_ms)
     if not values:
         return None
@@ -149,11 +154,11 @@ def _too_large(name: str, answer: Answer) -> Failure | None:
     )
 
 
-def _refused(what: str, answer: Answer) -> Failure:
+async def _refused(what: str, answer: Answer) -> Failure:
     text = _text(answer.body)
     data: msgspec.Raw | None
     try:
-        data = msgspec.Raw(canonical(answer.body))
+        data = msgspec.Raw(await in_turns(canonicalizing(answer.body)))
     except ValueError:
         data = msgspec.Raw(msgspec.json.encode(text[:_STACK_CHARS_MAX]))
     message = f"Error making AI request: {what}"

@@ -5,14 +5,16 @@ from urllib.parse import quote
 
 from stepwell.server.drivers.http_pool import HttpPool, NoAnswer
 from stepwell.server.drivers.port import Save
-from stepwell.server.drivers.reply import read_reply, unreachable
+from stepwell.server.drivers.reply import reading_reply, unreachable
 from stepwell.server.drivers.request import call_headers, call_request, within_limit
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
 from stepwell.server.store.port import CallState
+from stepwell.server.turns import in_turns
 from stepwell.wire import header
 from stepwell.wire.execution import TARGET_DISCOVERY, encode_call
-from stepwell.wire.signature import sign_canonical
+from stepwell.wire.long_json import signing_form
+from stepwell.wire.signature import sign
 
 _STEP_QUERY = f"{header.QUERY_STEP_ID}="
 
@@ -34,7 +36,8 @@ class HttpDriver:
         body = encode_call(request)
         headers = call_headers(request, job.item.target)
         if self._signing_key is not None:
-            headers[header.SIGNATURE] = sign_canonical(body, self._signing_key, self._now_ms())
+            form = await in_turns(signing_form(body))
+            headers[header.SIGNATURE] = sign(form, self._signing_key, self._now_ms())
         url = target_url(listing.config.url, job.item.target)
         try:
             answer = await self._pool.request(
@@ -42,7 +45,8 @@ class HttpDriver:
             )
         except NoAnswer as problem:
             return unreachable(problem.message, problem.reason)
-        return read_reply(answer.status, answer.headers, answer.body, self._now_ms())
+        reply = reading_reply(answer.status, answer.headers, answer.body, self._now_ms())
+        return await in_turns(reply)
 
     def lets_finish(self, lease_id: str) -> bool:
         """Always: some frameworks end a handler whose caller hangs up. What serves our own

@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 from stepwell.server.clock import Clock
 from stepwell.server.drivers.port import Save
-from stepwell.server.drivers.reply import read_reply
+from stepwell.server.drivers.reply import reading_reply
 from stepwell.server.drivers.request import call_request
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
 from stepwell.server.store.port import CallState
+from stepwell.server.turns import in_turns
 from stepwell.wire import header
 from stepwell.wire.execution import CallRequest, CallResponse
 
@@ -38,4 +39,5 @@ class LocalDriver:
         request = call_request(job, state, listing)
         response = await self._call(listing.slug, job.item.target, request, save)
         headers = {**SPEAKER, **response.headers}
-        return read_reply(response.status, headers, response.body, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        return await in_turns(reading_reply(response.status, headers, response.body, now_ms))

@@ -11,18 +11,18 @@ import msgspec
 
 from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire import header, limit
-from stepwell.wire.canonical import canonical
 from stepwell.wire.duration import parse_retry_after
 from stepwell.wire.execution import (
     STATUS_DONE,
     STATUS_OPERATIONS,
     STATUS_STREAMED,
     CallResponse,
-    decode_streamed,
+    decoding_streamed,
 )
-from stepwell.wire.failure import Failure, decode_failure, encode_failure
+from stepwell.wire.failure import Failure, decoding_failure, encode_failure
+from stepwell.wire.long_json import Turns, canonicalizing, done
 from stepwell.wire.operation import MalformedOperation
-from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.operation_decode import decoding_operations
 
 NOT_AN_SDK = (
     "The response did not come from an Inngest SDK: the header x-inngest-sdk is missing. Check that"
@@ -46,15 +46,22 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
     `headers` have lower-case names; `body` is decompressed; `now_ms` is when it arrived, for a
     Retry-After that is a date.
     """
+    return done(reading_reply(status, headers, body, now_ms))
+
+
+def reading_reply(
+    status: int, headers: Mapping[str, str], body: bytes, now_ms: int
+) -> Turns[Outcome]:
+    """The same with pauses, if the body is long."""
     if len(body) > limit.REPLY_BODY_BYTES_MAX:
-        return _too_large(status, headers, body, now_ms)
+        return (yield from _too_large(status, headers, body, now_ms))
     reply = CallResponse(status, body, dict(headers))
     if status == STATUS_STREAMED:
-        inner = _unpacked(reply)
+        inner = yield from _unpacked(reply)
         if isinstance(inner, Broke):
             return inner
         reply = inner
-    return _classified(reply, now_ms)
+    return (yield from _classified(reply, now_ms))
 
 
 def unreachable(message: str, reason: str = "") -> Broke:
@@ -64,22 +71,22 @@ def unreachable(message: str, reason: str = "") -> Broke:
     return Broke(failure, encode_failure(failure), reason=message)
 
 
-def _classified(reply: CallResponse, now_ms: int) -> Outcome:
+def _classified(reply: CallResponse, now_ms: int) -> Turns[Outcome]:
     if not reply.headers.get(header.SDK):
-        return _stranger(reply)
+        return (yield from _stranger(reply))
     if reply.status == STATUS_DONE:
-        return Returned(_json_of(reply.body), _version(reply))
+        return Returned((yield from _json_of(reply.body)), _version(reply))
     if reply.status == STATUS_OPERATIONS:
-        return _progressed(reply, now_ms)
-    return _failed(reply, now_ms)
+        return (yield from _progressed(reply, now_ms))
+    return (yield from _failed(reply, now_ms))
 
 
-def _unpacked(reply: CallResponse) -> CallResponse | Broke:
+def _unpacked(reply: CallResponse) -> Turns[CallResponse | Broke]:
     """The answer inside a streamed one. Its headers count; the outer ones say who spoke."""
     if not reply.headers.get(header.SDK):
-        return _stranger(reply)
+        return (yield from _stranger(reply))
     try:
-        inner = decode_streamed(reply.body)
+        inner = yield from decoding_streamed(reply.body)
     except ValueError as problem:
         return _broke(
             Failure(message=str(problem) or "the streamed reply is empty"), reason=str(problem)
@@ -92,9 +99,9 @@ def _unpacked(reply: CallResponse) -> CallResponse | Broke:
     return CallResponse(inner.status, inner.body, {**named, **inner.headers})
 
 
-def _progressed(reply: CallResponse, now_ms: int) -> Outcome:
+def _progressed(reply: CallResponse, now_ms: int) -> Turns[Outcome]:
     try:
-        operations = decode_operations(reply.body)
+        operations = yield from decoding_operations(reply.body)
     except MalformedOperation as problem:
         # Another attempt counts as any failure does: a function never hangs for what it says.
         return _broke(Failure(message=str(problem), stack=_text(reply.body)), reason=str(problem))
@@ -106,30 +113,33 @@ def _progressed(reply: CallResponse, now_ms: int) -> Outcome:
     )
 
 
-def _failed(reply: CallResponse, now_ms: int) -> Broke:
-    failure = decode_failure(reply.body)
+def _failed(reply: CallResponse, now_ms: int) -> Turns[Broke]:
+    failure = yield from decoding_failure(reply.body)
+    kept = encode_failure(failure)
+    if len(reply.body) <= _ERROR_BYTES_KEPT:
+        kept = yield from _json_of(reply.body)
     return Broke(
         failure,
-        _json_of(reply.body) if len(reply.body) <= _ERROR_BYTES_KEPT else encode_failure(failure),
+        kept,
         _delay(reply, now_ms),
         header.is_no_retry(reply.headers.get(header.NO_RETRY)),
         f"invalid status code: {reply.status}",
     )
 
 
-def _stranger(reply: CallResponse) -> Broke:
+def _stranger(reply: CallResponse) -> Turns[Broke]:
     """Somebody answered who is no SDK: a proxy, a platform's error page, another program."""
     reason = f"invalid status code: {reply.status}"
     if 200 <= reply.status < 300:
         failure = Failure(message=NOT_AN_SDK, stack=_text(reply.body))
-        return Broke(failure, _json_of(reply.body), reason=NOT_AN_SDK)
+        return Broke(failure, (yield from _json_of(reply.body)), reason=NOT_AN_SDK)
     message = f"Your server returned HTTP {reply.status} before the SDK responded."
     if reply.status == PAYLOAD_TOO_LARGE:
         message += TOO_LARGE_FOR_THE_APP
     return _broke(Failure(FATAL_NAME, message, _text(reply.body)), reason=reason)
 
 
-def _too_large(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Outcome:
+def _too_large(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Turns[Outcome]:
     """An answer of which the end was not read. An error's text was too long: that is no reason to
     fail for good, and what can be read of it is kept."""
     told = _beginning_of_error(body)
@@ -140,10 +150,10 @@ def _too_large(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
             error = {"name": told.name, "message": told.message, "stack": ""}
             operation = {"id": step[1].decode(), "op": kind[1].decode(), "error": error}
             short = msgspec.json.encode([operation])
-            return _progressed(CallResponse(status, short, dict(headers)), now_ms)
+            return (yield from _progressed(CallResponse(status, short, dict(headers)), now_ms))
         if status >= _ERRORS_FROM:
             short = encode_failure(told)
-            return _failed(CallResponse(status, short, dict(headers)), now_ms)
+            return (yield from _failed(CallResponse(status, short, dict(headers)), now_ms))
     size = len(body)
     most = limit.REPLY_BODY_BYTES_MAX
     message = (
@@ -198,12 +208,12 @@ def _delay(reply: CallResponse, now_ms: int) -> int | None:
     return None if due_ms is None else due_ms - now_ms
 
 
-def _json_of(body: bytes) -> bytes:
+def _json_of(body: bytes) -> Turns[bytes]:
     """The body as JSON: as it is, nothing as null, anything else as a text."""
     if not body.strip():
         return b"null"
     try:
-        return canonical(body)
+        return (yield from canonicalizing(body))
     except ValueError:
         return msgspec.json.encode(body.decode(errors="replace"))
 

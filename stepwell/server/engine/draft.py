@@ -19,6 +19,7 @@ from stepwell.expr.dialect import (
 from stepwell.expr.value import JSON
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
+from stepwell.server.engine.event_row import judged_body
 from stepwell.server.engine.flow_draft import FlowDraft
 from stepwell.server.engine.input import Answer
 from stepwell.server.engine.lane import LIMITS, is_lane, lane_of
@@ -38,6 +39,7 @@ from stepwell.server.engine.row import (
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.view import View
 from stepwell.server.flow.key import Evaluate
+from stepwell.wire.limit import EVENT_VALUES_MAX
 
 Decoded: TypeAlias = Mapping[str, object]
 Slot: TypeAlias = tuple[str, str]
@@ -339,7 +341,7 @@ class Draft:
         run and step, from a place in that order on."""
         if self.view.is_waited(event.name) and not self.view.sees_meeting(event.id, after):
             limit = self.rules.waits_per_decision_max
-            asked = Meeting(event.id, event.name, event.body, after, limit)
+            asked = Meeting(event.id, event.name, judged_body(event.body), after, limit)
             raise LookAgain(Need(meetings=(asked,)))
         known = self.view.meeting(event.id, event.name, after)
         mine = [] if after else self._still_open(event.name)
@@ -369,8 +371,11 @@ class Draft:
         """An event as expressions see it, decoded once."""
         derived, key = self.view.derived, ("decoded", event.id)
         if key not in derived:
-            derived[key] = msgspec.json.decode(event.body, type=dict[str, object])
+            derived[key] = msgspec.json.decode(judged_body(event.body), type=dict[str, object])
         if event.id not in self._decoded:
+            if judged_body(event.body) is not event.body:
+                text = f"event {event.id} ({event.name}) holds more than {EVENT_VALUES_MAX} values"
+                self.actions.append(Warn(f"{text}: conditions and keys see none of its data"))
             # Counted however often a decision looks: it must come out the same.
             self._decoded.add(event.id)
             self._spend(len(event.body) // DECODED_BYTES)

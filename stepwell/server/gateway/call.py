@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from stepwell.server.drivers.reply import read_reply
+from stepwell.server.drivers.reply import reading_reply
 from stepwell.server.drivers.request import ACCOUNT_ID, call_headers, call_request, within_limit
 from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.input import Job, Outcome
@@ -23,6 +23,7 @@ from stepwell.wire.execution import (
     encode_call,
 )
 from stepwell.wire.identifier import app_uuid, function_uuid
+from stepwell.wire.long_json import Turns
 from stepwell.wire.outside import decode
 
 ENV_ID: Final = "00000000-0000-4000-b000-000000000000"
@@ -49,6 +50,7 @@ class _Trace(msgspec.Struct, omit_defaults=True):
     stepwell: list[str] = msgspec.field(default_factory=list[str])
 
 
+_TRACE_BYTES_MAX: Final = 4096
 _TRACE = msgspec.json.Decoder(_Trace)
 
 
@@ -79,6 +81,8 @@ def executor_request(
 
 def place_in(system_trace: bytes) -> Place | None:
     """The item an echoed trace context names; None if it is not one of ours."""
+    if len(system_trace) > _TRACE_BYTES_MAX:
+        return None
     try:
         named = decode(system_trace, _TRACE).stepwell
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -86,8 +90,8 @@ def place_in(system_trace: bytes) -> Place | None:
     return Place(named[0], named[1]) if len(named) == 2 else None
 
 
-def outcome_of(reply: Reply, now_ms: int) -> Outcome:
-    """What a reply means, judged as an answer over HTTP is.
+def reading_outcome(reply: Reply, now_ms: int) -> Turns[Outcome]:
+    """What a reply means, judged as an answer over HTTP is; with pauses, if it is long.
 
     A "done" that says it must not be tried again, or when, is how one SDK reports a failure.
     """
@@ -100,4 +104,4 @@ def outcome_of(reply: Reply, now_ms: int) -> Outcome:
     }
     if reply.retry_after is not None:
         headers[header.RETRY_AFTER] = reply.retry_after
-    return read_reply(status, headers, reply.body, now_ms)
+    return reading_reply(status, headers, reply.body, now_ms)

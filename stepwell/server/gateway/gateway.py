@@ -21,13 +21,14 @@ from stepwell.server.engine.input import (
     Done,
     LeaseExtended,
     LeaseLost,
+    Outcome,
     ReplyReceived,
     StepsCheckpointed,
     Verdict,
 )
 from stepwell.server.engine.row import AppRow
 from stepwell.server.gateway import ticket
-from stepwell.server.gateway.call import Place, outcome_of, place_in
+from stepwell.server.gateway.call import Place, place_in, reading_outcome
 from stepwell.server.gateway.flight import Ending, Flight
 from stepwell.server.gateway.flights import Flights
 from stepwell.server.gateway.handshake import Admission, Admitted
@@ -38,6 +39,7 @@ from stepwell.server.gateway.slots import Slots
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
+from stepwell.server.turns import by_turns
 from stepwell.wire.connect_limit import (
     CLOSE_GOING_AWAY,
     REASON_UNEXPECTED,
@@ -52,8 +54,9 @@ from stepwell.wire.connect_word import (
     WorkerConnect,
     WorkerStatus,
 )
-from stepwell.wire.operation import MalformedOperation
-from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.long_json import Turns
+from stepwell.wire.operation import MalformedOperation, Operation
+from stepwell.wire.operation_decode import decoding_operations
 
 log = logging.getLogger("stepwell.gateway")
 
@@ -413,9 +416,12 @@ class Gateway:
             self.counts["answers_unknown"] += 1
             then(True)
             return
-        outcome = outcome_of(reply, self._now_ms())
-        given = ReplyReceived(reply.request_id, place.run_id, place.key, outcome)
-        self._submit_reply(given, then)
+
+        def submit(outcome: Outcome) -> None:
+            given = ReplyReceived(reply.request_id, place.run_id, place.key, outcome)
+            self._submit_reply(given, then)
+
+        by_turns(reading_outcome(reply, self._now_ms()), submit)
 
     def _submit_reply(self, given: ReplyReceived, then: Callable[[bool], None]) -> None:
         def answered(answer: "asyncio.Future[Answer]") -> None:
@@ -446,13 +452,14 @@ class Gateway:
         if flight is None:
             connection.answer_checkpoint(steps, CheckpointOutcome.STALE, "this call is not known")
             return
-        try:
-            operations = decode_operations(steps.steps)
-        except MalformedOperation as malformed:
-            connection.answer_checkpoint(steps, CheckpointOutcome.REFUSED, str(malformed))
-            return
         place = flight.place
-        given = StepsCheckpointed(steps.request_id, place.run_id, place.key, operations)
+
+        def submit(operations: tuple[Operation, ...] | MalformedOperation) -> None:
+            if isinstance(operations, MalformedOperation):
+                connection.answer_checkpoint(steps, CheckpointOutcome.REFUSED, str(operations))
+                return
+            given = StepsCheckpointed(steps.request_id, place.run_id, place.key, operations)
+            self._ledger.submit(given).add_done_callback(answered)
 
         def answered(answer: "asyncio.Future[Answer]") -> None:
             done = _done(answer)
@@ -460,7 +467,7 @@ class Gateway:
             self.counts[f"checkpoints_{outcome.name.lower()}"] += 1
             connection.answer_checkpoint(steps, outcome, "" if done is None else done.reason)
 
-        self._ledger.submit(given).add_done_callback(answered)
+        by_turns(_reading(steps.steps), submit)
 
     # --- time passes -----------------------------------------------------------------------------
 
@@ -502,6 +509,13 @@ _OUTCOMES = {
     Verdict.GONE: CheckpointOutcome.STALE,
     Verdict.REFUSED: CheckpointOutcome.REFUSED,
 }
+
+
+def _reading(steps: bytes) -> Turns[tuple[Operation, ...] | MalformedOperation]:
+    try:
+        return (yield from decoding_operations(steps))
+    except MalformedOperation as malformed:
+        return malformed
 
 
 def _done(answer: "asyncio.Future[Answer]") -> Done | None:

@@ -4,16 +4,18 @@ import msgspec
 import pytest
 
 from stepwell.wire.checkpoint import (
+    GROUP_MAX,
     Checkpoint,
     CheckpointOutcome,
-    decode_checkpoint,
     decode_outcomes,
+    decoding_checkpoint,
     encode_checkpoint,
     encode_outcomes,
     join_group,
     path_of,
-    split_group,
+    splitting_group,
 )
+from stepwell.wire.long_json import done
 
 ONE = Checkpoint(run_id="r", fn_id="f", qi_id="q", request_id="a", generation_id=2, ts=3)
 
@@ -34,18 +36,28 @@ def test_a_checkpoint_has_the_names_of_the_protocol() -> None:
 
 def test_a_group_is_split_into_what_was_joined() -> None:
     other = msgspec.structs.replace(ONE, run_id="s", steps=msgspec.Raw(b'[{"op":"x"}]'))
-    bodies = split_group(join_group([encode_checkpoint(ONE), encode_checkpoint(other)]))
-    assert [decode_checkpoint(body) for body in bodies] == [ONE, other]
-    assert split_group(join_group([])) == []
+    group = join_group([encode_checkpoint(ONE), encode_checkpoint(other)])
+    bodies = done(splitting_group(group))
+    assert [done(decoding_checkpoint(body)) for body in bodies] == [ONE, other]
+    assert done(splitting_group(join_group([]))) == []
+
+
+def test_a_long_group_is_split_as_a_short_one_is() -> None:
+    long = msgspec.structs.replace(ONE, steps=msgspec.Raw(b'[{"op":"' + b"x" * 70_000 + b'"}]'))
+    group = join_group([encode_checkpoint(one) for one in (ONE, long, ONE, ONE, long)])
+    bodies = done(splitting_group(group))
+    assert [done(decoding_checkpoint(body)) for body in bodies] == [ONE, long, ONE, ONE, long]
+    many = join_group([encode_checkpoint(ONE)] * 100_000)
+    assert GROUP_MAX < len(done(splitting_group(many))) < 1_000
 
 
 def test_unknown_fields_are_dropped_and_wrong_ones_refused() -> None:
-    assert decode_checkpoint(b'{"run_id":"r","later":1}') == Checkpoint(run_id="r")
+    assert done(decoding_checkpoint(b'{"run_id":"r","later":1}')) == Checkpoint(run_id="r")
     for body in (b'{"run_id":1}', b"[]", b"{", b'"\xff"'):
         with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
-            decode_checkpoint(body)
+            done(decoding_checkpoint(body))
     with pytest.raises(msgspec.DecodeError):
-        split_group(b"{}")
+        done(splitting_group(b"{}"))
 
 
 def test_outcomes_survive_the_way() -> None:

@@ -9,12 +9,13 @@ from stepwell.sdk.send.delivery import read_answer
 from stepwell.sdk.value.failure import is_serialized_error
 from stepwell.server.gateway.call import place_in
 from stepwell.wire.canonical import canonical
-from stepwell.wire.checkpoint import decode_checkpoint, decode_outcomes, split_group
+from stepwell.wire.checkpoint import decode_outcomes, decoding_checkpoint, splitting_group
 from stepwell.wire.event import decode_events
 from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.execution import MalformedCall, decode_batch, decode_steps
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import MalformedFunction, decode_function
+from stepwell.wire.long_json import done
 from stepwell.wire.operation import MalformedOperation
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.outside import DEPTH_MAX, TooDeep, check_depth, decode
@@ -73,9 +74,9 @@ def test_every_reader_of_what_comes_from_outside(deep: bytes) -> None:
     with pytest.raises(ValueError, match="nested"):
         canonical(deep)
     with pytest.raises(msgspec.DecodeError):
-        decode_checkpoint(b'{"run_id": "r", "steps": ' + deep + b"}")
+        done(decoding_checkpoint(b'{"run_id": "r", "steps": ' + deep + b"}"))
     with pytest.raises(msgspec.DecodeError):
-        split_group(b"[" + deep + b"]")
+        done(splitting_group(b"[" + deep + b"]"))
     with pytest.raises(MalformedOperation, match="nested"):
         decode_operations(b'[{"id": "a", "op": "StepRun", "data": ' + deep + b"}]")
     with pytest.raises(MalformedFunction):

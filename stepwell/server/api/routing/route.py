@@ -16,7 +16,9 @@ from starlette.requests import Request
 
 from stepwell.server.api.routing.parameter import Parameter
 from stepwell.server.api.routing.problem import Problem, body_of
-from stepwell.wire.outside import decode
+from stepwell.server.turns import in_turns
+from stepwell.wire.limit import REPLY_BODY_BYTES_MAX
+from stepwell.wire.long_json import decoding
 
 T = TypeVar("T")
 
@@ -40,10 +42,10 @@ class Body(Generic[T]):
 
     async def read(self, request: Request) -> T:
         """The body; an empty one is `{}`. Raises `Problem`."""
-        body = await body_of(request)
+        body = await body_of(request, REPLY_BODY_BYTES_MAX)
         try:
-            return decode(body.strip() or b"{}", msgspec.json.Decoder(self.kind))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return await in_turns(decoding(body.strip() or b"{}", msgspec.json.Decoder(self.kind)))
+        except ValueError as error:
             known: tuple[str, ...] = getattr(self.kind, "__struct_encode_fields__", ())
             said = unknown_field(error, known)
             code = "missing_field" if "missing required field" in said else "invalid_field_format"
@@ -97,13 +99,6 @@ def unknown_field(error: Exception, known: Iterable[str]) -> str:
     name, inside = found[1], (found[2] or "$").removeprefix("$").removeprefix(".")
     place = f"{inside}.{name}" if inside else name
     return _unknown(f"field {place!r} is not known here", name, tuple(known))
-
-
-def refuse_fields(fields: Iterable[str], known: tuple[str, ...]) -> None:
-    """Raises `Problem` for a body's field the route does nothing with."""
-    for name in fields:
-        if name not in known:
-            raise Problem(400, _unknown(f"field {name!r} is not known here", name, known))
 
 
 def _refuse_parameters(request: Request, takes: Takes) -> None:

@@ -15,15 +15,17 @@ from stepwell.server.drivers.request import item_key
 from stepwell.server.engine.input import Answer, Done, StepsCheckpointed, Verdict
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
+from stepwell.server.turns import in_turns
 from stepwell.wire import limit
 from stepwell.wire.checkpoint import (
     GROUP_MAX,
     CheckpointOutcome,
-    decode_checkpoint,
+    decoding_checkpoint,
     encode_outcomes,
-    split_group,
+    splitting_group,
 )
 from stepwell.wire.identifier import is_ulid
+from stepwell.wire.long_json import Turns
 from stepwell.wire.operation import (
     DeferAbort,
     DeferAdd,
@@ -36,7 +38,7 @@ from stepwell.wire.operation import (
     StepRun,
     label,
 )
-from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.operation_decode import decoding_operations
 
 _SAVED = (LegacyStep, StepRun, StepPlanned, DeferAdd, DeferAbort)
 _FINAL = (StepFailed, RunComplete)
@@ -46,7 +48,7 @@ _KEPT = CheckpointOutcome(200)
 async def checkpoint(deps: ApiDeps, request: Request) -> Response:
     """Save the steps; 200 with an empty body means they are stored."""
     run_id = checked_run_id(request, f"Invalid run ID: {request.path_params['run_id']}")
-    answer = await deps.ledger.submit(_read(run_id, await body_of(request)))
+    answer = await deps.ledger.submit(await in_turns(_read(run_id, await body_of(request))))
     outcome = _outcome(answer)
     if outcome.status != 200:
         raise Problem(outcome.status, outcome.error)
@@ -57,12 +59,12 @@ async def group(deps: ApiDeps, request: Request) -> Response:
     """Save steps of several runs, in one commit if it can be: what becomes of each is told for
     itself, and none suffers from its neighbours."""
     try:
-        bodies = split_group(await body_of(request))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        bodies = await in_turns(splitting_group(await body_of(request)))
+    except ValueError as error:
         raise Problem(400, f"a list of checkpoints is expected: {error}") from None
     if len(bodies) > GROUP_MAX:
-        raise Problem(400, f"{len(bodies)} checkpoints: at most {GROUP_MAX} travel together")
-    answers = [_submitted(deps.ledger, body) for body in bodies]
+        raise Problem(400, f"over {GROUP_MAX} checkpoints: at most so many travel together")
+    answers = [await _submitted(deps.ledger, body) for body in bodies]
     outcomes = [
         answer if isinstance(answer, CheckpointOutcome) else await _answered(answer)
         for answer in answers
@@ -70,9 +72,11 @@ async def group(deps: ApiDeps, request: Request) -> Response:
     return raw_json(encode_outcomes(outcomes))
 
 
-def _submitted(ledger: Ledger, body: msgspec.Raw) -> CheckpointOutcome | asyncio.Future[Answer]:
+async def _submitted(
+    ledger: Ledger, body: msgspec.Raw
+) -> CheckpointOutcome | asyncio.Future[Answer]:
     try:
-        return ledger.submit(_read("", body))
+        return ledger.submit(await in_turns(_read("", body)))
     except Problem as problem:
         return _refused(problem)
 
@@ -99,17 +103,17 @@ def _outcome(answer: Answer) -> CheckpointOutcome:
             return CheckpointOutcome(400, answer.reason)
 
 
-def _read(run_id: str, body: bytes | msgspec.Raw) -> StepsCheckpointed:
-    """What a checkpoint asks for. Raises Problem."""
+def _read(run_id: str, body: bytes | msgspec.Raw) -> Turns[StepsCheckpointed]:
+    """What a checkpoint asks for, with pauses if it is long. Raises Problem."""
     if len(body) > limit.REPLY_BODY_BYTES_MAX:
         most = limit.REPLY_BODY_BYTES_MAX
         raise Problem(413, f"the checkpoint has {len(body)} bytes, at most {most} are allowed")
     try:
-        saved = decode_checkpoint(body)
-        operations = decode_operations(saved.steps)
+        saved = yield from decoding_checkpoint(body)
+        operations = yield from decoding_operations(saved.steps)
     except MalformedOperation as malformed:
         raise Problem(400, f"steps: {malformed}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise Problem(400, f"the checkpoint cannot be read: {error}") from None
     _check(operations)
     run_id = run_id or saved.run_id

@@ -3,7 +3,6 @@ reports what it did, and `GET /v1/http/runs/{id}/output` is where whoever asked 
 """
 
 import base64
-import binascii
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,6 +28,7 @@ from stepwell.server.engine.input import (
 )
 from stepwell.server.engine.row import MAIN, Run, RunStatus
 from stepwell.server.registration import RegistrationRefused, app_registered
+from stepwell.server.turns import in_turns
 from stepwell.wire import header, limit
 from stepwell.wire.endpoint import (
     HTTP_REQUEST,
@@ -40,13 +40,15 @@ from stepwell.wire.endpoint import (
     MoreSteps,
     NewRun,
     RunBegun,
-    decode_called,
+    decoding_called,
 )
 from stepwell.wire.event import Event
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.function_config import FunctionConfig
 from stepwell.wire.identifier import app_uuid, derived_ulid, function_uuid, is_ulid, step_hash
+from stepwell.wire.long_json import Turns, decoding
 from stepwell.wire.operation import (
+    NULL,
     DeferAbort,
     DeferAdd,
     LegacyStep,
@@ -56,7 +58,7 @@ from stepwell.wire.operation import (
     StepFailed,
     StepRun,
 )
-from stepwell.wire.operation_decode import decode_operations
+from stepwell.wire.operation_decode import decoding_operations
 from stepwell.wire.outside import decode
 from stepwell.wire.realtime import STREAM_TOPIC, TopicPlace
 from stepwell.wire.registration import Registration
@@ -67,7 +69,14 @@ PATHS_MAX: Final = 500
 """So many endpoints of an app are told apart by their paths; visitors choose those."""
 _COMPLETE: Final = step_hash("complete")
 _ON_THE_WAY = (LegacyStep, StepRun, DeferAdd, DeferAbort)
+
+
+class _EventData(msgspec.Struct):
+    data: msgspec.Raw = NULL
+
+
 _NEW_RUN = msgspec.json.Decoder(NewRun)
+_EVENT = msgspec.json.Decoder(_EventData)
 _MORE = msgspec.json.Decoder(MoreSteps)
 _ANSWER = msgspec.json.Decoder(HttpAnswer)
 _FROM_ANYWHERE: Final = {"access-control-allow-origin": "*", "cache-control": "no-store"}
@@ -79,21 +88,23 @@ _OF_ONE_HOP: Final = frozenset(
 async def begin(deps: ApiDeps, request: Request) -> Response:
     """A run begins, with the steps that were done already."""
     try:
-        given = decode(await body_of(request, limit.REPLY_BODY_BYTES_MAX), _NEW_RUN)
-        called = decode_called(b'{"data":%b}' % _data_of(given.event))
+        body = await body_of(request, limit.REPLY_BODY_BYTES_MAX)
+        given = await in_turns(decoding(body, _NEW_RUN))
+        data = await in_turns(_data_of(given.event))
+        called = await in_turns(decoding_called(b'{"data":%b}' % data))
         base64.b64decode(called.body, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error) as error:
+    except ValueError as error:
         raise Problem(400, f"Invalid request body: {error}") from None
     if not is_ulid(given.run_id):
         raise Problem(400, f"Invalid run ID: {given.run_id}")
-    operations = _operations(given.steps)
+    operations = await _operations(given.steps)
     slug = await _registered(deps, called, given.retries, request.headers.get(header.SDK, ""))
     now_ms = deps.clock.now_ms()
     event_id = derived_ulid(now_ms, given.run_id, slug)
     known = deps.reader.run(given.run_id)
     if known is not None and known.function == slug:
         event_id = known.event_ids[0]  # its answer was lost, and it comes again
-    event = Event(HTTP_REQUEST, msgspec.Raw(_data_of(given.event)), "", now_ms)
+    event = Event(HTTP_REQUEST, msgspec.Raw(data), "", now_ms)
     row = event_row(event_id, event, now_ms)
     answer = await deps.ledger.submit(EndpointCalled(given.run_id, slug, row, SILENT_MS))
     assert isinstance(answer, Done)
@@ -115,21 +126,22 @@ async def more(deps: ApiDeps, request: Request) -> Response:
     """Steps of a run that goes on, or what ends it."""
     run_id = checked_run_id(request, f"Invalid run ID: {request.path_params['run_id']}")
     try:
-        given = decode(await body_of(request, limit.REPLY_BODY_BYTES_MAX), _MORE)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        body = await body_of(request, limit.REPLY_BODY_BYTES_MAX)
+        given = await in_turns(decoding(body, _MORE))
+    except ValueError as error:
         raise Problem(400, f"Invalid request body: {error}") from None
-    await _report(deps, run_id, _operations(given.steps))
+    await _report(deps, run_id, await _operations(given.steps))
     return Response(status_code=200)
 
 
-def _data_of(event: msgspec.Raw) -> bytes:
-    found = decode(event, msgspec.json.Decoder(dict[str, msgspec.Raw]))
-    return bytes(found.get("data", b"null"))
+def _data_of(event: msgspec.Raw) -> Turns[bytes]:
+    found = yield from decoding(bytes(event), _EVENT)
+    return bytes(found.data)
 
 
-def _operations(steps: msgspec.Raw) -> tuple[Operation, ...]:
+async def _operations(steps: msgspec.Raw) -> tuple[Operation, ...]:
     try:
-        return decode_operations(steps)
+        return await in_turns(decoding_operations(steps))
     except MalformedOperation as malformed:
         raise Problem(400, f"steps: {malformed}") from None
 

@@ -4,7 +4,6 @@ Law: what a 200 lists is stored. Events before a bad one of the same request are
 listed in the 400.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -15,8 +14,9 @@ from stepwell.server.api.routing.problem import BODY_BYTES_MAX, as_problem
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.row import EventRow
 from stepwell.server.intake import Refused, received
+from stepwell.server.turns import in_turns
 from stepwell.wire import header
-from stepwell.wire.event import Decoded, Event, decoding_events, not_events
+from stepwell.wire.event import Event, decoding_events, not_events
 from stepwell.wire.identifier import FIRST_SEEDED, parse_seed, seeded_ulid
 
 PATH = "/e/"
@@ -99,7 +99,8 @@ class EventsEndpoint:
     async def _receive(self, raw: bytes, headers: Mapping[bytes, bytes]) -> _Answer:
         now_ms = self._deps.clock.now_ms()
         kind = headers.get(b"content-type")
-        decoded = await _decoded(raw, None if kind is None else kind.decode("latin-1"), now_ms)
+        content_type = None if kind is None else kind.decode("latin-1")
+        decoded = await in_turns(decoding_events(raw, content_type, now_ms))
         problem = None if decoded.problem is None else decoded.problem.told
         if not decoded.events:
             if problem is None and not raw.strip():
@@ -126,18 +127,6 @@ class EventsEndpoint:
             ids = [seeded_ulid(seed, place) for place, _ in enumerate(events, FIRST_SEEDED)]
         rows = [event_row(id_, event, now_ms) for event, id_ in zip(events, ids, strict=True)]
         return rows, seed is None
-
-
-async def _decoded(raw: bytes, content_type: str | None, now_ms: int) -> Decoded:
-    """The events of a request. Others have their turn between its parts."""
-    work = decoding_events(raw, content_type, now_ms)
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            decoded: Decoded = done.value
-            return decoded
-        await asyncio.sleep(0)
 
 
 async def _body(receive: Receive) -> bytes | None:

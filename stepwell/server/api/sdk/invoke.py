@@ -13,21 +13,35 @@ from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, body_of
-from stepwell.server.api.routing.route import refuse_fields
+from stepwell.server.api.routing.route import unknown_field
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
+from stepwell.server.turns import in_turns
 from stepwell.wire import header, limit
-from stepwell.wire.event import Event, decode_events
+from stepwell.wire.event import Event, decoding_events
 from stepwell.wire.identifier import parse_seed, seeded_ulid
 from stepwell.wire.lifecycle import Invocation, function_invoked
-from stepwell.wire.outside import decode
+from stepwell.wire.long_json import decoding
+from stepwell.wire.operation import NULL
 
 NEAR_MAX = 3
 _FIELDS = ("data", "id", "ts", "user", "v", "meta", "name")
 _FIX = 'send an object such as {"data": {"id": 1}}'
 
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+class _Asked(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What the body may say. Looked into as an event is, whose name it does not choose."""
+
+    data: msgspec.Raw = NULL
+    id: msgspec.Raw = NULL
+    ts: msgspec.Raw = NULL
+    user: msgspec.Raw = NULL
+    v: msgspec.Raw = NULL
+    meta: msgspec.Raw = NULL
+    name: msgspec.Raw = NULL
+
+
+_ASKED = msgspec.json.Decoder(_Asked)
 
 
 class _Started(msgspec.Struct):
@@ -45,7 +59,7 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     name = unquote(request.path_params["slug"])
     listing = deps.ledger.catalog.named(name)
     slug = name if listing is None else listing.slug
-    asked = _decoded(await body_of(request, limit.REPLY_BODY_BYTES_MAX), now_ms)
+    asked = await _decoded(await body_of(request, limit.REPLY_BODY_BYTES_MAX), now_ms)
     seed = parse_seed(request.headers.get(header.EVENT_ID_SEED))
     event_id = deps.fresh_id(now_ms) if seed is None else seeded_ulid(seed, 0)
     event = function_invoked(
@@ -75,15 +89,16 @@ def _known(deps: ApiDeps, slug: str) -> str:
     return f"use the id of a registered one, such as {', '.join(near)}"
 
 
-def _decoded(body: bytes, now_ms: int) -> Event:
+async def _decoded(body: bytes, now_ms: int) -> Event:
     """The event-like body: what holds of events that are sent holds of it, its name aside."""
     try:
-        fields = decode(body.strip() or b"{}", _OBJECT)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        asked = await in_turns(decoding(body.strip() or b"{}", _ASKED))
+    except ValueError as error:
+        if (said := unknown_field(error, _FIELDS)) != str(error):
+            raise Problem(400, said) from None
         raise Problem(400, f"the request body cannot be used: {error}; {_FIX}") from None
-    refuse_fields(fields, _FIELDS)
-    fields["name"] = msgspec.Raw(b'"invoked"')
-    decoded = decode_events(msgspec.json.encode(fields), None, now_ms)
+    named = msgspec.structs.replace(asked, name=msgspec.Raw(b'"invoked"'))
+    decoded = await in_turns(decoding_events(msgspec.json.encode(named), None, now_ms))
     if decoded.problem is not None:
         raise Problem(400, f"the request body cannot be used: {decoded.problem.told}; {_FIX}")
     (event,) = decoded.events

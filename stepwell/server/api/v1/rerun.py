@@ -1,6 +1,6 @@
 """A run again: the whole of it, or from one of its steps on, with other arguments for that step."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from starlette.requests import Request
@@ -13,10 +13,11 @@ from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v2.answer import JsonArray, RunStarted, answered
 from stepwell.server.engine.input import Done, RerunAsked, Verdict
 from stepwell.server.query.from_step import TAKES_INPUT, NoSuchStep, from_step
-from stepwell.wire.canonical import canonical
+from stepwell.server.turns import in_turns
 from stepwell.wire.limit import STEP_INPUT_BYTES_MAX
-from stepwell.wire.outside import decode
+from stepwell.wire.long_json import canonicalizing, decoding, done
 
+BODY_BYTES_MAX: Final = STEP_INPUT_BYTES_MAX + 64 * 1024
 _FIX = 'send {}, or {"fromStep": {"stepId": "...", "input": [...]}}'
 
 
@@ -53,7 +54,7 @@ async def rerun_v2(deps: ApiDeps, request: Request) -> Response:
 
 async def _rerun(deps: ApiDeps, request: Request) -> str:
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
-    asked = _read(await body_of(request))
+    asked = await _read(await body_of(request, BODY_BYTES_MAX))
     given = RerunAsked(run_id)
     if asked.from_step is not None:
         start = asked.from_step
@@ -67,10 +68,10 @@ async def _rerun(deps: ApiDeps, request: Request) -> str:
     return answer.subject
 
 
-def _read(body: bytes) -> RerunBody:
+async def _read(body: bytes) -> RerunBody:
     try:
-        asked = decode(body.strip() or b"{}", _RERUN)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        asked = await in_turns(decoding(body.strip() or b"{}", _RERUN))
+    except ValueError as error:
         said = unknown_field(error, ("fromStep", "fromStep.stepId", "fromStep.input"))
         raise Problem(400, f"the rerun cannot be read: {said}; {_FIX}") from None
     start = asked.from_step
@@ -103,7 +104,7 @@ def _from_step(deps: ApiDeps, run_id: str, asked: FromStepBody) -> RerunAsked:
 
 def _arguments(given: msgspec.Raw) -> str:
     try:
-        raw = canonical(given)
+        raw = done(canonicalizing(bytes(given)))
     except ValueError as error:
         raise Problem(400, f"fromStep.input cannot be stored: {error}") from None
     if not raw.startswith(b"["):

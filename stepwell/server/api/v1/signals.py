@@ -8,9 +8,9 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, RunOf, body_of, enveloped
 from stepwell.server.api.routing.route import Body, unknown_field
 from stepwell.server.engine.input import Done, SignalSent, Verdict
+from stepwell.server.turns import in_turns
 from stepwell.wire import limit
-from stepwell.wire.canonical import canonical
-from stepwell.wire.outside import decode
+from stepwell.wire.long_json import canonicalizing, decoding
 
 
 class SignalBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,9 +27,10 @@ _SIGNAL = msgspec.json.Decoder(SignalBody)
 async def send_signal(deps: ApiDeps, request: Request) -> Response:
     """Deliver a signal once. 404 if nobody waits; it is not kept for later."""
     try:
-        asked = decode(await body_of(request, limit.REPLY_BODY_BYTES_MAX), _SIGNAL)
-        data = canonical(asked.data)
-    except (msgspec.DecodeError, ValueError) as error:
+        body = await body_of(request, limit.REPLY_BODY_BYTES_MAX)
+        asked = await in_turns(decoding(body, _SIGNAL))
+        data = await in_turns(canonicalizing(bytes(asked.data)))
+    except ValueError as error:
         said = unknown_field(error, SignalBody.__struct_fields__)
         raise Problem(400, f"the signal cannot be read: {said}; {SIGNAL.fix}") from None
     if not asked.signal:

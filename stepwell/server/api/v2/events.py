@@ -18,7 +18,8 @@ from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.event_v2 import event_v2
 from stepwell.server.query.search import Condition, search_events
 from stepwell.server.store.port import EventFilter, Mark
-from stepwell.wire.event import decode_events
+from stepwell.server.turns import in_turns
+from stepwell.wire.event import decoding_events
 from stepwell.wire.limit import EVENT_NAME_BYTES_MAX
 
 _FIX = 'send {"name": "shop/order.placed", "data": {"id": 1}}'
@@ -113,7 +114,7 @@ async def send(deps: ApiDeps, request: Request) -> Response:
         most = EVENT_NAME_BYTES_MAX
         raise Problem(400, f"Event name is over {most} bytes", "invalid_field_format")
     now_ms = deps.clock.now_ms()
-    decoded = decode_events(msgspec.json.encode(given), None, now_ms)
+    decoded = await in_turns(decoding_events(msgspec.json.encode(given), None, now_ms))
     if decoded.problem is not None:
         raise Problem(400, decoded.problem.told, "invalid_field_format")
     (event,) = decoded.events

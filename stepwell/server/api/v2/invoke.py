@@ -12,7 +12,8 @@ from stepwell.server.api.v2.answer import JsonObject, RunStarted, answered
 from stepwell.server.engine.event_row import event_row
 from stepwell.server.engine.flow_row import DropReason
 from stepwell.server.engine.input import Done, InvokeAsked, Verdict
-from stepwell.wire.event import decode_events
+from stepwell.server.turns import in_turns
+from stepwell.wire.event import decoding_events
 from stepwell.wire.lifecycle import Invocation, function_invoked
 
 _FIX = 'send {"data": {"id": 1}, "idempotencyKey": "order-1"}; the key may be left out'
@@ -48,7 +49,7 @@ async def invoke(deps: ApiDeps, request: Request) -> Response:
     now_ms = deps.clock.now_ms()
     given = {"name": "invoked", "data": asked.data, "user": asked.user, "meta": asked.meta}
     body = msgspec.json.encode({k: v for k, v in given.items() if v is not msgspec.UNSET})
-    decoded = decode_events(body, None, now_ms)
+    decoded = await in_turns(decoding_events(body, None, now_ms))
     if decoded.problem is not None:
         raise Problem(400, f"{decoded.problem.told}; {_FIX}", "invalid_field_format")
     (event,) = decoded.events

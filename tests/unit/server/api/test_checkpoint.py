@@ -172,7 +172,7 @@ async def test_what_is_no_group_is_told(api: Api) -> None:
         assert answer.status_code == 400
         assert "a list of checkpoints is expected" in answer.json()["error"]
     many = await api.http.post(GROUP_PATH, json=[{}] * (GROUP_MAX + 1))
-    assert many.json()["error"] == "101 checkpoints: at most 100 travel together"
+    assert many.json()["error"] == "over 100 checkpoints: at most so many travel together"
 
 
 async def test_groups_need_the_signing_key_too() -> None:

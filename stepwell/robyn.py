@@ -6,12 +6,14 @@ from typing import Any, Unpack, cast
 from urllib.parse import quote
 
 from robyn import Headers, Request, Response, Robyn, StreamingResponse
+from robyn.robyn import FunctionInfo, MiddlewareType
 
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.option import MoreOptions
+from stepwell.sdk.serve.refused import Refusals
 from stepwell.sdk.serve.request import SERVE_PATH_DEFAULT, ServeRequest, read_headers, read_query
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.settings import StreamingChoice
@@ -81,6 +83,45 @@ def serve(
     # Without a route of their own, other methods would be told there is nothing here.
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
         routes.add_route(method, path, inngest_api, include_in_schema=False)
+    if isinstance(routes, Robyn):
+        _look_at_guards(routes, Refusals(client))
+
+
+def _look_at_guards(app: Robyn, refusals: Refusals) -> None:
+    """Robyn runs nothing after a guard that answers, and guards may be added later: so each is
+    looked at itself, from when the server starts and asks for all of them."""
+    router: Any = app.middleware_router
+    all_of_them = router.get_global_middlewares
+
+    def looked_at() -> list[Any]:
+        return [
+            one._replace(function=_watched(one.function, refusals))
+            if one.middleware_type == MiddlewareType.BEFORE_REQUEST
+            else one
+            for one in all_of_them()
+        ]
+
+    router.get_global_middlewares = looked_at
+
+
+def _watched(guard: Any, refusals: Refusals) -> FunctionInfo:
+    """The same guard, whose answers are noted."""
+
+    def noted(result: Any, given: Iterable[Any]) -> Any:
+        request = next((one for one in given if isinstance(one, Request)), None)
+        if isinstance(result, Response) and request is not None:
+            names = {name.lower() for name, _ in result.headers.items()}
+            refusals.note(request.method, request.url.path, result.status_code, names)
+        return result
+
+    def plain(*args: Any, **named: Any) -> Any:
+        return noted(guard.handler(*args, **named), (*args, *named.values()))
+
+    async def coroutine(*args: Any, **named: Any) -> Any:
+        return noted(await guard.handler(*args, **named), (*args, *named.values()))
+
+    handler = coroutine if guard.is_async else plain
+    return FunctionInfo(handler, guard.is_async, guard.number_of_params, guard.args, guard.kwargs)
 
 
 def _query(request: Request) -> dict[str, str]:

@@ -484,8 +484,8 @@ def steps(*said: bytes) -> bytes:
     ids=range(14),
 )  # fmt: skip
 def test_a_long_answer_is_read_in_short_stretches(status: int, body: bytes) -> None:
-    outcome, seconds = stretches(reading_reply(status, SDK, body, NOW_MS))
-    assert outcome == read_reply(status, SDK, body, NOW_MS)
+    outcome, seconds = stretches(lambda: reading_reply(status, SDK, body, NOW_MS))
+    assert isinstance(outcome, given_.Progressed if status == 206 else given_.Outcome)
     assert max(seconds) < sum(seconds) / 4, (len(seconds), sorted(seconds)[-3:])
 
 

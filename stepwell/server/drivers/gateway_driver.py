@@ -116,8 +116,8 @@ class GatewayDriver:
 
 
 def _told(operation: AiGatewayCall, found: bytes, latency_ms: int) -> msgspec.Raw | None:
-    """What the provider tells of its answer: models, tokens, why it ended. Nothing of one that would
-    keep everybody waiting while it is decoded."""
+    """What the provider tells of its answer: models, tokens, why it ended. Nothing where decoding
+    would keep everybody waiting."""
     if any(has_more_values(raw, _VALUES_READ_MAX) for raw in (operation.body, found)):
         return None
     values = ai.told_of(decode(operation.body, _ANY), decode(found, _ANY), latency_ms)

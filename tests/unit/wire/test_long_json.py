@@ -156,9 +156,9 @@ def chains() -> bytes:
     ids=["lists", "numbers", "texts", "fields", "chains"],
 )
 def test_no_stretch_takes_a_large_part_of_the_whole(text: bytes) -> None:
-    form, seconds = stretches(canonicalizing(text))
+    form, seconds = stretches(lambda: canonicalizing(text))
     assert len(form) > MILLION // 4
-    assert len(seconds) > 20
+    assert len(seconds) > 10
     assert max(seconds) < sum(seconds) / 4, sorted(seconds)[-3:]
 
 

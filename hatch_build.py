@@ -1,4 +1,5 @@
-"""Builds the dashboard into the package, so that whoever installs it needs no Node."""
+"""Builds the dashboard into the package, so that whoever installs it needs no Node; and has the
+pages of the documentation in it, for `stepwell explain` and the tools of agents."""
 
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ class DashboardHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Builds from the sources of a checkout; an sdist holds what was built already."""
         root = Path(self.root)
+        if self.target_name == "wheel" and version != "editable":
+            build_data["force_include"] |= _pages(root)
         if version == "editable" or (root / "PKG-INFO").is_file():
             return
         npm = shutil.which("npm")
@@ -24,6 +27,17 @@ class DashboardHook(BuildHookInterface[Any]):
                 subprocess.run([npm, *words], cwd=root / "dashboard", check=True)  # noqa: S603
         if not (root / PAGE).is_file():
             raise RuntimeError("the dashboard is not built: install Node 20 or newer and try again")
+
+
+def _pages(root: Path) -> dict[str, str]:
+    """Every page but decisions, which are for who works on Stepwell, by where it is to be."""
+    docs = root / "docs"
+    found = (path.relative_to(docs) for path in docs.rglob("*.md"))
+    return {
+        str(docs / path): f"stepwell/docs/{path.as_posix()}"
+        for path in found
+        if path.parts[0] != "decisions"
+    }
 
 
 def _is_built(root: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-_PAGE = Path(__file__).with_name("errors.md")
+_PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
 _PAGE_IN_CHECKOUT = Path(__file__).parents[2] / "docs" / "errors.md"
 _NAMES = "# Names a server gives\n"
 _ROW = re.compile(r"^\| (`[^|]*`) \| (.*) \|$", re.MULTILINE)

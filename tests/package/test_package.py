@@ -108,7 +108,8 @@ def the_wheel_holds_the_package_its_types_and_the_page(wheel: Path) -> None:
     assert {
         "stepwell/py.typed",
         "stepwell/server/dashboard/static/index.html",
-        "stepwell/cli/errors.md",
+        "stepwell/docs/errors.md",
+        "stepwell/docs/guides/cron.md",
         "pytest_stepwell.py",
     } <= names
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}

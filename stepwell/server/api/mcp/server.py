@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stepwell.server.api.inside import Inside
+from stepwell.server.api.mcp.known import KNOWN
 from stepwell.server.api.mcp.tools import ToolSpec, WrongArguments, sorted_out, tools_of
 from stepwell.server.api.routing.problem import as_problem
 from stepwell.server.api.v1.apps import package_version
@@ -29,7 +30,8 @@ from stepwell.server.api.v2.routes import described
 _SAID = (
     "A Stepwell server: durable functions that events start. Send an event or invoke a function,"
     " then look at its runs: get_run with `wait` answers when a run has ended, explain_run says why"
-    " it stands still, get_run_trace what it did."
+    " it stands still, get_run_trace what it did. grep_docs and read_doc look into the"
+    " documentation."
 )
 
 
@@ -53,17 +55,22 @@ def _server(inside: Inside) -> Server[Any]:
     tools = tools_of(described())
 
     async def listed(context: Any, params: Any) -> ListToolsResult:
-        return ListToolsResult(tools=[_tool(one) for one in tools.values()])
+        more = [one.spec for one in KNOWN.values()]
+        return ListToolsResult(tools=[_tool(one) for one in (*tools.values(), *more)])
+
+    async def done(name: str, arguments: dict[str, Any]) -> Any:
+        if name in KNOWN:
+            return await KNOWN[name].call(inside, arguments)
+        path, query, body = sorted_out(tools[name], arguments)
+        return await inside.ask(name, path, query, body)
 
     async def called(context: Any, params: CallToolRequestParams) -> CallToolResult:
-        tool = tools.get(params.name)
-        if tool is None:
+        if params.name not in tools and params.name not in KNOWN:
             return _failed(f"there is no tool {params.name!r}: list them first")
         try:
-            path, query, body = sorted_out(tool, params.arguments or {})
-            told = await inside.ask(tool.name, path, query, body)
+            told = await done(params.name, params.arguments or {})
         except WrongArguments as error:
-            return _failed(f"{tool.name}: {error}")
+            return _failed(f"{params.name}: {error}")
         except Exception as error:  # noqa: BLE001 - what is no problem of the API is raised again
             problem = as_problem(error)
             return _failed(f"{problem.code or problem.status}: {problem.message}")

@@ -10,6 +10,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from stepwell.server.api.app import api_app
+from stepwell.server.api.mcp.known import KNOWN
 from stepwell.server.api.mcp.tools import WrongArguments, sorted_out, tools_of
 from stepwell.server.api.v2.routes import described
 from stepwell.server.engine.input import Returned
@@ -77,7 +78,7 @@ async def test_a_conversation(api: Api) -> None:
     assert told["serverInfo"]["name"] == "stepwell"
     assert "tools" in told["capabilities"]
     listed = (await said(api, "tools/list"))["tools"]
-    assert {one["name"] for one in listed} == set(TOOLS)
+    assert {one["name"] for one in listed} == {*TOOLS, *KNOWN}
     invoked = await called(api, "invoke_function", appId="shop", functionId="a", data={"n": 1})
     assert not invoked.get("isError")
     run_id = invoked["structuredContent"]["data"]["runId"]
@@ -88,12 +89,89 @@ async def test_a_conversation(api: Api) -> None:
     assert '"ok": true' in run["content"][0]["text"]
 
 
+OFFICIAL = {
+    "send_event",
+    "invoke_function_sync",
+    "get_run_status",
+    "poll_run_status",
+    "invoke_function",
+    "list_runs",
+    "list_function_runs",
+    "get_run",
+    "get_run_trace",
+    "get_event_runs",
+    "cancel_run",
+    "rerun",
+    "get_apps",
+    "get_app",
+    "list_functions",
+    "get_function",
+    "health",
+    "list_docs",
+    "grep_docs",
+    "read_doc",
+}
+"""What agents know from the official server."""
+
+
+def test_every_tool_of_the_official_server_is_one() -> None:
+    assert {*TOOLS, *KNOWN} >= OFFICIAL
+    assert not {*TOOLS} & {*KNOWN}
+    for name, one in KNOWN.items():
+        assert one.spec.description, name
+        assert set(one.spec.schema["required"]) <= set(one.spec.schema["properties"])
+
+
+async def test_tools_that_wait_for_runs(api: Api) -> None:
+    assert (await called(api, "health"))["structuredContent"] == {"data": {"status": "ok"}}
+    given = {"functionId": "shop-a", "data": {"n": 1}, "user": {"id": 7}}
+    late = await called(api, "invoke_function_sync", timeout=0, **given)
+    run = late["structuredContent"]["data"]
+    assert run["status"] == "QUEUED"
+    polled = await called(api, "poll_run_status", runIds=[run["id"]], timeout=0)
+    assert not polled["structuredContent"]["allEnded"]
+    (job,) = await api.jobs()
+    await api.answer(job, Returned(b'{"ok":true}'))
+    polled = await called(api, "poll_run_status", runIds=[run["id"], run["id"]], timeout=9)
+    assert polled["structuredContent"]["allEnded"]
+    told = await called(api, "get_run_status", runId=run["id"])
+    assert told["structuredContent"]["data"]["output"] == {"ok": True}
+
+
+async def test_tools_that_look_into_the_documentation(api: Api) -> None:
+    pages = (await called(api, "list_docs"))["structuredContent"]["data"]
+    paths = [one["path"] for one in pages]
+    assert "guides/cron.md" in paths
+    assert not [path for path in paths if path.startswith("decisions")]
+    assert all(one["title"] for one in pages)
+    found = await called(api, "grep_docs", pattern="Step.RUN", limit=3)
+    hits = found["structuredContent"]["data"]
+    assert len(hits) == 3
+    assert all("step.run" in hit["text"].lower() for hit in hits)
+    assert {hit["path"] for hit in hits} <= set(paths)
+    none = await called(api, "grep_docs", pattern="(a+)+$ nowhere")
+    assert none["structuredContent"]["data"] == []
+    for path in ("guides/cron.md", "guides/cron"):
+        page = await called(api, "read_doc", path=path)
+        assert page["structuredContent"]["data"]["text"].startswith("# ")
+    for path in ("../pyproject.toml", "decisions/018-exact-numbers.md", "/etc/passwd"):
+        assert (
+            "there is no page" in (await called(api, "read_doc", path=path))["content"][0]["text"]
+        )
+
+
 async def test_what_goes_wrong_is_told_to_who_called(api: Api) -> None:
     for name, arguments, words in (
         ("get_run", {"runId": "01JQDAE4RQ0000000000000009"}, "Run not found"),
         ("get_run", {}, "get_run: 'runId' is needed"),
         ("send_event", {"name": ""}, "missing_field: Event name is required"),
         ("nothing", {}, "there is no tool 'nothing'"),
+        ("read_doc", {}, "read_doc: Object missing required field `path`"),
+        ("read_doc", {"path": "x", "odd": 1}, "unknown field `odd`"),
+        ("grep_docs", {"pattern": ""}, "'pattern' must have 1 to 200 characters"),
+        ("poll_run_status", {"runIds": []}, "give 1 to 20"),
+        ("poll_run_status", {"runIds": ["x"], "timeout": 600}, "give 0 to 60 seconds"),
+        ("invoke_function_sync", {"functionId": "no"}, "Function not found: 'no'"),
     ):
         told = await called(api, name, **arguments)
         assert told["isError"]
@@ -110,6 +188,8 @@ async def test_a_tool_takes_the_role_of_its_operation() -> None:
         refused = await called(api, "send_event", reader, name="x", data={})
         assert refused["isError"]
         assert "access_denied: the key 'may read' may not do this" in refused["content"][0]["text"]
+        sync = await called(api, "invoke_function_sync", reader, functionId="x")
+        assert sync["isError"]
         _, operator = await key_of(api, "operate")
         assert not (await called(api, "send_event", operator, name="x", data={})).get("isError")
 
@@ -129,7 +209,7 @@ async def test_the_official_client(api: Api) -> None:
         ClientSession(*streams[:2]) as session,
     ):
         await session.initialize()
-        assert {tool.name for tool in (await session.list_tools()).tools} == set(TOOLS)
+        assert {tool.name for tool in (await session.list_tools()).tools} == {*TOOLS, *KNOWN}
         sent = await session.call_tool("send_event", {"name": "x", "data": {"n": 2**53 + 1}})
         assert not sent.is_error, sent
         assert len(await api.jobs()) == 1

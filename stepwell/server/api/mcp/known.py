@@ -98,7 +98,8 @@ async def _poll(inside: Inside, given: _RunIds) -> Told:
 
 async def _list_docs(inside: Inside, given: _Nothing) -> Told:
     """The pages of Stepwell's documentation, each by its path and title."""
-    return {"data": [one._asdict() for one in pages()]}
+    found = await inside.deps.searched(pages)
+    return {"data": [one._asdict() for one in found]}
 
 
 async def _grep_docs(inside: Inside, given: _Pattern) -> Told:
@@ -106,12 +107,13 @@ async def _grep_docs(inside: Inside, given: _Pattern) -> Told:
     if not 0 < len(given.pattern) <= PATTERN_CHARS_MAX:
         raise WrongArguments(f"'pattern' must have 1 to {PATTERN_CHARS_MAX} characters")
     limit = min(max(given.limit, 1), HITS_MAX)
-    return {"data": [hit._asdict() for hit in lines_with(given.pattern, limit)]}
+    found = await inside.deps.searched(lambda: lines_with(given.pattern, limit))
+    return {"data": [hit._asdict() for hit in found]}
 
 
 async def _read_doc(inside: Inside, given: _Path) -> Told:
     """A page of the documentation, by its path as list_docs tells it."""
-    text = page(given.path)
+    text = await inside.deps.searched(lambda: page(given.path))
     if text is None:
         raise Problem(404, f"there is no page {given.path[:80]!r}: list_docs has them", "not_found")
     return {"data": {"path": given.path, "text": text}}

@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,9 +30,7 @@ class Hit(NamedTuple):
     text: str
 
 
-@cache
 def _texts() -> dict[str, str]:
-    """All pages; they come with the package and never change while it runs."""
     folder = _PACKAGED if _PACKAGED.is_dir() else _IN_CHECKOUT
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.md"))}
     return {

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from stepwell.cli.terminal import console
 from stepwell.server.config import DATABASE_NAME
 from stepwell.server.store.port import StoreError
 from stepwell.server.store.sqlite.backup import back_up
@@ -28,7 +28,7 @@ def backup(to: Path, database: Path) -> None:
     (-wal, -shm, .mark), and start the server again.
     """
     bar = Progress(
-        TextColumn("copying"), BarColumn(), TaskProgressColumn(), console=Console(stderr=True)
+        TextColumn("copying"), BarColumn(), TaskProgressColumn(), console=console(stderr=True)
     )
     task = bar.add_task("copy", total=None)
     try:

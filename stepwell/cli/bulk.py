@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from stepwell.cli.catalog import functions_of
 from stepwell.cli.output import listed, moment, output_option, show
+from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
+from stepwell.cli.terminal import console
 from stepwell.server.query.bulk_v2 import BulkCountV2, BulkStatusV2, BulkV2
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,7 +21,7 @@ LOOK_S = 0.5
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
 
-@click.group("bulk")
+@click.group("bulk", cls=Parts)
 def bulk() -> None:
     """Cancel many runs, or run them again. What is begun goes on at the server, also after a
     restart; `stepwell bulk stop` ends it."""
@@ -164,7 +165,7 @@ def _at(server: ServerApi, bulk_id: str) -> BulkV2:
 def watched(server: ServerApi, one: BulkV2) -> BulkV2:
     """Show the progress, on standard error, until the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console(stderr=True)) as progress:
         task = progress.add_task(one.action.value, total=one.total)
         while True:
             progress.update(task, completed=one.done + one.refused)

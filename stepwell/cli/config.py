@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stepwell.cli.target import ServedClient, TargetError, load
+from stepwell.cli.terminal import console, put
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.settings import Decision, Options, ServeOptions, resolve, resolve_serve
 
@@ -30,12 +31,12 @@ def config(target: str | None, as_json: bool) -> None:
         rows = [{"name": d.name, "value": _plain(d), "reason": d.reason} for d in decisions]
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("setting", "value", "because"):
         table.add_column(column, overflow="fold")
     for decision in decisions:
-        table.add_row(decision.name, decision.shown, decision.reason)
-    Console(soft_wrap=True).print(table, markup=False)
+        table.add_row(*map(escape, (decision.name, decision.shown, decision.reason)))
+    put(console(), table)
 
 
 def _decisions(target: str | None) -> tuple[Decision, ...]:

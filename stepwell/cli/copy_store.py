@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from stepwell.cli.terminal import console
 from stepwell.sdk.extra import Extra
 from stepwell.server.store.port import StoreError
 from stepwell.server.store.transfer import sqlite_side
@@ -90,7 +90,7 @@ def copy_store(source: Place, target: Place, dry_run: bool) -> None:
 
 def _copied(source: Source, target: Place, rows: int) -> None:
     bar = Progress(
-        TextColumn("copying"), BarColumn(), TaskProgressColumn(), console=Console(stderr=True)
+        TextColumn("copying"), BarColumn(), TaskProgressColumn(), console=console(stderr=True)
     )
     # Each row is written once and read once.
     task = bar.add_task("copy", total=2 * rows)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from stepwell.cli.functions_here import functions_here
 from stepwell.cli.functions_part import FunctionsPart
 from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
 from stepwell.cli.options import configured, setting_options
 from stepwell.cli.running import Beside, run_server, show_settings
+from stepwell.cli.terminal import console
 from stepwell.server.config import Command
 from stepwell.server.serving import Server
 
@@ -49,9 +49,9 @@ def dev(
     choice = LogChoice(as_json=as_json, verbose=verbose, level=log_level).over(group_choice())
     set_up_logging(choice, os.environ)
     config = configured(Command.DEV, given)
-    console = Console(stderr=True)
-    console.print("[bold]stepwell dev[/bold]")
-    show_settings(console, config, everything=False)
+    to = console(stderr=True)
+    to.print("[bold]stepwell dev[/bold]")
+    show_settings(to, config, everything=False)
     run_server(config, _beside(targets, reload=not no_reload) if targets else None)
 
 

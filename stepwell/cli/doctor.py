@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import Enveloped, server_at, server_options
+from stepwell.cli.terminal import console, put
 from stepwell.server.query.lost_places import lost_places
 from stepwell.server.query.offline import held_in, waiting_in
 from stepwell.server.query.run_v2 import runs_v2
@@ -52,32 +53,30 @@ def doctor(database: Path | None, deep: bool, url: str, signing_key: str | None)
         place, found = server.url, server.get(Enveloped[DiagnosisV2], "/api/v2/doctor").data
     else:
         place, found = str(database), _opened(database)
-    console = Console()
-    _show_waiting(console, found.waiting)
+    to = console()
+    _show_waiting(to, found.waiting)
     for one in found.held:
-        console.print(f"[yellow]held[/yellow] for {escape(one.function.name)}: {escape(one.text)}")
+        to.print(f"[yellow]held[/yellow] for {escape(one.function.name)}: {escape(one.text)}")
     if found.stranded:
-        console.print(f"[red]{len(found.stranded)} stranded runs[/red] in {escape(place)}")
-        console.print(table_of(found.stranded))
+        to.print(f"[red]{len(found.stranded)} stranded runs[/red] in {escape(place)}")
+        put(to, table_of(found.stranded))
         fix = "This is a fault of the server: please report it with the database, if you can."
-        console.print(fix)
+        to.print(fix)
     for place_left in found.lost:
-        console.print(f"[red]lost[/red]: {escape(place_left.text)}")
+        to.print(f"[red]lost[/red]: {escape(place_left.text)}")
     if any((found.stranded, found.waiting, found.held, found.lost)):
         raise SystemExit(1)
     told = f"[green]healthy[/green]: no stranded run in {escape(place)}, and none that waits"
-    console.print(f"{told} for an app")
+    to.print(f"{told} for an app")
 
 
-def _show_waiting(console: Console, found: Sequence[WaitingV2]) -> None:
+def _show_waiting(to: Console, found: Sequence[WaitingV2]) -> None:
     for one in found:
         count = f"{one.runs} run{'s' if one.runs > 1 else ''}"
         if one.runs >= RUNS_MAX:
             count = f"{RUNS_MAX} runs or more"
-        console.print(
-            f"[yellow]{count}[/yellow] of {escape(one.function.name)}: {escape(one.text)}"
-        )
-        console.print(f"  the oldest: stepwell run {one.oldest_run_id}")
+        to.print(f"[yellow]{count}[/yellow] of {escape(one.function.name)}: {escape(one.text)}")
+        to.print(f"  the oldest: stepwell run {one.oldest_run_id}")
 
 
 def _look_deep(database: Path) -> None:

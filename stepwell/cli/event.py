@@ -9,6 +9,7 @@ from stepwell.cli.output import moment
 from stepwell.cli.runs import table_of
 from stepwell.cli.server_api import server_at, server_options
 from stepwell.cli.source import ServerSource
+from stepwell.cli.terminal import console, put
 from stepwell.server.query.event_v2 import EventV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.run_v2 import RunV2
@@ -44,23 +45,21 @@ def event(event_id: str, output: str, url: str, signing_key: str | None) -> None
         told = _Told(found, tuple(came.runs), tuple(came.not_started))
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
         return
-    _print(Console(), found)
-    console = Console()
+    to = console()
+    _print(to, found)
     if came.runs:
-        console.print(table_of(came.runs))
+        put(to, table_of(came.runs))
     for one in came.not_started:
-        console.print(
-            f"[yellow]{one.reason}[/yellow] {escape(one.function.name)}: {escape(one.detail)}"
-        )
+        to.print(f"[yellow]{one.reason}[/yellow] {escape(one.function.name)}: {escape(one.detail)}")
     if not came.runs and not came.not_started:
-        console.print(f"started no run: {escape(source.heard_by(found.name))}")
+        to.print(f"started no run: {escape(source.heard_by(found.name))}")
 
 
-def _print(console: Console, found: EventV2) -> None:
-    console.print(f"[bold]{escape(found.name)}[/bold] {found.id}")
+def _print(to: Console, found: EventV2) -> None:
+    to.print(f"[bold]{escape(found.name)}[/bold] {found.id}")
     sender = f", id of its sender {escape(found.external_id)}" if found.external_id else ""
-    console.print(f"[dim]received {moment(found.received_at)}{sender}[/dim]")
+    to.print(f"[dim]received {moment(found.received_at)}{sender}[/dim]")
     for name, value in (("data", found.data), ("user", found.user), ("meta", found.meta)):
         if value is not msgspec.UNSET:
             text = msgspec.json.format(bytes(value), indent=2).decode()
-            console.print(f"{name}: {escape(text)}", soft_wrap=True)
+            to.print(f"{name}: {escape(text)}", soft_wrap=True)

@@ -4,10 +4,10 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
 from stepwell.cli.output import PAGE, Page, moment, output_option, show, table, watch
 from stepwell.cli.server_api import ServerApi, server_at, server_options
+from stepwell.cli.terminal import console
 from stepwell.server.query.event_v2 import EventV2
 
 TITLES = ("EVENT", "NAME", "RECEIVED", "ID OF ITS SENDER")
@@ -54,7 +54,7 @@ def list_events(
     else:
         click.echo("no events")
     if more and output == "table":
-        Console().print(f"[dim]more: stepwell events list --cursor {more}[/dim]", soft_wrap=True)
+        console().print(f"[dim]more: stepwell events list --cursor {more}[/dim]", soft_wrap=True)
 
 
 def _listed(server: ServerApi, asked: dict[str, Any]) -> tuple[list[EventV2], str]:

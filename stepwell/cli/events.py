@@ -11,6 +11,7 @@ import msgspec
 
 from stepwell.cli.event_list import list_events
 from stepwell.cli.output import ALL, listed
+from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import server_at, server_options
 from stepwell.cli.target import TargetError, imported, split
 from stepwell.sdk.client.client import Inngest
@@ -48,7 +49,7 @@ class _Described(msgspec.Struct, frozen=True):
     user: dict[str, Any] | None = None
 
 
-@click.group("events")
+@click.group("events", cls=Parts)
 def events() -> None:
     """List events; write typed modules of them, or ask a server for their schemas.
 

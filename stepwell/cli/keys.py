@@ -2,11 +2,12 @@
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
+from stepwell.cli.terminal import console, put
 from stepwell.server.query.access_v2 import KeyMadeV2, KeyV2, RoleV2
 
 PAGE = 100
@@ -21,7 +22,7 @@ class _Listed(msgspec.Struct):
     page: _Page
 
 
-@click.group("keys")
+@click.group("keys", cls=Parts)
 def keys() -> None:
     """Make, list and revoke API keys. It takes the signing key, or a key of the role admin."""
 
@@ -61,7 +62,10 @@ def listed(url: str, signing_key: str | None) -> None:
         cursor = found.page.cursor
         if not cursor:
             break
-    Console().print(table if table.row_count else "no keys")
+    if table.row_count:
+        put(console(), table)
+    else:
+        click.echo("no keys")
 
 
 @keys.command("revoke")

@@ -2,11 +2,12 @@
 
 import click
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
+from stepwell.cli.terminal import console, put
 from stepwell.wire.limit_state import LimitState
 
 PAGE = 100
@@ -22,7 +23,7 @@ class _Listed(msgspec.Struct):
     page: _Page
 
 
-@click.group("limits", invoke_without_command=True)
+@click.group("limits", cls=Parts, invoke_without_command=True)
 @server_options
 @click.pass_context
 def limits(ctx: click.Context, url: str, signing_key: str | None) -> None:
@@ -42,7 +43,10 @@ def limits(ctx: click.Context, url: str, signing_key: str | None) -> None:
         cursor = found.page.cursor or ""
         if not cursor:
             break
-    Console().print(table if table.row_count else "no limits")
+    if table.row_count:
+        put(console(), table)
+    else:
+        click.echo("no limits")
 
 
 @limits.command("set")

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import click
-from rich.console import Console
 from rich.logging import RichHandler
+
+from stepwell.cli.terminal import console
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
 _NUMBERS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "error": 40}
@@ -74,7 +75,8 @@ def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
     else:
-        handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
+        handler = RichHandler(console=console(stderr=True), show_path=False, log_time_format="[%X]")
+        handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("stepwell").setLevel(number)
 

@@ -7,12 +7,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from stepwell.cli.server_api import ServerApi
+from stepwell.cli.terminal import console, put
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def show(
         for one in rows:
             click.echo(msgspec.json.encode(one))
     elif rows:
-        Console().print(table(rows, titles, row))
+        put(console(), table(rows, titles, row))
     else:
         click.echo("none")
 

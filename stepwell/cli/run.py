@@ -11,6 +11,7 @@ from rich.markup import escape
 from stepwell.cli.run_view import draw
 from stepwell.cli.runs import table_of
 from stepwell.cli.source import Source, source_at, source_options
+from stepwell.cli.terminal import console, put
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.wire.recorded_run import RecordedRun, encode_recorded
@@ -40,7 +41,7 @@ def run(
     whose flow control let it start none, or none yet, are listed with the reason. Of an event that
     started no run it is told who listens to it.
     """
-    console = Console()
+    to = console()
     with source_at(database, url, signing_key) as source:
         came = source.of_event(run_id)
         of_event, without = came.runs, came.not_started
@@ -49,7 +50,7 @@ def run(
                 raise click.ClickException(
                     f"{run_id} is an event of several runs, or of none yet: name one run by its id"
                 )
-            _show_event(console, of_event, without)
+            _show_event(to, of_event, without)
             return
         if not of_event:
             _tell_event(source, run_id)
@@ -62,7 +63,7 @@ def run(
         value = told.root_span.output
         click.echo(b"null" if value is msgspec.UNSET else bytes(value))
     else:
-        draw(console, told)
+        draw(to, told)
 
 
 def _write(file: Path, run: RecordedRun) -> None:
@@ -73,14 +74,12 @@ def _write(file: Path, run: RecordedRun) -> None:
     click.echo(f"wrote run {run.id} of {run.function} to {file}")
 
 
-def _show_event(
-    console: Console, of_event: Sequence[RunV2], without: Sequence[NotStartedV2]
-) -> None:
+def _show_event(to: Console, of_event: Sequence[RunV2], without: Sequence[NotStartedV2]) -> None:
     if of_event:
-        console.print(table_of(of_event))
+        put(to, table_of(of_event))
     for one in without:
         name = escape(one.function.name)
-        console.print(f"[yellow]{one.reason}[/yellow] {name}: {escape(one.detail)}")
+        to.print(f"[yellow]{one.reason}[/yellow] {name}: {escape(one.detail)}")
 
 
 def _tell_event(source: Source, event_id: str) -> None:

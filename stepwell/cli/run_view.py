@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from stepwell.cli.failure_view import failure_lines
+from stepwell.cli.terminal import fits, put
 from stepwell.server.query.timeline import SpanStatus
 from stepwell.server.query.trace_v2 import SpanV2, TraceV2
 from stepwell.wire.duration import format_duration, parse_date_ms
 
 BAR_CHARS = 24
+TOLD_CHARS = 24
+"""Where what is told of a step has less room beside its bar, it stands below its name."""
 _MARKS = {
     SpanStatus.QUEUED: ("·", "dim"),
     SpanStatus.RUNNING: ("▶", "cyan"),
@@ -32,15 +36,19 @@ def draw(console: Console, trace: TraceV2) -> None:
     word = f"[{colour}]{mark} {run.status.lower()}[/{colour}]"
     console.print(f"{word} [bold]{escape(run.name)}[/bold] {trace.run_id}")
     console.print(f"[dim]queued {run.queued_at}[/dim]")
+    below = [(depth - 1, span) for depth, span in spans(run) if depth]
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(min_width=TOLD_CHARS, overflow="fold")
     begin_ms, end_ms = _extent(run)
-    for depth, span in spans(run):
-        if depth:
-            table.add_row(*_row(span, begin_ms, end_ms, depth=depth - 1))
-    if table.row_count:
-        console.print(table)
+    for depth, span in below:
+        table.add_row(*_row(span, begin_ms, end_ms, depth=depth))
+    if fits(console, table):
+        put(console, table)
+    else:
+        for depth, span in below:
+            console.print(_narrow(span, depth))
     output = b"" if run.output is msgspec.UNSET else bytes(run.output)
     if run.status is SpanStatus.FAILED and output:
         for line in failure_lines(output):
@@ -96,6 +104,15 @@ def _extent(run: SpanV2) -> tuple[int, int]:
     begin = _ms(run.started_at) or _ms(run.queued_at)
     times = (_ms(at) for _, span in spans(run) for at in (span.started_at, span.ended_at))
     return begin, max(begin, *times)
+
+
+def _narrow(span: SpanV2, depth: int) -> Padding:
+    """A span without its bar: what is told of it stands below its name."""
+    mark, colour = _MARKS[span.status]
+    told = " ".join(part for part in (kind_of(span), took(span), said(span)) if part)
+    name = f"[{colour}]{mark}[/{colour}] {escape(span.name)}"
+    lines = Group(name, Padding(f"[dim]{escape(told)}[/dim]", (0, 0, 0, 2)))
+    return Padding(lines, (0, 0, 0, 2 * depth))
 
 
 def _row(span: SpanV2, begin_ms: int, end_ms: int, *, depth: int) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from stepwell.cli.process import look_for_circles_seldom, run_loop, take_all_descriptors
 from stepwell.cli.target import TargetError
+from stepwell.cli.terminal import put
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, url_of
 from stepwell.server.serving import Server
@@ -62,7 +63,7 @@ def _leave() -> None:
     raise SystemExit(1)
 
 
-def show_settings(console: Console, config: ServerConfig, *, everything: bool) -> None:
+def show_settings(to: Console, config: ServerConfig, *, everything: bool) -> None:
     """The mode and the URL, then the settings, where each came from, and keys as fingerprints."""
     table = Table(box=None, padding=(0, 2), show_header=False)
     table.add_row("mode", _MODES[config.command], "")
@@ -71,7 +72,7 @@ def show_settings(console: Console, config: ServerConfig, *, everything: bool) -
     for line in config.shown:
         if everything or line.origin != "default":
             table.add_row(line.flag, line.value, f"[dim]{line.origin}[/dim]")
-    console.print(table)
+    put(to, table)
 
 
 _MODES = {

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from stepwell.cli.output import moment, output_option, show, table, watch
 from stepwell.cli.source import Wanted, source_at, source_options
+from stepwell.cli.terminal import console
 from stepwell.server.query.run_v2 import RunV2
 from stepwell.wire.duration import format_duration, parse_date_ms
 
@@ -70,7 +70,7 @@ def runs(
     else:
         click.echo("no runs")
     if more and output == "table":
-        Console().print(f"[dim]more: stepwell runs --cursor {more}[/dim]", soft_wrap=True)
+        console().print(f"[dim]more: stepwell runs --cursor {more}[/dim]", soft_wrap=True)
 
 
 def _row(run: RunV2) -> tuple[str, ...]:

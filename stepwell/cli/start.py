@@ -4,11 +4,11 @@ import os
 from typing import Any
 
 import click
-from rich.console import Console
 
 from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
 from stepwell.cli.options import configured, setting_options
 from stepwell.cli.running import run_server, show_settings
+from stepwell.cli.terminal import console
 from stepwell.server.config import Command
 
 
@@ -25,7 +25,7 @@ def start(as_json: bool, verbose: bool, log_level: str | None, **given: Any) -> 
     choice = LogChoice(as_json=as_json, verbose=verbose, level=log_level).over(group_choice())
     set_up_logging(choice, os.environ)
     config = configured(Command.START, given)
-    console = Console(stderr=True)
-    console.print("[bold]stepwell start[/bold]")
-    show_settings(console, config, everything=True)
+    to = console(stderr=True)
+    to.print("[bold]stepwell start[/bold]")
+    show_settings(to, config, everything=True)
     run_server(config)

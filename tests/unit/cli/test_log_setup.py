@@ -47,6 +47,8 @@ def test_json_is_for_machines(
     handler = set_up(environment, as_json=as_json)
     assert isinstance(handler, RichHandler) is not asked
     assert isinstance(handler.formatter, JsonLines) is asked
+    record = logging.LogRecord("stepwell", 20, "", 1, "listening", None, None)
+    assert (handler.format(record) == "listening") is not asked
 
 
 def test_where_the_output_is_no_terminal_the_log_is_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,9 @@ from stepwell.server.query.trace_v2 import trace_v2
 NOW = 1_743_130_137_000
 
 
-def drawn(run: Span) -> list[str]:
+def drawn(run: Span, width: int = 120) -> list[str]:
     out = io.StringIO()
-    draw(Console(file=out, width=120), trace_v2("01RUN", run, NOW, with_output=True))
+    draw(Console(file=out, width=width), trace_v2("01RUN", run, NOW, with_output=True))
     return out.getvalue().splitlines()
 
 
@@ -37,6 +37,19 @@ def test_the_arguments_of_a_step_are_shown_as_far_as_there_is_room() -> None:
     assert 'input ["[x]"]' in text
     assert text.replace(" ", "").count("y") < 150
     assert "y …" in text
+
+
+def test_on_a_narrow_terminal_what_is_told_of_a_step_stands_below_it() -> None:
+    attempt = Span("charge-the-card", "attempt", SpanStatus.FAILED, attempt=0, detail="E: no luck")
+    step = Span("charge-the-card", "StepRun", SpanStatus.COMPLETED, children=(attempt,))
+    run = Span("f", "run", SpanStatus.RUNNING, queued_ms=NOW, started_ms=NOW, children=(step,))
+    lines = [line.rstrip() for line in drawn(run, width=60)]
+    assert lines[2:] == [
+        "✓ charge-the-card",
+        "  StepRun",
+        "  ✗ charge-the-card",
+        "    attempt 1 E: no luck",
+    ]
 
 
 def test_steps_attempts_and_waits_are_lines_with_bars() -> None:

@@ -4,6 +4,8 @@ the process that measures it, because peers do not share their dependencies."""
 PEERS = {
     "stepwell_full": ("bench.peers.stepwell_embedded", "full"),
     "stepwell_relaxed": ("bench.peers.stepwell_embedded", "relaxed"),
+    "stepwell_postgres_full": ("bench.peers.stepwell_embedded", "full postgres"),
+    "stepwell_postgres_relaxed": ("bench.peers.stepwell_embedded", "relaxed postgres"),
     "stepwell_http": ("bench.peers.stepwell_http", "ours"),
     "stepwell_http_official": ("bench.peers.stepwell_http", "official"),
     "stepwell_connect": ("bench.peers.stepwell_connect", "ours full"),

@@ -1,4 +1,4 @@
-"""Stepwell inside this process: functions, engine and SQLite together."""
+"""Stepwell inside this process: functions and engine, with SQLite or a PostgreSQL beside it."""
 
 import asyncio
 import shutil
@@ -10,14 +10,16 @@ from typing import Literal
 import stepwell
 from bench.marks import Marks
 from bench.peers.stepwell_functions import EVENTS_PER_SEND, declare, events_for
+from bench.postgres import start_postgres
+from bench.processes import Server
 from stepwell.embedded import Engine
 
 
 class Peer:
     """`durability` is `full` (a flush before every acknowledgement) or `relaxed` (none)."""
 
-    def __init__(self, durability: Literal["full", "relaxed"]) -> None:
-        self.name = f"stepwell_{durability}"
+    def __init__(self, durability: Literal["full", "relaxed"], *, on_postgres: bool) -> None:
+        self.name = f"stepwell_postgres_{durability}" if on_postgres else f"stepwell_{durability}"
         self.durability = {
             "full": "commits flushed in groups",
             "relaxed": "survives a killed process",
@@ -25,10 +27,14 @@ class Peer:
         self.marks = Marks()
         self._folder = Path(tempfile.mkdtemp(prefix="bench-stepwell-"))
         self._client = stepwell.Inngest(app_id="bench", is_production=False)
+        self._database: Server | None = None
+        url: str | Path = self._folder / "bench.db"
+        if on_postgres:
+            self._database, url = start_postgres(self._folder)
         self._engine = Engine(
             self._client,
             declare(stepwell, self._client, self.marks),
-            database=self._folder / "bench.db",
+            database=url,
             durability=durability,
         )
 
@@ -37,6 +43,8 @@ class Peer:
 
     async def stop(self) -> None:
         await self._engine.stop()
+        if self._database is not None:
+            self._database.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def run(self, kind: str, keys: Sequence[str]) -> None:
@@ -58,13 +66,14 @@ class Peer:
         await asyncio.gather(*(some(count // batch // in_flight) for _ in range(in_flight)))
 
     def pids(self) -> dict[str, int]:
-        return {}
+        return {} if self._database is None else {"server": self._database.pid}
 
     def work(self) -> dict[str, float]:
         ledger = self._engine.node.ledger
         return {"commits": float(ledger.commits), "rows": float(ledger.rows)}
 
 
-def make(durability: str) -> Peer:
-    """The peer."""
-    return Peer("full" if durability == "full" else "relaxed")
+def make(argument: str) -> Peer:
+    """The peer. `argument` is how durable it is, and `postgres` after it."""
+    durability, _, database = argument.partition(" ")
+    return Peer("full" if durability == "full" else "relaxed", on_postgres=database == "postgres")

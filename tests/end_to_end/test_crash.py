@@ -89,6 +89,17 @@ class Victim:
         self._process.wait(timeout=30)
         self._log.close()
 
+    def restart(self) -> None:
+        """Stop it as a service is stopped, and start it again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=30)
+        self.start()
+
+    def said(self) -> str:
+        """What it wrote."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
     def stop(self) -> None:
         self.end()
         self.judge()
@@ -125,11 +136,12 @@ async def send_all(
     acked: dict[str, tuple[str, int]],
     count: int,
     kinds: Sequence[str] = KINDS,
+    first: int = 0,
 ) -> None:
-    """Send so many events, each until it is acknowledged: same ids again, as any client would. Each
-    try goes to the next of the servers."""
+    """Send the events from the first up to so many, each until it is acknowledged: same ids again,
+    as any client would. Each try goes to the next of the servers."""
     places = itertools.cycle(urls)
-    for start in range(0, count, BATCH):
+    for start in range(first, count, BATCH):
         numbers = range(start, start + BATCH)
         events = [
             {"name": f"crash/{kinds[n % len(kinds)]}", "id": f"event-{n}", "data": {"n": n}}

@@ -99,6 +99,7 @@ from stepwell.sdk.step.defer import Defer, Deferred
 from stepwell.sdk.step.limit import Limit, limit
 from stepwell.sdk.step.log import ReplayFilter, is_replaying
 from stepwell.sdk.step.parent import ParentRun
+from stepwell.sdk.step.stream import Stream, stream
 from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
 
@@ -179,6 +180,8 @@ __all__ = [
     "experiment",
     "step",
     "step_sync",
+    "Stream",
+    "stream",
     "ExperimentRef",
     "FunctionCancelledEvent",
     "FunctionConfigInvalidError",

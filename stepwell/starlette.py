@@ -75,7 +75,8 @@ def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[H
     waits for the answer. What it returns is a Response, or anything that JSON can hold.
 
     Where it must wait or try again, the caller is redirected (303) to where the answer will be, and
-    the server goes on with the run.
+    the server goes on with the run. A caller that accepts `text/event-stream` hears what
+    `stepwell.stream` is told meanwhile.
 
     The options are those of `EndpointOptions`: `fn_id`, `retries`, `async_response`. Raises
     ConfigurationError and FunctionConfigInvalidError for what cannot be meant.
@@ -99,8 +100,11 @@ def endpoint_of(
 
         async def view(request: Request) -> Response:
             given = request_from(request.scope, await request.body(), request)
-            query: bytes = request.scope.get("query_string", b"")
-            found = await durable.answer(given, query.decode("latin-1"))
+            query = bytes(request.scope.get("query_string", b"")).decode("latin-1")
+            if durable.is_streamed(given):
+                told = await durable.streamed(given, query)
+                return StreamingResponse(told.chunks, told.status, dict(told.headers))
+            found = await durable.answer(given, query)
             return Response(found.body, found.status, dict(found.headers))
 
         return durable.named(view)

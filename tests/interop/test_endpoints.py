@@ -1,6 +1,10 @@
-"""Durable endpoints of the official JavaScript SDK run at our server unchanged."""
+"""Durable endpoints of the official JavaScript SDK run at our server unchanged.
+
+Its client reads streams of ours.
+"""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ import pytest
 
 from tests.interop.harness import (
     JS,
+    ROOT,
     Server,
     answers,
     free_port,
@@ -92,3 +97,16 @@ def test_a_stream_goes_on_elsewhere(site: Site) -> None:
     assert told["body"] == {"streamed": True}
     assert told["pushed"] == ["first", "first", "second"]
     assert site.log("stream") == ["stream one"]
+
+
+def test_the_official_client_reads_the_stream_of_a_python_endpoint(site: Site) -> None:
+    port, log = free_port(), site.folder / "python-client.log"
+    env = {"PORT": str(port), "INNGEST_DEV": site.server.url}
+    command = [sys.executable, "-m", "tests.interop.apps.streaming_app"]
+    url = f"http://127.0.0.1:{port}"
+    with process(command, env, site.folder / "python.log", ROOT):
+        until("the endpoint", lambda: answers(url))
+        with process(["node", "endpoint-client.mjs"], {"URL": f"{url}/told"}, log, JS) as child:
+            assert child.wait(60) == 0
+    told = json.loads(log.read_text().splitlines()[-1])
+    assert told == {"pushed": ["first", "second"], "status": 200, "body": {"streamed": True}}

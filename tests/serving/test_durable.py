@@ -2,6 +2,7 @@
 wait goes on elsewhere."""
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,7 @@ from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.serving import Server
 from stepwell.server.store.port import RunFilter
+from stepwell.wire.identifier import step_hash
 
 assert tests.django_project
 CONFIG = ServerConfig(port=0, connect_gateway_port=0)
@@ -245,6 +247,113 @@ async def test_endpoints_of_a_framework(serving: Any) -> None:
             )
             runs = (await http.get(f"{server.url}/v2/runs")).json()["data"]
             assert sorted(run["status"] for run in runs) == ["COMPLETED"] * 4
+
+
+def told_in(text: str) -> list[tuple[str, Any]]:
+    """The events of a stream, without those that name places and steps of no interest."""
+    blocks = [block.split("\n") for block in text.split("\n\n") if "\ndata: {" in f"\n{block}"]
+    fields = [dict(line.split(": ", 1) for line in block if ": " in line) for block in blocks]
+    return [
+        (one["event"].removeprefix("inngest."), json.loads(one["data"]))
+        for one in fields
+        if "event" in one
+    ]
+
+
+def streaming(site: Site) -> dict[str, Callable[..., Any]]:
+    async def parts() -> AsyncIterator[str]:
+        for part in ("a", "b"):
+            yield part
+
+    async def work() -> str:
+        stepwell.stream.push({"inside": True})
+        return await stepwell.stream.pipe(parts())
+
+    async def tells(ctx: Context, request: Any) -> Any:
+        stepwell.stream.push("before")
+        return await ctx.step.run("work", work)
+
+    def tells_plain(ctx: ContextSync, request: Any) -> Any:
+        return ctx.step.run("work", lambda: stepwell.stream.pipe_sync(["a", "b"]))
+
+    async def moves(ctx: Context, request: Any) -> Any:
+        stepwell.stream.push("here")
+        await ctx.step.sleep("nap", 300)
+        stepwell.stream.push("there")
+        found = await ctx.step.run("try", site.fails_once)
+        stepwell.stream.push("last")
+        return [found, ctx.attempt, ctx.max_attempts]
+
+    async def breaks(ctx: Context, request: Any) -> Any:
+        raise stepwell.NonRetriableError("never")
+
+    return {one.__name__: one for one in (tells, tells_plain, moves, breaks)}
+
+
+@pytest.mark.logs("never")
+@pytest.mark.parametrize("framework", [stepwell.starlette, stepwell.fast_api])
+async def test_what_an_endpoint_says_while_it_works(framework: Any) -> None:
+    config = ServerConfig(port=0, connect_gateway_port=0, retry_interval_ms=10)
+    async with Server(config) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+        site = Site(client)
+        routes = [
+            starlette.routing.Route(f"/{name}", framework.endpoint(client, fn_id=name)(one))
+            for name, one in streaming(site).items()
+        ]
+        wanted = {"accept": "text/event-stream"}
+        app = starlette.applications.Starlette(routes=routes)
+        async with asgi(app) as url, httpx.AsyncClient(timeout=30) as http:
+            answer = await http.get(f"{url}/tells", headers=wanted)
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            step = {"hashedStepId": step_hash("work")}
+            began, *told, where, committed, ended = told_in(answer.text)
+            assert (began[0], list(began[1])) == ("metadata", ["runId"])
+            assert told == [
+                ("stream", {"data": "before"}),
+                ("stream", {"data": {"inside": True}, **step}),
+                ("stream", {"data": "a", **step}),
+                ("stream", {"data": "b", **step}),
+            ]
+            assert (where[0], where[1]["runId"]) == ("redirect_info", began[1]["runId"])
+            assert committed == ("commit", step)
+            assert (ended[0], ended[1]["status"]) == ("response", "succeeded")
+            response = ended[1]["response"]
+            assert (response["statusCode"], response["body"]) == (200, '"ab"')
+            plain = await http.get(f"{url}/tells_plain", headers=wanted)
+            data = [one["data"] for name, one in told_in(plain.text) if name == "stream"]
+            assert data == ["a", "b"]
+            broke = told_in((await http.get(f"{url}/breaks", headers=wanted)).text)[-1][1]
+            assert (broke["status"], broke["response"]["statusCode"]) == ("failed", 500)
+            whole = await http.get(f"{url}/tells")
+            assert (whole.status_code, whole.json()) == (200, "ab")
+
+
+@pytest.mark.logs("not yet")
+async def test_what_it_says_after_its_caller_was_sent_away() -> None:
+    config = ServerConfig(port=0, connect_gateway_port=0, retry_interval_ms=10)
+    async with Server(config) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+        site = Site(client)
+        view = stepwell.starlette.endpoint(client)(streaming(site)["moves"])
+        routes = [starlette.routing.Route("/", view)]
+        app = starlette.applications.Starlette(routes=routes)
+        async with asgi(app) as url, httpx.AsyncClient(timeout=30) as http:
+            answer = await http.get(url, headers={"accept": "text/event-stream"})
+            *_, here, where = told_in(answer.text)
+            assert (here, where[0]) == (("stream", {"data": "here"}), "redirect_info")
+            text = ""
+            async with http.stream("GET", where[1]["url"]) as stream:
+                async for piece in stream.aiter_text():
+                    text += piece
+                    if "inngest.response" in text and text.endswith("\n\n"):
+                        break
+            told = [one for one in told_in(text) if one[0] != "metadata"]
+            (response,) = [one["response"] for name, one in told if name == "response"]
+            assert json.loads(response["body"])[::2] == ["try 2", 5]
+            assert [one["data"] for name, one in told if name == "stream"] == ["there", "last"]
+            steps = [name for name, _ in told if name in ("commit", "rollback")]
+            assert steps == ["rollback", "commit"]
 
 
 def browser(view: Any) -> httpx.AsyncClient:

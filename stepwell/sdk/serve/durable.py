@@ -24,14 +24,25 @@ from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.net.agent import common_headers
+from stepwell.sdk.net.server_api import ServerApi
 from stepwell.sdk.serve.answer import UNAUTHORIZED, error_answer
 from stepwell.sdk.serve.durable_report import NotReportedError, Report
+from stepwell.sdk.serve.durable_stream import HEADERS as STREAM_HEADERS
+from stepwell.sdk.serve.durable_stream import (
+    ToCaller,
+    ToServer,
+    tell_answer,
+    tell_steps,
+    tell_where,
+    wants_stream,
+)
 from stepwell.sdk.serve.gate import Refused, judge, note_refusal
 from stepwell.sdk.serve.request import ServeRequest
-from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
 from stepwell.sdk.serve.run_state import StateUnavailableError, completed, state_requests
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.handler import is_async
+from stepwell.sdk.step.stream import TELL, Tell, began
 from stepwell.sdk.value.codec import CodecError, encode_any
 from stepwell.wire import header, limit
 from stepwell.wire.endpoint import HTTP_REQUEST, HttpAnswer, HttpCalled
@@ -63,6 +74,7 @@ V = TypeVar("V", bound=Callable[..., Any])
 Sent = Literal["redirect", "token"]
 """What a caller gets who must wait: a redirect to the answer, or run id and token as JSON."""
 
+_DIGITS_MAX: Final = 9
 _COMPLETE: Final = step_hash("complete")
 _ANSWER = msgspec.json.Decoder(HttpAnswer)
 
@@ -81,11 +93,24 @@ class EndpointOptions(TypedDict, total=False):
 
 
 class _Asked:
-    """A request under way, and what the handler raised."""
+    """A request under way, what the handler raised, and where what it says goes."""
 
-    def __init__(self, request: ServeRequest) -> None:
+    def __init__(self, request: ServeRequest, tell: Tell | None) -> None:
         self.request = request
         self.raised: Exception | None = None
+        self.tell = tell
+        self.is_away = False
+        """The run goes on elsewhere: the answer to this request is none of the handler's."""
+        self.told_where = False
+
+    def note(self, report: Report, operations: tuple[Operation, ...], api: ServerApi) -> None:
+        """Tell a caller that listens what was reported."""
+        if self.tell is None:
+            return
+        if not self.told_where:
+            self.told_where = True
+            tell_where(self.tell, api, report)
+        tell_steps(self.tell, operations, _COMPLETE)
 
 
 _ASKED: ContextVar[_Asked] = ContextVar("stepwell_asked")
@@ -126,6 +151,7 @@ class DurableEndpoint:
         self._framework = f"{framework}"
         self._read = read
         self._function = self._declared(handler)
+        self._streams: set[asyncio.Task[None]] = set()
 
     def named(self, view: V) -> V:
         """The view, called and documented as the handler."""
@@ -178,14 +204,40 @@ class DurableEndpoint:
     async def answer(self, request: ServeRequest, query: str) -> ServeResponse:
         """The answer to a request; `query` is that of its URL, as it came. Raises what the handler
         raised, if that is not tried again."""
-        asked = _Asked(request)
-        token = _ASKED.set(asked)
+        return await self._answered(_Asked(request, None), query)
+
+    async def _answered(self, asked: _Asked, query: str) -> ServeResponse:
+        token, telling = _ASKED.set(asked), TELL.set(asked.tell)
         try:
-            if is_called(request.headers):
-                return await self._called(request)
+            if is_called(asked.request.headers):
+                return await self._called(asked.request)
             return await self._begun(asked, query)
         finally:
             _ASKED.reset(token)
+            TELL.reset(telling)
+
+    def is_streamed(self, request: ServeRequest) -> bool:
+        """Does a caller ask for what the handler says while it works?"""
+        return wants_stream(request.headers) and not is_called(request.headers)
+
+    async def streamed(self, request: ServeRequest, query: str) -> StreamingResponse:
+        """What the handler says while it works, and its answer at the end, as server-sent events.
+        A caller that goes away changes nothing for the run."""
+        caller = ToCaller()
+        work = asyncio.create_task(self._told_all(_Asked(request, caller.tell), query, caller))
+        self._streams.add(work)
+        work.add_done_callback(self._streams.discard)
+        return StreamingResponse(200, STREAM_HEADERS, caller.events())
+
+    async def _told_all(self, asked: _Asked, query: str, caller: ToCaller) -> None:
+        try:
+            answer = await self._answered(asked, query)
+        except Exception as error:
+            self.client.log.exception('endpoint "%s" broke', self._fn_id)
+            answer = _as_response(error_answer(error))
+        if not asked.is_away:
+            tell_answer(caller.tell, answer)
+        caller.tell(None)
 
     def answer_sync(self, request: ServeRequest, query: str) -> ServeResponse:
         """The same for blocking frameworks."""
@@ -197,6 +249,13 @@ class DurableEndpoint:
         run_id = ulid_at(now_ms, token_bytes(ENTROPY_BYTES))
         event = self._event(asked.request, query, now_ms)
         report = Report(self.client.api, run_id, event, self._retries)
+        if asked.tell is not None:
+            asked.tell(began(run_id))
+
+        async def save(operations: tuple[Operation, ...]) -> None:
+            await report.send(operations)
+            asked.note(report, operations, self.client.api)
+
         tries = (limit.RETRIES_DEFAULT if self._retries is None else self._retries) + 1
         call = CallRequest(
             ctx=CallContext(run_id=run_id, max_attempts=tries),
@@ -209,7 +268,7 @@ class DurableEndpoint:
             call,
             client=self.client,
             raw_request=asked.request.raw,
-            save=report.send,
+            save=save,
         )
         if response.status == STATUS_DONE:
             return await self._done(asked, report, response)
@@ -219,7 +278,7 @@ class DurableEndpoint:
                 # They were to be saved on the way, and it did not work out: go on elsewhere.
                 again = DiscoveryRequest(id=step_hash(f"discovery {run_id}"))
                 operations = (*operations, again)
-            return await self._sent_away(report, operations)
+            return await self._sent_away(asked, report, operations)
         return await self._failed(asked, report, response, tries)
 
     def _event(self, request: ServeRequest, query: str, now_ms: int) -> msgspec.Raw:
@@ -243,12 +302,13 @@ class DurableEndpoint:
         except NotReportedError as error:
             # The caller has its answer all the same; if steps were saved, the server asks again.
             self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
-        if asked.raised is not None:
+        if asked.raised is not None and asked.tell is None:
             raise asked.raised  # the framework knows best how to say it
-        answer = decode(response.body, _ANSWER)
-        return ServeResponse(answer.status, answer.headers, answer.body.encode())
+        return _answer_in(response)
 
-    async def _sent_away(self, report: Report, operations: tuple[Operation, ...]) -> ServeResponse:
+    async def _sent_away(
+        self, asked: _Asked, report: Report, operations: tuple[Operation, ...]
+    ) -> ServeResponse:
         """The server takes the run over, and the caller learns where its answer will be."""
         try:
             await report.send(operations)
@@ -256,6 +316,8 @@ class DurableEndpoint:
             self.client.log.warning('endpoint "%s" cannot go on: %s', self._fn_id, error)
             told = msgspec.json.encode({"error": "the server cannot be reached: try again later"})
             return ServeResponse(503, {header.CONTENT_TYPE: header.JSON}, told)
+        asked.is_away = True
+        asked.note(report, operations, self.client.api)
         if self._sent == "redirect":
             # "See other": whatever was asked, the answer is got.
             return ServeResponse(303, {"location": report.output_url}, b"")
@@ -268,13 +330,14 @@ class DurableEndpoint:
     ) -> ServeResponse:
         failure = decode_failure(response.body)
         if tries > 1 and not header.is_no_retry(response.headers.get(header.NO_RETRY)):
-            return await self._sent_away(report, (StepError(id=_COMPLETE, failure=failure),))
+            failed = StepError(id=_COMPLETE, failure=failure)
+            return await self._sent_away(asked, report, (failed,))
         if report.begun is not None:
             try:
                 await report.send((StepFailed(id=_COMPLETE, failure=failure),))
             except NotReportedError as error:
                 self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
-        if asked.raised is not None:
+        if asked.raised is not None and asked.tell is None:
             raise asked.raised
         return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, response.body)
 
@@ -290,6 +353,8 @@ class DurableEndpoint:
         call = CallRequest(
             ctx=CallContext(
                 run_id=headers.get(header.RUN_ID, ""),
+                attempt=_count(headers, header.ATTEMPT) or 0,
+                max_attempts=_count(headers, header.MAX_ATTEMPTS),
                 disable_immediate_execution=headers.get(header.FORCE_STEP_PLAN) == "true",
                 request_id=headers.get(header.REQUEST_ID, ""),
                 job_id=headers.get(header.JOB_ID, ""),
@@ -305,18 +370,37 @@ class DurableEndpoint:
             if not isinstance(error, StateUnavailableError):
                 error = StateUnavailableError(str(error))
             return self._signed(error_answer(error), passed.key)
-        response = await run_call(
-            self._function,
-            call,
-            client=self.client,
-            target=headers.get(header.STEP_ID),
-            raw_request=request.raw,
-        )
+        says = ToServer(self.client.api, call.ctx.run_id)
+        telling = TELL.set(says.tell)
+        try:
+            response = await run_call(
+                self._function,
+                call,
+                client=self.client,
+                target=headers.get(header.STEP_ID),
+                raw_request=request.raw,
+            )
+        finally:
+            TELL.reset(telling)
+        self._tell_end(says, call.ctx, response)
+        await says.flush()
         if response.status == STATUS_DONE:
             ended = RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body))
             body = encode_operations((ended,))
             response = CallResponse(STATUS_OPERATIONS, body, response.headers)
         return self._signed(response, passed.key)
+
+    def _tell_end(self, says: ToServer, ctx: CallContext, response: CallResponse) -> None:
+        """Tell whoever was sent away the answer, or what steps came to."""
+        if response.status == STATUS_DONE:
+            tell_answer(says.tell, _answer_in(response))
+        elif response.status == STATUS_OPERATIONS:
+            tell_steps(says.tell, decode_operations(response.body), _COMPLETE)
+        elif header.is_no_retry(response.headers.get(header.NO_RETRY)) or (
+            ctx.max_attempts is not None and ctx.attempt + 1 >= ctx.max_attempts
+        ):
+            told = {header.CONTENT_TYPE: header.JSON}
+            tell_answer(says.tell, ServeResponse(500, told, response.body))
 
     def _signed(self, response: CallResponse, key: str | None) -> ServeResponse:
         headers = {
@@ -328,6 +412,21 @@ class DurableEndpoint:
             now_ms = int(time.time() * 1_000)
             headers[header.SIGNATURE] = sign(response.body, key, now_ms)
         return ServeResponse(response.status, headers, response.body)
+
+
+def _answer_in(response: CallResponse) -> ServeResponse:
+    answer = decode(response.body, _ANSWER)
+    return ServeResponse(answer.status, answer.headers, answer.body.encode())
+
+
+def _as_response(answer: CallResponse) -> ServeResponse:
+    return ServeResponse(answer.status, answer.headers, answer.body)
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    """A number that our server tells, and others do not."""
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS_MAX else None
 
 
 def _kept(answer: HttpAnswer) -> object:

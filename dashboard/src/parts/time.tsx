@@ -84,12 +84,22 @@ export function briefly(iso: string, nowMs: number): string {
 /** The date alone, where the reader is. */
 export const onDay = (iso: string): string => day.format(new Date(iso));
 
-/** A moment as its distance from now; the moment itself when pointed at. */
-export function Ago({ at }: { at: string | undefined }): JSX.Element {
+/**
+ * A moment as its distance from now; the moment itself when pointed at. What has happened is never
+ * told as to come, though a clock be behind; `ahead` says that it is to come.
+ */
+export function Ago({
+  at,
+  ahead = false,
+}: {
+  at: string | undefined;
+  ahead?: boolean;
+}): JSX.Element {
   if (!at) return <span class="faint">–</span>;
+  const ms = Date.parse(at);
   return (
     <time dateTime={at} title={exactly(at)}>
-      {distance(now.value, Date.parse(at))}
+      {distance(ahead ? now.value : Math.max(now.value, ms), ms)}
     </time>
   );
 }

@@ -19,8 +19,8 @@ export function ThisServer({ server }: { server: ServerTold }): JSX.Element {
         <div class="notice tone-waiting">
           <Icon name="warning" />
           <p>
-            It kept everybody waiting for {length(late.own)} by work of its own. Large results and
-            long conditions do that.
+            It kept everybody waiting for {length(late.own)} by work of its own. Large results do
+            that, long conditions, and functions of this process whose code blocks.
           </p>
         </div>
       )}

@@ -96,7 +96,7 @@ function CronCard({ cron, onStart }: { cron: Cron; onStart: () => void }): JSX.E
             {cron.isPaused ? (
               <span class="soft">when the function goes on</span>
             ) : cron.nextAt ? (
-              <Ago at={cron.nextAt} />
+              <Ago at={cron.nextAt} ahead />
             ) : (
               <span class="soft">never</span>
             )}

@@ -130,7 +130,7 @@ function KeyRow({ limit, entry }: { limit: Limit; entry: LimitKey }): JSX.Elemen
         {entry.coolsUntil && (
           <span class="limit-cool">
             {" "}
-            · begins again <Ago at={entry.coolsUntil} />
+            · begins again <Ago at={entry.coolsUntil} ahead />
           </span>
         )}
       </span>

@@ -9,13 +9,13 @@ interface About {
 }
 
 export const COLUMNS: { readonly [column in Column]: About } = {
-  app: { word: "App", width: "minmax(4rem, 0.5fr)" },
-  trigger: { word: "Trigger", width: "minmax(6rem, 0.7fr)" },
-  queued: { word: "Queued", width: "minmax(6rem, 0.5fr)" },
-  started: { word: "Started", width: "minmax(6rem, 0.5fr)" },
-  ended: { word: "Ended", width: "minmax(6rem, 0.5fr)" },
-  waited: { word: "Waited", width: "5.5rem", isNumber: true },
-  retries: { word: "Retries", width: "5.5rem", isNumber: true },
+  app: { word: "App", width: "minmax(3.5rem, 0.5fr)" },
+  trigger: { word: "Trigger", width: "minmax(5rem, 0.7fr)" },
+  queued: { word: "Queued", width: "minmax(4.5rem, 0.5fr)" },
+  started: { word: "Started", width: "minmax(4.5rem, 0.5fr)" },
+  ended: { word: "Ended", width: "minmax(4.5rem, 0.5fr)" },
+  waited: { word: "Waited", width: "4.25rem", isNumber: true },
+  retries: { word: "Retries", width: "4.25rem", isNumber: true },
 };
 
 /** In the order in which they stand. */

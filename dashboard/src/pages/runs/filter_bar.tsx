@@ -7,7 +7,6 @@ import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
 import { exactly } from "../../parts/time";
-import { ColumnsMenu } from "./columns_menu";
 import { EVERYTHING, type Filter, narrows, SPANS, STATUSES } from "./filter";
 
 interface Props {
@@ -80,10 +79,6 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
       >
         {filter.oldestFirst ? "Oldest first" : "Newest first"}
       </button>
-      <ColumnsMenu
-        columns={filter.columns}
-        onChange={(columns) => onChange({ ...filter, columns })}
-      />
       {narrows(filter) && (
         <button
           type="button"

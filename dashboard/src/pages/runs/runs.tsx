@@ -10,6 +10,7 @@ import { Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { to } from "../../place";
 import { BulkButton, Bulks } from "./bulk";
+import { ColumnsMenu } from "./columns_menu";
 import { type Filter, filterOf, narrows, searchOf } from "./filter";
 import { FilterBar } from "./filter_bar";
 import { useRuns } from "./list";
@@ -28,6 +29,10 @@ export function RunsPage(): JSX.Element {
       <div class="bar">
         <h1>Runs</h1>
         <span class="push" />
+        <ColumnsMenu
+          columns={filter.columns}
+          onChange={(columns) => change({ ...filter, columns })}
+        />
         <BulkButton filter={filter} />
         {filter.query ? (
           <button type="button" class="button" onClick={again}>

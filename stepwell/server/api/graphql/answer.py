@@ -6,10 +6,11 @@ stands among the errors of an answer with 200.
 
 from importlib.resources import files
 from inspect import isawaitable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from graphql import (
+    DocumentNode,
     GraphQLError,
     GraphQLUnionType,
     OperationType,
@@ -30,6 +31,14 @@ SCHEMA = build_schema(
     files("stepwell.server.api.graphql").joinpath("schema.graphql").read_text("utf-8")
 )
 ERRORS_MAX = 20
+TOO_LARGE = "GRAPHQL_TOO_LARGE"
+
+
+class Refused(NamedTuple):
+    """A question that is not answered."""
+
+    errors: list[GraphQLError]
+    code: str
 
 
 def _kind_of(value: Any, info: object, kind: object) -> str:
@@ -42,20 +51,30 @@ for _type in SCHEMA.type_map.values():
         _type.resolve_type = _kind_of
 
 
-async def answer(
-    inside: Inside, text: str, variables: dict[str, Any], operation: str | None
-) -> tuple[int, dict[str, Any]]:
-    """The HTTP status and the body of the answer."""
+def read(text: str, variables: dict[str, Any]) -> DocumentNode | Refused:
+    """A question, or why it is none. The largest take seconds: read them beside the loop."""
     try:
         document = parse(text, max_tokens=TOKENS_MAX)
+        errors = validate(SCHEMA, document, max_errors=ERRORS_MAX)
+        too_much = "" if errors else excess(document, variables)
     except GraphQLError as error:
-        return 422, _refused([error], "GRAPHQL_PARSE_FAILED")
-    errors = validate(SCHEMA, document, max_errors=ERRORS_MAX)
+        return Refused([error], "GRAPHQL_PARSE_FAILED")
+    except RecursionError:
+        return Refused([GraphQLError("the question is too deep: ask in several")], TOO_LARGE)
     if errors:
-        return 422, _refused(errors, "GRAPHQL_VALIDATION_FAILED")
-    too_much = excess(document, variables)
-    if too_much:
-        return 422, _refused([GraphQLError(too_much)], "GRAPHQL_TOO_LARGE")
+        return Refused(errors, "GRAPHQL_VALIDATION_FAILED")
+    return Refused([GraphQLError(too_much)], TOO_LARGE) if too_much else document
+
+
+async def answer(
+    inside: Inside,
+    document: DocumentNode | Refused,
+    variables: dict[str, Any],
+    operation: str | None,
+) -> tuple[int, dict[str, Any]]:
+    """The HTTP status and the body of the answer."""
+    if isinstance(document, Refused):
+        return 422, _refused(document.errors, document.code)
     asked = get_operation_ast(document, operation)
     changes = asked is not None and asked.operation is OperationType.MUTATION
     root = MUTATION if changes else QUERY

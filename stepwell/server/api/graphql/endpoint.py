@@ -30,13 +30,14 @@ async def ask(deps: ApiDeps, request: Request) -> Response:
     and is written down with that."""
     given = await QUESTION.read(request)
     # Who never asks need not have it in memory.
-    answer = await deps.searched(_answer)
+    library, variables = await deps.searched(_library), given.variables or {}
+    document = await deps.searched(lambda: library.read(given.query, variables))
     inside = Inside.of(deps, request)
-    status, told = await answer(inside, given.query, given.variables or {}, given.operation_name)
+    status, told = await library.answer(inside, document, variables, given.operation_name)
     return as_json(told, status)
 
 
-def _answer() -> Any:
-    from stepwell.server.api.graphql.answer import answer  # noqa: PLC0415 - few ask it
+def _library() -> Any:
+    from stepwell.server.api.graphql import answer  # noqa: PLC0415 - few ask it
 
     return answer

@@ -17,16 +17,19 @@ from mcp_types import (
     Tool,
     ToolAnnotations,
 )
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from stepwell.server.api.inside import Inside
 from stepwell.server.api.mcp.known import KNOWN
 from stepwell.server.api.mcp.tools import ToolSpec, WrongArguments, sorted_out, tools_of
-from stepwell.server.api.routing.problem import as_problem
+from stepwell.server.api.routing.problem import Problem, as_problem, body_of, problem_response
 from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2.routes import described
+from stepwell.wire.outside import TooDeep, check_depth
 
+MESSAGE_BYTES_MAX = 256 * 1024
 _SAID = (
     "A Stepwell server: durable functions that events start. Send an event or invoke a function,"
     " then look at its runs: get_run with `wait` answers when a run has ended, explain_run says why"
@@ -47,8 +50,27 @@ class Spoken(Response):
         manager = StreamableHTTPSessionManager(
             _server(self._inside), json_response=True, stateless=True
         )
+        try:
+            body = await body_of(Request(scope, receive), MESSAGE_BYTES_MAX)
+            check_depth(body)
+        except Problem as problem:
+            await problem_response(problem)(scope, receive, send)
+            return
+        except TooDeep as error:
+            await problem_response(Problem(400, str(error)))(scope, receive, send)
+            return
         async with manager.run():
-            await manager.handle_request(scope, receive, send)
+            await manager.handle_request(scope, _again(body, receive), send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body that was read, and what comes after it."""
+    said: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return said.pop() if said else await receive()
+
+    return next_message
 
 
 def _server(inside: Inside) -> Server[Any]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.realtime.subscriptions import topics_of
 from stepwell.server.api.routing.problem import Endpoint, Problem, as_json, body_of
+from stepwell.server.api.routing.route import BODY_BYTES_DEFAULT
 from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.server.realtime.minter import problem_of_topics
 from stepwell.wire import header
@@ -44,7 +45,7 @@ _WISHES = msgspec.json.Decoder(list[TopicWish])
 async def token(deps: ApiDeps, request: Request) -> Response:
     """A token for a list of topics."""
     try:
-        wishes = decode(await body_of(request), _WISHES)
+        wishes = decode(await body_of(request, BODY_BYTES_DEFAULT), _WISHES)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         told = f"Invalid request: must provide a list of topics ({error})"
         raise Problem(400, told) from None

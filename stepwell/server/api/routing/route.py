@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -17,13 +17,13 @@ from starlette.requests import Request
 from stepwell.server.api.routing.parameter import Parameter
 from stepwell.server.api.routing.problem import Problem, body_of
 from stepwell.server.turns import in_turns
-from stepwell.wire.limit import REPLY_BODY_BYTES_MAX
 from stepwell.wire.long_json import decoding
 
 T = TypeVar("T")
 
 _MISSING = re.compile(r"Object contains unknown field `(.*?)`(?: - at `(.*)`)?")
 SHOWN_CHARS = 80
+BODY_BYTES_DEFAULT: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Body(Generic[T]):
 
     kind: type[T]
     fix: str
+    bytes_max: int = BODY_BYTES_DEFAULT
+    """Those that hold what a user stores take more; what is built of them is in one go."""
 
     @property
     def needed(self) -> bool:
@@ -42,7 +44,7 @@ class Body(Generic[T]):
 
     async def read(self, request: Request) -> T:
         """The body; an empty one is `{}`. Raises `Problem`."""
-        body = await body_of(request, REPLY_BODY_BYTES_MAX)
+        body = await body_of(request, self.bytes_max)
         try:
             return await in_turns(decoding(body.strip() or b"{}", msgspec.json.Decoder(self.kind)))
         except ValueError as error:

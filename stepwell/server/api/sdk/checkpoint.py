@@ -58,8 +58,9 @@ async def checkpoint(deps: ApiDeps, request: Request) -> Response:
 async def group(deps: ApiDeps, request: Request) -> Response:
     """Save steps of several runs, in one commit if it can be: what becomes of each is told for
     itself, and none suffers from its neighbours."""
+    body = await body_of(request, limit.REPLY_BODY_BYTES_MAX)
     try:
-        bodies = await in_turns(splitting_group(await body_of(request)))
+        bodies = await in_turns(splitting_group(body))
     except ValueError as error:
         raise Problem(400, f"a list of checkpoints is expected: {error}") from None
     if len(bodies) > GROUP_MAX:

@@ -58,7 +58,7 @@ async def create(deps: ApiDeps, request: Request) -> Response:
     `started_before`, a time that has passed, and from `started_after` on, if their event satisfies
     `if`; also those that wait for their first call."""
     now_ms = deps.clock.now_ms()
-    asked = _read(await body_of(request))
+    asked = _read(await body_of(request, CANCELLATION.bytes_max))
     app, function = _function(deps, asked)
     before_ms = _instant("started_before", asked.started_before)
     after_ms = _instant("started_after", asked.started_after) if asked.started_after else 0

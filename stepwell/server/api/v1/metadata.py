@@ -12,6 +12,7 @@ from stepwell.server.api.routing.route import Body
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.engine.annotation_row import AnnotationUpdate, updates_of
 from stepwell.server.engine.input import Done, RunAnnotated, Verdict
+from stepwell.wire.limit import METADATA_RUN_BYTES_MAX
 from stepwell.wire.metadata import (
     OF_SDKS,
     USERLAND,
@@ -34,7 +35,7 @@ class MetadataBody(msgspec.Struct, forbid_unknown_fields=True):
     target: MetadataTarget = msgspec.field(default_factory=MetadataTarget)
 
 
-METADATA = Body(MetadataBody, _FIX)
+METADATA = Body(MetadataBody, _FIX, 2 * METADATA_RUN_BYTES_MAX)
 
 
 async def update(deps: ApiDeps, request: Request) -> Response:

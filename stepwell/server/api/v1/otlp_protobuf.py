@@ -17,6 +17,7 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from stepwell.wire import otlp
+from stepwell.wire.limit import USER_SPANS_REQUEST_MAX
 
 PROTOBUF: Final = "application/x-protobuf"
 
@@ -31,6 +32,9 @@ def decode_protobuf(body: bytes) -> otlp.Export:
         found = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
         raise MalformedSpans(str(error)) from None
+    count = sum(len(scope.spans) for one in found.resource_spans for scope in one.scope_spans)
+    if count > USER_SPANS_REQUEST_MAX:
+        raise MalformedSpans(f"{count} spans, at most {USER_SPANS_REQUEST_MAX} go at once")
     return otlp.Export(tuple(_resource(one) for one in found.resource_spans))
 
 

@@ -17,8 +17,13 @@ from stepwell.server.engine.input import Done, RunAnnotated, Verdict
 from stepwell.server.query.annotation import UserSpan
 from stepwell.wire import header, otlp
 from stepwell.wire.identifier import is_ulid
-from stepwell.wire.limit import USER_SPANS_REQUEST_BYTES_MAX
+from stepwell.wire.limit import (
+    USER_SPANS_REQUEST_BYTES_MAX,
+    USER_SPANS_REQUEST_MAX,
+    USER_SPANS_VALUES_MAX,
+)
 from stepwell.wire.metadata import NAME_BYTES_MAX, hashed_step
+from stepwell.wire.outside import has_more_values
 
 _RUN = ("sdk.run.id", "inngest.run.id")
 """Where SDKs write which run a span belongs to."""
@@ -48,15 +53,8 @@ async def take(deps: ApiDeps, request: Request) -> Response:
     step, among their attributes), or that a span above them names in the same request. The body is
     OTLP in JSON or in protobuf, and so is the answer. Spans of no run are refused, and counted in
     the answer."""
-    found = {one.span.span_id: one for one in _spans(await _read(request))}
-    kept: defaultdict[str, list[AnnotationUpdate]] = defaultdict(list)
-    rejected = 0
-    for one in found.values():
-        home = _home_of(one, found)
-        if not is_ulid(home.run_id) or not 0 < len(one.span.span_id) <= NAME_BYTES_MAX:
-            rejected += 1
-            continue
-        kept[home.run_id].append(_update(one, home))
+    body, kind = await body_of(request, USER_SPANS_REQUEST_BYTES_MAX), _kind(request)
+    kept, rejected = await deps.searched(lambda: _sorted_out(_read(body, kind)))
     said = "spans that name no run" if rejected else ""
     for run_id, updates in kept.items():
         answer = await deps.ledger.submit(RunAnnotated(run_id, tuple(updates)))
@@ -64,22 +62,39 @@ async def take(deps: ApiDeps, request: Request) -> Response:
         if answer.verdict is not Verdict.APPLIED:
             rejected += len(updates)
             said = f"run {run_id}: {answer.reason}"
-    if _kind(request) == PROTOBUF:
+    if kind == PROTOBUF:
         return Response(encode_answer(rejected, said), media_type=PROTOBUF)
     if not rejected:
         return as_json({})
     return as_json({"partialSuccess": {"rejectedSpans": str(rejected), "errorMessage": said}})
 
 
-async def _read(request: Request) -> otlp.Export:
-    body = await body_of(request, USER_SPANS_REQUEST_BYTES_MAX)
-    kind = _kind(request)
+def _sorted_out(export: otlp.Export) -> tuple[dict[str, list[AnnotationUpdate]], int]:
+    """What is kept with which run, and how many spans name none."""
+    found = {one.span.span_id: one for one in _spans(export)}
+    homes = _homes(found)
+    kept: defaultdict[str, list[AnnotationUpdate]] = defaultdict(list)
+    rejected = 0
+    for span_id, one in found.items():
+        home = homes[span_id]
+        if not is_ulid(home.run_id) or not 0 < len(span_id) <= NAME_BYTES_MAX:
+            rejected += 1
+            continue
+        kept[home.run_id].append(_update(one, home))
+    return kept, rejected
+
+
+def _read(body: bytes, kind: str) -> otlp.Export:
     if kind not in (header.JSON, PROTOBUF):
         told = f"content-type {kind!r} is not read here: send OTLP as {header.JSON} or {PROTOBUF}"
         raise Problem(415, f"{told}, as the exporters of OpenTelemetry for HTTP do")
     read = decode_protobuf if kind == PROTOBUF else otlp.decode_export
     try:
-        return read(_unpacked(body))
+        text = _unpacked(body)
+        if kind == header.JSON and has_more_values(text, USER_SPANS_VALUES_MAX):
+            told = f"the spans hold over {USER_SPANS_VALUES_MAX} values: send fewer at once"
+            raise Problem(413, told)
+        return read(text)
     except (msgspec.DecodeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise Problem(400, f"the spans cannot be read: {error}; send OTLP as {kind}") from None
 
@@ -99,6 +114,9 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def _spans(export: otlp.Export) -> Iterator[_Found]:
+    count = sum(len(scope.spans) for one in export.resource_spans for scope in one.scope_spans)
+    if count > USER_SPANS_REQUEST_MAX:
+        raise Problem(413, f"{count} spans: send at most {USER_SPANS_REQUEST_MAX} at once")
     for resource in export.resource_spans:
         about = otlp.plain(resource.resource.attributes)
         for scope in resource.scope_spans:
@@ -106,18 +124,23 @@ def _spans(export: otlp.Export) -> Iterator[_Found]:
                 yield _Found(span, scope.scope, about, otlp.plain(span.attributes))
 
 
-def _home_of(one: _Found, found: Mapping[str, _Found]) -> _Home:
-    """The run and step a span names, or the nearest span above it does."""
-    seen: set[str] = set()
-    home = _named(one)
-    while not home.run_id and one.span.parent_span_id in found:
-        parent = one.span.parent_span_id
-        if parent in seen:
-            return _Home()
-        seen.add(parent)
-        one = found[parent]
-        home = _named(one)
-    return home
+def _homes(found: Mapping[str, _Found]) -> dict[str, _Home]:
+    """The run and step each span names, or the nearest span above it does. Each is looked at once,
+    however long the chains are."""
+    homes: dict[str, _Home] = {}
+    for begin in found:
+        path: list[str] = []
+        span_id = begin
+        while span_id in found and span_id not in homes:
+            path.append(span_id)
+            homes[span_id] = _named(found[span_id])
+            if homes[span_id].run_id:
+                break
+            span_id = found[span_id].span.parent_span_id
+        home = homes.get(span_id) or (homes[path[-1]] if path else _Home())
+        for one in path:
+            homes[one] = home
+    return homes
 
 
 def _named(one: _Found) -> _Home:

@@ -20,7 +20,7 @@ from stepwell.server.query.search import Condition, search_events
 from stepwell.server.store.port import EventFilter, Mark
 from stepwell.server.turns import in_turns
 from stepwell.wire.event import decoding_events
-from stepwell.wire.limit import EVENT_NAME_BYTES_MAX
+from stepwell.wire.limit import EVENT_NAME_BYTES_MAX, REPLY_BODY_BYTES_MAX
 
 _FIX = 'send {"name": "shop/order.placed", "data": {"id": 1}}'
 _NAMED = {"minLength": 1, "maxLength": EVENT_NAME_BYTES_MAX}
@@ -45,7 +45,7 @@ class EventTaken(msgspec.Struct, rename="camel"):
     event_id: str
 
 
-EVENT = Body(EventBody, _FIX)
+EVENT = Body(EventBody, _FIX, REPLY_BODY_BYTES_MAX)
 
 
 DEFAULT, MOST = 20, 100

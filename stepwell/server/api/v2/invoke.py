@@ -15,6 +15,7 @@ from stepwell.server.engine.input import Done, InvokeAsked, Verdict
 from stepwell.server.turns import in_turns
 from stepwell.wire.event import decoding_events
 from stepwell.wire.lifecycle import Invocation, function_invoked
+from stepwell.wire.limit import REPLY_BODY_BYTES_MAX
 
 _FIX = 'send {"data": {"id": 1}, "idempotencyKey": "order-1"}; the key may be left out'
 CONFLICT = "idempotency_conflict"
@@ -37,7 +38,7 @@ class InvokeBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     meta: JsonObject | msgspec.UnsetType = msgspec.UNSET
 
 
-INVOKE = Body(InvokeBody, _FIX)
+INVOKE = Body(InvokeBody, _FIX, REPLY_BODY_BYTES_MAX)
 
 
 async def invoke(deps: ApiDeps, request: Request) -> Response:

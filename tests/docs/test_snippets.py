@@ -13,9 +13,13 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from stepwell.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
@@ -125,6 +129,11 @@ def test_the_program_runs(snippet: Snippet, tmp_path: Path) -> None:
         assert done.stdout.strip() == snippet.output.strip()
 
 
+@cache
+def helped(*verbs: str) -> Result:
+    return CliRunner().invoke(main, [*verbs, "--help"])
+
+
 @pytest.mark.parametrize(("where", "command"), commands())
 def test_the_command_exists(where: str, command: str) -> None:
     words = [w for w in shlex.split(command, comments=True) if "=" not in w or w.startswith("-")]
@@ -132,17 +141,10 @@ def test_the_command_exists(where: str, command: str) -> None:
         assert os.access(ROOT / words[0], os.X_OK), where
     elif words[0] == "stepwell":
         verbs = words[1:3] if words[1] in GROUPS else words[1:2]
-        shown = subprocess.run(
-            [sys.executable, "-m", "stepwell", *verbs, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-        assert shown.returncode == 0, f"{where}: {shown.stderr}"
+        shown = helped(*verbs)
+        assert shown.exit_code == 0, f"{where}: {shown.output}"
         flags = [w.split("=")[0] for w in words[2:] if w.startswith("-")]
-        assert [f for f in flags if f not in shown.stdout] == [], where
+        assert [f for f in flags if f not in shown.output] == [], where
     else:
         assert Path(words[0]).name in OTHERS, f"{where}: {command}"
 

@@ -72,6 +72,7 @@ from stepwell.sdk.function.option import (
     Throttle,
     Timeouts,
 )
+from stepwell.sdk.function.reference import FunctionReference, reference_function
 from stepwell.sdk.function.trigger import TriggerCron, TriggerDefer, TriggerEvent, TriggerInvoke
 from stepwell.sdk.middleware.declared import InngestMiddleware
 from stepwell.sdk.middleware.hook import Middleware, MiddlewareSync
@@ -85,6 +86,7 @@ from stepwell.sdk.realtime.subscription import RealtimeMessage, Subscription, Su
 from stepwell.sdk.realtime.topic import Channel, Topic
 from stepwell.sdk.send.result import SendEventsResult
 from stepwell.sdk.send.sending import SendResult
+from stepwell.sdk.serve.called import is_inngest_request
 from stepwell.sdk.settings import Streaming
 from stepwell.sdk.step import experiment
 from stepwell.sdk.step._async import Step
@@ -190,6 +192,9 @@ __all__ = [
     "FunctionFinishedEvent",
     "FunctionInvokedEvent",
     "FunctionNotFoundError",
+    "FunctionReference",
+    "reference_function",
+    "is_inngest_request",
     "HeaderMissingError",
     "IndeterminateFunctionWarning",
     "InngestWarning",

@@ -14,7 +14,8 @@ from django.utils.module_loading import import_string
 from stepwell.django.serving import FRAMEWORK
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError
-from stepwell.sdk.serve.durable import DurableEndpoint, EndpointOptions, is_called, told_response
+from stepwell.sdk.serve.called import is_inngest_request
+from stepwell.sdk.serve.durable import DurableEndpoint, EndpointOptions, told_response
 from stepwell.sdk.serve.request import ServeRequest, read_query
 from stepwell.sdk.serve.response import ServeResponse
 from stepwell.sdk.serve.wsgi import WsgiHeaders
@@ -101,7 +102,7 @@ def _query(request: HttpRequest) -> str:
 
 def _guarded(request: HttpRequest, headers: Mapping[str, str]) -> HttpResponseBase | None:
     """What the project's own guards say to a caller, where they do not let it pass."""
-    if is_called(headers):
+    if is_inngest_request(headers):
         return None
     for name in settings.MIDDLEWARE:
         if name in _GUARDS:

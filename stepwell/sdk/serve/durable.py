@@ -26,6 +26,7 @@ from stepwell.sdk.function.wire import FunctionOptions
 from stepwell.sdk.net.agent import common_headers
 from stepwell.sdk.net.server_api import ServerApi
 from stepwell.sdk.serve.answer import UNAUTHORIZED, error_answer
+from stepwell.sdk.serve.called import is_inngest_request
 from stepwell.sdk.serve.durable_report import NotReportedError, Report
 from stepwell.sdk.serve.durable_stream import HEADERS as STREAM_HEADERS
 from stepwell.sdk.serve.durable_stream import (
@@ -209,7 +210,7 @@ class DurableEndpoint:
     async def _answered(self, asked: _Asked, query: str) -> ServeResponse:
         token, telling = _ASKED.set(asked), TELL.set(asked.tell)
         try:
-            if is_called(asked.request.headers):
+            if is_inngest_request(asked.request.headers):
                 return await self._called(asked.request)
             return await self._begun(asked, query)
         finally:
@@ -218,7 +219,7 @@ class DurableEndpoint:
 
     def is_streamed(self, request: ServeRequest) -> bool:
         """Does a caller ask for what the handler says while it works?"""
-        return wants_stream(request.headers) and not is_called(request.headers)
+        return wants_stream(request.headers) and not is_inngest_request(request.headers)
 
     async def streamed(self, request: ServeRequest, query: str) -> StreamingResponse:
         """What the handler says while it works, and its answer at the end, as server-sent events.
@@ -431,11 +432,6 @@ def _count(headers: Mapping[str, str], name: str) -> int | None:
 
 def _kept(answer: HttpAnswer) -> object:
     return {**msgspec.to_builtins(answer), "version": header.REQUEST_VERSION}
-
-
-def is_called(headers: Mapping[str, str]) -> bool:
-    """Whether a request looks like one of the server's. Only its signature proves it."""
-    return header.RUN_ID in headers and header.SIGNATURE in headers
 
 
 def text_of_body(fn: str, body: bytes) -> str:

@@ -233,7 +233,7 @@ class Step:
         `data` is what the function's triggers take; `v` and `user` go with it, or all of them as a
         `MinimalEvent`.
         """
-        target = ask.given_function(step_id, function).id
+        target = ask.given_function(step_id, function, data).id
         asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
         data = await self._call.perform(asked)
         return ask.invoked(step_id, target, function.codec, data)

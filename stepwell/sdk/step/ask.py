@@ -302,14 +302,24 @@ def invoke(
     return ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
 
 
-def given_function(step_id: str, function: Invocable[Any, Any]) -> Invocable[Any, Any]:
-    """What is to be invoked. Raises ConfigurationError for what is no Function."""
-    if isinstance(cast(object, function), Invocable):
-        return function
-    raise ConfigurationError(
-        f'step "{step_id}": function = {_shown(function)}: give what create_function made, or use'
-        " invoke_by_id(..., function_id=...)"
-    )
+def given_function(
+    step_id: str, function: Invocable[Any, Any], data: object
+) -> Invocable[Any, Any]:
+    """What is to be invoked. Raises ConfigurationError for what is no Function, and for data that
+    it does not take."""
+    if not isinstance(cast(object, function), Invocable):
+        raise ConfigurationError(
+            f'step "{step_id}": function = {_shown(function)}: give what create_function made, or'
+            " use invoke_by_id(..., function_id=...)"
+        )
+    if function.takes is not None:
+        given = cast(Any, data).data if isinstance(data, MinimalEvent) else data
+        try:
+            function.takes.decode(encode_any({} if given is None else given))
+        except CodecError as error:
+            told = f'step "{step_id}": data does not fit what {function.id} takes: {error}'
+            raise ConfigurationError(told) from None
+    return function
 
 
 def invoked(step_id: str, function_id: str, codec: Codec, data: msgspec.Raw) -> Any:

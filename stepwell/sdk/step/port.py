@@ -107,6 +107,8 @@ class Invocable(ABC, Generic[T_co, Takes_co]):
 
     codec: Codec
     """How its result travels."""
+    takes: Codec | None = None
+    """How the data it takes travels, where that is judged before it leaves."""
     takes_deferrals: bool = False
     """Can it be deferred to the end of a run?"""
 

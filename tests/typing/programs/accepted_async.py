@@ -157,6 +157,10 @@ async def everything(ctx: inngest.Context) -> str:
     left.abort()
     ctx.defer("more", function=deferred_untyped, data={"a": [1]})
     ctx.defer("none", function=deferred_untyped)
+    far = inngest.reference_function(app_id="x", fn_id="f", input=Deferral, output=int)
+    assert_type(await step.invoke("far", function=far, data=Deferral(number=1)), int)
+    near = inngest.reference_function(app_id="x", fn_id="g", output=str)
+    assert_type(await step.invoke("near", function=near, data={"a": 1}), str)
     way = await ctx.group.experiment(
         "way",
         variants={

@@ -28,6 +28,12 @@ class _Events(msgspec.Struct):
     metavar="CEL",
     help="Only events that satisfy this, such as 'event.data.id == 7'.",
 )
+@click.option(
+    "--session",
+    multiple=True,
+    metavar="KEY=ID",
+    help="Only events that belong to this session; repeat.",
+)
 @click.option("--internal", is_flag=True, help="The server's own events, too.")
 @click.option("--data", is_flag=True, help="Tell what they hold, too (as json and ndjson).")
 @click.option(
@@ -63,6 +69,7 @@ def _listed(server: ServerApi, asked: dict[str, Any]) -> tuple[list[EventV2], st
         "from": asked["since"],
         "until": asked["until"],
         "query": asked["query"],
+        "session": asked["session"],
         "includeInternal": "true" if asked["internal"] else "",
         "includeData": "true" if asked["data"] else "",
     }

@@ -2,24 +2,11 @@
 
 import click
 import msgspec
-from rich.markup import escape
-from rich.table import Table
 
+from stepwell.cli.output import ALL, listed, output_option, show
 from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
-from stepwell.cli.terminal import console, put
 from stepwell.server.query.access_v2 import KeyMadeV2, KeyV2, RoleV2
-
-PAGE = 100
-
-
-class _Page(msgspec.Struct):
-    cursor: str = ""
-
-
-class _Listed(msgspec.Struct):
-    data: list[KeyV2]
-    page: _Page
 
 
 @click.group("keys", cls=Parts)
@@ -46,26 +33,20 @@ def create(name: str, role: str, url: str, signing_key: str | None) -> None:
 
 
 @keys.command("list")
+@output_option
 @server_options
-def listed(url: str, signing_key: str | None) -> None:
+def list_(output: str, url: str, signing_key: str | None) -> None:
     """List keys, the newest first, also those that were revoked."""
-    server, cursor = server_at(url, signing_key), ""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("KEY", "ROLE", "NAME", "MADE", "BY", "REVOKED"):
-        table.add_column(title, no_wrap=title == "KEY", overflow="fold")
-    while True:
-        found = server.get(_Listed, "/api/v2/keys", limit=PAGE, cursor=cursor)
-        for key in found.data:
-            revoked = "" if key.revoked_at is msgspec.UNSET else key.revoked_at[:10]
-            by = escape(key.created_by)
-            table.add_row(key.id, key.role, escape(key.name), key.created_at[:10], by, revoked)
-        cursor = found.page.cursor
-        if not cursor:
-            break
-    if table.row_count:
-        put(console(), table)
+    found = listed(server_at(url, signing_key), KeyV2, "/api/v2/keys", ALL)
+    if output != "table" or found:
+        show(found, output, ("KEY", "ROLE", "NAME", "MADE", "BY", "REVOKED"), _row)
     else:
         click.echo("no keys")
+
+
+def _row(key: KeyV2) -> tuple[str, ...]:
+    revoked = "" if key.revoked_at is msgspec.UNSET else key.revoked_at[:10]
+    return key.id, key.role, key.name, key.created_at[:10], key.created_by, revoked
 
 
 @keys.command("revoke")

@@ -1,52 +1,33 @@
 """`stepwell limits`: named limits, and other numbers for them."""
 
 import click
-import msgspec
-from rich.markup import escape
-from rich.table import Table
 
+from stepwell.cli.output import ALL, listed, output_option, show
 from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import Enveloped, segment, server_at, server_options
-from stepwell.cli.terminal import console, put
 from stepwell.wire.limit_state import LimitState
 
-PAGE = 100
 _PATH = "/api/v2/limits"
 
 
-class _Page(msgspec.Struct):
-    cursor: str | None = None
-
-
-class _Listed(msgspec.Struct):
-    data: list[LimitState]
-    page: _Page
-
-
 @click.group("limits", cls=Parts, invoke_without_command=True)
+@output_option
 @server_options
 @click.pass_context
-def limits(ctx: click.Context, url: str, signing_key: str | None) -> None:
+def limits(ctx: click.Context, output: str, url: str, signing_key: str | None) -> None:
     """List named limits: what holds, what is in use, and how many runs wait."""
     if ctx.invoked_subcommand is not None:
         return
-    server, cursor = server_at(url, signing_key), ""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for title in ("LIMIT", "ALLOWS", "SAID BY", "IN USE", "WAITING"):
-        table.add_column(title, no_wrap=title == "LIMIT", overflow="fold")
-    while True:
-        found = server.get(_Listed, _PATH, limit=PAGE, cursor=cursor)
-        for one in found.data:
-            by = "an operator" if one.is_changed else "the code"
-            row = (escape(one.name), allows(one), by, str(one.in_use), str(one.waiting))
-            table.add_row(*row)
-        cursor = found.page.cursor or ""
-        if not cursor:
-            break
-    if table.row_count:
-        put(console(), table)
+    found = listed(server_at(url, signing_key), LimitState, _PATH, ALL)
+    if output != "table" or found:
+        show(found, output, ("LIMIT", "ALLOWS", "SAID BY", "IN USE", "WAITING"), _row)
     else:
         click.echo("no limits")
+
+
+def _row(one: LimitState) -> tuple[str, ...]:
+    by = "an operator" if one.is_changed else "the code"
+    return one.name, allows(one), by, str(one.in_use), str(one.waiting)
 
 
 @limits.command("set")

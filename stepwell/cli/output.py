@@ -3,6 +3,7 @@ object a line."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -94,12 +95,13 @@ def table(
 
 
 def watch(look: Callable[[], Table]) -> NoReturn:
-    """Show a table anew every second, until Ctrl-C."""
-    with Live(auto_refresh=False) as live:
+    """Show a table anew every second, until Ctrl-C: that is no failure."""
+    with suppress(KeyboardInterrupt), Live(auto_refresh=False) as live:
         while True:
             live.update(look())
             live.refresh()
             time.sleep(WATCH_S)
+    raise SystemExit(0)
 
 
 def _coloured(text: str) -> str:

@@ -42,6 +42,19 @@ TITLES = ("RUN", "STATUS", "FUNCTION", "QUEUED", "TOOK")
     show_default=True,
     help="How many, at most 1000.",
 )
+@click.option(
+    "--session",
+    multiple=True,
+    metavar="KEY=ID",
+    help="Only runs whose event belongs to this session; repeat.",
+)
+@click.option(
+    "--deferred/--not-deferred",
+    "deferred",
+    default=None,
+    help="Only runs that another run left to be started at its end; or only others.",
+)
+@click.option("--with-output", is_flag=True, help="Tell outputs, too (as json and ndjson).")
 @click.option("--cursor", default="", metavar="TEXT", help="Go on where another list ended.")
 @click.option(
     "--watch", "watched", is_flag=True, help="Show the list anew every second, until Ctrl-C."

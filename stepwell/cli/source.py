@@ -46,13 +46,18 @@ class Wanted(msgspec.Struct, frozen=True):
     time_field: str = ""
     order: str = ""
     query: str = ""
+    session: tuple[str, ...] = ()
+    deferred: bool | None = None
+    with_output: bool = False
     limit: int = 20
     cursor: str = ""
 
     @property
     def needs_server(self) -> bool:
         """Whether a file cannot be asked for it."""
-        return bool(self.since or self.until or self.time_field or self.order or self.query)
+        times = self.since or self.until or self.time_field or self.order
+        told = self.session or self.with_output or self.deferred is not None
+        return bool(times or self.query or told)
 
 
 def _now_ms() -> int:
@@ -134,6 +139,9 @@ class ServerSource:
             "timeField": wanted.time_field,
             "order": wanted.order,
             "query": wanted.query,
+            "session": wanted.session,
+            "isDeferred": "" if wanted.deferred is None else str(wanted.deferred).lower(),
+            "includeOutput": "true" if wanted.with_output else "",
         }
         found: list[RunV2] = []
         cursor = wanted.cursor

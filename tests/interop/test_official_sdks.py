@@ -4,6 +4,7 @@ Our own SDK runs the same Python program with nothing but its import changed. Al
 app are started at once and then judged one by one.
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -143,3 +144,72 @@ def test_an_app_named_by_u_is_synced_without_being_asked(tmp_path: Path) -> None
 
         runs = until("a run of the synced app", done, 30)
         assert runs[0]["output"] == {"n": 1}
+
+
+# -- what test helpers of the official SDKs and dashboards ask, about real runs ------------------
+
+RUNS_OF = "query ($id: ID!) { event(query: {eventId: $id}) { functionRuns { id } } }"
+ENDED = (
+    "query ($id: String!) { run(runID: $id) { output status } runTrigger(runID: $id) { payloads } }"
+)
+LEGACY = (
+    "query ($id: String!) { run(runID: $id) { trace { name status childrenSpans { name outputID"
+    " stepType attempts childrenSpans { name status } } } } }"
+)
+OUTPUT = (
+    "query ($id: String!) { runTraceSpanOutputByID(outputID: $id) { data error { message name"
+    " stack } } }"
+)
+PREVIEW = (
+    "query ($id: String!) { run(runID: $id) { trace(preview: true) { ...TraceDetails childrenSpans"
+    " { ...TraceDetails childrenSpans { ...TraceDetails } } } } } fragment TraceDetails on"
+    " RunTraceSpan { name status attempts queuedAt startedAt endedAt isRoot outputID stepOp stepID"
+    " stepType spanID parentSpanID duration userlandSpan { spanName spanAttrs } isUserland"
+    " metadata { scope kind values updatedAt } response { statusCode headers } skipReason"
+    " stepInfo { __typename ... on InvokeStepInfo { triggeringEventID functionID timeout"
+    " returnEventID runID timedOut } ... on SleepStepInfo { sleepUntil } ... on"
+    " WaitForEventStepInfo { eventName expression timeout foundEventID timedOut } ... on"
+    " RunStepInfo { type } ... on WaitForSignalStepInfo { signal timeout timedOut } } }"
+)
+
+
+def asked(stage: Stage, query: str, id_: str) -> Any:
+    body = {"query": query, "variables": {"id": id_}}
+    told = stage.server.http.post(f"{stage.server.url}/v0/gql", json=body).json()
+    assert "errors" not in told, told
+    return told["data"]
+
+
+@pytest.mark.parametrize("name", ["two-steps", "step-exhausted-caught"])
+def test_helpers_find_a_run_and_its_steps(stage: Stage, name: str) -> None:
+    outcome = stage.finish(SCENARIOS[name])
+    event_id, token = stage.sent[name]
+    (run,) = asked(stage, RUNS_OF, event_id)["event"]["functionRuns"]
+    assert run["id"] == outcome.run_id
+    told = asked(stage, ENDED, outcome.run_id)
+    assert told["run"]["status"] == "COMPLETED"
+    assert json.loads(told["run"]["output"]) == outcome.output
+    payload = json.loads(told["runTrigger"]["payloads"][0])
+    assert (payload["name"], payload["data"]["token"]) == (f"{stage.app.name}/{name}", token)
+    legacy = asked(stage, LEGACY, outcome.run_id)["run"]["trace"]
+    preview = asked(stage, PREVIEW, outcome.run_id)["run"]["trace"]
+    assert (legacy["name"], preview["name"]) == (f"{stage.app.name}-{name}", "Run")
+    steps = ["a", "b"] if name == "two-steps" else ["broken", "after"]
+    ends = ["function success", "Finalization"]
+    for trace, end in zip((legacy, preview), ends, strict=True):
+        assert [span["name"] for span in trace["childrenSpans"]] == [*steps, end]
+        assert all(span["outputID"] for span in trace["childrenSpans"])
+    assert {span["stepType"] for span in legacy["childrenSpans"]} == {""}
+    types = [span["stepType"] for span in preview["childrenSpans"]]
+    assert types == ["RUN", "RUN", "FINALIZATION"]
+    outputs = [asked(stage, OUTPUT, one["outputID"]) for one in legacy["childrenSpans"]]
+    first, second, end = (one["runTraceSpanOutputByID"] for one in outputs)
+    if name == "two-steps":
+        assert (json.loads(first["data"]), json.loads(second["data"])) == (1, 2)
+        assert json.loads(end["data"]) == [1, 2]
+        return
+    assert "always broken" in first["error"]["message"]
+    assert first["error"]["stack"]
+    tries = legacy["childrenSpans"][0]
+    assert [one["name"] for one in tries["childrenSpans"]] == ["Attempt 0", "Attempt 1"]
+    assert tries["attempts"] == 2

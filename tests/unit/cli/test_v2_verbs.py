@@ -4,11 +4,13 @@ them, on a terminal."""
 import os
 import pty
 import re
-import signal
+import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -187,42 +189,96 @@ def test_a_shell_is_told_how_to_complete(server: Running, shell: str) -> None:
     assert "_STEPWELL_COMPLETE" in done(server, "completion", shell)
 
 
-def on_a_terminal(columns: int, *arguments: str, until: str = "", **env: str) -> str:
-    """What a person sees who runs the command on a terminal that is so wide, and leaves it with
-    Ctrl-C once they have seen `until`."""
-    pid, master = pty.fork()
-    if pid == 0:
-        # Whoever runs the tests beside something else may have them ignored.
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        size = {"COLUMNS": str(columns), "LINES": "40", "TERM": "xterm-256color"}
-        command = [sys.executable, "-m", "stepwell", *arguments]
-        os.execve(sys.executable, command, {**os.environ, **env, **size})
-    seen = bytearray()
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            part = os.read(master, 65_536)
-        except OSError:
-            break
-        if not part:
-            break
-        seen += part
-        if until and until.encode() in seen:
-            os.write(master, b"\x03")
-    os.close(master)
-    if time.monotonic() > end:
-        os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return seen.decode()
+# A session leader that opens a terminal gets it as its own: Ctrl-C reaches whom it belongs to.
+# Whoever runs the tests beside something else may have signals ignored.
+ON_A_TERMINAL = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.close(os.open(os.ttyname(0), os.O_RDWR))
+os.execv(sys.executable, [sys.executable, "-m", "stepwell", *sys.argv[1:]])
+"""
+CTRL_C = b"\x03"
+
+
+class Terminal:
+    """A command on a terminal that is so wide, and what a person sees there."""
+
+    def __init__(self, server: Running, columns: int, *arguments: str) -> None:
+        self.seen = ""
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (40, columns))
+        fixed = {*FIXED, "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI"}
+        env = {name: text for name, text in os.environ.items() if name not in fixed}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**env, "STEPWELL_URL": server.url, "TERM": "xterm-256color"},
+        )
+        os.close(slave)
+
+    def shows(self, text: str = "") -> bool:
+        """Waits until something is seen, or the command ends: has it been seen?"""
+        end = time.monotonic() + 60
+        while not (text and text in self.seen):
+            ready, _, _ = select.select([self._master], [], [], max(end - time.monotonic(), 0))
+            try:
+                part = os.read(self._master, 65_536) if ready else b""
+            except OSError:
+                part = b""
+            if not part:
+                return False
+            self.seen += part.decode(errors="replace")
+        return True
+
+    def types(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was written, without colours and movements."""
+        return re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.seen))
 
 
 @pytest.mark.slow
-def test_tables_fit_the_terminal(server: Running) -> None:
-    seen = on_a_terminal(60, "functions", STEPWELL_URL=server.url)
-    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen).replace("\r", "").splitlines()
-    assert any(line.startswith("shop-order") for line in lines)
-    assert all(len(line.rstrip()) <= 60 for line in lines), lines
+def test_a_list_is_watched_on_a_terminal_until_it_is_left(server: Running) -> None:
+    first = done(server, "invoke", "shop-order")
+    with Terminal(server, 100, "runs", "--watch", "--limit", "3") as terminal:
+        assert terminal.shows(first), terminal.seen
+        second = done(server, "invoke", "shop-order")
+        assert terminal.shows(second), terminal.seen
+        terminal.types(CTRL_C)
+        terminal.shows()
+        assert terminal.process.wait(30) == 0
+    assert "Aborted" not in terminal.seen
+    assert "Traceback" not in terminal.seen
+    # In colours, drawn over what was there, and no wider than the terminal is.
+    assert re.search(r"\x1b\[(2|33|36)m(QUEUED|CANCELLED|RUNNING)", terminal.seen)
+    assert "\x1b[1A" in terminal.seen
+    assert all(len(line.rstrip()) <= 100 for line in terminal.lines), terminal.lines
+
+
+@pytest.mark.slow
+def test_what_takes_long_shows_how_far_it_has_come(server: Running) -> None:
+    done(server, "invoke", "shop-order")
+    words = ("bulk", "cancel", *OPEN, "--wait", "--rate", "2000")
+    with Terminal(server, 80, *words) as terminal:
+        assert terminal.shows("[y/N]"), terminal.seen
+        terminal.types(b"y\n")
+        terminal.shows()
+        assert terminal.process.wait(30) == 0
+    assert "\u2501" in terminal.seen
+    assert re.search(r"[1-9]\d* done, 0 refused", terminal.seen)
 
 
 def test_runs_are_listed_by_what_they_hold_and_in_either_order(server: Running) -> None:
@@ -240,13 +296,27 @@ def test_runs_are_listed_by_what_they_hold_and_in_either_order(server: Running) 
     assert told(*wanted) == ids
     assert told(*wanted, "--until", "2020-01-01T00:00:00Z") == []
     assert told("--function", "shop-gone") == []
+    assert told(*wanted, "--deferred") == []
+    assert told(*wanted, "--not-deferred") == ids
     assert "query: " in call(server, "runs", "--query", "event.").output
 
 
-@pytest.mark.slow
-def test_a_list_is_watched_on_a_terminal_until_it_is_left(server: Running) -> None:
-    run_id = done(server, "invoke", "shop-order")
-    seen = on_a_terminal(
-        100, "runs", "--watch", "--limit", "3", STEPWELL_URL=server.url, until=run_id
-    )
-    assert run_id in seen
+def test_runs_and_events_are_listed_by_session(server: Running) -> None:
+    events = [
+        {"name": "shop/order", "data": {}, "meta": {"sessions": {"user": f"u={n % 2}", "n": n}}}
+        for n in range(3)
+    ]
+    sent = httpx.post(f"{server.url}/e/dev", json=events).json()["ids"]
+
+    def told(verb: str, *arguments: str) -> list[dict[str, Any]]:
+        words = [verb, *(["list"] if verb == "events" else []), *arguments, "--output", "ndjson"]
+        return [msgspec.json.decode(line) for line in done(server, *words).splitlines()]
+
+    runs = told("runs", "--session", "user=u=0")
+    assert {run["trigger"]["eventIds"][0] for run in runs} == {sent[2], sent[0]}
+    runs = told("runs", "--session", "user=u=0", "--session", "n=2", "--with-output")
+    assert [run["trigger"]["eventIds"] for run in runs] == [[sent[2]]]
+    found = told("events", "--session", "user=u=1")
+    assert [one["id"] for one in found] == [sent[1]]
+    wrong = call(server, "runs", "--session", "user")
+    assert (wrong.exit_code, "write it as key=id" in wrong.output) == (1, True)

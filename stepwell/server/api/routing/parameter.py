@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from starlette.datastructures import QueryParams
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_search
@@ -60,11 +61,13 @@ def instant(name: str, said: str, default_ms: int | None = None) -> Parameter[in
 
 
 def expression(said: str) -> Parameter[Program | None]:
-    """An expression that what is listed has to satisfy; none if it is not asked for."""
+    """An expression that what is listed has to satisfy, with what `sessions` asks for; none if
+    neither is asked for."""
 
     def read(query: QueryParams) -> Program | None:
-        text = query.get("query", "")
-        if not text.strip():
+        lines = [*_of_sessions(query), query.get("query", "")]
+        text = "\n".join(line for line in lines if line.strip())
+        if not text:
             return None
         if len(text) > EXPRESSION_CHARS_MAX:
             most = EXPRESSION_CHARS_MAX
@@ -75,6 +78,23 @@ def expression(said: str) -> Parameter[Program | None]:
             raise Problem(400, f"query: {error}") from None
 
     return Parameter("query", read, {"type": "string"}, said)
+
+
+def sessions(said: str) -> Parameter[tuple[str, ...]]:
+    """Event sessions as `key=id`. They are conditions like any other: `expression` reads them."""
+    schema = {"type": "string", "pattern": "^[^=]+=.+$"}
+    return Parameter("session", _of_sessions, schema, said, many=True)
+
+
+def _of_sessions(query: QueryParams) -> tuple[str, ...]:
+    found: list[str] = []
+    for text in _listed(query, "session"):
+        key, mark, id_ = text.partition("=")
+        if not (key and mark and id_):
+            raise Problem(400, f"session {text[:80]!r} is none: write it as key=id, such as user=7")
+        quoted = [msgspec.json.encode(part).decode() for part in (key, id_)]
+        found.append(f"event.meta.sessions[{quoted[0]}] == {quoted[1]}")
+    return tuple(found)
 
 
 def entry(said: str) -> Parameter[str]:

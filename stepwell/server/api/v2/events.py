@@ -58,9 +58,13 @@ _QUERY = parameter.expression(
     "A condition in CEL over `event`, such as `event.data.id == 7`; on several lines, all must"
     " hold. A search takes two seconds at most: see `page.partial`."
 )
+_SESSION = parameter.sessions(
+    "Events that belong to this session alone, as `key=id`; of several, to all. They are looked for"
+    " as those of `query` are."
+)
 _LIMIT = parameter.limit(DEFAULT, MOST)
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
-LISTED = Takes((_NAME, _FROM, _UNTIL, _INTERNAL, _QUERY, _DATA, _LIMIT, _CURSOR))
+LISTED = Takes((_NAME, _FROM, _UNTIL, _INTERNAL, _QUERY, _SESSION, _DATA, _LIMIT, _CURSOR))
 _ORDER = "receivedAt"
 
 

@@ -63,13 +63,29 @@ _QUERY = parameter.expression(
     "A condition in CEL over `event`, `output` and `error`, such as `event.data.id == 7`; on"
     " several lines, all must hold. A search takes two seconds at most: see `page.partial`."
 )
+_SESSION = parameter.sessions(
+    "Runs whose event belongs to this session alone, as `key=id`; of several, to all. They are"
+    " looked for as those of `query` are."
+)
 _OUTPUT = parameter.flag("includeOutput", "Tell outputs, too.")
 _RETRIES = parameter.flag("includeRetries", "Tell how often attempts were tried again, too.")
 _INPUT_AND_OUTPUT = parameter.flag("includeOutput", "Tell inputs of steps, and outputs, too.")
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 _LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
 _OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
-_PAGE = (_FROM, _UNTIL, _TIME, _ORDER, _DEFERRED, _QUERY, _OUTPUT, _RETRIES, _LIMIT, _CURSOR)
+_PAGE = (
+    _FROM,
+    _UNTIL,
+    _TIME,
+    _ORDER,
+    _DEFERRED,
+    _QUERY,
+    _SESSION,
+    _OUTPUT,
+    _RETRIES,
+    _LIMIT,
+    _CURSOR,
+)
 LISTED = Takes((_STATUS, _APP, _FUNCTION, *_PAGE))
 OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))

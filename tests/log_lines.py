@@ -241,6 +241,7 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "clean-up was put off: a fault of ours",
         "clean-up was put off: no disk",
         r"function shop-work is served no longer: \d+ runs failed",
+        r"old code of function shop-work is served no longer: \d+ runs failed",
         r"over, after \d+ more: no disk",
         r"over, after \d+ more: the disk is full",
         "the driver of shop failed",

@@ -32,7 +32,7 @@ _VERBS = {
     "rerun": "Run a run again, from its beginning or from a step.",
     "bulk": "Cancel many runs, or run them again, by a filter.",
     "pause": "Let a function rest.",
-    "resume": "Let a paused function go on.",
+    "resume": "Let a paused function go on, or a run whose code changed.",
     "replay": "Let events that a function skipped start their runs after all.",
     "limits": "List named limits, and give them other numbers.",
     "keys": "Make, list and revoke keys that may do less than the signing key.",

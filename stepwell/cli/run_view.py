@@ -10,6 +10,7 @@ from rich.table import Table
 
 from stepwell.cli.failure_view import failure_lines
 from stepwell.cli.terminal import fits, put
+from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.timeline import SpanStatus
 from stepwell.server.query.trace_v2 import SpanV2, TraceV2
 from stepwell.wire.duration import format_duration, parse_date_ms
@@ -36,6 +37,8 @@ def draw(console: Console, trace: TraceV2) -> None:
     word = f"[{colour}]{mark} {run.status.lower()}[/{colour}]"
     console.print(f"{word} [bold]{escape(run.name)}[/bold] {trace.run_id}")
     console.print(f"[dim]queued {run.queued_at}[/dim]")
+    if not isinstance(trace.code, msgspec.UnsetType):
+        console.print(f"[dim]{escape(_code(trace.code))}[/dim]", soft_wrap=True)
     below = [(depth - 1, span) for depth, span in spans(run) if depth]
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for _ in range(3):
@@ -59,6 +62,15 @@ def draw(console: Console, trace: TraceV2) -> None:
         text = msgspec.json.format(output or b"null", indent=2).decode()
         cut = text if len(text) <= _OUTPUT_CHARS_MAX else f"{text[:_OUTPUT_CHARS_MAX]} …"
         console.print(f"output: {escape(cut)}")
+
+
+def _code(code: CodeV2) -> str:
+    """Which code the run began under, and what else there is to say of it."""
+    began = code.began or "unknown"
+    if began == code.now:
+        return f"code {began}"
+    now = f"now {code.now}" if code.now else "no app serves it now"
+    return f"code {began}, {now}; when code changes: {code.on_change}"
 
 
 def spans(span: SpanV2, depth: int = 0) -> Iterator[tuple[int, SpanV2]]:

@@ -32,6 +32,7 @@ from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.drivers.port import Driver
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.held import is_held
 from stepwell.server.engine.row import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.server.front.body_budget import BodyBudget
@@ -281,15 +282,16 @@ class Server:
             for driver in self._drivers.values():
                 self.node.dispatcher.drop_lane(app.name, driver)
 
-    def _reach_workers(self, app: str, slots: int) -> None:
-        """So many calls of an app can be under way at its workers."""
-        row = self.node.ledger.catalog.apps.get(app)
-        if row is None or row.method != "connect":
+    def _reach_workers(self, place: str, slots: int) -> None:
+        """So many calls of an app, or of what waits for some code of it, can be under way at its
+        workers."""
+        row = self.node.ledger.catalog.apps.get(place)
+        if not is_held(place) and (row is None or row.method != "connect"):
             return  # it registered over HTTP since then
         if slots:
-            self.node.reach(app, self._workers, slots)
+            self.node.reach(place, self._workers, slots)
         else:
-            self.node.dispatcher.drop_lane(app)
+            self.node.dispatcher.drop_lane(place)
 
     async def _asked_to_register(self, url: str) -> Synced:
         if self._poller is None:

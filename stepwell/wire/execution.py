@@ -55,7 +55,8 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     `target` travels in the URL, not in the body: a hashed step id, or `step` for a discovery.
     `exact_numbers` is a server's word that it keeps numbers as they are written; others keep
     doubles. `step_name` is what the one step asked for was called when it was planned; others do
-    not say it.
+    not say it. `step_names` is what the known ones are called, by their hashed ids: told to code
+    that is not the one they ended in.
     """
 
     ctx: CallContext
@@ -67,6 +68,7 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     version: int = header.REQUEST_VERSION_UNKNOWN
     exact_numbers: bool = False
     step_name: str = ""
+    step_names: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class CallResponse(msgspec.Struct, frozen=True):
@@ -104,6 +106,7 @@ class _Call(msgspec.Struct):
     events: tuple[msgspec.Raw, ...]
     exact_numbers: bool | msgspec.UnsetType
     step_name: str | msgspec.UnsetType
+    step_names: dict[str, str] | msgspec.UnsetType
     steps: dict[str, msgspec.Raw]
     use_api: bool
     version: int
@@ -144,6 +147,7 @@ def encode_call(call: CallRequest) -> bytes:
             call.events,
             call.exact_numbers or msgspec.UNSET,
             call.step_name or msgspec.UNSET,
+            call.step_names or msgspec.UNSET,
             call.steps,
             call.use_api,
             call.version,
@@ -192,6 +196,7 @@ class _IncomingCall(msgspec.Struct):
     version: int | None = None
     exact_numbers: bool | None = None
     step_name: str | None = None
+    step_names: dict[str, str] | None = None
 
 
 class MalformedCall(ValueError):
@@ -232,6 +237,7 @@ def decode_call(body: bytes) -> CallRequest:
         version=header.REQUEST_VERSION_UNKNOWN if incoming.version is None else incoming.version,
         exact_numbers=bool(incoming.exact_numbers),
         step_name=incoming.step_name or "",
+        step_names=incoming.step_names or {},
     )
 
 

@@ -198,6 +198,15 @@ def _backlog(config: FunctionConfig, named: Named) -> _Problems:
     )
 
 
+def _code(config: FunctionConfig, named: Named) -> _Problems:
+    version, most = config.code.version, limit.CODE_VERSION_CHARS_MAX
+    if len(version) > most:
+        yield f"{named('code.version')} has {len(version)} characters: use at most {most}"
+    if not version.isprintable():
+        yield f"{named('code.version')} {version!r} has control characters: leave them out"
+    yield from _word(named("code.onChange"), config.code.on_change, configs.CODE_WORDS)
+
+
 def _limits(config: FunctionConfig, named: Named) -> _Problems:
     if len(config.limits) > limit.NAMED_LIMITS_MAX:
         yield f"limits has {len(config.limits)} entries: use at most {limit.NAMED_LIMITS_MAX}"
@@ -222,6 +231,7 @@ _CHECKS: tuple[Callable[[FunctionConfig, Named], _Problems], ...] = (
     _fairness,
     _backlog,
     _limits,
+    _code,
 )
 
 

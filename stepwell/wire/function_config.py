@@ -31,6 +31,13 @@ COLLECT_ALL = "all"
 COLLECT_LAST = "last"
 FULL_SKIP = "skip"
 FULL_CANCEL = "cancel"
+CODE_CONTINUE = "continue"
+CODE_PIN = "pin"
+CODE_PAUSE = "pause"
+CODE_RESTART = "restart"
+CODE_KEPT = (CODE_PIN, CODE_PAUSE, CODE_RESTART)
+"""Policies under which no code goes on with the run of another."""
+CODE_WORDS = (CODE_CONTINUE, *CODE_KEPT)
 
 
 class Trigger(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -153,6 +160,20 @@ class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
     max_runtime: str = ""
 
 
+class Code(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which code a function is, and what becomes of runs that other code began (ours).
+
+    `version` is a fingerprint, or what the user calls it; empty if nobody says. `on_change` is
+    empty or `continue`, which is to go on, or `pin`, `pause` or `restart`.
+    """
+
+    version: str = ""
+    on_change: str = msgspec.field(name="onChange", default="")
+
+
+NO_CODE = Code()
+
+
 class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A function as it is registered. `id` is the composite id, `url` where its calls go.
 
@@ -182,6 +203,7 @@ class FunctionConfig(msgspec.Struct, frozen=True, kw_only=True):
     backlog: Backlog | None = None
     limits: tuple[FunctionLimit, ...] = ()
     description: str = ""
+    code: Code = NO_CODE
 
 
 def max_attempts(config: FunctionConfig) -> int:
@@ -307,6 +329,7 @@ class _Wire(msgspec.Struct, omit_defaults=True, rename="camel"):
     backlog: Backlog | msgspec.UnsetType = msgspec.UNSET
     limits: tuple[FunctionLimit, ...] = ()
     description: str = ""
+    code: Code = NO_CODE
 
 
 _T = TypeVar("_T")
@@ -424,6 +447,7 @@ def _read(wire: _Wire) -> FunctionConfig:
         backlog=_given(wire.backlog),
         limits=wire.limits,
         description=wire.description,
+        code=wire.code,
     )
 
 
@@ -456,5 +480,6 @@ def encode_function(config: FunctionConfig) -> bytes:
             backlog=_sent(config.backlog),
             limits=config.limits,
             description=config.description,
+            code=config.code,
         )
     )

@@ -55,6 +55,7 @@ USER_SPANS_REQUEST_MAX: Final = 5_000  # ours
 USER_SPANS_VALUES_MAX: Final = 100_000  # ours: numbers, texts, lists, fields of one request in JSON
 SCORES_PER_REQUEST_MAX: Final = 100
 ERROR_CAUSES_MAX: Final = 16  # ours: how deep a chain of causes is followed
+CODE_VERSION_CHARS_MAX: Final = 64  # ours
 FUNCTION_DESCRIPTION_CHARS_MAX: Final = 2_000  # ours
 ERROR_MESSAGE_CHARS_MAX: Final = 32 * _KIB  # ours, as the next two: beyond is shortened
 ERROR_STACK_CHARS_MAX: Final = 64 * _KIB

@@ -107,10 +107,17 @@ class Stage:
         )
 
     async def call(
-        self, target: str | None = None, *, immediate: bool = True, save: Any = None
+        self,
+        target: str | None = None,
+        *,
+        immediate: bool = True,
+        save: Any = None,
+        step_names: dict[str, str] | None = None,
     ) -> CallResponse:
         """Call the function once."""
         request = self.request(immediate=immediate)
+        if step_names:
+            request = msgspec.structs.replace(request, step_names=step_names)
         if self.blocking:
             return run_call_sync(self.function, request, client=self.client, target=target)
         return await run_call(self.function, request, client=self.client, target=target, save=save)

@@ -16,6 +16,7 @@ from stepwell.sdk.function.option import (
     Concurrency,
     Debounce,
     Fairness,
+    OnCodeChange,
     Priority,
     RateLimit,
     Singleton,
@@ -79,6 +80,7 @@ class DeclaredOptions(TypedDict, total=False):
     batch_events: Batch | None
     cancel: list[Cancel] | None
     checkpointing: bool | None
+    code_version: str | None
     concurrency: list[Concurrency] | None
     debounce: Debounce | None
     description: str | None
@@ -88,6 +90,7 @@ class DeclaredOptions(TypedDict, total=False):
     middleware: list[MiddlewareFactory] | None
     name: str | None
     non_retriable: Sequence[type[Exception]]
+    on_code_change: OnCodeChange | None
     on_failure: OnFailure | None
     output_type: object
     priority: Priority | None
@@ -122,11 +125,13 @@ def declare(
             backlog=options.get("backlog"),
             batch_events=options.get("batch_events"),
             cancel=tuple(options.get("cancel") or ()),
+            code_version=options.get("code_version"),
             concurrency=tuple(options.get("concurrency") or ()),
             debounce=options.get("debounce"),
             fairness=options.get("fairness"),
             idempotency=options.get("idempotency"),
             limits=tuple(options.get("limits") or ()),
+            on_code_change=options.get("on_code_change"),
             priority=options.get("priority"),
             rate_limit=options.get("rate_limit"),
             retries=options.get("retries"),

@@ -33,6 +33,7 @@ from stepwell.sdk.function.option import (
     Concurrency,
     Debounce,
     Fairness,
+    OnCodeChange,
     Priority,
     RateLimit,
     Singleton,
@@ -142,6 +143,7 @@ class Declarer:
         batch_events: Batch | None = None,
         cancel: list[Cancel] | None = None,
         checkpointing: bool | None = None,
+        code_version: str | None = None,
         concurrency: list[Concurrency] | None = None,
         debounce: Debounce | None = None,
         description: str | None = None,
@@ -151,6 +153,7 @@ class Declarer:
         limits: Sequence[Limit | LimitBy] | None = None,
         middleware: list[MiddlewareFactory] | None = None,
         name: str | None = None,
+        on_code_change: OnCodeChange | None = None,
         on_failure: OnFailure | None = None,
         output_type: object = UNSPECIFIED,
         priority: Priority | None = None,
@@ -173,6 +176,8 @@ class Declarer:
             batch_events: Start one run for several events.
             cancel: Events that cancel a run.
             checkpointing: Save finished steps while a call goes on; by default as the client does.
+            code_version: What its code is called, up to 64 characters; by default a fingerprint
+                of the handler.
             concurrency: How many steps may run at once; up to two entries.
             debounce: Start when no more events come.
             description: What the function is for, up to 2,000 characters; people are shown it.
@@ -182,6 +187,8 @@ class Declarer:
             limits: Named limits its calls stand under, shared with whoever names them; up to 5.
             middleware: Middleware of this function, inside the client's.
             name: What people are shown; the id by default.
+            on_code_change: What becomes of runs that other code began: "continue" (the default),
+                "pin", "pause" or "restart". Ours: with other servers they go on.
             on_failure: Handler that runs when a run has failed.
             output_type: Type of the result, for the serializer; else the annotation counts.
             priority: Which runs go first.
@@ -212,6 +219,7 @@ class Declarer:
                 "batch_events": batch_events,
                 "cancel": cancel,
                 "checkpointing": checkpointing,
+                "code_version": code_version,
                 "concurrency": concurrency,
                 "debounce": debounce,
                 "description": description,
@@ -221,6 +229,7 @@ class Declarer:
                 "middleware": middleware,
                 "name": name,
                 "non_retriable": non_retriable,
+                "on_code_change": on_code_change,
                 "on_failure": on_failure,
                 "output_type": output_type,
                 "priority": priority,

@@ -114,6 +114,7 @@ class Call:
         """Where the handler begins."""
         self.exact = request.exact_numbers
         self._step_name = request.step_name
+        self._step_names = request.step_names
         """The server keeps numbers as they are written."""
         self.answer: CallResponse | None = None
         self.cancelled = Cancelled(watch)
@@ -367,20 +368,33 @@ class Call:
         if self._doubt_told or self.replay.target is not None or not self.memos.any_unseen:
             return
         self._doubt_told = True
+        why = "steps were renamed, or depend on something that differs between calls"
+        self._warn(f"met new steps ({_titles(new)}) before {self._known_unseen()}: {why}")
+
+    def _doubt_the_end(self) -> None:
+        """Warn if changed code returned and known steps were not met: they are there no more."""
+        if self._step_names and not self._doubt_told and self.memos.any_unseen:
+            why = "the code has changed since they ended, and has them no more"
+            self._warn(f"returned without {self._known_unseen()}: {why}")
+
+    def _known_unseen(self) -> str:
+        """The known steps that were not met: by name, where the server tells names."""
         unseen = self.memos.unseen()
-        warn(
-            IndeterminateFunctionWarning(
-                f'function "{self.function_id}" met new steps ({_titles(new)}) before'
-                f" {len(unseen)} known ones: steps were renamed, or depend on something that"
-                " differs between calls"
-            ),
-            self.place,
-        )
+        names = [self._step_names[one] for one in unseen if one in self._step_names]
+        named = f" ({_titles(names)})" if names else ""
+        return f"{len(unseen)} known one{'s' if len(unseen) > 1 else ''}{named}"
+
+    def _warn(self, what: str) -> None:
+        warn(IndeterminateFunctionWarning(f'function "{self.function_id}" {what}'), self.place)
 
     def unmet(self) -> CallResponse | None:
         """The answer if the handler returned without meeting the step asked for."""
         if self.replay.target is None:
-            return None
+            try:
+                self._doubt_the_end()
+            except InngestWarning as warning:
+                self.answer = self.broke(warning)
+            return self.answer
         self.end(self.replay.missing())
         return self.answer
 

@@ -16,6 +16,7 @@ from stepwell.sdk.events.incoming import Intake
 from stepwell.sdk.events.source import EventKind
 from stepwell.sdk.function.dependency import filled, needs_of
 from stepwell.sdk.function.expression import expression_problems
+from stepwell.sdk.function.fingerprint import fingerprint
 from stepwell.sdk.function.middleware_factory import MiddlewareFactory
 from stepwell.sdk.function.trigger import TriggerDefer
 from stepwell.sdk.function.wire import FunctionOptions, function_config, option_name
@@ -87,7 +88,7 @@ class Function(Invocable[T_co, Takes_co]):
         """The companion that runs when a run of this function failed; served like any other."""
         if on_failure is not None:
             self.failure_function = self._companion(on_failure)
-        found = problems(self.config(_ANYWHERE), option_name)
+        found = problems(self._config_at(_ANYWHERE, wire.RUNTIME_HTTP), option_name)
         found += [f"{option_name(f)} {why}" for f, why in expression_problems(self._config)]
         if found:
             raise FunctionConfigInvalidError(f'function "{self.local_id}": {"; ".join(found)}')
@@ -106,6 +107,8 @@ class Function(Invocable[T_co, Takes_co]):
         self._config = config
         self._local_id = local_id
         self._is_async = is_async(handler)
+        self._handler = handler
+        self._code: str | None = config.code.version or None
         self.place: Place | None = place_of(handler)
         """Where its handler begins; None if it is not written in Python."""
         _check_context(local_id, handler, self._is_async)
@@ -167,6 +170,14 @@ class Function(Invocable[T_co, Takes_co]):
         return self._config.name
 
     @property
+    def code_version(self) -> str:
+        """What its code is called: as the option says, or by its fingerprint; empty for a handler
+        that is not written in Python. Made when it is first asked for."""
+        if self._code is None:
+            self._code = fingerprint(self._handler)
+        return self._code
+
+    @property
     def is_handler_async(self) -> bool:
         """Is the handler a coroutine function?"""
         return self._is_async
@@ -189,6 +200,10 @@ class Function(Invocable[T_co, Takes_co]):
 
     def config(self, serve_url: str, *, runtime: str = wire.RUNTIME_HTTP) -> FunctionConfig:
         """What is registered of this function alone, called below `serve_url`."""
+        code = wire.Code(self.code_version, self._config.code.on_change)
+        return msgspec.structs.replace(self._config_at(serve_url, runtime), code=code)
+
+    def _config_at(self, serve_url: str, runtime: str) -> FunctionConfig:
         url = wire.call_url(serve_url, self.id)
         return msgspec.structs.replace(self._config, url=url, runtime=runtime)
 

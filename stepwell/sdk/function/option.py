@@ -3,7 +3,7 @@
 The only place for their public names, fields and limits.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import pydantic
 
@@ -15,6 +15,9 @@ from stepwell.wire.limit import BACKLOG_MAX, RETRIES_MAX, SINGLETON_MAX
 Period = Annotated[Duration, pydantic.PlainValidator(check_period)]
 """Whole seconds, at least one: milliseconds, a timedelta, or text such as "1h30m"."""
 Count = Annotated[int, pydantic.Field(ge=1)]
+OnCodeChange: TypeAlias = Literal["continue", "pin", "pause", "restart"]
+"""What becomes of runs that other code began: they go on by the new code, wait for a worker that
+has theirs, wait for a person, or begin again."""
 
 
 class Backlog(Declaration):

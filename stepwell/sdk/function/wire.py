@@ -10,6 +10,7 @@ from stepwell.sdk.function.option import (
     Concurrency,
     Debounce,
     Fairness,
+    OnCodeChange,
     Priority,
     RateLimit,
     Singleton,
@@ -42,11 +43,13 @@ class FunctionOptions:
     backlog: Backlog | None = None
     batch_events: Batch | None = None
     cancel: tuple[Cancel, ...] = ()
+    code_version: str | None = None
     concurrency: tuple[Concurrency, ...] = ()
     debounce: Debounce | None = None
     fairness: Fairness | None = None
     idempotency: str | None = None
     limits: tuple[Limit | LimitBy, ...] = ()
+    on_code_change: OnCodeChange | None = None
     priority: Priority | None = None
     rate_limit: RateLimit | None = None
     retries: int | None = None
@@ -80,11 +83,20 @@ def function_config(options: FunctionOptions) -> wire.FunctionConfig:
         fairness=_fairness(options.fairness),
         limits=of_function(options.limits),
         backlog=_backlog(options.backlog),
+        code=_code(options),
     )
+
+
+def _code(options: FunctionOptions) -> wire.Code:
+    """What the user says of its code: to go on is what everybody does, and is not told."""
+    asked = options.on_code_change or ""
+    return wire.Code(options.code_version or "", "" if asked == "continue" else asked)
 
 
 _WRITTEN: Mapping[str, str] = {
     "batchEvents": "batch_events",
+    "code.onChange": "on_code_change",
+    "code.version": "code_version",
     "fn": "run_concurrency",
     "if": "if_exp",
     "maxBytes": "max_bytes",
@@ -98,6 +110,8 @@ _WRITTEN: Mapping[str, str] = {
 
 def option_name(field: str) -> str:
     """A field of the wire, such as `batchEvents.maxSize`, as the option users write."""
+    if field in _WRITTEN:
+        return _WRITTEN[field]
     written = field.removeprefix("concurrency.") if field.startswith("concurrency.fn") else field
     parts = (part.partition("[") for part in written.split("."))
     return ".".join(f"{_WRITTEN.get(name, name)}{mark}{index}" for name, mark, index in parts)

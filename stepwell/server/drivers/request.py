@@ -60,6 +60,7 @@ def call_request(job: Job, state: CallState, listing: Listing) -> CallRequest:
         defers=dict(job.defers),
         exact_numbers=True,
         step_name="" if item.target == TARGET_DISCOVERY else step_name(item),
+        step_names=dict(state.names),
     )
 
 

@@ -4,7 +4,9 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.finish import cancelled, fail_with
+from stepwell.server.engine.held import is_pinned
 from stepwell.server.engine.input import CancelAsked, Done, LeftUnserved, Verdict
+from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.row import Note, Run
 from stepwell.wire.duration import format_duration
 from stepwell.wire.failure import FUNCTION_NOT_FOUND
@@ -29,12 +31,19 @@ def give_up(draft: Draft, given: LeftUnserved) -> Done:
         return Done(Verdict.GONE, given.run_id, "no such run")
     if run.ended:
         return Done(Verdict.ALREADY, given.run_id, run.status.word)
-    if draft.view.catalog.listing(run.function) is not None:
+    listing, waited = draft.view.catalog.listing(run.function), format_duration(given.waited_ms)
+    if listing is None:
+        message = (
+            f"No app has served function {run.function} for {waited}: its app no longer names it."
+            " Serve it under that id and run this again."
+        )
+    elif any(is_pinned(place_of(item.queue)) for item in draft.view.items_of(run.id)):
+        message = (
+            f"No app has served the code {run.code} of function {run.function} for {waited}, which"
+            " the run began under. Serve that code, or run this again under the code of today."
+        )
+    else:
         return Done(Verdict.REFUSED, given.run_id, "its function is served again")
-    message = (
-        f"No app has served function {run.function} for {format_duration(given.waited_ms)}: its app"
-        " no longer names it. Serve it under that id and run this again."
-    )
     fail_with(draft, run, FUNCTION_NOT_FOUND, message)
     draft.announce(Topic.RUN_CANCELLED, run.id)
     return Done(Verdict.APPLIED, given.run_id)

@@ -15,7 +15,13 @@ from stepwell.server.engine.flow_row import FlowKey
 from stepwell.server.engine.flow_state import NOTHING_SPECIAL, FlowState, flow_state
 from stepwell.server.engine.row import AppRow, FunctionRow
 from stepwell.server.flow.plan import Plan, plan_of
-from stepwell.wire.function_config import Cancel, FunctionConfig, decode_function, max_attempts
+from stepwell.wire.function_config import (
+    CODE_PIN,
+    Cancel,
+    FunctionConfig,
+    decode_function,
+    max_attempts,
+)
 from stepwell.wire.identifier import function_uuid
 
 
@@ -86,6 +92,7 @@ class Catalog:
         self.paused, self.cooled, self.limits = flow.paused, flow.cooled, flow.limits
         self._patterns: dict[str, list[Listing]] | None = None
         self._heard: dict[str, tuple[Listener, ...]] = {}
+        self._pinned: dict[str, tuple[str, ...]] | None = None
 
     @classmethod
     def of(
@@ -153,6 +160,16 @@ class Catalog:
     def of_app(self, app: str) -> tuple[Listing, ...]:
         """The functions of one app."""
         return tuple(entry for entry in self.listings.values() if entry.app == app)
+
+    def pinned_of_app(self, app: str) -> tuple[str, ...]:
+        """The functions of an app whose runs stay with the code they began under."""
+        if self._pinned is None:
+            pinned = [e for e in self.listings.values() if e.config.code.on_change == CODE_PIN]
+            apps = {entry.app for entry in pinned}
+            self._pinned = {
+                name: tuple(entry.slug for entry in pinned if entry.app == name) for name in apps
+            }
+        return self._pinned.get(app, ())
 
     def changed(self, changes: Iterable["CatalogChange"]) -> "Catalog":
         """Another catalog, in which these things are so, in their order. An app that is gone takes

@@ -9,6 +9,7 @@ from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.backlog import leave as leave_backlog
 from stepwell.server.engine.claim_gate import Deal
+from stepwell.server.engine.code_change import calls_on, review_some
 from stepwell.server.engine.cron_due import fire as fire_cron
 from stepwell.server.engine.deadline import begun, strike
 from stepwell.server.engine.draft import Draft, ItemFault, LongWork, LookAgain
@@ -123,6 +124,11 @@ class Leases:
         if again is None:
             return None
         item = again
+        if run.code != listing.config.code.version and item.kind is ItemKind.CALL:
+            kept = calls_on(draft, run, item, listing)
+            if kept is None:
+                return None
+            run = kept
         resting = draft.view.catalog.paused or draft.view.catalog.cooled
         key = stopped_by(draft, run.function) if resting and not is_lane(item.queue) else ""
         if key:
@@ -198,6 +204,8 @@ def _do_now(draft: Draft, item: Item) -> None:
             fire_hold(draft, item)
         case ItemKind.PAUSE:
             end_frozen(draft, item)
+        case ItemKind.REVIEW:
+            review_some(draft, item)
         case ItemKind.SLEEP | ItemKind.TIMEOUT | ItemKind.DEADLINE:
             _time_is_up(draft, item)
         case ItemKind.CALL | ItemKind.GATEWAY:

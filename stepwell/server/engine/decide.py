@@ -18,6 +18,7 @@ from stepwell.server.engine.annotate import annotate
 from stepwell.server.engine.cancel import cancel_by_hand, give_up
 from stepwell.server.engine.catalog import Catalog
 from stepwell.server.engine.claim import claim, still_held
+from stepwell.server.engine.code_change import resume_run
 from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
 from stepwell.server.engine.endpoint import endpoint_called
 from stepwell.server.engine.expire import extend, lose_named
@@ -53,6 +54,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
         case given_.LeaseExtended() | given_.LeaseLost() | given_.EndpointCalled():
             return Need(runs=frozenset({given.run_id}))
         case given_.CancelAsked() | given_.RerunAsked() | given_.LeftUnserved():
+            return Need(runs=frozenset({given.run_id}))
+        case given_.RunResumed():
             return Need(runs=frozenset({given.run_id}))
         case given_.SignalSent():
             return Need(signals=frozenset({given.name}))
@@ -173,12 +176,10 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return lose_named(draft, given)
         case given_.SignalSent():
             return deliver(draft, given)
-        case given_.CancelAsked():
-            return cancel_by_hand(draft, given)
-        case given_.RerunAsked():
-            return rerun(draft, given)
-        case given_.LeftUnserved():
-            return give_up(draft, given)
+        case (
+            given_.CancelAsked() | given_.RerunAsked() | given_.LeftUnserved() | given_.RunResumed()
+        ):
+            return _of_run(draft, given)
         case given_.InvokeAsked():
             return invoke(draft, given)
         case given_.EndpointCalled():
@@ -227,6 +228,22 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return annotate(draft, given)
         case _:
             assert_never(given)
+
+
+def _of_run(
+    draft: Draft,
+    given: given_.CancelAsked | given_.RerunAsked | given_.LeftUnserved | given_.RunResumed,
+) -> Answer:
+    """What is asked of one run from outside."""
+    match given:
+        case given_.CancelAsked():
+            return cancel_by_hand(draft, given)
+        case given_.RerunAsked():
+            return rerun(draft, given)
+        case given_.LeftUnserved():
+            return give_up(draft, given)
+        case given_.RunResumed():
+            return resume_run(draft, given)
 
 
 def _meet_emitted(draft: Draft) -> None:

@@ -188,8 +188,8 @@ class Draft:
         """An item needs nothing any more."""
         item = self.item(run_id, key)
         self._items[run_id, key] = None
-        if item is not None and is_lane(item.queue):
-            self._left_lane(item)
+        if item is not None:
+            self.leave_lane(item)
         self._let_go(run_id, key)
         self.add(fact.ItemDone(run_id, key))
 
@@ -199,9 +199,9 @@ class Draft:
         if lease is not None and lease.keys:
             self.wake(self.now.ms)
 
-    def _left_lane(self, item: Item) -> None:
+    def leave_lane(self, item: Item) -> None:
         """A call that waited for named limits waits no more: others may have its turn."""
-        if self.view.lease(item.run_id, item.key) is not None:
+        if not is_lane(item.queue) or self.view.lease(item.run_id, item.key) is not None:
             return
         for part in lane_of(item.queue).parts:
             if part.kind in LIMITS:
@@ -234,8 +234,7 @@ class Draft:
     def end(self, run: Run) -> None:
         """A run is over, with all that hung on it."""
         for item in self.view.items_of(run.id):
-            if is_lane(item.queue):
-                self._left_lane(item)
+            self.leave_lane(item)
         self._ended.add(run.id)
         self._runs[run.id] = run
         if run.places:

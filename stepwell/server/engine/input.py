@@ -169,6 +169,12 @@ class RerunAsked(msgspec.Struct, frozen=True):
     edited: tuple[tuple[str, str], ...] = ()
 
 
+class RunResumed(msgspec.Struct, frozen=True):
+    """Somebody wants a run that began under other code to go on under that of today."""
+
+    run_id: str
+
+
 class LeftUnserved(msgspec.Struct, frozen=True):
     """A run has waited as long as it may for an app that serves its function."""
 
@@ -334,6 +340,7 @@ Input: TypeAlias = (
     | CancellationDropped
     | RerunAsked
     | LeftUnserved
+    | RunResumed
     | AppRegistered
     | AppFailed
     | AppRemoved

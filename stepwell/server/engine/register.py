@@ -8,6 +8,7 @@ import msgspec
 from stepwell.server.engine import record as fact
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.catalog import Listing, listing_of
+from stepwell.server.engine.code_change import review
 from stepwell.server.engine.cron_due import scheduled_item
 from stepwell.server.engine.cron_name import schedule_id
 from stepwell.server.engine.draft import Draft, LookAgain
@@ -15,6 +16,7 @@ from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, D
 from stepwell.server.engine.named_limits import declare, of_functions
 from stepwell.server.engine.need import Need
 from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.wire.function_config import NO_CODE
 
 
 def register(draft: Draft, given: AppRegistered) -> Done:
@@ -52,6 +54,9 @@ def _store(draft: Draft, function: FunctionRow, old: Listing | None) -> None:
     if old is None or old.config != listing.config:
         version = 1 if old is None else old.version + 1
         draft.add(fact.FunctionVersioned(msgspec.structs.replace(function, version=version)))
+        review(
+            draft, function.slug, NO_CODE if old is None else old.config.code, listing.config.code
+        )
     wanted = {trigger.cron: trigger for trigger in listing.crons}
     present = {item.key: item for item in draft.view.items_of(schedule_id(function.slug))}
     for key in sorted(present.keys() - wanted.keys()):
@@ -68,6 +73,9 @@ def _store(draft: Draft, function: FunctionRow, old: Listing | None) -> None:
 def _forget(draft: Draft, slug: str) -> None:
     draft.add(fact.FunctionForgotten(slug, draft.now.ms))
     draft.announce(Topic.FUNCTION_GONE, slug)
+    listing = draft.view.catalog.listing(slug)
+    if listing is not None:
+        review(draft, slug, listing.config.code, NO_CODE)
     for item in draft.view.items_of(schedule_id(slug)):
         draft.done(item.run_id, item.key)
 

@@ -48,6 +48,7 @@ class ItemKind(IntEnum):
     DEADLINE = 7  # a run exceeded its start or finish time-out
     HOLD = 8  # a debounce or a batch has waited long enough
     PAUSE = 9  # a paused function has rested too long: its runs are cancelled
+    REVIEW = 10  # a function has other code: its runs are looked at
 
 
 class WaitKind(IntEnum):
@@ -84,7 +85,8 @@ class Run(msgspec.Struct, frozen=True):
     `in_backlog`; `lane` is the queue of its calls if they stand under limits; `parent` names the
     steps that invoked it (`run.step`, with commas). `edited` holds, by step, the
     arguments (a JSON array) that a rerun gives it in place of those in the code; `deferred` says
-    that another run left it to be started at its end.
+    that another run left it to be started at its end; `code` is the code that it begins with, or
+    began, empty where nobody says.
     """
 
     id: str
@@ -115,6 +117,7 @@ class Run(msgspec.Struct, frozen=True):
     lane: str = ""
     backlog: str = ""
     in_backlog: bool = False
+    code: str = ""
 
     @property
     def queue(self) -> str:

@@ -38,7 +38,9 @@ def run_id_for(slug: str, event: EventRow) -> str:
 
 def begin(draft: Draft, listing: Listing, run: Run, event: EventRow) -> None:
     """Make the run, its first item, and the waits that may cancel it."""
-    queue, due_ms = listing.app, max(draft.now.ms, event.ts)
+    code, queue, due_ms = listing.config.code.version, listing.app, max(draft.now.ms, event.ts)
+    if run.code != code:
+        run = msgspec.structs.replace(run, code=code)
     if listing.plan is not None and listing.plan.claims:
         choice = choose(draft, listing, listing.plan, event)
         queue, due_ms = choice.first, choice.rank_ms

@@ -9,6 +9,7 @@ from stepwell.server.gateway.call import Place, executor_request
 from stepwell.server.gateway.flight import Ending
 from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.store.port import CallState
+from stepwell.wire.function_config import CODE_KEPT
 
 
 class ConnectDriver:
@@ -26,7 +27,8 @@ class ConnectDriver:
         acknowledges them after their commit; so there is nothing left to report here.
         """
         gateway = self._gateway
-        flight = gateway.begin(job.lease.id, Place(job.run.id, job.item.key))
+        code = job.run.code if listing.config.code.on_change in CODE_KEPT else ""
+        flight = gateway.begin(job.lease.id, Place(job.run.id, job.item.key), code)
         try:
             gateway.flights.send(flight, executor_request(job, state, listing, flight.lease_id))
             ending = await flight.ended

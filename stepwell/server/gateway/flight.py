@@ -29,8 +29,12 @@ class Ending(Enum):
 class Flight:
     """One request in the gateway's care."""
 
-    def __init__(self, request_id: str, place: Place, *, now_ms: int, lease_ms: int) -> None:
+    def __init__(
+        self, request_id: str, place: Place, *, now_ms: int, lease_ms: int, code: str = ""
+    ) -> None:
+        """`code` is the one that a worker must have; empty if any will do."""
         self.request_id = request_id
+        self.code = code
         self.place = place
         self.lease_ms = lease_ms
         self.until_ms = now_ms + lease_ms

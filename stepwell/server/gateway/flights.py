@@ -40,9 +40,10 @@ class Flights:
         """Those that nobody has."""
         return tuple(self._unplaced.values())
 
-    def begin(self, request_id: str, place: Place, *, lease_ms: int) -> Flight:
-        """A call is to be made, or is taken over: its flight, with its first lease."""
-        flight = Flight(request_id, place, now_ms=self._now_ms(), lease_ms=lease_ms)
+    def begin(self, request_id: str, place: Place, *, lease_ms: int, code: str = "") -> Flight:
+        """A call is to be made, or is taken over: its flight, with its first lease. It is for a
+        worker with this code, if one is named."""
+        flight = Flight(request_id, place, now_ms=self._now_ms(), lease_ms=lease_ms, code=code)
         self._all[request_id] = flight
         return flight
 
@@ -63,7 +64,7 @@ class Flights:
             return
         while True:
             session = self._sessions.pick(
-                request.app_name, request.function_slug, tried=flight.tried
+                request.app_name, request.function_slug, code=flight.code, tried=flight.tried
             )
             if session is None:
                 break

@@ -116,8 +116,9 @@ class Gateway:
         had_work: Callable[[str], bool],
     ) -> None:
         """`on_slots` hears how many requests the workers of an app take at once, 0 when none is
-        there; `on_app`, of registrations; `had_work` says whether calls of an app may have been
-        under way when the server stopped."""
+        there, and the same of each place where calls wait for workers with some code; `on_app`, of
+        registrations; `had_work` says whether calls of an app may have been under way when the
+        server stopped."""
         self.settings = settings or GatewaySettings()
         self.sessions = Sessions()
         self.connections: set[GatewayConnection] = set()
@@ -135,6 +136,7 @@ class Gateway:
             now_ms,
             on_slots=on_slots,
             had_work=had_work,
+            pinned=self._pinned_of_app,
             reunion_s=self.settings.reunion_s,
             reunion_window_s=self.settings.reunion_window_s,
         )
@@ -203,11 +205,15 @@ class Gateway:
         )
         return live >= limit
 
+    def _pinned_of_app(self, app: str) -> tuple[str, ...]:
+        return self._ledger.catalog.pinned_of_app(app)
+
     # --- for the driver --------------------------------------------------------------------------
 
-    def begin(self, request_id: str, place: Place) -> Flight:
-        """A call is to be made: its flight, with its first lease."""
-        return self.flights.begin(request_id, place, lease_ms=self.settings.lease_ms)
+    def begin(self, request_id: str, place: Place, code: str = "") -> Flight:
+        """A call is to be made: its flight, with its first lease, for a worker with this code."""
+        lease_ms = self.settings.lease_ms
+        return self.flights.begin(request_id, place, lease_ms=lease_ms, code=code)
 
     def forget(self, flight: Flight) -> None:
         """Nobody waits for this call any more: its worker is told at once, by a refusal it did not

@@ -137,7 +137,8 @@ class Admission:
         except MalformedFunction as malformed:
             return _refused("", f"At least one function is invalid: {malformed}")
         slugs = frozenset(function.id for function in functions)
-        served = ServedApp(app.name, app.version or "", slugs, group)
+        codes = {one.id: one.code.version for one in functions if one.code.version}
+        served = ServedApp(app.name, app.version or "", slugs, group, codes)
         if sessions.is_superseded(served):
             # A worker of an old version came back: it serves on, but does not roll the app back.
             return served, None

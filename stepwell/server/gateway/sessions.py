@@ -6,7 +6,8 @@ most room left.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -27,6 +28,8 @@ class ServedApp(msgspec.Struct, frozen=True):
     slugs: frozenset[str]
     group: str
     """Workers of one version of an app are a group."""
+    codes: Mapping[str, str] = {}
+    """The code of its functions, where it says so."""
 
 
 class Session:
@@ -133,14 +136,29 @@ class Sessions:
         """How many requests of an app its ready workers take at once, all together."""
         return sum(session.slots for session in self.serving(app))
 
+    def code_capacity(self, app: str, slugs: Iterable[str]) -> Counter[tuple[str, str]]:
+        """The same of each code of these functions: by function and code."""
+        found = Counter[tuple[str, str]]()
+        wanted = tuple(slugs)
+        for session in self.serving(app) if wanted else ():
+            codes = session.apps[app].codes
+            for slug in wanted:
+                if slug in codes:
+                    found[slug, codes[slug]] += session.slots
+        return found
+
     def pick(
-        self, app: str, slug: str, *, tried: frozenset[Session] = frozenset()
+        self, app: str, slug: str, *, code: str = "", tried: frozenset[Session] = frozenset()
     ) -> Session | None:
-        """Who gets a request of this function; None if nobody can take it now."""
+        """Who gets a request of this function, for this code of it if one is named; None if nobody
+        can take it now."""
         able = [
             session
             for session in self.serving(app)
-            if session.room > 0 and slug in session.apps[app].slugs and session not in tried
+            if session.room > 0
+            and slug in session.apps[app].slugs
+            and session not in tried
+            and code in ("", session.apps[app].codes.get(slug))
         ]
         if not able:
             return None

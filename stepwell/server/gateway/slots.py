@@ -5,9 +5,11 @@ that its workers may say first what they are still at work on.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from stepwell.server.engine.held import held_place, is_held
 from stepwell.server.gateway.sessions import Sessions
+from stepwell.wire.function_config import CODE_PIN
 
 
 class Slots:
@@ -20,20 +22,25 @@ class Slots:
         *,
         on_slots: Callable[[str, int], None],
         had_work: Callable[[str], bool],
+        pinned: Callable[[str], Sequence[str]],
         reunion_s: float,
         reunion_window_s: float,
     ) -> None:
-        """`reunion_s`: how long workers may report before they get work, within the first
-        `reunion_window_s` of the server."""
+        """`pinned` names the functions of an app whose runs stay with their code; `reunion_s`: how
+        long workers may report before they get work, within the first `reunion_window_s` of the
+        server."""
         self.closed = False
         """Is no work given any more?"""
         self._sessions = sessions
         self._now_ms = now_ms
         self._on_slots = on_slots
         self._had_work = had_work
+        self._pinned = pinned
         self._reunion_s = reunion_s
         self._window_ms = reunion_window_s * 1000
         self._told: dict[str, int] = {}
+        self._places: dict[str, set[str]] = {}
+        """The places of each app that were told of and are open."""
         self._reunions: dict[str, asyncio.TimerHandle] = {}
         self._began_ms = now_ms()
 
@@ -51,14 +58,36 @@ class Slots:
         slots = 0 if self.closed else self._sessions.capacity(app)
         if slots and app not in self._told and self._waits_for_reunion(app):
             return
-        if self._told.get(app, 0) != slots:
-            self._told[app] = slots
-            self._on_slots(app, slots)
+        self._tell(app, slots)
+        self._look_at_pinned(app)
+
+    def _tell(self, place: str, slots: int) -> None:
+        if self._told.get(place, 0) != slots:
+            self._told[place] = slots
+            self._on_slots(place, slots)
+
+    def _look_at_pinned(self, app: str) -> None:
+        """Where calls wait for the code that their run began under, its workers take them."""
+        wanted = () if self.closed else self._pinned(app)
+        before = self._places.get(app, set())
+        if not wanted and not before:
+            return
+        found = {
+            held_place(app, CODE_PIN, slug, code): slots
+            for (slug, code), slots in self._sessions.code_capacity(app, wanted).items()
+        }
+        for place in before - found.keys():
+            self._tell(place, 0)
+            del self._told[place]
+        for place, slots in found.items():
+            self._tell(place, slots)
+        self._places[app] = set(found)
 
     def look_at_all(self) -> None:
         """The same for every app that was told of."""
         for app in tuple(self._told):
-            self.look(app)
+            if not is_held(app):
+                self.look(app)
 
     def _waits_for_reunion(self, app: str) -> bool:
         if app in self._reunions:

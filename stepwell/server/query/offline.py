@@ -12,12 +12,14 @@ from stepwell.server.query.explain_v2 import ExplanationV2, explanation_v2
 from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.listeners import Listening, listening
+from stepwell.server.query.other_code import all_waiting_for_code, code_rest
 from stepwell.server.query.rest import Reach, Rest, rest
 from stepwell.server.query.room import paused_rest
 from stepwell.server.query.run_v2 import function_ref, status_v2
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.query.waiting import RUNS_MAX, Waiting, waiting
 from stepwell.server.store.port import Reader
+from stepwell.wire.function_config import NO_CODE, Code, decode_function
 
 FAR_MS = 2**62
 """Whatever is put off is due one day."""
@@ -28,15 +30,19 @@ def timeline_in(reader: Reader, run_id: str, now_ms: int) -> Span | None:
     run = reader.run(run_id)
     if run is None:
         return None
+    items = reader.items(run_id)
+    code = dict(_codes(reader)).get(run.function, NO_CODE)
     rows = Rows(
         run,
         reader.steps(run_id),
         reader.notes(run_id),
-        reader.items(run_id),
+        items,
         waits=reader.waits(run_id),
         reach=reach_in(reader)(run),
         now_ms=now_ms,
         annotations=reader.annotations(run_id),
+        limits=code_rest(run, code, items),
+        code=code,
     )
     return timeline(rows)
 
@@ -66,7 +72,12 @@ def waiting_in(reader: Reader) -> list[Waiting]:
     gone = {row.slug for row in reader.gone_functions()}
     paused = {row.id.partition(":")[2] for row in reader.flow_keys(KeyKind.PAUSE)}
     known = {run.id: run for run in (*due, *in_lanes(reader, gone | paused, why, FAR_MS))}
-    return waiting(known.values(), why)
+    by_code = dict(all_waiting_for_code(reader, _codes(reader)))
+    return waiting(known.values(), why) + waiting(by_code, by_code.get)
+
+
+def _codes(reader: Reader) -> list[tuple[str, Code]]:
+    return [(row.slug, decode_function(row.config).code) for row in reader.functions()]
 
 
 def held_in(reader: Reader, now_ms: int) -> list[HeldBack]:

@@ -22,6 +22,7 @@ class Hindrance(StrEnum):
     BUSY = "busy"
     LIMIT = "limit"
     PAUSED = "paused"
+    CODE_CHANGED = "code_changed"
 
 
 class Reach(msgspec.Struct, frozen=True):

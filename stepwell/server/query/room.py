@@ -27,6 +27,7 @@ from stepwell.server.flow.concurrency import UNLIMITED, limit_of
 from stepwell.server.flow.named_limit import NO_NUMBERS, Numbers
 from stepwell.server.flow.plan import NO_PLAN, Plan
 from stepwell.server.query.not_started import key_value
+from stepwell.server.query.other_code import code_rest
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.store.port import Reader
 from stepwell.server.store.reading import order_of
@@ -56,6 +57,9 @@ def rests(
     paused = paused_rest(reader, run.function)
     if paused is not None:
         return {item.key: paused for item in calls}
+    by_code = code_rest(run, listing.config.code, calls)
+    if by_code:
+        return by_code
     due = [item for item in calls if item.due_ms <= now_ms or _is_ranked(item)]
     cooling = _cooling(reader, run.function, now_ms) if due else None
     if cooling is not None:

@@ -64,6 +64,7 @@ class RunV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     is_deferred: bool = False
     retries: int | msgspec.UnsetType = msgspec.UNSET
     deferred_from: DeferredFromV2 | msgspec.UnsetType = msgspec.UNSET
+    code_version: str = ""
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -109,5 +110,6 @@ def _run(run: Run, names: Mapping[str, str], *, with_output: bool) -> RunV2:
         ended_at=format_instant(run.ended_ms) if run.ended else msgspec.UNSET,
         original_run_id=run.original,
         is_deferred=run.deferred,
+        code_version=run.code,
         output=msgspec.UNSET if output is None else msgspec.Raw(output),
     )

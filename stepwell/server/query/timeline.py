@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from stepwell.server.engine.annotation_row import Annotation
-from stepwell.server.engine.lane import place_of
+from stepwell.server.engine.held import app_of
 from stepwell.server.engine.lease_id import step_name
 from stepwell.server.engine.row import (
     STEP_WAITS,
@@ -34,9 +34,11 @@ from stepwell.server.query.annotation import (
     user_spans,
     userland_v2,
 )
+from stepwell.server.query.other_code import CodeV2, code_v2
 from stepwell.server.query.rest import Hindrance, Reach, Rest, rest
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
+from stepwell.wire.function_config import NO_CODE, Code
 
 
 class SpanStatus(StrEnum):
@@ -85,6 +87,7 @@ class Span(msgspec.Struct, frozen=True, omit_defaults=True):
     awaited: Awaited | None = None
     metadata: tuple[MetadataV2, ...] = ()
     userland: UserlandV2 | msgspec.UnsetType = msgspec.UNSET
+    code: CodeV2 | msgspec.UnsetType = msgspec.UNSET
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -101,6 +104,8 @@ class Rows(msgspec.Struct, frozen=True):
     limits: Mapping[str, Rest] = {}
     """Calls that wait for a limit, by the key of their item."""
     annotations: Sequence[Annotation] = ()
+    code: Code = NO_CODE
+    """The code that its function has now."""
 
 
 _RUN_STATUS = {
@@ -146,6 +151,7 @@ def timeline(rows: Rows) -> Span:
         output=msgspec.UNSET if run.output is None else msgspec.Raw(run.output),
         children=spans,
         metadata=metadata_of(rows.annotations, ""),
+        code=code_v2(run, rows.code),
     )
 
 
@@ -318,7 +324,7 @@ def _item_span(rows: Rows, item: Item, lease: Lease | None) -> Span:
             detail=detail,
         )
     found = _rest(rows, item)
-    place = f" by app {place_of(item.queue)}" if item.kind is ItemKind.CALL else ""
+    place = f" by app {app_of(item.queue)}" if item.kind is ItemKind.CALL else ""
     when = "now, due since" if rows.now_ms > item.due_ms else "at"
     detail = f"is to be called{place} {when} {format_instant(item.due_ms)}{attempt}"
     return Span(

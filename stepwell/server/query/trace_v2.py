@@ -5,6 +5,7 @@ import hashlib
 import msgspec
 
 from stepwell.server.query.annotation import MetadataV2, UserlandV2
+from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.run_v2 import InstantV2
 from stepwell.server.query.spent_v2 import SpentV2, spent_v2
 from stepwell.server.query.timeline import USERLAND, Span, SpanStatus
@@ -54,17 +55,19 @@ class SpanV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_def
 
 
 class TraceV2(msgspec.Struct, frozen=True, rename="camel"):
-    """What a run did, and what it waits for, as spans within spans; and where its time went."""
+    """What a run did, and what it waits for, as spans within spans; where its time went; and the
+    code it began under."""
 
     run_id: str
     root_span: SpanV2
     spent: SpentV2
+    code: CodeV2 | msgspec.UnsetType = msgspec.UNSET
 
 
 def trace_v2(run_id: str, root: Span, now_ms: int, *, with_output: bool) -> TraceV2:
     """A run's spans."""
     told = _span(run_id, root, "", 0, with_output=with_output)
-    return TraceV2(run_id, told, spent_v2(root, now_ms))
+    return TraceV2(run_id, told, spent_v2(root, now_ms), root.code)
 
 
 def step_op(span: Span) -> str:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import msgspec
+
 from stepwell.server.clock import Clock, SystemClock
 from stepwell.server.drivers.port import Driver, LaneSeen, LetsFinish, Lost, Settled
 from stepwell.server.engine.action import Announce
@@ -28,7 +30,7 @@ from stepwell.server.engine.lane import place_of
 from stepwell.server.engine.row import Run
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.runtime.states import States
-from stepwell.server.store.port import Reader, StoreError, Unstorable
+from stepwell.server.store.port import CallState, Reader, StoreError, Unavailable, Unstorable
 from stepwell.wire.failure import FUNCTION_NOT_FOUND, Failure, encode_failure
 from stepwell.wire.operation import Operation
 
@@ -53,6 +55,7 @@ class Dispatcher:
 
     def __init__(self, ledger: Ledger, reader: Reader, clock: Clock | None = None) -> None:
         self._ledger = ledger
+        self._reader = reader
         self._states = States(reader)
         self._clock = clock or SystemClock()
         self._began_ms = self._clock.now_ms()
@@ -193,12 +196,26 @@ class Dispatcher:
             if state is None:
                 # It ended between the claim and now; nobody waits for this call.
                 return Settled()
+            if job.run.code != listing.config.code.version:
+                state = await self._named(job.run, state)
             return await driver.call(job, state, listing, save)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             log.exception("the driver of %s failed", job.run.app)
             return _broke("DriverFault", f"the server could not make the call: {error}")
+
+    async def _named(self, run: Run, state: CallState) -> CallState:
+        """The same with what its steps are called: for code that is not the one they ended in."""
+        try:
+            if self._reader.blocks:
+                steps = await asyncio.to_thread(self._reader.steps, run.id)
+            else:
+                steps = self._reader.steps(run.id)
+        except Unavailable:
+            # It is only said in a warning.
+            return state
+        return msgspec.structs.replace(state, names=tuple((one.id, one.name) for one in steps))
 
     def _ended(self, job: Job, lane: Lane) -> None:
         lease_id = job.lease.id

@@ -10,8 +10,10 @@ from stepwell.server.clock import Clock
 from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
+from stepwell.server.query.other_code import waiting_for_code
 from stepwell.server.runtime.cluster import alone
 from stepwell.server.store.port import Reader, RunFilter, StoreError
+from stepwell.wire.function_config import CODE_PIN, Code, decode_function
 
 PRUNE_BATCH = 200
 PRUNE_EVERY_S = 60.0
@@ -89,7 +91,23 @@ class Janitor:
             waited_ms = now_ms - function.gone_ms
             if waited_ms >= self._unserved_ms:
                 given_up += await self._give_up_on(function.slug, waited_ms, self._reader)
+        for function in self._reader.functions():
+            code = decode_function(function.config).code
+            if code.on_change == CODE_PIN:
+                given_up += await self._give_up_pinned(function.slug, code, now_ms, self._reader)
         return given_up
+
+    async def _give_up_pinned(self, slug: str, code: Code, now_ms: int, reader: Reader) -> int:
+        """The same for runs that nobody has served who has their code."""
+        waiting = waiting_for_code(reader, slug, code)
+        waited = ((run, now_ms - rest.since_ms) for run, rest in waiting)
+        late = [(run, ms) for run, ms in waited if ms >= self._unserved_ms]
+        answers = [self._ledger.submit(LeftUnserved(run.id, ms)) for run, ms in late]
+        told = await asyncio.gather(*answers)
+        if told:
+            count = len(told)
+            log.warning("old code of function %s is served no longer: %d runs failed", slug, count)
+        return len(told)
 
     async def _give_up_on(self, slug: str, waited_ms: int, reader: Reader) -> int:
         going = (RunStatus.SCHEDULED, RunStatus.RUNNING)

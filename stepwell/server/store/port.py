@@ -102,10 +102,12 @@ EVERY_NAME: Container[str] = _EveryName()
 
 
 class CallState(msgspec.Struct, frozen=True):
-    """What a call of a run is told: its events, and its steps in the order they were saved."""
+    """What a call of a run is told: its events, and its steps in the order they were saved. What
+    the steps are called is told to code that is not the one they ended in."""
 
     events: tuple[bytes, ...]
     steps: tuple[tuple[str, bytes], ...]
+    names: tuple[tuple[str, str], ...] = ()
 
 
 class RunTime(StrEnum):

@@ -91,7 +91,7 @@ _NO_ORIGIN = _Origin()
 _RunColumns: TypeAlias = tuple[
     *tuple[int, str, str, str, str | None, int, str, str | None],
     *tuple[int, int, int, bytes | None, int, int, str | None, int],
-    *tuple[int | None, str, bytes | None],
+    *tuple[int | None, str, bytes | None, str],
 ]
 
 
@@ -114,7 +114,7 @@ def event_of(values: Sequence[object]) -> EventRow:
 
 def run_values(seq: int, run: Run, main: Item | None) -> Values:
     """All columns of `run`."""
-    status, started_ms, version, flags, pending, parts = standing_values(run)
+    status, started_ms, version, flags, pending, parts, code = standing_values(run)
     return (
         seq,
         run.id,
@@ -133,6 +133,7 @@ def run_values(seq: int, run: Run, main: Item | None) -> Values:
         pending,
         parts,
         *main_values(main),
+        code,
     )
 
 
@@ -177,7 +178,7 @@ def standing_values(run: Run) -> Values:
     if run.in_backlog:
         flags |= IN_BACKLOG
     pending = _write_json.encode(run.pending).decode() if run.pending else None
-    return int(run.status), run.started_ms, run.version, flags, pending, run.parts
+    return int(run.status), run.started_ms, run.version, flags, pending, run.parts, run.code
 
 
 def end_values(run: Run) -> Values:
@@ -223,6 +224,7 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         due_ms,
         queue,
         special,
+        code,
     ) = cast("_RunColumns", values)
     origin = _NO_ORIGIN if packed is None else _read_origin.decode(packed)
     first = () if event_id is None else (event_id,)
@@ -255,6 +257,7 @@ def run_of(values: Sequence[object]) -> tuple[Run, Item | None]:
         origin.lane,
         origin.backlog,
         bool(flags & IN_BACKLOG),
+        code,
     )
     return run, None if due_ms is None else main_of((id_, due_ms, queue, special))
 

@@ -167,6 +167,7 @@ class StoreContract(
             force_plan=True,
             again=True,
             pending=("a", "b"),
+            code="2026-01",
         )
         world.do(fact.RunChanged(changed))
         for _ in range(2):

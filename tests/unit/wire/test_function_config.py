@@ -14,6 +14,7 @@ from stepwell.wire.function_config import (
     Batch,
     Cancel,
     Checkpoint,
+    Code,
     Concurrency,
     Debounce,
     Fairness,
@@ -78,6 +79,7 @@ WHOLE = {
     "fairness": {"key": "event.data.user", "weight": "event.data.seats"},
     "backlog": {"limit": 7, "key": "event.data.user", "onFull": "cancel"},
     "description": "Charges, then ships.",
+    "code": {"version": "5f838d0f3355", "onChange": "pin"},
 }
 
 
@@ -110,6 +112,7 @@ def test_everything_at_once() -> None:
         fairness=Fairness("event.data.user", "event.data.seats"),
         backlog=Backlog(7, "event.data.user", "cancel"),
         description="Charges, then ships.",
+        code=Code("5f838d0f3355", "pin"),
     )
     assert json.loads(encode_function(config)) == WHOLE
 
@@ -141,6 +144,7 @@ CONFIGS = st.builds(
     fairness=st.none() | st.builds(Fairness, MAYBE, MAYBE),
     backlog=st.none() | st.builds(Backlog, NUMBER, MAYBE, MAYBE),
     description=MAYBE,
+    code=st.builds(Code, MAYBE, MAYBE),
 )
 
 
@@ -313,6 +317,12 @@ def test_configurations_that_are_fine(fields: dict[str, object]) -> None:
         ({"backlog": Backlog()}, "backlog.limit 0 is too small: use at least 1"),
         ({"backlog": Backlog(10_001)}, "backlog.limit 10001 is too large: use at most 10000"),
         ({"backlog": Backlog(1, on_full="drop")}, "backlog.onFull 'drop' is unknown"),
+        ({"code": Code("x" * 65)}, "code.version has 65 characters: use at most 64"),
+        ({"code": Code("a\x1eb")}, "code.version 'a\\x1eb' has control characters"),
+        (
+            {"code": Code("", "stop")},
+            "code.onChange 'stop' is unknown: use continue or pin or pause",
+        ),
         ({"fairness": Fairness(weight="2")}, "fairness.key is missing: give an expression"),
         ({"timeouts": Timeouts("x")}, "timeouts.start: 'x'"),
         ({"timeouts": Timeouts(finish="x")}, "timeouts.finish: 'x'"),

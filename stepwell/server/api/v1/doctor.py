@@ -13,6 +13,7 @@ from stepwell.server.engine.row import Run
 from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.lost_places import LostPlace, lost_places
+from stepwell.server.query.other_code import all_waiting_for_code
 from stepwell.server.query.rest import Rest, rest
 from stepwell.server.query.room import paused_rest
 from stepwell.server.query.run_object import RunObject, run_object
@@ -80,4 +81,6 @@ def _waiting(deps: ApiDeps) -> list[Waiting]:
 
     going = {function for function, _ in deps.reader.live()}
     due |= {run.id: run for run in in_lanes(deps.reader, going, why, now_ms)}
-    return waiting(due.values(), why)
+    codes = ((slug, one.config.code) for slug, one in deps.ledger.catalog.listings.items())
+    by_code = dict(all_waiting_for_code(deps.reader, codes))
+    return waiting(due.values(), why) + waiting(by_code, by_code.get)

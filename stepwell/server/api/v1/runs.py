@@ -27,6 +27,7 @@ from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.server.query.timeline import Rows, Span, timeline
 from stepwell.server.store.port import Reader, RunFilter
 from stepwell.wire.duration import format_instant
+from stepwell.wire.function_config import NO_CODE
 from stepwell.wire.identifier import is_ulid
 from stepwell.wire.recorded_run import encode_recorded
 
@@ -156,6 +157,7 @@ def _rows(reader: Reader, run: Run, listing: Listing | None, reach: Reach, now_m
         now_ms,
         rests(reader, run, listing, now_ms, items),
         reader.annotations(run.id),
+        NO_CODE if listing is None else listing.config.code,
     )
 
 

@@ -281,6 +281,14 @@ ROUTES_V2: tuple[Declared, ...] = (
     ),
     Declared(
         "POST",
+        "/runs/{run_id}/resume",
+        runs.resume,
+        name="resume_run",
+        answers=Answers(runs.RunResumedV2),
+        refused=(404, 409),
+    ),
+    Declared(
+        "POST",
         "/runs/{run_id}/scores",
         scores.create,
         Takes(body=scores.SCORES),

@@ -15,7 +15,7 @@ from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
-from stepwell.server.engine.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.input import CancelAsked, Done, RunResumed, Verdict
 from stepwell.server.engine.row import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.query.defer_v2 import deferred_from_v2, defers_v2
@@ -97,6 +97,13 @@ class RunNamed(msgspec.Struct, rename="camel"):
     """The run it is about."""
 
     run_id: str
+
+
+class RunResumedV2(msgspec.Struct, rename="camel"):
+    """The run that goes on, and whether anything but its time kept it from doing so."""
+
+    run_id: str
+    changed: bool
 
 
 async def one(deps: ApiDeps, request: Request) -> Response:
@@ -262,3 +269,16 @@ async def cancel(deps: ApiDeps, request: Request) -> Response:
             raise Problem(409, "Run is already cancelled", "run_already_cancelled")
         raise Problem(409, "Cannot cancel an ended run", "run_already_ended")
     return answered(deps, RunNamed(run_id))
+
+
+async def resume(deps: ApiDeps, request: Request) -> Response:
+    """Let a run that began under other code go on under the code of its function today, whatever
+    `on_code_change` says; `changed` is false where it was the same code anyhow."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    answer = await deps.ledger.submit(RunResumed(run_id))
+    assert isinstance(answer, Done)
+    if answer.verdict is Verdict.GONE:
+        raise Problem(404, "Run not found")
+    if answer.verdict is Verdict.REFUSED:
+        raise Problem(409, f"Cannot resume the run: {answer.reason}", "run_not_resumable")
+    return answered(deps, RunResumedV2(run_id, answer.verdict is Verdict.APPLIED))

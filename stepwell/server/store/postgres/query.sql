@@ -248,7 +248,8 @@ INSERT INTO stepwell.event SELECT * FROM unnest(
 -- insert_run --
 INSERT INTO stepwell.run SELECT * FROM unnest(
     %b::text[], %b::text[], %b::text[], %s::text[], %b::int8[], %b::text[], %s::text[],
-    %b::int4[], %b::int8[], %b::int8[], %s::bytea[], %b::int4[], %b::int4[], %s::text[], %b::int4[]
+    %b::int4[], %b::int8[], %b::int8[], %s::bytea[], %b::int4[], %b::int4[], %s::text[], %b::int4[],
+    %b::text[]
 );
 
 -- insert_run_event --
@@ -258,20 +259,22 @@ ON CONFLICT DO NOTHING;
 -- change_run --
 UPDATE stepwell.run SET
     status = new.status, started_ms = new.started_ms, version = new.version, flags = new.flags,
-    pending = new.pending, parts = new.parts
+    pending = new.pending, parts = new.parts, code = new.code
 FROM unnest(
-    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::text[]
-) AS new (status, started_ms, version, flags, pending, parts, id)
+    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::text[],
+    %b::text[]
+) AS new (status, started_ms, version, flags, pending, parts, code, id)
 WHERE run.id = new.id;
 
 -- end_run --
 UPDATE stepwell.run SET
     status = new.status, started_ms = new.started_ms, version = new.version, flags = new.flags,
-    pending = new.pending, parts = new.parts, ended_ms = new.ended_ms, output = new.output
+    pending = new.pending, parts = new.parts, code = new.code, ended_ms = new.ended_ms,
+    output = new.output
 FROM unnest(
-    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::int8[],
-    %s::bytea[], %b::text[]
-) AS new (status, started_ms, version, flags, pending, parts, ended_ms, output, id)
+    %b::int4[], %b::int8[], %b::int4[], %b::int4[], %s::text[], %b::int4[], %b::text[],
+    %b::int8[], %s::bytea[], %b::text[]
+) AS new (status, started_ms, version, flags, pending, parts, code, ended_ms, output, id)
 WHERE run.id = new.id;
 
 -- add_counts --
@@ -581,7 +584,7 @@ WITH seen AS (
             WHEN run.status = 100 AND lease.id IS NOT NULL THEN lease.granted_ms
             ELSE run.started_ms
         END AS started_ms,
-        run.ended_ms, run.output, run.version, run.flags, run.pending, run.parts,
+        run.ended_ms, run.output, run.version, run.flags, run.pending, run.parts, run.code,
         run.status AS stored_status
     FROM stepwell.run
     LEFT JOIN stepwell.lease ON lease.run_id = run.id AND lease.key = '' AND run.status = 100

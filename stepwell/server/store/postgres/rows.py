@@ -17,12 +17,14 @@ _MAIN_COLUMNS = (None, None, None)
 
 def columns_of_run(run: Run) -> Values:
     """Columns of `run`."""
-    return run_values(0, run, None)[1:-3]
+    *columns, _, _, _, code = run_values(0, run, None)[1:]
+    return *columns, code
 
 
 def run_from(row: Sequence[Any]) -> Run:
     """From the columns of `run`."""
-    return run_of((0, *row, *_MAIN_COLUMNS))[0]
+    *columns, code = row
+    return run_of((0, *columns, *_MAIN_COLUMNS, code))[0]
 
 
 def columns_of_item(item: Item) -> Values:

@@ -77,8 +77,10 @@ SELECT * FROM held WHERE hold = ? ORDER BY place;
 
 -- live_runs --
 SELECT id FROM run
-WHERE status IN (100, 200) AND app = (SELECT app FROM function WHERE slug = :function)
-AND function = :function AND id > :after ORDER BY id LIMIT :limit;
+WHERE status IN (100, 200) AND app IN (
+    SELECT app FROM function WHERE slug = :function
+    UNION SELECT app FROM gone_function WHERE slug = :function
+) AND function = :function AND id > :after ORDER BY id LIMIT :limit;
 
 -- lanes --
 SELECT queue, min(due_ms) FROM run
@@ -140,18 +142,19 @@ SELECT (SELECT max(seq) FROM event), (SELECT max(seq) FROM run);
 INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- insert_run --
-INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- insert_run_event --
 INSERT OR IGNORE INTO run_event VALUES (?, ?);
 
 -- change_run --
-UPDATE run SET status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?
+UPDATE run SET
+    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?, code = ?
 WHERE seq = ?;
 
 -- move_run --
 UPDATE run SET
-    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?,
+    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?, code = ?,
     due_ms = ?, queue = ?, main = ?
 WHERE seq = ?;
 
@@ -160,7 +163,7 @@ UPDATE run SET due_ms = ?, queue = ?, main = ? WHERE seq = ?;
 
 -- end_run --
 UPDATE run SET
-    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?,
+    status = ?, started_ms = ?, version = ?, flags = ?, pending = ?, parts = ?, code = ?,
     ended_ms = ?, output = ?, due_ms = NULL, queue = NULL, main = NULL
 WHERE seq = ?;
 

@@ -37,7 +37,8 @@ CREATE TABLE run (
     parts INTEGER NOT NULL,
     due_ms INTEGER,
     queue TEXT,
-    main BLOB
+    main BLOB,
+    code TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX run_by_id ON run (id);
 CREATE INDEX run_by_event ON run (event_id);

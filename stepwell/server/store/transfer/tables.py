@@ -54,7 +54,7 @@ TABLES: tuple[Table, ...] = (
     _table(
         "run",
         "id function app event_id queued_ms dedup origin status started_ms ended_ms output version"
-        " flags pending parts",
+        " flags pending parts code",
         sqlite_order="seq",
         postgres_order="queued_ms, id",
     ),

@@ -109,7 +109,7 @@ def test_create_function_has_the_official_arguments() -> None:
         *("middleware", "name", "on_failure", "output_type", "priority", "rate_limit", "retries"),
         *("throttle", "timeouts", "singleton", "trigger", "non_retriable", "reraise"),
         *("handler", "backlog", "fairness", "limits", "run_concurrency", "checkpointing"),
-        "description",
+        *("description", "code_version", "on_code_change"),
     }
     required = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
     assert required == ["self", "fn_id", "trigger"]

@@ -262,6 +262,41 @@ async def test_e_161_vanished_steps_are_warned_of_once() -> None:
     assert [w.message.code for w in found] == ["NON_DETERMINISTIC_FUNCTION"]  # type: ignore[union-attr]
 
 
+async def test_changed_code_is_told_which_steps_it_has_no_more() -> None:
+    async def renames(ctx: Context) -> Any:
+        await ctx.step.run("pay", give, 1)
+
+    async def removes(ctx: Context) -> Any:
+        return 1
+
+    for handler, words in (
+        (renames, r'met new steps \("pay"\) before 2 known ones \("charge", "label"\): steps were'),
+        (removes, r'returned without 2 known ones \("charge", "label"\): the code has changed'),
+    ):
+        stage = Stage(handler)
+        for name in ("charge", "label"):
+            stage.keep(step_hash(name), msgspec.Raw(b'{"data":1}'))
+        names = {step_hash(name): name for name in ("charge", "label")}
+        with pytest.warns(IndeterminateFunctionWarning, match=words) as found:
+            await stage.call(step_names=names)
+        assert len(found) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InngestWarning)
+        answer = await stage.call(step_names=names)
+    assert json.loads(answer.body)["name"] == "IndeterminateFunctionWarning"
+
+
+async def test_a_step_that_is_gone_is_no_news_where_the_code_is_the_same() -> None:
+    async def handler(ctx: Context) -> Any:
+        return 1
+
+    stage = Stage(handler)
+    stage.keep(step_hash("old"), msgspec.Raw(b'{"data":1}'))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InngestWarning)
+        assert (await stage.call()).status == 200
+
+
 @pytest.mark.parametrize("parallel", [False, True])
 async def test_warnings_made_errors_end_the_call(parallel: bool) -> None:
     async def handler(ctx: Context) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from stepwell.sdk.errors import FunctionConfigInvalidError
+from stepwell.sdk.function.fingerprint import fingerprint
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.function.option import (
     Backlog,
@@ -55,6 +56,7 @@ def registered(function: Function[Any]) -> dict[str, Any]:
 def test_the_least_there_is() -> None:
     function = declared()
     assert registered(function) == {
+        "code": {"version": fingerprint(handler)},
         "id": "shop-pay",
         "name": "pay",
         "triggers": [{"event": "shop/paid"}],
@@ -95,9 +97,12 @@ def test_f62_every_option_travels() -> None:
             singleton=Singleton(mode="cancel", key="'k'"),
             throttle=Throttle(limit=3, period="90s", burst=2, key="'k'"),
             timeouts=Timeouts(start="1m", finish="1h"),
+            code_version="2026-01",
+            on_code_change="pin",
         )
     )
     del found["id"]
+    assert found.pop("code") == {"version": "2026-01", "onChange": "pin"}
     assert found.pop("steps")["step"]["retries"] == {"attempts": 0}
     assert found == {
         "name": "Pay",
@@ -257,3 +262,14 @@ def test_results_travel_by_annotation_or_output_type() -> None:
 def test_functions_are_not_called_directly() -> None:
     with pytest.raises(TypeError, match="is run by the server: send it an event"):
         declared()(None)
+
+
+def test_going_on_is_not_told() -> None:
+    found = registered(declared(on_code_change="continue"))
+    assert found["code"] == {"version": fingerprint(handler)}
+
+
+def test_the_handler_of_failures_has_code_of_its_own() -> None:
+    function = declared(on_failure=plain, on_code_change="pin", code_version="1")
+    assert function.failure_function is not None
+    assert registered(function.failure_function)["code"] == {"version": fingerprint(plain)}

@@ -48,6 +48,29 @@ def test_wildcards_where_one_event_is_named() -> None:
         EventSchemas().from_record({"a/*.b": None})
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"on_code_change": "stop"},
+            "on_code_change 'stop' is unknown: use continue or pin",
+        ),
+        (
+            {"on_code_change": True},
+            'on_code_change = True: give "continue", "pin"',
+        ),
+        ({"code_version": 3}, "code_version = 3: give text"),
+        ({"code_version": "x" * 65}, "code_version has 65 characters: use at most 64"),
+        ({"code_version": "a\nb"}, r"code_version 'a\\nb' has control characters: leave them out"),
+    ],
+)
+def test_what_is_said_of_code(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(FunctionConfigInvalidError, match=words):
+        CLIENT.create_function(
+            fn_id="f", trigger=TriggerEvent(event="a"), handler=lambda ctx: None, **options
+        )
+
+
 def test_a_decorator_over_another() -> None:
     def handler(ctx: ContextSync) -> None: ...
 

@@ -24,6 +24,7 @@ from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import CallState, RunFilter, Unavailable, Unstorable
 from stepwell.testing.virtual_time import VirtualClock, VirtualLoop, run_virtually
+from stepwell.wire.function_config import Code, decode_function, encode_function
 from stepwell.wire.operation import Sleep
 from tests.bench import APP, Bench, app_row, function, progressed, returned, step_run
 
@@ -85,6 +86,10 @@ async def done(job: Job, state: CallState, save: Save) -> Outcome:
 
 async def sleeps(job: Job, state: CallState, save: Save) -> Outcome:
     return progressed(Sleep(id="z", until="1d"))
+
+
+async def naps(job: Job, state: CallState, save: Save) -> Outcome:
+    return progressed(Sleep(id="z", until="1m"))
 
 
 def test_a_run_is_called_as_soon_as_it_is_due() -> None:
@@ -577,6 +582,35 @@ def test_many_runs_are_cancelled_also_after_a_restart() -> None:
         found = reader.run(late)
         assert found is not None
         assert found.status is RunStatus.CANCELLED
+        await stage.node.stop()
+
+    play(scene)
+
+
+def test_pinned_runs_whose_code_nobody_serves_are_given_up_after_a_time() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, naps)
+        await stage.open()
+        ledger, clock, reader = stage.node.ledger, stage.clock, stage.node.reader
+
+        async def deploy(code: str) -> None:
+            config = decode_function(reader.functions()[0].config)
+            config = msgspec.structs.replace(config, code=Code(code, "pin"))
+            row = msgspec.structs.replace(reader.functions()[0], config=encode_function(config))
+            await ledger.submit(given_.AppRegistered(app_row(checksum=code), (row,)))
+
+        await deploy("A")
+        await stage.send()
+        await asyncio.sleep(1)
+        await deploy("B")
+        janitor = Janitor(ledger, clock, 0, reader=reader, unserved_ms=3_600_000)
+        await asyncio.sleep(3_000)
+        assert await janitor.give_up() == 0
+        await asyncio.sleep(3_600)
+        assert await janitor.give_up() == 1
+        (run,) = reader.runs(RunFilter(limit=1))
+        assert run.status is RunStatus.FAILED
+        assert b"No app has served the code A of function shop-work" in (run.output or b"")
         await stage.node.stop()
 
     play(scene)

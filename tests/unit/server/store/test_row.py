@@ -38,6 +38,7 @@ RICH = Run(
     cron="* * * * *",
     original="o",
     quiet=True,
+    code="2026-01",
 )
 CALL = Item("R", MAIN, ItemKind.CALL, 9, "a")
 

@@ -38,6 +38,7 @@ PICTURES = (
     Picture("failure", "runs/{run}", scheme="dark", function="studio-sync-ledger"),
     Picture("parallel", "runs/{run}", function="studio-resize-images"),
     Picture("waiting", "runs/{run}", function="studio-refund"),
+    Picture("tree", "runs/{run}", function="studio-sum-folder"),
     Picture("functions", "functions/studio/studio-render-video", scheme="dark"),
     Picture("schedules", "crons"),
     Picture("limits", "limits"),

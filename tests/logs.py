@@ -15,7 +15,6 @@ from tests.log_lines import OF_FILES, OF_FOLDERS
 
 LEFT_OUT: tuple[str, ...] = (
     "tests/dashboard/",
-    "tests/interop/test_official_sdks.py",
     "tests/interop/test_realtime.py",
     "tests/package/",
 )

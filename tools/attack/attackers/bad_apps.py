@@ -10,6 +10,7 @@ from tools.attack.target import Target
 
 RUNS = 24
 WAIT_S = 2.0
+SDK = "x-inngest-sdk: py:v0.5.19"
 Way = Callable[[Random], bytes]
 
 
@@ -33,6 +34,12 @@ WAYS: Mapping[str, Way] = {
     "too long": lambda chance: _answer(b'"' + b"x" * (9 << 20) + b'"', "200 OK"),
     "a redirect": lambda chance: _answer(b"", "307 Go", "location: http://127.0.0.1:1/x"),
     "many headers": lambda chance: _answer(b"1", "200 OK", *(f"a{n}: b" for n in range(3_000))),
+    "long lists": lambda chance: _answer(b"[" + b"[]," * 200_000 + b"0]", "200 OK", SDK),
+    "a step of numbers": lambda chance: _answer(
+        b'[{"id":"a","op":"StepRun","data":[' + b"1.5e17," * 80_000 + b"0]}]",
+        "206 Partial Content",
+        SDK,
+    ),
     "odd status": lambda chance: _answer(b"1", f"{chance.randrange(100, 999)} Odd"),
 }
 

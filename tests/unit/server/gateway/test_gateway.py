@@ -329,6 +329,7 @@ async def test_steps_can_be_stored_while_the_call_goes_on(pair: Pair) -> None:
         ({"status": ReplyStatus.ERROR, "body": b'{"name":"E","message":"m"}'}, RunStatus.FAILED),
         # How one SDK reports a failure that is not to be tried again.
         ({"body": b'{"name":"E","message":"m"}', "no_retry": True}, RunStatus.FAILED),
+        ({"body": b"[" + b"[]," * 50_000 + b"0]"}, RunStatus.COMPLETED),
         ({"body": b""}, RunStatus.COMPLETED),
         ({"body": b"plain text"}, RunStatus.COMPLETED),
         ({"sdk_version": ""}, RunStatus.COMPLETED),

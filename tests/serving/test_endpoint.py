@@ -301,6 +301,13 @@ def test_f50_a_sync_hands_through_what_the_server_answered() -> None:
     assert cloud_put(Away(HttpReply(502, {}, b"[not json")), signed=True).status == 500
 
 
+@pytest.mark.logs("registration failed: Failed to register with https://api.inngest.com/")
+def test_a_sync_that_went_to_the_cloud_says_how_to_name_another_server() -> None:
+    told = json.loads(cloud_put(Away(), signed=True).body)["message"]
+    assert told.startswith("Failed to register with https://api.inngest.com/: connection to db-7")
+    assert "set INNGEST_BASE_URL to its address" in told
+
+
 def in_band(body: bytes) -> ServeResponse:
     client = Inngest(app_id="app", is_production=True, signing_key=KEY, env="branch-7")
     now_ms = int(time.time() * 1000)

@@ -31,7 +31,7 @@ from stepwell.sdk.net.plain import PlainHttp
 from stepwell.sdk.net.shared import shared_port
 from stepwell.sdk.serve.framework import Framework
 from stepwell.sdk.serve.table import FunctionTable
-from stepwell.sdk.settings import Settings, parse_flag
+from stepwell.sdk.settings import cloud_hint, parse_flag
 from stepwell.wire import header
 from stepwell.wire.connect_limit import EXTENSION_CHECKPOINT
 from stepwell.wire.connect_word import AppConfig
@@ -43,10 +43,6 @@ SERVE_URL = "wss://connect"
 FRAMEWORK = Framework.CONNECT
 BACKOFF_DEV_MAX_S = 2.0
 DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-NO_SERVER_NAMED = (
-    "; nobody named a server, so the worker asks Inngest's cloud: set INNGEST_BASE_URL to the"
-    " address of a server of your own, such as http://localhost:8288"
-)
 
 Seconds: TypeAlias = float | dt.timedelta
 ExecutorKind: TypeAlias = Literal["thread", "process"]
@@ -119,7 +115,7 @@ class Plan:
             tokens=self.tokens,
             rewrite=self.rewrite,
             start_http=PlainHttp() if self.client.http is shared_port() else None,
-            advice=_advice(self.client.settings),
+            advice=cloud_hint(self.origin),
         )
 
 
@@ -158,11 +154,6 @@ def plan(apps: Iterable[App], options: ConnectOptions) -> Plan:
         process_functions=_process_functions(served, options.executor),
         processes=_processes(options),
     )
-
-
-def _advice(settings: Settings) -> str:
-    cloud = settings.mode == "cloud" and not settings.origin_is_explicit
-    return NO_SERVER_NAMED if cloud else ""
 
 
 def _app(index: int, app: object) -> ConnectApp:

@@ -14,6 +14,7 @@ import msgspec
 from stepwell.sdk.errors import SendEventsError
 from stepwell.sdk.net.agent import in_header
 from stepwell.sdk.net.port import HttpPort, HttpReply, NetworkError
+from stepwell.sdk.settings import cloud_hint
 from stepwell.sdk.tracing import leaving_trace
 from stepwell.wire import header, limit
 from stepwell.wire.duration import parse_retry_after
@@ -192,7 +193,8 @@ def is_local(url: str) -> bool:
 def accepted_ids(outcome: Outcome, where: str) -> list[str]:
     """The ids; or raises SendEventsError with the server's words and what it did accept."""
     if isinstance(outcome, NetworkError):
-        hint = _START_ONE if outcome.trouble == "refused" and is_local(where) else ""
+        missing = outcome.trouble == "refused" and is_local(where)
+        hint = _START_ONE if missing else cloud_hint(where)
         told = f"Failed to send events to {where}: {outcome}{hint}"
         raise SendEventsError(told, []) from outcome
     if outcome.error is None:
@@ -203,7 +205,7 @@ def accepted_ids(outcome: Outcome, where: str) -> list[str]:
     if outcome.status in _KEY_REFUSED:
         error.add_note(
             "The server refuses the event key it was given: pass one it knows, as event_key=... or"
-            " in INNGEST_EVENT_KEY"
+            f" in INNGEST_EVENT_KEY{cloud_hint(where)}"
         )
     error.status_code = outcome.status
     error.response_body = outcome.body

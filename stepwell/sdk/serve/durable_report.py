@@ -10,6 +10,7 @@ import msgspec
 from stepwell.sdk.errors import Error
 from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
+from stepwell.sdk.settings import cloud_hint
 from stepwell.wire.endpoint import (
     NEW_RUN_PATH,
     MoreSteps,
@@ -99,7 +100,8 @@ class Report:
             why = f"POST {path}: HTTP {reply.status}: {reply.body[:300].decode(errors='replace')}"
             if reply.status < 500:
                 break
-        raise NotReportedError(f"the run could not be reported: {why}")
+        hint = cloud_hint(self._api.origin)
+        raise NotReportedError(f"the run could not be reported: {why}{hint}")
 
     @property
     def output_url(self) -> str:

@@ -8,6 +8,7 @@ from stepwell.sdk.serve.effect import ApiRequests, Steps
 from stepwell.sdk.serve.request import ServeRequest, public_url
 from stepwell.sdk.serve.served import Served
 from stepwell.sdk.serve.setup import Setup
+from stepwell.sdk.settings import cloud_hint
 from stepwell.wire import header
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.registration import MalformedRegistration, SyncAnswer, decode_sync_asked
@@ -66,7 +67,8 @@ def _out_of_band(served: Served, setup: Setup, request: ServeRequest, signed: bo
         outcome = yield ApiRequests((again,))
     if isinstance(outcome, Exception):
         origin = setup.settings.api_origin
-        status, told = 500, SyncAnswer(f"Failed to register with {origin}: {outcome}")
+        why = f"Failed to register with {origin}: {outcome}{cloud_hint(origin)}"
+        status, told = 500, SyncAnswer(why)
     else:
         assert isinstance(outcome, list)
         status, told = register.registration_outcome(outcome[0])

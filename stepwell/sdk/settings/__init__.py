@@ -9,6 +9,7 @@ from stepwell.sdk.settings.client import (
     ORIGIN_DEV,
     LogLevel,
     Settings,
+    cloud_hint,
     resolve,
 )
 from stepwell.sdk.settings.mode import Options, mode_is_told
@@ -34,6 +35,7 @@ __all__ = [
     "LogLevel",
     "ORIGIN_DEV",
     "Settings",
+    "cloud_hint",
     "resolve",
     "Options",
     "mode_is_told",

@@ -17,6 +17,10 @@ from stepwell.sdk.settings.platform_hint import platform_in
 API_ORIGIN_CLOUD = "https://api.inngest.com/"
 EVENT_ORIGIN_CLOUD = "https://inn.gs/"
 ORIGIN_DEV = "http://127.0.0.1:8288/"
+_CLOUD_HINT = (
+    "; this is Inngest's cloud: to use a server of your own, set INNGEST_BASE_URL to its address,"
+    " such as http://localhost:8288"
+)
 EVENT_KEY_DEV = "NO_EVENT_KEY_SET"
 
 # The words of INNGEST_LOG_LEVEL, as `logging` counts; above them all is "nothing at all".
@@ -72,6 +76,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(map(repr, self.decisions))})"  # never the keys themselves
+
+
+def cloud_hint(origin: str) -> str:
+    """What to add to the failure of a request to an origin: nothing, but for that of the cloud.
+
+    Whoever has a server of their own and named none is told where the request went.
+    """
+    return _CLOUD_HINT if f"{origin.rstrip('/')}/" in {API_ORIGIN_CLOUD, EVENT_ORIGIN_CLOUD} else ""
 
 
 def resolve(options: Options, environ: Mapping[str, str]) -> Settings:

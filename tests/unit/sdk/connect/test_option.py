@@ -73,7 +73,7 @@ def test_w28_an_empty_list_of_functions_is_warned_about(caplog: pytest.LogCaptur
     ],
 )
 @pytest.mark.parametrize("status", [401, 500, None])
-async def test_a_worker_that_was_told_no_server_says_that_it_asked_the_cloud(
+async def test_a_worker_that_cannot_begin_at_the_cloud_says_where_it_was(
     status: int | None, options: dict[str, Any], asks_the_cloud: bool
 ) -> None:
     async def server(*_: object) -> tuple[int, dict[str, str], bytes]:
@@ -86,7 +86,9 @@ async def test_a_worker_that_was_told_no_server_says_that_it_asked_the_cloud(
     assert isinstance(failure, StartFailure)
     told = Situation(failures=1, first=True, keys=1, keys_refused=1, tokens_refused=0, chance=0.5)
     words = after_start(failure, told).words
-    assert ("set INNGEST_BASE_URL to the address of a server" in words) is asks_the_cloud
+    assert (
+        "Inngest's cloud: to use a server of your own, set INNGEST_BASE_URL" in words
+    ) is asks_the_cloud
 
 
 def test_refusals_of_options() -> None:

@@ -71,6 +71,16 @@ def test_an_answer_that_is_none_is_an_error_of_sending(status: int, body: bytes)
     assert caught.value.ids == []
 
 
+def test_who_was_told_no_server_learns_where_events_went() -> None:
+    for where, told in (("https://inn.gs/", True), ("https://shop.test/", False)):
+        with pytest.raises(SendEventsError) as lost:
+            accepted_ids(NetworkError("no such host"), where)
+        assert ("set INNGEST_BASE_URL to its address" in str(lost.value)) is told
+        with pytest.raises(SendEventsError) as refused:
+            accepted_ids(answer(401, b""), where)
+        assert ("set INNGEST_BASE_URL to its address" in " ".join(refused.value.__notes__)) is told
+
+
 def test_what_was_accepted_before_the_bad_one_is_kept() -> None:
     delivery = answer(400, {"ids": ["a", ""], "status": 400, "error": "bad"})
     with pytest.raises(SendEventsError) as caught:

@@ -32,11 +32,98 @@ The document of `/v1` is at `/v1/openapi.json`. {said} An answer has the form \
 """
 
 
+_OTHERWISE = """## Where the official server answers otherwise
+
+Clients of the official server find the same routes, names and shapes. These answers are others, \
+each for a reason.
+
+| What | The official server | This server | Why |
+|---|---|---|---|"""
+
+_OTHERS = (
+    (
+        "the status of an error of `/v1`",
+        "200, with the true one in the body",
+        "the true one, in both",
+        "clients that look at the status see the error",
+    ),
+    (
+        "a run that is not known, in `/v1`",
+        "500",
+        "404",
+        "nothing is broken",
+    ),
+    (
+        "the runs of an event, in `/v1`",
+        "`Scheduled`, also once they have ended",
+        "the status of the moment",
+        "so that it can be waited for",
+    ),
+    (
+        "answers of `/v1`",
+        "may be some seconds old (`cached_until`)",
+        "those of the moment",
+        "the same",
+    ),
+    (
+        "`GET /v1/runs/{id}/jobs`",
+        "has `Raw`, an inner shape",
+        "has not",
+        "nobody could rest on it",
+    ),
+    (
+        "`/v1/cancellations`",
+        "500: there is no store behind it",
+        "does what it says",
+        "it is documented",
+    ),
+    (
+        "a parameter or field of a body that is not known",
+        "ignored, or `api_error`",
+        "400, which names it and the nearest",
+        "what is mistyped must not give another answer quietly",
+    ),
+    (
+        "a path of `/v2` that is not there",
+        "404 with `api_error`",
+        "404 with `not_found`",
+        "one word for one thing",
+    ),
+    (
+        "a method that a path of `/v2` has not",
+        "501",
+        "405",
+        "that is what it means",
+    ),
+    (
+        "`GET /keys/signing`",
+        "anybody with a key",
+        "the signing key alone",
+        "who may do everything may not become the one that signs",
+    ),
+    (
+        "webhooks, other environments, partners, insights, sandboxes, in `/v2`",
+        "501",
+        "404",
+        "a server has none of them",
+    ),
+    (
+        "an empty list in an answer of `/v2`",
+        "left out",
+        "`[]`",
+        "programs need not ask whether it is there",
+    ),
+)
+"""What is answered otherwise: what, by whom how, and why."""
+
+
 def page(document: Mapping[str, Any], older: Mapping[str, Any]) -> str:
     """The whole page, from the documents of both versions."""
     said, said_of_v1 = document["info"]["description"], older["info"]["description"]
     parts = [_HEAD.format(said=said), *_operations(document)]
-    return "\n".join([*parts, _V1_HEAD.format(said=said_of_v1), *_operations(older)])
+    first = [_V1_HEAD.format(said=said_of_v1), *_operations(older)]
+    others = [_OTHERWISE, *(f"| {' | '.join(row)} |" for row in _OTHERS), ""]
+    return "\n".join([*parts, *first, *others])
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[str]:

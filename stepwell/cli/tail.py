@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 import msgspec
@@ -40,7 +41,18 @@ def tail(
 ) -> None:
     """Print each run that begins, goes on or ends, until you press Ctrl-C. A connection that is
     lost is made again, and what was missed meanwhile is told."""
-    server, last, left = server_at(url, signing_key), "", count
+    with suppress(KeyboardInterrupt):
+        _told(server_at(url, signing_key), runs, apps, output, count)
+
+
+def _told(
+    server: ServerApi,
+    runs: tuple[str, ...],
+    apps: tuple[str, ...],
+    output: str,
+    count: int | None,
+) -> None:
+    last, left = "", count
     while left is None or left > 0:
         kind = ""
         for line in _lines(server, runs, apps, last):

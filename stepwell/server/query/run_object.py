@@ -103,6 +103,7 @@ def run_object(run: Run, version: int = 0) -> RunObject:
         function=run.function,
         app=run.app,
         queued_at=format_instant(run.queued_ms),
+        batch_id=run.batch or msgspec.UNSET,
         cron=run.cron or msgspec.UNSET,
         original_run_id=run.original or msgspec.UNSET,
     )

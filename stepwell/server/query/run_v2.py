@@ -32,12 +32,13 @@ class NamedV2(msgspec.Struct, frozen=True):
 
 
 class TriggerV2(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What started a run: events by their ids, the name of the first as long as it is kept, and the
-    schedule if there was one."""
+    """What started a run: events by their ids, the name of the first as long as it is kept, the
+    schedule if there was one, and the batch, if its events were gathered in one."""
 
     event_ids: tuple[str, ...]
     event_name: str = ""
     cron: str = ""
+    batch_id: str = ""
 
 
 class DeferredFromV2(msgspec.Struct, frozen=True, rename="camel"):
@@ -104,7 +105,7 @@ def _run(run: Run, names: Mapping[str, str], *, with_output: bool) -> RunV2:
         status=status_v2(run.status),
         app=app_ref(run.app),
         function=function_ref(run.function),
-        trigger=TriggerV2(run.event_ids, event_name, run.cron),
+        trigger=TriggerV2(run.event_ids, event_name, run.cron, run.batch),
         queued_at=format_instant(run.queued_ms),
         started_at=format_instant(run.started_ms) if run.started_ms else msgspec.UNSET,
         ended_at=format_instant(run.ended_ms) if run.ended else msgspec.UNSET,

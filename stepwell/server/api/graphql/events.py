@@ -92,7 +92,7 @@ async def trigger_node(inside: Inside, run_id: str) -> Node:
         "IDs": trigger["eventIds"],
         "payloads": [raw_of(event) for event in events],
         "timestamp": run["queuedAt"],
-        "isBatch": len(events) > 1,
-        "batchID": None,
+        "isBatch": "batchId" in trigger,
+        "batchID": trigger.get("batchId"),
         "cron": trigger.get("cron"),
     }

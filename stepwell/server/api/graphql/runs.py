@@ -10,7 +10,8 @@ from stepwell.server.api.graphql.node import Info, Node, Told, connection, later
 from stepwell.server.api.inside import Inside
 from stepwell.server.query.cursor import encode_cursor
 from stepwell.server.store.port import Mark
-from stepwell.wire.duration import parse_date_ms
+from stepwell.wire.duration import format_instant, parse_date_ms
+from stepwell.wire.identifier import ulid_time_ms
 
 TIMES = {"QUEUED_AT": "queuedAt", "STARTED_AT": "startedAt", "ENDED_AT": "endedAt"}
 FIRST_DEFAULT, FIRST_MAX = 40, 399
@@ -46,8 +47,8 @@ def run_node(run: Told) -> Node:
         "sourceID": None,
         "triggerIDs": event_ids,
         "eventName": run["trigger"].get("eventName"),
-        "isBatch": len(event_ids) > 1,
-        "batchCreatedAt": None,
+        "isBatch": "batchId" in run["trigger"],
+        "batchCreatedAt": batch_began(run["trigger"].get("batchId")),
         "cronSchedule": run["trigger"].get("cron"),
         "output": later(output),
         "trace": traced,
@@ -111,6 +112,11 @@ async def _deferred_from(inside: Inside, run: Told) -> list[Node]:
             "run": later(lambda asking: _node_of(asking, run_id)),
         }
     ]
+
+
+def batch_began(batch_id: str | None) -> str | None:
+    """When the first event of a batch came: its id says so."""
+    return None if batch_id is None else format_instant(ulid_time_ms(batch_id))
 
 
 def trace_id(run_id: str) -> str:

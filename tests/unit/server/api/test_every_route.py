@@ -163,3 +163,21 @@ async def test_events_take_an_event_key_and_no_other() -> None:
         # Nor does it open anything else.
         answer = await api.http.get("/v2/runs", headers={"authorization": "Bearer k1"})
         assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v2/nothing", 404, "not_found"),
+        ("POST", "/v2/env/webhooks", 404, "not_found"),
+        ("PUT", "/v2/runs", 405, "api_error"),
+        ("GET", "/v2/runs?limt=5", 400, "invalid_request"),
+        ("POST", "/v2/events?x=1", 400, "invalid_request"),
+    ],
+)
+async def test_what_is_not_there_is_told_with_its_status(
+    method: str, path: str, status: int, code: str
+) -> None:
+    async with serving(KEYS) as api:
+        answer = await api.http.request(method, path, headers=BEARER)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (status, code)

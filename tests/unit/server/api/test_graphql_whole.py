@@ -13,6 +13,7 @@ from stepwell.server.api.deps import Synced
 from stepwell.server.api.graphql.answer import SCHEMA
 from stepwell.server.api.v2 import answer as v2_answer
 from stepwell.server.engine.input import Returned
+from stepwell.wire.duration import format_instant
 from stepwell.wire.identifier import app_uuid, function_uuid
 from tests.unit.server.api.harness import KEYS, Api, function, serving, step
 from tests.unit.server.api.test_access import key_of
@@ -341,3 +342,25 @@ async def test_the_shapes_of_workers(api: Api) -> None:
         function_uuid("shop-a")
         in msgspec.json.encode(await asked(api, "{ functions { id } }")).decode()
     )
+
+
+async def test_a_batch_is_known_by_its_id_in_each_api(api: Api) -> None:
+    batch = {"batchEvents": {"maxSize": 2, "timeout": "60s"}}
+    await api.register({**function("many", event="m", app="lot"), **batch}, app="lot")
+    began_ms = api.clock.ms
+    first = await api.send("m", n=1)
+    api.clock.ms += 500
+    await api.send("m", n=2)
+    (run,) = api.deps.reader.runs_of_event(first)
+    old = (await api.http.get(f"/v1/runs/{run.id}")).json()["data"]
+    new = (await api.http.get(f"/v2/runs/{run.id}")).json()["data"]["trigger"]
+    assert (old["batch_id"], new["batchId"], len(new["eventIds"])) == (run.batch, run.batch, 2)
+    query = (
+        "query ($id: String!, $old: ID!) { run(runID: $id) { isBatch batchCreatedAt }"
+        " functionRun(query: {functionRunId: $old}) { batchID } runTrigger(runID: $id) { isBatch"
+        " batchID payloads } }"
+    )
+    told = await asked(api, query, id=run.id, old=run.id)
+    assert told["run"] == {"isBatch": True, "batchCreatedAt": format_instant(began_ms)}
+    assert told["functionRun"] == {"batchID": run.batch}
+    assert (told["runTrigger"]["isBatch"], len(told["runTrigger"]["payloads"])) == (True, 2)

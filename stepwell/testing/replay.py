@@ -14,17 +14,21 @@ import msgspec
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.execution.run import run_call
 from stepwell.sdk.function.function import Function
+from stepwell.sdk.value.codec import PLAIN, CodecError
+from stepwell.sdk.value.failure import failure_of
 from stepwell.wire.execution import (
     STATUS_DONE,
     STATUS_OPERATIONS,
     CallContext,
     CallRequest,
     Stack,
+    classify_memo,
+    data_memo,
 )
-from stepwell.wire.failure import decode_failure
+from stepwell.wire.failure import decode_failure, encode_failure_memo
 from stepwell.wire.operation import RunComplete, is_lazy, label
 from stepwell.wire.operation_decode import decode_operations
-from stepwell.wire.recorded_run import NotRecorded, RecordedRun, decode_recorded
+from stepwell.wire.recorded_run import NotRecorded, RecordedRun, RecordedStep, decode_recorded
 
 _GOING = frozenset({"Scheduled", "Running"})
 
@@ -61,6 +65,36 @@ def step_words(run: RecordedRun) -> dict[str, str]:
         seen[step.name] = count + 1
         words[step.id] = f"{step.name}:{count}" if count else step.name
     return words
+
+
+def with_results(run: RecordedRun, results: Mapping[str, object]) -> RecordedRun:
+    """The run as if these steps had ended otherwise, each named as `step_words` does: with a value
+    that is JSON, or with an exception, which they failed with for good.
+
+    Raises NotRecorded for a step that the run has not, and for one that has no result.
+    """
+    places = {word: place for place, word in enumerate(step_words(run).values())}
+    steps = list(run.steps)
+    for word, result in results.items():
+        if word not in places:
+            known = _listed(places) if places else "none"
+            raise NotRecorded(f'the run has no step "{word}" (it has {known})')
+        step = steps[places[word]]
+        if step.op == "Sleep":
+            raise NotRecorded(f'step "{word}" is a sleep, which has no result')
+        steps[places[word]] = msgspec.structs.replace(step, memo=_memo(step, result))
+    return msgspec.structs.replace(run, steps=tuple(steps))
+
+
+def _memo(step: RecordedStep, result: object) -> msgspec.Raw:
+    """A result as the step has it: what is waited for stands alone, the rest in a wrapper."""
+    if isinstance(result, Exception):
+        return encode_failure_memo(failure_of(result))
+    try:
+        value = PLAIN.encode(result)
+    except CodecError as error:
+        raise NotRecorded(f'the result of step "{step.name}" is no JSON: {error}') from None
+    return value if classify_memo(step.memo).kind == "value" else data_memo(value)
 
 
 async def misfit(

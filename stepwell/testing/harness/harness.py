@@ -3,7 +3,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
@@ -33,7 +33,7 @@ from stepwell.testing.harness.points import Points
 from stepwell.testing.harness.port import BeginningPort
 from stepwell.testing.harness.run import Look, Run, Sent
 from stepwell.testing.harness.stub import Raisable, Stub, Stubs
-from stepwell.testing.replay import misfit, read_recorded, step_words
+from stepwell.testing.replay import misfit, read_recorded, step_words, with_results
 from stepwell.wire.recorded_run import NotRecorded, RecordedRun
 
 T = TypeVar("T")
@@ -190,24 +190,33 @@ class Harness:
         await engine.settle()
         return None if run_id is None else Run(run_id, self._look)
 
-    async def replay(self, file: str | Path, *, before: str | None = None) -> Run:
+    async def replay(
+        self,
+        file: str | Path,
+        *,
+        before: str | None = None,
+        results: Mapping[str, object] | None = None,
+    ) -> Run:
         """Go on with a run that was exported elsewhere, by the code as it is now.
 
         Its stored steps are not done again; what comes after them is. `before` names a step, as
-        `Run.steps` does: it and all that ended after it are done anew, too.
+        `Run.steps` does: it and all that ended after it are done anew, too. `results` are other
+        results of steps, by name: a value that is JSON, or the exception that a step failed with.
+        What ended after the last of these is done anew, unless `before` says how much.
 
-        Raises HarnessError for a file that holds no run, for a function that is not served, and if
-        the code no longer asks for the steps that are kept: the text names the first.
+        Raises HarnessError for a file that holds no run, for a step that it has not, for a
+        function that is not served, and if the code no longer asks for the steps that are kept:
+        the text names the first.
         """
         engine = await self._running()
         try:
-            recorded = read_recorded(file)
+            recorded = with_results(read_recorded(file), results or {})
         except NotRecorded as error:
             raise HarnessError(f"replay: {error}") from None
         self._check_served("replay", recorded.function)
         function = self._functions[recorded.function]
         (client,) = (app.client for app in self._apps if function in app.functions)
-        count = len(recorded.steps) if before is None else _place_of(recorded, before)
+        count = _kept(recorded, before, results or {})
         if problem := await misfit(recorded, function, client, steps=count):
             raise HarnessError(f"replay {file}: {problem}")
         return Run(await engine.replay(recorded, count), self._look)
@@ -382,6 +391,18 @@ class Harness:
 
 def _unknown() -> None:
     """Nobody has said yet where the engine is to run."""
+
+
+def _kept(recorded: RecordedRun, before: str | None, results: Iterable[str]) -> int:
+    """How many of the steps are kept: those before one, or up to the last that ended otherwise."""
+    changed = {word: _place_of(recorded, word) for word in results}
+    if before is None:
+        return max(changed.values()) + 1 if changed else len(recorded.steps)
+    count = _place_of(recorded, before)
+    for word, place in changed.items():
+        if place >= count:
+            raise HarnessError(f'replay: step "{word}" is done anew, because of before="{before}"')
+    return count
 
 
 def _place_of(recorded: RecordedRun, before: str) -> int:

@@ -5,7 +5,7 @@ code, or from a test client of its framework with a loop of its own, reaches the
 """
 
 import datetime as dt
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar
@@ -75,9 +75,15 @@ class HarnessSync:
         """As `Harness.signal`."""
         return self._do(self._harness.signal(name, data))
 
-    def replay(self, file: str | Path, *, before: str | None = None) -> Run:
+    def replay(
+        self,
+        file: str | Path,
+        *,
+        before: str | None = None,
+        results: Mapping[str, object] | None = None,
+    ) -> Run:
         """As `Harness.replay`."""
-        return self._do(self._harness.replay(file, before=before))
+        return self._do(self._harness.replay(file, before=before, results=results))
 
     def cancel(self, run: Run) -> None:
         """As `Harness.cancel`."""

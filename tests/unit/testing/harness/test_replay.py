@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -175,6 +176,46 @@ async def test_what_cannot_be_replayed_is_refused(stepwell: Harness, tmp_path: P
     other = exported("old/waits", tmp_path)
     with pytest.raises(HarnessError, match='function "old-waits" is not served here'):
         await stepwell.replay(other)
+
+
+async def test_a_step_that_ended_otherwise(stepwell: Harness, tmp_path: Path) -> None:
+    file = exported("old/started", tmp_path)
+    # What comes after the last that is changed is done anew.
+    run = await stepwell.replay(file, results={"first": "A"})
+    assert run.result == "Ab"
+    run = await stepwell.replay(file, results={"second": "B", "first": "A"})
+    assert run.result == "AB"
+    run = await stepwell.replay(file, results={"first": "A"}, before="second")
+    assert run.result == "Ab"
+    run = await stepwell.replay(file, results={"first": ValueError("no paper")})
+    assert "no paper" in str(run.error)
+
+
+async def test_a_wait_that_ended_otherwise(stepwell: Harness, tmp_path: Path) -> None:
+    file = exported("old/waits", tmp_path, hours=30)
+    assert (await stepwell.replay(file)).result == "nothing"
+    answer = {"name": "old/answer", "data": {"n": 8}, "ts": 1}
+    assert (await stepwell.replay(file, results={"answer": answer})).result == "8"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"results": {"third": 1}}, r'has no step "third" \(it has "first", "nap", "answer"\)'),
+        ({"results": {"nap": 1}}, 'step "nap" is a sleep, which has no result'),
+        ({"results": {"first": object()}}, 'the result of step "first" is no JSON'),
+        (
+            {"results": {"first": 1}, "before": "first"},
+            'step "first" is done anew, because of before="first"',
+        ),
+    ],
+)
+async def test_what_cannot_have_ended_otherwise(
+    stepwell: Harness, tmp_path: Path, given: dict[str, Any], why: str
+) -> None:
+    file = exported("old/waits", tmp_path, hours=30)
+    with pytest.raises(HarnessError, match=why):
+        await stepwell.replay(file, **given)
 
 
 @pytest.mark.parametrize(

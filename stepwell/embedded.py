@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -83,6 +84,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.query.run_object import ENVIRONMENT_ID
     from stepwell.server.realtime.hub import Subscriber, Told, TooManySubscribers
     from stepwell.server.registration import app_registered
+    from stepwell.server.runtime.asked import asked
     from stepwell.server.store.port import Store, StoreError, Unstorable
     from stepwell.server.store.sqlite.scratch import ScratchStore
     from stepwell.server.store.sqlite.store import SqliteStore
@@ -303,7 +305,8 @@ class Engine:
         RunFailed if the run failed or was cancelled.
         """
         with _in_sdk_words(f"event {event_id}"):
-            runs = self.node.reader.runs_of_event(event_id)
+            reader = self.node.reader
+            runs = await asked(reader, partial(reader.runs_of_event, event_id))
         if not runs:
             raise LookupError(f"event {event_id} started no run: does a function listen to it?")
         run = await self.node.run_ended(runs[0].id, timeout_seconds)
@@ -621,7 +624,8 @@ class InProcess:
         with _in_sdk_words(f"run {run_id}"):
             with contextlib.suppress(TimeoutError):
                 await self._node.run_ended(run_id, wait_seconds)
-            run = self._node.reader.run(run_id)
+            reader = self._node.reader
+            run = await asked(reader, partial(reader.run, run_id))
         if run is None:
             raise Error(f"run {run_id}: there is none")
         return RunSeen(run.id, run.status.word, msgspec.Raw(run.output or b"null"))

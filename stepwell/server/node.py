@@ -18,6 +18,7 @@ from stepwell.server.engine.row import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
 from stepwell.server.realtime.hub import Hub
+from stepwell.server.runtime.asked import asked
 from stepwell.server.runtime.bulks import Bulks
 from stepwell.server.runtime.canceller import Canceller
 from stepwell.server.runtime.clock_watch import ClockWatch
@@ -29,6 +30,8 @@ from stepwell.server.runtime.pump import POLL_MS, Pump
 from stepwell.server.store.port import Store
 
 GRACE_S = 10.0
+LOOK_S = 1.0
+"""So often, in seconds, it is looked for what another process did and perhaps did not tell."""
 SHARED_POLL_MS = 1_000
 """The pump asks so often at least where other nodes may leave something to do."""
 RETENTION_MS = 30 * 86_400_000
@@ -156,17 +159,25 @@ class Node:
 
     async def run_ended(self, run_id: str, timeout_s: float | None = None) -> Run:
         """The run, once it has ended. Raises `TimeoutError` when it takes longer."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        until_s = float("inf") if timeout_s is None else loop.time() + timeout_s
+        ended = asyncio.Event()
 
         def hear(announced: Announce) -> None:
-            if announced.subject == run_id and not ended.done():
-                ended.set_result(None)
+            if announced.subject == run_id:
+                ended.set()
 
         with contextlib.ExitStack() as stack:
             stack.callback(self.performer.subscribe(Topic.RUN_ENDED, hear))
-            run = self.reader.run(run_id)
-            if run is None or not run.ended:
-                await asyncio.wait_for(ended, timeout_s)
-                run = self.reader.run(run_id)
-        assert run is not None
-        return run
+            while True:
+                run = await asked(self.reader, partial(self.reader.run, run_id))
+                if run is not None and run.ended:
+                    return run
+                left_s = until_s - loop.time()
+                if left_s <= 0:
+                    raise TimeoutError
+                # Where another process may end it, what that one tells may be lost.
+                look_s = min(left_s, LOOK_S) if self.store.is_shared else left_s
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), None if look_s == float("inf") else look_s)
+                ended.clear()

@@ -115,15 +115,18 @@ def functions(client: sw.Inngest, seen: Seen) -> list[sw.Function]:
 
 @pytest.mark.parametrize("seed", os.environ.get("STEPWELL_SEEDS", "1").split(","))
 async def test_engines_share_the_work_and_the_limits(engine_database: str, seed: str) -> None:
-    async with _shared(engine_database, random.Random(seed), ROUNDS) as engines:
+    async with _shared(engine_database, random.Random(seed), ROUNDS) as (engines, _):
         await _publish_here_hear_there(*(engine.node.hub for engine in engines[:2]))
 
 
 async def test_engines_behind_a_pooler_do_the_same_and_hear_nothing_of_each_other(
     pooled_database: str,
 ) -> None:
-    async with _shared(pooled_database, random.Random("pooled"), FEW):
-        pass
+    async with _shared(pooled_database, random.Random("pooled"), FEW) as (engines, client):
+        # Whoever did not do it itself finds out that it is done.
+        ids = await client.send(sw.Event(name="plain", data={"n": FEW}))
+        told = (engine.result_of(ids[0], timeout_seconds=60) for engine in engines)
+        assert await asyncio.gather(*told) == [FEW] * ENGINES
 
 
 async def test_a_database_that_cannot_put_transactions_in_order_is_asked_again(
@@ -147,8 +150,10 @@ async def test_a_database_that_cannot_put_transactions_in_order_is_asked_again(
 
 
 @asynccontextmanager
-async def _shared(database: str, dice: random.Random, rounds: int) -> AsyncIterator[list[Engine]]:
-    """Engines that have done so many things together."""
+async def _shared(
+    database: str, dice: random.Random, rounds: int
+) -> AsyncIterator[tuple[list[Engine], sw.Inngest]]:
+    """Engines that have done so many things together, and a client of the first."""
     seen = Seen()
     clients = [sw.Inngest(app_id="shared", is_production=False) for _ in range(ENGINES)]
     async with AsyncExitStack() as stack:
@@ -172,7 +177,7 @@ async def _shared(database: str, dice: random.Random, rounds: int) -> AsyncItera
             while await asyncio.to_thread(lambda: reader.holds() or sum(reader.live().values())):
                 await asyncio.sleep(0.05)
         runs = await asyncio.to_thread(lambda: reader.runs(RunFilter(limit=1_000)))
-        yield engines
+        yield engines, clients[0]
     assert {run.status for run in runs} == {RunStatus.COMPLETED}
     starts = Counter(run.event_ids[0] for run in runs)
     assert max(starts.values()) == 1

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from stepwell.expr.dialect import compile_search
 from stepwell.server.clock import Clock
@@ -15,6 +16,7 @@ from stepwell.server.engine.bulk_row import Bulk, BulkMove
 from stepwell.server.engine.input import BulkEnded, BulkMoved, BulkReplayed, ReplayAsked, Replayed
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.search import Condition, bulk_runs
+from stepwell.server.runtime.asked import asked
 from stepwell.server.runtime.cluster import alone
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Mark, Reader, RunTime, StoreError
@@ -70,7 +72,7 @@ class Bulks:
             if not self._leads():
                 continue
             try:
-                for bulk in self._reader.open_bulks():
+                for bulk in await asked(self._reader, self._reader.open_bulks):
                     self._take_up(bulk.id)
             except StoreError as error:
                 log.warning("what is done to many runs was put off: %s", error)
@@ -88,7 +90,7 @@ class Bulks:
         due = time.monotonic()
         while self._leads():
             try:
-                bulk = self._reader.bulk(id_)
+                bulk = await asked(self._reader, partial(self._reader.bulk, id_))
                 if bulk is None or bulk.ended_ms:
                     return
                 if await self._page(bulk):

@@ -7,12 +7,14 @@ nothing.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from stepwell.server.engine.action import Topic
 from stepwell.server.engine.cancellation_row import Cancellation
 from stepwell.server.engine.input import CancelAsked, CancellationEnded
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
+from stepwell.server.runtime.asked import asked
 from stepwell.server.runtime.cluster import alone
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Mark, Reader, RunFilter, StoreError
@@ -55,7 +57,7 @@ class Canceller:
 
     async def run_once(self) -> None:
         """Carry out everything that was asked."""
-        for cancellation in self._reader.open_cancellations():
+        for cancellation in await asked(self._reader, self._reader.open_cancellations):
             await self._carry_out(cancellation)
 
     async def _run(self) -> None:
@@ -74,19 +76,19 @@ class Canceller:
                 await asyncio.sleep(AGAIN_S)
 
     async def _carry_out(self, wanted: Cancellation) -> None:
+        reader = self._reader
         after: Mark | None = None
-        while self._reader.cancellation(wanted.id) is not None:
-            page = self._reader.runs(
-                RunFilter(
-                    statuses=GOING,
-                    functions=(wanted.function,),
-                    since_ms=wanted.after_ms,
-                    until_ms=wanted.before_ms,
-                    ascending=True,
-                    after=after,
-                    limit=PAGE,
-                )
+        while await asked(reader, partial(reader.cancellation, wanted.id)) is not None:
+            some = RunFilter(
+                statuses=GOING,
+                functions=(wanted.function,),
+                since_ms=wanted.after_ms,
+                until_ms=wanted.before_ms,
+                ascending=True,
+                after=after,
+                limit=PAGE,
             )
+            page = await asked(reader, partial(reader.runs, some))
             told = [self._ledger.submit(CancelAsked(run.id, wanted.condition)) for run in page]
             await asyncio.gather(*told)
             if len(page) < PAGE:

@@ -4,6 +4,7 @@ runs that have waited too long for an app that serves their function."""
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from stepwell.server.clock import Clock
@@ -11,6 +12,7 @@ from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
 from stepwell.server.engine.row import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.other_code import waiting_for_code
+from stepwell.server.runtime.asked import asked
 from stepwell.server.runtime.cluster import alone
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.wire.function_config import CODE_PIN, Code, decode_function
@@ -87,11 +89,11 @@ class Janitor:
             return 0
         now_ms = self._clock.now_ms()
         given_up = 0
-        for function in self._reader.gone_functions():
+        for function in await asked(self._reader, self._reader.gone_functions):
             waited_ms = now_ms - function.gone_ms
             if waited_ms >= self._unserved_ms:
                 given_up += await self._give_up_on(function.slug, waited_ms, self._reader)
-        for function in self._reader.functions():
+        for function in await asked(self._reader, self._reader.functions):
             code = decode_function(function.config).code
             if code.on_change == CODE_PIN:
                 given_up += await self._give_up_pinned(function.slug, code, now_ms, self._reader)
@@ -99,7 +101,7 @@ class Janitor:
 
     async def _give_up_pinned(self, slug: str, code: Code, now_ms: int, reader: Reader) -> int:
         """The same for runs that nobody has served who has their code."""
-        waiting = waiting_for_code(reader, slug, code)
+        waiting = await asked(reader, partial(waiting_for_code, reader, slug, code))
         waited = ((run, now_ms - rest.since_ms) for run, rest in waiting)
         late = [(run, ms) for run, ms in waited if ms >= self._unserved_ms]
         answers = [self._ledger.submit(LeftUnserved(run.id, ms)) for run, ms in late]
@@ -113,7 +115,7 @@ class Janitor:
         going = (RunStatus.SCHEDULED, RunStatus.RUNNING)
         wanted = RunFilter(statuses=going, functions=(slug,), limit=PRUNE_BATCH)
         ended = 0
-        while runs := reader.runs(wanted):
+        while runs := await asked(reader, partial(reader.runs, wanted)):
             answers = [self._ledger.submit(LeftUnserved(run.id, waited_ms)) for run in runs]
             told = await asyncio.gather(*answers)
             log.warning("function %s is served no longer: %d runs failed", slug, len(told))

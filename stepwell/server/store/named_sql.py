@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 
 _HEADER = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+_HEADINGS = re.compile(r"(?:\n\s*--[^\n]*|\s)+$")
+"""Lines after a statement, which are about those that follow."""
 
 
 def named_statements(text: str) -> Mapping[str, str]:
@@ -15,7 +17,7 @@ def named_statements(text: str) -> Mapping[str, str]:
     _, *parts = _HEADER.split(text)
     found: dict[str, str] = {}
     for name, body in zip(parts[::2], parts[1::2], strict=True):
-        statement = body.strip().rstrip(";")
+        statement = _HEADINGS.sub("", body).strip().rstrip(";")
         if name in found:
             raise ValueError(f"the statement {name!r} is there twice; give one another name")
         if not statement:

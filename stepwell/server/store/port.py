@@ -26,9 +26,10 @@ What a need means, wherever its own words leave room:
   those of the runs just named, none of them in a hold or used by any other run. A store may name
   fewer than there are, and others the next time.
 
-A row that must be new (an event, a run, a step) and is not is a `Conflict`. A shared store raises
-`Stale` from `load` and `write` where the catalog it gave last is not the newest any more. Rows of a
-run hang on it under its id; the engine's own items hang on ids that name no run.
+A row that must be new (an event, a run, a step) and is not is a `Conflict`; a shared store may
+raise it from `commit`. It raises `Stale` from `load` and `write` where the catalog it gave last is
+not the newest any more. Rows of a run hang on it under its id; the engine's own items hang on ids
+that name no run.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence

@@ -471,7 +471,7 @@ class StoreContract(
         for record in repeated:
             view = world.prepare([fact.AppStored(app_named("y")), record])
             with pytest.raises(Conflict):
-                world.store.write(view.changes)
+                world.commit(view)
             world.store.rollback()
         assert world.reader.apps() == []
         assert world.reader.event(event_id_of(1)) == event_number(1)

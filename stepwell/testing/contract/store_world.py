@@ -72,10 +72,14 @@ class World:
         """One batch, committed. Without a need, every run the records name is loaded."""
         view = self.prepare(records, need)
         if view.changes.to_write(is_shared=self.store.is_shared):
-            self.store.write(view.changes)
-            self.store.commit()
+            self.commit(view)
         self.store.keep(view.changes)
         return view
+
+    def commit(self, view: View) -> None:
+        """Write down what a view changed."""
+        self.store.write(view.changes)
+        self.store.commit()
 
     def waits(self, name: str) -> bool:
         """Whether anybody waits for events of a name."""

@@ -16,6 +16,8 @@ def translated(error: psycopg.Error, name: str) -> StoreError:
             return Conflict(f"a row that must be new is in {name} already: {error}")
         case errors.SerializationFailure() | errors.DeadlockDetected():
             return Conflict(f"somebody else changed the same rows of {name}: {error}")
+        case errors.DivisionByZero():
+            return Conflict(f"somebody else changed the same rows of {name} first")
         case errors.LockNotAvailable():
             return Conflict(f"somebody else holds rows of {name} for too long: {error}")
         case errors.ProgramLimitExceeded():

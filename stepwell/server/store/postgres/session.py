@@ -27,6 +27,8 @@ _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 must be what it protects, so every statement has a view of its own, whatever the database's own
 setting is."""
 
+_ALL_FOUND = b" SELECT 1 / (count(*) = %b::int8)::int4 FROM done"
+"""Divides by zero where not all were found."""
 _COMMIT = b"COMMIT"
 _ROLLBACK = b"ROLLBACK"
 
@@ -100,6 +102,12 @@ class Session:
         """The same, for a statement whose parameters have names."""
         return self._piece_begun().ask(SQL[name], wanted)
 
+    def ask_all(self, name: str, count: int, *wanted: object) -> None:
+        """The same, and it is a conflict if it changes another number of rows: the database finds
+        that out, so that what follows need not wait for the answer."""
+        statement = b"WITH done AS (" + SQL[name] + b" RETURNING 1)" + _ALL_FOUND
+        self._piece_begun().ask(statement, (*wanted, count))
+
     def _piece_begun(self) -> Piece:
         if not self._begun:
             _ = self.connection
@@ -119,6 +127,7 @@ class Session:
 
         Raises `Stale` where another process changed apps or functions.
         """
+        self._piece_begun()
         if self._held is None:
             return
         row = self._held.first()
@@ -130,10 +139,9 @@ class Session:
     def commit(self) -> None:
         """End the transaction, and keep what it wrote.
 
-        Raises `Unavailable` where nobody can tell whether it was kept, and where this process was
-        taken for dead meanwhile: then nothing is.
+        Raises `Conflict` where rows are others than were seen; `Unavailable` where nobody can tell
+        whether it was kept, and where this process was taken for dead meanwhile: then nothing is.
         """
-        self.check()
         if not self._is_alive:
             raise Unavailable(
                 f"other servers on {self.name} took this one for dead: it did not say in time that"

@@ -124,7 +124,7 @@ class PostgresStore:
                 self._loader.load(need, view)
 
     def write(self, changes: Changes) -> None:
-        """Put the rows into the transaction."""
+        """Put the rows into the transaction: they are sent together with its end."""
         with in_our_words(self.name):
             self._writer.write(changes)
 

@@ -10,9 +10,7 @@ from stepwell.server.engine.flow_state import KINDS
 from stepwell.server.engine.key_row import AUDIT_MAX
 from stepwell.server.engine.row import Lease, WaitKind
 from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
-from stepwell.server.store.port import Conflict
 from stepwell.server.store.postgres.locks import row_of_name
-from stepwell.server.store.postgres.piece import Answer
 from stepwell.server.store.postgres.rows import (
     columns_of_item,
     columns_of_lease,
@@ -53,18 +51,18 @@ class Writer:
         """`node` is the name under which leases are granted."""
         self._session = session
         self._node = node
-        self._expected: list[tuple[Answer, int, str]] = []
         self._minute_ms = 0
         self.granted: list[tuple[str, str, str]] = []
         """The leases that the last batch granted: run, key and id."""
 
     def write(self, changes: Changes) -> None:
-        """Write the rows.
+        """Ask for the rows to be written. That some are others than the batch saw is a conflict
+        when they are.
 
-        Raises `Conflict` where rows are others than the batch saw.
+        Raises `Stale` where the catalog is another by now, if nothing was loaded before.
         """
-        self._expected.clear()
         self.granted = []
+        self._session.check()
         self._look_at_rest(changes)
         self._lock_waited(changes)
         self._runs(changes)
@@ -76,11 +74,6 @@ class Writer:
         if changes.flow_rows:
             self._flow(changes)
         self._rare(changes)
-        self._session.send()
-        self._session.check()
-        for answer, count, name in self._expected:
-            if answer.count != count:
-                raise Conflict(f"somebody else changed the same rows first ({name})")
 
     def _lock_waited(self, changes: Changes) -> None:
         """Whoever begins to wait for events of a name has it alone."""
@@ -99,16 +92,17 @@ class Writer:
                 run = run_from(row)
                 seen[run.id] = run
 
-    def _put(self, name: str, rows: Iterable[Values]) -> Answer | None:
+    def _put(self, name: str, rows: Iterable[Values]) -> None:
         """Rows for a statement whose parameters are their columns."""
         columns = [list(column) for column in zip(*rows, strict=True)]
-        return self._session.ask(name, *columns) if columns else None
+        if columns:
+            self._session.ask(name, *columns)
 
     def _must(self, name: str, rows: list[Values]) -> None:
         """The same, and every one of them is to be found."""
-        answer = self._put(name, rows)
-        if answer is not None:
-            self._expected.append((answer, len(rows), name))
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        if columns:
+            self._session.ask_all(name, len(rows), *columns)
 
     # -- runs and what hangs on them ------------------------------------------------------------
 
@@ -231,8 +225,7 @@ class Writer:
 
     def _rare(self, changes: Changes) -> None:
         if changes_catalog(changes):
-            answer = self._session.ask("catalog_changed", self._session.catalog)
-            self._expected.append((answer, 1, "catalog_changed"))
+            self._session.ask_all("catalog_changed", 1, self._session.catalog)
             self._session.changes_catalog = True
         if changes.apps or changes.functions:
             self._catalog(changes)

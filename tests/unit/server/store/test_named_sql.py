@@ -11,7 +11,8 @@ from stepwell.server.store.sqlite.connection import SQL
 
 
 def test_statements_by_name() -> None:
-    text = "-- a preface\n-- one --\nSELECT 1;\n\n-- two --\nSELECT 2\n-- not a name\nFROM x;\n"
+    one = "-- a preface\n-- one --\nSELECT 1;\n\n-- load: more; of it\n\n"
+    text = one + "-- two --\nSELECT 2\n-- not a name\nFROM x;\n"
     assert named_statements(text) == {"one": "SELECT 1", "two": "SELECT 2\n-- not a name\nFROM x"}
 
 

@@ -69,6 +69,12 @@ def until_one_waits(url: str) -> None:
     until(lambda: told(url, waiting))
 
 
+def _write(world: World, view: View) -> None:
+    """Write what a view changed, and have the database do so: nothing is committed yet."""
+    world.store.write(view.changes)
+    world.store._session.send()
+
+
 def test_what_is_due_is_given_to_one_of_them(two: Two) -> None:
     first, second = two
     runs = [first.begin(number) for number in range(4)]
@@ -105,7 +111,7 @@ def test_a_catalog_that_another_changed_is_read_again(two: Two) -> None:
     second.store.rollback()
     with pytest.raises(Stale):
         view.apply(fact.AppStored(app_named("mine")))
-        second.store.write(view.changes)
+        second.commit(view)
     second.store.rollback()
     assert "shop" in second.look().catalog.apps
     second.do(fact.AppStored(app_named("mine")))
@@ -119,12 +125,12 @@ def test_two_who_change_the_catalog_at_once_do_not_both_do_so(
     views = [world.prepare([fact.AppStored(app_named("shop"))]) for world in two]
     for world, view in zip(two, views, strict=True):
         world.store.load(Need(runs=frozenset({run_id_of(1)})), view)
-    first.store.write(views[0].changes)
+    _write(first, views[0])
     failed: list[Exception] = []
 
     def write() -> None:
         try:
-            second.store.write(views[1].changes)
+            second.commit(views[1])
         except Conflict as error:
             failed.append(error)
 
@@ -163,7 +169,7 @@ def test_an_event_sees_a_wait_that_is_being_opened(two: Two, engine_database: st
     event = event_number(2, "paid")
     wait = Wait(run.id, "w", WaitKind.EVENT, "paid", opened_ms=NOW, until_ms=NOW + 1)
     view = first.prepare([fact.WaitOpened(wait)])
-    first.store.write(view.changes)
+    _write(first, view)
     found: list[list[Wait]] = []
 
     def meet() -> None:
@@ -188,7 +194,7 @@ def test_a_name_that_somebody_begins_to_wait_for_is_known_by_the_others(
     need = Need(names=frozenset({"paid", "shipped"}))
     wait = Wait(run.id, "w", WaitKind.EVENT, "paid", opened_ms=NOW, until_ms=NOW + 1)
     view = first.prepare([fact.WaitOpened(wait)])
-    first.store.write(view.changes)
+    _write(first, view)
     found: list[bool] = []
 
     def look() -> None:

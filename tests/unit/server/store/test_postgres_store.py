@@ -110,7 +110,7 @@ def test_rows_that_are_others_by_now_are_a_conflict(opener: Opener) -> None:
         told(opener.url, change)
         view.apply(fact.ItemDone(item.run_id, MAIN))
         with pytest.raises(Conflict):
-            world.store.write(view.changes)
+            world.commit(view)
         world.store.rollback()
     world.reader.close()
     world.store.close()
@@ -121,7 +121,7 @@ def test_what_no_row_can_hold_is_refused_and_harms_nothing(opener: Opener) -> No
     for name in ("a\0b", "\udc80"):
         view = world.prepare([fact.EventStored(event_number(1, name))])
         with pytest.raises(Unstorable):
-            world.store.write(view.changes)
+            world.commit(view)
         world.store.rollback()
     world.do(fact.EventStored(event_number(1)))
     assert world.look(Need(events=frozenset({event_number(1).id}))).knows_event(event_number(1).id)

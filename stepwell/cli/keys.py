@@ -21,7 +21,7 @@ def keys() -> None:
     type=click.Choice([role.value for role in RoleV2]),
     default=RoleV2.READ.value,
     show_default=True,
-    help="read: look at everything but keys. operate: change what runs, too. admin: keys, too.",
+    help="read: look at everything but keys. operate: change what runs, too. admin: apps, keys.",
 )
 @server_options
 def create(name: str, role: str, url: str, signing_key: str | None) -> None:

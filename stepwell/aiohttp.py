@@ -112,7 +112,7 @@ Handler: TypeAlias = (
     Callable[[Context[Any], web.Request], Awaitable[Any]]
     | Callable[[ContextSync[Any], web.Request], Any]
 )
-View: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
+View: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[Handler], View]:
@@ -132,7 +132,7 @@ def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[H
             options,
         )
 
-        async def view(request: web.Request) -> web.Response:
+        async def view(request: web.Request) -> web.StreamResponse:
             given = ServeRequest(
                 method=request.method,
                 url=str(request.url.with_query(None)),
@@ -141,7 +141,10 @@ def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[H
                 body=await request.read(),
                 raw=request,
             )
-            found = await durable.answer(given, request.rel_url.raw_query_string)
+            query = request.rel_url.raw_query_string
+            if durable.is_streamed(given):
+                return await _streamed(request, await durable.streamed(given, query))
+            found = await durable.answer(given, query)
             return web.Response(body=found.body, status=found.status, headers=found.headers)
 
         return durable.named(view)

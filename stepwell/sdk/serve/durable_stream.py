@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextvars import copy_context
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -68,6 +69,8 @@ class ToServer:
 
     def __init__(self, api: ServerApi, run_id: str) -> None:
         self._loop = asyncio.get_running_loop()
+        # That of whoever calls the handler: tasks that are started in the handler's end with it.
+        self._context = copy_context()
         self._api = api
         self._path = f"{TEE_PATH}?{urlencode({'channel': run_id})}"
         self._waiting = bytearray()
@@ -75,7 +78,7 @@ class ToServer:
 
     def tell(self, event: bytes) -> None:
         """Say an event, from any thread."""
-        self._loop.call_soon_threadsafe(self._add, event)
+        self._loop.call_soon_threadsafe(self._add, event, context=self._context)
 
     def _add(self, event: bytes) -> None:
         self._waiting += event

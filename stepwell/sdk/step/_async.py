@@ -188,6 +188,7 @@ class Step:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -201,6 +202,7 @@ class Step:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -214,6 +216,7 @@ class Step:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -226,15 +229,17 @@ class Step:
         timeout: Duration | None = None,
         v: str | None = None,
         user: Mapping[str, object] | None = None,
+        meta: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> Any:
         """Run another function and wait for its result. If it fails, StepError is raised here.
 
         `data` is what the function's triggers take; `v` and `user` go with it, or all of them as a
-        `MinimalEvent`.
+        `MinimalEvent`. `meta` names sessions of its run, as an event's does: they win over those it
+        inherits from this one.
         """
         target = ask.given_function(step_id, function, data).id
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, meta, fit=self._call.fit)
         data = await self._call.perform(asked)
         return ask.invoked(step_id, target, function.codec, data)
 
@@ -248,11 +253,12 @@ class Step:
         timeout: Duration | None = None,
         v: str | None = None,
         user: Mapping[str, object] | None = None,
+        meta: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> object:
         """Run a function of any app, by default this one, and wait for its result."""
         target = composite_id(app_id or self._client.app_id, function_id)
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, meta, fit=self._call.fit)
         return codec_of(object).decode(await self._call.perform(asked))
 
     async def wait_for_signal(

@@ -186,6 +186,7 @@ class StepSync:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -199,6 +200,7 @@ class StepSync:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -212,6 +214,7 @@ class StepSync:
         timeout: Duration | None = ...,
         v: str | None = ...,
         user: Mapping[str, object] | None = ...,
+        meta: Mapping[str, object] | None = ...,
         name: str | None = ...,
     ) -> T: ...
 
@@ -224,15 +227,17 @@ class StepSync:
         timeout: Duration | None = None,
         v: str | None = None,
         user: Mapping[str, object] | None = None,
+        meta: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> Any:
         """Run another function and wait for its result. If it fails, StepError is raised here.
 
         `data` is what the function's triggers take; `v` and `user` go with it, or all of them as a
-        `MinimalEvent`.
+        `MinimalEvent`. `meta` names sessions of its run, as an event's does: they win over those it
+        inherits from this one.
         """
         target = ask.given_function(step_id, function, data).id
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, meta, fit=self._call.fit)
         data = self._call.perform(asked)
         return ask.invoked(step_id, target, function.codec, data)
 
@@ -246,11 +251,12 @@ class StepSync:
         timeout: Duration | None = None,
         v: str | None = None,
         user: Mapping[str, object] | None = None,
+        meta: Mapping[str, object] | None = None,
         name: str | None = None,
     ) -> object:
         """Run a function of any app, by default this one, and wait for its result."""
         target = composite_id(app_id or self._client.app_id, function_id)
-        asked = ask.invoke(step_id, name, target, data, timeout, v, user, fit=self._call.fit)
+        asked = ask.invoke(step_id, name, target, data, timeout, v, user, meta, fit=self._call.fit)
         return codec_of(object).decode(self._call.perform(asked))
 
     def wait_for_signal(

@@ -29,6 +29,7 @@ from stepwell.sdk.step import limit as limit_option
 from stepwell.sdk.step import option
 from stepwell.sdk.step.asked import Ask
 from stepwell.sdk.step.identity import StepName
+from stepwell.sdk.step.meta import meta_of
 from stepwell.sdk.step.port import Invocable
 from stepwell.sdk.step.suspension import INSIDE_STEP, current_sessions
 from stepwell.sdk.value.codec import Codec, CodecError, encode_any
@@ -276,6 +277,7 @@ def invoke(
     timeout: Duration | None,
     v: str | None,
     user: Mapping[str, object] | None = None,
+    meta: Mapping[str, object] | None = None,
     *,
     fit: Fit,
 ) -> Ask:
@@ -297,9 +299,8 @@ def invoke(
             " {'value': ...}"
         )
     text = "" if timeout is None else _length(step_id, "timeout", timeout)
-    sessions = current_sessions()
-    meta = encode_any({"propagated_sessions": sessions}) if sessions else None
-    return ask(step_id, name, option.invoke(function_id, payload, text, v, about, meta))
+    told = meta_of(f'step "{step_id}"', meta, current_sessions())
+    return ask(step_id, name, option.invoke(function_id, payload, text, v, about, told))
 
 
 def given_function(

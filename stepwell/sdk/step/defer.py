@@ -14,9 +14,9 @@ from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.events.source import NoData, ObjectLike
 from stepwell.sdk.step.annotation import ExperimentRef
 from stepwell.sdk.step.identity import StepName
+from stepwell.sdk.step.meta import meta_of
 from stepwell.sdk.step.port import Invocable, Takes
 from stepwell.sdk.value.codec import CodecError, encode_any
-from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
 from stepwell.wire.operation import EMPTY_OBJECT, DeferAbort, DeferAdd, Operation, Userland
@@ -231,7 +231,9 @@ class Defer:
             )
         if experiment is not None:
             payload = _about(step_id, payload, experiment)
-        told = _meta_of(step_id, meta, call)
+        told = meta_of(f'defer "{step_id}"', meta, call.sessions)
+        if told is None and call.holds_sessions_back:
+            told = EMPTY_OBJECT
         name = call.name_deferral(step_id)
         call.deferrals.add(name, step_id, function.id, payload, told)
         return Deferred(call, name, step_id)
@@ -247,22 +249,3 @@ def _about(step_id: str, payload: msgspec.Raw, experiment: object) -> msgspec.Ra
     fields = _FIELDS.decode(payload)
     fields[EXPERIMENT_KEY] = msgspec.Raw(msgspec.json.encode(experiment))
     return msgspec.Raw(msgspec.json.encode(fields))
-
-
-def _meta_of(step_id: str, meta: object, call: DeferPort) -> msgspec.Raw | None:
-    """What goes beside the data: sessions of its own, and inherited ones."""
-    if meta is None and not call.sessions:
-        return EMPTY_OBJECT if call.holds_sessions_back else None
-    if not isinstance(meta, Mapping | None):
-        raise ConfigurationError(
-            f'defer "{step_id}": meta = {meta!r}: give an object, such as {{"sessions": {{}}}}'
-        )
-    told: dict[str, object] = dict(cast("Mapping[str, object]", meta or {}))
-    if call.sessions:
-        told["propagated_sessions"] = dict(call.sessions)
-    try:
-        raw = encode_any(told)
-        normal_meta(raw)
-    except (CodecError, SessionError) as error:
-        raise ConfigurationError(f'defer "{step_id}": meta: {error}') from None
-    return raw

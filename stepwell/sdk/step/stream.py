@@ -60,7 +60,7 @@ class Stream:
 
     def push(self, data: object) -> None:
         """Tell the caller something that JSON can hold, now. In a step it counts once the step has
-        ended well. Code that an earlier call has run says nothing again.
+        ended well. Code before a step that an earlier call has ended says nothing again.
 
         Raises ConfigurationError for what JSON cannot hold.
         """

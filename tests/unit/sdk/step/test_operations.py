@@ -365,3 +365,31 @@ async def test_the_title_is_shown_and_the_id_counts() -> None:
     (found,) = stage.operations(await stage.call())
     assert (found.display_name, found.userland.id) == ("Do the work", "id")
     assert await stage.play() == 1
+
+
+SESSIONS = {"name": "test/start", "data": {}, "id": "e", "ts": 1, "meta": {"sessions": {"a": "1"}}}
+
+
+@pytest.mark.parametrize(
+    ("event", "meta", "expected"),
+    [
+        (None, None, None),
+        (None, {"sessions": {"b": 2}}, {"sessions": {"b": 2}}),
+        (
+            SESSIONS,
+            {"sessions": {"a": None}},
+            {"sessions": {"a": None}, "propagated_sessions": {"a": "1"}},
+        ),
+    ],
+)
+async def test_sessions_of_an_invoked_run(event: Any, meta: Any, expected: Any) -> None:
+    async def handler(ctx: Context) -> None:
+        await ctx.step.invoke("iv", function=CHILD, meta=meta)
+
+    def blocking(ctx: ContextSync) -> None:
+        ctx.step.invoke_by_id("iv", function_id="child", meta=meta)
+
+    for chosen in (handler, blocking):
+        response = await Stage(chosen, event=event, blocking=chosen is blocking).call()
+        (asked,) = json.loads(response.body)
+        assert asked["opts"]["payload"].get("meta") == expected

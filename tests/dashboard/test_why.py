@@ -163,3 +163,43 @@ async def test_each_reason_why_a_run_waits_is_told_on_its_page(page: Page, halls
         await expect(why, name).to_have_class(
             re.compile("tone-waiting" if reason.kept else "tone-running")
         )
+
+
+def deployed(code: str) -> tuple[stepwell.Inngest, stepwell.Function[Any]]:
+    """An app whose runs wait for a person when its code changes."""
+    client = stepwell.Inngest(app_id="deploys", is_production=False)
+
+    @client.create_function(
+        fn_id="ship",
+        trigger=stepwell.TriggerEvent(event="order/shipped"),
+        code_version=code,
+        on_code_change="pause",
+    )
+    async def ship(ctx: stepwell.Context) -> str:
+        await ctx.step.run("pack", lambda: None)
+        await ctx.step.wait_for_event("a lorry", event="lorry/came", timeout=FAR)
+        return await ctx.step.run("load", lambda: f"loaded by {code}")
+
+    return client, ship
+
+
+async def test_a_run_that_waits_for_a_person_because_its_code_changed_is_let_go_on(
+    page: Page, shop: Shop
+) -> None:
+    client, ship = deployed("first")
+    await attach(shop.server.node, client, [ship], alone=False)
+    run = await shop.run("order/shipped", "RUNNING")
+    await page.goto(f"runs/{run['id']}")
+    why = page.get_by_role("region", name="Why it is here")
+    await expect(why).to_contain_text("waits for an event lorry/came")
+    client.attach(None)
+    client, ship = deployed("second")
+    await attach(shop.server.node, client, [ship], alone=False)
+    await shop.send("lorry/came")
+    await expect(why).to_contain_text("it waits for a person")
+    await expect(page.locator(".facts")).to_contain_text("firstnow second")
+    await why.get_by_role("button", name="Let it go on").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Go on").click()
+    await expect(page.locator(".run-title")).to_contain_text("Completed")
+    await expect(page.get_by_role("region", name="Details")).to_contain_text("loaded by second")
+    client.attach(None)

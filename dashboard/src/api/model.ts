@@ -64,6 +64,13 @@ export interface Trace {
   readonly rootSpan: Span;
   /** Servers that were built before this page do not tell it. */
   readonly spent?: Spent;
+  readonly code?: Code;
+}
+
+/** The code that a run began under, and that of its function now, as far as somebody says. */
+export interface Code {
+  readonly began?: string;
+  readonly now?: string;
 }
 
 /** A run among runs that began each other. */

@@ -87,6 +87,10 @@ export const explain = (id: string, signal?: AbortSignal) =>
 export const cancelRun = (id: string) =>
   ask(`api/v2/runs/${encodeURIComponent(id)}/cancel`, { method: "POST" });
 
+/** Lets a run that began under other code go on under that of now. */
+export const resumeRun = (id: string) =>
+  ask(`api/v2/runs/${encodeURIComponent(id)}/resume`, { method: "POST" });
+
 /** Starts the run anew, or from one of its steps; `input` is JSON text, a list of arguments. */
 export async function rerun(id: string, stepId?: string, input?: string): Promise<string> {
   const from = stepId === undefined ? "{}" : fromStep(stepId, input);

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { useRoute } from "preact-iso";
 import { Refused } from "../../api/http";
-import type { Run, Span, Trace, Tree } from "../../api/model";
+import type { Code, Run, Span, Trace, Tree } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import type { Changes } from "../../live/stream";
@@ -48,7 +48,7 @@ export function RunPage(): JSX.Element {
     <>
       <Head run={run.data} />
       <div class="content">
-        <Facts run={run.data} tree={tree} />
+        <Facts run={run.data} tree={tree} code={trace.data?.code} />
         {trace.data && <Told run={run.data} trace={trace.data} tree={tree} />}
         {trace.error && <Wrong error={trace.error} again={trace.again} />}
         {tree && <RunTree tree={tree} />}
@@ -81,7 +81,7 @@ interface Shown {
   readonly tree: Tree | undefined;
 }
 
-function Facts({ run, tree }: Shown): JSX.Element {
+function Facts({ run, tree, code }: Shown & { code: Code | undefined }): JSX.Element {
   const parent = tree && above(tree.root, run.id);
   const queued = Date.parse(run.queuedAt);
   const started = run.startedAt ? Date.parse(run.startedAt) : undefined;
@@ -130,6 +130,14 @@ function Facts({ run, tree }: Shown): JSX.Element {
           <a href={toRun(parent.run.id)}>
             <bdi>{parent.run.function.name}</bdi>
           </a>
+        </Fact>
+      )}
+      {code?.began && code.now && code.began !== code.now && (
+        <Fact name="Code it began under">
+          <code>{code.began}</code>
+          <span class="faint">
+            now <code>{code.now}</code>
+          </span>
         </Fact>
       )}
       {run.originalRunId && (

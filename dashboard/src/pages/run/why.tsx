@@ -1,13 +1,17 @@
 /** Why a run stands where it stands: each thing it is at or waits for, since when, and what ends it. */
 
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import type { Open, Run } from "../../api/model";
 import * as api from "../../api/resources";
-import { useAnswer } from "../../live/answer";
+import { mayOperate } from "../../api/session";
+import { refresh, useAnswer } from "../../live/answer";
 import type { Changes } from "../../live/stream";
+import { Confirm } from "../../parts/dialog";
 import { Icon } from "../../parts/icon";
 import { Status } from "../../parts/status";
 import { Ago, briefly, now } from "../../parts/time";
+import { tell } from "../../parts/toast";
 import { toRun } from "../../place";
 
 const EVERY_MS = 2000;
@@ -42,7 +46,35 @@ export function Why({ run, told }: { run: Run; told: string | undefined }): JSX.
           <li class="soft">and {(open.length - SHOWN).toLocaleString()} more, in the list below</li>
         )}
       </ul>
+      {open.some((one) => one.reason === "code_changed") && <GoOn run={run} />}
     </section>
+  );
+}
+
+/** Lets it go on although it began under other code. */
+function GoOn({ run }: { run: Run }): JSX.Element {
+  const [asking, ask] = useState(false);
+  const goOn = async () => {
+    await api.resumeRun(run.id);
+    tell("The run goes on");
+    refresh();
+  };
+  return (
+    <>
+      <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask(true)}>
+        <Icon name="play" size={14} />
+        Let it go on
+      </button>
+      {asking && (
+        <Confirm
+          title="Let it go on under the code of now?"
+          text="Its steps that are done keep their results. What is left is done by the code that its function has now."
+          action="Go on"
+          onClose={() => ask(false)}
+          onConfirm={goOn}
+        />
+      )}
+    </>
   );
 }
 

@@ -46,6 +46,7 @@ BODIES = {
     "POST /v2/bulk/count": {"filter": {}, "extra": 1},
     "POST /v2/keys": {"name": "ci", "role": "read", "extra": 1},
     "POST /v2/limits/{limit}": {"concurrency": 1, "extra": 1},
+    "POST /v2/apps": {"url": "http://127.0.0.1:1/x", "extra": 1},
     "POST /v2/events": {"name": "x", "extra": 1},
     "POST /v2/apps/{app_id}/functions/{function_id}/invoke": {"data": {}, "extra": 1},
     "POST /session": {"key": "swk_x", "extra": 1},

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from stepwell.cli.run_view import draw
 from stepwell.cli.runs import table_of
-from stepwell.cli.source import Source, source_at, source_options
+from stepwell.cli.source import source_at, source_options, tell_event
 from stepwell.cli.terminal import console, put
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.run_v2 import RunV2
@@ -53,7 +53,7 @@ def run(
             _show_event(to, of_event, without)
             return
         if not of_event:
-            _tell_event(source, run_id)
+            tell_event(source, run_id)
         found = of_event[0].id if of_event else run_id
         if export is not None:
             _write(export, source.recorded(found))
@@ -80,19 +80,3 @@ def _show_event(to: Console, of_event: Sequence[RunV2], without: Sequence[NotSta
     for one in without:
         name = escape(one.function.name)
         to.print(f"[yellow]{one.reason}[/yellow] {name}: {escape(one.detail)}")
-
-
-def _tell_event(source: Source, event_id: str) -> None:
-    """Where the id is that of an event without a run, exit and say why that may be."""
-    event = source.event(event_id)
-    if event is None:
-        return
-    name = event.name
-    heard = source.heard_by(name)
-    told = f"event {event_id} ({name}) started no run"
-    if "no function" not in heard:
-        heard += (
-            "; but none was started by it: a condition did not hold, its id had started one before,"
-            " the run is put off, or the function was registered later"
-        )
-    raise click.ClickException(f"{told}: {heard}" if heard else told)

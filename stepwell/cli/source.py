@@ -278,3 +278,19 @@ def source_at(database: Path | None, url: str, signing_key: str | None) -> Gener
             reader.close()
     except StoreError as error:
         raise click.ClickException(str(error)) from None
+
+
+def tell_event(source: Source, event_id: str) -> None:
+    """Where the id is that of an event without a run, exit and say why that may be."""
+    event = source.event(event_id)
+    if event is None:
+        return
+    name = event.name
+    heard = source.heard_by(name)
+    told = f"event {event_id} ({name}) started no run"
+    if "no function" not in heard:
+        heard += (
+            "; but none was started by it: a condition did not hold, its id had started one before,"
+            " the run is put off, or the function was registered later"
+        )
+    raise click.ClickException(f"{told}: {heard}" if heard else told)

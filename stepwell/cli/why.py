@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stepwell.cli.source import source_at, source_options
+from stepwell.cli.source import source_at, source_options, tell_event
 
 
 @click.command("why")
@@ -15,13 +15,17 @@ def why(run_id: str, database: Path | None, url: str, signing_key: str | None) -
 
     Of a run that waits for a limit it is told which one, of which key, who has its places, and how
     many come first. ID may be that of an event: then it is told of each of its runs, and of each
-    function that has none for it because of its flow control.
+    function that has none for it because of its flow control. Of an event that started no run it is
+    told who listens to it.
     """
     with source_at(database, url, signing_key) as source:
         came = source.of_event(run_id)
         for one in came.not_started:
             click.echo(f"{one.function.name}: {one.detail}")
         runs = [run.id for run in came.runs]
-        for found in runs or ([] if came.not_started else [run_id]):
+        if not runs and not came.not_started:
+            tell_event(source, run_id)
+            runs = [run_id]
+        for found in runs:
             told = source.explain(found)
             click.echo(f"{told.function.name}: {told.text}")

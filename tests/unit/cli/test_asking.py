@@ -98,10 +98,11 @@ def test_an_event_nobody_listens_to_is_told_with_the_nearest_name(server: Runnin
     sent = server.call("send", "shop/ordr")
     assert sent.exit_code == 0
     assert sent.stderr.strip() == NOBODY
-    told = server.call("run", sent.stdout.strip())
-    assert told.exit_code == 1
-    assert f"event {sent.stdout.strip()} (shop/ordr) started no run" in told.output
-    assert NOBODY in told.output
+    for verb in ("run", "why"):
+        told = server.call(verb, sent.stdout.strip())
+        assert told.exit_code == 1
+        assert f"event {sent.stdout.strip()} (shop/ordr) started no run" in told.output
+        assert NOBODY in told.output
     far = server.call("send", "completely different")
     assert far.stderr.strip() == (
         "no function listens to completely different (runs that wait for it hear of it)"

@@ -32,6 +32,12 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "^(GET|POST|PUT) request refused: the (header X-Inngest-Signature is missing|signature )",
         "^Sync rejected since it's from Cloud but expected Dev Server",
     ),
+    "tests/dashboard/test_why.py": (
+        r'RetryAfterError in function "[a-z]+-fails": not now',
+        r'RetryAfterError in function "[a-z]+-cools": 429',
+        "^function (museum-gone|atlantis-lost) is served no longer",
+        "^app http://127.0.0.1:9: unreachable: ",
+    ),
     "tests/events/test_a10_variables.py": (
         "GET request refused: the signature does not match: the peer us",
         "PUT request refused: the header X-Inngest-Signature is missing",
@@ -282,6 +288,11 @@ OF_FOLDERS: dict[str, tuple[str, ...]] = {
         r"^over, after \d+ more: ",
         "the driver of sim failed",
         "^[a-z-]+ was put off: ",
+    ),
+    # What the shop of these tests cannot do.
+    "tests/dashboard/": (
+        'ValueError in function "shop-refund": the customer has no account',
+        'RetryAfterError in function "shop-search": nothing in drawer ',
     ),
     # What the contract of adapters does to each of them, and what their frameworks say of it.
     "tests/contract/adapters/": (

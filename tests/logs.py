@@ -13,13 +13,8 @@ import pytest
 
 from tests.log_lines import OF_FILES, OF_FOLDERS
 
-LEFT_OUT: tuple[str, ...] = (
-    "tests/dashboard/",
-    "tests/interop/test_realtime.py",
-    "tests/package/",
-)
-"""Beginnings of paths of tests whose own lines are not judged yet. What servers say that they start
-as processes is judged by `process_logs.py`."""
+LEFT_OUT: tuple[str, ...] = ("tests/dashboard/",)
+"""Beginnings of paths of tests whose own lines are not judged yet."""
 ANYWHERE = (
     r"the app '.*' is connected without functions",
     # Lines that say how a test is made, not that something went wrong.

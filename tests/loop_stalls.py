@@ -1,7 +1,7 @@
 """No callback of an event loop takes long, in any test: whoever waits for the loop would wait as
 long. Judged by the processor time of the thread, not by the wall, so that a busy machine changes
-little; what the garbage collector takes is not the callback's. 50 ms are meant, 250 are refused:
-a processor that is shared does several times less in its time. Only callbacks of the package count.
+little; what the garbage collector takes is not the callback's. 50 ms are meant, 100 are refused: a
+processor that two share does half as much in its time. Only callbacks of the package count.
 
 To ask for the time of a thread at each callback would slow every test. So it is asked for once in
 10 ms, and what lies between that and a callback's begin is counted as if it had been work: at most
@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-LIMIT_S = 0.25
+LIMIT_S = 0.1
 LOOK_EVERY_S = 0.01
 PACKAGE = str(Path(__file__).resolve().parents[1] / "stepwell")
 MARK = "stalls"

@@ -13,6 +13,7 @@ _MIB: Final = 1024 * _KIB
 EVENT_BYTES_MAX: Final = 3 * _MIB
 EVENT_VALUES_MAX: Final = 200_000  # ours: more take longer to read than others may be kept waiting
 EVENTS_PER_REQUEST_MAX: Final = 5000
+REGISTRATION_BYTES_MAX: Final = 16 * _MIB  # ours
 EVENT_SCHEMAS_BYTES_MAX: Final = _MIB  # of one app, with its registration
 EVENT_NAME_BYTES_MAX: Final = 512  # documented; only the v2 API refuses
 EVENT_TS_MS_MIN: Final = 315_532_800_000  # 1980-01-01

@@ -13,7 +13,11 @@ from stepwell.server.api.routing.route import BODY_BYTES_DEFAULT
 from stepwell.server.api.v1 import userland
 from stepwell.server.api.v1.otlp_protobuf import MalformedSpans, decode_protobuf
 from stepwell.wire import otlp
-from stepwell.wire.limit import USER_SPANS_REQUEST_MAX, USER_SPANS_VALUES_MAX
+from stepwell.wire.limit import (
+    REGISTRATION_BYTES_MAX,
+    USER_SPANS_REQUEST_MAX,
+    USER_SPANS_VALUES_MAX,
+)
 from tests.unit.server.api.harness import Api, serving
 
 PATH = "/v1/traces/userland"
@@ -84,6 +88,12 @@ async def test_bodies_that_hold_no_data_are_short(api: Api, path: str) -> None:
     assert len(long) > BODY_BYTES_DEFAULT
     answer = await api.http.post(path, content=long, headers={"content-type": "application/json"})
     assert answer.status_code == 413, answer.text[:300]
+
+
+@pytest.mark.logs("a registration was refused: the request body is over")
+async def test_a_registration_is_not_read_without_end(api: Api) -> None:
+    answer = await api.http.post("/fn/register", content=b" " * (REGISTRATION_BYTES_MAX + 1))
+    assert answer.status_code == 413
 
 
 async def test_a_message_to_tools_is_not_deep(api: Api) -> None:

@@ -18,6 +18,7 @@ from stepwell.server.registration import RegistrationRefused, app_registered, no
 from stepwell.wire import header
 from stepwell.wire.function_config import MalformedFunction
 from stepwell.wire.identifier import app_uuid
+from stepwell.wire.limit import REGISTRATION_BYTES_MAX
 from stepwell.wire.registration import (
     MalformedRegistration,
     RegisterAnswer,
@@ -46,7 +47,7 @@ async def register(deps: ApiDeps, request: Request) -> Response:
 async def _register(deps: ApiDeps, request: Request) -> Response:
     _check_kind(deps, request)
     try:
-        body = await body_of(request)
+        body = await body_of(request, REGISTRATION_BYTES_MAX)
         judge = partial(_judged, deps, body)
         given, warnings = judge() if len(body) <= SHORT_BYTES else await deps.searched(judge)
     except RegistrationRefused as refused:

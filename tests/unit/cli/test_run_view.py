@@ -10,6 +10,7 @@ from rich.console import Console
 from stepwell.cli.failure_view import CAUSES_MAX, failure_lines
 from stepwell.cli.log_setup import JsonLines, LogChoice
 from stepwell.cli.run_view import draw
+from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.timeline import Span, SpanStatus
 from stepwell.server.query.trace_v2 import trace_v2
 
@@ -20,6 +21,18 @@ def drawn(run: Span, width: int = 120) -> list[str]:
     out = io.StringIO()
     draw(Console(file=out, width=width), trace_v2("01RUN", run, NOW, with_output=True))
     return out.getvalue().splitlines()
+
+
+def test_the_code_that_a_run_began_under_is_shown_beside_that_of_now() -> None:
+    run = Span("f", "run", SpanStatus.RUNNING, queued_ms=NOW, started_ms=NOW)
+    for code, line in (
+        (CodeV2("3f2a", "3f2a", "pause"), "code 3f2a"),
+        (CodeV2("3f2a", "b81c", "pause"), "code 3f2a, now b81c; when code changes: pause"),
+        (CodeV2("3f2a"), "code 3f2a, no app serves it now; when code changes: continue"),
+        (CodeV2("", "b81c", "pin"), "code unknown, now b81c; when code changes: pin"),
+    ):
+        assert line in drawn(msgspec.structs.replace(run, code=code))
+    assert not any("code" in line for line in drawn(run))
 
 
 def test_the_arguments_of_a_step_are_shown_as_far_as_there_is_room() -> None:

@@ -184,6 +184,16 @@ def test_who_pauses_a_function_is_told_how_many_runs_that_is_about(server: Runni
     assert done(server, "resume", "shop-order") == "shop-order goes on"
 
 
+def test_a_run_is_resumed_by_its_id(server: Running) -> None:
+    run_id = done(server, "invoke", "shop-order")
+    assert done(server, "resume", run_id) == f"{run_id} has the code of now already"
+    done(server, "cancel", run_id)
+    ended = call(server, "resume", run_id)
+    assert (ended.exit_code, "Cannot resume the run: it is cancelled" in ended.output) == (1, True)
+    unknown = call(server, "resume", "01JQDAE4RQ0000000000000009")
+    assert (unknown.exit_code, "Run not found" in unknown.output) == (1, True)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_is_told_how_to_complete(server: Running, shell: str) -> None:
     assert "_STEPWELL_COMPLETE" in done(server, "completion", shell)

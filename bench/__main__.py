@@ -8,6 +8,7 @@
     scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench lists [--runs 1000000] [--times 40]
     scripts/bench testing [--tests 200]
+    scripts/bench start [--rounds 10]
     scripts/bench soak [--minutes 10] [--rate 200]
     scripts/bench [--only stepwell_full,restate] [--workloads W2,W3] [--scale 1.0] [--rounds 3]
 
@@ -26,7 +27,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, bulk, call, events, flow, idle, lists, soak, testing
+from bench import adapters, bulk, call, events, flow, idle, lists, soak, start, testing
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -39,6 +40,7 @@ PARTS = {
     "idle": idle,
     "lists": lists,
     "soak": soak,
+    "start": start,
     "testing": testing,
 }
 PEERS_PYTHON = "BENCH_PEERS_PYTHON"

@@ -4,6 +4,8 @@ The public names, and nothing else. Code written for the official SDK runs with
 `import stepwell as inngest`.
 """
 
+from typing import TYPE_CHECKING
+
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.client.declare import DeclaredOptions, TypedDecorator
 from stepwell.sdk.errors import (
@@ -44,16 +46,7 @@ from stepwell.sdk.errors import (
 )
 from stepwell.sdk.events.definition import EventDefinition
 from stepwell.sdk.events.event import JSON, Event, EventOf, MinimalEvent
-from stepwell.sdk.events.internal import (
-    FunctionCancelledEvent,
-    FunctionDeferredEvent,
-    FunctionFailedEvent,
-    FunctionFinishedEvent,
-    FunctionInvokedEvent,
-    InternalEvent,
-    ScheduledTimerEvent,
-    SerializedError,
-)
+from stepwell.sdk.events.internal_name import InternalEvent
 from stepwell.sdk.events.kind import EventModel, EventType, event_type
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
@@ -104,6 +97,17 @@ from stepwell.sdk.step.parent import ParentRun
 from stepwell.sdk.step.stream import Stream, stream
 from stepwell.sdk.value.failure import deserialize_error, is_serialized_error, serialize_error
 from stepwell.sdk.value.serializer import PydanticSerializer, Serializer
+
+if TYPE_CHECKING:
+    from stepwell.sdk.events.internal import (
+        FunctionCancelledEvent,
+        FunctionDeferredEvent,
+        FunctionFailedEvent,
+        FunctionFinishedEvent,
+        FunctionInvokedEvent,
+        ScheduledTimerEvent,
+        SerializedError,
+    )
 
 __version__ = VERSION
 
@@ -231,3 +235,28 @@ __all__ = [
     "serialize_error",
     "__version__",
 ]
+
+_OF_THE_SERVER = frozenset(
+    {
+        "FunctionCancelledEvent",
+        "FunctionDeferredEvent",
+        "FunctionFailedEvent",
+        "FunctionFinishedEvent",
+        "FunctionInvokedEvent",
+        "ScheduledTimerEvent",
+        "SerializedError",
+    }
+)
+"""The events that the server sends: many models, which are made when one is first asked for."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _OF_THE_SERVER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from stepwell.sdk.events import internal  # noqa: PLC0415 - see _OF_THE_SERVER
+
+    return getattr(internal, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

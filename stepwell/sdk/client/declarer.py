@@ -5,7 +5,7 @@ The only place for their signatures, which tell checkers the events a handler re
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, cast, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from typing_extensions import TypeVar, Unpack
 
@@ -21,7 +21,6 @@ from stepwell.sdk.client.declare import (
     refuse_function,
 )
 from stepwell.sdk.errors import FunctionConfigInvalidError
-from stepwell.sdk.events.internal import FunctionFailedEvent
 from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.source import EventSource
 from stepwell.sdk.function.function import Function, check_id
@@ -45,6 +44,9 @@ from stepwell.sdk.middleware.enrol import enrolled
 from stepwell.sdk.step.limit import Limit, LimitBy
 from stepwell.sdk.value.codec import UNSPECIFIED
 from stepwell.sdk.value.serializer import Serializer
+
+if TYPE_CHECKING:
+    from stepwell.sdk.events.internal import FunctionFailedEvent
 
 E = TypeVar("E")
 E2 = TypeVar("E2")
@@ -305,12 +307,14 @@ class Declarer:
         app_id: str | None = None,
         fn_id: str | None = None,
         **options: Unpack[DeclaredOptions],
-    ) -> TypedDecorator[FunctionFailedEvent, Any]:
+    ) -> "TypedDecorator[FunctionFailedEvent, Any]":
         """Short form: run the handler when any run failed for good, of one app or of all.
 
         Runs of this function itself start it no further. `fn_id` is the handler's name by default,
         with dashes; the options are create_function's.
         """
+        from stepwell.sdk.events.internal import FunctionFailedEvent  # noqa: PLC0415 - many models, for few
+
         problem = problem_of({"app_id": app_id}, {"app_id": ((str,), "text")})
         if problem is not None:
             raise FunctionConfigInvalidError(problem)

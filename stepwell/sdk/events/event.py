@@ -194,8 +194,10 @@ class Event(MinimalEvent[DataT_co], Generic[DataT_co, NameT_co]):
 if TYPE_CHECKING:
     EventOf: TypeAlias = Event[DataT_co, str]
     """`EventOf[OrderPaid]`: any event whose data is an `OrderPaid`."""
+    AnyEvent: TypeAlias = Event[Any, Any]
 else:
     EventOf = Event
+    AnyEvent = Event  # with parameters the model would be built here, before anybody needs it
 
 
 def event_from_wire(event: wire_event.Event) -> Event:
@@ -252,7 +254,7 @@ def _constructed(fields: dict[str, Any]) -> Event:
     return event
 
 
-def event_to_wire(event: Event[Any, Any]) -> wire_event.Event:
+def event_to_wire(event: AnyEvent) -> wire_event.Event:
     """An event as it is sent. Raises ValueError naming the field that is no JSON."""
     return wire_event.Event(
         event.name,
@@ -265,7 +267,7 @@ def event_to_wire(event: Event[Any, Any]) -> wire_event.Event:
     )
 
 
-def _raw(event: Event[Any, Any], field: str, value: object) -> msgspec.Raw:
+def _raw(event: AnyEvent, field: str, value: object) -> msgspec.Raw:
     try:
         return msgspec.Raw(encode_json(value))
     except (TypeError, ValueError, RecursionError) as error:

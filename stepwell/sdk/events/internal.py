@@ -4,7 +4,6 @@ The only place for their public classes. Each is a trigger, can be waited for, a
 """
 
 import datetime as dt
-import enum
 from collections.abc import Mapping
 from typing import Any, Generic, Literal, cast
 
@@ -17,7 +16,6 @@ from stepwell.sdk.events.event import JSON, Event
 from stepwell.sdk.events.refusal import Clear
 from stepwell.sdk.events.source import ObjectLike
 from stepwell.sdk.value.failure import deserialize_error, serialize_error
-from stepwell.wire import event as wire_event
 from stepwell.wire.failure import MESSAGE_UNKNOWN, NAME_UNKNOWN
 
 EventT = TypeVar("EventT", default=Event)
@@ -25,23 +23,6 @@ ResultT = TypeVar("ResultT", default=Any)
 DataT_co = TypeVar("DataT_co", bound=ObjectLike, covariant=True, default=Mapping[str, JSON])
 
 _CAUSES_MAX = 20
-
-
-class InternalEvent(enum.StrEnum):
-    """The names of the server's own events; each is a plain string, too."""
-
-    FUNCTION_FAILED = wire_event.FUNCTION_FAILED
-    """A run failed after all its retries."""
-    FUNCTION_FINISHED = wire_event.FUNCTION_FINISHED
-    """A run ended, well or not."""
-    FUNCTION_CANCELLED = wire_event.FUNCTION_CANCELLED
-    """A run was cancelled."""
-    FUNCTION_INVOKED = wire_event.FUNCTION_INVOKED
-    """A function was invoked by another one, or through the API."""
-    DEFERRED_SCHEDULE = wire_event.DEFERRED_SCHEDULE
-    """A run that deferred a function has ended."""
-    SCHEDULED_TIMER = wire_event.SCHEDULED_TIMER
-    """A schedule fell due."""
 
 
 class SerializedError(Clear):

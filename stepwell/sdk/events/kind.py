@@ -11,7 +11,7 @@ import pydantic
 from typing_extensions import ParamSpec, TypeVar
 
 from stepwell.sdk.errors import EventSchemaError, EventValidationError
-from stepwell.sdk.events.event import JSON, Event, ts_of
+from stepwell.sdk.events.event import JSON, AnyEvent, Event, ts_of
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.reading import Upcast, Upcasts, reader_of_data
 from stepwell.sdk.events.refusal import Clear
@@ -80,7 +80,7 @@ class EventType(Generic[D, P]):
     def __repr__(self) -> str:
         return f"EventType({self.name!r})"
 
-    def __event_kind__(self) -> EventKind[Event[D], D]:
+    def __event_kind__(self) -> "EventKind[Event[D], D]":
         """What stands for it in triggers, waits and cancellations."""
         schema = self.schema if self._validate else None
         read = (
@@ -90,7 +90,7 @@ class EventType(Generic[D, P]):
         )
         return EventKind(self.name, version=self.version, schema=schema, read=read)
 
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Event[D]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> "Event[D]":
         """An event whose data is made of these arguments, as the schema's class takes them.
 
         Raises EventValidationError naming every field that does not fit.
@@ -111,7 +111,7 @@ class EventType(Generic[D, P]):
         v: str | None = None,
         user: Mapping[str, object] | None = None,
         meta: Mapping[str, object] | None = None,
-    ) -> Event[D]:
+    ) -> "Event[D]":
         """An event with this data.
 
         Args:
@@ -134,7 +134,7 @@ class EventType(Generic[D, P]):
             user=user,
             meta=meta,
         )
-        return cast(Event[D], made)
+        return cast("Event[D]", made)
 
     def _checked(self, data: Any) -> Any:
         validator = self._validator
@@ -164,7 +164,7 @@ class EventType(Generic[D, P]):
         target = self.version if to_version is None else to_version
         return _upcasting(self._upcasts, from_version, target)
 
-    def matches(self, event: Event[Any, Any]) -> TypeGuard[Event[D]]:
+    def matches(self, event: AnyEvent) -> "TypeGuard[Event[D]]":
         """Is an event of this type? Checkers know its data afterwards."""
         return bool(event.name == self.name)
 
@@ -225,7 +225,7 @@ class EventModel(Clear):
         super().__init_subclass__(**options)
 
     @classmethod
-    def __event_kind__(cls) -> EventKind[Event[Self], Self]:
+    def __event_kind__(cls) -> "EventKind[Event[Self], Self]":
         """What stands for it in triggers, waits and cancellations. Raises TypeError if nameless."""
         name = cls.__event_name__
         if name is None:
@@ -257,7 +257,7 @@ class EventModel(Clear):
         v: str | None = None,
         user: Mapping[str, object] | None = None,
         meta: Mapping[str, object] | None = None,
-    ) -> Event[Self]:
+    ) -> "Event[Self]":
         """The event with this data; the arguments are its other fields, as in `Event`."""
         kind = self.__event_kind__()
         made: Any = Event.model_construct(
@@ -270,4 +270,4 @@ class EventModel(Clear):
             user=user,
             meta=meta,
         )
-        return cast(Event[Self], made)
+        return cast("Event[Self]", made)

@@ -21,7 +21,7 @@ from stepwell.sdk.events.definition import (
     envelopes,
 )
 from stepwell.sdk.events.generated import Source, entries_of
-from stepwell.sdk.events.internal import InternalEvent
+from stepwell.sdk.events.internal_name import InternalEvent
 from stepwell.sdk.events.validator import Unfit, Validator
 
 Validate: TypeAlias = Literal["off", "outgoing", "incoming", "both"]

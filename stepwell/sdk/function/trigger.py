@@ -10,12 +10,7 @@ from typing_extensions import TypeVar
 from stepwell.cron import UnknownZoneError, parse
 from stepwell.sdk.errors import FunctionConfigInvalidError
 from stepwell.sdk.events.event import Event
-from stepwell.sdk.events.internal import (
-    FunctionDeferredEvent,
-    FunctionInvokedEvent,
-    InternalEvent,
-    ScheduledTimerEvent,
-)
+from stepwell.sdk.events.internal_name import InternalEvent
 from stepwell.sdk.events.reading import reader_of_class
 from stepwell.sdk.events.source import EventKind, EventSource, NoData, ObjectLike, kind_of
 from stepwell.sdk.events.validator import refuse_unless_object
@@ -23,6 +18,13 @@ from stepwell.sdk.function.declaration import Declaration
 from stepwell.wire import limit
 from stepwell.wire.duration import DurationError, parse_duration_ms
 from stepwell.wire.event import DEFERRED_SCHEDULE, NEVER_SENT, never_matches
+
+if TYPE_CHECKING:
+    from stepwell.sdk.events.internal import (
+        FunctionDeferredEvent,
+        FunctionInvokedEvent,
+        ScheduledTimerEvent,
+    )
 
 E_co = TypeVar("E_co", covariant=True, default=Event)
 D_co = TypeVar("D_co", covariant=True, default=Mapping[str, object])
@@ -134,8 +136,10 @@ class TriggerCron(Declaration):
             )
         return value
 
-    def __event_kind__(self) -> EventKind[ScheduledTimerEvent, NoData]:
+    def __event_kind__(self) -> "EventKind[ScheduledTimerEvent, NoData]":
         """The event its ticks are."""
+        from stepwell.sdk.events.internal import ScheduledTimerEvent  # noqa: PLC0415 - many models, for few
+
         read = ScheduledTimerEvent.__event_kind__().read
         return EventKind(InternalEvent.SCHEDULED_TIMER.value, read=read)
 
@@ -184,8 +188,10 @@ class TriggerInvoke(Declaration, Generic[D]):
     def _is_of_objects(cls, value: Any) -> Any:
         return _of_objects(value, "an invocation's data")
 
-    def __event_kind__(self) -> EventKind[FunctionInvokedEvent[D], D]:
+    def __event_kind__(self) -> "EventKind[FunctionInvokedEvent[D], D]":
         """The invocations it stands for."""
+        from stepwell.sdk.events.internal import FunctionInvokedEvent  # noqa: PLC0415 - many models, for few
+
         made = cast(Any, FunctionInvokedEvent)[self.schema_]
         read = reader_of_class(made, self.schema_)
         return EventKind(InternalEvent.FUNCTION_INVOKED.value, schema=self.schema_, read=read)
@@ -220,6 +226,8 @@ class TriggerDefer(Declaration, Generic[E_co, D_co]):
         """The deferrals it stands for."""
         if self.schema_ is None:
             return EventKind(DEFERRED_SCHEDULE)
+        from stepwell.sdk.events.internal import FunctionDeferredEvent  # noqa: PLC0415 - many models, for few
+
         made = cast(Any, FunctionDeferredEvent)[self.schema_]
         read = reader_of_class(made, self.schema_)
         return EventKind(DEFERRED_SCHEDULE, schema=self.schema_, read=read)
@@ -235,7 +243,7 @@ def _of_objects(schema: Any, what: str) -> Any:
 
 
 Trigger: TypeAlias = (
-    TriggerEvent[Any, Any] | TriggerCron | TriggerInvoke[Any] | TriggerDefer[Any, Any]
+    "TriggerEvent[Any, Any] | TriggerCron | TriggerInvoke[Any] | TriggerDefer[Any, Any]"
 )
 
 

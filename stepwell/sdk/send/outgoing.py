@@ -19,7 +19,7 @@ import pydantic
 
 from stepwell.sdk.errors import EventValidationError
 from stepwell.sdk.events.definition import Judged, Parts
-from stepwell.sdk.events.event import Event, ts_of
+from stepwell.sdk.events.event import AnyEvent, Event, ts_of
 from stepwell.sdk.events.json_body import encode_json
 from stepwell.sdk.events.kind import EventModel
 from stepwell.sdk.events.schemas import EventSchemas
@@ -42,7 +42,7 @@ class NamedEvent(Protocol):
         ...
 
 
-Sendable: TypeAlias = Event[Any, Any] | EventModel | Mapping[str, object] | NamedEvent
+Sendable: TypeAlias = AnyEvent | EventModel | Mapping[str, object] | NamedEvent
 """One event: an `Event`, an `EventModel`, a mapping or an object with an event's fields."""
 
 _Found: TypeAlias = list[tuple[str, str]]

@@ -32,6 +32,10 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         "^(GET|POST|PUT) request refused: the (header X-Inngest-Signature is missing|signature )",
         "^Sync rejected since it's from Cloud but expected Dev Server",
     ),
+    "tests/dashboard/test_tour.py": (
+        'RuntimeError in function "studio-sync-ledger": the ledger did not take the entry',
+        'NonRetriableError in function "studio-charge-card": the card was declined',
+    ),
     "tests/dashboard/test_why.py": (
         r'RetryAfterError in function "[a-z]+-fails": not now',
         r'RetryAfterError in function "[a-z]+-cools": 429',

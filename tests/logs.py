@@ -13,8 +13,6 @@ import pytest
 
 from tests.log_lines import OF_FILES, OF_FOLDERS
 
-LEFT_OUT: tuple[str, ...] = ("tests/dashboard/",)
-"""Beginnings of paths of tests whose own lines are not judged yet."""
 ANYWHERE = (
     r"the app '.*' is connected without functions",
     # Lines that say how a test is made, not that something went wrong.
@@ -53,7 +51,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     _listen()
     lines.kept.clear()
     result = yield
-    if item.nodeid.startswith(LEFT_OUT) or "caplog" in getattr(item, "fixturenames", ()):
+    if "caplog" in getattr(item, "fixturenames", ()):
         return result
     expected = [p for mark in item.iter_markers("logs") for p in mark.args]
     told = [record.getMessage() for record in lines.kept]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import NOTHING, Due, Need
-from stepwell.server.engine.row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import NOTHING, Due, Need
+from stepwell.server.engine.row.run import (
     MAIN,
     EventRow,
     Item,
@@ -26,7 +26,7 @@ from stepwell.server.engine.row import (
     RunStatus,
     Step,
 )
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.sqlite.connection import Durability
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.identifier import derived_ulid

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import MAIN, EventRow, Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.row.run import MAIN, EventRow, Item, ItemKind, Run, RunStatus
 from stepwell.server.store.row import event_values, run_values
 from stepwell.server.store.sqlite.connection import SQL, open_writer
 from stepwell.server.store.sqlite.migrating import migrate

@@ -61,9 +61,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.drivers.http_pool import HttpPool
     from stepwell.server.drivers.local_driver import LocalCall, LocalDriver
     from stepwell.server.drivers.port import Save
-    from stepwell.server.engine.annotation_row import updates_of
-    from stepwell.server.engine.event_row import event_row
-    from stepwell.server.engine.input import (
+    from stepwell.server.engine.message.input import (
         Done,
         InvokeAsked,
         LimitDropped,
@@ -72,8 +70,10 @@ with Extra("server", "an engine of your own"):
         SignalSent,
         Verdict,
     )
-    from stepwell.server.engine.key_row import Role
-    from stepwell.server.engine.row import Run, RunStatus
+    from stepwell.server.engine.row.annotation import updates_of
+    from stepwell.server.engine.row.event import event_row
+    from stepwell.server.engine.row.key import Role
+    from stepwell.server.engine.row.run import Run, RunStatus
     from stepwell.server.engine.rules import DEFAULT, Rules
     from stepwell.server.intake import PART, Refused, received, registered
     from stepwell.server.ledger import EngineFault, LedgerClosed

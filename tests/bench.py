@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from stepwell.server.engine import input as given_
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Action
 from stepwell.server.engine.decide import decide, needs, still_true
 from stepwell.server.engine.draft import Decision
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Answer, Done, Input, Job, Outcome, Work
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.input import Answer, Done, Input, Job, Outcome, Work
+from stepwell.server.engine.message.need import Need, merged
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
-from stepwell.server.engine.need import Need, merged
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
@@ -32,7 +32,7 @@ from stepwell.server.engine.row import (
     WaitKind,
 )
 from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.event import Event

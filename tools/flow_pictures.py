@@ -14,7 +14,7 @@ from typing import Any
 
 import stepwell
 from stepwell.embedded import attach
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.node import Node
 from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.store.memory import MemoryStore

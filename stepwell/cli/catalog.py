@@ -6,7 +6,7 @@ import click
 
 from stepwell.cli.output import listed
 from stepwell.cli.server_api import ServerApi, segment
-from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
+from stepwell.server.query.v2.catalog import AppV2, FunctionV2
 
 MOST = 10_000
 

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from stepwell.cli.server_api import Enveloped, ServerApi, segment
-from stepwell.server.query.run_v2 import RunV2, StatusV2
+from stepwell.server.query.v2.run import RunV2, StatusV2
 
 LOOK_S = 0.25
 ENDED = (StatusV2.COMPLETED, StatusV2.FAILED, StatusV2.CANCELLED)

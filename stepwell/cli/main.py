@@ -69,7 +69,7 @@ class Verbs(click.Group):
         module = _MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         try:
             with Extra("server", f"stepwell {cmd_name}"):
-                found = getattr(import_module(f"stepwell.cli.{module}"), module)
+                found = getattr(import_module(f"stepwell.cli.verbs.{module}"), module)
         except ModuleNotFoundError as error:
             raise click.ClickException(str(error)) from None
         assert isinstance(found, click.Command)

@@ -12,7 +12,7 @@ from stepwell.cli.failure_view import failure_lines
 from stepwell.cli.terminal import fits, put
 from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.timeline import SpanStatus
-from stepwell.server.query.trace_v2 import SpanV2, TraceV2
+from stepwell.server.query.v2.run_trace import SpanV2, TraceV2
 from stepwell.wire.duration import format_duration, parse_date_ms
 
 BAR_CHARS = 24

@@ -14,17 +14,17 @@ import click
 import msgspec
 
 from stepwell.cli.output import PAGE, Page
-from stepwell.cli.send import Listening, heard_by
 from stepwell.cli.server_api import Enveloped, ServerApi, segment, server_at, server_options
+from stepwell.cli.verbs.send import Listening, heard_by
 from stepwell.server.query.cursor import run_mark
-from stepwell.server.query.event_v2 import EventV2, event_v2
-from stepwell.server.query.explain_v2 import ExplanationV2
 from stepwell.server.query.not_started import NotStartedV2, not_started, not_started_v2
 from stepwell.server.query.offline import explanation_in, listening_in, timeline_in
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import status_named
-from stepwell.server.query.run_v2 import RunV2, runs_v2
-from stepwell.server.query.trace_v2 import TraceV2, trace_v2
+from stepwell.server.query.v2.event import EventV2, event_v2
+from stepwell.server.query.v2.explain import ExplanationV2
+from stepwell.server.query.v2.run import RunV2, runs_v2
+from stepwell.server.query.v2.run_trace import TraceV2, trace_v2
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.server.store.sqlite.reader import reader_of_file
 from stepwell.wire.recorded_run import RecordedRun

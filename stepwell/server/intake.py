@@ -6,8 +6,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stepwell.server.engine.input import Accepted, Answer, AppRegistered, Done, EventsReceived
-from stepwell.server.engine.row import EventRow
+from stepwell.server.engine.message.input import (
+    Accepted,
+    Answer,
+    AppRegistered,
+    Done,
+    EventsReceived,
+)
+from stepwell.server.engine.row.run import EventRow
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
 

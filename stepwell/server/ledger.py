@@ -22,16 +22,16 @@ from time import sleep
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from stepwell.server.clock import Clock
-from stepwell.server.engine.action import Action
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.decide import decide, names_told, needs, operations_of, still_true
 from stepwell.server.engine.draft import Decision, LongWork
-from stepwell.server.engine.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
+from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
+from stepwell.server.engine.message.need import NOTHING, Need, merged, without_due
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
-from stepwell.server.engine.need import NOTHING, Need, merged, without_due
 from stepwell.server.engine.rules import Rules
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.view import View
 from stepwell.server.meters import Meters
 from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import (

@@ -5,8 +5,8 @@ process."""
 from bisect import bisect_left
 from collections.abc import Callable
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import Run, RunStatus, Step
+from stepwell.server.engine.row.run import Run, RunStatus, Step
+from stepwell.server.engine.state.changes import Changes
 
 STEP_BOUNDS_S = (0.01, 0.1, 1.0, 10.0, 60.0, 600.0)
 RAN = frozenset({"Step", "StepRun", "StepError", "StepFailed"})

@@ -19,7 +19,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.config import ServerConfig
 from stepwell.server.dashboard.page import Dashboard
-from stepwell.server.engine.action import Topic
+from stepwell.server.engine.message.action import Topic
 from stepwell.server.hosts import is_foreign_page
 from stepwell.server.node import Node
 

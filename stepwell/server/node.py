@@ -12,9 +12,9 @@ from typing import Self
 
 from stepwell.server.clock import Clock, SystemClock
 from stepwell.server.drivers.port import Driver
-from stepwell.server.engine.action import Announce, Topic
+from stepwell.server.engine.message.action import Announce, Topic
 from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.ledger import Ledger
 from stepwell.server.realtime.hub import Hub

@@ -14,9 +14,9 @@ import msgspec
 
 from stepwell.cron import parse as parse_cron
 from stepwell.expr.refusal import refusal
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.input import AppRegistered
-from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.engine.message.input import AppRegistered
+from stepwell.server.engine.row.run import AppRow, FunctionRow
+from stepwell.server.engine.state.catalog import Catalog
 from stepwell.wire import header
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import FunctionConfig, encode_function, expressions

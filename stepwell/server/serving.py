@@ -30,11 +30,11 @@ from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import HttpPool
 from stepwell.server.drivers.port import Driver
-from stepwell.server.engine.action import Topic
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.held import is_held
-from stepwell.server.engine.row import AppRow, RunStatus
+from stepwell.server.engine.message.action import Topic
+from stepwell.server.engine.name.held import is_held
+from stepwell.server.engine.row.run import AppRow, RunStatus
 from stepwell.server.engine.rules import Rules
+from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.front.body_budget import BodyBudget
 from stepwell.server.front.bounds import Bounds
 from stepwell.server.front.host_guard import HostGuard

@@ -9,8 +9,8 @@ import stepwell
 from stepwell import embedded
 from stepwell.embedded import Engine
 from stepwell.server.clock import SystemClock
-from stepwell.server.engine.need import Due
-from stepwell.server.engine.row import Item, ItemKind, Lease
+from stepwell.server.engine.message.need import Due
+from stepwell.server.engine.row.run import Item, ItemKind, Lease
 from stepwell.server.node import Node
 from stepwell.server.runtime.clock_watch import ClockWatch
 from stepwell.server.store.due import SHORT_MS, DueIndex

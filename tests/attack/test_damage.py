@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stepwell.cli.doctor import doctor
+from stepwell.cli.verbs.doctor import doctor
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.sqlite import integrity
 from stepwell.server.store.sqlite.connection import PAGE_BYTES

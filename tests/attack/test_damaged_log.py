@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from stepwell.cli.doctor import doctor
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import EventRow
+from stepwell.cli.verbs.doctor import doctor
+from stepwell.server.engine.row.run import EventRow
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.sqlite import keeper
 from stepwell.server.store.sqlite.connection import PAGE_BYTES, Durability, open_keeper, open_reader
 from stepwell.server.store.sqlite.store import SqliteStore

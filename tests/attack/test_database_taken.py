@@ -15,8 +15,8 @@ import pytest
 import stepwell
 from stepwell import embedded
 from stepwell.embedded import Engine
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.message.input import Accepted, EventsReceived
+from stepwell.server.engine.row.event import event_row
 from stepwell.server.store.port import RunFilter, Unavailable
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.wire.event import Event

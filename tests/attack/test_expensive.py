@@ -12,18 +12,18 @@ from stepwell.expr.budget import STEPS_MAX
 from stepwell.expr.dialect import Program
 from stepwell.server import ledger as ledger_module
 from stepwell.server.drivers.reply import read_reply, reading_reply
-from stepwell.server.engine import catalog as catalog_module
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.action import Warn
-from stepwell.server.engine.changes import Changes
+from stepwell.server.engine.arriving.fanout import FANOUT, LISTENERS
 from stepwell.server.engine.decide import decide
 from stepwell.server.engine.draft import Decision
-from stepwell.server.engine.fanout import FANOUT, LISTENERS
-from stepwell.server.engine.input import Verdict
-from stepwell.server.engine.need import Need
-from stepwell.server.engine.row import MAIN, FunctionRow
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.action import Warn
+from stepwell.server.engine.message.input import Verdict
+from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.row.run import MAIN, FunctionRow
 from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state import catalog as catalog_module
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.view import View
 from stepwell.server.intake import FUNCTIONS_PART, PART, received, registered
 from stepwell.server.ledger import Ledger
 from stepwell.server.query.not_started import not_started

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.message.input import Accepted, EventsReceived
 from stepwell.server.engine.rules import DEFAULT
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.ledger import Ledger
 from stepwell.server.repeated import TELL_EVERY_S, Repeated
 from stepwell.server.store.memory import MemoryStore

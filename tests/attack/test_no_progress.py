@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from stepwell.server.engine.row import MAIN, RunStatus
+from stepwell.server.engine.row.run import MAIN, RunStatus
 from stepwell.wire.operation import DiscoveryRequest, Operation, StepPlanned
 from tests.bench import Bench, function, planned, progressed, returned, step_run
 

@@ -10,10 +10,10 @@ import pytest
 
 import stepwell
 from stepwell.embedded import Engine
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.input import Job, Work
-from stepwell.server.engine.row import Item, RunStatus
-from stepwell.server.engine.suspect import APART_MS
+from stepwell.server.engine.calling.suspect import APART_MS
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.input import Job, Work
+from stepwell.server.engine.row.run import Item, RunStatus
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from tests.bench import APP, SEED, Bench, app_row, broke, function, planned, progressed, step_run

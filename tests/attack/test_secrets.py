@@ -7,9 +7,15 @@ import msgspec
 import pytest
 
 from stepwell.server.drivers.port import Save
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import AppRegistered, EventsReceived, Job, Outcome, Progressed
-from stepwell.server.engine.row import ItemKind
+from stepwell.server.engine.message.input import (
+    AppRegistered,
+    EventsReceived,
+    Job,
+    Outcome,
+    Progressed,
+)
+from stepwell.server.engine.row.run import ItemKind
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.node import Node
 from stepwell.server.store.port import CallState
 from stepwell.server.store.sqlite.store import SqliteStore

@@ -13,8 +13,13 @@ from playwright.async_api import Page, expect
 
 import stepwell
 from stepwell.embedded import attach
-from stepwell.server.engine.input import AppFailed, AppRegistered, AppRemoved, FunctionPaused
-from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.engine.message.input import (
+    AppFailed,
+    AppRegistered,
+    AppRemoved,
+    FunctionPaused,
+)
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.wire.function_config import FunctionConfig, Trigger, encode_function
 from tests.dashboard.shop import Shop
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 import msgspec
 
 from stepwell.expr.equality import first_equality
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.flow_row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Due, LookBack, Meeting, Need
+from stepwell.server.engine.name.lane import Part, PartKind, is_lane, lane_name, lane_of
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.engine.row.bulk import Bulk, BulkFilter, BulkMove
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import (
     Dropped,
     DropReason,
     FlowKey,
@@ -20,10 +22,8 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
-from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
-from stepwell.server.engine.lane import Part, PartKind, is_lane, lane_name, lane_of
-from stepwell.server.engine.need import Due, LookBack, Meeting, Need
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.key import ApiKey, AuditEntry, Role
+from stepwell.server.engine.row.run import (
     MAIN,
     EventRow,
     Item,

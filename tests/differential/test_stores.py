@@ -10,16 +10,16 @@ from typing import get_args
 import psycopg
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Need, Old
+from stepwell.server.engine.row.flow import (
     KeyKind,
 )
-from stepwell.server.engine.need import Need, Old
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.run import (
     MAIN,
     RunStatus,
 )
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.counting import KEPT_MS
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore

@@ -9,7 +9,7 @@ import pytest
 import stepwell.encryption  # its error is on the page, too
 from stepwell.sdk import errors
 from stepwell.server.drivers.reply import FATAL_NAME
-from stepwell.server.engine.bounds import OUTPUT_TOO_LARGE
+from stepwell.server.engine.life.bounds import OUTPUT_TOO_LARGE
 from stepwell.wire import failure
 
 ROOT = Path(__file__).parents[2]

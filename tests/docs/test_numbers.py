@@ -16,7 +16,8 @@ from stepwell.server.api.access import session
 from stepwell.server.api.graphql import bounds
 from stepwell.server.api.realtime import subscriptions
 from stepwell.server.api.sdk import endpoint_runs
-from stepwell.server.engine import cron_due, retry
+from stepwell.server.engine import retry
+from stepwell.server.engine.arriving import cron_due
 from stepwell.server.gateway import gateway, protocol
 from stepwell.server.realtime import hub
 from stepwell.server.store import due

@@ -16,7 +16,7 @@ from stepwell.sdk.function.option import OnCodeChange
 from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.store import SqliteStore

@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 import stepwell as sw
-from stepwell.cli.copy_store import Place
+from stepwell.cli.verbs.copy_store import Place
 from stepwell.embedded import attach
 from stepwell.server.clock import SystemClock
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
-from stepwell.server.engine.input import ChangeAsked, KeyCreated, RunAnnotated
-from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import ChangeAsked, KeyCreated, RunAnnotated
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind, AnnotationUpdate
+from stepwell.server.engine.row.key import ApiKey, AuditEntry, Role
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.postgres.store import PostgresStore

@@ -13,7 +13,7 @@ import pytest
 import stepwell
 from stepwell.embedded import Engine, RunFailed
 from stepwell.sdk.function import expression
-from stepwell.server.engine.input import CancelAsked
+from stepwell.server.engine.message.input import CancelAsked
 from stepwell.server.engine.rules import Rules
 from stepwell.server.registration import RegistrationRefused
 from stepwell.server.store.sqlite.scratch import ScratchStore

@@ -18,7 +18,7 @@ from psycopg import errors
 
 import stepwell as sw
 from stepwell.embedded import Engine
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.realtime.hub import Hub
 from stepwell.server.store.port import RunFilter
 from stepwell.server.store.postgres.piece import Piece

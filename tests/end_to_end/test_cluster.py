@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.store.port import RunFilter
 from stepwell.server.store.postgres.pool import Pool
 from stepwell.server.store.postgres.presence import ALIVE_S

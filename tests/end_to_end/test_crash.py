@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.store.port import RunFilter, Store
 from stepwell.server.store.sqlite.store import SqliteStore
 from tests.log_lines import OF_SERVERS

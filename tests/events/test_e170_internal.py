@@ -16,7 +16,7 @@ from stepwell.sdk.events.internal import (
     FunctionFinishedData,
     FunctionFinishedEvent,
 )
-from stepwell.server.engine.input import CancelAsked
+from stepwell.server.engine.message.input import CancelAsked
 from stepwell.server.node import Node
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import EventFilter

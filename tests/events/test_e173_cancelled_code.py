@@ -19,7 +19,7 @@ import stepwell.flask
 from stepwell.connect import connect
 from stepwell.sdk.serve import watch
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.input import CancelAsked
+from stepwell.server.engine.message.input import CancelAsked
 from stepwell.server.serving import Server
 from tests.events.shop import new_client, running, until
 

@@ -18,7 +18,7 @@ from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import Save, Settled
-from stepwell.server.engine.input import AppRegistered, Job, Outcome
+from stepwell.server.engine.message.input import AppRegistered, Job, Outcome
 from stepwell.server.engine.rules import Rules
 from stepwell.server.node import Node
 from stepwell.server.serving import Server

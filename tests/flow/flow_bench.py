@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from stepwell.server.engine.flow_row import Dropped, Hold
-from stepwell.server.engine.input import Job
-from stepwell.server.engine.row import FunctionRow, Item, Run
+from stepwell.server.engine.message.input import Job
+from stepwell.server.engine.row.flow import Dropped, Hold
+from stepwell.server.engine.row.run import FunctionRow, Item, Run
 from stepwell.server.store.disk import Disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import EventFilter, Store

@@ -18,7 +18,7 @@ from random import Random
 
 import msgspec
 
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     EventsReceived,
     Input,
     Job,
@@ -29,8 +29,8 @@ from stepwell.server.engine.input import (
     Work,
     WorkAsked,
 )
-from stepwell.server.engine.limit_row import use_key
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.limit import use_key
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.flow.named_limit import NO_NUMBERS, NamedLimit
 from stepwell.testing.simulation.invariant import broken_everywhere
 from stepwell.wire.function_config import Batch, Cancel, Concurrency, Debounce, Singleton

@@ -3,8 +3,8 @@ takes the place of the oldest."""
 
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Done, RerunAsked, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import CancelAsked, Done, RerunAsked, Verdict
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.query.not_started import not_started
 from stepwell.wire.function_config import Backlog, Batch, Concurrency, Debounce, Singleton
 from stepwell.wire.identifier import step_hash

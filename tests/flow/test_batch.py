@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.input import EventsReceived, WorkAsked
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.input import EventsReceived, WorkAsked
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import (
     Batch,

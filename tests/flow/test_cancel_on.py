@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import EventsReceived, Verdict
-from stepwell.server.engine.row import RunStatus, Wait, WaitKind
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message.input import EventsReceived, Verdict
+from stepwell.server.engine.row.run import RunStatus, Wait, WaitKind
+from stepwell.server.engine.state.view import View
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import Batch, Cancel, Concurrency, FunctionConfig, Trigger
 from stepwell.wire.identifier import step_hash

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stepwell.server.engine.held import held_place
-from stepwell.server.engine.input import Done, Job, LeftUnserved, RunResumed, Verdict
-from stepwell.server.engine.row import FunctionRow, Run, RunStatus
+from stepwell.server.engine.message.input import Done, Job, LeftUnserved, RunResumed, Verdict
+from stepwell.server.engine.name.held import held_place
+from stepwell.server.engine.row.run import FunctionRow, Run, RunStatus
 from stepwell.server.query.offline import explanation_in, timeline_in, waiting_in
 from stepwell.server.query.rest import Hindrance
 from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FINISHED
@@ -328,7 +328,7 @@ def test_the_end_of_the_old_run_is_told(bench: FlowBench) -> None:
 def test_many_runs_are_looked_at_some_at_a_time(
     bench: FlowBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepwell.server.engine.code_change.REVIEWED_MAX", 3)
+    monkeypatch.setattr("stepwell.server.engine.calling.code_change.REVIEWED_MAX", 3)
     bench.deploy(work(OLD, "pause"))
     for _ in range(7):
         bench.send("go")

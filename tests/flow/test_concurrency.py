@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     CancelAsked,
     Job,
     LeaseLost,
@@ -12,7 +12,7 @@ from stepwell.server.engine.input import (
     Work,
     WorkAsked,
 )
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.function_config import Concurrency, Fairness, Throttle
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Sleep

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import Broke, Progressed
+from stepwell.server.engine.message.input import Broke, Progressed
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.function_config import Concurrency, Fairness, Throttle
 from stepwell.wire.identifier import step_hash

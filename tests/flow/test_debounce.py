@@ -2,9 +2,9 @@
 
 from random import Random
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.input import EventsReceived, WorkAsked
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.input import EventsReceived, WorkAsked
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.function_config import Debounce, Singleton
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import InvokeFunction

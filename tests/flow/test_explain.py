@@ -1,8 +1,8 @@
 """Y5: of a call that waits it is told which limit it waits for, who has its places, since when, how
 many come first, and what makes room."""
 
-from stepwell.server.engine.input import Broke, FunctionPaused, FunctionResumed
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.message.input import Broke, FunctionPaused, FunctionResumed
+from stepwell.server.engine.row.run import MAIN
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.room import rests
 from stepwell.wire.duration import format_instant

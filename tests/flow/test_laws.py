@@ -19,9 +19,8 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from stepwell.server.engine.action import Wake
-from stepwell.server.engine.flow_row import DropReason, KeyKind
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.action import Wake
+from stepwell.server.engine.message.input import (
     CancelAsked,
     FunctionPaused,
     FunctionResumed,
@@ -32,7 +31,8 @@ from stepwell.server.engine.input import (
     ReplayAsked,
     StepsCheckpointed,
 )
-from stepwell.server.engine.row import FunctionRow, ItemKind
+from stepwell.server.engine.row.flow import DropReason, KeyKind
+from stepwell.server.engine.row.run import FunctionRow, ItemKind
 from stepwell.server.flow.plan import NO_PLAN
 from stepwell.server.query.room import rests
 from stepwell.testing.simulation.invariant import broken_everywhere

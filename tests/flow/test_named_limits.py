@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     Answer,
     CancelAsked,
     Input,
@@ -17,7 +17,7 @@ from stepwell.server.engine.input import (
     Work,
     WorkAsked,
 )
-from stepwell.server.engine.row import ItemKind, RunStatus
+from stepwell.server.engine.row.run import ItemKind, RunStatus
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Concurrency
 from stepwell.wire.identifier import step_hash

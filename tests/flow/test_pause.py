@@ -2,8 +2,8 @@
 
 import pytest
 
-from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import Done, FunctionPaused, FunctionResumed, Verdict
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.query.offline import waiting_in
 from stepwell.server.query.rest import Hindrance
 from stepwell.wire.function_config import Concurrency, Debounce, Trigger

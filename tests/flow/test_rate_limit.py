@@ -2,9 +2,9 @@
 
 import pytest
 
-from stepwell.server.engine.flow_row import KeyKind
-from stepwell.server.engine.input import Done, InvokeAsked, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import Done, InvokeAsked, Verdict
+from stepwell.server.engine.row.flow import KeyKind
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.function_config import Debounce, RateLimit, Singleton
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import InvokeFunction

@@ -2,8 +2,7 @@
 
 import pytest
 
-from stepwell.server.engine.flow_row import DropReason
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     Done,
     FunctionPaused,
     FunctionResumed,
@@ -11,7 +10,8 @@ from stepwell.server.engine.input import (
     Replayed,
     Verdict,
 )
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.flow import DropReason
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.function_config import Batch, Concurrency, RateLimit, Singleton, Trigger
 from tests.bench import APP, NOW_MS, function
 from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, Done, RerunAsked, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import CancelAsked, Done, RerunAsked, Verdict
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Concurrency, Priority, Singleton
 from stepwell.wire.identifier import step_hash

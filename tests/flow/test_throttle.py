@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from stepwell.server.engine.input import CancelAsked, LeaseLost
+from stepwell.server.engine.message.input import CancelAsked, LeaseLost
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Concurrency, Throttle
 from stepwell.wire.identifier import step_hash

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FAILED
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Batch, Concurrency, Timeouts

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.engine.input import Broke, FunctionPaused
-from stepwell.server.engine.row import MAIN, AppRow
+from stepwell.server.engine.message.input import Broke, FunctionPaused
+from stepwell.server.engine.row.run import MAIN, AppRow
 from stepwell.server.query.not_started import not_started
 from stepwell.server.query.rest import Reach, rest
 from stepwell.server.query.room import rests

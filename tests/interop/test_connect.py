@@ -21,7 +21,7 @@ import pytest
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.events.event import Event
 from stepwell.server.config import Command, ServerConfig
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.serving import Server

@@ -4,8 +4,8 @@ over is done by the next, and nothing is lost or done twice."""
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwell.server.engine.input import EventsReceived
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.message.input import EventsReceived
+from stepwell.server.engine.row.run import MAIN
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import WaitForEvent

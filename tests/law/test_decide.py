@@ -8,10 +8,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwell.server.engine import input as given_
 from stepwell.server.engine.decide import needs
-from stepwell.server.engine.input import Done, Input, Job, Verdict, Work
-from stepwell.server.engine.row import MAIN, EventRow, RunStatus
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.input import Done, Input, Job, Verdict, Work
+from stepwell.server.engine.row.run import MAIN, EventRow, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.testing.simulation.invariant import broken_everywhere
 from stepwell.testing.simulation.strategies import (

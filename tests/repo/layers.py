@@ -18,11 +18,7 @@ IMPURE_SERVER = ("server.config",)
 # What a store must know: which rows are wanted, what they look like, which facts change them.
 STORED = tuple(
     f"server.engine.{name}"
-    for name in (
-        *("need", "view", "record", "row", "catalog", "changes", "moment"),
-        *("annotation_row", "cancellation_row", "bulk_row", "key_row"),
-        *("flow_row", "flow_state", "flow_view", "lane", "lease_id", "limit_row", "cron_name"),
-    )
+    for name in ("row", "name", "state", "message.need", "message.record", "moment")
 )
 # Values are msgspec structs everywhere: see docs/decisions/001-msgspec-structs-as-values.md.
 EVERYWHERE = ("msgspec", "typing_extensions")
@@ -57,7 +53,7 @@ LAYERS: dict[str, Layer] = {
     "server.drivers": Layer(
         (
             "wire",
-            "server.engine.input",
+            "server.engine.message.input",
             "server.clock",
             "server.store.port",
             "server.turns",
@@ -74,12 +70,12 @@ LAYERS: dict[str, Layer] = {
             "server.repeated",
             "server.drivers.port",
             "server.drivers.request",
-            "server.engine.input",
-            "server.engine.action",
-            "server.engine.row",
-            "server.engine.lane",
-            "server.engine.cancellation_row",
-            "server.engine.bulk_row",
+            "server.engine.message.input",
+            "server.engine.message.action",
+            "server.engine.row.run",
+            "server.engine.name.lane",
+            "server.engine.row.cancellation",
+            "server.engine.row.bulk",
             "server.query.other_code",
             "server.query.search",
             "server.realtime.hub",
@@ -97,11 +93,11 @@ LAYERS: dict[str, Layer] = {
             "server.ledger",
             "server.drivers",
             "server.hosts",
-            "server.engine.input",
-            "server.engine.held",
+            "server.engine.message.input",
+            "server.engine.name.held",
             "server.advice",
             "server.intake",
-            "server.query.worker_v2",
+            "server.query.v2.worker",
             "server.registration",
             "server.repeated",
             "server.store.port",
@@ -112,17 +108,17 @@ LAYERS: dict[str, Layer] = {
         ("websockets", "starlette", "google.protobuf"),
     ),
     # Who may register, and as what: asked by HTTP, by worker sessions and by embedded apps.
-    "server.registration": Layer(("wire", "expr", "cron", "server.engine.input", *STORED)),
+    "server.registration": Layer(("wire", "expr", "cron", "server.engine.message.input", *STORED)),
     "server.advice": Layer(("wire", "expr")),
     "server.query": Layer(
         (
             "wire",
             "cron",
             "expr.dialect",
-            "server.engine.deferral",
-            "server.engine.lane",
-            "server.engine.held",
-            "server.engine.lease_id",
+            "server.engine.life.deferral",
+            "server.engine.name.lane",
+            "server.engine.name.held",
+            "server.engine.name.lease_id",
             "server.flow",
             "server.store.port",
             "server.store.reading",
@@ -131,16 +127,18 @@ LAYERS: dict[str, Layer] = {
         )
     ),
     # Events from the API, and from programs that have the engine inside.
-    "server.intake": Layer(("server.engine.input", "server.ledger", "server.store.port", *STORED)),
+    "server.intake": Layer(
+        ("server.engine.message.input", "server.ledger", "server.store.port", *STORED)
+    ),
     "server.api.awaited": Layer(("server.store.port",), ("greenlet",)),
     "server.api": Layer(
         (
             "wire",
             "server.ledger",
             "server.turns",
-            "server.engine.input",
+            "server.engine.message.input",
             "expr.dialect",
-            "server.engine.event_row",
+            "server.engine.row.event",
             "server.flow.bucket",
             "server.intake",
             "server.query",
@@ -238,7 +236,7 @@ LAYERS: dict[str, Layer] = {
     "django": Layer(("sdk", "wire", "asgi"), ("django", "asgiref")),
     # An engine in the same process; nothing else of the package needs the server's extra.
     "django.dashboard": Layer(("sdk", "embedded"), ("django",)),
-    "django.management": Layer(("sdk", "wire", "django", "connect", "cli.dev"), ("django",)),
+    "django.management": Layer(("sdk", "wire", "django", "connect", "cli.verbs.dev"), ("django",)),
     "celery": Layer(("sdk", "wire")),
     "experimental": Layer(("sdk", "wire", "sentry")),
     "experimental.digital_ocean_simulator": Layer((), ("flask",)),
@@ -260,6 +258,22 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("client",),
         ("serve",),
         ("connect",),
+    ),
+    "server.engine": (
+        ("moment", "retry", "row", "rules"),
+        ("name",),
+        ("message",),
+        ("state",),
+        ("flow_draft",),
+        ("draft",),
+        ("places",),
+        ("life",),
+        ("starting",),
+        ("arriving",),
+        ("op",),
+        ("calling",),
+        ("asked",),
+        ("decide",),
     ),
     "server": (
         (

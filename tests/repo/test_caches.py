@@ -77,11 +77,11 @@ CACHES: dict[str, tuple[str, str]] = {
     ),
     "stepwell.server.drivers.http_pool._canonical": ("the header's name", "pure"),
     "stepwell.server.drivers.http_pool._urls": ("the URL's text", "it is parsed from nothing else"),
-    "stepwell.server.engine.catalog._heard": (
+    "stepwell.server.engine.state.catalog._heard": (
         "the event's name, in each catalog",
         "a catalog never changes; another registration makes another one",
     ),
-    "stepwell.server.engine.lane.lane_of": ("the lane's name", "it says everything"),
+    "stepwell.server.engine.name.lane.lane_of": ("the lane's name", "it says everything"),
     "stepwell.server.store.sqlite.recent._old": ("the id of a run or event", "one store, one row"),
     "stepwell.server.store.sqlite.recent._young": (
         "the id of a run or event",
@@ -96,7 +96,7 @@ CACHES: dict[str, tuple[str, str]] = {
 KEPT_BY_HAND = {
     "stepwell.sdk.serve.setup._others",
     "stepwell.server.drivers.http_pool._urls",
-    "stepwell.server.engine.catalog._heard",
+    "stepwell.server.engine.state.catalog._heard",
     "stepwell.server.store.sqlite.recent._old",
     "stepwell.server.store.sqlite.recent._young",
 }

@@ -118,7 +118,7 @@ def test_rooms_inside_rooms_are_told() -> None:
     inside = [place.parent for place in ROOT.glob("stepwell/s*/*/*/__init__.py")]
     for room in inside:
         parent = room.parent.relative_to(ROOT / "stepwell").as_posix()
-        if parent.split("/")[0] in FLOORS:
+        if parent.split("/")[0] in FLOORS and parent.replace("/", ".") not in FLOORS:
             assert f"`{room.name}`" in rows[parent], room
 
 

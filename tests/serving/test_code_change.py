@@ -13,7 +13,7 @@ from stepwell.sdk.function.option import OnCodeChange
 from stepwell.sdk.serve.handler import ServeHandler
 from stepwell.sdk.serve.request import ServeRequest, read_query
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.serving import Server
 from stepwell.server.store.port import RunFilter
 from tests.unit.server.drivers.test_http_pool import serving

@@ -38,7 +38,7 @@ import stepwell.starlette
 from stepwell import Context, ContextSync
 from stepwell.sdk.serve import durable_report
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.serving import Server
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.identifier import step_hash

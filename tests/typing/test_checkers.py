@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.cli.new import TEMPLATES, project
+from stepwell.cli.verbs.new import TEMPLATES, project
 from tests.docs.test_snippets import all_programs
 
 HERE = Path(__file__).parent

@@ -33,7 +33,7 @@ from stepwell.server.api.v1 import apps, userland
 from stepwell.server.api.v1.routes import ROUTES_V1
 from stepwell.server.api.v2 import answer
 from stepwell.server.api.v2.routes import ROUTES_V2
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 from stepwell.wire.checkpoint import GROUP_PATH
 from stepwell.wire.endpoint import NEW_RUN_PATH
 from stepwell.wire.realtime import CONNECT_PATH, PUBLISH_PATH, SSE_PATH, TEE_PATH, TOKEN_PATH

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.reach import gone_since, reach_of
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.rest import Hindrance, rest
 from stepwell.server.query.room import rests
 from stepwell.server.store.port import RunFilter

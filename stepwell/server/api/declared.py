@@ -11,7 +11,7 @@ from starlette.responses import Response
 from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.route import NOTHING, Takes
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 
 Asked: TypeAlias = Callable[[ApiDeps, Request], Awaitable[Response]]
 

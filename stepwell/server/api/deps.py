@@ -13,11 +13,11 @@ from stepwell.server.api.run_watch import RunWatch
 from stepwell.server.clock import Clock
 from stepwell.server.config import ServerConfig
 from stepwell.server.drivers.port import LaneSeen
-from stepwell.server.engine.row import AppRow, Run
+from stepwell.server.engine.row.run import AppRow, Run
 from stepwell.server.ledger import Ledger
 from stepwell.server.meters import Spread
 from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
-from stepwell.server.query.worker_v2 import WorkerV2
+from stepwell.server.query.v2.worker import WorkerV2
 from stepwell.server.realtime.hub import Hub
 from stepwell.server.realtime.minter import Minter
 from stepwell.server.store.port import Reader

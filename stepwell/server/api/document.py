@@ -17,7 +17,7 @@ from stepwell.server.api.routing.problem import AnswerMetadata, ProblemTold
 from stepwell.server.api.routing.route import Body
 from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2.answer import Fetched, Page, Refusals
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 
 Document: TypeAlias = dict[str, Any]
 

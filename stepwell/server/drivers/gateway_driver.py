@@ -10,8 +10,8 @@ import msgspec
 
 from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
 from stepwell.server.drivers.port import Save
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Job, Outcome, Progressed
+from stepwell.server.engine.message.input import Job, Outcome, Progressed
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.server.turns import in_turns
 from stepwell.wire import ai, header, limit

@@ -11,8 +11,8 @@ from stepwell.server.clock import Clock
 from stepwell.server.drivers.port import Save
 from stepwell.server.drivers.reply import reading_reply
 from stepwell.server.drivers.request import call_request
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.engine.message.input import Job, Outcome
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.server.turns import in_turns
 from stepwell.wire import header

@@ -5,8 +5,8 @@ from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Done, Job, Outcome
+from stepwell.server.engine.message.input import Done, Job, Outcome
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.wire.operation import Operation
 

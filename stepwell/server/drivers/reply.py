@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire import header, limit
 from stepwell.wire.duration import parse_retry_after
 from stepwell.wire.execution import (

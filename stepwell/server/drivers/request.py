@@ -10,10 +10,10 @@ import hashlib
 
 import msgspec
 
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Job
-from stepwell.server.engine.lease_id import step_name
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.message.input import Job
+from stepwell.server.engine.name.lease_id import step_name
+from stepwell.server.engine.row.run import Run
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.wire import header, limit
 from stepwell.wire.execution import (

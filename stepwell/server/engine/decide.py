@@ -10,33 +10,33 @@ holder of a lease is told so and harms nothing; no decision is larger than the l
 
 from typing import assert_never
 
-from stepwell.server.engine import bulk, cancellation, keys
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.admin import invoke, prune, rerun
-from stepwell.server.engine.advance import advance, checkpoint
-from stepwell.server.engine.annotate import annotate
-from stepwell.server.engine.cancel import cancel_by_hand, give_up
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.claim import claim, still_held
-from stepwell.server.engine.code_change import resume_run
+from stepwell.server.engine.arriving.endpoint import endpoint_called
+from stepwell.server.engine.arriving.fanout import meet, postpone
+from stepwell.server.engine.arriving.receive import receive
+from stepwell.server.engine.arriving.replay import replay
+from stepwell.server.engine.arriving.signal_sent import deliver
+from stepwell.server.engine.asked import bulk, cancellation, keys
+from stepwell.server.engine.asked.admin import invoke, prune, rerun
+from stepwell.server.engine.asked.register import fail_app, register, remove
+from stepwell.server.engine.calling.advance import advance, checkpoint
+from stepwell.server.engine.calling.claim import claim, still_held
+from stepwell.server.engine.calling.code_change import resume_run
+from stepwell.server.engine.calling.expire import extend, lose_named
 from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
-from stepwell.server.engine.endpoint import endpoint_called
-from stepwell.server.engine.expire import extend, lose_named
-from stepwell.server.engine.fanout import meet, postpone
-from stepwell.server.engine.finish import ENDS
-from stepwell.server.engine.input import Answer, Input, Work
-from stepwell.server.engine.lane import pause_key
+from stepwell.server.engine.life.annotate import annotate
+from stepwell.server.engine.life.cancel import cancel_by_hand, give_up
+from stepwell.server.engine.life.finish import ENDS
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.input import Answer, Input, Work
+from stepwell.server.engine.message.need import NOTHING, Due, Need, Old
 from stepwell.server.engine.moment import Moment
-from stepwell.server.engine.named_limits import drop_limit, set_limit
-from stepwell.server.engine.need import NOTHING, Due, Need, Old
-from stepwell.server.engine.pause import pause, resume_function
-from stepwell.server.engine.receive import receive
-from stepwell.server.engine.register import fail_app, register, remove
-from stepwell.server.engine.replay import replay
-from stepwell.server.engine.row import EventRow
+from stepwell.server.engine.name.lane import pause_key
+from stepwell.server.engine.places.named_limits import drop_limit, set_limit
+from stepwell.server.engine.row.run import EventRow
 from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.engine.signal_sent import deliver
-from stepwell.server.engine.view import View
+from stepwell.server.engine.starting.pause import pause, resume_function
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.view import View
 from stepwell.wire.operation import Operation, WaitForEvent
 
 EMITTED_MET_MAX = 250

@@ -17,15 +17,15 @@ from stepwell.expr.dialect import (
     compile_expression,
 )
 from stepwell.expr.value import JSON
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
-from stepwell.server.engine.event_row import judged_body
 from stepwell.server.engine.flow_draft import FlowDraft
-from stepwell.server.engine.input import Answer
-from stepwell.server.engine.lane import LIMITS, is_lane, lane_of
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.action import Action, Announce, Topic, Wake, Warn
+from stepwell.server.engine.message.input import Answer
+from stepwell.server.engine.message.need import Meeting, Need, merged
 from stepwell.server.engine.moment import Moment
-from stepwell.server.engine.need import Meeting, Need, merged
-from stepwell.server.engine.row import (
+from stepwell.server.engine.name.lane import LIMITS, is_lane, lane_of
+from stepwell.server.engine.row.event import judged_body
+from stepwell.server.engine.row.run import (
     MAIN,
     STEP_WAITS,
     EventRow,
@@ -37,7 +37,7 @@ from stepwell.server.engine.row import (
     WaitKind,
 )
 from stepwell.server.engine.rules import Rules
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.view import View
 from stepwell.server.flow.key import Evaluate
 from stepwell.wire.limit import EVENT_VALUES_MAX
 

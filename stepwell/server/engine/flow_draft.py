@@ -5,11 +5,11 @@ The part of a draft that functions without flow control never touch.
 
 from collections.abc import Callable
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, Slot
-from stepwell.server.engine.flow_view import FlowView
-from stepwell.server.engine.need import Need
-from stepwell.server.engine.row import Lease
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold, Slot
+from stepwell.server.engine.row.run import Lease
+from stepwell.server.engine.state.flow_view import FlowView
 
 
 class FlowDraft:

@@ -11,8 +11,8 @@ import msgspec
 
 from stepwell.server.drivers.reply import reading_reply
 from stepwell.server.drivers.request import ACCOUNT_ID, call_headers, call_request, within_limit
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.engine.message.input import Job, Outcome
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.wire import header
 from stepwell.wire.connect_word import ExecutorRequest, Reply, ReplyStatus

@@ -3,8 +3,8 @@
 import asyncio
 
 from stepwell.server.drivers.port import Lost, Save, Settled
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Job, Outcome
+from stepwell.server.engine.message.input import Job, Outcome
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.gateway.call import Place, executor_request
 from stepwell.server.gateway.flight import Ending
 from stepwell.server.gateway.gateway import Gateway

@@ -16,7 +16,7 @@ from functools import partial
 
 import msgspec
 
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     Answer,
     Done,
     LeaseExtended,
@@ -26,7 +26,7 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
     Verdict,
 )
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.row.run import AppRow
 from stepwell.server.gateway import ticket
 from stepwell.server.gateway.call import Place, place_in, reading_outcome
 from stepwell.server.gateway.flight import Ending, Flight

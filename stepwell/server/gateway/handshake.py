@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from stepwell.server.advice import advice
-from stepwell.server.engine.input import Answer, AppRegistered, Verdict
-from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.engine.message.input import Answer, AppRegistered, Verdict
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.server.gateway import session_token
 from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
 from stepwell.server.gateway.socket_endpoint import Rejected

@@ -2,7 +2,7 @@
 
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.sessions import Session, Sessions
-from stepwell.server.query.worker_v2 import WorkerAppV2, WorkerStatusV2, WorkerV2
+from stepwell.server.query.v2.worker import WorkerAppV2, WorkerStatusV2, WorkerV2
 from stepwell.wire.duration import format_instant
 
 _STATUS = {

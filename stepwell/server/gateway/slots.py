@@ -7,7 +7,7 @@ that its workers may say first what they are still at work on.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from stepwell.server.engine.held import held_place, is_held
+from stepwell.server.engine.name.held import held_place, is_held
 from stepwell.server.gateway.sessions import Sessions
 from stepwell.wire.function_config import CODE_PIN
 

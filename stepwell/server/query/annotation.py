@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.query.run_v2 import InstantV2
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.query.v2.run import InstantV2
 from stepwell.wire.duration import format_instant
 from stepwell.wire.metadata import SCORE
 from stepwell.wire.score import ExperimentRef, ScoreValue

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stepwell.server.engine.lease_id import step_name
-from stepwell.server.engine.row import STEP_WAITS, Item, ItemKind, Note, Step, Wait
+from stepwell.server.engine.name.lease_id import step_name
+from stepwell.server.engine.row.run import STEP_WAITS, Item, ItemKind, Note, Step, Wait
 
 TAKES_INPUT = frozenset({"StepRun", "Step", "StepError", "StepFailed", ""})
 """Steps whose code is handed arguments; `""` stands for one that never came to its end."""

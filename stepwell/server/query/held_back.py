@@ -5,7 +5,7 @@ from collections.abc import Container
 
 import msgspec
 
-from stepwell.server.engine.flow_row import Hold, HoldKind
+from stepwell.server.engine.row.flow import Hold, HoldKind
 from stepwell.server.store.port import Reader
 from stepwell.wire.duration import format_instant
 

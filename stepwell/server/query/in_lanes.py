@@ -3,8 +3,8 @@ themselves: nobody serves their function, or it rests. Pure but for what the rea
 
 from collections.abc import Callable, Iterable
 
-from stepwell.server.engine.lane import is_lane, lane_of
-from stepwell.server.engine.row import Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.name.lane import is_lane, lane_of
+from stepwell.server.engine.row.run import Item, ItemKind, Run, RunStatus
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.waiting import RUNS_MAX
 from stepwell.server.store.port import Reader, RunFilter, RunTime

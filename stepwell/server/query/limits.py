@@ -6,10 +6,10 @@ Pure but for what the reader reads. The same numbers decide when a call begins (
 from collections import Counter
 from collections.abc import Sequence
 
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.flow_row import FlowKey, KeyKind
-from stepwell.server.engine.lane import PartKind, lane_of
-from stepwell.server.engine.limit_row import key_text, limit_name
+from stepwell.server.engine.name.lane import PartKind, lane_of
+from stepwell.server.engine.row.flow import FlowKey, KeyKind
+from stepwell.server.engine.row.limit import key_text, limit_name
+from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.flow import bucket
 from stepwell.server.flow.named_limit import NamedLimit, Numbers
 from stepwell.server.store.port import Reader

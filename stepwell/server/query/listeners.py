@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 import msgspec
 
-from stepwell.server.engine.catalog import Catalog
+from stepwell.server.engine.state.catalog import Catalog
 
 NEAR_MAX = 3
 _CUTOFF = 0.5

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stepwell.server.engine.flow_row import Dropped, DropReason, Hold, HoldKind
-from stepwell.server.query.run_v2 import InstantV2, NamedV2, function_ref
+from stepwell.server.engine.row.flow import Dropped, DropReason, Hold, HoldKind
+from stepwell.server.query.v2.run import InstantV2, NamedV2, function_ref
 from stepwell.wire.duration import format_instant
 
 HELD_DEBOUNCE = "Debouncing"

@@ -5,18 +5,18 @@ Pure but for what the reader reads.
 
 from collections.abc import Callable
 
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.flow_row import KeyKind
-from stepwell.server.engine.row import Run
-from stepwell.server.query.explain_v2 import ExplanationV2, explanation_v2
+from stepwell.server.engine.row.flow import KeyKind
+from stepwell.server.engine.row.run import Run
+from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.listeners import Listening, listening
 from stepwell.server.query.other_code import all_waiting_for_code, code_rest
 from stepwell.server.query.rest import Reach, Rest, rest
 from stepwell.server.query.room import paused_rest
-from stepwell.server.query.run_v2 import function_ref, status_v2
 from stepwell.server.query.timeline import Rows, Span, timeline
+from stepwell.server.query.v2.explain import ExplanationV2, explanation_v2
+from stepwell.server.query.v2.run import function_ref, status_v2
 from stepwell.server.query.waiting import RUNS_MAX, Waiting, waiting
 from stepwell.server.store.port import Reader
 from stepwell.wire.function_config import NO_CODE, Code, decode_function

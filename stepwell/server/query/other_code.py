@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stepwell.server.engine.held import HOLDING, has_changed, place_held
-from stepwell.server.engine.lane import place_of
-from stepwell.server.engine.row import Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.name.held import HOLDING, has_changed, place_held
+from stepwell.server.engine.name.lane import place_of
+from stepwell.server.engine.row.run import Item, ItemKind, Run, RunStatus
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.waiting import RUNS_MAX
 from stepwell.server.store.port import Reader, RunFilter, RunTime

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from stepwell.server.engine.lease_id import step_name
-from stepwell.server.engine.row import STEP_WAITS, Item, ItemKind, Run, Wait
+from stepwell.server.engine.name.lease_id import step_name
+from stepwell.server.engine.row.run import STEP_WAITS, Item, ItemKind, Run, Wait
 from stepwell.server.store.port import Reader
 from stepwell.wire.recorded_run import (
     NULL,

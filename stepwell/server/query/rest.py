@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from stepwell.server.engine.row import AppRow, Run
+from stepwell.server.engine.row.run import AppRow, Run
 from stepwell.wire.duration import format_instant
 
 

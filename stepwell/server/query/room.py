@@ -8,9 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.flow_row import KeyKind
-from stepwell.server.engine.lane import (
+from stepwell.server.engine.name.lane import (
     AT_ANY_TIME_MS,
     LIMITS,
     Lane,
@@ -20,8 +18,10 @@ from stepwell.server.engine.lane import (
     lane_of,
     pause_key,
 )
-from stepwell.server.engine.limit_row import key_text, limit_name, limit_of_row, numbers_id
-from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.engine.row.flow import KeyKind
+from stepwell.server.engine.row.limit import key_text, limit_name, limit_of_row, numbers_id
+from stepwell.server.engine.row.run import Item, ItemKind, Run
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.flow import bucket, named_limit
 from stepwell.server.flow.concurrency import UNLIMITED, limit_of
 from stepwell.server.flow.named_limit import NO_NUMBERS, Numbers

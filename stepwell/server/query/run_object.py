@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stepwell.server.engine.row import AppRow, EventRow, FunctionRow, Run, RunStatus
+from stepwell.server.engine.row.run import AppRow, EventRow, FunctionRow, Run, RunStatus
 from stepwell.wire.duration import format_instant
 from stepwell.wire.event import decode_event
 from stepwell.wire.identifier import app_uuid, function_uuid

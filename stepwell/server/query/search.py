@@ -8,8 +8,8 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from stepwell.expr.dialect import Program
-from stepwell.server.engine.bulk_row import BulkFilter
-from stepwell.server.engine.row import EventRow, Run, RunStatus
+from stepwell.server.engine.row.bulk import BulkFilter
+from stepwell.server.engine.row.run import EventRow, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
 from stepwell.server.store.reading import mark_of
 

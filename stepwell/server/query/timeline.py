@@ -10,10 +10,10 @@ from enum import StrEnum
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation
-from stepwell.server.engine.held import app_of
-from stepwell.server.engine.lease_id import step_name
-from stepwell.server.engine.row import (
+from stepwell.server.engine.name.held import app_of
+from stepwell.server.engine.name.lease_id import step_name
+from stepwell.server.engine.row.annotation import Annotation
+from stepwell.server.engine.row.run import (
     STEP_WAITS,
     Item,
     ItemKind,

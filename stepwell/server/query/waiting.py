@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.query.rest import Hindrance, Rest
 from stepwell.server.query.run_object import RunObject, run_object
 from stepwell.wire.duration import format_instant

@@ -11,9 +11,15 @@ from functools import partial
 
 from stepwell.expr.dialect import compile_search
 from stepwell.server.clock import Clock
-from stepwell.server.engine.action import Topic
-from stepwell.server.engine.bulk_row import Bulk, BulkMove
-from stepwell.server.engine.input import BulkEnded, BulkMoved, BulkReplayed, ReplayAsked, Replayed
+from stepwell.server.engine.message.action import Topic
+from stepwell.server.engine.message.input import (
+    BulkEnded,
+    BulkMoved,
+    BulkReplayed,
+    ReplayAsked,
+    Replayed,
+)
+from stepwell.server.engine.row.bulk import Bulk, BulkMove
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.search import Condition, bulk_runs
 from stepwell.server.runtime.asked import asked

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from stepwell.server.engine.action import Topic
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.input import CancelAsked, CancellationEnded
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.action import Topic
+from stepwell.server.engine.message.input import CancelAsked, CancellationEnded
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.runtime.asked import asked
 from stepwell.server.runtime.cluster import alone

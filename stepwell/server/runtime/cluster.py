@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from stepwell.server.engine.action import Announce, Topic
+from stepwell.server.engine.message.action import Announce, Topic
 from stepwell.server.ledger import Ledger
 from stepwell.server.realtime.hub import Hub, Published
 from stepwell.server.runtime.dispatcher import Dispatcher

@@ -14,8 +14,8 @@ import msgspec
 
 from stepwell.server.clock import Clock, SystemClock
 from stepwell.server.drivers.port import Driver, LaneSeen, LetsFinish, Lost, Settled
-from stepwell.server.engine.action import Announce
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.action import Announce
+from stepwell.server.engine.message.input import (
     Answer,
     Broke,
     Done,
@@ -26,8 +26,8 @@ from stepwell.server.engine.input import (
     ReplyReceived,
     StepsCheckpointed,
 )
-from stepwell.server.engine.lane import place_of
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.name.lane import place_of
+from stepwell.server.engine.row.run import Run
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.runtime.states import States
 from stepwell.server.store.port import CallState, Reader, StoreError, Unavailable, Unstorable

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Protocol
 
 from stepwell.server.clock import Clock
-from stepwell.server.engine.input import LeftUnserved, PruneAsked, Pruned
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import LeftUnserved, PruneAsked, Pruned
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.query.other_code import waiting_for_code
 from stepwell.server.runtime.asked import asked

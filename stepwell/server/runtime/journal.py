@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.row import AppRow, Run, RunStatus
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.row.run import AppRow, Run, RunStatus
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Reader, RunFilter, StoreError
 from stepwell.wire.failure import decode_failure

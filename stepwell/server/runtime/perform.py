@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from stepwell.server.engine.action import Action, Announce, Topic, Wake, Warn
+from stepwell.server.engine.message.action import Action, Announce, Topic, Wake, Warn
 from stepwell.server.repeated import Repeated
 
 log = logging.getLogger("stepwell.perform")

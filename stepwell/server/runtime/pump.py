@@ -6,7 +6,7 @@ import logging
 import secrets
 
 from stepwell.server.clock import Clock
-from stepwell.server.engine.input import Answer, Job, Work, WorkAsked
+from stepwell.server.engine.message.input import Answer, Job, Work, WorkAsked
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.store.port import StoreError

@@ -3,7 +3,7 @@ that one claim gave ask together."""
 
 import asyncio
 
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.store.port import CallState, Reader, Unavailable
 
 RUNS_MAX = 64

@@ -8,8 +8,8 @@ says. So what is counted is what one would count in the rows of all runs there e
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.port import CountBy, CountFilter, CountPlace, RunCount
 
 MINUTE_MS = 60_000

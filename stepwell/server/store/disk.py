@@ -7,14 +7,13 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation, AnnotationSlot
-from stepwell.server.engine.bulk_row import BULKS_KEPT, Bulk
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold
-from stepwell.server.engine.flow_row import Slot as Place
-from stepwell.server.engine.key_row import AUDIT_MAX, ApiKey, AuditEntry
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.annotation import Annotation, AnnotationSlot
+from stepwell.server.engine.row.bulk import BULKS_KEPT, Bulk
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold
+from stepwell.server.engine.row.flow import Slot as Place
+from stepwell.server.engine.row.key import AUDIT_MAX, ApiKey, AuditEntry
+from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
@@ -24,6 +23,7 @@ from stepwell.server.engine.row import (
     Step,
     Wait,
 )
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.counting import CountKey, add_to, counted
 from stepwell.server.store.port import Conflict
 

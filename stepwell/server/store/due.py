@@ -14,8 +14,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.need import Due
-from stepwell.server.engine.row import Item, ItemKind, Lease
+from stepwell.server.engine.message.need import Due
+from stepwell.server.engine.row.run import Item, ItemKind, Lease
 from stepwell.server.store.reading import order_of
 
 Slot: TypeAlias = tuple[str, str]

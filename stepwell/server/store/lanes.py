@@ -16,12 +16,12 @@ from heapq import heappop, heappush
 from itertools import islice
 from typing import TypeAlias
 
-from stepwell.server.engine.changes import Changes, LaneChange
-from stepwell.server.engine.flow_row import KeyKind
-from stepwell.server.engine.lane import Lane, LaneSeen, lane_of, place_of
-from stepwell.server.engine.limit_row import limit_name
-from stepwell.server.engine.record import LaneRested, LaneServed
-from stepwell.server.engine.row import Lease
+from stepwell.server.engine.message.record import LaneRested, LaneServed
+from stepwell.server.engine.name.lane import Lane, LaneSeen, lane_of, place_of
+from stepwell.server.engine.row.flow import KeyKind
+from stepwell.server.engine.row.limit import limit_name
+from stepwell.server.engine.row.run import Lease
+from stepwell.server.engine.state.changes import Changes, LaneChange
 from stepwell.server.store.resting import Resting
 
 First: TypeAlias = Callable[[str], int | None]

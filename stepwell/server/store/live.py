@@ -4,8 +4,8 @@ that nobody has to look for them. Pure."""
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
+from stepwell.server.engine.state.changes import Changes
 
 Standing: TypeAlias = tuple[str, RunStatus]
 """A function, and how a run of it stands."""

@@ -3,7 +3,7 @@
 What is left of a wait's condition is the engine's to judge. Pure.
 """
 
-from stepwell.server.engine.row import WaitKind
+from stepwell.server.engine.row.run import WaitKind
 
 MEETABLE = frozenset({WaitKind.EVENT, WaitKind.CANCEL})
 """The kinds of wait an event may end."""

@@ -10,19 +10,15 @@ from collections.abc import Container, Mapping, Sequence
 import msgspec
 
 from stepwell.expr.equality import values_at
-from stepwell.server.engine.annotation_row import Annotation
-from stepwell.server.engine.bulk_row import Bulk
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
-from stepwell.server.engine.flow_state import KINDS
-from stepwell.server.engine.flow_view import KeySeen
-from stepwell.server.engine.key_row import ApiKey, AuditEntry
-from stepwell.server.engine.lane import is_lane
+from stepwell.server.engine.message.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.moment import earlier
-from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
-from stepwell.server.engine.row import (
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.row.annotation import Annotation
+from stepwell.server.engine.row.bulk import Bulk
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.row.key import ApiKey, AuditEntry
+from stepwell.server.engine.row.run import (
     MAIN,
     STEP_WAITS,
     AppRow,
@@ -38,7 +34,11 @@ from stepwell.server.engine.row import (
     WaitKind,
     place_of,
 )
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.flow_state import KINDS
+from stepwell.server.engine.state.flow_view import KeySeen
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.counting import listed
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.due import nearer

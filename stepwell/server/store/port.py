@@ -38,15 +38,13 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation
-from stepwell.server.engine.bulk_row import Bulk
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
-from stepwell.server.engine.key_row import ApiKey, AuditEntry
-from stepwell.server.engine.need import Need
-from stepwell.server.engine.row import (
+from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.row.annotation import Annotation
+from stepwell.server.engine.row.bulk import Bulk
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.row.key import ApiKey, AuditEntry
+from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
@@ -58,7 +56,9 @@ from stepwell.server.engine.row import (
     Step,
     Wait,
 )
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.view import View
 
 
 class StoreError(Exception):

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stepwell.server.engine.flow_row import Slot
-from stepwell.server.engine.lane import SEPARATOR, lane_of
-from stepwell.server.engine.lease_id import place_in_order
-from stepwell.server.engine.limit_row import limit_name
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Lease, Run, RunStatus
+from stepwell.server.engine.name.lane import SEPARATOR, lane_of
+from stepwell.server.engine.name.lease_id import place_in_order
+from stepwell.server.engine.row.flow import Slot
+from stepwell.server.engine.row.limit import limit_name
+from stepwell.server.engine.row.run import EventRow, Item, ItemKind, Lease, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 
 INTERNAL = "inngest/"

@@ -10,10 +10,10 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.engine.bulk_row import Bulk, BulkAction, BulkFilter, BulkMove
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.flow_row import (
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.engine.row.bulk import Bulk, BulkAction, BulkFilter, BulkMove
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import (
     Dropped,
     DropReason,
     FlowKey,
@@ -23,8 +23,8 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
-from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.key import ApiKey, AuditEntry, Role
+from stepwell.server.engine.row.run import (
     MAIN,
     AppRow,
     EventRow,

@@ -14,7 +14,7 @@ import msgspec
 
 from stepwell.server.clock import Clock
 from stepwell.server.query.offline import timeline_in
-from stepwell.server.query.trace_v2 import trace_v2
+from stepwell.server.query.v2.run_trace import trace_v2
 from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import Reader, StoreError
 from stepwell.server.telemetry.run_spans import spans_of

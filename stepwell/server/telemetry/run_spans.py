@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.query.timeline import SpanStatus
-from stepwell.server.query.trace_v2 import SpanV2, TraceV2
+from stepwell.server.query.v2.run_trace import SpanV2, TraceV2
 from stepwell.wire import otlp
 from stepwell.wire.duration import parse_date_ms
 

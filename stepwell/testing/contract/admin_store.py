@@ -4,10 +4,10 @@ of the contract of stores."""
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.bulk_row import Bulk, BulkFilter, BulkMove
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.key_row import ApiKey, AuditEntry, Role
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.row.bulk import Bulk, BulkFilter, BulkMove
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.key import ApiKey, AuditEntry, Role
 from stepwell.testing.contract.store_world import APP, FUNCTION, NOW, World
 
 

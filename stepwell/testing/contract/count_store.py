@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.row import MAIN, Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, Run, RunStatus
 from stepwell.server.store.counting import FORGOTTEN_MAX, HOUR_MS, KEPT_MS, MINUTE_MS
 from stepwell.server.store.port import CountBy, CountFilter, CountPlace, RunCount
 from stepwell.testing.contract.store_world import NOW, World, run_number

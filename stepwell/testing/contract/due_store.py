@@ -3,9 +3,9 @@ stores."""
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import NOTHING
-from stepwell.server.engine.row import MAIN, Item, ItemKind
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import NOTHING
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind
 from stepwell.testing.contract.store_world import (
     APP,
     NOW,

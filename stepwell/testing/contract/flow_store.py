@@ -3,8 +3,10 @@
 import msgspec
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Need, Old, Skipped
+from stepwell.server.engine.name.lane import Part, PartKind, lane_name
+from stepwell.server.engine.row.flow import (
     Dropped,
     DropReason,
     FlowKey,
@@ -14,10 +16,8 @@ from stepwell.server.engine.flow_row import (
     KeyKind,
     Slot,
 )
-from stepwell.server.engine.lane import Part, PartKind, lane_name
-from stepwell.server.engine.need import Need, Old, Skipped
-from stepwell.server.engine.row import MAIN, Item, ItemKind, Run, RunStatus
-from stepwell.server.engine.view import View
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.state.view import View
 from stepwell.testing.contract.store_world import (
     APP,
     FUNCTION,

@@ -6,10 +6,10 @@ import threading
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.engine.need import Need, Old
-from stepwell.server.engine.row import MAIN, Item, ItemKind, Note, Run, RunStatus, WaitKind
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Need, Old
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, Note, Run, RunStatus, WaitKind
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 from stepwell.server.store.reading import as_seen, mark_of, wants_run
 from stepwell.testing.contract.store_world import (

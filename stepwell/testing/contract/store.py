@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from stepwell.expr.equality import first_equality, values_at
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import NOTHING, Due, LookBack, Meeting, Need, Old
-from stepwell.server.engine.row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import NOTHING, Due, LookBack, Meeting, Need, Old
+from stepwell.server.engine.row.run import (
     MAIN,
     EventRow,
     Item,

@@ -8,9 +8,9 @@ from typing import Protocol
 
 import msgspec
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import NOTHING, Due, Need
-from stepwell.server.engine.row import (
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import NOTHING, Due, Need
+from stepwell.server.engine.row.run import (
     MAIN,
     AppRow,
     EventRow,
@@ -24,7 +24,7 @@ from stepwell.server.engine.row import (
     Wait,
     WaitKind,
 )
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import Reader, Store
 
 NOW = 1_750_000_000_000

@@ -16,8 +16,8 @@ from stepwell.sdk.middleware.result import StepInfo
 from stepwell.server.clock import Clock
 from stepwell.server.drivers.local_driver import LocalDriver
 from stepwell.server.drivers.port import Save
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import Done, Job, Outcome, Progressed, Verdict
+from stepwell.server.engine.message.input import Done, Job, Outcome, Progressed, Verdict
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.testing.harness import points as at
 from stepwell.testing.harness.app import App

@@ -16,8 +16,8 @@ from stepwell.embedded import CONCURRENCY, EngineError, register
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.execution.pool import Pool, handlers, steps
 from stepwell.sdk.realtime.port import Publication
-from stepwell.server.engine.input import Done, RerunAsked, Verdict
-from stepwell.server.engine.row import EventRow, Run, RunStatus, Step
+from stepwell.server.engine.message.input import Done, RerunAsked, Verdict
+from stepwell.server.engine.row.run import EventRow, Run, RunStatus, Step
 from stepwell.server.engine.rules import Rules
 from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk

@@ -15,7 +15,7 @@ from stepwell.sdk.function.dependency import Provider, override
 from stepwell.sdk.function.function import Function
 from stepwell.sdk.realtime.topic import Topic
 from stepwell.sdk.send.outgoing import Sendable
-from stepwell.server.engine.input import CancelAsked
+from stepwell.server.engine.message.input import CancelAsked
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
 from stepwell.testing.harness.app import App, app_of, apps_of, clients_of

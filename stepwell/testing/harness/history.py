@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.engine.row import EventRow, Note, Run, Step
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.engine.row.run import EventRow, Note, Run, Step
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.testing.harness.errors import HarnessError
 from stepwell.testing.harness.order import Order, SeededOrder
 from stepwell.testing.harness.points import Points

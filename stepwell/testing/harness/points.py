@@ -5,7 +5,7 @@ A test is gone through once, and its points are written down; then once for each
 
 from collections.abc import Iterable
 
-from stepwell.server.engine.input import Job, Outcome, Progressed, Returned
+from stepwell.server.engine.message.input import Job, Outcome, Progressed, Returned
 from stepwell.wire.operation import Operation, label
 
 

@@ -11,8 +11,8 @@ from stepwell.sdk.function.function import Function
 from stepwell.sdk.invoke.port import RunSeen
 from stepwell.sdk.invoke.waiting import result_of
 from stepwell.sdk.value.failure import deserialize_error
-from stepwell.server.engine.row import Run as Row
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import Run as Row
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.node import Node
 from stepwell.server.query.not_started import not_started
 from stepwell.server.query.offline import listening_in, timeline_in

@@ -14,10 +14,10 @@ from random import Random
 
 import msgspec
 
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.lane import is_lane, lane_of
-from stepwell.server.engine.row import Item, ItemKind, Lease
+from stepwell.server.engine.name.lane import is_lane, lane_of
+from stepwell.server.engine.row.run import Item, ItemKind, Lease
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
 from stepwell.server.query.room import rests
 from stepwell.server.store.port import Reader, RunFilter

@@ -7,11 +7,11 @@ from collections.abc import Callable, Container, Sequence
 from enum import StrEnum
 from random import Random
 
-from stepwell.server.engine.action import Action
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.need import Need
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.view import View
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Cluster, Conflict, Reader, Store, StoreError, Unavailable
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.run import (
     MAIN,
     STEP_WAITS,
     Item,

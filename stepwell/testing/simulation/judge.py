@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import msgspec
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Run
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.row.run import EventRow, Item, ItemKind, Run
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.node import Node
 from stepwell.server.store.port import RunFilter
 from stepwell.testing.simulation.controls import FlowJudge, waits_for_nothing

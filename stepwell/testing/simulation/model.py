@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire.duration import format_duration
 from stepwell.wire.failure import Failure, encode_failure
 from stepwell.wire.identifier import step_hash

@@ -10,9 +10,7 @@ from typing import Protocol
 import msgspec
 
 from stepwell.server.drivers.port import Save
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     Answer,
     EventsReceived,
     Input,
@@ -23,6 +21,8 @@ from stepwell.server.engine.input import (
     ReplyReceived,
     Verdict,
 )
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.store.port import CallState
 from stepwell.testing.simulation.faults import Fault, Plan
 from stepwell.testing.simulation.model import Call, Program, Reply, answer, broken, live

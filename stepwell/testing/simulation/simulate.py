@@ -20,10 +20,10 @@ from typing import Protocol
 
 import msgspec
 
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Accepted, Answer, EventsReceived, Input
-from stepwell.server.engine.row import EventRow
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.input import Accepted, Answer, EventsReceived, Input
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.run import EventRow
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.node import Node
 from stepwell.server.store.disk import Disk

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from hypothesis import strategies as st
 
-from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import Cancel, Trigger
 from stepwell.wire.identifier import step_hash

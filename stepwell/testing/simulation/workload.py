@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.testing.simulation.model import (
     Await,
     Body,

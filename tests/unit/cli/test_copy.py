@@ -6,9 +6,9 @@ from pathlib import Path
 import psycopg
 from click.testing import CliRunner
 
-from stepwell.cli.copy_store import copy_store
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.row import EventRow
+from stepwell.cli.verbs.copy_store import copy_store
+from stepwell.server.engine.row.run import EventRow
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.sqlite.store import SqliteStore
 
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from stepwell.cli.main import main
 from stepwell.server.config import Command, ServerConfig
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import Hold, HoldKind, Slot
-from stepwell.server.engine.row import MAIN, Item, ItemKind, WaitKind
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.row.flow import Hold, HoldKind, Slot
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, WaitKind
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.testing.contract.store_world import NOW, World, run_id_of, run_number, wait_of
 from tests.unit.cli.test_asking import Running

@@ -3,7 +3,7 @@
 import psycopg
 from click.testing import CliRunner
 
-from stepwell.cli.migrate import migrate
+from stepwell.cli.verbs.migrate import migrate
 from stepwell.server.store.postgres.migrating import migrations
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stepwell.cli.new import TEMPLATES, new, project
+from stepwell.cli.verbs.new import TEMPLATES, new, project
 
 OF_THEIR_OWN = {
     "worker": set[str](),

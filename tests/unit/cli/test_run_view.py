@@ -12,7 +12,7 @@ from stepwell.cli.log_setup import JsonLines, LogChoice
 from stepwell.cli.run_view import draw
 from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.timeline import Span, SpanStatus
-from stepwell.server.query.trace_v2 import trace_v2
+from stepwell.server.query.v2.run_trace import trace_v2
 
 NOW = 1_743_130_137_000
 

@@ -9,19 +9,19 @@ import msgspec
 import pytest
 
 from stepwell.server import ledger as ledger_module
-from stepwell.server.engine import input as given_
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.action import Action
-from stepwell.server.engine.catalog import AppGone
-from stepwell.server.engine.changes import Changes
 from stepwell.server.engine.decide import decide
 from stepwell.server.engine.draft import Decision
-from stepwell.server.engine.input import Accepted, Done, Input, Verdict, Work
-from stepwell.server.engine.lease_id import granted_tick
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.input import Accepted, Done, Input, Verdict, Work
+from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
-from stepwell.server.engine.need import Need
+from stepwell.server.engine.name.lease_id import granted_tick
 from stepwell.server.engine.rules import DEFAULT, Rules
-from stepwell.server.engine.view import View
+from stepwell.server.engine.state.catalog import AppGone
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.view import View
 from stepwell.server.ledger import ATTEMPTS_MAX, BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import Busy, Conflict, Stale, StoreError, Unavailable

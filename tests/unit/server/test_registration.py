@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.engine.catalog import EMPTY, Catalog
-from stepwell.server.engine.input import AppRegistered
+from stepwell.server.engine.message.input import AppRegistered
+from stepwell.server.engine.state.catalog import EMPTY, Catalog
 from stepwell.server.registration import RegistrationRefused, app_registered, normal_url
 from stepwell.wire.registration import decode_registration
 from tests.bench import NOW_MS

@@ -8,7 +8,7 @@ import pytest
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import Answer
 from stepwell.server.drivers.local_driver import LocalDriver
-from stepwell.server.engine.input import Returned
+from stepwell.server.engine.message.input import Returned
 from stepwell.server.turns import by_turns, in_turns
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.long_json import Turns

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 try:
-    from stepwell.cli.dev import dev
+    from stepwell.cli.verbs.dev import dev
 except ImportError as error:
     raise CommandError("stepwell_dev needs the server: pip install 'stepwell[server]'") from error
 

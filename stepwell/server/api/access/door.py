@@ -20,8 +20,8 @@ from stepwell.server.api.declared import Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_problem, body_of
 from stepwell.server.api.routing.route import refuse_others
-from stepwell.server.engine.input import ChangeAsked, ChangeRefused
-from stepwell.server.engine.key_row import AuditEntry, Role
+from stepwell.server.engine.message.input import ChangeAsked, ChangeRefused
+from stepwell.server.engine.row.key import AuditEntry, Role
 from stepwell.server.flow.bucket import Bucket, bucket_of, take
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.repeated import Repeated

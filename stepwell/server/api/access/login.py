@@ -13,7 +13,7 @@ from stepwell.server.api.access.session import COOKIE, LIFE_S
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, told
 from stepwell.server.api.routing.route import NOTHING, Body, Takes, refuse_others
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 from stepwell.server.hosts import is_foreign_page
 from stepwell.wire import header
 

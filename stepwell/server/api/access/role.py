@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.key_row import ApiKey, Role
+from stepwell.server.engine.row.key import ApiKey, Role
 from stepwell.server.hosts import is_foreign_page
 from stepwell.wire import header
 from stepwell.wire.signature import is_authorized

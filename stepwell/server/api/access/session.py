@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from stepwell.server.api.access.role import SIGNER, SIGNING, Caller
-from stepwell.server.engine.key_row import ApiKey
+from stepwell.server.engine.row.key import ApiKey
 from stepwell.server.hosts import is_foreign_page
 from stepwell.wire import header
 

@@ -13,8 +13,8 @@ import msgspec
 from stepwell.server.api.apps.discovery import Discovery
 from stepwell.server.api.deps import ApiDeps, Synced
 from stepwell.server.drivers.http_pool import Answer, HttpPool, NoAnswer
-from stepwell.server.engine.input import AppFailed
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.message.input import AppFailed
+from stepwell.server.engine.row.run import AppRow
 from stepwell.server.ledger import LedgerClosed
 from stepwell.server.registration import normal_url, origin_of, plain_url
 from stepwell.server.store.port import StoreError

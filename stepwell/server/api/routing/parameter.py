@@ -13,9 +13,9 @@ from starlette.datastructures import QueryParams
 
 from stepwell.expr.dialect import ExpressionError, Program, compile_search
 from stepwell.server.api.routing.problem import Problem
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.query.run_object import status_named
-from stepwell.server.query.run_v2 import StatusV2
+from stepwell.server.query.v2.run import StatusV2
 from stepwell.wire.duration import DurationError, parse_date_ms
 from stepwell.wire.identifier import is_ulid
 

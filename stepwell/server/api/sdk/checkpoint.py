@@ -12,7 +12,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_problem, body_of, raw_json
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.drivers.request import item_key
-from stepwell.server.engine.input import Answer, Done, StepsCheckpointed, Verdict
+from stepwell.server.engine.message.input import Answer, Done, StepsCheckpointed, Verdict
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
 from stepwell.server.turns import in_turns

@@ -14,8 +14,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.realtime.subscriptions import topics_of
 from stepwell.server.api.routing.problem import Problem, body_of, enveloped, raw_json
 from stepwell.server.api.sdk.run_state import checked_run_id
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.input import (
     AppRegistered,
     Broke,
     Done,
@@ -26,7 +25,8 @@ from stepwell.server.engine.input import (
     StepsCheckpointed,
     Verdict,
 )
-from stepwell.server.engine.row import MAIN, Run, RunStatus
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.run import MAIN, Run, RunStatus
 from stepwell.server.registration import RegistrationRefused, app_registered
 from stepwell.server.turns import in_turns
 from stepwell.wire import header, limit

@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import BODY_BYTES_MAX, as_problem
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.row import EventRow
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.run import EventRow
 from stepwell.server.intake import Refused, received
 from stepwell.server.turns import in_turns
 from stepwell.wire import header

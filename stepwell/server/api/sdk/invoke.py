@@ -14,8 +14,8 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, body_of
 from stepwell.server.api.routing.route import unknown_field
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Done, InvokeAsked, Verdict
+from stepwell.server.engine.message.input import Done, InvokeAsked, Verdict
+from stepwell.server.engine.row.event import event_row
 from stepwell.server.turns import in_turns
 from stepwell.wire import header, limit
 from stepwell.wire.event import Event, decoding_events

@@ -12,7 +12,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem, body_of, raw_json
 from stepwell.server.api.routing.route import Takes
-from stepwell.server.engine.input import AppRegistered, AppRemoved, Done, Verdict
+from stepwell.server.engine.message.input import AppRegistered, AppRemoved, Done, Verdict
 from stepwell.server.intake import registered
 from stepwell.server.registration import RegistrationRefused, app_registered, normal_url
 from stepwell.wire import header

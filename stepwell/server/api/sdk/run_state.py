@@ -8,8 +8,8 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, raw_json
 from stepwell.server.drivers.request import memos_of
-from stepwell.server.engine.input import CancelAsked, Done, Verdict
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.message.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.row.run import Run
 from stepwell.wire.event import decode_event, encode_event
 from stepwell.wire.execution import encode_steps
 from stepwell.wire.identifier import is_ulid

@@ -11,8 +11,13 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem, as_json, body_of, enveloped
 from stepwell.server.api.routing.route import Body, Takes, unknown_field
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.input import CancellationAsked, CancellationDropped, Done, Verdict
+from stepwell.server.engine.message.input import (
+    CancellationAsked,
+    CancellationDropped,
+    Done,
+    Verdict,
+)
+from stepwell.server.engine.row.cancellation import Cancellation
 from stepwell.server.query.run_object import ENVIRONMENT_ID
 from stepwell.wire.duration import DurationError, format_instant, parse_date_ms
 from stepwell.wire.identifier import app_uuid, function_uuid, is_ulid

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.reach import gone_since, reach_of
 from stepwell.server.api.routing.problem import enveloped
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.query.held_back import HeldBack, held_back
 from stepwell.server.query.in_lanes import in_lanes
 from stepwell.server.query.lost_places import LostPlace, lost_places

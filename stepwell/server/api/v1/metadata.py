@@ -10,8 +10,8 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, RunOf, enveloped
 from stepwell.server.api.routing.route import Body
 from stepwell.server.api.sdk.run_state import checked_run_id
-from stepwell.server.engine.annotation_row import AnnotationUpdate, updates_of
-from stepwell.server.engine.input import Done, RunAnnotated, Verdict
+from stepwell.server.engine.message.input import Done, RunAnnotated, Verdict
+from stepwell.server.engine.row.annotation import AnnotationUpdate, updates_of
 from stepwell.wire.limit import METADATA_RUN_BYTES_MAX
 from stepwell.wire.metadata import (
     OF_SDKS,

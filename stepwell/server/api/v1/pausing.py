@@ -9,7 +9,7 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, enveloped
 from stepwell.server.api.routing.route import Body
-from stepwell.server.engine.input import Done, FunctionPaused, FunctionResumed, Verdict
+from stepwell.server.engine.message.input import Done, FunctionPaused, FunctionResumed, Verdict
 from stepwell.server.query.paused import Paused
 
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, enveloped
 from stepwell.server.api.routing.route import Body
-from stepwell.server.engine.flow_row import DropReason
-from stepwell.server.engine.input import Done, ReplayAsked, Replayed, Verdict
+from stepwell.server.engine.message.input import Done, ReplayAsked, Replayed, Verdict
+from stepwell.server.engine.row.flow import DropReason
 from stepwell.server.query import replayed
 from stepwell.wire.duration import DurationError, parse_date_ms
 

@@ -11,7 +11,7 @@ from stepwell.server.api.routing.problem import Problem, RunOf, body_of, envelop
 from stepwell.server.api.routing.route import Body, unknown_field
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v2.answer import JsonArray, RunStarted, answered
-from stepwell.server.engine.input import Done, RerunAsked, Verdict
+from stepwell.server.engine.message.input import Done, RerunAsked, Verdict
 from stepwell.server.query.from_step import TAKES_INPUT, NoSuchStep, from_step
 from stepwell.server.turns import in_turns
 from stepwell.wire.limit import STEP_INPUT_BYTES_MAX

@@ -15,9 +15,9 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem, enveloped
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.sdk.run_state import checked_run_id
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.input import CancelAsked, Done, Verdict
-from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.engine.message.input import CancelAsked, Done, Verdict
+from stepwell.server.engine.row.run import Item, ItemKind, Run
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.server.query.cursor import run_mark
 from stepwell.server.query.not_started import NotStarted, not_started
 from stepwell.server.query.recorded import recorded_in

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, RunOf, body_of, enveloped
 from stepwell.server.api.routing.route import Body, unknown_field
-from stepwell.server.engine.input import Done, SignalSent, Verdict
+from stepwell.server.engine.message.input import Done, SignalSent, Verdict
 from stepwell.server.turns import in_turns
 from stepwell.wire import limit
 from stepwell.wire.long_json import canonicalizing, decoding

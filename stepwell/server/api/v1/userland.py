@@ -12,8 +12,8 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem, as_json, body_of
 from stepwell.server.api.v1.otlp_protobuf import PROTOBUF, decode_protobuf, encode_answer
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
-from stepwell.server.engine.input import Done, RunAnnotated, Verdict
+from stepwell.server.engine.message.input import Done, RunAnnotated, Verdict
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.query.annotation import UserSpan
 from stepwell.wire import header, otlp
 from stepwell.wire.identifier import is_ulid

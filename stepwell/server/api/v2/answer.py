@@ -13,7 +13,7 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.query.cursor import decode_cursor
-from stepwell.server.query.run_v2 import InstantV2
+from stepwell.server.query.v2.run import InstantV2
 from stepwell.server.store.port import Mark, StoreError
 from stepwell.wire.duration import format_instant
 

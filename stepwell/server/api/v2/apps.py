@@ -14,9 +14,9 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import PAGED, answered, listed
-from stepwell.server.engine.input import AppRemoved, Done, Verdict
-from stepwell.server.engine.row import AppRow, FunctionRow
-from stepwell.server.query.catalog_v2 import (
+from stepwell.server.engine.message.input import AppRemoved, Done, Verdict
+from stepwell.server.engine.row.run import AppRow, FunctionRow
+from stepwell.server.query.v2.catalog import (
     AppV2,
     FunctionV2,
     app_v2,

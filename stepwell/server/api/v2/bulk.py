@@ -19,11 +19,11 @@ from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v1.replay import REASONS
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import answered, by_id, until_late
-from stepwell.server.engine.bulk_row import Bulk, BulkFilter
-from stepwell.server.engine.input import BulkAsked, BulkEnded
-from stepwell.server.query.bulk_v2 import BulkActionV2, BulkCountV2, BulkFilterV2, bulk_v2
+from stepwell.server.engine.message.input import BulkAsked, BulkEnded
+from stepwell.server.engine.row.bulk import Bulk, BulkFilter
 from stepwell.server.query.run_object import status_named
 from stepwell.server.query.search import Condition, count_runs
+from stepwell.server.query.v2.bulk import BulkActionV2, BulkCountV2, BulkFilterV2, bulk_v2
 from stepwell.server.store.port import Reader
 from stepwell.wire.duration import DurationError, parse_date_ms
 

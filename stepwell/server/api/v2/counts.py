@@ -9,9 +9,9 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.query.count_v2 import ResolutionV2, count_v2
 from stepwell.server.query.cursor import decode_place, encode_place
-from stepwell.server.query.run_v2 import status_v2
+from stepwell.server.query.v2.count import ResolutionV2, count_v2
+from stepwell.server.query.v2.run import status_v2
 from stepwell.server.store.counting import HOUR_MS
 from stepwell.server.store.port import CountBy, CountFilter, CountPlace
 

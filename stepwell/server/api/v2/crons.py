@@ -7,7 +7,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2.answer import by_id
-from stepwell.server.query.cron_v2 import crons_v2
+from stepwell.server.query.v2.cron import crons_v2
 
 DEFAULT, MOST = 20, 100
 _LIMIT = parameter.limit(DEFAULT, MOST)

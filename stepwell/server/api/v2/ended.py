@@ -11,8 +11,8 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, until_late
-from stepwell.server.engine.row import RunStatus
-from stepwell.server.query.ended_v2 import Looked, durations_v2, failures_v2, looked_at
+from stepwell.server.engine.row.run import RunStatus
+from stepwell.server.query.v2.ended import Looked, durations_v2, failures_v2, looked_at
 from stepwell.server.store.counting import HOUR_MS
 from stepwell.server.store.port import RunFilter
 

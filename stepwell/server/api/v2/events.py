@@ -12,11 +12,11 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.input import Accepted, EventsReceived
+from stepwell.server.engine.message.input import Accepted, EventsReceived
+from stepwell.server.engine.row.event import event_row
 from stepwell.server.query.cursor import encode_cursor
-from stepwell.server.query.event_v2 import event_v2
 from stepwell.server.query.search import Condition, search_events
+from stepwell.server.query.v2.event import event_v2
 from stepwell.server.store.port import EventFilter, Mark
 from stepwell.server.turns import in_turns
 from stepwell.wire.event import decoding_events

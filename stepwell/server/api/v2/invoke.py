@@ -9,9 +9,9 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import JsonObject, RunStarted, answered
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.flow_row import DropReason
-from stepwell.server.engine.input import Done, InvokeAsked, Verdict
+from stepwell.server.engine.message.input import Done, InvokeAsked, Verdict
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.flow import DropReason
 from stepwell.server.turns import in_turns
 from stepwell.wire.event import decoding_events
 from stepwell.wire.lifecycle import Invocation, function_invoked

@@ -15,9 +15,9 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2.answer import Page, answered, by_id
-from stepwell.server.engine.input import KeyCreated, KeyRevoked
-from stepwell.server.engine.key_row import ApiKey
-from stepwell.server.query.access_v2 import KeyMadeV2, RoleV2, audit_v2, key_v2
+from stepwell.server.engine.message.input import KeyCreated, KeyRevoked
+from stepwell.server.engine.row.key import ApiKey
+from stepwell.server.query.v2.access import KeyMadeV2, RoleV2, audit_v2, key_v2
 
 NAME_CHARS_MAX = 100
 KEY_BYTES = 32

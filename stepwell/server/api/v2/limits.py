@@ -9,7 +9,7 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.engine.input import Done, LimitDropped, LimitSet, Verdict
+from stepwell.server.engine.message.input import Done, LimitDropped, LimitSet, Verdict
 from stepwell.server.query.limits import limit_state
 from stepwell.wire.duration import parse_duration_ms
 from stepwell.wire.limit_state import LimitState

@@ -12,10 +12,10 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.engine.row import RunStatus
-from stepwell.server.query.load_v2 import DatabaseV2, LatenessV2, LoadV2, ServerV2, StorageV2
-from stepwell.server.query.run_v2 import app_ref, function_ref
-from stepwell.server.query.usage_v2 import UsageV2, key_usage
+from stepwell.server.engine.row.run import RunStatus
+from stepwell.server.query.v2.load import DatabaseV2, LatenessV2, LoadV2, ServerV2, StorageV2
+from stepwell.server.query.v2.run import app_ref, function_ref
+from stepwell.server.query.v2.usage import UsageV2, key_usage
 from stepwell.wire.duration import format_instant
 
 MOST = 1_000

@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing.problem import Problem
-from stepwell.server.engine.row import AppRow, FunctionRow
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.wire.identifier import app_uuid, function_uuid, is_ulid
 
 

@@ -34,26 +34,26 @@ from stepwell.server.api.v2 import (
     stream,
 )
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.engine.key_row import Role
-from stepwell.server.query.access_v2 import AuditV2, KeyMadeV2, KeyV2
+from stepwell.server.engine.row.key import Role
 from stepwell.server.query.annotation import ScoreV2
-from stepwell.server.query.bulk_v2 import BulkCountV2, BulkV2
-from stepwell.server.query.catalog_v2 import AppV2, FunctionV2
-from stepwell.server.query.count_v2 import RunCountsV2
-from stepwell.server.query.cron_v2 import CronV2
-from stepwell.server.query.defer_v2 import DeferV2
-from stepwell.server.query.ended_v2 import DurationV2, FailureV2
-from stepwell.server.query.event_v2 import EventV2
-from stepwell.server.query.explain_v2 import ExplanationV2
-from stepwell.server.query.load_v2 import LoadV2, ServerV2, StorageV2
 from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
-from stepwell.server.query.run_v2 import RunV2
-from stepwell.server.query.trace_v2 import TraceV2
-from stepwell.server.query.tree_v2 import TreeV2
-from stepwell.server.query.usage_v2 import UsageV2
-from stepwell.server.query.waiting_v2 import DiagnosisV2
-from stepwell.server.query.worker_v2 import WorkerV2
+from stepwell.server.query.v2.access import AuditV2, KeyMadeV2, KeyV2
+from stepwell.server.query.v2.bulk import BulkCountV2, BulkV2
+from stepwell.server.query.v2.catalog import AppV2, FunctionV2
+from stepwell.server.query.v2.count import RunCountsV2
+from stepwell.server.query.v2.cron import CronV2
+from stepwell.server.query.v2.defer import DeferV2
+from stepwell.server.query.v2.ended import DurationV2, FailureV2
+from stepwell.server.query.v2.event import EventV2
+from stepwell.server.query.v2.explain import ExplanationV2
+from stepwell.server.query.v2.load import LoadV2, ServerV2, StorageV2
+from stepwell.server.query.v2.run import RunV2
+from stepwell.server.query.v2.run_trace import TraceV2
+from stepwell.server.query.v2.tree import TreeV2
+from stepwell.server.query.v2.usage import UsageV2
+from stepwell.server.query.v2.waiting import DiagnosisV2
+from stepwell.server.query.v2.worker import WorkerV2
 from stepwell.wire.limit_state import LimitState
 
 

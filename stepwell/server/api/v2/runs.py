@@ -15,16 +15,16 @@ from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
-from stepwell.server.engine.input import CancelAsked, Done, RunResumed, Verdict
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.message.input import CancelAsked, Done, RunResumed, Verdict
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
-from stepwell.server.query.defer_v2 import deferred_from_v2, defers_v2
 from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.recorded import recorded_in
-from stepwell.server.query.run_v2 import RunV2, runs_v2, with_retries
 from stepwell.server.query.search import Condition, search_runs
-from stepwell.server.query.trace_v2 import trace_v2
-from stepwell.server.query.tree_v2 import tree_v2
+from stepwell.server.query.v2.defer import deferred_from_v2, defers_v2
+from stepwell.server.query.v2.run import RunV2, runs_v2, with_retries
+from stepwell.server.query.v2.run_trace import trace_v2
+from stepwell.server.query.v2.tree import tree_v2
 from stepwell.server.store.port import Reader, RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
 from stepwell.wire.recorded_run import encode_recorded

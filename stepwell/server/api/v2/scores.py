@@ -12,7 +12,7 @@ from stepwell.server.api.routing.route import Body
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.metadata import checked, keep
 from stepwell.server.api.v2.answer import Page, answered
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind, AnnotationUpdate
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.query.annotation import scores_v2
 from stepwell.wire.limit import SCORES_PER_REQUEST_MAX
 from stepwell.wire.metadata import NAME_BYTES_MAX, hashed_step

@@ -14,11 +14,11 @@ from stepwell.server.api.v1 import doctor, pausing
 from stepwell.server.api.v1.runs import timeline_of
 from stepwell.server.api.v2 import name
 from stepwell.server.api.v2.answer import Page, answered, listed
-from stepwell.server.engine.input import FunctionPaused, FunctionResumed
-from stepwell.server.query.explain_v2 import explanation_v2
+from stepwell.server.engine.message.input import FunctionPaused, FunctionResumed
 from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
-from stepwell.server.query.run_v2 import function_ref, runs_v2, status_v2
-from stepwell.server.query.waiting_v2 import DiagnosisV2, held_v2, lost_v2, waiting_v2
+from stepwell.server.query.v2.explain import explanation_v2
+from stepwell.server.query.v2.run import function_ref, runs_v2, status_v2
+from stepwell.server.query.v2.waiting import DiagnosisV2, held_v2, lost_v2, waiting_v2
 
 
 class EnvironmentV2(msgspec.Struct, frozen=True):

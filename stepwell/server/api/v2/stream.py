@@ -19,8 +19,8 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.query.event_v2 import EventV2, event_v2
-from stepwell.server.query.run_v2 import RunV2, runs_v2
+from stepwell.server.query.v2.event import EventV2, event_v2
+from stepwell.server.query.v2.run import RunV2, runs_v2
 
 STREAMS_MAX = 200
 TOLD_MAX = 500

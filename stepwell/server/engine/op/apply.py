@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import complete
+from stepwell.server.engine.life.finish import complete
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.defer import defer_abort, defer_add
 from stepwell.server.engine.op.gateway_call import gateway_call

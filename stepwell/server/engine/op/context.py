@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.row import Item, Lease, Run
+from stepwell.server.engine.row.run import Item, Lease, Run
 from stepwell.wire.operation import Operation
 
 

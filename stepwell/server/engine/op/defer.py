@@ -1,23 +1,19 @@
-"""What a run leaves to be started after it: remembered while it goes on, sent when it has ended.
+"""What a run leaves to be started after it is remembered while the run goes on.
 
 A deferral hangs on its run like a wait, though nothing ever ends it but the run. It never fails
 the run: what is too much is dropped. What was taken back stays so, although a replay reports it
 again.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
-from stepwell.server.engine.deferral import ABORTED
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.life.deferral import ABORTED, META
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.server.engine.row.run import Wait, WaitKind
 from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.limit import DEFER_INPUT_BYTES_MAX, DEFERS_PER_RUN_MAX
 from stepwell.wire.operation import DeferAbort, DeferAdd, label
-
-_META = "meta:"
 
 
 def defer_add(draft: Draft, report: Report, operation: DeferAdd) -> None:
@@ -52,31 +48,6 @@ def defer_abort(draft: Draft, report: Report, operation: DeferAbort) -> None:
         draft.open(taken)
 
 
-def deferred(waits: Iterable[Wait]) -> list[Wait]:
-    """Those of a run's waits that are deferrals, and will be started."""
-    return [wait for wait in waits if wait.kind is WaitKind.DEFER and wait.name]
-
-
-def abortable(waits: Iterable[Wait]) -> tuple[tuple[str, bool], ...]:
-    """What calls are told of a run's deferrals: id, and whether it can still be taken back."""
-    return tuple(
-        [
-            (wait.step_id.removesuffix(ABORTED), bool(wait.name))
-            for wait in waits
-            if wait.kind is WaitKind.DEFER
-        ]
-    )
-
-
-def told(wait: Wait) -> tuple[msgspec.Raw, msgspec.Raw | None]:
-    """The input of a deferral, and its own `meta` if it brought one: without sessions, an empty
-    one."""
-    meta, found, given = wait.condition.partition("\n")
-    if not found or not meta.startswith(_META):
-        return msgspec.Raw(wait.condition.encode()), None
-    return msgspec.Raw(given.encode()), msgspec.Raw(meta.removeprefix(_META).encode())
-
-
 def _kept(operation: DeferAdd) -> str:
     given = bytes(operation.input).decode()
     if operation.meta is None:
@@ -85,7 +56,7 @@ def _kept(operation: DeferAdd) -> str:
         meta = normal_meta(operation.meta) or b"{}"
     except SessionError:
         return given  # as if it had brought none
-    return f"{_META}{meta.decode()}\n{given}"
+    return f"{META}{meta.decode()}\n{given}"
 
 
 def _taken_back(step_id: str) -> str:

@@ -5,11 +5,11 @@ result is the step's. What it says (keys of providers, cookies, what is asked) i
 a restart the function is called, and says it again.
 """
 
-from stepwell.server.engine.discover import discover, settle
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.lane import moved_to
+from stepwell.server.engine.life.discover import discover, settle
+from stepwell.server.engine.name.lane import moved_to
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Item, ItemKind, Run
+from stepwell.server.engine.row.run import Item, ItemKind, Run
 from stepwell.wire.operation import AiGatewayCall, GatewayCall
 from stepwell.wire.operation_encode import encode_operations
 

@@ -6,20 +6,20 @@ child; a child that cannot start ends the step at once.
 
 import msgspec
 
-from stepwell.server.engine.catalog import Listing
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.drop import refusal
-from stepwell.server.engine.event_row import event_row
-from stepwell.server.engine.finish import fail_with, never_begun
-from stepwell.server.engine.lane_choice import places_needed
+from stepwell.server.engine.life.finish import fail_with, never_begun
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
 from stepwell.server.engine.op.time_limit import Limit, until_ms
 from stepwell.server.engine.op.wait_event import add_timeout
 from stepwell.server.engine.op.wait_signal import YEAR_MS
-from stepwell.server.engine.row import EventRow, Run, Wait, WaitKind
-from stepwell.server.engine.start import run_id_for
-from stepwell.server.engine.start_gate import PutOff, Refused, attempt
+from stepwell.server.engine.places.lane_choice import places_needed
+from stepwell.server.engine.row.event import event_row
+from stepwell.server.engine.row.run import EventRow, Run, Wait, WaitKind
+from stepwell.server.engine.starting.drop import refusal
+from stepwell.server.engine.starting.start import run_id_for
+from stepwell.server.engine.starting.start_gate import PutOff, Refused, attempt
+from stepwell.server.engine.state.catalog import Listing
 from stepwell.wire.event import FUNCTION_INVOKED
 from stepwell.wire.event_session import SessionError, normal_meta
 from stepwell.wire.failure import Failure, encode_failure_memo, unknown_function

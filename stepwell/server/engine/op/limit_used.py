@@ -1,12 +1,12 @@
 """A step says how much it used of named limits, where that is not what it had taken."""
 
-from stepwell.server.engine import record as fact
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.flow_row import KeyKind
-from stepwell.server.engine.lane import PartKind, is_lane, lane_of
-from stepwell.server.engine.lane_choice import key_of_step
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.name.lane import PartKind, is_lane, lane_of
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.room import numbers_of, put_value
+from stepwell.server.engine.places.lane_choice import key_of_step
+from stepwell.server.engine.places.room import numbers_of, put_value
+from stepwell.server.engine.row.flow import KeyKind
 from stepwell.server.flow import bucket
 from stepwell.wire.named_limit import LimitUsed
 from stepwell.wire.operation import Operation

@@ -1,11 +1,11 @@
 """A step found in parallel with others gets a call of its own."""
 
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.lane_choice import step_lane
-from stepwell.server.engine.lease_id import PLANNED
-from stepwell.server.engine.named_limits import declare, of_step
+from stepwell.server.engine.name.lease_id import PLANNED
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Item, ItemKind
+from stepwell.server.engine.places.lane_choice import step_lane
+from stepwell.server.engine.places.named_limits import declare, of_step
+from stepwell.server.engine.row.run import Item, ItemKind
 from stepwell.wire.operation import StepPlanned, label
 
 

@@ -1,9 +1,9 @@
 """Nothing until then."""
 
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.life.finish import fail_with
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Item, ItemKind
+from stepwell.server.engine.row.run import Item, ItemKind
 from stepwell.wire.duration import parse_when
 from stepwell.wire.failure import TIMEOUT_TOO_LONG
 from stepwell.wire.operation import Sleep, label

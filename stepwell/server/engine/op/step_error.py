@@ -4,14 +4,14 @@ Attempts belong to the item. Used up, the error becomes the step's result and th
 again so that it may catch it.
 """
 
-from stepwell.server.engine.again import try_again, try_apart
-from stepwell.server.engine.annotation_row import Annotation, AnnotationKind
-from stepwell.server.engine.cool import cool
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.life.again import try_again, try_apart
+from stepwell.server.engine.message.record import AnnotationPut
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import input_of, step_ended
-from stepwell.server.engine.record import AnnotationPut
-from stepwell.server.engine.row import MAIN, Run
+from stepwell.server.engine.places.cool import cool
+from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
+from stepwell.server.engine.row.run import MAIN, Run
 from stepwell.wire.failure import encode_failure, encode_failure_memo
 from stepwell.wire.operation import PARALLEL_WAIT, Operation, StepError, StepFailed, label
 

@@ -1,9 +1,9 @@
 """A step ended, well or for good: its result is kept, once."""
 
-from stepwell.server.engine.discover import settle
 from stepwell.server.engine.draft import Draft
+from stepwell.server.engine.life.discover import settle
 from stepwell.server.engine.op.context import Report
-from stepwell.server.engine.row import Step
+from stepwell.server.engine.row.run import Step
 from stepwell.wire.limit import STEP_INPUT_BYTES_MAX
 from stepwell.wire.operation import (
     LegacyStep,

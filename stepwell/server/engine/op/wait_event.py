@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from stepwell.expr.dialect import ExpressionError
 from stepwell.expr.verdict import Known, never_true
-from stepwell.server.engine.action import Warn
 from stepwell.server.engine.draft import Draft, LookAgain
-from stepwell.server.engine.finish import fail_with
-from stepwell.server.engine.match import bind
-from stepwell.server.engine.need import LookBack, Need
+from stepwell.server.engine.life.finish import fail_with
+from stepwell.server.engine.life.match import bind
+from stepwell.server.engine.message.action import Warn
+from stepwell.server.engine.message.need import LookBack, Need
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.step_run import step_ended
 from stepwell.server.engine.op.time_limit import Limit, until_ms
-from stepwell.server.engine.row import EventRow, Item, ItemKind, Wait, WaitKind
+from stepwell.server.engine.row.run import EventRow, Item, ItemKind, Wait, WaitKind
 from stepwell.wire.failure import INVALID_EXPRESSION
 from stepwell.wire.operation import WaitForEvent, label
 

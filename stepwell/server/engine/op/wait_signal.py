@@ -1,11 +1,11 @@
 """Until a named signal. One run waits for a name at a time."""
 
 from stepwell.server.engine.draft import Draft
-from stepwell.server.engine.finish import fail_with
+from stepwell.server.engine.life.finish import fail_with
 from stepwell.server.engine.op.context import Report
 from stepwell.server.engine.op.time_limit import Limit, until_ms
 from stepwell.server.engine.op.wait_event import add_timeout
-from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.server.engine.row.run import Wait, WaitKind
 from stepwell.server.engine.rules import DAY_MS
 from stepwell.wire.failure import SIGNAL_CONFLICT_MESSAGE
 from stepwell.wire.operation import CONFLICT_REPLACE, WaitForSignal, label

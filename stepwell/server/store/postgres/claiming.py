@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from stepwell.server.engine.lane import is_lane
+from stepwell.server.engine.message.need import Due, Need
 from stepwell.server.engine.moment import earlier
-from stepwell.server.engine.need import Due, Need
-from stepwell.server.engine.row import Item, ItemKind, Lease
-from stepwell.server.engine.view import View
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.row.run import Item, ItemKind, Lease
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.locks import row_of_own
 from stepwell.server.store.postgres.session import Session

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import msgspec
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.lane import is_lane
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.port import Hint, StoreError
 from stepwell.server.store.postgres.connection import SQL, Connection, connect

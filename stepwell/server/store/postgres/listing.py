@@ -3,7 +3,7 @@ something, so that the database may choose an index by them."""
 
 from typing import TypeAlias
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.store.port import EventFilter, RunFilter, RunTime
 from stepwell.server.store.postgres.connection import SQL
 from stepwell.server.store.reading import INTERNAL

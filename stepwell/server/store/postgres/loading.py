@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 import msgspec
 
 from stepwell.expr.equality import values_at
-from stepwell.server.engine.flow_row import Held, Slot
-from stepwell.server.engine.flow_view import KeySeen
-from stepwell.server.engine.lease_id import granted_tick
+from stepwell.server.engine.message.need import LookBack, Meeting, Need, Old
 from stepwell.server.engine.moment import PLACES
-from stepwell.server.engine.need import LookBack, Meeting, Need, Old
-from stepwell.server.engine.row import Item, ItemKind, Lease, Run
-from stepwell.server.engine.view import View
+from stepwell.server.engine.name.lease_id import granted_tick
+from stepwell.server.engine.row.flow import Held, Slot
+from stepwell.server.engine.row.run import Item, ItemKind, Lease, Run
+from stepwell.server.engine.state.flow_view import KeySeen
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.claiming import Claimer
 from stepwell.server.store.postgres.locks import Locks, locks_of

@@ -11,7 +11,7 @@ no event passes by a wait that another process opens at the same time. Pure.
 from typing import NamedTuple
 from zlib import crc32
 
-from stepwell.server.engine.need import Need
+from stepwell.server.engine.message.need import Need
 
 ROWS = 4096
 """How many rows there are: `migration/004.sql`."""

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from stepwell.server.engine.annotation_row import Annotation
-from stepwell.server.engine.bulk_row import Bulk
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.flow_row import Dropped, FlowKey, Held, Hold, KeyKind, Slot
-from stepwell.server.engine.key_row import ApiKey, AuditEntry
-from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.row import (
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.row.annotation import Annotation
+from stepwell.server.engine.row.bulk import Bulk
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold, KeyKind, Slot
+from stepwell.server.engine.row.key import ApiKey, AuditEntry
+from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.lease_id import place_in_order
-from stepwell.server.engine.row import Item, ItemKind, Lease, Run
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.name.lease_id import place_in_order
+from stepwell.server.engine.row.run import Item, ItemKind, Lease, Run
 from stepwell.server.store.row import Values, item_values, run_of, run_values
 
 _SEPARATOR = "\x1e"

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from psycopg.pq import TransactionStatus
 
-from stepwell.server.engine.row import Item, Lease, Run
+from stepwell.server.engine.row.run import Item, Lease, Run
 from stepwell.server.store.port import Stale, Unavailable
 from stepwell.server.store.postgres.connection import (
     BY_INDEX,

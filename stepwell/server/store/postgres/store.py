@@ -10,12 +10,12 @@ import secrets
 from collections.abc import Container
 from typing import Literal
 
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_state import KINDS
-from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.need import NOTHING, Need
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message.need import NOTHING, Need
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.flow_state import KINDS
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import EVERY_NAME, StoreError, Unavailable
 from stepwell.server.store.postgres.cluster import PostgresCluster
 from stepwell.server.store.postgres.connection import SQL

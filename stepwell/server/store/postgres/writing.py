@@ -4,11 +4,11 @@ number of rows, all of them in one piece."""
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stepwell.server.engine.bulk_row import BULKS_KEPT
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_state import KINDS
-from stepwell.server.engine.key_row import AUDIT_MAX
-from stepwell.server.engine.row import Lease, WaitKind
+from stepwell.server.engine.row.bulk import BULKS_KEPT
+from stepwell.server.engine.row.key import AUDIT_MAX
+from stepwell.server.engine.row.run import Lease, WaitKind
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.flow_state import KINDS
 from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
 from stepwell.server.store.postgres.locks import row_of_name
 from stepwell.server.store.postgres.rows import (

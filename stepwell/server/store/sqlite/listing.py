@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from stepwell.server.engine.row import MAIN, EventRow, Lease, Run, RunStatus
+from stepwell.server.engine.row.run import MAIN, EventRow, Lease, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 from stepwell.server.store.reading import INTERNAL, as_seen, mark_of, wants_run
 from stepwell.server.store.row import Value, event_of, run_of

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 import msgspec
 
 from stepwell.expr.equality import values_at
-from stepwell.server.engine.flow_view import KeySeen
+from stepwell.server.engine.message.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
 from stepwell.server.engine.moment import earlier
-from stepwell.server.engine.need import Due, Live, LookBack, Meeting, Need, Old, Skipped
-from stepwell.server.engine.row import MAIN, EventRow, Item, Lease, Wait, place_of
-from stepwell.server.engine.view import View
+from stepwell.server.engine.row.run import MAIN, EventRow, Item, Lease, Wait, place_of
+from stepwell.server.engine.state.flow_view import KeySeen
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.row import (
     annotation_of,
     dropped_of,

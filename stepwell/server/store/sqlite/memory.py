@@ -8,9 +8,9 @@ import sqlite3
 
 import msgspec
 
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.lane import is_lane
-from stepwell.server.engine.row import MAIN, Item, Wait
+from stepwell.server.engine.name.lane import is_lane
+from stepwell.server.engine.row.run import MAIN, Item, Wait
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.due import ITEMS_MAX, PAGE, DueIndex, Place
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.live import Live

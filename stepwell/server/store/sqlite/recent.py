@@ -9,7 +9,7 @@ readers on other threads may look at what is only ever replaced or appended to.
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from stepwell.server.engine.row import EventRow, Item, Run, Wait
+from stepwell.server.engine.row.run import EventRow, Item, Run, Wait
 
 Entry = TypeVar("Entry")
 

@@ -10,11 +10,11 @@ import sqlite3
 from collections.abc import Container
 from pathlib import Path
 
-from stepwell.server.engine.catalog import Catalog
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.flow_state import KINDS
-from stepwell.server.engine.need import NOTHING, Need
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message.need import NOTHING, Need
+from stepwell.server.engine.state.catalog import Catalog
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.engine.state.flow_state import KINDS
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of, key_of
 from stepwell.server.store.sqlite.connection import (

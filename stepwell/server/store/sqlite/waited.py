@@ -1,7 +1,7 @@
 """The event names that are waited for, and by which equalities: counted in memory, so that an
 event nobody waits for asks the database nothing."""
 
-from stepwell.server.engine.row import Wait
+from stepwell.server.engine.row.run import Wait
 from stepwell.server.store.meeting import MEETABLE
 
 

@@ -7,10 +7,10 @@ at all; what hangs on a run that ended is removed only if there was something.
 import sqlite3
 from collections.abc import Iterable
 
-from stepwell.server.engine.bulk_row import BULKS_KEPT
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.key_row import AUDIT_MAX
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.row.bulk import BULKS_KEPT
+from stepwell.server.engine.row.key import AUDIT_MAX
+from stepwell.server.engine.row.run import MAIN
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.row.run import MAIN
 from stepwell.server.store.port import Corrupt, Unavailable
 from stepwell.server.store.row import Values, item_of, item_values, main_of, main_values
 from stepwell.server.store.sqlite.connection import (

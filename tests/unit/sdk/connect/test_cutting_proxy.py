@@ -16,7 +16,7 @@ from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.events.event import Event
 from stepwell.sdk.function.trigger import TriggerEvent
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.serving import Server

@@ -11,9 +11,9 @@ import httpx
 from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.config import Command, ServerConfig
-from stepwell.server.engine.action import Action
-from stepwell.server.engine.input import Job, Outcome, ReplyReceived, Work, WorkAsked
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.input import Job, Outcome, ReplyReceived, Work, WorkAsked
+from stepwell.server.engine.row.run import AppRow
 from stepwell.server.engine.rules import DEFAULT
 from stepwell.server.ledger import Ledger
 from stepwell.server.store.memory import MemoryStore

@@ -8,7 +8,7 @@ import pytest
 from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.app import ROOTS, ROUTES
 from stepwell.server.api.v2.routes import ROUTES_V2
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 from tests.unit.server.api.harness import BEARER, KEYS, Api, function, registration, serving
 
 _ID = "01JQDAE4RQ0000000000000001"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.engine.input import Job, Progressed, Returned
+from stepwell.server.engine.message.input import Job, Progressed, Returned
 from stepwell.wire import limit
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation_decode import decode_operations

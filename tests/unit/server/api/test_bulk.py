@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stepwell.server.api.v2 import bulk
-from stepwell.server.engine.input import BulkMoved
+from stepwell.server.engine.message.input import BulkMoved
 from stepwell.server.runtime import bulks
 from stepwell.server.runtime.bulks import Bulks
 from stepwell.server.runtime.perform import Performer

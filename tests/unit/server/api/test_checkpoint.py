@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from stepwell.server.drivers.request import call_request
-from stepwell.server.engine.input import Job, LeaseLost, Returned
+from stepwell.server.engine.message.input import Job, LeaseLost, Returned
 from stepwell.wire.checkpoint import GROUP_MAX, GROUP_PATH
 from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving, step
 

@@ -9,8 +9,8 @@ import pytest
 
 from stepwell.server.api.app import api_app
 from stepwell.server.drivers.port import LaneSeen
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import Slot
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.row.flow import Slot
 from stepwell.testing.contract.store_world import World
 from tests.contract.stores.test_memory import MemoryOpener
 from tests.unit.server.api.harness import Api, function, serving

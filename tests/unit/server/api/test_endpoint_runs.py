@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from stepwell.server.api.sdk import endpoint_runs
-from stepwell.server.engine.input import Progressed
-from stepwell.server.engine.row import MAIN, RunStatus
+from stepwell.server.engine.message.input import Progressed
+from stepwell.server.engine.row.run import MAIN, RunStatus
 from stepwell.wire.endpoint import SILENT_MS
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation_decode import decode_operations

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from stepwell.server.api.app import ROOTS, ROUTES, WITH_TOKEN, routes_of
 from stepwell.server.api.v2.routes import ROUTES_V2
-from stepwell.server.engine.key_row import Role
+from stepwell.server.engine.row.key import Role
 from stepwell.server.gateway.gateway import Gateway
 from stepwell.server.gateway.http_endpoint import ConnectApi
 from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import Broke, Returned
+from stepwell.server.engine.message.input import Broke, Returned
 from stepwell.wire.failure import Failure
 from stepwell.wire.identifier import app_uuid, function_uuid
 from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving, step

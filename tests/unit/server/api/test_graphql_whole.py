@@ -12,7 +12,7 @@ from stepwell.server.api.app import api_app
 from stepwell.server.api.deps import Synced
 from stepwell.server.api.graphql.answer import SCHEMA
 from stepwell.server.api.v2 import answer as v2_answer
-from stepwell.server.engine.input import Returned
+from stepwell.server.engine.message.input import Returned
 from stepwell.wire.duration import format_instant
 from stepwell.wire.identifier import app_uuid, function_uuid
 from tests.unit.server.api.harness import KEYS, Api, function, serving, step

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.engine.input import Returned
+from stepwell.server.engine.message.input import Returned
 from stepwell.wire.identifier import function_uuid, is_ulid
 from tests.unit.server.api.harness import Api, function, serving, step
 from tests.unit.server.api.test_runs import data, progressed

@@ -13,7 +13,7 @@ from stepwell.server.api.app import api_app
 from stepwell.server.api.mcp.known import KNOWN
 from stepwell.server.api.mcp.tools import WrongArguments, sorted_out, tools_of
 from stepwell.server.api.v2.routes import described
-from stepwell.server.engine.input import Returned
+from stepwell.server.engine.message.input import Returned
 from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving
 from tests.unit.server.api.test_access import key_of
 

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from stepwell.server.api import metrics as metrics_module
 from stepwell.server.api.deps import ProcessSeen
-from stepwell.server.engine.input import Broke, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Progressed, Returned
 from stepwell.server.meters import Spread
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.failure import Failure, encode_failure

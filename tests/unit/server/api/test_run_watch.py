@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stepwell.server.api.run_watch import RunWatch
-from stepwell.server.engine.input import Returned
+from stepwell.server.engine.message.input import Returned
 from tests.unit.server.api.harness import function, serving
 
 

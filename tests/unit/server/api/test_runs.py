@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import Broke, Job, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Job, Progressed, Returned
 from stepwell.wire.failure import Failure
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.recorded_run import decode_recorded

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from stepwell.server.api.v2 import runs
-from stepwell.server.engine.input import Broke, Returned
+from stepwell.server.engine.message.input import Broke, Returned
 from stepwell.server.query import search
 from stepwell.wire.failure import Failure
 from stepwell.wire.identifier import app_uuid, function_uuid

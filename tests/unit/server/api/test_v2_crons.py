@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.engine.input import FunctionPaused
+from stepwell.server.engine.message.input import FunctionPaused
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving
 
 MINUTE_MS = 60_000

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from stepwell.server.api.v2 import ended
-from stepwell.server.engine.input import Broke, Returned
-from stepwell.server.query import ended_v2
-from stepwell.server.query.ended_v2 import pattern_of
+from stepwell.server.engine.message.input import Broke, Returned
+from stepwell.server.query.v2 import ended as ended_v2
+from stepwell.server.query.v2.ended import pattern_of
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import Failure, encode_failure
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving

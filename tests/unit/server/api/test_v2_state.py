@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from stepwell.server.api.app import api_app
-from stepwell.server.query.worker_v2 import WorkerAppV2, WorkerStatusV2, WorkerV2
+from stepwell.server.query.v2.worker import WorkerAppV2, WorkerStatusV2, WorkerV2
 from tests.unit.server.api.harness import Api, function, serving, step
 from tests.unit.server.api.test_runs import progressed
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stepwell.server.api.v2 import runs
-from stepwell.server.engine.input import Broke, Job, Outcome, Returned
-from stepwell.server.query import tree_v2
+from stepwell.server.engine.message.input import Broke, Job, Outcome, Returned
+from stepwell.server.query.v2 import tree as tree_v2
 from stepwell.wire.failure import Failure, encode_failure
 from tests.unit.server.api.harness import Api, function, serving, step
 from tests.unit.server.api.test_runs import progressed

@@ -4,9 +4,9 @@ from typing import Any
 
 import msgspec
 
-from stepwell.server.engine.catalog import Listing, listing_of
-from stepwell.server.engine.input import Done, Job, Verdict
-from stepwell.server.engine.row import FunctionRow, Item, ItemKind, Lease, Run
+from stepwell.server.engine.message.input import Done, Job, Verdict
+from stepwell.server.engine.row.run import FunctionRow, Item, ItemKind, Lease, Run
+from stepwell.server.engine.state.catalog import Listing, listing_of
 from stepwell.server.store.port import CallState
 from stepwell.wire.function_config import FunctionConfig, encode_function
 from stepwell.wire.operation import Operation

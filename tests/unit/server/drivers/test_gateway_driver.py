@@ -9,7 +9,7 @@ from aiohttp import web
 
 from stepwell.server.drivers.gateway_driver import GatewayDriver
 from stepwell.server.drivers.http_pool import HttpPool
-from stepwell.server.engine.input import Progressed
+from stepwell.server.engine.message.input import Progressed
 from stepwell.wire.operation import StepError, StepRun
 from tests.unit.server.drivers.sample import job, listing, save, state
 from tests.unit.server.drivers.test_http_pool import serving

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from stepwell.server.drivers.http_driver import HttpDriver, target_url
 from stepwell.server.drivers.http_pool import HttpPool
-from stepwell.server.engine.input import Broke, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Progressed, Returned
 from stepwell.wire.signature import verify
 from tests.unit.server.drivers.sample import job, listing, save, state
 from tests.unit.server.drivers.test_http_pool import serving

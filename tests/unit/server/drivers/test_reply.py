@@ -5,7 +5,7 @@ import json
 import pytest
 
 from stepwell.server.drivers.reply import read_reply, unreachable
-from stepwell.server.engine.input import Broke, Outcome, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Outcome, Progressed, Returned
 from stepwell.wire.operation import StepRun
 
 NOW = 1_700_000_000_000

@@ -7,7 +7,7 @@ from typing import Any
 import rfc8785
 
 from stepwell.server.drivers.request import call_headers, call_request, item_key, within_limit
-from stepwell.server.engine.lease_id import PLANNED
+from stepwell.server.engine.name.lease_id import PLANNED
 from stepwell.server.store.port import CallState
 from stepwell.wire.execution import CallRequest, encode_call
 from stepwell.wire.identifier import function_uuid

@@ -1,7 +1,7 @@
 """What people ask for: a run again, old things gone (server.md 3.12)."""
 
-from stepwell.server.engine.input import Done, PruneAsked, Pruned, RerunAsked, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import Done, PruneAsked, Pruned, RerunAsked, Verdict
+from stepwell.server.engine.row.run import RunStatus
 from tests.bench import Bench, broke, function, progressed, returned, step_run
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stepwell.server.engine.input import ReplyReceived, StepsCheckpointed, Verdict
-from stepwell.server.engine.row import MAIN, RunStatus
+from stepwell.server.engine.message.input import ReplyReceived, StepsCheckpointed, Verdict
+from stepwell.server.engine.row.run import MAIN, RunStatus
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import (
     DiscoveryRequest,

@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.input import Done, StepsCheckpointed, Verdict
-from stepwell.server.engine.row import MAIN, Run, RunStatus
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.message.input import Done, StepsCheckpointed, Verdict
+from stepwell.server.engine.row.run import MAIN, Run, RunStatus
 from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import (

@@ -5,16 +5,16 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.message.input import (
     CancelAsked,
     CancellationAsked,
     Done,
     LeftUnserved,
     Verdict,
 )
-from stepwell.server.engine.row import RunStatus, WaitKind
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.run import RunStatus, WaitKind
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.function_config import Cancel
 from stepwell.wire.identifier import step_hash

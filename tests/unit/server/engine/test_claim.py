@@ -2,11 +2,11 @@
 
 import pytest
 
-from stepwell.server.engine.input import Done, LeaseExtended, LeaseLost, Verdict
-from stepwell.server.engine.lease_id import granted_tick, is_about, since
+from stepwell.server.engine.message.input import Done, LeaseExtended, LeaseLost, Verdict
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
+from stepwell.server.engine.name.lease_id import granted_tick, is_about, since
 from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
-from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.identifier import is_ulid, step_hash
 from stepwell.wire.operation import GatewayCall, StepError, StepRun
@@ -58,7 +58,7 @@ def test_leases_have_ulids_that_say_when_they_were_granted() -> None:
 @pytest.mark.parametrize("ms", [0, 1, NOW_MS, 2**47])
 @pytest.mark.parametrize("sub", [0, 1, TICKS_PER_MS - 1])
 def test_a_tick_survives_in_a_lease_id(ms: int, sub: int) -> None:
-    from stepwell.server.engine.lease_id import lease_id, lease_ids
+    from stepwell.server.engine.name.lease_id import lease_id, lease_ids
     from tests.bench import SEED
 
     tick = ms * TICKS_PER_MS + sub
@@ -180,7 +180,7 @@ def test_a_call_whose_function_is_not_registered_is_put_off() -> None:
 
 def test_what_ends_a_run_and_what_would_call_it_in_one_claim() -> None:
     """The engine's own work goes first: a run it ends is not called."""
-    from stepwell.server.engine.input import EventsReceived
+    from stepwell.server.engine.message.input import EventsReceived
     from stepwell.wire.function_config import Cancel
 
     bench = Bench(Rules(starts_per_decision_max=1))
@@ -267,7 +267,7 @@ def test_a_request_that_fails_is_tried_again_and_then_told_to_the_function() -> 
 def test_an_item_that_cannot_be_decided_rests_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from stepwell.server.engine import claim
+    from stepwell.server.engine.calling import claim
     from stepwell.wire.operation import Sleep
 
     bench = Bench()
@@ -303,7 +303,7 @@ def test_an_item_that_cannot_be_decided_rests_and_the_others_go_on(
 
 
 def test_a_lost_lease_that_cannot_be_decided_rests_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from stepwell.server.engine import claim
+    from stepwell.server.engine.calling import claim
 
     bench = Bench()
     bench.begin()

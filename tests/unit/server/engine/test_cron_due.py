@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import pytest
 
-from stepwell.server.engine.cron_due import CATCH_UP_MAX
-from stepwell.server.engine.cron_name import schedule_id
-from stepwell.server.engine.row import Item
+from stepwell.server.engine.arriving.cron_due import CATCH_UP_MAX
+from stepwell.server.engine.name.cron_name import schedule_id
+from stepwell.server.engine.row.run import Item
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.function_config import Trigger
 from tests.bench import NOW_MS, Bench, function

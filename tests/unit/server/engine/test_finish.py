@@ -5,9 +5,9 @@ import json
 import msgspec
 import pytest
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.input import CancelAsked, Outcome
-from stepwell.server.engine.row import EventRow, RunStatus, WaitKind
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.message.input import CancelAsked, Outcome
+from stepwell.server.engine.row.run import EventRow, RunStatus, WaitKind
 from stepwell.wire.event import decode_event, encode_event
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Trigger

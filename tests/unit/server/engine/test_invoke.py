@@ -5,8 +5,8 @@ import json
 import msgspec
 import pytest
 
-from stepwell.server.engine.input import InvokeAsked, Outcome, Verdict
-from stepwell.server.engine.row import Run, RunStatus, WaitKind
+from stepwell.server.engine.message.input import InvokeAsked, Outcome, Verdict
+from stepwell.server.engine.row.run import Run, RunStatus, WaitKind
 from stepwell.server.engine.rules import DAY_MS
 from stepwell.wire.identifier import function_uuid, step_hash
 from stepwell.wire.operation import InvokeFunction
@@ -71,7 +71,7 @@ def test_the_parent_hears_how_the_child_ended(outcome: Outcome, memo: object) ->
 
 
 def test_a_cancelled_child_is_an_error() -> None:
-    from stepwell.server.engine.input import CancelAsked
+    from stepwell.server.engine.message.input import CancelAsked
 
     bench, parent, child = invoking()
     bench.submit(CancelAsked(child.id))

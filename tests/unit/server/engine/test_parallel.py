@@ -1,7 +1,7 @@
 """Steps at once: who is called when (http.md 8.2 to 8.5)."""
 
-from stepwell.server.engine.input import Job, Verdict
-from stepwell.server.engine.row import MAIN, RunStatus
+from stepwell.server.engine.message.input import Job, Verdict
+from stepwell.server.engine.row.run import MAIN, RunStatus
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Sleep, WaitForEvent
 from tests.bench import Bench, planned, progressed, returned, step_run

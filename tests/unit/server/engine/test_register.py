@@ -1,7 +1,7 @@
 """An app says which functions it has (http.md 4.2)."""
 
-from stepwell.server.engine.input import AppFailed, AppRemoved, Done, Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import AppFailed, AppRemoved, Done, Verdict
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.wire.function_config import Trigger
 from tests.bench import APP, Bench, function, names, returned
 

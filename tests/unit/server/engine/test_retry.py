@@ -2,9 +2,9 @@
 
 import pytest
 
-from stepwell.server.engine.input import Verdict
+from stepwell.server.engine.message.input import Verdict
 from stepwell.server.engine.retry import JITTER_MS, delay_ms
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.failure import Failure
 from stepwell.wire.identifier import step_hash

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stepwell.server.engine.input import Accepted, EventsReceived, PruneAsked
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.message.input import Accepted, EventsReceived, PruneAsked
+from stepwell.server.engine.row.run import MAIN
 from stepwell.server.engine.rules import DAY_MS, Rules
 from stepwell.wire.function_config import Trigger
 from tests.bench import NOW_MS, Bench, function, names, returned

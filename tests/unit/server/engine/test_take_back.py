@@ -1,7 +1,7 @@
 """A holder that outlived its lease, or the server that gave it, gets its item back in time."""
 
-from stepwell.server.engine.input import Verdict
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message.input import Verdict
+from stepwell.server.engine.row.run import RunStatus
 from tests.bench import Bench, broke, function, returned
 
 

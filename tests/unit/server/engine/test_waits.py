@@ -3,15 +3,15 @@
 
 import pytest
 
-from stepwell.server.engine.action import Warn
-from stepwell.server.engine.input import (
+from stepwell.server.engine.message.action import Warn
+from stepwell.server.engine.message.input import (
     Done,
     EventsReceived,
     ReplyReceived,
     SignalSent,
     Verdict,
 )
-from stepwell.server.engine.row import MAIN, RunStatus, WaitKind
+from stepwell.server.engine.row.run import MAIN, RunStatus, WaitKind
 from stepwell.server.engine.rules import DAY_MS, Rules
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import Operation, Sleep, WaitForEvent, WaitForSignal
@@ -227,7 +227,7 @@ def test_pages_of_waits_pass_over_what_others_ended_meanwhile() -> None:
     for job in jobs:
         bench.reply(job, progressed(WaitForEvent(id=W, name="w", event="news", timeout="1h")))
     first, second = bench.event("news", {"n": 1}), bench.event("news", {"n": 2})
-    from stepwell.server.engine.input import EventsReceived
+    from stepwell.server.engine.message.input import EventsReceived
 
     bench.submit_all([EventsReceived((first,)), EventsReceived((second,))])
     for _ in range(8):
@@ -337,7 +337,7 @@ def test_two_in_one_commit_see_each_other() -> None:
 
 def test_a_wait_that_ended_earlier_in_the_commit_is_not_replaced() -> None:
     """The store still shows it when the signal is looked up; the view knows better."""
-    from stepwell.server.engine.input import WorkAsked
+    from stepwell.server.engine.message.input import WorkAsked
     from tests.bench import SEED
 
     bench = Bench()

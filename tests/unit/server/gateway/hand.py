@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from stepwell.server.config import ServerConfig
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.serving import Server
 from stepwell.wire.connect_decode import decode_frame, decode_start_response
 from stepwell.wire.connect_encode import encode_frame, encode_reply

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.gateway.flight import Ending
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig

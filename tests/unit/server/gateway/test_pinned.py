@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.offline import explanation_in
 from stepwell.wire.connect_word import AppConfig, ReplyStatus
 from tests.unit.server.gateway.hand import Hand, Pair, answer, ended, functions, until

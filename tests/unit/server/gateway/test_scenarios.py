@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.gateway import socket_endpoint
 from stepwell.server.gateway.gateway import GatewaySettings
 from stepwell.server.gateway.protocol import GatewayConfig

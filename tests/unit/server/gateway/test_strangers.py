@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.front.socket_protocol import BoundedSocket
 from stepwell.server.gateway import gateway as gateway_module
 from stepwell.server.gateway import ticket

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.server.engine.row import Item, ItemKind, Note, Step, Wait, WaitKind
+from stepwell.server.engine.row.run import Item, ItemKind, Note, Step, Wait, WaitKind
 from stepwell.server.query.from_step import NoSuchStep, from_step
 
 

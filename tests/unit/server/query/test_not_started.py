@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell.server.engine.flow_row import Dropped, DropReason, Hold, HoldKind
+from stepwell.server.engine.row.flow import Dropped, DropReason, Hold, HoldKind
 from stepwell.server.query.not_started import NotStarted, key_value, not_started
 
 AT = 1_800_000_000_000

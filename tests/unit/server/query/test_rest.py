@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import AppRow, Item, ItemKind, Lease, Run, RunStatus
+from stepwell.server.engine.row.run import AppRow, Item, ItemKind, Lease, Run, RunStatus
 from stepwell.server.query.rest import Hindrance, Reach, rest
 from stepwell.server.query.timeline import Rows, timeline
 from stepwell.server.query.waiting import waiting

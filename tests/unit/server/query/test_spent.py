@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from stepwell.server.query.spent_v2 import spent_v2
 from stepwell.server.query.timeline import Span, SpanStatus
+from stepwell.server.query.v2.spent import spent_v2
 
 DONE, WAITS = SpanStatus.COMPLETED, SpanStatus.WAITING
 BEGAN, NOW = 1_000_000, 1_100_000

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.run import (
     Item,
     ItemKind,
     Lease,

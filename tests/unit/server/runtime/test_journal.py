@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from stepwell.server.engine.action import Announce, Topic
-from stepwell.server.engine.input import CancelAsked
-from stepwell.server.engine.row import AppRow
+from stepwell.server.engine.message.action import Announce, Topic
+from stepwell.server.engine.message.input import CancelAsked
+from stepwell.server.engine.row.run import AppRow
 from stepwell.server.runtime.journal import Journal
 from stepwell.server.runtime.perform import Performer
 from stepwell.server.store.port import Reader, Unavailable

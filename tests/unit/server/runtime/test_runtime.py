@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from stepwell.server.drivers.port import Lost, Save, Settled
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.action import Announce, Topic, Wake
-from stepwell.server.engine.cancellation_row import Cancellation
-from stepwell.server.engine.catalog import Listing
-from stepwell.server.engine.changes import Changes
-from stepwell.server.engine.input import Job, Outcome, Returned, Verdict
-from stepwell.server.engine.row import Run, RunStatus
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.action import Announce, Topic, Wake
+from stepwell.server.engine.message.input import Job, Outcome, Returned, Verdict
+from stepwell.server.engine.row.cancellation import Cancellation
+from stepwell.server.engine.row.run import Run, RunStatus
+from stepwell.server.engine.state.catalog import Listing
+from stepwell.server.engine.state.changes import Changes
 from stepwell.server.ledger import EngineFault
 from stepwell.server.node import Node
 from stepwell.server.runtime.dispatcher import Dispatcher

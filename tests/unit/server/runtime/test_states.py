@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from stepwell.server.engine.row import Run
+from stepwell.server.engine.row.run import Run
 from stepwell.server.runtime import states
 from stepwell.server.runtime.states import RUNS_MAX, States
 from stepwell.server.store.port import CallState, StoreError, Unavailable

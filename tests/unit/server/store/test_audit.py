@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.key_row import AuditEntry
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.row.key import AuditEntry
+from stepwell.server.engine.state.view import View
 from stepwell.server.store import disk
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stepwell.server.engine.row import MAIN, Item, ItemKind
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind
 from stepwell.server.store.port import Corrupt, StoreError, Unavailable, Unstorable
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.server.store.row import Values, main_values

@@ -4,8 +4,8 @@ import random
 
 import msgspec
 
-from stepwell.server.engine.need import Due
-from stepwell.server.engine.row import Item, ItemKind, Lease
+from stepwell.server.engine.message.need import Due
+from stepwell.server.engine.row.run import Item, ItemKind, Lease
 from stepwell.server.store.due import DueIndex, Place
 
 

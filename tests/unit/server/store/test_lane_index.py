@@ -1,7 +1,7 @@
 """Which lanes are shown to a claim (the store's memory of who rests behind what)."""
 
-from stepwell.server.engine.lane import Part, PartKind, lane_name
-from stepwell.server.engine.record import LaneRested, LanesRoused
+from stepwell.server.engine.message.record import LaneRested, LanesRoused
+from stepwell.server.engine.name.lane import Part, PartKind, lane_name
 from stepwell.server.store.lanes import LaneIndex
 
 KEY = "concurrency:f::"

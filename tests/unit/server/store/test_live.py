@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.server.engine import input as given_
-from stepwell.server.engine.input import Work
-from stepwell.server.engine.row import RunStatus
+from stepwell.server.engine.message import input as given_
+from stepwell.server.engine.message.input import Work
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.engine.rules import DEFAULT
 from stepwell.server.ledger import Ledger
 from stepwell.server.store.memory import MemoryStore

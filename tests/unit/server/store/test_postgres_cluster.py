@@ -8,11 +8,11 @@ import msgspec
 import psycopg
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.flow_row import FlowKey, KeyKind
-from stepwell.server.engine.need import Meeting, Need
-from stepwell.server.engine.row import MAIN, Wait, WaitKind
-from stepwell.server.engine.view import View
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Meeting, Need
+from stepwell.server.engine.row.flow import FlowKey, KeyKind
+from stepwell.server.engine.row.run import MAIN, Wait, WaitKind
+from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import Conflict, Hint, Stale, Unavailable
 from stepwell.server.store.postgres import cluster
 from stepwell.server.store.postgres.locks import locks_of, row_of_name

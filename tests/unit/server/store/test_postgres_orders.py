@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import LookBack, Meeting, Need
-from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import LookBack, Meeting, Need
+from stepwell.server.engine.row.run import Wait, WaitKind
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import NOW, World, event_number
 

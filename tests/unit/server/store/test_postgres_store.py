@@ -6,9 +6,9 @@ import threading
 import psycopg
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import Need
-from stepwell.server.engine.row import MAIN
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.row.run import MAIN
 from stepwell.server.store.port import Conflict, Corrupt, Unavailable, Unstorable
 from stepwell.server.store.postgres.connection import name_of
 from stepwell.server.store.postgres.store import PostgresStore

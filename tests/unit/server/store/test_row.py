@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import (
+from stepwell.server.engine.row.run import (
     MAIN,
     EventRow,
     Item,

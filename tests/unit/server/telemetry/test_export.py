@@ -7,9 +7,9 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from stepwell.server.engine.row import Note, Run, RunStatus, Step
+from stepwell.server.engine.row.run import Note, Run, RunStatus, Step
 from stepwell.server.query.timeline import Rows, timeline
-from stepwell.server.query.trace_v2 import trace_v2
+from stepwell.server.query.v2.run_trace import trace_v2
 from stepwell.server.telemetry import exporter as exporter_module
 from stepwell.server.telemetry.exporter import Exporter
 from stepwell.server.telemetry.run_spans import spans_of

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from stepwell.server.engine.row import MAIN, Item, ItemKind, Lease, Run, Step
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, Lease, Run, Step
 from stepwell.server.store.disk import Disk
 from stepwell.testing.simulation.invariant import broken_everywhere
 from stepwell.wire.identifier import step_hash

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stepwell.server.engine.input import Broke, Progressed, Returned
+from stepwell.server.engine.message.input import Broke, Progressed, Returned
 from stepwell.testing.simulation.model import (
     Await,
     Body,

@@ -6,7 +6,7 @@ from typing import Self
 
 import pytest
 
-from stepwell.server.engine.row import EventRow, Run, RunStatus
+from stepwell.server.engine.row.run import EventRow, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, RunFilter, RunTime
 from stepwell.server.store.row import event_values, run_values
 from stepwell.server.store.sqlite import listing

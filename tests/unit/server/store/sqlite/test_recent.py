@@ -1,6 +1,6 @@
 """What was in use lately: bounded, and always true."""
 
-from stepwell.server.engine.row import EventRow, Run
+from stepwell.server.engine.row.run import EventRow, Run
 from stepwell.server.store.sqlite.recent import (
     EVENT_BYTES,
     MEMOS_BYTES_MAX,

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stepwell.server.engine import record as fact
-from stepwell.server.engine.need import Meeting, Need, Old
-from stepwell.server.engine.row import MAIN, Item, ItemKind, RunStatus, WaitKind
+from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.need import Meeting, Need, Old
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind, RunStatus, WaitKind
 from stepwell.server.store.port import Busy, Corrupt, RunFilter, Unavailable, Unstorable
 from stepwell.server.store.sqlite import loading
 from stepwell.server.store.sqlite.connection import SQL, open_keeper

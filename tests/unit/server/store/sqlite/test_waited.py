@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stepwell.server.engine.row import Wait, WaitKind
+from stepwell.server.engine.row.run import Wait, WaitKind
 from stepwell.server.store.sqlite.waited import Waited
 
 WAIT = Wait("R", "s", WaitKind.EVENT, "paid", 0, 0, path="p")

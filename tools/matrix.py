@@ -35,9 +35,6 @@ RUNTIMES = (
 # What test tools ask for is overruled where our lowest is lower, but for these: the frameworks of
 # the tests are made of them, so older frameworks are taken.
 FOUNDATIONS = frozenset({"pydantic", "starlette"})
-# It needs a newer pydantic than our lowest: its own tests are left out there.
-NOT_BESIDE_LOWEST = "mcp"
-TESTS_OF_MCP = "tests/unit/server/api/test_mcp.py"
 
 Versions = Literal["highest", "lowest"]
 
@@ -130,7 +127,7 @@ def _made(uv: str, pair: Pair) -> bool:
 
 def _lowest(uv: str, pair: Pair) -> list[str]:
     """Options of uv that hold everything we ask for at the lowest version that we allow."""
-    chosen = [name for name in _project()["optional-dependencies"] if name not in _NOT_LOWEST]
+    chosen = [name for name in _project()["optional-dependencies"] if name != "dev"]
     asked = [word for name in chosen for word in ("--extra", name)]
     printed = _run(
         *(uv, "pip", "compile", "--quiet", "--resolution", "lowest-direct", "--python"),
@@ -140,17 +137,13 @@ def _lowest(uv: str, pair: Pair) -> list[str]:
     pins = [line for line in printed.splitlines() if _name(line) in ours]
     held = [line for line in pins if _name(line) in FOUNDATIONS]
     forced = [line for line in pins if _name(line) not in FOUNDATIONS]
-    never = f"{NOT_BESIDE_LOWEST} ; python_version < '3'"
     constraints = _written(pair, "constraints", held)
     return [
         "--constraint",
         constraints,
         "--override",
-        _written(pair, "overrides", [*forced, never]),
+        _written(pair, "overrides", forced),
     ]
-
-
-_NOT_LOWEST = frozenset({"dev", NOT_BESIDE_LOWEST})
 
 
 def _asked_for(extras: Sequence[str]) -> list[str]:
@@ -177,10 +170,7 @@ def _written(pair: Pair, kind: str, lines: Sequence[str]) -> str:
 def _tested(pair: Pair, told: Sequence[str]) -> bool:
     sys.stdout.write(f"\n== {pair.name}: {pair.python}\n")
     sys.stdout.flush()
-    # What is skipped is said: a runtime that has no build for this Python.
-    words = [str(pair.environment / "bin/python"), "-m", "pytest", "-p", "no:cacheprovider", "-rs"]
-    if pair.versions == "lowest":
-        words += ["--ignore", TESTS_OF_MCP]
+    words = [str(pair.environment / "bin/python"), "-m", "pytest", "-p", "no:cacheprovider"]
     # A checkout is tested as the command line has it, whatever the machine's own suite is told.
     env = {name: value for name, value in os.environ.items() if name != "CI"}
     done = subprocess.run([*words, *(told or ["-n", "2", *SUITES])], cwd=ROOT, env=env, check=False)  # noqa: S603

@@ -1,5 +1,6 @@
 """Questions and spans made to take long: GraphQL, the protocol of tools, OpenTelemetry."""
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ import pytest
 from stepwell.server.api.graphql import answer as graphql
 from stepwell.server.api.graphql.bounds import FIELDS_MAX, TOKENS_MAX
 from stepwell.server.api.routing.route import BODY_BYTES_DEFAULT
-from stepwell.server.api.v1 import userland
+from stepwell.server.api.v1 import otlp_protobuf, userland
 from stepwell.server.api.v1.otlp_protobuf import MalformedSpans, decode_protobuf
 from stepwell.wire import otlp
 from stepwell.wire.limit import (
@@ -55,6 +56,26 @@ async def test_a_question_made_to_take_long_is_refused(
     assert answer.status_code == 422, answer.text[:300]
     if said is not None:
         assert said in answer.text
+
+
+async def test_others_have_their_turn_while_a_long_answer_is_put_together(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def page(info: object, **given: object) -> dict[str, Any]:
+        return {"edges": [{"node": {"id": f"{number}"}} for number in range(399)]}
+
+    monkeypatch.setitem(graphql.QUERY, "runs", page)
+    fields = " ".join(f"a{number}: id" for number in range(48))
+    asking = 'runs(first: 399, orderBy: [], filter: {from: "2026-01-01T00:00:00Z"})'
+    query = f"{{ {asking} {{ edges {{ node {{ {fields} }} }} }} }}"
+    asked = asyncio.create_task(api.http.post("/v0/gql", json={"query": query}))
+    turns = 0
+    while not asked.done():
+        await asyncio.sleep(0)
+        turns += 1
+    edges = (await asked).json()["data"]["runs"]["edges"]
+    assert [edge["node"]["a47"] for edge in edges] == [f"{number}" for number in range(399)]
+    assert turns > 399 // graphql.LISTED_AT_ONCE
 
 
 async def test_a_question_is_read_beside_the_loop(
@@ -128,6 +149,41 @@ def test_empty_spans_in_protobuf_are_not_made_into_ours() -> None:
     scope = b"\x12" + _varint(len(spans)) + spans
     with pytest.raises(MalformedSpans, match="at most"):
         decode_protobuf(b"\x0a" + _varint(len(scope)) + scope)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "empty"),
+    [((1,), b"\x12\x00"), ((1, 2), b"\x12\x00"), ((1, 2, 2), b"\x4a\x00"), ((), b"\x0a\x00")],
+    ids=["scopes", "spans", "attributes", "resources"],
+)
+def test_fields_in_protobuf_are_counted_before_they_are_read(
+    numbers: tuple[int, ...], empty: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(otlp_protobuf, "ExportTraceServiceRequest", _Unread)
+    body = empty * (otlp_protobuf.FIELDS_MAX + 1)
+    for number in reversed(numbers):
+        body = bytes([number << 3 | 2]) + _varint(len(body)) + body
+    with pytest.raises(MalformedSpans, match="fields"):
+        decode_protobuf(body)
+
+
+class _Unread:
+    DESCRIPTOR = otlp_protobuf.ExportTraceServiceRequest.DESCRIPTOR
+
+    @staticmethod
+    def FromString(body: bytes) -> None:
+        raise AssertionError("it was read whole")
+
+
+def test_a_long_body_with_few_fields_is_read() -> None:
+    request = otlp_protobuf.ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(name="n")
+    span.start_time_unix_nano = 1
+    attribute = span.attributes.add(key="prompt")
+    attribute.value.string_value = "a" * (otlp_protobuf.UNCOUNTED_BYTES_MAX + 1)
+    span.attributes.add(key="score").value.double_value = 1.5
+    (told,) = decode_protobuf(request.SerializeToString()).resource_spans[0].scope_spans[0].spans
+    assert len(told.attributes[0].value.string_value or "") > otlp_protobuf.UNCOUNTED_BYTES_MAX
 
 
 def _varint(number: int) -> bytes:

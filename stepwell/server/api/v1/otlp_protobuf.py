@@ -7,6 +7,7 @@ import base64
 from collections.abc import Iterable
 from typing import Final
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -17,9 +18,13 @@ from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from stepwell.wire import otlp
-from stepwell.wire.limit import USER_SPANS_REQUEST_MAX
+from stepwell.wire.limit import USER_SPANS_REQUEST_MAX, USER_SPANS_VALUES_MAX
 
 PROTOBUF: Final = "application/x-protobuf"
+FIELDS_MAX: Final = 4 * USER_SPANS_VALUES_MAX
+"""An attribute has up to four fields, with all that is in it."""
+UNCOUNTED_BYTES_MAX: Final = 768 * 1024
+"""A body so short is read within 50 ms, whatever it holds: two bytes are the shortest field."""
 
 
 class MalformedSpans(ValueError):
@@ -28,6 +33,8 @@ class MalformedSpans(ValueError):
 
 def decode_protobuf(body: bytes) -> otlp.Export:
     """What an exporter sent as protobuf. Raises MalformedSpans."""
+    if len(body) > UNCOUNTED_BYTES_MAX and _has_more_fields(body, FIELDS_MAX):
+        raise MalformedSpans(f"over {FIELDS_MAX} fields in the spans: send fewer at once")
     try:
         found = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
@@ -45,6 +52,47 @@ def encode_answer(rejected: int, said: str) -> bytes:
         partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=said)
         answer.partial_success.CopyFrom(partial)
     return answer.SerializeToString()
+
+
+def _has_more_fields(body: bytes, limit: int) -> bool:
+    """Whether an export has more fields than that, counted without reading them. The decoder keeps
+    the interpreter to itself until it is done; this does not. What is malformed is not judged."""
+    open_ends: list[tuple[int, int, Descriptor]] = []
+    open_ends.append((0, len(body), ExportTraceServiceRequest.DESCRIPTOR))
+    count = 0
+    while open_ends:
+        at, end, message = open_ends.pop()
+        inside = {number: field.message_type for number, field in message.fields_by_number.items()}
+        while at < end:
+            count += 1
+            if count > limit:
+                return True
+            tag, at = _varint(body, at)
+            match tag & 7:
+                case 0:
+                    _, at = _varint(body, at)
+                case 1:
+                    at += 8
+                case 2:
+                    length, at = _varint(body, at)
+                    if (found := inside.get(tag >> 3)) is not None:
+                        open_ends.append((at, min(at + length, end), found))
+                    at += length
+                case 5:
+                    at += 4
+                case _:
+                    return False
+    return False
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """A number of up to ten bytes, and where the next thing begins."""
+    number = 0
+    for place, byte in enumerate(body[at : at + 10]):
+        number |= (byte & 127) << (7 * place)
+        if byte < 128:
+            return number, at + place + 1
+    return number, at + 10
 
 
 def _resource(given: trace_pb2.ResourceSpans) -> otlp.ResourceSpans:

@@ -23,6 +23,7 @@ from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.run_object import status_named
 from stepwell.server.query.v2.event import EventV2, event_v2
 from stepwell.server.query.v2.explain import ExplanationV2
+from stepwell.server.query.v2.log import LogLineV2, logs_v2
 from stepwell.server.query.v2.run import RunV2, runs_v2
 from stepwell.server.query.v2.run_trace import TraceV2, trace_v2
 from stepwell.server.store.port import Reader, RunFilter, StoreError
@@ -99,6 +100,10 @@ class Source(Protocol):
         """One run, told in order. Exits with a sentence where there is none."""
         ...
 
+    def logs(self, run_id: str) -> Sequence[LogLineV2]:
+        """What one run's function wrote. Exits with a sentence where there is no such run."""
+        ...
+
     def explain(self, run_id: str) -> ExplanationV2:
         """Why a run stands where it stands. Exits with a sentence where there is none."""
         ...
@@ -106,6 +111,11 @@ class Source(Protocol):
     def recorded(self, run_id: str) -> RecordedRun:
         """All that is stored of one run. Exits with a sentence where there is none."""
         ...
+
+
+class _Lines(msgspec.Struct):
+    data: list[LogLineV2]
+    page: Page = Page()
 
 
 class _Runs(msgspec.Struct):
@@ -176,6 +186,17 @@ class ServerSource:
         path = f"/api/v2/runs/{segment(run_id)}/trace"
         return self._server.get(Enveloped[TraceV2], path, includeOutput="true").data
 
+    def logs(self, run_id: str) -> Sequence[LogLineV2]:
+        """What one run's function wrote."""
+        path, cursor = f"/api/v2/runs/{segment(run_id)}/logs", ""
+        found: list[LogLineV2] = []
+        while True:
+            page = self._server.get(_Lines, path, limit=1_000, cursor=cursor)
+            found += page.data
+            cursor = page.page.cursor
+            if not cursor:
+                return found
+
     def explain(self, run_id: str) -> ExplanationV2:
         """Why a run stands where it stands."""
         path = f"/api/v2/runs/{segment(run_id)}/explain"
@@ -237,6 +258,12 @@ class FileSource:
         if found is None:
             raise _no_run(run_id)
         return trace_v2(run_id, found, _now_ms(), with_output=True)
+
+    def logs(self, run_id: str) -> Sequence[LogLineV2]:
+        """What one run's function wrote."""
+        if self._reader.run(run_id) is None:
+            raise _no_run(run_id)
+        return logs_v2(self._reader.annotations(run_id))
 
     def explain(self, run_id: str) -> ExplanationV2:
         """Why a run stands where it stands."""

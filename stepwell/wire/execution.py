@@ -54,9 +54,10 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     With `use_api` the steps (and the events, if the list is empty) are to be fetched.
     `target` travels in the URL, not in the body: a hashed step id, or `step` for a discovery.
     `exact_numbers` is a server's word that it keeps numbers as they are written; others keep
-    doubles. `step_name` is what the one step asked for was called when it was planned; others do
-    not say it. `step_names` is what the known ones are called, by their hashed ids: told to code
-    that is not the one they ended in.
+    doubles. `keeps_logs` is its word that it keeps lines that functions write. `step_name` is what
+    the one step asked for was called when it was planned; others do not say it. `step_names` is
+    what the known ones are called, by their hashed ids: told to code that is not the one they ended
+    in.
     """
 
     ctx: CallContext
@@ -67,6 +68,7 @@ class CallRequest(msgspec.Struct, frozen=True, kw_only=True):
     use_api: bool = False
     version: int = header.REQUEST_VERSION_UNKNOWN
     exact_numbers: bool = False
+    keeps_logs: bool = False
     step_name: str = ""
     step_names: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
@@ -105,6 +107,7 @@ class _Call(msgspec.Struct):
     event: msgspec.Raw
     events: tuple[msgspec.Raw, ...]
     exact_numbers: bool | msgspec.UnsetType
+    keeps_logs: bool | msgspec.UnsetType
     step_name: str | msgspec.UnsetType
     step_names: dict[str, str] | msgspec.UnsetType
     steps: dict[str, msgspec.Raw]
@@ -146,6 +149,7 @@ def encode_call(call: CallRequest) -> bytes:
             call.event,
             call.events,
             call.exact_numbers or msgspec.UNSET,
+            call.keeps_logs or msgspec.UNSET,
             call.step_name or msgspec.UNSET,
             call.step_names or msgspec.UNSET,
             call.steps,
@@ -195,6 +199,7 @@ class _IncomingCall(msgspec.Struct):
     use_api: bool | None = None
     version: int | None = None
     exact_numbers: bool | None = None
+    keeps_logs: bool | None = None
     step_name: str | None = None
     step_names: dict[str, str] | None = None
 
@@ -236,6 +241,7 @@ def decode_call(body: bytes) -> CallRequest:
         use_api=use_api,
         version=header.REQUEST_VERSION_UNKNOWN if incoming.version is None else incoming.version,
         exact_numbers=bool(incoming.exact_numbers),
+        keeps_logs=bool(incoming.keeps_logs),
         step_name=incoming.step_name or "",
         step_names=incoming.step_names or {},
     )

@@ -9,10 +9,12 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from stepwell.wire.failure import Failure
+from stepwell.wire.log import LogLine
 from stepwell.wire.named_limit import LimitUsed, StepLimit
 
 NULL = msgspec.Raw(b"null")
 EMPTY_OBJECT = msgspec.Raw(b"{}")
+EMPTY_LIST = msgspec.Raw(b"[]")
 
 PARALLEL_WAIT = "wait"
 PARALLEL_RACE = "race"
@@ -204,6 +206,13 @@ class DeferAbort(_Operation, frozen=True, kw_only=True):
     target_id: str
 
 
+class Logs(_Operation, frozen=True, kw_only=True):
+    """Lines that the function wrote (ours): only for servers that say that they keep them."""
+
+    op = "Logs"
+    lines: tuple[LogLine, ...] = ()
+
+
 Operation: TypeAlias = (
     Nothing
     | LegacyStep
@@ -222,6 +231,7 @@ Operation: TypeAlias = (
     | DiscoveryRequest
     | DeferAdd
     | DeferAbort
+    | Logs
 )
 
 
@@ -239,9 +249,9 @@ def is_step(operation: Operation) -> bool:
     return bool(operation.id) and not isinstance(operation, _NO_STEPS)
 
 
-_NO_STEPS = (Nothing, DiscoveryRequest, RunComplete, SyncRunComplete, DeferAdd, DeferAbort)
+_NO_STEPS = (Nothing, DiscoveryRequest, RunComplete, SyncRunComplete, DeferAdd, DeferAbort, Logs)
 
 
 def is_lazy(operation: Operation) -> bool:
     """Whether it only accompanies others and does not count when looking for parallel steps."""
-    return isinstance(operation, DeferAdd | DeferAbort)
+    return isinstance(operation, DeferAdd | DeferAbort | Logs)

@@ -9,6 +9,7 @@ from stepwell.wire import limit
 from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import Failure, decode_failure, decoding_failure
+from stepwell.wire.log import decode_lines
 from stepwell.wire.long_json import AT_ONCE_BYTES, Turns, canonicalizing, done, pieces_of_list
 from stepwell.wire.named_limit import LimitUsed, StepLimit, key_problems, step_problems
 from stepwell.wire.operation import MalformedOperation, Operation
@@ -77,6 +78,7 @@ _Known = TypedDict(
         "auth_key": msgspec.Raw,
         "fn_slug": msgspec.Raw,
         "target_hashed_id": msgspec.Raw,
+        "lines": msgspec.Raw,
     },
     total=False,
 )
@@ -331,6 +333,15 @@ def _defer_abort(head: _Head, options: _Options, incoming: _Incoming) -> Operati
     return ops.DeferAbort(**head, target_id=options.required("target_hashed_id"))
 
 
+def _logs(head: _Head, options: _Options, incoming: _Incoming) -> Operation:
+    raw = options.raw("lines") or ops.EMPTY_LIST
+    try:
+        return ops.Logs(**head, lines=decode_lines(bytes(raw)))
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        wanted = f"a list of lines ({problem})"
+        raise options.malformed("lines", wanted) from None
+
+
 _READERS: dict[str, _Reader] = {
     "none": lambda head, options, incoming: ops.Nothing(**head),
     "step": lambda head, options, incoming: ops.LegacyStep(**head, data=_data(options, incoming)),
@@ -353,8 +364,9 @@ _READERS: dict[str, _Reader] = {
     "discoveryrequest": lambda head, options, incoming: ops.DiscoveryRequest(**head),
     "deferadd": _defer_add,
     "deferabort": _defer_abort,
+    "logs": _logs,
 }
-_NEEDS_NO_ID = frozenset({"none", "runcomplete", "syncruncomplete", "discoveryrequest"})
+_NEEDS_NO_ID = frozenset({"none", "runcomplete", "syncruncomplete", "discoveryrequest", "logs"})
 
 
 def _words(value: object) -> str:

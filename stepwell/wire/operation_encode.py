@@ -7,6 +7,7 @@ import msgspec
 
 from stepwell.wire import operation as ops
 from stepwell.wire.failure import encode_failure
+from stepwell.wire.log import encode_lines
 from stepwell.wire.operation import Operation
 
 
@@ -91,6 +92,8 @@ def _options(operation: Operation) -> _Written:
             return what | _present(meta=operation.meta)
         case ops.DeferAbort():
             return {"target_hashed_id": operation.target_id}
+        case ops.Logs():
+            return {"lines": encode_lines(operation.lines)}
         case _:
             return {}
 

@@ -36,6 +36,11 @@ DIFFERENT: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "",
+        ".keeps_logs: True, not recorded",
+        "calls say that lines of the log are kept",
+    ),
+    (
+        "",
         ".step_name: ",
         "calls for one step say what it is called",
     ),

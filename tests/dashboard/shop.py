@@ -1,6 +1,7 @@
 """A server with a few functions inside: they complete, fail, wait, or have many steps."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,7 +63,9 @@ async def running_shop() -> AsyncIterator[Shop]:
     before = os.environ.get("INNGEST_DEV")
     server = Server(ServerConfig(host="127.0.0.1", port=0, connect_gateway_port=0, poll=False))
     await server.start()
-    client = stepwell.Inngest(app_id="shop", is_production=False)
+    logger = logging.getLogger("tests.shop")
+    logger.setLevel(logging.INFO)
+    client = stepwell.Inngest(app_id="shop", is_production=False, logger=logger)
     await attach(server.node, client, functions_of(client), alone=False)
     server.release_apps()
     try:
@@ -107,6 +110,7 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
     async def search(ctx: stepwell.Context) -> None:
         def look() -> None:
             found = f"nothing in drawer {ctx.attempt + 1}"
+            ctx.logger.info("opens drawer %d", ctx.attempt + 1)
             raise stepwell.RetryAfterError(found, timedelta(milliseconds=1))
 
         await ctx.step.run("look for it", look)

@@ -196,3 +196,19 @@ async def test_a_thousand_steps_are_there_and_few_of_them_drawn(page: Page, shop
 async def test_a_run_that_is_not_there_says_what_may_have_happened(page: Page, shop: Shop) -> None:
     await page.goto("runs/01HZZZZZZZZZZZZZZZZZZZZZZZ")
     await expect(page.get_by_role("heading", name="No such run")).to_be_visible()
+
+
+async def test_what_the_function_wrote_is_shown_by_step_and_attempt(page: Page, shop: Shop) -> None:
+    run = await shop.run("parcel/lost", "FAILED")
+    await page.goto(f"runs/{run['id']}")
+    panel = page.get_by_role("region", name="Details")
+    lines = panel.get_by_role("listitem")
+    await expect(lines).to_have_count(2)
+    await expect(lines.last).to_contain_text("info, attempt 2")
+    await expect(lines.last).to_contain_text("opens drawer 2")
+    attempt = page.get_by_role("treeitem").filter(has_text="look for it").last
+    await attempt.click()
+    await expect(lines).to_have_count(1)
+    other = await shop.run("order/refunded", "FAILED")
+    await page.goto(f"runs/{other['id']}")
+    await expect(panel).to_contain_text("Nothing was written here.")

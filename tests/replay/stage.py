@@ -36,7 +36,7 @@ class Client:
         self.serializer: Any = None
         self.schemas: Any = None
         self.session_propagation = True
-        self.ai_metadata = True
+        self.ai_metadata = self.logs = True
         self.sent: list[tuple[Any, str | None]] = []
 
     async def send_in_run(self, events: Any, *, seed: str, hooks: Any) -> list[str]:

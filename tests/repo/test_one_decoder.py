@@ -26,6 +26,7 @@ CHECKED = {
     "stepwell.server.drivers.reply": "a text without brackets",
     "stepwell.server.gateway.session_token": "a token with a signature of ours",
     "stepwell.server.query.annotation": "a column of the store",
+    "stepwell.server.query.v2.log": "a column of the store",
     "stepwell.server.query.search": "a column of the store",
     "stepwell.wire.checkpoint": "a piece whose depth was looked at",
     "stepwell.wire.canonical": "one leaf, which is a number",

@@ -89,6 +89,17 @@ export interface Tree {
   readonly isCut: boolean;
 }
 
+/** A line that the function wrote with `ctx.logger`. */
+export interface LogLine {
+  readonly at: string;
+  readonly level: string;
+  readonly text: string;
+  readonly stepId?: string;
+  readonly stepName?: string;
+  /** Counted from 0; left out for the first. */
+  readonly attempt?: number;
+}
+
 /** Something a run is at, or waits for. */
 export interface Open {
   readonly name: string;

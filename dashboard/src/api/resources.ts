@@ -16,6 +16,7 @@ import type {
   Limit,
   LimitNumbers,
   Load,
+  LogLine,
   NotStarted,
   Page,
   Run,
@@ -80,6 +81,13 @@ export const trace = (id: string, signal?: AbortSignal) =>
 /** The runs that began each other, of which this is one. */
 export const tree = (id: string, signal?: AbortSignal) =>
   one<Tree>(`api/v2/runs/${encodeURIComponent(id)}/tree`, signal);
+
+/** What the function wrote: the first thousand lines. */
+export const logs = (id: string, signal?: AbortSignal) =>
+  ask<Page<LogLine>>(
+    `api/v2/runs/${encodeURIComponent(id)}/logs${query({ limit: 1000 })}`,
+    signal ? { signal } : {},
+  );
 
 export const explain = (id: string, signal?: AbortSignal) =>
   one<Explanation>(`api/v2/runs/${encodeURIComponent(id)}/explain`, signal);

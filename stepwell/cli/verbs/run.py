@@ -8,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.markup import escape
 
+from stepwell.cli.log_view import show_lines
 from stepwell.cli.run_view import draw
 from stepwell.cli.source import source_at, source_options, tell_event
 from stepwell.cli.terminal import console, put
@@ -20,6 +21,7 @@ from stepwell.wire.recorded_run import RecordedRun, encode_recorded
 @click.command("run")
 @click.argument("run_id", metavar="ID")
 @click.option("--output", is_flag=True, help="Print the output alone, as JSON.")
+@click.option("--logs", is_flag=True, help="Print what its function wrote with ctx.logger alone.")
 @click.option(
     "--export",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -30,6 +32,7 @@ from stepwell.wire.recorded_run import RecordedRun, encode_recorded
 def run(
     run_id: str,
     output: bool,
+    logs: bool,
     export: Path | None,
     database: Path | None,
     url: str,
@@ -57,6 +60,9 @@ def run(
         found = of_event[0].id if of_event else run_id
         if export is not None:
             _write(export, source.recorded(found))
+            return
+        if logs:
+            show_lines(to, source.logs(found))
             return
         told = source.trace(found)
     if output:

@@ -46,6 +46,7 @@ CLIENT: Mapping[str, Expected] = {
     "event_key": _TEXT,
     "is_dev": _FLAG,
     "is_production": _FLAG,
+    "logs": _FLAG,
     "middleware": _SEVERAL,
     "request_timeout": _LENGTH,
     "send_retries": _COUNT,

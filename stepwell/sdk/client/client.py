@@ -102,6 +102,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         serve_path: str | None = None,
         session_propagation: bool | None = None,
         ai_metadata: bool | None = None,
+        logs: bool | None = None,
     ) -> None:
         """Configure an app.
 
@@ -136,6 +137,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
                 (the default).
             ai_metadata: Keep with a step what a model tells of its answer: the model, tokens, why
                 it ended, never what was asked or answered (the default).
+            logs: Keep with the run what `ctx.logger` writes, from INFO on (the default).
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -147,8 +149,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         self.app_id = app_id
         self.logger: Logger = own_logger if logger is None else _checked(logger)
         self.middleware: list[MiddlewareFactory] = []
-        self.serializer = serializer
-        self.schemas = schemas
+        self.serializer, self.schemas, self.logs = serializer, schemas, logs is not False
         self.checkpointing, self.ai_metadata = checkpointing is not False, ai_metadata is not False
         self.serve_origin = serve_origin or serve_host
         self.serve_path, self._endpoints = serve_path, set[str]()

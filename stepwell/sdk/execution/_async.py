@@ -283,7 +283,7 @@ class AsyncCall(TaskedCall):
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
         if self._save is not None:
             strand = None if len(self._strands) == 1 else self._strand_here()
-            lazy = self.deferrals.operations
+            lazy = self.lazy
             try:
                 if strand is None:
                     await self._save((operation, *lazy))
@@ -297,7 +297,7 @@ class AsyncCall(TaskedCall):
             else:
                 self.attempt = 0
                 self.saved = True
-                self.deferrals.kept(lazy)
+                self.kept(lazy)
                 return
         await self._finish(operation)
 

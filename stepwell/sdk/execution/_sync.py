@@ -259,7 +259,7 @@ class SyncCall(Call):
     def _keep(self, operation: Operation) -> None:
         """Save a finished step and go on; without a way to save, or if it fails, end the call."""
         if self._save is not None:
-            lazy = self.deferrals.operations
+            lazy = self.lazy
             try:
                 self._save((operation, *lazy))
             except Exception:  # noqa: BLE001 - the answer still carries the step
@@ -267,7 +267,7 @@ class SyncCall(Call):
             else:
                 self.attempt = 0
                 self.saved = True
-                self.deferrals.kept(lazy)
+                self.kept(lazy)
                 return
         self.answer = outcome.reported((operation,))
         raise Suspended

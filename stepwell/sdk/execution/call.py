@@ -40,6 +40,7 @@ from stepwell.sdk.step import option
 from stepwell.sdk.step.asked import Ask, Met
 from stepwell.sdk.step.cancelled import Cancelled, Watch
 from stepwell.sdk.step.defer import Deferrals
+from stepwell.sdk.step.gathered import Gathered, with_lines
 from stepwell.sdk.step.handler import Traits
 from stepwell.sdk.step.identity import StepName
 from stepwell.sdk.step.limit import Taken, uses
@@ -65,6 +66,7 @@ from stepwell.wire.failure import Failure
 from stepwell.wire.named_limit import LimitUsed
 from stepwell.wire.operation import (
     InvokeFunction,
+    Logs,
     Operation,
     StepFailed,
     StepRun,
@@ -82,6 +84,9 @@ _LIST = msgspec.json.Decoder(list[Any])
 
 class Call:
     """What both colours know of a call. `answer` is set once, when the call ends."""
+
+    lines: Gathered | None = None
+    """What the call's logger wrote, if that goes to the server; most calls write nothing."""
 
     def __init__(
         self,
@@ -124,6 +129,8 @@ class Call:
         self.holds_sessions_back = False
         self.taken: dict[str, list[Taken]] = {}
         self.noted = Noted()
+        self.keeps_logs = request.keeps_logs
+        """What the call's logger writes goes to the server, too."""
         self.ai_metadata = True
         """What models tell of their answers is kept with the step that asked."""
         self.fresh = self.is_beyond_known
@@ -329,9 +336,43 @@ class Call:
             return
         self.answer = self.broke(_not_met(verdict, self._step_name))
 
-    def accompanied(self, answer: CallResponse) -> CallResponse:
-        """The answer with what the call defers and takes back, if it tells of progress."""
+    def log(
+        self,
+        level: int,
+        message: object,
+        args: tuple[Any, ...],
+        more: Mapping[str, Any],
+        *,
+        braces: bool = False,
+    ) -> None:
+        """Have a line of the call's logger go to the server, see `Gathered.add`."""
+        if self.keeps_logs:
+            # Two threads may write the first line.
+            lines = self.__dict__.setdefault("lines", Gathered())
+            lines.add(level, message, args, more, braces=braces)
+
+    @property
+    def lazy(self) -> tuple[Operation, ...]:
+        """What is to accompany the next steps that are told: deferrals, and lines of the log."""
         lazy = self.deferrals.operations
+        return (*lazy, self.lines.operation()) if self.lines else lazy
+
+    def kept(self, lazy: Sequence[Operation]) -> None:
+        """The server knows these now."""
+        self.deferrals.kept(lazy)
+        lines = self.lines
+        if lines is not None:
+            for one in lazy:
+                if isinstance(one, Logs):
+                    lines.kept(one)
+
+    def accompanied(self, answer: CallResponse) -> CallResponse:
+        """The answer with what the call defers and takes back, if it tells of progress, and with
+        the lines of the log."""
+        if answer.status == STATUS_FAILED and self.lines:
+            body = with_lines(answer.body, self.lines.waiting())
+            return CallResponse(answer.status, body, answer.headers)
+        lazy = self.lazy
         return outcome.accompanied(answer, lazy) if lazy else answer
 
     def shown_reports(self) -> list[TransformOutputResult | None]:

@@ -34,6 +34,11 @@ class ClientPort(StepClient, Protocol):
         ...
 
     @property
+    def logs(self) -> bool:
+        """Is what `ctx.logger` writes kept with the run?"""
+        ...
+
+    @property
     def session_propagation(self) -> bool:
         """Does what runs send and invoke inherit their sessions?"""
         ...

@@ -126,6 +126,7 @@ class Calling:
         if sessions and self.client.session_propagation:
             call.sessions = sessions
         call.ai_metadata = self.client.ai_metadata
+        call.keeps_logs = call.keeps_logs and self.client.logs
         call.holds_sessions_back = bool(sessions and not call.sessions)
         return {
             "attempt": ctx.attempt,

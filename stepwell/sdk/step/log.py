@@ -10,8 +10,10 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from inspect import Parameter, signature
+from types import FunctionType
 from typing import Any, Protocol, TypeAlias, cast
 
+from stepwell.sdk.step.gathered import level_of
 from stepwell.sdk.step.suspension import HOME, INSIDE_STEP
 
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
@@ -35,6 +37,20 @@ class Phase(Protocol):
 
     fresh: bool
     """New code runs now."""
+    keeps_logs: bool
+    """The server keeps what is written."""
+
+    def log(
+        self,
+        level: int,
+        message: object,
+        args: tuple[Any, ...],
+        more: Mapping[str, Any],
+        *,
+        braces: bool = False,
+    ) -> None:
+        """Take a line that is written now, for the server to keep."""
+        ...
 
 
 _METHODS = frozenset(
@@ -59,6 +75,12 @@ class CallLogger(logging.LoggerAdapter[Any]):
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
         """Is a line of this level written now?"""
         return self._phase.fresh and self.logger.isEnabledFor(level)
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Write a line of this level, and have the server keep it."""
+        if self.isEnabledFor(level):
+            self._phase.log(level, msg, args, kwargs)
+            _library_log(self, level, msg, *args, **kwargs)
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
@@ -88,13 +110,22 @@ class UsersCallLogger(CallLogger):
         if name not in _METHODS:
             return super().__getattribute__(name)
         method = getattr(self.logger, name)
-        return partial(_written, self, method) if self._phase.fresh else _silent
+        return partial(_written, self, self._phase, name, method) if self._phase.fresh else _silent
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.logger, name)
 
 
-def _written(logger: UsersCallLogger, method: Callable[..., Any], *args: Any, **more: Any) -> Any:
+def _written(
+    logger: UsersCallLogger,
+    phase: Phase,
+    name: str,
+    method: Callable[..., Any],
+    *args: Any,
+    **more: Any,
+) -> Any:
+    if logger.isEnabledFor(level_of(name, args)):
+        _tell(phase, name, args, more)
     said = signature(method).parameters
     if "extra" in said or any(one.kind is Parameter.VAR_KEYWORD for one in said.values()):
         logger.process(None, more)
@@ -102,9 +133,41 @@ def _written(logger: UsersCallLogger, method: Callable[..., Any], *args: Any, **
     return method(*args, **more)
 
 
-# The library passes over its own frames when it looks for the line that logs, and this is none of
-# the user's either.
-_written.__code__ = _written.__code__.replace(co_filename=logging.info.__code__.co_filename)
+def _told(
+    phase: Phase,
+    name: str,
+    method: Callable[..., Any],
+    braces: bool,
+    *args: Any,
+    **more: Any,
+) -> Any:
+    _tell(phase, name, args, more, braces=braces)
+    return method(*args, **more)
+
+
+def _tell(
+    phase: Phase, name: str, args: tuple[Any, ...], more: Mapping[str, Any], *, braces: bool = False
+) -> None:
+    """Have the server keep a line that is written by this method of a logger."""
+    level = level_of(name, args)
+    message, *values = (args[1:] if name == "log" else args) or (_named(more),)
+    if name == "exception":
+        more = {"exc_info": True, **more}
+    phase.log(level, message, tuple(values), more, braces=braces)
+
+
+def _named(more: Mapping[str, Any]) -> object:
+    """The text of a line that is given by name."""
+    return more.get("msg", more.get("event", ""))
+
+
+_library_log = logging.LoggerAdapter[Any].log
+
+# Libraries pass over their own frames when they look for the line that logs, and these are none of
+# the user's either: the standard one goes by files, structlog by names of modules.
+for _ours in (CallLogger.log, _written, _told):
+    _ours.__code__ = _ours.__code__.replace(co_filename=logging.info.__code__.co_filename)
+_unseen_told = FunctionType(_told.__code__, {**globals(), "__name__": "structlog"})
 
 
 def _place() -> dict[str, object]:
@@ -140,7 +203,13 @@ class ForeignLogger:
         if not self._phase.fresh:
             return _silent
         place = _place()
-        return getattr(_bound(self._logger, place) if place else self._logger, name)
+        logger = _bound(self._logger, place) if place else self._logger
+        if not self._phase.keeps_logs:
+            return getattr(logger, name)
+        deeper = getattr(logger, "opt", None)
+        braces = callable(deeper)  # loguru's, which counts frames from the line that logs
+        method = getattr(deeper(depth=1) if callable(deeper) else logger, name)
+        return partial(_unseen_told, self._phase, name, method, braces)
 
 
 def _bound(logger: Any, facts: dict[str, object]) -> Any:

@@ -20,6 +20,7 @@ from stepwell.wire.execution import (
     decoding_streamed,
 )
 from stepwell.wire.failure import Failure, decoding_failure, encode_failure
+from stepwell.wire.log import lines_in_error
 from stepwell.wire.long_json import Turns, canonicalizing, done
 from stepwell.wire.operation import MalformedOperation
 from stepwell.wire.operation_decode import decoding_operations
@@ -114,16 +115,18 @@ def _progressed(reply: CallResponse, now_ms: int) -> Turns[Outcome]:
 
 
 def _failed(reply: CallResponse, now_ms: int) -> Turns[Broke]:
-    failure = yield from decoding_failure(reply.body)
+    body, logs = lines_in_error(reply.body)
+    failure = yield from decoding_failure(body)
     kept = encode_failure(failure)
-    if len(reply.body) <= _ERROR_BYTES_KEPT:
-        kept = yield from _json_of(reply.body)
+    if len(body) <= _ERROR_BYTES_KEPT:
+        kept = yield from _json_of(body)
     return Broke(
         failure,
         kept,
         _delay(reply, now_ms),
         header.is_no_retry(reply.headers.get(header.NO_RETRY)),
         f"invalid status code: {reply.status}",
+        logs,
     )
 
 

@@ -59,6 +59,7 @@ def call_request(job: Job, state: CallState, listing: Listing) -> CallRequest:
         version=run.version,
         defers=dict(job.defers),
         exact_numbers=True,
+        keeps_logs=True,
         step_name="" if item.target == TARGET_DISCOVERY else step_name(item),
         step_names=dict(state.names),
     )

@@ -37,7 +37,7 @@ from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.starting.pause import pause, resume_function
 from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.engine.state.view import View
-from stepwell.wire.operation import Operation, WaitForEvent
+from stepwell.wire.operation import Logs, Operation, WaitForEvent
 
 EMITTED_MET_MAX = 250
 
@@ -108,9 +108,16 @@ def _needs_of_reply(given: given_.ReplyReceived | given_.StepsCheckpointed) -> N
     operations = operations_of(given)
     steps = frozenset((run_id, operation.id) for operation in operations)
     waits = frozenset(one.event for one in operations if isinstance(one, WaitForEvent))
-    annotated = any(operation.metadata for operation in operations)
-    annotations = frozenset({run_id} if annotated else ())
+    annotated = any(one.metadata or isinstance(one, Logs) for one in operations)
+    annotations = frozenset({run_id} if annotated or _has_lines(given) else ())
     return Need(runs=frozenset({run_id}), steps=steps, annotations=annotations, waits=waits)
+
+
+def _has_lines(given: Input) -> bool:
+    """Does a call that failed bring lines of its log?"""
+    if not isinstance(given, given_.ReplyReceived) or not isinstance(given.outcome, given_.Broke):
+        return False
+    return bool(given.outcome.logs)
 
 
 def names_told(given: Input) -> frozenset[str]:

@@ -11,6 +11,7 @@ import msgspec
 
 from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
 from stepwell.server.engine.row.run import EventRow, Note, Run, Step
+from stepwell.server.query.v2.log import kept_lines
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import decode_failure
 
@@ -64,6 +65,19 @@ def metadata(rows: Iterable[Annotation], names: Mapping[str, str]) -> list[Entry
         {"kind": row.name, **_about(row, names), "values": msgspec.json.decode(row.body)}
         for row in rows
         if row.kind is AnnotationKind.METADATA
+    ]
+
+
+def logs(rows: Iterable[Annotation]) -> list[Entry]:
+    """The lines that the function wrote: in which step, if in one, and which attempt."""
+    return [
+        {
+            "level": line.level,
+            "text": line.text,
+            **({"step": line.name} if line.name else {}),
+            "attempt": line.attempt,
+        }
+        for line in kept_lines(rows)
     ]
 
 

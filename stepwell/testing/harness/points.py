@@ -6,7 +6,7 @@ A test is gone through once, and its points are written down; then once for each
 from collections.abc import Iterable
 
 from stepwell.server.engine.message.input import Job, Outcome, Progressed, Returned
-from stepwell.wire.operation import Operation, label
+from stepwell.wire.operation import Logs, Operation, RunComplete, label
 
 
 class Points:
@@ -50,7 +50,10 @@ def saved(job: Job, operations: Iterable[Operation]) -> str:
 def unanswered(job: Job, outcome: Outcome) -> str:
     """A call has ended, and nobody knows yet how."""
     if isinstance(outcome, Progressed):
-        what = _steps(outcome.operations) if outcome.operations else "its answer"
+        if any(isinstance(one, RunComplete) for one in outcome.operations):
+            what = "its result"
+        else:
+            what = _steps(outcome.operations) if outcome.operations else "its answer"
     else:
         what = "its result" if isinstance(outcome, Returned) else "its error"
     return f"a crash before {what} was stored (run of {job.run.function})"
@@ -61,5 +64,10 @@ def _call(job: Job) -> str:
 
 
 def _steps(operations: Iterable[Operation]) -> str:
-    names = ", ".join(f'"{one.userland.id or label(one)}"' for one in operations)
+    names = ", ".join(f'"{one.userland.id or label(one)}"' for one in _told(operations))
     return f"step {names}"
+
+
+def _told(operations: Iterable[Operation]) -> list[Operation]:
+    """All but the lines that accompany them."""
+    return [one for one in operations if not isinstance(one, Logs)]

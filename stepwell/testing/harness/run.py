@@ -22,6 +22,7 @@ from stepwell.testing.harness.errors import HarnessError, NotEnded
 from stepwell.testing.harness.history import (
     Entry,
     history,
+    logs,
     metadata,
     outcome,
     scores,
@@ -127,6 +128,12 @@ class Run:
         and the `attempt` or the `span` that is meant, if one is."""
         reader = self._look.node().reader
         return metadata(reader.annotations(self.id), step_names(reader.steps(self.id)))
+
+    @property
+    def logs(self) -> list[Entry]:
+        """The lines that the function wrote with `ctx.logger`, each once, as plain values: `level`
+        and `text`; the `step` it was written in, if in one; the `attempt`, counted from 0."""
+        return logs(self._look.node().reader.annotations(self.id))
 
     def export(self, file: str | Path) -> None:
         """Write the run to a file, as `stepwell run ID --export FILE` does: for `replay`, and for

@@ -92,6 +92,8 @@ def test_an_event_is_sent_and_its_run_told(server: Running) -> None:
     assert server.call("run", run_id).output.splitlines()[0].endswith(run_id)
     output = server.call("run", run_id, "--output")
     assert output.output.strip() == "null"
+    lines = server.call("run", run_id, "--logs").output
+    assert lines.strip() == "The function wrote no lines with ctx.logger, or none that are kept."
 
 
 def test_an_event_nobody_listens_to_is_told_with_the_nearest_name(server: Running) -> None:

@@ -9,9 +9,11 @@ from rich.console import Console
 
 from stepwell.cli.failure_view import CAUSES_MAX, failure_lines
 from stepwell.cli.log_setup import JsonLines, LogChoice
+from stepwell.cli.log_view import show_lines
 from stepwell.cli.run_view import draw
 from stepwell.server.query.other_code import CodeV2
 from stepwell.server.query.timeline import Span, SpanStatus
+from stepwell.server.query.v2.log import LogLineV2
 from stepwell.server.query.v2.run_trace import trace_v2
 
 NOW = 1_743_130_137_000
@@ -33,6 +35,22 @@ def test_the_code_that_a_run_began_under_is_shown_beside_that_of_now() -> None:
     ):
         assert line in drawn(msgspec.structs.replace(run, code=code))
     assert not any("code" in line for line in drawn(run))
+
+
+def test_lines_of_the_log_are_shown_as_they_were_written() -> None:
+    out = io.StringIO()
+    lines = (
+        LogLineV2(at="2026-01-01T00:00:00Z", level="info", text="a [bold]word"),
+        LogLineV2(
+            at="2026-01-01T00:00:01Z", level="error", text="two\nlines", step_name="pay", attempt=1
+        ),
+    )
+    show_lines(Console(file=out, width=20), lines)
+    assert out.getvalue().splitlines() == [
+        "2026-01-01T00:00:00Z info    a [bold]word",
+        "2026-01-01T00:00:01Z error   [pay] (attempt 2) two",
+        "lines",
+    ]
 
 
 def test_the_arguments_of_a_step_are_shown_as_far_as_there_is_room() -> None:

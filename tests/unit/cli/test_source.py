@@ -1,6 +1,7 @@
 """The verbs that look at runs look into a file, too: that of an engine which has no address."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,13 @@ def call(verb: str, database: Path, *arguments: str) -> Result:
 
 async def test_an_engine_is_looked_into_while_it_runs(tmp_path: Path) -> None:
     database = tmp_path / "shop.db"
-    client = stepwell.Inngest(app_id="shop", is_production=False)
+    logger = logging.getLogger("tests.order")
+    logger.setLevel(logging.INFO)
+    client = stepwell.Inngest(app_id="shop", is_production=False, logger=logger)
 
     @client.create_function(fn_id="order", trigger=stepwell.TriggerEvent(event="shop/order"))
     async def order(ctx: stepwell.Context) -> str:
+        ctx.logger.info("an order of %d pieces", 3)
         await ctx.step.run("charge", lambda: 7)
         await ctx.step.wait_for_event("paid", event="shop/paid", timeout=60_000)
         return "never"
@@ -43,6 +47,8 @@ async def test_an_engine_is_looked_into_while_it_runs(tmp_path: Path) -> None:
         assert told.exit_code == 0, told.output
         assert "charge" in told.output
         assert "waits for an event shop/paid" in told.output
+        lines = call("run", database, run.id, "--logs").output
+        assert lines.rstrip().endswith("Z info    an order of 3 pieces"), lines
         nobody = call("run", database, lost).output
         assert NOBODY in nobody
         unknown = call("run", database, "01JQDAE4RQ0000000000000009")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stepwell.wire import operation as ops
 from stepwell.wire.failure import Failure
+from stepwell.wire.log import LogLine
 from stepwell.wire.operation import MalformedOperation, Operation
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.operation_encode import encode_operations
@@ -135,6 +136,10 @@ def test_opcodes_are_read_whatever_their_case(op: str) -> None:
             ops.DeferAbort(id=HASH, target_id="t"),
         ),
         (
+            {"op": "Logs", "id": "", "opts": {"lines": [{"at": 1, "level": "info", "text": "t"}]}},
+            ops.Logs(lines=(LogLine(1, "info", "t"),)),
+        ),
+        (
             {"op": "StepError", "error": {"name": "N", "message": "m"}, "data": None},
             ops.StepError(id=HASH, failure=Failure("N", "m")),
         ),
@@ -229,6 +234,7 @@ FAILURE = st.builds(Failure, WORD, WORD, TEXT)
 HEADERS = st.dictionaries(WORD, TEXT, max_size=2).map(
     lambda headers: tuple(sorted(headers.items()))
 )
+LINES = st.builds(LogLine, st.integers(0, 2**50), WORD, TEXT, WORD, WORD)
 FIELDS: dict[type, dict[str, st.SearchStrategy[object]]] = {
     ops.Nothing: {},
     ops.LegacyStep: {"data": ANY},
@@ -265,6 +271,7 @@ FIELDS: dict[type, dict[str, st.SearchStrategy[object]]] = {
     ops.DiscoveryRequest: {},
     ops.DeferAdd: {"function_slug": WORD, "input": OBJECT, "meta": st.none() | OBJECT},
     ops.DeferAbort: {"target_id": WORD},
+    ops.Logs: {"lines": st.lists(LINES, max_size=2).map(tuple)},
 }
 OPERATIONS = st.one_of(*[st.builds(kind, **HEAD, **fields) for kind, fields in FIELDS.items()])
 
@@ -324,6 +331,7 @@ def test_labels() -> None:
 def test_lazy_operations() -> None:
     assert ops.is_lazy(ops.DeferAdd(id="a", function_slug="x"))
     assert ops.is_lazy(ops.DeferAbort(id="a", target_id="x"))
+    assert ops.is_lazy(ops.Logs())
     assert not ops.is_lazy(ops.StepRun(id="a"))
 
 

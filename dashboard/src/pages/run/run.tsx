@@ -181,6 +181,7 @@ function Told({ run, trace, tree }: Shown & { trace: Trace }): JSX.Element {
           span={span}
           before={attemptBefore(root, span)}
           run={run}
+          root={root}
           began={began?.run}
         />
       </div>

@@ -16,6 +16,7 @@ import { to, toRun } from "../../place";
 import { EVERYTHING, searchOf } from "../runs/filter";
 import { ComparedWith } from "./attempts";
 import { Failure, type FailureTold, failureOf, givenBy } from "./failure";
+import { Log } from "./log";
 import { RerunFromStep } from "./rerun";
 import { Linked } from "./why";
 
@@ -33,11 +34,13 @@ interface Props {
   /** The attempt that failed before it, if one did. */
   readonly before: Span | undefined;
   readonly run: Run;
+  /** The span of the run itself. */
+  readonly root: Span;
   /** The run that it invoked. */
   readonly began: Run | undefined;
 }
 
-export function SpanPanel({ span, before, run, began }: Props): JSX.Element {
+export function SpanPanel({ span, before, run, root, began }: Props): JSX.Element {
   const [rerunning, setRerunning] = useState(false);
   const failure = failureOf(span);
   const given = givenBy(span);
@@ -100,6 +103,9 @@ export function SpanPanel({ span, before, run, began }: Props): JSX.Element {
       {!failure && given !== undefined && <Part title="Output" value={given} />}
       {!failure && given === undefined && span.endedAt && (
         <p class="faint panel-detail">It gave nothing.</p>
+      )}
+      {(span === root || span.attempt !== undefined) && (
+        <Log runId={run.id} root={root} span={span} />
       )}
       {rerunning && span.stepId && (
         <RerunFromStep run={run} span={span} onClose={() => setRerunning(false)} />

@@ -30,6 +30,7 @@ from stepwell.wire.operation import (
     DeferAbort,
     DeferAdd,
     LegacyStep,
+    Logs,
     MalformedOperation,
     Operation,
     RunComplete,
@@ -40,7 +41,7 @@ from stepwell.wire.operation import (
 )
 from stepwell.wire.operation_decode import decoding_operations
 
-_SAVED = (LegacyStep, StepRun, StepPlanned, DeferAdd, DeferAbort)
+_SAVED = (LegacyStep, StepRun, StepPlanned, DeferAdd, DeferAbort, Logs)
 _FINAL = (StepFailed, RunComplete)
 _KEPT = CheckpointOutcome(200)
 

@@ -141,10 +141,15 @@ PAGED = (_LIMIT, _CURSOR)
 """What a short list takes, that is in memory as a whole."""
 
 
-def listed(deps: ApiDeps, request: Request, entries: Sequence[tuple[str, object]]) -> Response:
+def listed(
+    deps: ApiDeps,
+    request: Request,
+    entries: Sequence[tuple[str, object]],
+    limit: parameter.Parameter[int] = _LIMIT,
+) -> Response:
     """A page of a short list. Each entry comes with what it is known by, its cursor."""
     query = request.query_params
-    count = _LIMIT.read(query)
+    count = limit.read(query)
     begin = _begin([known_by for known_by, _ in entries], _CURSOR.read(query))
     page = Page(count)
     if begin + count < len(entries):

@@ -48,6 +48,7 @@ from stepwell.server.query.v2.ended import DurationV2, FailureV2
 from stepwell.server.query.v2.event import EventV2
 from stepwell.server.query.v2.explain import ExplanationV2
 from stepwell.server.query.v2.load import LoadV2, ServerV2, StorageV2
+from stepwell.server.query.v2.log import LogLineV2
 from stepwell.server.query.v2.run import RunV2
 from stepwell.server.query.v2.run_trace import TraceV2
 from stepwell.server.query.v2.tree import TreeV2
@@ -145,6 +146,15 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.TRACED,
         name="get_run_trace",
         answers=Answers(TraceV2),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        "/runs/{run_id}/logs",
+        runs.logs,
+        runs.LOGGED,
+        name="list_run_logs",
+        answers=Answers(LogLineV2, many=True),
         refused=(404,),
     ),
     Declared(

@@ -14,7 +14,7 @@ from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, decoded, until_late
+from stepwell.server.api.v2.answer import Page, answered, decoded, listed, until_late
 from stepwell.server.engine.message.input import CancelAsked, Done, RunResumed, Verdict
 from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
@@ -22,6 +22,7 @@ from stepwell.server.query.not_started import not_started_v2
 from stepwell.server.query.recorded import recorded_in
 from stepwell.server.query.search import Condition, search_runs
 from stepwell.server.query.v2.defer import deferred_from_v2, defers_v2
+from stepwell.server.query.v2.log import logs_v2
 from stepwell.server.query.v2.run import RunV2, runs_v2, with_retries
 from stepwell.server.query.v2.run_trace import trace_v2
 from stepwell.server.query.v2.tree import tree_v2
@@ -72,6 +73,7 @@ _RETRIES = parameter.flag("includeRetries", "Tell how often attempts were tried 
 _INPUT_AND_OUTPUT = parameter.flag("includeOutput", "Tell inputs of steps, and outputs, too.")
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 _LIMIT = parameter.limit(RUNS_DEFAULT, RUNS_MAX)
+_LINES = parameter.limit(200, 1_000)
 _OF_EVENT_LIMIT = parameter.limit(EVENT_RUNS_DEFAULT, EVENT_RUNS_MAX)
 _PAGE = (
     _FROM,
@@ -91,6 +93,7 @@ OF_FUNCTION = Takes((_STATUS, *_PAGE))
 OF_EVENT = Takes((_OF_EVENT_LIMIT, _CURSOR, _OUTPUT))
 WAITED = Takes((WAIT,))
 TRACED = Takes((_INPUT_AND_OUTPUT,))
+LOGGED = Takes((_LINES, _CURSOR))
 
 
 class RunNamed(msgspec.Struct, rename="camel"):
@@ -156,6 +159,16 @@ async def trace(deps: ApiDeps, request: Request) -> Response:
         raise Problem(404, "Run not found")
     told = await timeline_of(deps, run)
     return answered(deps, trace_v2(run_id, told, deps.clock.now_ms(), with_output=with_output))
+
+
+async def logs(deps: ApiDeps, request: Request) -> Response:
+    """What a run's function wrote with `ctx.logger`, in the order in which the server got it, a
+    page at a time: each line once, however often the function was called again."""
+    run_id = checked_run_id(request, "Run ID must be a valid ULID")
+    if deps.reader.run(run_id) is None:
+        raise Problem(404, "Run not found")
+    found = logs_v2(deps.reader.annotations(run_id))
+    return listed(deps, request, [(str(at), line) for at, line in enumerate(found)], _LINES)
 
 
 async def tree(deps: ApiDeps, request: Request) -> Response:

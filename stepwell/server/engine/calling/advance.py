@@ -14,6 +14,7 @@ from stepwell.server.engine.life.annotate import take_metadata
 from stepwell.server.engine.life.bounds import bounded, excess, too_large
 from stepwell.server.engine.life.discover import discover, settle
 from stepwell.server.engine.life.finish import complete, fail, fail_as
+from stepwell.server.engine.life.log import logs_in, take_logs
 from stepwell.server.engine.message.action import Topic
 from stepwell.server.engine.message.input import (
     Broke,
@@ -36,6 +37,7 @@ from stepwell.wire.operation import (
     DeferAbort,
     DeferAdd,
     LegacyStep,
+    Logs,
     Operation,
     StepPlanned,
     StepRun,
@@ -55,6 +57,7 @@ def advance(draft: Draft, given: ReplyReceived) -> Done:
         case Returned():
             complete(draft, run, given.outcome.output)
         case Broke():
+            take_logs(draft, run, item, given.outcome.logs)
             call_failed(draft, run, item, given.outcome)
         case Progressed():
             _progress(draft, run, item, lease, given.outcome)
@@ -73,6 +76,7 @@ def checkpoint(draft: Draft, given: StepsCheckpointed) -> Done:
     if reason:
         return Done(Verdict.REFUSED, run.id, reason)
     run = _begun(draft, run, lease)
+    take_logs(draft, run, item, logs_in(given.operations))
     overflow = excess(draft, run, given.operations)
     if overflow is not None:
         # Whoever goes on running is to hear of it.
@@ -113,7 +117,7 @@ def _checkpointed(draft: Draft, report: Report) -> Run:
     return _without_the_dead(draft, run)
 
 
-CHECKPOINTABLE = (StepRun, LegacyStep, StepPlanned, DeferAdd, DeferAbort)
+CHECKPOINTABLE = (StepRun, LegacyStep, StepPlanned, DeferAdd, DeferAbort, Logs)
 
 
 def _held(
@@ -156,6 +160,7 @@ def call_failed(draft: Draft, run: Run, item: Item, broke: Broke) -> None:
 def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: Progressed) -> None:
     operations = tuple(bounded(draft, op) for op in _first_of_each(outcome.operations))
     counted = [operation for operation in operations if not is_lazy(operation)]
+    take_logs(draft, run, item, logs_in(operations))
     overflow = excess(draft, run, operations)
     if overflow is not None:
         fail_as(draft, run, overflow)

@@ -16,6 +16,7 @@ from stepwell.server.engine.row.flow import DropReason
 from stepwell.server.engine.row.key import ApiKey, AuditEntry
 from stepwell.server.engine.row.run import AppRow, EventRow, FunctionRow, Item, Lease, Run, Step
 from stepwell.wire.failure import Failure
+from stepwell.wire.log import LogLine
 from stepwell.wire.operation import Operation
 
 
@@ -76,13 +77,15 @@ class Progressed(msgspec.Struct, frozen=True):
 
 class Broke(msgspec.Struct, frozen=True):
     """The function, or the way to it, failed. `output` is the error as the SDK sent it, JSON;
-    `reason` is what the server itself saw, such as `invalid status code: 500`."""
+    `reason` is what the server itself saw, such as `invalid status code: 500`; `logs` what the
+    function wrote before it failed."""
 
     failure: Failure
     output: bytes
     delay_ms: int | None = None
     no_retry: bool = False
     reason: str = ""
+    logs: tuple[LogLine, ...] = ()
 
 
 Outcome: TypeAlias = Returned | Progressed | Broke

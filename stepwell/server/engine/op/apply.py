@@ -53,6 +53,9 @@ def apply_operation(draft: Draft, report: Report, operation: op.Operation) -> No
         case op.Nothing():
             # A run that is left with nothing is asked again a little later: see `advance`.
             pass
+        case op.Logs():
+            # Kept before anything else: see `advance`.
+            pass
         case op.DeferAdd():
             defer_add(draft, report, operation)
         case op.DeferAbort():

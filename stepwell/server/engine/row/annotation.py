@@ -21,6 +21,8 @@ class AnnotationKind(IntEnum):
     INPUT = 4
     """The arguments of a step that is tried again, a JSON array, under the step's display name: its
     result will bring them."""
+    LOG = 5
+    """Lines that the function wrote, several in a row, under the row's number."""
 
 
 class Annotation(msgspec.Struct, frozen=True, gc=False):

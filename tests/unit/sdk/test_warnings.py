@@ -119,7 +119,7 @@ WARNS: dict[str, list[Callable[[], Any]]] = {
     "sdk/function/function.py:_entry": [two_parameters],
     "sdk/step/ask.py:sleep_until": [sleep_until, sleep_until_beside_others],
     "sdk/send/sending.py:_batches": [no_events],
-    "sdk/execution/call.py:doubt": [renamed],
+    "sdk/execution/call.py:_warn": [renamed],
     "sdk/execution/tasks.py:_warn_of_indexing": [parallel_indexing],
 }
 

@@ -100,7 +100,17 @@ async def test_what_the_process_is_at() -> None:
     lag = Spread((0.1, 1.0))
     lag.add(0.5)
     async with serving() as api:
-        seen = ProcessSeen(5, 6, 7, 8, 9, 10, 0.25, 0.125, lag)
+        seen = ProcessSeen(
+            database_bytes=5,
+            log_bytes=6,
+            connections=7,
+            workers=8,
+            body_bytes=9,
+            bodies_refused=10,
+            stall_s=0.25,
+            stall_work_s=0.125,
+            lag=lag,
+        )
         object.__setattr__(api.deps, "process", lambda: seen)
         told = await shown(api)
     assert told["stepwell_database_bytes",] == 5

@@ -3,13 +3,13 @@
 The same code has the same fingerprint in every process and on every machine with the same version
 of Python, wherever its file lies and on whichever line it begins. It is made of the instructions
 of the handler and of the functions within it, with their constants and defaults, and of what they
-close over; not of comments, annotations and what docstrings say, nor of other functions that they
-call.
+close over; not of comments, the handler's own annotations and what docstrings of functions say, nor
+of other functions that they call.
 """
 
+import dis
 import hashlib
 import inspect
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import CellType, CodeType, FunctionType, MethodType
@@ -17,7 +17,8 @@ from typing import cast
 
 CHARS = 12
 _KIND = inspect.CO_COROUTINE | inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
-_HAS_DOCSTRING = 0x4000000
+_HAS_DOCSTRING: int = getattr(inspect, "CO_HAS_DOCSTRING", 0)
+_LINE = "__firstlineno__"
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), type(Ellipsis))
 
 
@@ -72,12 +73,12 @@ class _Walk:
 
     def _code(self, code: CodeType) -> Iterator[str]:
         arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
-        yield f"code {code.co_name} {arguments} {code.co_flags & _KIND} {code.co_code.hex()}"
+        yield f"code {code.co_name} {arguments} {code.co_flags & _KIND} {_instructions(code)}"
         yield " ".join((*code.co_names, "/", *code.co_varnames, "/", *code.co_freevars))
         for one in code.co_consts[1:] if _begins_with_docstring(code) else code.co_consts:
             if isinstance(one, CodeType):
                 yield from self._code(one)
-            elif not (one == code.co_firstlineno and "__firstlineno__" in code.co_names):
+            elif not (isinstance(one, int) and _LINE in code.co_names):
                 yield from self.value(one)
         yield "end"
 
@@ -111,9 +112,28 @@ def _content(cell: CellType) -> object:
         return None
 
 
+def _instructions(code: CodeType) -> str:
+    """What is carried out. The body of a class tells its line, since Python 3.14 by an instruction
+    or by a constant as the number is small or not: so constants stand there by what they are."""
+    if _LINE not in code.co_names:
+        return code.co_code.hex()
+    told: list[str] = []
+    for one in dis.get_instructions(code):
+        if one.opname == "STORE_NAME" and one.argval == _LINE:
+            told.pop()
+            continue
+        is_constant = one.opcode in dis.hasconst or one.opname == "LOAD_SMALL_INT"
+        told.append(f"{one.opname} {_shown(one.argval) if is_constant else one.arg}")
+    return ", ".join(told)
+
+
+def _shown(constant: object) -> str:
+    return repr(constant) if isinstance(constant, _PLAIN) else type(constant).__qualname__
+
+
 def _begins_with_docstring(code: CodeType) -> bool:
-    """Whether the first constant is the text of a docstring, which Python marks since 3.13."""
-    if sys.version_info >= (3, 13):
+    """Whether the first constant is the text of a docstring, which Python marks since 3.14."""
+    if _HAS_DOCSTRING:
         return bool(code.co_flags & _HAS_DOCSTRING)
     is_function = bool(code.co_flags & inspect.CO_NEWLOCALS) and not code.co_name.startswith("<")
     return is_function and bool(code.co_consts) and isinstance(code.co_consts[0], str)

@@ -73,11 +73,30 @@ def test_neither_file_nor_line_changes_it() -> None:
     assert told(PLAIN, file="/elsewhere/app.py", lines=17) == told(PLAIN)
 
 
+OF_A_CLASS = """
+def handler(ctx):
+    class Order:
+        first = {first}
+        second = 2000
+    return Order
+"""
+
+
+@pytest.mark.parametrize("lines", [17, 252, 300])
+def test_the_line_of_a_class_within_it_changes_nothing(lines: int) -> None:
+    base = told(OF_A_CLASS.format(first=303))
+    # In the last case the line is a constant of the class already.
+    assert told(OF_A_CLASS.format(first=303), lines=lines) == base
+    assert told(OF_A_CLASS.format(first=2000), lines=lines) != base
+
+
 DOCUMENTED = 'def handler(ctx):\n    "{doc}"\n    return ctx.step.run("a", lambda: 1)\n'
 
 
 def test_what_a_docstring_says_changes_nothing() -> None:
     assert told(DOCUMENTED.format(doc="One.")) == told(DOCUMENTED.format(doc="Another."))
+    inner = "def handler(ctx):\n    def inner():\n        '{doc}'\n    return inner\n"
+    assert told(inner.format(doc="One.")) == told(inner.format(doc="Another."))
 
 
 @pytest.mark.parametrize(

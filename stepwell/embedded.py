@@ -63,6 +63,7 @@ with Extra("server", "an engine of your own"):
     from stepwell.server.drivers.port import Save
     from stepwell.server.engine.message.input import (
         Done,
+        Input,
         InvokeAsked,
         LimitDropped,
         LimitSet,
@@ -487,8 +488,7 @@ class InProcess:
         return self._there_sync(self._signal(name, data), "send_signal")
 
     async def _signal(self, name: str, data: msgspec.Raw) -> str | None:
-        answer = await self._node.ledger.submit(SignalSent(name, bytes(data)))
-        assert isinstance(answer, Done)
+        answer = await self._done(f'signal "{name}"', SignalSent(name, bytes(data)))
         return answer.subject if answer.verdict is Verdict.APPLIED else None
 
     async def annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
@@ -501,8 +501,7 @@ class InProcess:
 
     async def _annotate(self, run_id: str, target: MetadataTarget, updates: Updates) -> None:
         rows = updates_of(run_id, target, updates, self._node.clock.now_ms())
-        answer = await self._node.ledger.submit(RunAnnotated(run_id, rows))
-        assert isinstance(answer, Done)
+        answer = await self._done(f"metadata of run {run_id}", RunAnnotated(run_id, rows))
         if answer.verdict is not Verdict.APPLIED:
             raise Error(f"nothing was kept of run {run_id}: {answer.reason}")
 
@@ -566,14 +565,11 @@ class InProcess:
     async def _set_limit(self, name: str, numbers: LimitNumbers) -> LimitState:
         period_ms = parse_duration_ms(numbers.period) if numbers.period else 0
         given = LimitSet(name, numbers.concurrency, numbers.rate, period_ms)
-        with _in_sdk_words(f'limit "{name}"'):
-            await self._node.ledger.submit(given)
+        await self._done(f'limit "{name}"', given)
         return self._limit(name)
 
     async def _reset_limit(self, name: str) -> LimitState:
-        with _in_sdk_words(f'limit "{name}"'):
-            answer = await self._node.ledger.submit(LimitDropped(name))
-        assert isinstance(answer, Done)
+        answer = await self._done(f'limit "{name}"', LimitDropped(name))
         if answer.verdict is Verdict.GONE:
             raise Error(answer.reason)
         return self._limit(name)
@@ -582,6 +578,13 @@ class InProcess:
         catalog, now_ms = self._node.ledger.catalog, self._node.clock.now_ms()
         return limit_state(self._node.reader, catalog, name, now_ms)
 
+    async def _done(self, what: str, given: Input) -> Done:
+        """What the engine makes of an input. Raises EngineError if it can make nothing of it."""
+        with _in_sdk_words(what):
+            answer = await self._node.ledger.submit(given)
+        assert isinstance(answer, Done)
+        return answer
+
     async def there(self, work: Coroutine[Any, Any, T]) -> T:
         """What a coroutine gives on the engine's own loop."""
         if asyncio.get_running_loop() is self._loop:
@@ -589,10 +592,9 @@ class InProcess:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     def _there_sync(self, work: Coroutine[Any, Any, T], verb: str) -> T:
-        try:
+        running = None
+        with contextlib.suppress(RuntimeError):
             running = asyncio.get_running_loop()
-        except RuntimeError:
-            running = None
         if running is self._loop:
             work.close()
             raise RuntimeError(
@@ -613,9 +615,7 @@ class InProcess:
             v=invoked.v,
         )
         given = InvokeAsked(event_row(event_id, event, now_ms), invoked.slug)
-        with _in_sdk_words(f'invoke "{invoked.slug}"'):
-            answer = await self._node.ledger.submit(given)
-        assert isinstance(answer, Done)
+        answer = await self._done(f'invoke "{invoked.slug}"', given)
         if answer.verdict is Verdict.GONE:
             raise Error(f'invoke "{invoked.slug}": {answer.reason}')
         return answer.subject

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
+from threading import Lock
 from typing import Any, ClassVar, Final, cast
 from weakref import WeakKeyDictionary
 
@@ -227,6 +228,7 @@ class RunSpanProcessor(SpanProcessor):
         self._client = client
         self._batches = BatchSpanProcessor(_RunSpanExporter(client))
         self._told: WeakKeyDictionary[Noted, dict[str, ai.Values]] = WeakKeyDictionary()
+        self._adding = Lock()
 
     def on_start(self, span: SdkSpan, parent_context: TraceContext | None = None) -> None:
         """Mark a span with the run and the step that it begins in."""
@@ -252,9 +254,10 @@ class RunSpanProcessor(SpanProcessor):
         told = ai.told_of_span(span.attributes or {}, _lasted_ms(span))
         if home is None or step is None or not told:
             return
-        of_steps = self._told.setdefault(home.noted, {})
-        of_steps[step.hashed] = ai.together(of_steps.get(step.hashed, {}), told)
-        home.noted.add(step.hashed, (ai_update(of_steps[step.hashed]),), "step")
+        with self._adding:
+            of_steps = self._told.setdefault(home.noted, {})
+            of_steps[step.hashed] = ai.together(of_steps.get(step.hashed, {}), told)
+            home.noted.add(step.hashed, (ai_update(of_steps[step.hashed]),), "step")
 
     def shutdown(self) -> None:
         """Send what is left, and nothing more."""

@@ -92,6 +92,8 @@ _SPAN_NUMBERS: Final[Mapping[str, str]] = {
     "presence_penalty": "gen_ai.request.presence_penalty",
     "seed": "gen_ai.request.seed",
 }
+_OF_AGENTS: Final = frozenset({"create_agent", "invoke_agent", "invoke_workflow"})
+"""Operations whose spans sum up what the spans of models within them tell, too."""
 _SPAN_REASONS: Final = "gen_ai.response.finish_reasons"
 _REASONS: Final[tuple[_Path, ...]] = (("stop_reason",), ("stopReason",), ("done_reason",))
 
@@ -114,7 +116,9 @@ def told_of(request: object, response: object, latency_ms: int) -> Values:
 
 
 def told_of_span(attributes: Mapping[str, object], latency_ms: int) -> Values:
-    """What a span of a model tells; nothing if it is none."""
+    """What a span of a model tells; nothing if it is none, or sums up others."""
+    if attributes.get("gen_ai.operation.name") in _OF_AGENTS:
+        return {}
     found: Values = {}
     for name, keys in _SPAN_TEXTS.items():
         _put(found, name, _text(attributes, [(key,) for key in keys]))

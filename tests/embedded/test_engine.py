@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 
 import stepwell
-from stepwell.embedded import Engine, RunFailed
+from stepwell.embedded import Engine, EngineError, RunFailed
 from stepwell.sdk.function import expression
 from stepwell.server.engine.message.input import CancelAsked
 from stepwell.server.engine.rules import Rules
 from stepwell.server.registration import RegistrationRefused
 from stepwell.server.store.sqlite.scratch import ScratchStore
+from stepwell.wire.metadata import MetadataTarget
 
 FAST = Rules(retry_interval_ms=10)
 
@@ -61,6 +62,14 @@ async def shop(database: Path) -> AsyncIterator[Harness]:
     yield harness
     if harness.engine is not None:
         await harness.engine.stop()
+
+
+async def test_an_engine_that_has_stopped_says_so_in_words_of_the_sdk(shop: Harness) -> None:
+    async with Engine(shop.client, [], database=":memory:"):
+        said = shop.client.annotation_port
+    assert said is not None
+    with pytest.raises(EngineError, match="metadata of run 01"):
+        await said.annotate("01", MetadataTarget(), ())
 
 
 @dataclasses.dataclass

@@ -62,7 +62,7 @@ class Annotator(ABC):
         handler passes by: `ctx.step.score` says it once.
 
         Args:
-            name: At most 128 bytes, without control characters and quotes.
+            name: At most 128 bytes, without control characters and the quote '.
             value: A finite number, or True or False.
             run_id: Which run; by default the one this is said in.
             step_id: Which of its steps, by its id in the code; by default the step this is said in,

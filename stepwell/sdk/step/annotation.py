@@ -7,22 +7,24 @@ step is reported. Else it goes to the server at once.
 import math
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, TypeGuard, cast
 
 import msgspec
 
 from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.step.noted import check_size
-from stepwell.sdk.step.suspension import HOME, INSIDE_STEP, Home
+from stepwell.sdk.step.suspension import HOME, INSIDE_STEP
 from stepwell.sdk.value.codec import CodecError, encode_any
 from stepwell.wire.metadata import (
     EXPERIMENT,
     NAME_BYTES_MAX,
     SCORE,
     USERLAND,
+    MalformedMetadata,
     MetadataTarget,
     MetadataUpdate,
     Values,
+    updated,
 )
 from stepwell.wire.score import experiment_update, score_update
 
@@ -30,7 +32,9 @@ MetadataOp: TypeAlias = Literal["set", "merge", "delete", "add"]
 
 _OPS = ("set", "merge", "delete", "add")
 _SERVERS = "inngest."
-_UNREADABLE = re.compile("[\x00-\x1f\x7f']")
+_UNREADABLE = re.compile("[\x00-\x1f\x7f'\ud800-\udfff]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""Halves of a character, which no UTF-8 has."""
 _SHOWN_CHARS = 60
 _VALUES = msgspec.json.Decoder(Values)
 
@@ -63,9 +67,9 @@ def metadata(
     span_id: str | None = None,
 ) -> Said:
     """Values under a name. Raises ConfigurationError for arguments of a wrong kind, Error for
-    values that are no JSON or too much."""
-    if not isinstance(kind, str) or not 0 < len(kind.encode()) <= NAME_BYTES_MAX - len(USERLAND):
-        room = NAME_BYTES_MAX - len(USERLAND)
+    values that are no JSON, too much, or no numbers where they are to be added."""
+    room = NAME_BYTES_MAX - len(USERLAND)
+    if not _is_text(kind) or not 0 < len(kind.encode()) <= room:
         raise ConfigurationError(f"kind = {_shown(kind)}: give a name of 1 to {room} bytes")
     if kind.startswith((USERLAND, _SERVERS)):
         raise ConfigurationError(
@@ -76,6 +80,10 @@ def metadata(
     target = _target(run_id, step_id, step_index, attempt, span_id)
     update = MetadataUpdate(f"{USERLAND}{kind}", _values_of(values), op)
     check_size(update)
+    try:
+        updated(b"", op, msgspec.json.encode(update.values))
+    except MalformedMetadata as error:
+        raise Error(f"metadata: {error}") from None
     return Said(run_id or "", target, (update,))
 
 
@@ -97,7 +105,7 @@ def score(
             f"name = {_shown(name)}: {len(name.encode())} bytes, at most {NAME_BYTES_MAX} are"
             " allowed: shorten it"
         )
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_finite(value):
         raise ConfigurationError(
             f'score "{name}": value = {_shown(value)}: give a finite number, True or False'
         )
@@ -134,9 +142,7 @@ def travels(said: Said) -> bool:
     )
     if not about or target.span_id or target.step_attempt not in (None, home.attempt):
         return False
-    # Variants are compared by what is said of runs.
-    of_run = said.run_id or any(one.kind == EXPERIMENT for one in said.updates)
-    scope = "run" if of_run and not target.step_id else "step"
+    scope = "run" if _is_of_run(said) else "step"
     if target.step_attempt is not None:
         scope = "step_attempt"
     return home.noted.add(step.hashed, said.updates, scope)
@@ -149,28 +155,31 @@ def to_send(said: Said) -> Said:
     """
     home, step = HOME.get(), INSIDE_STEP.get()
     target = said.target
-    if step is not None and target.step_attempt is not None and not target.step_id:
-        target = msgspec.structs.replace(target, step_id=step.hashed)
+    if home is not None and step is not None and said.run_id in ("", home.run_id):
+        is_of_step = target.step_attempt is not None or not (target.span_id or _is_of_run(said))
+        if is_of_step and not target.step_id:
+            target = msgspec.structs.replace(target, step_id=step.hashed)
     if target.step_attempt is not None and not target.step_id:
         raise ConfigurationError(
             f"attempt = {target.step_attempt}: say of which step: step_id=..., or say it in a step"
         )
-    if said.run_id:
-        return msgspec.structs.replace(said, target=target)
-    if home is None:
+    if not said.run_id and home is None:
         raise ConfigurationError("no run runs here: say of which it is: run_id=...")
-    return msgspec.structs.replace(_placed(said, home), target=target)
+    run_id = said.run_id or ("" if home is None else home.run_id)
+    return msgspec.structs.replace(said, run_id=run_id, target=target)
 
 
-def _placed(said: Said, home: Home) -> Said:
-    return msgspec.structs.replace(said, run_id=home.run_id)
+def _is_of_run(said: Said) -> bool:
+    """Is it of a whole run? Variants are compared by what is said of runs."""
+    is_of_variant = any(one.kind == EXPERIMENT for one in said.updates)
+    return not said.target.step_id and bool(said.run_id or is_of_variant)
 
 
 def _target(
     run_id: object, step_id: object, step_index: object, attempt: object, span_id: object
 ) -> MetadataTarget:
     for field, text in (("run_id", run_id), ("step_id", step_id), ("span_id", span_id)):
-        if text is not None and (not isinstance(text, str) or not text.strip()):
+        if text is not None and (not _is_text(text) or not text.strip()):
             raise ConfigurationError(f"{field} = {_shown(text)}: give an id")
     for field, number in (("step_index", step_index), ("attempt", attempt)):
         if number is not None and not (type(number) is int and number >= 0):
@@ -190,6 +199,17 @@ def _values_of(values: object) -> Values:
         return _VALUES.decode(encode_any(cast("object", values)))
     except (CodecError, msgspec.DecodeError) as error:
         raise Error(f"metadata: values cannot be written as JSON: {error}") from None
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and not _NO_TEXT.search(value)
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number that is no double
+        return False
 
 
 def _shown(value: object) -> str:

@@ -1,37 +1,44 @@
-"""What steps say while they run, until their results take it along. Pure."""
+"""What steps say while they run, until their results take it along. Without I/O."""
 
 from collections.abc import Iterable, Mapping
+from threading import Lock
 
 import msgspec
 
 from stepwell.sdk.errors import Error
 from stepwell.wire import ai
 from stepwell.wire.limit import METADATA_SPAN_BYTES_MAX
-from stepwell.wire.metadata import MetadataUpdate, Values, encode_updates
+from stepwell.wire.metadata import EXPERIMENT, MetadataUpdate, Values, encode_updates
 
 _ARGUMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ANY = msgspec.json.Decoder(object)
 
 
 class Noted:
-    """What the steps of a call say, by their hashed ids."""
+    """What the steps of a call say, by their hashed ids; said from any thread."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._said: dict[str, list[MetadataUpdate]] = {}
         self._over: set[str] = set()
 
     def add(self, step_id: str, updates: Iterable[MetadataUpdate], scope: str) -> bool:
-        """Have a step take updates along; False if its result has left.
+        """Have a step take updates along; False if its result has left, or takes scores of another
+        variant along: those beside it would count for that one.
 
         Raises Error, and takes none of them, where they are too much.
         """
-        if step_id in self._over:
-            return False
-        said = [*self._said.get(step_id, ())]
-        for update in updates:
-            _join(said, msgspec.structs.replace(update, scope=scope))
-        self._said[step_id] = said
-        return True
+        with self._lock:
+            if step_id in self._over:
+                return False
+            said = [*self._said.get(step_id, ())]
+            for update in updates:
+                scoped = msgspec.structs.replace(update, scope=scope)
+                if any(_is_other_variant(one, scoped) for one in said):
+                    return False
+                _join(said, scoped)
+            self._said[step_id] = said
+            return True
 
     def says(self, step_id: str, kind: str) -> bool:
         """Does a step say something under this name already?"""
@@ -39,8 +46,9 @@ class Noted:
 
     def take(self, step_id: str) -> msgspec.Raw | None:
         """What a step says, now that it is over."""
-        self._over.add(step_id)
-        said = self._said.pop(step_id, None) if self._said else None
+        with self._lock:
+            self._over.add(step_id)
+            said = self._said.pop(step_id, None) if self._said else None
         return None if said is None else encode_updates(said)
 
 
@@ -66,18 +74,29 @@ def ai_update(told: Mapping[str, object]) -> MetadataUpdate:
 def _join(said: list[MetadataUpdate], update: MetadataUpdate) -> None:
     """Say it together with what was said of the same, where that comes to the same: some servers
     let what comes later under a name take the place of all before."""
-    for place, one in enumerate(said):
-        if (one.kind, one.scope) != (update.kind, update.scope):
-            continue
-        if update.op == "set":
-            said[place] = update
-            return
-        if update.op == "merge" and one.op in ("set", "merge"):
-            values: Values = {**one.values, **update.values}
-            said[place] = msgspec.structs.replace(one, values=values)
-            check_size(said[place])
-            return
+    same = [at for at, one in enumerate(said) if _slot(one) == _slot(update)]
+    if same and update.op == "set":
+        said[same[0]] = update
+        for place in reversed(same[1:]):
+            del said[place]
+        return
+    if same and update.op == "merge" and said[same[-1]].op in ("set", "merge"):
+        last = said[same[-1]]
+        values: Values = {**last.values, **update.values}
+        said[same[-1]] = msgspec.structs.replace(last, values=values)
+        check_size(said[same[-1]])
+        return
     said.append(update)
+
+
+def _slot(update: MetadataUpdate) -> tuple[str, str]:
+    return update.kind, update.scope
+
+
+def _is_other_variant(one: MetadataUpdate, update: MetadataUpdate) -> bool:
+    if update.kind != EXPERIMENT or update.op != "merge" or _slot(one) != _slot(update):
+        return False
+    return any(one.values.get(name) != value for name, value in update.values.items())
 
 
 def check_size(update: MetadataUpdate) -> None:

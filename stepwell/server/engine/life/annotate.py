@@ -5,6 +5,7 @@ the step's result: what cannot be kept of it is left out.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -24,7 +25,13 @@ from stepwell.wire.limit import (
     METADATA_SPAN_BYTES_MAX,
     USER_SPANS_BYTES_MAX,
 )
-from stepwell.wire.metadata import EXPERIMENT, MalformedMetadata, decode_updates, updated
+from stepwell.wire.metadata import (
+    EXPERIMENT,
+    MalformedMetadata,
+    MetadataOp,
+    decode_updates,
+    updated,
+)
 from stepwell.wire.operation import Operation
 from stepwell.wire.score import ScoreValue, experiment_in
 
@@ -48,12 +55,9 @@ def take_metadata(draft: Draft, run: Run, item: Item, operations: Iterable[Opera
     updates = [update for one in told for update in _of_operation(draft, run, item, one)]
     if not updates:
         return
-    try:
-        rows = _after(draft.view.annotations(run.id), updates)
-    except MalformedMetadata:
-        return
-    for row in rows:
-        draft.add(fact.AnnotationPut(row))
+    with suppress(MalformedMetadata):
+        for row in _after(draft.view.annotations(run.id), updates, whole=False):
+            draft.add(fact.AnnotationPut(row))
 
 
 def _of_operation(
@@ -61,30 +65,44 @@ def _of_operation(
 ) -> Iterable[AnnotationUpdate]:
     try:
         found = decode_updates(bytes(operation.metadata or b"[]"))
-        for update in found:
-            step_id = "" if update.scope == "run" else operation.id
-            place = f"attempt:{item.attempt}" if update.scope == "step_attempt" else ""
-            yield from metadata_updates(run.id, update, draft.now.ms, step_id, place)
     except MalformedMetadata:
         return
+    for update in found:
+        step_id = "" if update.scope == "run" else operation.id
+        place = f"attempt:{item.attempt}" if update.scope == "step_attempt" else ""
+        with suppress(MalformedMetadata):
+            yield from metadata_updates(run.id, update, draft.now.ms, step_id, place)
 
 
-def _after(known: Iterable[Annotation], updates: Iterable[AnnotationUpdate]) -> list[Annotation]:
-    """The rows that updates leave. Raises MalformedMetadata where they cannot be kept."""
+def _after(
+    known: Iterable[Annotation], updates: Iterable[AnnotationUpdate], *, whole: bool = True
+) -> list[Annotation]:
+    """The rows that updates leave: of all of them, unless `whole` is false, of those that can be
+    carried out. Raises MalformedMetadata where they cannot be kept."""
     rows: dict[AnnotationSlot, Annotation] = {row.slot: row for row in known}
     changed: dict[AnnotationSlot, Annotation] = {}
     for update in updates:
         row = _about_variant(update.row, rows)
         was = rows.get(row.slot)
-        body = updated(b"" if was is None else was.body, update.op, row.body)
-        if len(body) > METADATA_SPAN_BYTES_MAX:
-            raise MalformedMetadata(
-                f"{row.name}: {len(body)} bytes, at most {METADATA_SPAN_BYTES_MAX} are allowed:"
-                " say less, or store it elsewhere and say where"
-            )
+        try:
+            body = _updated(was, update.op, row)
+        except MalformedMetadata:
+            if whole:
+                raise
+            continue
         rows[row.slot] = changed[row.slot] = msgspec.structs.replace(row, body=body)
     _check_size(rows.values())
     return [*changed.values()]
+
+
+def _updated(was: Annotation | None, op: MetadataOp, row: Annotation) -> bytes:
+    body = updated(b"" if was is None else was.body, op, row.body)
+    if len(body) > METADATA_SPAN_BYTES_MAX:
+        raise MalformedMetadata(
+            f"{row.name}: {len(body)} bytes, at most {METADATA_SPAN_BYTES_MAX} are allowed:"
+            " say less, or store it elsewhere and say where"
+        )
+    return body
 
 
 def _about_variant(row: Annotation, rows: Mapping[AnnotationSlot, Annotation]) -> Annotation:

@@ -11,6 +11,7 @@ import stepwell
 from stepwell.opentelemetry import OpenTelemetryMiddleware, RunSpanProcessor
 from stepwell.sdk.net.port import HttpReply, NetworkError
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.wire.ai import told_of_span
 from stepwell.wire.identifier import step_hash
 from tests.replay.stage import RUN_ID, Client, Stage
 
@@ -142,6 +143,12 @@ async def reported(program: Traced, times: int = 1) -> Any:
     played = Stage(handler)
     (operation,) = played.operations(await played.call())
     return None if operation.metadata is None else json.loads(bytes(operation.metadata))
+
+
+def test_a_span_of_an_agent_sums_up_what_those_of_its_models_tell() -> None:
+    assert told_of_span(CHAT, 5)["input_tokens"] == 3
+    assert told_of_span({**CHAT, "gen_ai.operation.name": "chat"}, 5)["input_tokens"] == 3
+    assert told_of_span({**CHAT, "gen_ai.operation.name": "invoke_agent"}, 5) == {}
 
 
 async def test_what_spans_of_models_tell_is_kept_with_the_step(

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import msgspec
@@ -12,8 +15,11 @@ from stepwell.experimental import mocked
 from stepwell.sdk.errors import ConfigurationError, Error
 from stepwell.sdk.net.port import HttpReply
 from stepwell.sdk.step import annotation, experiment
-from stepwell.sdk.step.annotation import ExperimentRef
+from stepwell.sdk.step.annotation import ExperimentRef, MetadataOp
 from stepwell.sdk.step.context import Context, ContextSync
+from stepwell.sdk.step.noted import Noted
+from stepwell.wire.identifier import step_hash
+from stepwell.wire.metadata import MetadataUpdate, updated
 from stepwell.wire.operation import StepError, StepRun
 from tests.replay.stage import RUN_ID, Client, Stage
 
@@ -201,7 +207,91 @@ async def test_after_its_step_what_a_task_says_is_not_lost() -> None:
     assert operation.metadata is None
     left.set()
     await late[0]
-    assert [body["metadata"][0]["values"] for _, body in http.seen] == [{"late": True}]
+    ((_, body),) = http.seen
+    assert (body["target"], body["metadata"][0]["values"]) == (
+        {"step_id": step_hash("begin")},
+        {"late": True},
+    )
+
+
+@pytest.mark.parametrize("scored", [{"n": 10}, {"n": 10, "m": 1}])
+@pytest.mark.parametrize("op", ["set", "merge"])
+@pytest.mark.parametrize("between", [("add", {"n": 2}), ("delete", {"n": 0})])
+async def test_what_is_said_last_holds_whatever_was_said_between(
+    scored: dict[str, int], op: MetadataOp, between: tuple[MetadataOp, dict[str, int]]
+) -> None:
+    async def rate() -> None:
+        client = client_of(Http())
+        await client.metadata({"n": 1})
+        await client.metadata(between[1], op=between[0])
+        await client.metadata(scored, op=op)
+
+    async def handler(ctx: Context) -> None:
+        await ctx.step.run("rate", rate)
+
+    said, _ = await told(handler)
+    kept = b""
+    for one in said:
+        kept = updated(kept, one["op"], json.dumps(one["values"]).encode())
+    assert json.loads(kept) == scored
+
+
+def test_threads_of_one_step_lose_nothing_of_what_they_say() -> None:
+    noted, value, begin = Noted(), msgspec.Raw(b"1"), Barrier(4)
+
+    def say(thread: int) -> None:
+        begin.wait(10)
+        for number in range(200):
+            update = MetadataUpdate("userland.n", {f"{thread}-{number}": value})
+            noted.add("step", (update,), "step")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(say, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    (said,) = json.loads(bytes(noted.take("step") or b"[]"))
+    assert len(said["values"]) == 800
+
+
+async def test_scores_of_two_variants_count_for_their_own() -> None:
+    http = Http()
+
+    async def rate() -> None:
+        client = client_of(http)
+        await client.score(name="a", value=1, experiment=REF)
+        await client.score(name="b", value=2, experiment=REF)
+        await client.score(name="c", value=3, experiment=ExperimentRef("size", "large"))
+
+    async def handler(ctx: Context) -> None:
+        await ctx.step.run("rate", rate)
+
+    said, _ = await told(handler)
+    assert [one["values"] for one in said] == [
+        {"name": "tone", "variant": "short"},
+        {"a": {"value": 1}, "b": {"value": 2}},
+    ]
+    # Beside these it would count for their variant.
+    ((asked, body),) = http.seen
+    assert (asked, body["target"]) == (f"POST /v1/runs/{RUN_ID}/metadata", {})
+    assert [one["values"] for one in body["metadata"]] == [
+        {"name": "size", "variant": "large"},
+        {"c": {"value": 3}},
+    ]
+
+
+async def test_a_try_of_a_step_of_another_run_is_none_of_the_step_that_says_it() -> None:
+    async def rate() -> str:
+        with pytest.raises(ConfigurationError, match="say of which step"):
+            await client_of(Http()).metadata({"n": 1}, run_id=OTHER, attempt=1)
+        return "refused"
+
+    async def handler(ctx: Context) -> Any:
+        return await ctx.step.run("rate", rate)
+
+    assert await Stage(handler).play() == "refused"
 
 
 async def test_the_step_that_chooses_tells_what_it_chose_among() -> None:
@@ -293,6 +383,9 @@ def test_a_reference_is_written_as_other_sdks_write_it() -> None:
         ({"name": "é" * 65, "value": 1}, "130 bytes, at most 128"),
         ({"name": "x", "value": float("nan")}, "give a finite number, True or False"),
         ({"name": "x", "value": "good"}, "give a finite number, True or False"),
+        ({"name": "x", "value": 10**400}, "give a finite number, True or False"),
+        ({"name": "\ud800", "value": 1}, "name the score"),
+        ({"name": "x", "value": 1, "run_id": "\ud800"}, "give an id"),
         ({"name": "x", "value": 1, "run_id": ""}, "run_id = '': give an id"),
         ({"name": "x", "value": 1, "step_id": 3}, "step_id = 3: give an id"),
         ({"name": "x", "value": 1, "experiment": "tone"}, "give the experiment_ref"),
@@ -315,7 +408,9 @@ async def test_scores_that_are_refused(given: Any, said: str) -> None:
         ({"values": {}, "kind": "userland.x"}, "leave out what is before the dot"),
         ({"values": {}, "kind": ""}, "give a name of 1 to 119 bytes"),
         ({"values": {}, "kind": "k" * 120}, "give a name of 1 to 119 bytes"),
+        ({"values": {}, "kind": "\ud800"}, "give a name of 1 to 119 bytes"),
         ({"values": {}, "op": "or"}, "give one of set, merge, delete, add"),
+        ({"values": {"n": "many"}, "op": "add"}, "values.n: only numbers can be added"),
         ({"values": {}, "attempt": -1}, "attempt = -1: give a whole number"),
         ({"values": {}, "run_id": OTHER, "attempt": 1}, "say of which step"),
         ({"values": {"x": object()}, "run_id": OTHER}, "cannot be written as JSON"),

@@ -115,6 +115,17 @@ async def test_a_step_is_not_lost_to_metadata_nobody_can_keep(api: Api, said: An
     assert [one.name for one in api.deps.reader.steps(job.run.id)] == ["charge"]
 
 
+async def test_what_can_be_kept_of_a_step_is_kept(api: Api) -> None:
+    job = await begun(api)
+    said = [
+        {"kind": "userland.n", "op": "add", "values": {"n": "no number"}},
+        {"kind": "inngest.score", "values": {"good": {"value": "no score"}}},
+        {"kind": "userland.x", "op": "set", "values": {"y": "z"}},
+    ]
+    await api.answer(job, charged(metadata=said))
+    assert await told(api, job.run.id) == ([], [("step", "userland.x", {"y": "z"})])
+
+
 async def test_scores_as_sdks_say_them_and_of_which_variant(api: Api) -> None:
     job = await begun(api)
     run_id = job.run.id

@@ -85,8 +85,9 @@ def _pairs(named: Sequence[str], *, highest: bool, lowest: bool) -> list[Pair]:
     pythons = {_release(path): path for path in map(_found, names)}
     if not pythons:
         sys.exit("no Python from 3.11 on is on PATH: name one, e.g. scripts/matrix /opt/python3.14")
-    made = [Pair(path, release, "highest") for release, path in pythons.items()]
-    low = [Pair(path, release, "lowest") for release, path in pythons.items()]
+    releases = sorted(pythons, key=lambda release: int(release.partition(".")[2]))
+    made = [Pair(pythons[release], release, "highest") for release in releases]
+    low = [Pair(pythons[release], release, "lowest") for release in releases]
     if not (highest or lowest):
         return [*made, low[0]]
     return [*(made if highest else ()), *(low if lowest else ())]

@@ -37,6 +37,8 @@ import stepwell.flask
 import stepwell.starlette
 from stepwell import Context, ContextSync
 from stepwell.sdk.serve import durable_report
+from stepwell.sdk.serve.durable import DurableEndpoint
+from stepwell.sdk.serve.request import ServeRequest
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.serving import Server
@@ -352,6 +354,25 @@ async def test_what_an_endpoint_says_while_it_works(framework: Any) -> None:
             assert (broke["status"], broke["response"]["statusCode"]) == ("failed", 500)
             whole = await http.get(f"{url}/tells")
             assert (whole.status_code, whole.json()) == (200, "ab")
+
+
+async def test_a_stream_ends_where_the_program_stops_meanwhile() -> None:
+    async def waits(ctx: Context, request: Any) -> None:
+        stepwell.stream.push("here")
+        await asyncio.Event().wait()
+
+    client = stepwell.Inngest(app_id="shop", is_dev=True)
+    endpoint = DurableEndpoint(client, waits, "starlette", lambda _: None, {})
+    headers = {"accept": "text/event-stream"}
+    asked = ServeRequest(method="GET", url="http://h/", headers=headers, query={}, body=b"")
+    before = asyncio.all_tasks()
+    chunks = (await endpoint.streamed(asked, "")).chunks
+    (work,) = asyncio.all_tasks() - before
+    assert b"inngest.metadata" in await anext(chunks)
+    assert b"here" in await anext(chunks)
+    work.cancel()
+    async with asyncio.timeout(10):
+        assert [chunk async for chunk in chunks] == []
 
 
 @pytest.mark.logs("not yet")

@@ -118,9 +118,9 @@ class Call:
         self.place = place
         """Where the handler begins."""
         self.exact = request.exact_numbers
+        """The server keeps numbers as they are written."""
         self._step_name = request.step_name
         self._step_names = request.step_names
-        """The server keeps numbers as they are written."""
         self.answer: CallResponse | None = None
         self.cancelled = Cancelled(watch)
         self.step: object = None

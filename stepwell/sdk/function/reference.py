@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast, overload
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.events.source import ObjectLike
 from stepwell.sdk.step.port import Invocable, Takes, Takes_co
-from stepwell.sdk.value.codec import Codec, codec_of
+from stepwell.sdk.value.codec import Codec, CodecError, codec_of
 from stepwell.wire.function_config import composite_id
 
 T = TypeVar("T")
@@ -39,19 +39,19 @@ def reference_function(
 
 @overload
 def reference_function(
+    *, app_id: str, fn_id: str, input: type[D], output: object = ...
+) -> FunctionReference[Any, Takes[D]]: ...
+
+
+@overload
+def reference_function(
     *, app_id: str, fn_id: str, output: type[T]
 ) -> FunctionReference[T, Takes[Mapping[str, object]]]: ...
 
 
 @overload
 def reference_function(
-    *, app_id: str, fn_id: str, input: type[D]
-) -> FunctionReference[Any, Takes[D]]: ...
-
-
-@overload
-def reference_function(
-    *, app_id: str, fn_id: str
+    *, app_id: str, fn_id: str, output: object = ...
 ) -> FunctionReference[Any, Takes[Mapping[str, object]]]: ...
 
 
@@ -66,12 +66,21 @@ def reference_function(
         fn_id: Its id within that.
         input: The type of the data it takes, which is judged before it is invoked; anything that
             is an object if it is not given.
-        output: The type of what it returns; plain JSON if it is not given.
+        output: The type of what it returns, also a union; plain JSON if it is not given.
 
-    Raises ConfigurationError for ids that are none.
+    Raises ConfigurationError for ids that are none, and for types that JSON cannot carry.
     """
     for name, text in (("app_id", app_id), ("fn_id", fn_id)):
         if not isinstance(cast(object, text), str) or not text.strip():
             raise ConfigurationError(f'{name} = {text!r}: give an id, such as "shop"')
-    takes = None if input is None else codec_of(input)
-    return FunctionReference(composite_id(app_id, fn_id), codec_of(output), takes)
+    takes = None if input is None else _codec("input", input)
+    return FunctionReference(composite_id(app_id, fn_id), _codec("output", output), takes)
+
+
+def _codec(name: str, kind: object) -> Codec:
+    try:
+        return codec_of(kind)
+    except CodecError:
+        raise ConfigurationError(
+            f"{name} = {kind!r}: give a type of what JSON can carry, such as a dataclass"
+        ) from None

@@ -233,12 +233,13 @@ class DurableEndpoint:
     async def _told_all(self, asked: _Asked, query: str, caller: ToCaller) -> None:
         try:
             answer = await self._answered(asked, query)
+            if not asked.is_away:
+                tell_answer(caller.tell, answer)
         except Exception as error:
             self.client.log.exception('endpoint "%s" broke', self._fn_id)
-            answer = _as_response(error_answer(error))
-        if not asked.is_away:
-            tell_answer(caller.tell, answer)
-        caller.tell(None)
+            tell_answer(caller.tell, _as_response(error_answer(error)))
+        finally:
+            caller.tell(None)  # also where the program stops meanwhile: nobody waits for more
 
     def answer_sync(self, request: ServeRequest, query: str) -> ServeResponse:
         """The same for blocking frameworks."""

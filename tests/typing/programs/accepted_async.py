@@ -4,7 +4,7 @@ import asyncio
 import datetime  # noqa: ICN001 - as users write it
 import functools
 from dataclasses import dataclass
-from typing import TypedDict, assert_type
+from typing import Any, TypedDict, assert_type
 
 from pydantic import BaseModel
 
@@ -161,6 +161,8 @@ async def everything(ctx: inngest.Context) -> str:
     assert_type(await step.invoke("far", function=far, data=Deferral(number=1)), int)
     near = inngest.reference_function(app_id="x", fn_id="g", output=str)
     assert_type(await step.invoke("near", function=near, data={"a": 1}), str)
+    union = inngest.reference_function(app_id="x", fn_id="h", output=int | None)
+    assert_type(await step.invoke("union", function=union), Any)
     way = await ctx.group.experiment(
         "way",
         variants={

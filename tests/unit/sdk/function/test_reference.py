@@ -56,6 +56,13 @@ def test_ids_that_are_none(ids: Any) -> None:
         stepwell.reference_function(**ids)
 
 
+@pytest.mark.parametrize("name", ["input", "output"])
+def test_what_is_no_type_is_refused_by_name(name: str) -> None:
+    given: Any = {name: 3}
+    with pytest.raises(ConfigurationError, match=f"{name} = 3: give a type"):
+        stepwell.reference_function(app_id="bank", fn_id="pay", **given)
+
+
 def test_a_reference_tells_whom_it_means() -> None:
     assert (PAY.id, repr(PAY)) == ("bank-pay", "<FunctionReference bank-pay>")
 

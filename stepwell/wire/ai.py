@@ -5,7 +5,6 @@ Sources: the answers of OpenAI's chat and responses APIs, Anthropic, Gemini, Bed
 the semantic conventions of OpenTelemetry for spans of models.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
@@ -13,6 +12,8 @@ Values: TypeAlias = dict[str, object]
 
 KIND: Final = "inngest.ai"
 _TEXT_CHARS_MAX: Final = 200
+_NUMBER_MAX: Final = 2**63
+"""Nothing that is told is larger; what is no number is not below it."""
 _Path: TypeAlias = tuple[str, ...]
 _NUMBERS: Final[Mapping[str, tuple[_Path, ...]]] = {
     "input_tokens": (
@@ -159,7 +160,9 @@ def _at(value: object, path: _Path) -> object:
 def _number(value: object, paths: Sequence[_Path]) -> int | float | None:
     for path in paths:
         found = _at(value, path)
-        if isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found):
+        if isinstance(found, bool) or not isinstance(found, int | float):
+            continue
+        if abs(found) <= _NUMBER_MAX:
             return found
     return None
 

@@ -5,7 +5,7 @@ Pure. The only place that knows the four ways to change it, and whose a name is.
 
 import re
 from collections.abc import Iterable, Sequence
-from math import inf, isfinite
+from math import isfinite
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -139,9 +139,10 @@ def _object(values: Values) -> bytes:
 def _sum(name: str, known: msgspec.Raw | None, more: msgspec.Raw) -> msgspec.Raw:
     try:
         total = _NUMBER.decode(more) + (0 if known is None else _NUMBER.decode(known))
+        is_number = isfinite(total)
     except (msgspec.DecodeError, OverflowError):
-        total = inf
-    if not isfinite(total):
+        total, is_number = 0, False
+    if not is_number:
         raise MalformedMetadata(
             f"values.{name}: only numbers can be added to numbers, up to what a double holds: use"
             " the op merge or set"

@@ -1,11 +1,13 @@
 """Batches: start together, once each, none larger than it may be, none lost."""
 
 from random import Random
+from typing import cast
 
 import pytest
 
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.input import EventsReceived, WorkAsked
+from stepwell.wire.event import FUNCTION_FINISHED
 from stepwell.wire.function_check import problems
 from stepwell.wire.function_config import (
     Batch,
@@ -165,15 +167,28 @@ def test_a_key_that_cannot_be_had_lets_the_event_run_alone(bench: FlowBench) -> 
     assert sizes(bench) == [1]
 
 
-def test_a_batch_of_invocations_answers_all_who_asked(bench: FlowBench) -> None:
-    bench.register(function("parent", event="begin"), controlled(batch=Batch(2, "10s")))
+MORE_THAN_LOOKS = 40
+
+
+def test_the_end_of_a_large_batch_is_told(bench: FlowBench) -> None:
+    listener = function("listener", event=FUNCTION_FINISHED)
+    bench.register(controlled(batch=Batch(MORE_THAN_LOOKS, "5s")), listener)
+    bench.submit(EventsReceived(tuple(bench.event("go") for _ in range(MORE_THAN_LOOKS))))
+    bench.finish(bench.job())
+    (told,) = bench.emitted(FUNCTION_FINISHED)
+    assert len(cast("list[object]", told["events"])) == MORE_THAN_LOOKS
+
+
+@pytest.mark.parametrize("count", [2, MORE_THAN_LOOKS])
+def test_a_batch_of_invocations_answers_all_who_asked(bench: FlowBench, count: int) -> None:
+    bench.register(function("parent", event="begin"), controlled(batch=Batch(count, "10s")))
     parents: list[str] = []
-    for _ in range(2):
+    for _ in range(count):
         event = bench.send("begin")
         parents += [run.id for run in bench.runs_of(event)]
         invoke = InvokeFunction(id=step_hash("child"), name="child", function_id=FN)
         bench.reply(bench.job(), progressed(invoke))
     bench.finish(bench.job(), "done")
-    assert [bench.memos(run) for run in parents] == [{"child": {"data": "done"}}] * 2
+    assert [bench.memos(run) for run in parents] == [{"child": {"data": "done"}}] * count
     for job in bench.claim():
         bench.finish(job)

@@ -2,7 +2,14 @@
 
 import pytest
 
-from stepwell.server.engine.message.input import Done, Job, LeftUnserved, RunResumed, Verdict
+from stepwell.server.engine.message.input import (
+    Done,
+    Job,
+    LeaseLost,
+    LeftUnserved,
+    RunResumed,
+    Verdict,
+)
 from stepwell.server.engine.name.held import held_place
 from stepwell.server.engine.row.run import FunctionRow, Run, RunStatus
 from stepwell.server.query.offline import explanation_in, timeline_in, waiting_in
@@ -11,7 +18,7 @@ from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FINISHED
 from stepwell.wire.function_config import Code, Concurrency, Singleton
 from stepwell.wire.identifier import step_hash
 from stepwell.wire.operation import InvokeFunction, Sleep, WaitForEvent
-from tests.bench import APP, function, planned, progressed, returned, step_run
+from tests.bench import APP, broke, function, planned, progressed, returned, step_run
 from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled
 
 FN = f"{APP}-work"
@@ -222,6 +229,33 @@ def test_a_pinned_run_keeps_its_code_where_it_is_called_again(bench: FlowBench) 
     assert again.run == job.run
 
 
+@pytest.mark.parametrize("options", [{}, LIMITED])
+@pytest.mark.parametrize("comes_back", ["lost", "failed", "stopped"])
+@pytest.mark.parametrize("let_go", ["resume", "continue"])
+def test_a_call_comes_back_where_its_run_is_called_now(
+    bench: FlowBench, let_go: str, comes_back: str, options: dict[str, object]
+) -> None:
+    run = asleep(bench, "pin", **options)
+    bench.deploy(work(NEW, "pin", **options))
+    bench.pass_time(MINUTE)
+    claim(bench)
+    (job,) = claim(bench, PINNED)
+    if let_go == "resume":
+        assert resumed(bench, run.id) is Verdict.APPLIED
+    else:
+        bench.deploy(work(NEW, **options))
+    assert claim(bench) == []
+    assert bench.holds(job)
+    if comes_back == "lost":
+        bench.submit(LeaseLost(job.lease.id, run.id, job.lease.key))
+    elif comes_back == "failed":
+        bench.reply(job, broke())
+    else:
+        bench.restart()
+    bench.pass_time(MINUTE)
+    assert one(bench).run.id == run.id
+
+
 # -- restart --------------------------------------------------------------------------------------
 
 
@@ -288,6 +322,21 @@ def test_a_run_with_steps_under_way_waits_for_them(bench: FlowBench) -> None:
     bench.reply(second, progressed(step_run("b")))
     bench.pass_time(SECOND)
     assert one(bench).run.original == run.id
+
+
+@pytest.mark.parametrize("options", [{}, LIMITED])
+def test_many_runs_begin_again_in_one_claim(bench: FlowBench, options: dict[str, object]) -> None:
+    bench.deploy(work(OLD, "restart", **options))
+    sent = [bench.send("go", {"user": str(number)}) for number in range(40)]
+    for job in claim(bench):
+        bench.reply(job, progressed(step_run("charge")))
+    under_way = claim(bench)
+    bench.deploy(work(NEW, "restart", **options))
+    assert claim(bench) == []
+    for job in under_way:
+        bench.reply(job, progressed(step_run("ship")))
+    assert {job.run.original for job in claim(bench)} == {job.run.id for job in under_way}
+    assert len(under_way) == len(sent)
 
 
 def test_whoever_invoked_it_waits_for_the_new_run(bench: FlowBench) -> None:

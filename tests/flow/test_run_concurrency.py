@@ -1,5 +1,6 @@
 """Concurrency of whole runs: a place from the first call to the end, given back exactly once."""
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.message.input import CancelAsked, Done, RerunAsked, Verdict
@@ -162,3 +163,14 @@ def test_F4_who_invokes_under_a_place_of_its_own_is_told_instead_of_waiting_for_
     assert "would wait for itself" in memo["error"]["message"]
     bench.finish(bench.job())
     assert len(bench.runs()) == 1
+
+
+def test_a_chain_of_invocations_may_be_long(bench: FlowBench) -> None:
+    bench.register(controlled(run_concurrency=(Concurrency(1, "event.data.n"),)))
+    bench.send("go", {"n": 0})
+    for number in range(1, 41):
+        (job,) = bench.claim()
+        data = msgspec.Raw(b'{"n":%d}' % number)
+        invoke = InvokeFunction(id=step_hash("c"), name="c", function_id=FN, data=data)
+        bench.reply(job, progressed(invoke))
+    assert len(bench.runs()) == 41

@@ -326,6 +326,18 @@ class Draft:
             raise LookAgain(Need(bodies=frozenset({event_id})))
         return self.view.body(event_id)
 
+    def bodies(self, event_ids: Iterable[str]) -> list[EventRow]:
+        """Those of these events that are there, asked for together."""
+        found: list[EventRow] = []
+
+        def see(event_id: str) -> None:
+            event = self.body(event_id)
+            if event is not None:
+                found.append(event)
+
+        self.each(event_ids, see)
+        return found
+
     def dedup(self, function: str, key: str) -> str | None:
         """The run a function already started for an event key."""
         mine = self._dedups.get((function, key))

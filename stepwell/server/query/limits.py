@@ -1,6 +1,7 @@
 """How named limits stand: what holds, what is in use and by which key, and what waits.
 
-Pure but for what the reader reads. The same numbers decide when a call begins (`engine/room.py`).
+Pure but for what the reader reads. The same numbers decide when a call begins
+(`engine/places/room.py`).
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
 """Which code a run began under, which there is now, and what waits because they differ.
 
 Pure but for what the reader reads. The same rule decides whether a run is called
-(`engine/held.py`).
+(`engine/name/held.py`).
 """
 
 from collections.abc import Iterable

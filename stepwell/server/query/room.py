@@ -1,7 +1,8 @@
 """Which limit of flow control a call waits for: how much of it is in use, by whom, since when, how
 many come first, and what makes room. Also: that its function rests.
 
-Pure but for what the reader reads. The same numbers decide when the call begins (`engine/room.py`).
+Pure but for what the reader reads. The same numbers decide when the call begins
+(`engine/places/room.py`).
 """
 
 from collections.abc import Mapping

@@ -95,7 +95,8 @@ class Janitor:
                 given_up += await self._give_up_on(function.slug, waited_ms, self._reader)
         for function in await asked(self._reader, self._reader.functions):
             code = decode_function(function.config).code
-            if code.on_change == CODE_PIN:
+            # What rests waits for a person, whoever has its code.
+            if code.on_change == CODE_PIN and function.slug not in self._ledger.catalog.paused:
                 given_up += await self._give_up_pinned(function.slug, code, now_ms, self._reader)
         return given_up
 

@@ -129,6 +129,8 @@ def test_what_each_provider_tells(asked: Any, answer: Any, expected: Any) -> Non
         {"id": 1, "model": "m"},
         {"usage": {"prompt_tokens": True}},
         {"usage": {"prompt_tokens": "9"}},
+        {"usage": {"prompt_tokens": 10**400}},
+        {"usage": {"prompt_tokens": float("nan")}},
         {"usage": 3},
     ],
 )

@@ -29,6 +29,7 @@ def test_updates(known: bytes, op: MetadataOp, values: bytes, after: bytes) -> N
         (b"", "add", b'{"a":true}'),
         (b'{"a":1e308}', "add", b'{"a":1e308}'),
         (b'{"a":0.5}', "add", b'{"a":%b}' % HUGE),
+        (b"", "add", b'{"a":%b}' % HUGE),
         (b"", "merge", b'{"a":1e999}'),
     ],
 )

@@ -70,7 +70,7 @@ async def sync(deps: ApiDeps, request: Request) -> Response:
     says is told with 422. With `appId`, another app at `url` is told with 409; it is registered
     all the same."""
     given = await SYNC.read(request)
-    if urlsplit(given.url).scheme not in ("http", "https"):
+    if not _is_web_address(given.url):
         raise Problem(400, f"url {given.url[:80]!r} is no web address: {_FIX}")
     wanted = name.apps(deps, (given.app_id,))[0]
     if wanted and wanted not in deps.ledger.catalog.apps:
@@ -96,6 +96,13 @@ async def remove(deps: ApiDeps, request: Request) -> Response:
     if answer.verdict is Verdict.GONE:
         raise Problem(404, "App not found")
     return answered(deps, AppNamed(app_uuid(row.name)))
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _app(deps: ApiDeps, row: AppRow) -> AppV2:

@@ -17,7 +17,7 @@ from stepwell.server.engine.life.resume import OPS, finish_step, resume
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.action import Topic
 from stepwell.server.engine.message.input import Job, Work, WorkAsked
-from stepwell.server.engine.message.need import Need
+from stepwell.server.engine.message.need import Need, merged
 from stepwell.server.engine.moment import earlier
 from stepwell.server.engine.name.lane import Part, PartKind, is_lane, lane_name, lane_of
 from stepwell.server.engine.name.lease_id import lease_id, lease_ids
@@ -55,6 +55,7 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
         next_ms = draft.now.ms if deal.more else earlier(next_ms, deal.next_ms)
     else:
         jobs = [job for item in calls if (job := leases.lend(item)) is not None]
+    leases.look_again()
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
     return Work(tuple(jobs), next_ms, faults)
 
@@ -101,9 +102,23 @@ class Leases:
         self._until_ms = draft.now.ms + given.lease_ms
         self._asked = 0
         self._count = 0
+        self._unseen: list[Need] = []
 
     def lend(self, item: Item) -> Job | None:
         """Lease an item, or put it off, or drop it with its run."""
+        try:
+            return self._lent(item)
+        except LookAgain as again:
+            self._unseen.append(again.need)
+            return None
+
+    def look_again(self) -> None:
+        """Ask together for what any of the items needs to see, so that the number of looks does
+        not grow with the number of items."""
+        if self._unseen:
+            raise LookAgain(merged(self._unseen))
+
+    def _lent(self, item: Item) -> Job | None:
         draft, given = self._draft, self._given
         place, self._asked = self._asked, self._asked + 1
         if given.suspect_before_ms and is_lane(item.queue):

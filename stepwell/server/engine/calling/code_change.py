@@ -140,11 +140,18 @@ def _is_called(draft: Draft, run: Run) -> bool:
 
 def _let_go(draft: Draft, run: Run, place: str = "") -> None:
     """Calls that wait elsewhere than at this place go where calls of the run go."""
-    for item in draft.view.items_of(run.id):
-        here = place_of(item.queue)
-        if is_held(here) and here != place and draft.view.lease(run.id, item.key) is None:
-            draft.leave_lane(item)
-            draft.move(msgspec.structs.replace(item, queue=run.queue))
+    for seen in draft.view.items_of(run.id):
+        item = draft.item(run.id, seen.key)
+        here = "" if item is None else place_of(item.queue)
+        if item is None or not is_held(here) or here == place:
+            continue
+        moved = msgspec.structs.replace(item, queue=run.queue)
+        if draft.view.lease(run.id, item.key) is not None:
+            # Whoever has it goes on. If it comes back, nobody may look for it there any more.
+            draft.put(moved)
+            continue
+        draft.leave_lane(item)
+        draft.move(moved)
 
 
 # -- a person decides -----------------------------------------------------------------------------

@@ -121,7 +121,8 @@ def _about_variant(row: Annotation, rows: Mapping[AnnotationSlot, Annotation]) -
 def _check_size(rows: Iterable[Annotation]) -> None:
     sizes = {True: 0, False: 0}
     for row in rows:
-        if row.kind is not AnnotationKind.LOG:  # these have bounds of their own
+        # Lines of the log and arguments of steps have bounds of their own.
+        if row.kind not in (AnnotationKind.LOG, AnnotationKind.INPUT):
             sizes[row.kind is AnnotationKind.SPAN] += len(row.body)
     for spans, most in ((True, USER_SPANS_BYTES_MAX), (False, METADATA_RUN_BYTES_MAX)):
         if sizes[spans] > most:

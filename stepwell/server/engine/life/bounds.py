@@ -39,8 +39,7 @@ def excess(draft: Draft, run: Run, operations: Iterable[Operation]) -> Failure |
         )
     size += sum(len(op.data) for op in fresh if isinstance(op, StepRun | LegacyStep))
     if size + _EVENT_BYTES * len(run.event_ids) > rules.state_bytes_max:
-        bodies = (draft.body(event_id) for event_id in run.event_ids)
-        size += sum(len(event.body) for event in bodies if event is not None)
+        size += sum(len(event.body) for event in draft.bodies(run.event_ids))
         if size > rules.state_bytes_max:
             return Failure(
                 STATE_OVERFLOWED,

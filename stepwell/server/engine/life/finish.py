@@ -100,7 +100,7 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
     )
     data, meta = told(wait)
     if meta is None:
-        meta = _meta(draft.body(one) for one in run.event_ids)
+        meta = _meta(draft.bodies(run.event_ids))
     elif bytes(meta) == b"{}":
         meta = None
     event = deferred_schedule(event_id, draft.now.ms, deferral, data=data, meta=meta)
@@ -109,13 +109,16 @@ def _emit_deferred(draft: Draft, run: Run, wait: Wait) -> None:
 
 def _resume_parents(draft: Draft, run: Run, broke: Broke | None) -> None:
     """A run has several where events that invoke it were held together."""
-    for place in run.parent.split(",") if run.parent else ():
+
+    def resume_one(place: str) -> None:
         parent_id, _, step_id = place.partition(".")
         parent = draft.run(parent_id)
         wait = None if parent is None else draft.wait(parent_id, step_id)
         if parent is None or parent.ended or wait is None or draft.has_ended(parent_id):
-            continue
+            return
         resume(draft, parent, wait, _child_memo(run, broke))
+
+    draft.each(run.parent.split(",") if run.parent else (), resume_one)
 
 
 def _child_memo(run: Run, broke: Broke | None) -> bytes:
@@ -130,8 +133,8 @@ def _emit_lifecycle(draft: Draft, run: Run, broke: Broke | None) -> None:
     heard = [name for name in _NAMES[run.status] if is_heard(draft, name)]
     if not heard:
         return
-    bodies = [draft.body(event_id) for event_id in run.event_ids]
-    triggers = tuple(msgspec.Raw(event.body) for event in bodies if event is not None)
+    bodies = draft.bodies(run.event_ids)
+    triggers = tuple(msgspec.Raw(event.body) for event in bodies)
     if not triggers:
         return
     ended = Ended(
@@ -173,9 +176,9 @@ def never_begun(draft: Draft, event: EventRow, failure: Failure, correlation_id:
     draft.emit(event_row(event_id, told, draft.now.ms))
 
 
-def _meta(events: Iterable[EventRow | None]) -> msgspec.Raw | None:
+def _meta(events: Iterable[EventRow]) -> msgspec.Raw | None:
     """What is told about a run belongs to the sessions of its events."""
-    found = (decode_event(row.body).meta for row in events if row and b'"sessions":' in row.body)
+    found = (decode_event(row.body).meta for row in events if b'"sessions":' in row.body)
     return run_meta(meta for meta in found if meta is not None)
 
 

@@ -108,7 +108,8 @@ _WAITS_FOR_ITSELF = (
     " one that invoked it, holds until it ends; send an event in place of invoking, or let another"
     " function with a limit of its own do this part"
 )
-ANCESTORS_MAX = 64
+ANCESTORS_MAX = 24
+"""So many are looked at: each may take a look of its own, of which a decision has few."""
 
 
 def _place_held_above(draft: Draft, run: Run, child: "_Child") -> str:

@@ -40,9 +40,12 @@ def drop(
 
 def tell_parents(draft: Draft, parents: str, reason: DropReason) -> None:
     """Steps that invoked a function and wait for its run hear that there will be none."""
-    for parent in parents.split(",") if parents else ():
+
+    def tell(parent: str) -> None:
         run_id, _, step_id = parent.partition(".")
         run = draft.run(run_id)
         wait = None if run is None else draft.wait(run_id, step_id)
         if run is not None and not run.ended and wait is not None:
             resume(draft, run, wait, bytes(encode_failure_memo(refusal(reason))))
+
+    draft.each(parents.split(",") if parents else (), tell)

@@ -1,6 +1,6 @@
 """How much of a function's own limits is in use, by key, in the shape of the REST API's second
 version. Pure but for what the reader reads. The same numbers decide when a call begins
-(`engine/room.py`)."""
+(`engine/places/room.py`)."""
 
 from enum import StrEnum
 from typing import NamedTuple

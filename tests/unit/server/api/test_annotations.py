@@ -64,6 +64,14 @@ async def test_updates_are_made_of_what_was_said_before(api: Api) -> None:
     assert ("run", kind, {}) in (await told(api, job.run.id))[0]
 
 
+async def test_what_a_failed_step_was_handed_takes_no_room_of_what_is_said(api: Api) -> None:
+    job = await begun(api)
+    handed = ["x" * limit.METADATA_RUN_BYTES_MAX]
+    error = {"name": "E", "message": "m"}
+    await api.answer(job, charged(op="StepError", error=error, opts={"input": handed}))
+    await say(api, job.run.id, [{"kind": "userland.x", "values": {"n": 1}}])
+
+
 async def test_steps_are_named_by_their_id_in_the_code_or_on_the_wire(api: Api) -> None:
     job = await begun(api)
     await api.answer(job, charged())

@@ -73,8 +73,9 @@ async def test_apps_are_made_moved_and_deleted(api: Api) -> None:
 
 async def test_an_app_that_cannot_register_says_why(api: Api) -> None:
     create = "mutation ($url: String!) { createApp(input: {url: $url}) { id } }"
-    _, told = await refused(api, create, url="nowhere")
-    assert "url 'nowhere' is no web address" in told["errors"][0]["message"]
+    for wrong in ("nowhere", "http://["):
+        _, told = await refused(api, create, url=wrong)
+        assert f"url '{wrong}' is no web address" in told["errors"][0]["message"]
     _, told = await refused(api, create, url=URL)
     assert told["errors"][0]["message"] == "unreachable: nobody asks apps to register here"
     assert told["errors"][0]["extensions"] == {"code": "unreachable", "status": 422}

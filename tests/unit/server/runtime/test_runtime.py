@@ -606,7 +606,10 @@ def test_pinned_runs_whose_code_nobody_serves_are_given_up_after_a_time() -> Non
         janitor = Janitor(ledger, clock, 0, reader=reader, unserved_ms=3_600_000)
         await asyncio.sleep(3_000)
         assert await janitor.give_up() == 0
+        await ledger.submit(given_.FunctionPaused("shop-work"))
         await asyncio.sleep(3_600)
+        assert await janitor.give_up() == 0
+        await ledger.submit(given_.FunctionResumed("shop-work"))
         assert await janitor.give_up() == 1
         (run,) = reader.runs(RunFilter(limit=1))
         assert run.status is RunStatus.FAILED

@@ -1,5 +1,6 @@
 """Rate limits and idempotency: what is too much starts no run, and says so."""
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.message.input import Done, InvokeAsked, Verdict
@@ -164,6 +165,22 @@ def test_R9_the_limit_is_used_before_debouncing(bench: FlowBench) -> None:
     assert [bench.reasons(event) for event in sent] == [["Debounce"], [], ["RateLimit"]]
     bench.tick_to(6 * SECOND)
     assert bench.started(*sent) == [False, True, False]
+
+
+def test_many_invocations_at_once_are_each_judged(bench: FlowBench) -> None:
+    limited = controlled(rate_limit=RateLimit(1, "1h", PER_USER))
+    bench.register(function("parent", event="begin"), limited)
+    bench.send("begin")
+    invocations = [
+        InvokeFunction(
+            id=step_hash(str(number)),
+            function_id=limited.slug,
+            data=msgspec.Raw(b'{"user":%d}' % number),
+        )
+        for number in range(40)
+    ]
+    bench.reply(bench.job(), progressed(*invocations))
+    assert len(bench.runs()) == 1 + len(invocations)
 
 
 def test_reruns_are_not_limited(bench: FlowBench) -> None:

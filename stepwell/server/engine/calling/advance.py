@@ -4,6 +4,7 @@ Whoever reports must hold the lease of the item it reports on, or report on an i
 (its holder's lease ended with a restart, and nobody began again).
 """
 
+from collections.abc import Iterable
 from typing import assert_never
 
 import msgspec
@@ -173,10 +174,9 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     take_metadata(draft, run, item, operations)
     report = Report(run, item, lease, operations, outcome.delay_ms, outcome.no_retry)
     before = len(draft.records)
-    for operation in sorted(operations, key=_urgency):
-        apply_operation(draft, report, operation)
-        if draft.has_ended(run.id):
-            return
+    _apply(draft, report, sorted(operations, key=_urgency))
+    if draft.has_ended(run.id):
+        return
     if report.retried:
         draft.change(_without_the_dead(draft, report.run))
         return
@@ -186,6 +186,16 @@ def _progress(draft: Draft, run: Run, item: Item, lease: Lease | None, outcome: 
     conclude = _conclude_discovery if item.key == MAIN else _conclude_step
     draft.change(conclude(draft, report))
     draft.announce(Topic.RUN_MOVED, run.id)
+
+
+def _apply(draft: Draft, report: Report, operations: Iterable[Operation]) -> None:
+    """Let operations have their effect, until one of them ends the run."""
+
+    def apply(operation: Operation) -> None:
+        if not draft.has_ended(report.run.id):
+            apply_operation(draft, report, operation)
+
+    draft.each(operations, apply)
 
 
 def _is_stalled(draft: Draft, report: Report) -> bool:

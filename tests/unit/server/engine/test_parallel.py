@@ -1,9 +1,9 @@
 """Steps at once: who is called when (http.md 8.2 to 8.5)."""
 
 from stepwell.server.engine.message.input import Job, Verdict
-from stepwell.server.engine.row.run import MAIN, RunStatus
+from stepwell.server.engine.row.run import MAIN, RunStatus, WaitKind
 from stepwell.wire.identifier import step_hash
-from stepwell.wire.operation import Sleep, WaitForEvent
+from stepwell.wire.operation import Sleep, WaitForEvent, WaitForSignal
 from tests.bench import Bench, planned, progressed, returned, step_run
 
 
@@ -44,6 +44,15 @@ def test_the_observed_sequence_of_two_branches_of_two_steps() -> None:
     assert list(bench.memos(run.id)) == ["a1", "b1", "b2", "a2"]
     assert bench.reply(seven, returned("done")).verdict is Verdict.APPLIED
     assert bench.status(run.id) is RunStatus.COMPLETED
+
+
+def test_many_signals_are_waited_for_at_once() -> None:
+    bench = Bench()
+    run = bench.begin()
+    ids = [str(number) for number in range(40)]
+    waits = [WaitForSignal(id=step_hash(one), signal=one, timeout="1d") for one in ids]
+    bench.answer(progressed(*waits))
+    assert len(bench.waits(run.id, WaitKind.SIGNAL)) == len(waits)
 
 
 def test_a_race_is_discovered_after_each_step() -> None:

@@ -1,5 +1,6 @@
 """Code changes while runs are under way: each policy, over the memory store and SQLite."""
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.message.input import (
@@ -17,6 +18,7 @@ from stepwell.server.query.rest import Hindrance
 from stepwell.wire.event import FUNCTION_CANCELLED, FUNCTION_FINISHED
 from stepwell.wire.function_config import Code, Concurrency, Singleton
 from stepwell.wire.identifier import step_hash
+from stepwell.wire.named_limit import StepLimit
 from stepwell.wire.operation import InvokeFunction, Sleep, WaitForEvent
 from tests.bench import APP, broke, function, planned, progressed, returned, step_run
 from tests.flow.flow_bench import MINUTE, SECOND, FlowBench, controlled
@@ -227,6 +229,17 @@ def test_a_pinned_run_keeps_its_code_where_it_is_called_again(bench: FlowBench) 
     assert claim(bench) == []
     (again,) = claim(bench, PINNED)
     assert again.run == job.run
+
+
+def test_a_step_that_waited_stands_under_its_limits_again(bench: FlowBench) -> None:
+    bench.deploy(work(OLD, "pause"))
+    bench.send("go")
+    limited = msgspec.structs.replace(planned("ask"), limits=(StepLimit("gpu", concurrency=2),))
+    bench.reply(one(bench), progressed(limited))
+    bench.deploy(work(NEW, "pause"))
+    assert claim(bench) == []
+    bench.deploy(work(OLD, "pause"))
+    assert one(bench).lease.keys
 
 
 @pytest.mark.parametrize("options", [{}, LIMITED])

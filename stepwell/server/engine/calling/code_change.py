@@ -139,13 +139,14 @@ def _is_called(draft: Draft, run: Run) -> bool:
 
 
 def _let_go(draft: Draft, run: Run, place: str = "") -> None:
-    """Calls that wait elsewhere than at this place go where calls of the run go."""
+    """Calls that wait elsewhere than at this place go where calls of the run go, under the limits
+    they stand under."""
     for seen in draft.view.items_of(run.id):
         item = draft.item(run.id, seen.key)
         here = "" if item is None else place_of(item.queue)
         if item is None or not is_held(here) or here == place:
             continue
-        moved = msgspec.structs.replace(item, queue=run.queue)
+        moved = msgspec.structs.replace(item, queue=moved_to(item.queue, place_of(run.queue)))
         if draft.view.lease(run.id, item.key) is not None:
             # Whoever has it goes on. If it comes back, nobody may look for it there any more.
             draft.put(moved)

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.stored import FUNCTIONS, fill, served_from
+from stepwell.cli.process import look_for_circles_seldom
 from stepwell.server.config.node_config import DATABASE_NAME
 from stepwell.server.serving import Server
 
@@ -73,6 +74,7 @@ async def measure(runs: int, times: int) -> None:
         )
         server = Server(served_from(folder))
         await server.start()
+        look_for_circles_seldom()  # as the command that runs a server does
         try:
             console.print(await _table(server.url.replace("localhost", "127.0.0.1"), times, now))
         finally:

@@ -26,20 +26,25 @@ FEW = 2_000
 """So many runs are sorted at once."""
 SOME = 20_000
 """So many runs are sorted by the database, which meets each of them for that."""
+FIRST = 8
+"""So many rows of a stream are read at first at least, and four times as many each time after."""
 PAGE_MAX = 500
-"""So many rows of a stream are read at a time."""
+"""So many rows of a stream are read at a time at most."""
+NEAR = 4_000
+"""So many runs, in the order of a time, are passed over before anything else is tried."""
 
 Leases: TypeAlias = Mapping[tuple[str, str], Lease]
 Bounds: TypeAlias = dict[str, Value]
 
 
 _BY_TIME = {
-    (RunTime.ENDED, False): ("some_by_end_down", "runs_by_end_down"),
-    (RunTime.ENDED, True): ("some_by_end_up", "runs_by_end_up"),
-    (RunTime.STARTED, False): ("some_by_start_down", "runs_by_start_down"),
-    (RunTime.STARTED, True): ("some_by_start_up", "runs_by_start_up"),
+    (RunTime.ENDED, False): ("nth_end_down", "some_by_end_down", "runs_by_end_down"),
+    (RunTime.ENDED, True): ("nth_end_up", "some_by_end_up", "runs_by_end_up"),
+    (RunTime.STARTED, False): ("nth_start_down", "some_by_start_down", "runs_by_start_down"),
+    (RunTime.STARTED, True): ("nth_start_up", "some_by_start_up", "runs_by_start_up"),
 }
-"""The statements for lists in the order of a time: where some runs are wanted, and where many."""
+"""The statements for lists in the order of a time: which time the run has that comes after so many
+others, and lists where some runs are wanted, and where many."""
 
 
 class Found(NamedTuple):
@@ -59,20 +64,40 @@ def list_runs(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list
         return _by_queueing(db, leases, wanted)
     if wanted.statuses and not any(_may_have(status, wanted.time) for status in wanted.statuses):
         return []
-    few = _few(db, wanted)
-    if few is not None:
-        begun = _leased(db, leases)
-        seen = (as_seen(run, leases.get((run.id, MAIN))) for run in (*_rows(db, few), *begun))
-        return _sorted([run for run in seen if wants_run(wanted, run)], wanted)
-    some, any_ = _BY_TIME[wanted.time, wanted.ascending]
-    if _are_some(db, wanted):
-        found = _some(db, leases, wanted, SQL[some])
-    else:
-        found = _by_time(db, leases, wanted, SQL[any_])
+    found = _near(db, leases, wanted)
+    if found is None:
+        found = _far(db, leases, wanted)
     if wanted.time is RunTime.ENDED:
         return found
     begun = [run for run in _leased(db, leases) if wants_run(wanted, run)]
     return _sorted([*begun, *found], wanted)
+
+
+def _near(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run] | None:
+    """A page that is full before `NEAR` runs were passed over, or that is the last one."""
+    nth, _, any_ = _BY_TIME[wanted.time, wanted.ascending]
+    asked = {**_rest(wanted, _begin(wanted)), "passed": NEAR}
+    edge = db.execute(SQL[nth], asked).fetchone()
+    if edge is None:
+        return _by_time(db, leases, wanted, SQL[any_])
+    if wanted.ascending:
+        narrowed = msgspec.structs.replace(wanted, until_ms=edge[0] + 1)
+    else:
+        narrowed = msgspec.structs.replace(wanted, since_ms=edge[0])
+    found = _by_time(db, leases, narrowed, SQL[any_])
+    return found if len(found) == wanted.limit else None
+
+
+def _far(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run]:
+    """A page of runs that are rare among the others: those with a call under way aside."""
+    few = _few(db, wanted)
+    if few is not None:
+        seen = (as_seen(run, leases.get((run.id, MAIN))) for run in _rows(db, few))
+        return _sorted([run for run in seen if wants_run(wanted, run)], wanted)
+    _, some, any_ = _BY_TIME[wanted.time, wanted.ascending]
+    if _are_some(db, wanted):
+        return _some(db, leases, wanted, SQL[some])
+    return _by_time(db, leases, wanted, SQL[any_])
 
 
 def _by_queueing(db: sqlite3.Connection, leases: Leases, wanted: RunFilter) -> list[Run]:
@@ -173,10 +198,19 @@ def _rest(wanted: RunFilter, mark: Mark) -> Bounds:
 
 
 def _streams(db: sqlite3.Connection, wanted: RunFilter, size: int) -> Iterator[Iterator[Found]]:
-    for status in (int(status) for status in wanted.statuses or RunStatus):
-        for app, function in _functions(db, status, wanted):
-            of: Bounds = {"status": status, "app": app, "function": function}
-            yield _stream(db, of, wanted, min(max(size, 1), PAGE_MAX))
+    places: list[Bounds] = [
+        {"status": status, "app": app, "function": function}
+        for status in (int(status) for status in wanted.statuses or RunStatus)
+        for app, function in _functions(db, status, wanted)
+    ]
+    first = _first(size, len(places))
+    return (_stream(db, of, wanted, first) for of in places)
+
+
+def _first(wanted: int, streams: int) -> int:
+    """How many rows of each stream are read at first: twice its share of the page."""
+    share = 2 * wanted // max(streams, 1)
+    return min(max(share, FIRST), max(wanted, 1), PAGE_MAX)
 
 
 def _stream(db: sqlite3.Connection, of: Bounds, wanted: RunFilter, size: int) -> Iterator[Found]:
@@ -189,7 +223,7 @@ def _stream(db: sqlite3.Connection, of: Bounds, wanted: RunFilter, size: int) ->
         yield from page
         if len(page) < size:
             return
-        mark = Mark(page[-1].at_ms, page[-1].id)
+        mark, size = Mark(page[-1].at_ms, page[-1].id), min(4 * size, PAGE_MAX)
 
 
 def _rows(db: sqlite3.Connection, page: Iterable[Found]) -> list[Run]:
@@ -236,7 +270,8 @@ def _sorted(found: Iterable[Run], wanted: RunFilter) -> list[Run]:
 def list_events(db: sqlite3.Connection, wanted: EventFilter) -> list[EventRow]:
     """A page of events, the latest first."""
     names = [wanted.name] if wanted.name else _names(db, internal=wanted.internal)
-    streams = [_stream_of_name(db, name, wanted) for name in names]
+    first = _first(wanted.limit, len(names))
+    streams = [_stream_of_name(db, name, wanted, first) for name in names]
     page = list(islice(merge(*streams, reverse=True), wanted.limit))
     seqs = _json([entry.seq for entry in page])
     rows = [event_of(row) for row in db.execute(SQL["events_of_seqs"], (seqs,))]
@@ -248,9 +283,10 @@ def _names(db: sqlite3.Connection, *, internal: bool) -> list[str]:
     return [name for name in names if internal or not name.startswith(INTERNAL)]
 
 
-def _stream_of_name(db: sqlite3.Connection, name: str, wanted: EventFilter) -> Iterator[Found]:
+def _stream_of_name(
+    db: sqlite3.Connection, name: str, wanted: EventFilter, size: int
+) -> Iterator[Found]:
     mark = wanted.after or AFTER_ALL
-    size = min(max(wanted.limit, 1), PAGE_MAX)
     while True:
         rest = _between(wanted.since_ms, wanted.until_ms, mark, ascending=False)
         asked = {**rest, "name": name, "limit": size}
@@ -258,7 +294,7 @@ def _stream_of_name(db: sqlite3.Connection, name: str, wanted: EventFilter) -> I
         yield from page
         if len(page) < size:
             return
-        mark = Mark(page[-1].at_ms, page[-1].id)
+        mark, size = Mark(page[-1].at_ms, page[-1].id), min(4 * size, PAGE_MAX)
 
 
 def _json(values: object) -> str:

@@ -379,6 +379,26 @@ WHERE status = :status AND app = :app AND function = :function AND (flags & 16) 
 AND queued_ms BETWEEN :from_ms AND :to_ms AND (queued_ms <> :at_ms OR id > :id)
 ORDER BY queued_ms ASC, id ASC LIMIT :limit;
 
+-- nth_end_down --
+SELECT ended_ms FROM run INDEXED BY run_by_end
+WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms
+ORDER BY ended_ms DESC LIMIT 1 OFFSET :passed;
+
+-- nth_end_up --
+SELECT ended_ms FROM run INDEXED BY run_by_end
+WHERE ended_ms > 0 AND ended_ms BETWEEN :from_ms AND :to_ms
+ORDER BY ended_ms ASC LIMIT 1 OFFSET :passed;
+
+-- nth_start_down --
+SELECT started_ms FROM run INDEXED BY run_by_start
+WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms
+ORDER BY started_ms DESC LIMIT 1 OFFSET :passed;
+
+-- nth_start_up --
+SELECT started_ms FROM run INDEXED BY run_by_start
+WHERE started_ms > 0 AND started_ms BETWEEN :from_ms AND :to_ms
+ORDER BY started_ms ASC LIMIT 1 OFFSET :passed;
+
 -- some_by_end_down --
 SELECT ended_ms, id, seq FROM run INDEXED BY run_by_status
 WHERE status = :status AND app = :app AND function = :function

@@ -1,9 +1,11 @@
 """What a page costs does not grow with the table: counted in steps of the database, not in time."""
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.row.run import EventRow, Run, RunStatus
@@ -106,7 +108,11 @@ FILTERS = {
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_page_of_runs(tables: tuple[sqlite3.Connection, ...], name: str) -> None:
+def test_a_page_of_runs(
+    tables: tuple[sqlite3.Connection, ...], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The smaller table has more than that, too.
+    monkeypatch.setattr(listing, "NEAR", FEW // 4)
     cost: list[int] = []
     for db in tables:
         with Steps(db) as steps:
@@ -122,6 +128,8 @@ def test_every_way_to_a_page_leads_to_the_same(
 ) -> None:
     cost: list[int] = []
     for db in tables:
+        near = list_runs(db, {}, FILTERS[name])
+        monkeypatch.setattr(listing, "NEAR", 0)
         sorted_here = list_runs(db, {}, FILTERS[name])
         monkeypatch.setattr(listing, "FEW", 0)
         with Steps(db) as steps:
@@ -129,7 +137,7 @@ def test_every_way_to_a_page_leads_to_the_same(
         cost.append(steps.count)
         monkeypatch.setattr(listing, "SOME", 0)
         looked_for = list_runs(db, {}, FILTERS[name])
-        assert sorted_here == sorted_by_the_database == looked_for
+        assert near == sorted_here == sorted_by_the_database == looked_for
         monkeypatch.undo()
     if name in ("last failed", "rare, by start", "going, by end"):
         # As many are wanted in either table.
@@ -154,3 +162,31 @@ def test_a_page_of_events(tables: tuple[sqlite3.Connection, ...], name: str) -> 
             assert len(list_events(db, EVENTS[name])) == LIMIT
         cost.append(steps.count)
     assert cost[1] <= 2 * cost[0] + 5, cost
+
+
+MIXED: dict[str, Callable[[sqlite3.Connection], Sequence[Run | EventRow]]] = {
+    "runs": lambda db: list_runs(db, {}, RunFilter(limit=50)),
+    "events": lambda db: list_events(db, EventFilter(limit=50)),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_of_many_streams_each_is_read_as_far_as_the_page_may_need(
+    tmp_path: Path, name: str
+) -> None:
+    """Of forty functions, or names, a page of fifty takes a few rows each, not fifty."""
+    db = open_writer(str(tmp_path / "mixed.db"), "relaxed")
+    migrate(db, str(tmp_path))
+    db.execute("BEGIN")
+    for number in range(1, 2_000):
+        run = msgspec.structs.replace(run_of(FEW, 0), id=f"R{number:025d}", queued_ms=NOW + number)
+        run = msgspec.structs.replace(run, function=f"shop-f{number % 40}")
+        db.execute(SQL["insert_run"], run_values(number, run, None))
+        event = EventRow(f"E{number:025d}", f"paid{number % 40}", NOW, NOW + number, b"{}")
+        db.execute(SQL["insert_event"], event_values(number, event))
+    db.execute("COMMIT")
+    with Steps(db) as steps:
+        found = MIXED[name](db)
+    assert [one.id[1:] for one in found] == [f"{n:025d}" for n in range(1_999, 1_949, -1)]
+    assert steps.count < 200
+    db.close()

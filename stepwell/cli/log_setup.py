@@ -5,6 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -16,17 +17,19 @@ from stepwell.cli.terminal import console
 LEVELS = ("trace", "debug", "info", "warn", "error")
 _NUMBERS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "error": 40}
 
+_OF_LOGGING = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogChoice:
     """How to log: what the group was told, overridden by what the command was told."""
 
-    def __init__(self, *, as_json: bool, verbose: bool, level: str | None) -> None:
-        """`level` None is "not said"."""
-        self.as_json = as_json
-        self.verbose = verbose
-        self.level = level
+    as_json: bool = False
+    verbose: bool = False
+    level: str | None = None
+    """None is "not said"."""
 
     def over(self, other: "LogChoice | None") -> "LogChoice":
         """This choice, completed by another."""
@@ -65,10 +68,24 @@ def log_options(function: F) -> F:
 
 def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
     """Configure the process's log. Call once, from a command that serves."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_handler(choice, environment)], force=True)
+    logging.getLogger("stepwell").setLevel(_level(choice, environment))
+
+
+def set_up_last_resort(choice: LogChoice, environment: Mapping[str, str]) -> None:
+    """Have lines that a program does not handle itself look like ours, those of `ctx.logger` from
+    the level that was asked for. What the program configures decides over it."""
+    logging.lastResort = _handler(choice, environment)
+    logging.getLogger("stepwell").setLevel(_level(choice, environment))
+
+
+def _level(choice: LogChoice, environment: Mapping[str, str]) -> int:
     level = choice.level or environment.get("LOG_LEVEL", "").lower()
     number = _NUMBERS.get(level, 20)
-    if choice.verbose:
-        number = min(number, 10)
+    return min(number, 10) if choice.verbose else number
+
+
+def _handler(choice: LogChoice, environment: Mapping[str, str]) -> logging.Handler:
     machine = choice.as_json or environment.get("LOG_HANDLER") == "json" or not sys.stderr.isatty()
     handler: logging.Handler
     if machine:
@@ -77,13 +94,12 @@ def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
     else:
         handler = RichHandler(console=console(stderr=True), show_path=False, log_time_format="[%X]")
         handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("stepwell").setLevel(number)
+    return handler
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, msg, the facts a record brings (such as run_id),
-    and the error where there is one."""
+    """One JSON object a line: time, level, logger, msg, the facts a record brings (such as run_id)
+    and what it was given as `extra`, and the error where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
@@ -93,8 +109,9 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "msg": record.getMessage(),
         }
-        facts = cast("dict[str, Any]", getattr(record, "facts", {}))
-        line.update({key: fact for key, fact in facts.items() if key not in line})
+        more = {key: value for key, value in vars(record).items() if key not in _OF_LOGGING}
+        facts = cast("dict[str, Any]", more.pop("facts", {}))
+        line.update({key: fact for key, fact in (facts | more).items() if key not in line})
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = "".join(traceback.format_exception(record.exc_info[1]))
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False, default=str)

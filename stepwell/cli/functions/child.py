@@ -21,6 +21,7 @@ import msgspec
 import uvicorn
 
 from stepwell.asgi import serve as serve_asgi
+from stepwell.cli.log_setup import LogChoice, set_up_last_resort
 from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import (
     Application,
@@ -63,6 +64,7 @@ class Order(msgspec.Struct, frozen=True):
     targets: tuple[str, ...]
     folder: str
     report: str
+    log: LogChoice = LogChoice()
 
 
 class _Server(uvicorn.Server):
@@ -81,6 +83,7 @@ def main() -> None:
         return
     order = msgspec.json.decode(line, type=Order)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    set_up_last_resort(order.log, os.environ)
     run_loop(_serve(order))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from stepwell.cli.functions.part import FunctionsPart
+from stepwell.cli.log_setup import LogChoice
 from stepwell.cli.target import ServedClient, TargetError, load
 from stepwell.embedded import attach
 from stepwell.server.registration import RegistrationRefused
@@ -22,7 +23,7 @@ log = logging.getLogger("stepwell.dev")
 
 @asynccontextmanager
 async def functions_here(
-    server: Server, targets: tuple[str, ...], folder: Path
+    server: Server, targets: tuple[str, ...], folder: Path, choice: LogChoice
 ) -> AsyncGenerator[None, None]:
     """Functions are served inside. Exits with a sentence where a target cannot be served."""
     os.environ["INNGEST_DEV"] = server.url
@@ -36,7 +37,7 @@ async def functions_here(
             apart.append(target)
     try:
         if apart:
-            async with FunctionsPart(server, tuple(apart), folder).running(reload=False):
+            async with FunctionsPart(server, tuple(apart), folder, choice).running(reload=False):
                 yield
         else:
             server.release_apps()

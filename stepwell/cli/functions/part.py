@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 
 from stepwell.cli.functions.child import Order, Report
+from stepwell.cli.log_setup import LogChoice
 from stepwell.cli.target import Misnamed
 from stepwell.server.api.apps.discovery import PATHS
 from stepwell.server.serving import Server
@@ -41,9 +42,17 @@ class _Child:
 class FunctionsPart:
     """Starts, replaces and ends the process of the functions."""
 
-    def __init__(self, server: Server, targets: tuple[str, ...], folder: Path) -> None:
-        """`targets` as the command line names them; modules are looked for in `folder`."""
+    def __init__(
+        self,
+        server: Server,
+        targets: tuple[str, ...],
+        folder: Path,
+        log: LogChoice = LogChoice(),  # noqa: B008 - frozen
+    ) -> None:
+        """`targets` as the command line names them; modules are looked for in `folder`; `log` is
+        how lines of the functions look where their program does not say."""
         self._server = server
+        self._log = log
         self._targets = targets
         self._folder = folder
         self._child: _Child | None = None
@@ -105,7 +114,7 @@ class FunctionsPart:
         await asyncio.gather(*self._endings)
 
     async def _start(self, scratch: Path) -> _Child:
-        order = Order(self._targets, str(self._folder), str(scratch / "report.json"))
+        order = Order(self._targets, str(self._folder), str(scratch / "report.json"), self._log)
         process, self._spare = self._spare or await self._opened(), None
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # it ended already: the report will be missing

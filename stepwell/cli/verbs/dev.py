@@ -52,13 +52,13 @@ def dev(
     to = console(stderr=True)
     to.print("[bold]stepwell dev[/bold]")
     show_settings(to, config, everything=False)
-    run_server(config, _beside(targets, reload=not no_reload) if targets else None)
+    run_server(config, _beside(targets, choice, reload=not no_reload) if targets else None)
 
 
-def _beside(targets: tuple[str, ...], *, reload: bool) -> Beside:
+def _beside(targets: tuple[str, ...], log: LogChoice, *, reload: bool) -> Beside:
     def functions(server: Server) -> AbstractAsyncContextManager[None]:
         if reload:
-            return FunctionsPart(server, targets, Path.cwd()).running(reload=True)
-        return functions_here(server, targets, Path.cwd())
+            return FunctionsPart(server, targets, Path.cwd(), log).running(reload=True)
+        return functions_here(server, targets, Path.cwd(), log)
 
     return functions

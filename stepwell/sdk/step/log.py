@@ -32,6 +32,26 @@ def set_own_level(level: int) -> None:
         own_logger.addHandler(handler)
 
 
+def is_kept(logger: Logger, level: int) -> bool:
+    """Is a line of this level one that the server is to keep? What the logger writes is; and from
+    INFO on where nobody chose a level, for the standard library writes warnings alone then."""
+    return logger.isEnabledFor(level) or (level >= logging.INFO and not _is_chosen(logger, level))
+
+
+def _is_chosen(logger: Logger, level: int) -> bool:
+    """Did somebody say that lines of this level are not written?"""
+    found: Any = logger
+    while isinstance(found, logging.LoggerAdapter):
+        found = cast(Any, found).logger
+    if found.manager.disable >= level:
+        return True
+    while found.parent is not None:
+        if found.level != logging.NOTSET:
+            return True
+        found = found.parent
+    return bool(found.level != logging.WARNING)
+
+
 class Phase(Protocol):
     """What a logger needs to know of its call."""
 
@@ -73,13 +93,15 @@ class CallLogger(logging.LoggerAdapter[Any]):
         """Was a line written?"""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the library's name
-        """Is a line of this level written now?"""
-        return self._phase.fresh and self.logger.isEnabledFor(level)
+        """Is a line of this level written now, or kept?"""
+        return self._phase.fresh and is_kept(self.logger, level)
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         """Write a line of this level, and have the server keep it."""
-        if self.isEnabledFor(level):
-            self._phase.log(level, msg, args, kwargs)
+        if not self.isEnabledFor(level):
+            return
+        self._phase.log(level, msg, args, kwargs)
+        if self.logger.isEnabledFor(level):
             _library_log(self, level, msg, *args, **kwargs)
 
     def process(
@@ -124,7 +146,7 @@ def _written(
     *args: Any,
     **more: Any,
 ) -> Any:
-    if logger.isEnabledFor(level_of(name, args)):
+    if is_kept(logger.logger, level_of(name, args)):
         _tell(phase, name, args, more)
     said = signature(method).parameters
     if "extra" in said or any(one.kind is Parameter.VAR_KEYWORD for one in said.values()):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from rich.logging import RichHandler
 
-from stepwell.cli.log_setup import JsonLines, LogChoice, set_up_logging
+from stepwell.cli.log_setup import JsonLines, LogChoice, set_up_last_resort, set_up_logging
 
 
 class Terminal(io.StringIO):
@@ -20,9 +20,10 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("stepwell")
-    before = root.handlers[:], root.level, ours.level
+    before, last = (root.handlers[:], root.level, ours.level), logging.lastResort
     yield
     root.handlers[:], level, own = before
+    logging.lastResort = last
     root.setLevel(level)
     ours.setLevel(own)
 
@@ -82,3 +83,33 @@ def test_what_the_group_was_told_is_completed_by_the_command() -> None:
     chosen = LogChoice(as_json=False, verbose=False, level=None).over(group)
     assert (chosen.as_json, chosen.level) == (True, "warn")
     assert LogChoice(as_json=False, verbose=True, level="error").over(group).level == "error"
+
+
+def test_lines_of_functions_have_what_they_belong_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up({})
+    place = {"run_id": "01A", "at": {1}}
+    logging.getLogger("stepwell").info("packing %d", 7, extra=place)
+    line = json.loads(stream.getvalue())
+    assert (line["msg"], line["run_id"], line["at"]) == ("packing 7", "01A", "{1}")
+    assert "args" not in line
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_the_last_resort_is_for_programs_that_configure_nothing(
+    monkeypatch: pytest.MonkeyPatch, configured: bool
+) -> None:
+    own, ours = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", ours)
+    root = logging.getLogger()
+    root.handlers[:] = []
+    set_up_last_resort(LogChoice(level="info"), {})
+    if configured:
+        root.handlers[:] = [logging.StreamHandler(own)]
+    logging.getLogger("stepwell").info("packing")
+    logging.getLogger("stepwell").debug("too fine")
+    logging.getLogger("shop").info("as Python has it: warnings alone")
+    assert own.getvalue() == ("packing\n" if configured else "")
+    assert ours.getvalue().count("packing") == (not configured)
+    assert len(ours.getvalue().splitlines()) == (not configured)

@@ -12,6 +12,7 @@ import structlog
 from stepwell.sdk.execution.run import run_call, run_call_sync
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.gathered import Gathered
+from stepwell.sdk.step.log import is_kept
 from stepwell.wire import log
 from stepwell.wire.execution import CallResponse
 from stepwell.wire.log import LogLine, lines_in_error
@@ -131,6 +132,32 @@ async def test_what_was_saved_on_the_way_is_not_told_again(fails: bool) -> None:
     )
     if fails:
         assert lines_of(answer) == list(first.lines)
+
+
+CHOSEN = [
+    ({}, logging.INFO, True),
+    ({}, logging.DEBUG, False),
+    ({}, logging.WARNING, True),
+    ({"shop": logging.WARNING}, logging.INFO, False),
+    ({"shop.orders": logging.ERROR}, logging.WARNING, False),
+    ({"shop": logging.DEBUG}, logging.DEBUG, True),
+    ({"": logging.ERROR}, logging.INFO, False),
+    ({"": logging.INFO}, logging.INFO, True),
+]
+
+
+@pytest.mark.parametrize(("levels", "level", "kept"), CHOSEN)
+@pytest.mark.parametrize("adapted", [False, True])
+def test_info_is_kept_where_nobody_chose_a_level(
+    levels: dict[str, int], level: int, kept: bool, adapted: bool
+) -> None:
+    manager = logging.Manager(logging.RootLogger(logging.WARNING))
+    for name, chosen in levels.items():
+        (manager.getLogger(name) if name else manager.root).setLevel(chosen)
+    logger = manager.getLogger("shop.orders")
+    assert is_kept(logging.LoggerAdapter(logger) if adapted else logger, level) is kept
+    manager.disable = level
+    assert not is_kept(manager.getLogger("shop.orders.later"), level)
 
 
 def test_an_answer_takes_so_many_lines_and_says_what_it_left() -> None:

@@ -10,9 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 import click
-from rich.logging import RichHandler
-
-from stepwell.cli.terminal import console
 
 LEVELS = ("trace", "debug", "info", "warn", "error")
 _NUMBERS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "error": 40}
@@ -92,6 +89,10 @@ def _handler(choice: LogChoice, environment: Mapping[str, str]) -> logging.Handl
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
     else:
+        from rich.logging import RichHandler  # noqa: PLC0415 - see the command line's `main`
+
+        from stepwell.cli.terminal import console  # noqa: PLC0415
+
         handler = RichHandler(console=console(stderr=True), show_path=False, log_time_format="[%X]")
         handler.setFormatter(logging.Formatter("%(message)s"))
     return handler

@@ -4,7 +4,6 @@ A verb is imported when it is called for: sending an event must not wait for a s
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 
@@ -83,17 +82,32 @@ class Verbs(click.Group):
 
 def package_version() -> str:
     """The installed version."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - many modules
+
     try:
         return version("stepwell")
     except PackageNotFoundError:
         return "unknown"
 
 
+def _tell_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"stepwell, version {package_version()}")
+        context.exit()
+
+
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_version(), prog_name="stepwell")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 @log_options
 @click.pass_context
 def main(context: click.Context, as_json: bool, verbose: bool, log_level: str | None) -> None:

@@ -1,20 +1,16 @@
 """What `import stepwell` brings, and what only comes when it is asked for."""
 
+import ast
 import json
+import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import stepwell
 
-PROGRAM = """
-import json, sys
-import stepwell
-brought = sorted(sys.modules)
-made = stepwell.FunctionFailedEvent.__module__
-print(json.dumps([brought, made]))
-"""
 # What a program needs that serves, sends, connects or tests, and not one that declares functions.
 LATER = (
     *("aiohttp", "yarl", "httpx", "websockets", "google.protobuf", "cel_expr_python"),
@@ -22,14 +18,69 @@ LATER = (
     *("stepwell.server", "stepwell.cli", "stepwell.testing", "stepwell.sdk.serve.handler"),
     *("stepwell.sdk.connect", "stepwell.sdk.events.internal", "stepwell.wire.connect_pb2"),
 )
+# What a program needs that declares functions, and not one that only names the package.
+OF_THE_SDK = ("stepwell.sdk.errors", "pydantic", "msgspec", "asyncio", "importlib.metadata", "ssl")
 
 
-def test_import_brings_what_declaring_functions_needs() -> None:
-    command = [sys.executable, "-c", PROGRAM]
-    out = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    brought, made = json.loads(out)
-    assert set(LATER) & set(brought) == set()
-    assert made == "stepwell.sdk.events.internal"
+def _brought(program: str) -> list[set[str]]:
+    """Runs a program; where it says `look()`, which modules are there."""
+    started = (
+        "import json, sys\nseen = []\ndef look():\n    seen.append(sorted(sys.modules))\n"
+        f"{program}\nprint(json.dumps(seen), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", started]
+    out = subprocess.run(command, capture_output=True, check=True, text=True).stderr
+    return [set(modules) for modules in json.loads(out)]
+
+
+def test_import_brings_what_is_asked_for() -> None:
+    alone, declared = _brought("import stepwell; look(); stepwell.Inngest; stepwell.Event; look()")
+    assert {*LATER, *OF_THE_SDK} & alone == set()
+    assert set(LATER) & declared == set()
+    assert set(OF_THE_SDK) <= declared
+
+
+def test_the_help_of_the_command_needs_no_sdk_and_no_colours() -> None:
+    program = """
+from stepwell.cli.entry import main
+sys.argv[1:] = ["--help"]
+try:
+    main()
+except SystemExit:
+    look()
+"""
+    [brought] = _brought(program)
+    assert {*LATER, *OF_THE_SDK} & brought == {"click", "stepwell.cli"}
+
+
+def test_names_are_found_where_checkers_are_told_that_they_are() -> None:
+    told: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(ast.parse(Path(stepwell.__file__).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for name in node.names:
+                told[name.asname or name.name] = (node.module, name.name)
+    del told["TYPE_CHECKING"]
+    told["__version__"] = told.pop("VERSION")
+    found = {
+        name: (home, stepwell._NAMED_THERE.get(name, name))
+        for name, home in stepwell._HOMES.items()
+    }
+    assert found == told
+    assert sorted(found) == sorted(stepwell.__all__)
+
+
+def test_names_are_the_same_however_they_are_reached() -> None:
+    from stepwell import experiment, step
+    from stepwell.sdk.step import experiment as there
+
+    assert step is stepwell.step
+    assert experiment is stepwell.experiment is there
+    assert pickle.loads(pickle.dumps(stepwell.NonRetriableError)) is stepwell.NonRetriableError
+    everything: dict[str, object] = {}
+    exec("from stepwell import *", everything)
+    assert {name: everything[name] for name in stepwell.__all__} == {
+        name: getattr(stepwell, name) for name in stepwell.__all__
+    }
 
 
 def test_every_public_name_is_there_and_listed() -> None:

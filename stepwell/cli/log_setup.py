@@ -4,63 +4,18 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-import click
+from rich.logging import RichHandler
 
-LEVELS = ("trace", "debug", "info", "warn", "error")
+from stepwell.cli.log_choice import LogChoice
+from stepwell.cli.terminal import console
+
 _NUMBERS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "error": 40}
 
 _OF_LOGGING = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogChoice:
-    """How to log: what the group was told, overridden by what the command was told."""
-
-    as_json: bool = False
-    verbose: bool = False
-    level: str | None = None
-    """None is "not said"."""
-
-    def over(self, other: "LogChoice | None") -> "LogChoice":
-        """This choice, completed by another."""
-        if other is None:
-            return self
-        return LogChoice(
-            as_json=self.as_json or other.as_json,
-            verbose=self.verbose or other.verbose,
-            level=self.level or other.level,
-        )
-
-
-def group_choice() -> LogChoice | None:
-    """What was said before the name of the command."""
-    found = click.get_current_context().obj
-    return found if isinstance(found, LogChoice) else None
-
-
-def log_options(function: F) -> F:
-    """Gives a command the three options of logging."""
-    level = click.option(
-        "--log-level",
-        "-l",
-        type=click.Choice(LEVELS),
-        help="What to log. [default: info; env: LOG_LEVEL]",
-    )
-    verbose = click.option("--verbose", is_flag=True, help="Log details, as --log-level debug.")
-    as_json = click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        help="Log as JSON; always so where the output is no terminal. [env: LOG_HANDLER=json]",
-    )
-    return level(verbose(as_json(function)))
 
 
 def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
@@ -89,10 +44,6 @@ def _handler(choice: LogChoice, environment: Mapping[str, str]) -> logging.Handl
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JsonLines())
     else:
-        from rich.logging import RichHandler  # noqa: PLC0415 - see the command line's `main`
-
-        from stepwell.cli.terminal import console  # noqa: PLC0415
-
         handler = RichHandler(console=console(stderr=True), show_path=False, log_time_format="[%X]")
         handler.setFormatter(logging.Formatter("%(message)s"))
     return handler

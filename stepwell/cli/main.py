@@ -7,7 +7,7 @@ from importlib import import_module
 
 import click
 
-from stepwell.cli.log_setup import LogChoice, log_options
+from stepwell.cli.log_choice import LogChoice, log_options
 from stepwell.sdk.extra import Extra
 
 _VERBS = {

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stepwell.cli.process import look_for_circles_seldom, run_loop, take_all_descriptors
-from stepwell.cli.target import TargetError
+from stepwell.cli.target_error import TargetError
 from stepwell.cli.terminal import put
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.listening import CannotListen, url_of

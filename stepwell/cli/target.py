@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, cast
 
+from stepwell.cli.target_error import Misnamed, TargetError
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.function.function import Function
 
@@ -20,14 +21,6 @@ Application: TypeAlias = Callable[..., Any]
 
 _NOT_OURS = ("site-packages", "dist-packages")
 _APP_NAMES = ("app", "application", "asgi", "wsgi")
-
-
-class TargetError(Exception):
-    """A target nobody can serve; the text names it and the fix."""
-
-
-class Misnamed(TargetError):
-    """There is no module or file of the name that was given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -374,8 +374,11 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         # Clients cost memory and time; many processes never make a request of either kind.
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.pooled"),
         ("stepwell.sdk.net.shared", "stepwell.sdk.net.blocking"),
+        # A server needs the SDK only where functions are served in its process.
+        ("stepwell.cli.verbs.dev", "stepwell.cli.functions.here"),
+        # It imports many modules, and few ask for the version.
+        ("stepwell.cli.main", "importlib.metadata"),
         # The server's events are many models, and slow to make; few programs name one.
-        ("stepwell", "stepwell.sdk.events.internal"),
         ("stepwell.sdk.client.declarer", "stepwell.sdk.events.internal"),
         ("stepwell.sdk.function.trigger", "stepwell.sdk.events.internal"),
     }

@@ -40,7 +40,7 @@ def test_import_brings_what_is_asked_for() -> None:
     assert set(OF_THE_SDK) <= declared
 
 
-def test_the_help_of_the_command_needs_no_sdk_and_no_colours() -> None:
+def test_the_help_of_the_command_needs_little_and_a_server_no_sdk() -> None:
     program = """
 from stepwell.cli.entry import main
 sys.argv[1:] = ["--help"]
@@ -48,9 +48,13 @@ try:
     main()
 except SystemExit:
     look()
+import stepwell.cli.verbs.dev, stepwell.cli.verbs.start
+look()
 """
-    [brought] = _brought(program)
-    assert {*LATER, *OF_THE_SDK} & brought == {"click", "stepwell.cli"}
+    helped, server = _brought(program)
+    assert {*LATER, *OF_THE_SDK} & helped == {"click", "stepwell.cli"}
+    assert {"stepwell.sdk.errors", "stepwell.sdk.client.client", "pydantic"} & server == set()
+    assert "stepwell.server.serving" in server
 
 
 def test_names_are_found_where_checkers_are_told_that_they_are() -> None:

@@ -21,50 +21,22 @@ import msgspec
 import uvicorn
 
 from stepwell.asgi import serve as serve_asgi
-from stepwell.cli.log_setup import LogChoice, set_up_last_resort
+from stepwell.cli.functions.order import Order, Report, ServedAt
+from stepwell.cli.log_setup import set_up_last_resort
 from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import (
     Application,
-    Misnamed,
     ServedApp,
     ServedClient,
-    TargetError,
     load,
     project_files,
 )
+from stepwell.cli.target_error import Misnamed, TargetError
 from stepwell.server.listening import open_sockets, port_of, url_of
 
 GRACE_S = 60
 PARENT_CHECK_S = 1.0
 SERVE_PATH = "/api/inngest"
-
-
-class ServedAt(msgspec.Struct, frozen=True):
-    """Where a target is served: its whole URL, or only its origin where the path is the app's."""
-
-    target: str
-    url: str = ""
-    origin: str = ""
-    functions: int = 0
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What the child tells its parent. `problem` says why nothing is served; `misnamed`, that what
-    was named is not there, which no change of a file will mend."""
-
-    served: tuple[ServedAt, ...] = ()
-    files: tuple[str, ...] = ()
-    problem: str = ""
-    misnamed: bool = False
-
-
-class Order(msgspec.Struct, frozen=True):
-    """What the parent asks of the child."""
-
-    targets: tuple[str, ...]
-    folder: str
-    report: str
-    log: LogChoice = LogChoice()
 
 
 class _Server(uvicorn.Server):

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from stepwell.cli.functions.part import FunctionsPart
-from stepwell.cli.log_setup import LogChoice
-from stepwell.cli.target import ServedClient, TargetError, load
+from stepwell.cli.log_choice import LogChoice
+from stepwell.cli.target import ServedClient, load
+from stepwell.cli.target_error import TargetError
 from stepwell.embedded import attach
 from stepwell.server.registration import RegistrationRefused
 from stepwell.server.serving import Server

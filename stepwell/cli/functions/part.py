@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from stepwell.cli.functions.child import Order, Report
-from stepwell.cli.log_setup import LogChoice
-from stepwell.cli.target import Misnamed
+from stepwell.cli.functions.order import Order, Report
+from stepwell.cli.log_choice import LogChoice
+from stepwell.cli.target_error import Misnamed
 from stepwell.server.api.apps.discovery import PATHS
 from stepwell.server.serving import Server
 

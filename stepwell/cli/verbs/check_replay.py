@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from stepwell.cli.target import ServedClient, TargetError, load
+from stepwell.cli.target import ServedClient, load
+from stepwell.cli.target_error import TargetError
 from stepwell.sdk.function.function import Function
 from stepwell.testing.replay import misfit, read_recorded
 from stepwell.wire.recorded_run import NotRecorded

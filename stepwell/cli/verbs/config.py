@@ -8,7 +8,8 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from stepwell.cli.target import ServedClient, TargetError, load
+from stepwell.cli.target import ServedClient, load
+from stepwell.cli.target_error import TargetError
 from stepwell.cli.terminal import console, put
 from stepwell.sdk.errors import ConfigurationError
 from stepwell.sdk.settings import Decision, Options, ServeOptions, resolve, resolve_serve

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from stepwell.cli.functions.here import functions_here
 from stepwell.cli.functions.part import FunctionsPart
-from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
+from stepwell.cli.log_choice import LogChoice, group_choice, log_options
+from stepwell.cli.log_setup import set_up_logging
 from stepwell.cli.options import configured, setting_options
 from stepwell.cli.running import Beside, run_server, show_settings
 from stepwell.cli.terminal import console
@@ -59,6 +59,8 @@ def _beside(targets: tuple[str, ...], log: LogChoice, *, reload: bool) -> Beside
     def functions(server: Server) -> AbstractAsyncContextManager[None]:
         if reload:
             return FunctionsPart(server, targets, Path.cwd(), log).running(reload=True)
+        from stepwell.cli.functions.here import functions_here  # noqa: PLC0415 - brings the SDK
+
         return functions_here(server, targets, Path.cwd(), log)
 
     return functions

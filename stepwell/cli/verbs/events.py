@@ -12,7 +12,8 @@ import msgspec
 from stepwell.cli.output import ALL, listed
 from stepwell.cli.parts import Parts
 from stepwell.cli.server_api import server_at, server_options
-from stepwell.cli.target import TargetError, imported, split
+from stepwell.cli.target import imported, split
+from stepwell.cli.target_error import TargetError
 from stepwell.cli.verbs.event_list import list_events
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error

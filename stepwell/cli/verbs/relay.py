@@ -14,7 +14,8 @@ from typing import Any, cast
 
 import click
 
-from stepwell.cli.target import TargetError, imported, split
+from stepwell.cli.target import imported, split
+from stepwell.cli.target_error import TargetError
 from stepwell.outbox import POLL_SECONDS, Relay, create_table
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import Error

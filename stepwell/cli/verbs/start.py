@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
+from stepwell.cli.log_choice import LogChoice, group_choice, log_options
+from stepwell.cli.log_setup import set_up_logging
 from stepwell.cli.options import configured, setting_options
 from stepwell.cli.running import run_server, show_settings
 from stepwell.cli.terminal import console

@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 
 import click
 
-from stepwell.cli.log_setup import LogChoice, group_choice, log_options, set_up_logging
+from stepwell.cli.log_choice import LogChoice, group_choice, log_options
+from stepwell.cli.log_setup import set_up_logging
 from stepwell.cli.process import look_for_circles_seldom, run_loop
-from stepwell.cli.target import ServedClient, TargetError, load, project_files
+from stepwell.cli.target import ServedClient, load, project_files
+from stepwell.cli.target_error import TargetError
 from stepwell.connect import WorkerConnection, WorkerError, connect
 from stepwell.sdk.errors import ConfigurationError
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 import pytest
 from rich.logging import RichHandler
 
-from stepwell.cli.log_setup import JsonLines, LogChoice, set_up_last_resort, set_up_logging
+from stepwell.cli.log_choice import LogChoice
+from stepwell.cli.log_setup import JsonLines, set_up_last_resort, set_up_logging
 
 
 class Terminal(io.StringIO):

@@ -8,7 +8,8 @@ import msgspec
 from rich.console import Console
 
 from stepwell.cli.failure_view import CAUSES_MAX, failure_lines
-from stepwell.cli.log_setup import JsonLines, LogChoice
+from stepwell.cli.log_choice import LogChoice
+from stepwell.cli.log_setup import JsonLines
 from stepwell.cli.log_view import show_lines
 from stepwell.cli.run_view import draw
 from stepwell.server.query.other_code import CodeV2

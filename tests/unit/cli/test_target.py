@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.cli.target import ServedApp, ServedClient, TargetError, load, project_files
+from stepwell.cli.target import ServedApp, ServedClient, load, project_files
+from stepwell.cli.target_error import TargetError
 
 CLIENT = """
 import stepwell

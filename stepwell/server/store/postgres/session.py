@@ -1,6 +1,7 @@
 """The connection on which batches are loaded and written, and the one transaction that is open on
 it. The only place that begins, commits and rolls back."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -37,6 +38,13 @@ _NEVER_IDLE = {"idle_in_transaction_session_timeout": "10s", "lock_timeout": "3s
 for those of another."""
 _NOT_SYNCED = {"synchronous_commit": "off"}
 
+_PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan"}
+"""Most statements take a list of ids: for a short one the database would rather plan anew each
+time, which takes longer than to carry it out."""
+PLANS_KEPT_S = 10.0
+"""So long, in seconds, a plan is kept: it may be one for tables that were nearly empty."""
+_FORGET_PLANS = b"DISCARD PLANS"
+
 
 @dataclass(slots=True)
 class Seen:
@@ -63,7 +71,7 @@ class Session:
 
         Raises `Unavailable`.
         """
-        self._settings = _NEVER_IDLE if is_synced else _NEVER_IDLE | _NOT_SYNCED
+        self._settings = _NEVER_IDLE | _PLANNED_ONCE | ({} if is_synced else _NOT_SYNCED)
         self.name = name_of(url)
         self.seen = Seen()
         self._url = url
@@ -73,6 +81,7 @@ class Session:
         self._begun = False
         self._held: Answer | None = None
         self._is_alive = True
+        self._plan_at_s = time.monotonic() + PLANS_KEPT_S
         self.catalog = -1
         """How often apps and functions had changed when they were read."""
         self.changes_catalog = False
@@ -115,6 +124,9 @@ class Session:
             self._piece.ask(_BEGIN)
             if self._db.is_pooled:
                 self._piece.ask(set_to(BY_INDEX | self._settings, once=True))
+            elif (now_s := time.monotonic()) >= self._plan_at_s:
+                self._plan_at_s = now_s + PLANS_KEPT_S
+                self._piece.ask(_FORGET_PLANS)
             self._held = self._piece.ask(SQL["node_held"], (self._node,))
         return self._piece
 

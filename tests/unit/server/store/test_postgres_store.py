@@ -10,7 +10,8 @@ from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.row.run import MAIN
 from stepwell.server.store.port import Conflict, Corrupt, Unavailable, Unstorable
-from stepwell.server.store.postgres.connection import name_of
+from stepwell.server.store.postgres.connection import Wanted, name_of
+from stepwell.server.store.postgres.piece import Answer, Piece
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import (
     NOW,
@@ -158,3 +159,29 @@ def test_no_message_tells_a_password() -> None:
     assert "s3cret" not in str(refused.value)
     with pytest.raises(Unavailable, match="cannot be read"):
         PostgresStore("postgresql://ann:s3cret@[/shop")
+
+
+def test_statements_are_planned_once_and_now_and_then_anew(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(opener)
+    assert isinstance(world.store, PostgresStore)
+    session = world.store._session
+    asked: list[bytes] = []
+    ask = Piece.ask
+
+    def heard(piece: Piece, statement: bytes, wanted: Wanted = ()) -> Answer:
+        asked.append(statement)
+        return ask(piece, statement, wanted)
+
+    monkeypatch.setattr(Piece, "ask", heard)
+    for number in range(1, 9):
+        world.begin(number)
+    planned = b"SELECT sum(custom_plans), sum(generic_plans) > 8 FROM pg_prepared_statements"
+    assert session.connection.execute(planned).fetchone() == (0, True)
+    assert b"DISCARD PLANS" not in asked
+    monkeypatch.setattr(session, "_plan_at_s", 0.0)
+    world.run("none")
+    world.run("none")
+    assert asked.count(b"DISCARD PLANS") == 1
+    world.store.close()

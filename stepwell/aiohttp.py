@@ -143,7 +143,7 @@ def endpoint(client: Inngest, **options: Unpack[EndpointOptions]) -> Callable[[H
             )
             query = request.rel_url.raw_query_string
             if durable.is_streamed(given):
-                return await _streamed(request, await durable.streamed(given, query))
+                return await _streamed(request, durable.streamed(given, query))
             found = await durable.answer(given, query)
             return web.Response(body=found.body, status=found.status, headers=found.headers)
 

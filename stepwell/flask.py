@@ -166,7 +166,13 @@ def endpoint(
             request = proxy._get_current_object()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             body = request.get_data(cache=True)
             given = request_from(request.environ, body, request)
-            found = durable.answer_sync(given, request.query_string.decode("latin-1"))
+            query = request.query_string.decode("latin-1")
+            if durable.is_streamed(given):
+                told = durable.streamed_sync(given, query)
+                # What belongs to the request is given back once the handler has ended, not before.
+                chunks = flask.stream_with_context(told.chunks)
+                return flask.Response(chunks, told.status, dict(told.headers))
+            found = durable.answer_sync(given, query)
             return flask.Response(found.body, found.status, dict(found.headers))
 
         return durable.named(view)

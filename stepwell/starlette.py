@@ -102,7 +102,7 @@ def endpoint_of(
             given = request_from(request.scope, await request.body(), request)
             query = bytes(request.scope.get("query_string", b"")).decode("latin-1")
             if durable.is_streamed(given):
-                told = await durable.streamed(given, query)
+                told = durable.streamed(given, query)
                 return StreamingResponse(told.chunks, told.status, dict(told.headers))
             found = await durable.answer(given, query)
             return Response(found.body, found.status, dict(found.headers))

@@ -5,9 +5,11 @@ without this a connection the database has closed would fail one call after anot
 """
 
 import threading
-from typing import Any
+from contextvars import Context as ContextVars
+from contextvars import copy_context
+from typing import Any, cast
 
-from asgiref.sync import SyncToAsync
+from asgiref.sync import AsyncToSync, SyncToAsync
 from django.db import close_old_connections, connections, reset_queries
 
 from stepwell.sdk.execution.pool import surround
@@ -57,6 +59,20 @@ def freshen_shared_thread() -> None:
     # waking one up for nothing would cost each call more than the rest of its way through Django.
     if getattr(executor, "_threads", True):
         executor.submit(close_old_connections)
+
+
+def outside_request() -> ContextVars:
+    """This context for work that may outlast its request: coroutines in it use the ORM in the
+    shared thread, where Django would send them to the request's own, which ends with it."""
+    freshen_shared_thread()
+    found = copy_context()
+    found.run(_leave_request)
+    return found
+
+
+def _leave_request() -> None:
+    AsyncToSync.executors.current = None
+    cast(Any, SyncToAsync).thread_sensitive_context.set(None)
 
 
 class ConnectionsMiddleware(MiddlewareSync):

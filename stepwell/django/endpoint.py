@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, Unpack, cast
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connections
 from django.db.transaction import non_atomic_requests
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 
+from stepwell.django.connections import keep_fresh, outside_request
 from stepwell.django.serving import FRAMEWORK
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.errors import NonRetriableError
@@ -44,6 +47,8 @@ def endpoint(
     and not of the server, which signs.
     """
 
+    keep_fresh()
+
     def decorate(handler: Handler) -> Callable[..., Any]:
         durable = DurableEndpoint(
             client,
@@ -69,6 +74,10 @@ def _view(durable: DurableEndpoint) -> Callable[..., HttpResponseBase]:
         refused = _guarded(request, given.headers)
         if refused is not None:
             return refused
+        if durable.is_streamed(given):
+            if isinstance(request, ASGIRequest):
+                return async_to_sync(_streamed)(durable, given, _query(request))
+            return _streamed_sync(durable, given, _query(request))
         return _answered(durable.answer_sync(given, _query(request)))
 
     return view
@@ -80,6 +89,11 @@ def _view_async(durable: DurableEndpoint) -> Callable[..., Awaitable[HttpRespons
         refused = _guarded(request, given.headers)
         if refused is not None:
             return refused
+        if durable.is_streamed(given):
+            if isinstance(request, ASGIRequest):
+                return await _streamed(durable, given, _query(request))
+            # Behind WSGI this loop ends with the view.
+            return _streamed_sync(durable, given, _query(request))
         return _answered(await durable.answer(given, _query(request)))
 
     return view
@@ -119,6 +133,17 @@ def _nothing(request: HttpRequest) -> HttpResponseBase:
 
 def _answered(found: ServeResponse) -> HttpResponse:
     return HttpResponse(found.body, status=found.status, headers=dict(found.headers))
+
+
+async def _streamed(durable: DurableEndpoint, given: ServeRequest, query: str) -> HttpResponseBase:
+    """What the handler says, to a caller behind ASGI."""
+    told = outside_request().run(durable.streamed, given, query)
+    return StreamingHttpResponse(told.chunks, status=told.status, headers=dict(told.headers))
+
+
+def _streamed_sync(durable: DurableEndpoint, given: ServeRequest, query: str) -> HttpResponseBase:
+    told = outside_request().run(durable.streamed_sync, given, query)
+    return StreamingHttpResponse(told.chunks, status=told.status, headers=dict(told.headers))
 
 
 def _read(value: Any) -> HttpAnswer | None:

@@ -5,7 +5,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -13,6 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import tests.django_project  # isort: skip - sets Django up
 import aiohttp.web
+import django.core.handlers.asgi
 import django.core.handlers.wsgi
 import django.http
 import django.test
@@ -27,7 +28,9 @@ import starlette.responses
 import starlette.routing
 import uvicorn
 import werkzeug.exceptions
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AnonymousUser
+from django.utils.decorators import sync_only_middleware
 
 import stepwell
 import stepwell.aiohttp
@@ -56,6 +59,7 @@ class Site:
         self.client = client
         self.noted: list[str] = []
         self.tries = 0
+        self.heard = threading.Event()
 
     def note(self, what: str) -> str:
         self.noted.append(what)
@@ -264,8 +268,14 @@ def told_in(text: str) -> list[tuple[str, Any]]:
 
 def streaming(site: Site) -> dict[str, Callable[..., Any]]:
     async def parts() -> AsyncIterator[str]:
-        for part in ("a", "b"):
-            yield part
+        yield "a"
+        assert await asyncio.to_thread(site.heard.wait, 10)
+        yield await sync_to_async(lambda: "b")()  # as Django's database is asked
+
+    def plain_parts() -> Iterator[str]:
+        yield "a"
+        assert site.heard.wait(10)
+        yield "b"
 
     async def work() -> str:
         stepwell.stream.push({"inside": True})
@@ -276,7 +286,7 @@ def streaming(site: Site) -> dict[str, Callable[..., Any]]:
         return await ctx.step.run("work", work)
 
     def tells_plain(ctx: ContextSync, request: Any) -> Any:
-        return ctx.step.run("work", lambda: stepwell.stream.pipe_sync(["a", "b"]))
+        return ctx.step.run("work", lambda: stepwell.stream.pipe_sync(plain_parts()))
 
     async def moves(ctx: Context, request: Any) -> Any:
         stepwell.stream.push("here")
@@ -292,20 +302,21 @@ def streaming(site: Site) -> dict[str, Callable[..., Any]]:
     return {one.__name__: one for one in (tells, tells_plain, moves, breaks)}
 
 
+Views = dict[str, Callable[..., Any]]
+
+
 @asynccontextmanager
-async def speaking(framework: Any, client: stepwell.Inngest, site: Site) -> AsyncIterator[str]:
-    views = {
-        f"/{name}": framework.endpoint(client, fn_id=name)(one)
-        for name, one in streaming(site).items()
-    }
-    if framework is not stepwell.aiohttp:
-        routes = [starlette.routing.Route(path, view) for path, view in views.items()]
-        async with asgi(starlette.applications.Starlette(routes=routes)) as url:
-            yield url
-        return
+async def speaking_starlette(views: Views) -> AsyncIterator[str]:
+    routes = [starlette.routing.Route(f"/{name}", view) for name, view in views.items()]
+    async with asgi(starlette.applications.Starlette(routes=routes)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def speaking_aiohttp(views: Views) -> AsyncIterator[str]:
     app = aiohttp.web.Application()
-    for path, view in views.items():
-        app.router.add_get(path, view)
+    for name, view in views.items():
+        app.router.add_get(f"/{name}", view)
     runner = aiohttp.web.AppRunner(app)
     await runner.setup()
     await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -315,26 +326,85 @@ async def speaking(framework: Any, client: stepwell.Inngest, site: Site) -> Asyn
         await runner.cleanup()
 
 
+@asynccontextmanager
+async def speaking_flask(views: Views) -> AsyncIterator[str]:
+    app = flask.Flask("shop")
+    for name, view in views.items():
+        app.add_url_rule(f"/{name}", view_func=view)
+    async with wsgi(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def speaking_django(views: Views) -> AsyncIterator[str]:
+    async with project(views), wsgi(django.core.handlers.wsgi.WSGIHandler()) as url:
+        yield url
+
+
+@asynccontextmanager
+async def speaking_django_asgi(views: Views) -> AsyncIterator[str]:
+    async with project(views), asgi(django.core.handlers.asgi.ASGIHandler()) as url:
+        yield url
+
+
+@sync_only_middleware
+def blocking_middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Under ASGI, Django calls what is behind it from a thread that ends with the view."""
+
+    def middleware(request: Any) -> Any:
+        return get_response(request)
+
+    return middleware
+
+
+@asynccontextmanager
+async def project(views: Views) -> AsyncIterator[None]:
+    urls = tuple(django.urls.path(name, view) for name, view in views.items())
+    middleware = [f"{__name__}.blocking_middleware"]
+    with django.test.override_settings(
+        ROOT_URLCONF=urls, ALLOWED_HOSTS=["*"], MIDDLEWARE=middleware
+    ):
+        yield
+
+
+async def heard(site: Site, http: httpx.AsyncClient, url: str) -> str:
+    """The whole of a stream, which goes on once its first part is here."""
+    site.heard.clear()
+    text = ""
+    async with http.stream("GET", url, headers={"accept": "text/event-stream"}) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for piece in answer.aiter_text():
+            text += piece
+            if '"data":"a"' in text:
+                site.heard.set()
+    return text
+
+
 @pytest.mark.logs("never")
 @pytest.mark.parametrize(
-    "framework",
-    [stepwell.starlette, stepwell.fast_api, stepwell.aiohttp],
+    ("framework", "speaking"),
+    [
+        (stepwell.starlette, speaking_starlette),
+        (stepwell.fast_api, speaking_starlette),
+        (stepwell.aiohttp, speaking_aiohttp),
+        (stepwell.flask, speaking_flask),
+        (stepwell.django, speaking_django),
+        (stepwell.django, speaking_django_asgi),
+    ],
     ids=lambda one: one.__name__,
 )
-async def test_what_an_endpoint_says_while_it_works(framework: Any) -> None:
+async def test_what_an_endpoint_says_while_it_works(framework: Any, speaking: Any) -> None:
     config = ServerConfig(port=0, connect_gateway_port=0, retry_interval_ms=10)
     async with Server(config) as server:
         client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
-        wanted = {"accept": "text/event-stream"}
         site = Site(client)
-        async with (
-            speaking(framework, client, site) as url,
-            httpx.AsyncClient(timeout=30) as http,
-        ):
-            answer = await http.get(f"{url}/tells", headers=wanted)
-            assert answer.headers["content-type"].startswith("text/event-stream")
+        views = {
+            name: framework.endpoint(client, fn_id=name)(one)
+            for name, one in streaming(site).items()
+        }
+        async with speaking(views) as url, httpx.AsyncClient(timeout=30) as http:
             step = {"hashedStepId": step_hash("work")}
-            began, *told, where, committed, ended = told_in(answer.text)
+            began, *told, where, committed, ended = told_in(await heard(site, http, f"{url}/tells"))
             assert (began[0], list(began[1])) == ("metadata", ["runId"])
             assert told == [
                 ("stream", {"data": "before"}),
@@ -347,13 +417,41 @@ async def test_what_an_endpoint_says_while_it_works(framework: Any) -> None:
             assert (ended[0], ended[1]["status"]) == ("response", "succeeded")
             response = ended[1]["response"]
             assert (response["statusCode"], response["body"]) == (200, '"ab"')
-            plain = await http.get(f"{url}/tells_plain", headers=wanted)
-            data = [one["data"] for name, one in told_in(plain.text) if name == "stream"]
-            assert data == ["a", "b"]
-            broke = told_in((await http.get(f"{url}/breaks", headers=wanted)).text)[-1][1]
+            plain = told_in(await heard(site, http, f"{url}/tells_plain"))
+            assert [one["data"] for name, one in plain if name == "stream"] == ["a", "b"]
+            broke = told_in(await heard(site, http, f"{url}/breaks"))[-1][1]
             assert (broke["status"], broke["response"]["statusCode"]) == ("failed", 500)
+            site.heard.set()
             whole = await http.get(f"{url}/tells")
             assert (whole.status_code, whole.json()) == (200, "ab")
+
+
+@pytest.mark.logs("its end: the run could not be reported")
+def test_a_request_of_flask_lasts_until_its_handler_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(durable_report, "PAUSE_SECONDS", 0)
+    site = Site(stepwell.Inngest(app_id="shop", is_dev=True, base_url="http://127.0.0.1:1"))
+    app = flask.Flask("shop")
+
+    @app.teardown_request
+    def teardown(_: object) -> None:
+        site.note("teardown")
+
+    @app.get("/answer")
+    @stepwell.flask.endpoint(site.client)
+    def answer(ctx: ContextSync, request: flask.Request) -> str:
+        stepwell.stream.push("a")
+        assert site.heard.wait(10)
+        return site.note(flask.request.path)
+
+    got = app.test_client().get("/answer", headers={"accept": "text/event-stream"})
+    chunks = got.iter_encoded()
+    assert b'"a"' in next(chunks) + next(chunks)
+    site.heard.set()
+    got.close()  # its caller goes away
+    # Newer versions of Flask call it when the view returns, too.
+    assert [*dict.fromkeys(reversed(site.noted))] == ["teardown", "/answer"]
 
 
 async def test_a_stream_ends_where_the_program_stops_meanwhile() -> None:
@@ -366,7 +464,7 @@ async def test_a_stream_ends_where_the_program_stops_meanwhile() -> None:
     headers = {"accept": "text/event-stream"}
     asked = ServeRequest(method="GET", url="http://h/", headers=headers, query={}, body=b"")
     before = asyncio.all_tasks()
-    chunks = (await endpoint.streamed(asked, "")).chunks
+    chunks = endpoint.streamed(asked, "").chunks
     (work,) = asyncio.all_tasks() - before
     assert b"inngest.metadata" in await anext(chunks)
     assert b"here" in await anext(chunks)

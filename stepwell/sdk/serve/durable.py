@@ -8,10 +8,12 @@ and the server makes the same request again, signed, until the handler has ended
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
+from contextvars import Context as ContextVars
+from contextvars import ContextVar, copy_context
 from secrets import token_bytes
-from typing import Any, Final, Literal, TypedDict, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +32,7 @@ from stepwell.sdk.serve.called import is_inngest_request
 from stepwell.sdk.serve.durable_report import NotReportedError, Report
 from stepwell.sdk.serve.durable_stream import HEADERS as STREAM_HEADERS
 from stepwell.sdk.serve.durable_stream import (
+    ToBlockingCaller,
     ToCaller,
     ToServer,
     tell_answer,
@@ -39,7 +42,7 @@ from stepwell.sdk.serve.durable_stream import (
 )
 from stepwell.sdk.serve.gate import Refused, judge, note_refusal
 from stepwell.sdk.serve.request import ServeRequest
-from stepwell.sdk.serve.response import ServeResponse, StreamingResponse
+from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.run_state import StateUnavailableError, completed, state_requests
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.handler import is_async
@@ -71,6 +74,7 @@ from stepwell.wire.operation_encode import encode_operations
 from stepwell.wire.outside import decode
 from stepwell.wire.signature import sign
 
+_Work: TypeAlias = "asyncio.Task[None] | Future[None]"
 V = TypeVar("V", bound=Callable[..., Any])
 Sent = Literal["redirect", "token"]
 """What a caller gets who must wait: a redirect to the answer, or run id and token as JSON."""
@@ -152,7 +156,7 @@ class DurableEndpoint:
         self._framework = f"{framework}"
         self._read = read
         self._function = self._declared(handler)
-        self._streams: set[asyncio.Task[None]] = set()
+        self._streams: set[_Work] = set()
 
     def named(self, view: V) -> V:
         """The view, called and documented as the handler."""
@@ -221,25 +225,44 @@ class DurableEndpoint:
         """Does a caller ask for what the handler says while it works?"""
         return wants_stream(request.headers) and not is_inngest_request(request.headers)
 
-    async def streamed(self, request: ServeRequest, query: str) -> StreamingResponse:
+    def streamed(self, request: ServeRequest, query: str) -> StreamingResponse:
         """What the handler says while it works, and its answer at the end, as server-sent events.
-        A caller that goes away changes nothing for the run."""
+        A caller that goes away changes nothing for the run. Called where an event loop runs."""
         caller = ToCaller()
-        work = asyncio.create_task(self._told_all(_Asked(request, caller.tell), query, caller))
-        self._streams.add(work)
-        work.add_done_callback(self._streams.discard)
+        work = asyncio.create_task(self._told_all(request, query, caller.tell))
+        self._kept(work, caller.end)
         return StreamingResponse(200, STREAM_HEADERS, caller.events())
 
-    async def _told_all(self, asked: _Asked, query: str, caller: ToCaller) -> None:
+    def streamed_sync(self, request: ServeRequest, query: str) -> StreamingResponseSync:
+        """The same for blocking frameworks. The handler is called when the stream is begun to be
+        read, with the context variables of now; closing it returns once the handler has ended."""
+        pieces = self._pieces(request, query, copy_context())
+        return StreamingResponseSync(200, STREAM_HEADERS, pieces)
+
+    def _pieces(
+        self, request: ServeRequest, query: str, context: ContextVars
+    ) -> Generator[bytes, None, None]:
+        caller = ToBlockingCaller()
+        telling = self._told_all(request, query, caller.tell)
+        loop = background.shared().loop
+        self._kept(context.run(asyncio.run_coroutine_threadsafe, telling, loop), caller.end)
+        yield from caller.events()
+
+    def _kept(self, work: _Work, end: Callable[[], None]) -> None:
+        """Hold the work until it is over, and end its stream then: also where the program stops."""
+        self._streams.add(work)
+        work.add_done_callback(self._streams.discard)
+        work.add_done_callback(lambda _: end())
+
+    async def _told_all(self, request: ServeRequest, query: str, tell: Tell) -> None:
+        asked = _Asked(request, tell)
         try:
             answer = await self._answered(asked, query)
             if not asked.is_away:
-                tell_answer(caller.tell, answer)
+                tell_answer(tell, answer)
         except Exception as error:
             self.client.log.exception('endpoint "%s" broke', self._fn_id)
-            tell_answer(caller.tell, _as_response(error_answer(error)))
-        finally:
-            caller.tell(None)  # also where the program stops meanwhile: nobody waits for more
+            tell_answer(tell, _as_response(error_answer(error)))
 
     def answer_sync(self, request: ServeRequest, query: str) -> ServeResponse:
         """The same for blocking frameworks."""

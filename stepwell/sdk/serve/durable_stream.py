@@ -1,8 +1,9 @@
 """The stream of a durable endpoint: to its caller while that waits, to the server after that."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextvars import copy_context
+from queue import SimpleQueue
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -48,20 +49,49 @@ def tell_answer(tell: Tell, answer: ServeResponse) -> None:
 
 
 class ToCaller:
-    """What is said, in its order, until somebody says that it is all. Said from any thread."""
+    """What is said, in its order, until somebody says that it is all. Said from any thread, heard
+    on the event loop where it is made."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._said: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def tell(self, event: bytes | None) -> None:
-        """Say an event; None is the end."""
+    def tell(self, event: bytes) -> None:
+        """Say an event."""
         self._loop.call_soon_threadsafe(self._said.put_nowait, event)
+
+    def end(self) -> None:
+        """It was all."""
+        self._loop.call_soon_threadsafe(self._said.put_nowait, None)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """What is said."""
         while (event := await self._said.get()) is not None:
             yield event
+
+
+class ToBlockingCaller:
+    """The same, heard by blocking code."""
+
+    def __init__(self) -> None:
+        self._said: SimpleQueue[bytes | None] = SimpleQueue()
+
+    def tell(self, event: bytes) -> None:
+        """Say an event."""
+        self._said.put(event)
+
+    def end(self) -> None:
+        """It was all."""
+        self._said.put(None)
+
+    def events(self) -> Generator[bytes, None, None]:
+        """What is said. Closed before its end, this waits for that all the same."""
+        try:
+            while (event := self._said.get()) is not None:
+                yield event
+        except GeneratorExit:
+            while self._said.get() is not None:
+                pass
 
 
 class ToServer:

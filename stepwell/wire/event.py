@@ -123,6 +123,14 @@ def is_internal_event(name: str) -> bool:
     return name[:8].lower() == INTERNAL_PREFIX
 
 
+def under_id(event: Event, event_id: str) -> Event:
+    """An event as functions see it: under the sender's id if there is one, else under the server's
+    own."""
+    if event.id:
+        return event
+    return Event(event.name, event.data, event_id, event.ts, event.v, event.user, event.meta)
+
+
 def encode_event(event: Event, *, with_user: bool = True) -> bytes:
     """An event as JSON, canonical if its pieces are.
 

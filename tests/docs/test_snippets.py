@@ -105,15 +105,18 @@ def commands() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("snippet", all_programs(), ids=lambda s: f"{s.page}:{s.line}")
-def test_the_program_runs(snippet: Snippet, tmp_path: Path) -> None:
+def test_the_program_runs(snippet: Snippet, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     program = tmp_path / ("test_program.py" if snippet.is_test else "program.py")
     program.write_text(snippet.code, encoding="utf-8")
     command = [*PYTEST, "-q"] if snippet.is_test else [sys.executable]
+    needs = "DATABASE_URL" in snippet.code
+    given = {"DATABASE_URL": request.getfixturevalue("engine_database")} if needs else {}
     done = subprocess.run(
         [*command, str(program)],
         cwd=tmp_path,
         env={
             **os.environ,
+            **given,
             "PYTHONPATH": str(ROOT),
             "PYTHONWARNINGS": "error::DeprecationWarning",
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # others take seconds to begin

@@ -6,16 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import tests.django_project  # isort: skip - sets Django up
 import asyncpg
 import psycopg
 import psycopg2
 import pytest
-import sqlalchemy
 from click.testing import CliRunner
-from django.db import connections, transaction
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
+from django.db import connections
 
 import stepwell
 from stepwell.cli.main import main
@@ -23,119 +19,8 @@ from stepwell.embedded import Engine
 from stepwell.outbox import Relay, create_table, create_table_sync
 from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.send.delivery import Delivery, EventBatch
+from tests.drivers import DJANGO, DRIVERS, ORDER, Driver, django_connection
 from tests.events.shop import new_client, running
-
-assert tests.django_project
-ORDER = "INSERT INTO orders VALUES (1)"
-
-
-class Driver:
-    """One way to write into PostgreSQL: a blocking one unless `waits`."""
-
-    waits = False
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def connect(self) -> Any:
-        return psycopg.connect(self.url)
-
-    async def begin(self) -> Any:
-        """A connection in a transaction, with one order in it."""
-        connection = self.connect()
-        connection.cursor().execute(ORDER)
-        return connection
-
-    async def end(self, connection: Any, verb: str) -> None:
-        getattr(connection, verb)()
-        connection.close()
-
-
-class Psycopg2(Driver):
-    def connect(self) -> Any:
-        return psycopg2.connect(self.url)
-
-
-class PsycopgAsync(Driver):
-    waits = True
-
-    def connect(self) -> Any:
-        return psycopg.AsyncConnection.connect(self.url)
-
-    async def begin(self) -> Any:
-        connection = await self.connect()
-        await connection.execute(ORDER)
-        return connection
-
-    async def end(self, connection: Any, verb: str) -> None:
-        await getattr(connection, verb)()
-        await connection.close()
-
-
-class Asyncpg(PsycopgAsync):
-    def connect(self) -> Any:
-        return asyncpg.connect(self.url)
-
-    async def begin(self) -> Any:
-        connection = await self.connect()
-        self.transaction = connection.transaction()
-        await self.transaction.start()
-        await connection.execute(ORDER)
-        return connection
-
-    async def end(self, connection: Any, verb: str) -> None:
-        await getattr(self.transaction, verb)()
-        await connection.close()
-
-
-class AlchemySession(Driver):
-    def connect(self) -> Any:
-        engine = sqlalchemy.create_engine(self.url.replace("://", "+psycopg://"))
-        return Session(engine)
-
-    async def begin(self) -> Any:
-        session = self.connect()
-        session.execute(sqlalchemy.text(ORDER))
-        return session
-
-
-class AlchemyConnection(AlchemySession):
-    def connect(self) -> Any:
-        engine = sqlalchemy.create_engine(self.url.replace("://", "+psycopg2://"))
-        return engine.connect()
-
-
-class AlchemyAsync(PsycopgAsync):
-    def connect(self) -> Any:
-        engine = create_async_engine(self.url.replace("://", "+asyncpg://"))
-        return AsyncSession(engine)
-
-    async def begin(self) -> Any:
-        session = self.connect()
-        await session.execute(sqlalchemy.text(ORDER))
-        return session
-
-
-class AlchemyAsyncConnection(PsycopgAsync):
-    def connect(self) -> Any:
-        return create_async_engine(self.url.replace("://", "+psycopg://")).connect()
-
-    async def begin(self) -> Any:
-        connection = await self.connect()
-        await connection.execute(sqlalchemy.text(ORDER))
-        return connection
-
-
-DRIVERS = [
-    Driver,
-    Psycopg2,
-    PsycopgAsync,
-    Asyncpg,
-    AlchemySession,
-    AlchemyConnection,
-    AlchemyAsync,
-    AlchemyAsyncConnection,
-]
 
 
 @pytest.fixture
@@ -358,32 +243,23 @@ async def test_outside_of_a_transaction_nothing_could_be_taken_back(url: str) ->
 
 
 def test_d_40_django(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    port = int(url.rsplit(":", 1)[1].partition("/")[0])
-    told = {"ENGINE": "django.db.backends.postgresql", "NAME": url.rsplit("/", 1)[1]}
-    options = {**connections["default"].settings_dict, "OPTIONS": {}, **told}
-    options |= {"HOST": "127.0.0.1", "PORT": port, "USER": "postgres"}
-    monkeypatch.setitem(connections.settings, "outbox", options)
     client = new_client(send_retries=0)
     client.event_port = wire = cast(Any, Wire())
-    connection = connections["outbox"]
-    try:
+    with django_connection(url, monkeypatch) as (connection, atomic):
         with pytest.raises(stepwell.ConfigurationError, match="in no transaction"):
             client.send_sync(orders(0), connection=connection)
-        with pytest.raises(ZeroDivisionError), transaction.atomic(using="outbox"):
+        with pytest.raises(ZeroDivisionError), atomic():
             client.send_sync(orders(1), connection=connection)
             raise ZeroDivisionError
-        with transaction.atomic(using="outbox"):
+        with atomic():
             connection.cursor().execute(ORDER)
             client.send_sync(orders(2), connection=connection)
-        relays = [Relay(client, lambda: connections["outbox"]) for _ in range(2)]
+        relays = [Relay(client, lambda: connections[DJANGO]) for _ in range(2)]
 
         async def drained() -> list[int]:
             return await asyncio.gather(*(relay.run_once() for relay in relays))
 
         assert sum(asyncio.run(drained())) == 1
-    finally:
-        connection.close()
-        del connections["outbox"]
     assert wire.sent == [2]
     assert count(url, "stepwell_outbox") == 0
 

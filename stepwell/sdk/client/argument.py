@@ -55,6 +55,7 @@ CLIENT: Mapping[str, Expected] = {
     "serve_host": _URL,
     "serve_origin": _URL,
     "serve_path": ((str,), 'a path, such as "/api/inngest"'),
+    "shares_database": _FLAG,
     "signing_key": _TEXT,
     "signing_key_fallback": _TEXT,
 }

@@ -46,6 +46,7 @@ from stepwell.sdk.send.sending import (
     send_sync,
     wall_ms,
 )
+from stepwell.sdk.send.shared_database import SharedDatabasePort
 from stepwell.sdk.settings import LOG_LEVELS, LogLevel, Options, Settings, mode_is_told, resolve
 from stepwell.sdk.step.log import own_logger, set_own_level, spoken
 from stepwell.sdk.step.suspension import current_sessions
@@ -103,6 +104,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         session_propagation: bool | None = None,
         ai_metadata: bool | None = None,
         logs: bool | None = None,
+        shares_database: bool | None = None,
     ) -> None:
         """Configure an app.
 
@@ -138,6 +140,8 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
             ai_metadata: Keep with a step what a model tells of its answer: the model, tokens, why
                 it ended, never what was asked or answered (the default).
             logs: Keep with the run what `ctx.logger` writes, from INFO on (the default).
+            shares_database: Your tables and the engine's are in one PostgreSQL database: `send`
+                with `connection` stores events there, in your transaction, in place of an outbox.
 
         Raises ConfigurationError for arguments that contradict each other or cannot be used.
         """
@@ -151,8 +155,8 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         self.middleware: list[MiddlewareFactory] = []
         self.serializer, self.schemas, self.logs = serializer, schemas, logs is not False
         self.checkpointing, self.ai_metadata = checkpointing is not False, ai_metadata is not False
-        self.serve_origin = serve_origin or serve_host
-        self.serve_path, self._endpoints = serve_path, set[str]()
+        self.serve_origin, self.serve_path = serve_origin or serve_host, serve_path
+        self._endpoints = set[str]()
         self._app_version = app_version
         self._options = Options(
             api_base_url=api_base_url,
@@ -168,11 +172,10 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
             session_propagation=session_propagation,
         )
         resolve(self._options, {})  # what was told here is judged here; the environment later
-        self._timeout_seconds = _seconds("request_timeout", request_timeout)
-        self._send_timeout_seconds = self._timeout_seconds
-        if send_timeout is not None:
-            self._send_timeout_seconds = _seconds("send_timeout", send_timeout)
-        self._tries_max = _tries(send_retries)
+        whole = _seconds("request_timeout", request_timeout, TIMEOUT_SECONDS_DEFAULT)
+        self._timeout_seconds = whole
+        self._send_timeout_seconds = _seconds("send_timeout", send_timeout, whole)
+        self._tries_max, self._shares_database = _tries(send_retries), shares_database is True
         self._http = None if http_client is None else port_of(http_client)
         self._given: Mapping[str, str] = {}
         self._own_reach: Reach | None = None
@@ -477,8 +480,9 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
                 reserved and long names, times before 1980 or after 2100, more than 3 MiB. Without
                 it the server judges, and what it accepted before is in the error's `ids`. Always so
                 with `connection`.
-            connection: A connection to your database: the events are sent by a relay if, and only
-                if, its transaction commits; see `stepwell.outbox`.
+            connection: A connection to your database: the events are sent if, and only if, its
+                transaction commits, by a relay (see `stepwell.outbox`), or, with
+                `shares_database`, by being stored there.
 
         Raises EventValidationError before anything is sent if events cannot be written as JSON or
         do not fit their schemas, naming all that is wrong with all of them, ConfigurationError for
@@ -534,7 +538,7 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
             raise ConfigurationError(problem)
         asked = self.middleware and not skip_middleware
         return Sending(
-            port=lambda: self.event_port if connection is None else OutboxPort(connection),
+            port=lambda: self._port_within(connection),
             where=self.settings.event_origin,
             env=env,
             seed=seed,
@@ -548,6 +552,13 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
             strict=all_or_nothing or connection is not None,
             now_ms=wall_ms if self._engine is None else self._engine.now_ms,
         )
+
+    def _port_within(self, connection: object) -> EventPort:
+        """Where events go that are sent in the transaction of a connection; without one, the
+        server."""
+        if connection is None:
+            return self.event_port
+        return (SharedDatabasePort if self._shares_database else OutboxPort)(connection)
 
     async def publish_in_run(self, publication: Publication) -> None:
         """Tell subscribers, from a step."""
@@ -595,9 +606,9 @@ def _signal_data(signal: str, data: object) -> msgspec.Raw:
         raise ConfigurationError(f'signal "{signal}": data: {error}') from None
 
 
-def _seconds(name: str, timeout: int | dt.timedelta | None) -> float:
+def _seconds(name: str, timeout: int | dt.timedelta | None, default: float) -> float:
     if timeout is None:
-        return TIMEOUT_SECONDS_DEFAULT
+        return default
     seconds = timeout.total_seconds() if isinstance(timeout, dt.timedelta) else timeout / 1000
     if seconds <= 0:
         raise ConfigurationError(

@@ -93,6 +93,15 @@ class Database:
         """Run a statement; returns the cursor."""
         return await done(self.connection.execute(_marked(sql, self.style), values))
 
+    async def ask(self, sql: str, values: Values) -> None:
+        """Run a statement that answers with rows, which nobody wants."""
+        cursor = await self.execute(sql, values)
+        await done(cursor.close())
+
+    async def is_postgres(self) -> bool:
+        """Is this a PostgreSQL?"""
+        return self.postgres
+
     async def take(self, rows_max: int) -> list[Row]:
         """The oldest rows, on PostgreSQL those that nobody else is sending until the next commit.
 
@@ -163,6 +172,10 @@ class Asyncpg(Database):
         """Run a statement."""
         return await self.connection.execute(_marked(sql, self.style), *values)
 
+    async def ask(self, sql: str, values: Values) -> None:
+        """Run a statement that answers with rows, which nobody wants."""
+        await self.execute(sql, values)
+
     async def take(self, rows_max: int) -> list[Row]:
         """The oldest rows that nobody else is sending until the next commit."""
         found = await self.connection.fetch(_marked(OLDEST + UNTAKEN, self.style), rows_max)
@@ -183,7 +196,11 @@ class Alchemy(Database):
 
     async def begin(self) -> None:
         """Learn which database this is; a transaction begins with the first statement."""
-        self.postgres = (await self._inner()).dialect.name == "postgresql"
+        self.postgres = await self.is_postgres()
+
+    async def is_postgres(self) -> bool:
+        """Is this a PostgreSQL?"""
+        return bool((await self._inner()).dialect.name == "postgresql")
 
     async def execute(self, sql: str, values: Values = ()) -> Any:
         """Run a statement on the connection of the session's transaction."""
@@ -230,31 +247,49 @@ def database(connection: Any) -> Database:
     )
 
 
+def in_transaction(connection: Any) -> Database:
+    """What speaks to a connection that is in a transaction.
+
+    Raises ConfigurationError for one nobody understands, and outside of a transaction, where
+    nothing would hold the events back.
+    """
+    found = database(connection)
+    if not found.in_transaction:
+        raise ConfigurationError(
+            "the connection is in no transaction, so nothing could take the events back: begin"
+            " one, or leave out connection= to send them at once"
+        )
+    return found
+
+
+def ids_of(batch: EventBatch) -> tuple[str, ...]:
+    """The ids the server gives to the events of a batch.
+
+    Raises ConfigurationError for a seed that cannot be read.
+    """
+    seed = parse_seed(batch.seed)
+    if seed is None:
+        raise ConfigurationError(f"seed = {batch.seed!r} is no seed of event ids")
+    places = range(FIRST_SEEDED, FIRST_SEEDED + batch.count)
+    return tuple(seeded_ulid(seed, place) for place in places)
+
+
 class OutboxPort:
     """Delivers batches into the outbox, in the transaction of a connection: an EventPort."""
 
     def __init__(self, connection: Any) -> None:
-        """Raises ConfigurationError for a connection nobody understands, and outside of a
-        transaction, where nothing would hold the events back."""
-        self._database = database(connection)
-        if not self._database.in_transaction:
-            raise ConfigurationError(
-                "the connection is in no transaction, so nothing could take the events back: begin"
-                " one, or leave out connection= to send them at once"
-            )
+        """Raises ConfigurationError as `in_transaction` does."""
+        self._database = in_transaction(connection)
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Write the batch; the ids are those the server will give. Raises what the driver does,
         and ConfigurationError for a seed that cannot be read."""
-        seed = parse_seed(batch.seed)
-        if seed is None:
-            raise ConfigurationError(f"seed = {batch.seed!r} is no seed of event ids")
+        ids = ids_of(batch)
         # Rows are sent in the order of their ids.
         row_id = f"{time.time_ns():020d}-{secrets.token_hex(8)}"
         row = Row(row_id, batch.body.decode(), batch.count, batch.seed, batch.env)
         await self._database.execute(INSERT, tuple(row))
-        places = range(FIRST_SEEDED, FIRST_SEEDED + batch.count)
-        return Delivery(200, tuple(seeded_ulid(seed, place) for place in places))
+        return Delivery(200, ids)
 
     def deliver_sync(self, batch: EventBatch) -> Delivery:
         """The same for blocking code, on the caller's thread. A driver must be a blocking one."""

@@ -3,7 +3,7 @@
 import msgspec
 
 from stepwell.server.engine.row.run import EventRow
-from stepwell.wire.event import EMPTY_OBJECT, Event, encode_event
+from stepwell.wire.event import EMPTY_OBJECT, Event, encode_event, under_id
 from stepwell.wire.limit import EVENT_VALUES_MAX
 from stepwell.wire.outside import has_more_values
 
@@ -11,16 +11,14 @@ from stepwell.wire.outside import has_more_values
 def event_row(event_id: str, event: Event, received_ms: int) -> EventRow:
     """The row of an event under our own id.
 
-    Functions see the sender's id if there is one, else ours; the sender's id also keys the
-    deduplication of runs.
+    The sender's own id keys the deduplication of runs.
     """
-    seen = event if event.id else _named(event, event_id)
     return EventRow(
         id=event_id,
         name=event.name,
         ts=event.ts,
         received_ms=received_ms,
-        body=encode_event(seen),
+        body=encode_event(under_id(event, event_id)),
         key=event.id if event.id != event_id else "",
     )
 
@@ -35,7 +33,3 @@ def judged_body(body: bytes) -> bytes:
         return body
     fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     return msgspec.json.encode({**fields, "data": EMPTY_OBJECT})
-
-
-def _named(event: Event, event_id: str) -> Event:
-    return Event(event.name, event.data, event_id, event.ts, event.v, event.user, event.meta)

@@ -842,7 +842,7 @@ SELECT 1 FROM pg_namespace WHERE nspname = 'stepwell';
 CREATE SCHEMA IF NOT EXISTS stepwell;
 
 -- schema_parts --
--- Every column and index of a schema, as text.
+-- Every column, index and function of a schema, as text.
 SELECT format(
     'column %%I.%%I %%s%%s %%s', class.relname, att.attname, format_type(att.atttypid, att.atttypmod),
     CASE WHEN att.attnotnull THEN ' not null' ELSE '' END,
@@ -856,6 +856,13 @@ WHERE space.nspname = %(schema)s AND class.relkind = 'r' AND att.attnum > 0
 AND NOT att.attisdropped
 UNION ALL
 SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = %(schema)s
+UNION ALL
+SELECT format(
+    'function %%I(%%s) %%s', proc.proname, pg_get_function_identity_arguments(proc.oid),
+    md5(replace(proc.prosrc, %(schema)s || '.', ''))
+)
+FROM pg_proc AS proc JOIN pg_namespace AS space ON space.oid = proc.pronamespace
+WHERE space.nspname = %(schema)s
 ORDER BY part;
 
 -- make_version --

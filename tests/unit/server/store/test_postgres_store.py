@@ -11,6 +11,7 @@ from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.row.run import MAIN
 from stepwell.server.store.port import Conflict, Corrupt, Unavailable, Unstorable
 from stepwell.server.store.postgres.connection import Wanted, name_of
+from stepwell.server.store.postgres.migrating import migrations
 from stepwell.server.store.postgres.piece import Answer, Piece
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import (
@@ -136,7 +137,8 @@ def test_a_newer_schema_is_refused_and_left_alone(database: str) -> None:
     store.close()
     told(database, "UPDATE stepwell.schema_version SET version = 999")
     older = PostgresStore(database)
-    with pytest.raises(Corrupt, match=r"has schema 999, and this version of Stepwell knows 5 at"):
+    known = max(migrations())
+    with pytest.raises(Corrupt, match=rf"has schema 999, and this version .* knows {known} at"):
         older.migrate()
     older.close()
     assert told(database, "SELECT version FROM stepwell.schema_version") == [(999,)]

@@ -37,10 +37,10 @@ async def test_a_bar_is_reached_by_keys_and_leads_to_its_runs(page: Page, shop: 
         # A new quarter of an hour has begun since.
         await page.keyboard.press("ArrowLeft")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".between")).to_contain_text("Ended from")
+    await expect(page.get_by_role("button", name="Ended from")).to_be_visible()
     await expect(page.locator("a.row")).to_contain_text(failed["id"])
     await expect(page.get_by_role("button", name="Act on all")).to_be_disabled()
-    await page.get_by_role("button", name="All time").click()
+    await page.get_by_role("button", name="Clear").click()
     await expect(page).to_have_url(f"{shop.url}/runs")
 
 

@@ -62,6 +62,68 @@ async def test_runs_of_one_function_in_the_order_asked_for(page: Page, shop: Sho
     await expect(page.locator("a.row").first).to_contain_text(first["id"])
 
 
+async def test_runs_of_one_app_and_by_any_of_their_times(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/placed", "COMPLETED")
+    await shop.run("order/asked", "RUNNING", order=1)
+    await page.goto("runs")
+    await expect(page.locator("a.row")).to_have_count(2)
+    await page.get_by_role("combobox", name="App").select_option("shop")
+    await expect(page).to_have_url(f"{shop.url}/runs?app=shop")
+    await page.get_by_role("button", name="All time").click()
+    menu = page.get_by_role("group", name="Time")
+    await menu.get_by_role("button", name="Ended").click()
+    await expect(page.locator("a.row")).to_have_count(1)
+    await expect(page).to_have_url(f"{shop.url}/runs?app=shop&time=ended")
+    assert await barriers(page, ".time-menu") == []
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    ended = run["endedAt"][:16]
+    await menu.get_by_label("From").fill(ended)
+    await menu.get_by_label("Until").fill(ended)
+    await expect(menu.get_by_role("alert")).to_have_text("The end comes after the beginning")
+    await menu.get_by_label("Until").fill("2090-01-01T00:00")
+    await menu.get_by_role("button", name="Show these").click()
+    await expect(menu).to_be_hidden()
+    await expect(page.locator("a.row")).to_contain_text(run["id"])
+    await page.reload()
+    await expect(page.get_by_role("button", name="Ended from")).to_contain_text("until 1 Jan 2090")
+    await expect(page.locator("a.row")).to_have_count(1)
+    await page.get_by_role("button", name="Ended from").click()
+    await menu.get_by_label("Last hour").click()
+    await expect(page).to_have_url(f"{shop.url}/runs?app=shop&last=1h&time=ended")
+    await menu.get_by_role("button", name="Started").click()
+    await expect(page.locator("a.row")).to_have_count(2)
+
+
+async def test_runs_of_one_session_are_listed_kept_as_a_view_and_acted_on(
+    page: Page, shop: Shop
+) -> None:
+    session = "user=7, the elder"
+    theirs = {
+        "name": "order/asked",
+        "data": {"order": 1},
+        "meta": {"sessions": {"user": "7, the elder"}},
+    }
+    async with shop.http.post(f"{shop.url}/e/key", json=theirs) as answer:
+        run = await shop.run_of((await answer.json(content_type=None))["ids"][0], "RUNNING")
+    await shop.run("order/asked", "RUNNING", order=2)
+    await page.goto("runs")
+    await page.get_by_role("button", name="Session").click()
+    field = page.get_by_label("Session", exact=True)
+    await field.fill("user")
+    await expect(page.get_by_role("button", name="Add")).to_be_disabled()
+    await field.fill(session)
+    await field.press("Enter")
+    await expect(page.locator("a.row")).to_have_count(1)
+    await expect(page.locator("a.row")).to_contain_text(run["id"])
+    await expect(page).to_have_url(f"{shop.url}/runs?session=user%3D7%2C+the+elder")
+    await page.get_by_role("button", name="Act on all").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("1run matches now")
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await page.get_by_role("button", name=f"Leave out session {session}").click()
+    await expect(page.locator("a.row")).to_have_count(2)
+
+
 async def test_runs_are_searched_by_a_condition_and_what_is_wrong_with_it_is_marked(
     page: Page, shop: Shop
 ) -> None:

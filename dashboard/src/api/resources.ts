@@ -43,6 +43,8 @@ export interface RunsWanted {
   readonly cursor?: string;
   /** A condition in CEL. */
   readonly query?: string;
+  /** Each as "key=id". */
+  readonly sessions?: readonly string[];
   /** Tell how often attempts were tried again. */
   readonly withRetries?: boolean;
 }
@@ -60,6 +62,7 @@ export const runs = (wanted: RunsWanted, signal?: AbortSignal) =>
       limit: wanted.limit,
       cursor: wanted.cursor,
       query: wanted.query,
+      session: wanted.sessions,
       includeRetries: wanted.withRetries || undefined,
     })}`,
     signal ? { signal } : {},
@@ -200,6 +203,7 @@ export interface BulkFilter {
   readonly from?: string;
   readonly until?: string;
   readonly query?: string;
+  readonly session?: readonly string[];
 }
 
 export const countBulk = (

@@ -74,6 +74,15 @@ export function exactly(iso: string, to: "millisecond" | "minute" = "millisecond
   return `${day.format(at)}, ${(to === "minute" ? minute : clock).format(at)}`;
 }
 
+/** A moment as a field of date and time holds it, where the reader is; and the way back. */
+export function atField(iso: string): string {
+  if (iso === "") return "";
+  const at = new Date(iso);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+export const ofField = (text: string): string => text && new Date(text).toISOString();
+
 /** Date and time to the second, where the reader is; the time alone for today. */
 export function briefly(iso: string, nowMs: number): string {
   const at = new Date(iso);

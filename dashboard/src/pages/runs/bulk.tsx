@@ -50,6 +50,7 @@ function asked(filter: Filter): api.BulkFilter {
     ...(from ? { from } : {}),
     ...(filter.until ? { until: filter.until } : {}),
     ...(filter.query ? { query: filter.query } : {}),
+    ...(filter.sessions.length > 0 ? { session: filter.sessions } : {}),
   };
 }
 
@@ -60,9 +61,9 @@ export function BulkButton({ filter }: { filter: Filter }): JSX.Element {
       <button
         type="button"
         class="button"
-        disabled={!mayOperate() || filter.time === "endedAt"}
+        disabled={!mayOperate() || filter.time !== "queuedAt"}
         title={
-          filter.time === "endedAt"
+          filter.time !== "queuedAt"
             ? "To act on all, choose runs by when they were queued"
             : "Cancel these runs, or run them again"
         }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EVERYTHING, type Filter, filterOf, narrows, searchOf } from "./filter";
+import { EVERYTHING, type Filter, filterOf, narrows, searchOf, timeWords } from "./filter";
 
 describe("the filter in the address", () => {
   it.each<Filter>([
@@ -7,6 +7,8 @@ describe("the filter in the address", () => {
     { ...EVERYTHING, statuses: ["FAILED"] },
     { ...EVERYTHING, statuses: ["QUEUED", "CANCELLED"], oldestFirst: true },
     { ...EVERYTHING, statuses: ["RUNNING"], app: "shop & co", fn: "shop-a/b", last: "24h" },
+    { ...EVERYTHING, app: "shop", time: "startedAt", last: "1h" },
+    { ...EVERYTHING, sessions: ["user=7, the elder", "cart=a=b"] },
     { ...EVERYTHING, columns: ["app", "trigger", "retries"] },
     { ...EVERYTHING, columns: [] },
     { ...EVERYTHING, query: 'event.data.name == "a & b" && output > 1' },
@@ -28,9 +30,23 @@ describe("the filter in the address", () => {
   });
 
   it("leaves out what it does not know", () => {
-    const search = new URLSearchParams("status=DONE&last=9y&order=up&from=then&time=never");
+    const search = new URLSearchParams(
+      "status=DONE&last=9y&order=up&from=then&time=never&session=user",
+    );
     expect(filterOf(new URLSearchParams("columns=ended,price")).columns).toEqual(["ended"]);
     expect(filterOf(search)).toEqual(EVERYTHING);
+  });
+
+  it("is told in words", () => {
+    const told = (iso: string) => iso.slice(11, 16);
+    expect(timeWords(EVERYTHING, told)).toBe("All time");
+    expect(timeWords({ ...EVERYTHING, last: "1h" }, told)).toBe("Last hour");
+    expect(timeWords({ ...EVERYTHING, time: "endedAt", last: "24h" }, told)).toBe(
+      "Ended, last 24 hours",
+    );
+    expect(timeWords({ ...EVERYTHING, until: "2026-11-30T12:15:00.000Z" }, told)).toBe(
+      "Queued until 12:15",
+    );
   });
 
   it("is no filter when only the order differs", () => {

@@ -19,6 +19,16 @@ export const SPANS: readonly (readonly [name: string, word: string, ms: number])
   ["7d", "Last 7 days", 604_800_000],
 ];
 
+/** Which time of a run: it is queued, then started, then ended. */
+export type RunTime = "queuedAt" | "startedAt" | "endedAt";
+
+/** How an address and the page call them. */
+export const TIMES: readonly (readonly [time: RunTime, name: string, word: string])[] = [
+  ["queuedAt", "queued", "Queued"],
+  ["startedAt", "started", "Started"],
+  ["endedAt", "ended", "Ended"],
+];
+
 export interface Filter {
   readonly statuses: readonly RunStatus[];
   readonly app: string;
@@ -27,11 +37,13 @@ export interface Filter {
   /** Between two moments, ISO 8601, in place of `last`. */
   readonly from: string;
   readonly until: string;
-  /** The time that is meant: when runs were queued, or when they ended. */
-  readonly time: "queuedAt" | "endedAt";
+  /** The time that is meant. */
+  readonly time: RunTime;
   readonly oldestFirst: boolean;
   /** A condition in CEL over `event`, `output` and `error`. */
   readonly query: string;
+  /** Sessions that the event belongs to, each as "key=id". */
+  readonly sessions: readonly string[];
   readonly columns: readonly Column[];
 }
 
@@ -46,6 +58,7 @@ export const EVERYTHING: Filter = {
   time: "queuedAt",
   oldestFirst: false,
   query: "",
+  sessions: [],
   columns: USUAL,
 };
 
@@ -61,12 +74,16 @@ export function filterOf(search: URLSearchParams): Filter {
     last: SPANS.some(([name]) => name === last) ? last : "",
     from,
     until: from && until && until <= from ? "" : until,
-    time: search.get("time") === "ended" ? "endedAt" : "queuedAt",
+    time: TIMES.find(([, name]) => name === search.get("time"))?.[0] ?? "queuedAt",
     oldestFirst: search.get("order") === "oldest",
     query: search.get("query")?.trim() ?? "",
+    sessions: search.getAll("session").filter(isSession),
     columns: columnsOf(search.get("columns")),
   };
 }
+
+/** Whether a text names a session: "user=7". */
+export const isSession = (text: string): boolean => /^[^=]+=./.test(text);
 
 /** A moment in the one form that moments are compared in. */
 function instant(text: string | null): string {
@@ -83,18 +100,36 @@ export function searchOf(filter: Filter): string {
   if (filter.last) search.set("last", filter.last);
   if (filter.from) search.set("from", filter.from);
   if (filter.until) search.set("until", filter.until);
-  if (filter.time === "endedAt") search.set("time", "ended");
+  const time = TIMES.find(([one]) => one === filter.time)?.[1];
+  if (time && filter.time !== "queuedAt") search.set("time", time);
   if (filter.oldestFirst) search.set("order", "oldest");
   if (filter.query) search.set("query", filter.query);
+  for (const session of filter.sessions) search.append("session", session);
   const columns = namesOf(filter.columns);
   if (columns !== undefined) search.set("columns", columns);
   const text = search.toString();
   return text && `?${text}`;
 }
 
+/** The filter in a few words, for the button that changes its time. */
+export function timeWords(filter: Filter, told: (iso: string) => string): string {
+  const word = TIMES.find(([one]) => one === filter.time)?.[2] ?? "";
+  if (filter.from || filter.until) {
+    const from = filter.from && `from ${told(filter.from)}`;
+    const until = filter.until && `until ${told(filter.until)}`;
+    return [word, from, until].filter(Boolean).join(" ");
+  }
+  const span = SPANS.find(([name]) => name === filter.last)?.[1] ?? "";
+  return filter.time === "queuedAt" ? span : `${word}, ${span.toLowerCase()}`;
+}
+
 /** Whether anything is left out by it. */
 export const narrows = (filter: Filter): boolean =>
   searchOf({ ...filter, oldestFirst: false, columns: USUAL }) !== "";
+
+/** Whether runs are looked at one by one for it. */
+export const isSearch = (filter: Filter): boolean =>
+  filter.query !== "" || filter.sessions.length > 0;
 
 /** The moment from which on runs are shown; nothing where all are. */
 export function fromOf(filter: Filter, nowMs: number): string | undefined {

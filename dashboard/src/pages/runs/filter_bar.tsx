@@ -6,8 +6,9 @@ import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
-import { exactly } from "../../parts/time";
-import { EVERYTHING, type Filter, narrows, SPANS, STATUSES } from "./filter";
+import { EVERYTHING, type Filter, narrows, STATUSES } from "./filter";
+import { Sessions } from "./sessions";
+import { TimeMenu } from "./time_menu";
 
 interface Props {
   readonly filter: Filter;
@@ -23,9 +24,11 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
     );
     onChange({ ...filter, statuses });
   };
+  const fns = (known.data ?? []).filter((one) => !filter.app || one.app.name === filter.app);
+  const apps = [...new Set([...(known.data ?? []).map((one) => one.app.name), filter.app])];
   const choose = (slug: string) => {
     const fn = known.data?.find((one) => one.slug === slug);
-    onChange({ ...filter, fn: slug, app: fn ? fn.app.name : "" });
+    onChange({ ...filter, fn: slug, app: fn ? fn.app.name : filter.app });
   };
   return (
     <fieldset class="filters">
@@ -46,32 +49,32 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
       </div>
       <select
         class="select"
-        aria-label="Function"
-        value={filter.fn}
-        onChange={(event) => choose(event.currentTarget.value)}
+        aria-label="App"
+        value={filter.app}
+        onChange={(event) => onChange({ ...filter, app: event.currentTarget.value, fn: "" })}
       >
-        <option value="">All functions</option>
-        {(known.data ?? []).map((one) => (
-          <option key={one.slug} value={one.slug}>
-            {one.slug}
+        <option value="">All apps</option>
+        {apps.filter(Boolean).map((app) => (
+          <option key={app} value={app}>
+            {app}
           </option>
         ))}
       </select>
       <select
         class="select"
-        aria-label="Time"
-        value={filter.last}
-        onChange={(event) =>
-          onChange({ ...filter, last: event.currentTarget.value, from: "", until: "" })
-        }
+        aria-label="Function"
+        value={filter.fn}
+        onChange={(event) => choose(event.currentTarget.value)}
       >
-        {SPANS.map(([name, word]) => (
-          <option key={name} value={name}>
-            {word}
+        <option value="">All functions</option>
+        {fns.map((one) => (
+          <option key={one.slug} value={one.slug}>
+            {one.slug}
           </option>
         ))}
       </select>
-      <Between filter={filter} onChange={onChange} />
+      <TimeMenu filter={filter} onChange={onChange} />
+      <Sessions filter={filter} onChange={onChange} />
       <button
         type="button"
         class="button"
@@ -96,28 +99,5 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
         </button>
       )}
     </fieldset>
-  );
-}
-
-/** Two moments that another page led here with. */
-function Between({ filter, onChange }: Props): JSX.Element | null {
-  if (!filter.from && !filter.until) return null;
-  const words = [
-    filter.time === "endedAt" ? "Ended" : "Queued",
-    filter.from && `from ${exactly(filter.from, "minute")}`,
-    filter.until && `until ${exactly(filter.until, "minute")}`,
-  ];
-  return (
-    <span class="chip between">
-      {words.filter(Boolean).join(" ")}
-      <button
-        type="button"
-        class="chip-close"
-        aria-label="All time"
-        onClick={() => onChange({ ...filter, from: "", until: "", time: "queuedAt" })}
-      >
-        <Icon name="close" size={12} />
-      </button>
-    </span>
   );
 }

@@ -7,7 +7,7 @@ import { type Freshness, useAnswer } from "../../live/answer";
 import { type Still, useFarDown, useHeldStill } from "../../live/held_still";
 import { now } from "../../parts/time";
 import { type Column, USUAL } from "./columns";
-import { type Filter, fromOf, searchOf } from "./filter";
+import { type Filter, fromOf, isSearch, searchOf } from "./filter";
 
 const PAGE = 50;
 
@@ -24,7 +24,7 @@ export function useRuns(filter: Filter) {
   const key = `runs${searchOf({ ...filter, columns })}`;
   const [further, setFurther] = useState<Further>();
   // A search goes through runs one by one: it is done again when somebody asks for it.
-  const fresh: Freshness = filter.query ? {} : { on: (changes) => changes.runs.size > 0 };
+  const fresh: Freshness = isSearch(filter) ? {} : { on: (changes) => changes.runs.size > 0 };
   const first = useAnswer(key, (signal) => api.runs(wanted(filter), signal), fresh);
   const beyond = further?.key === key ? further : undefined;
   useEffect(() => setFurther(undefined), [key]);
@@ -79,6 +79,7 @@ function wanted(filter: Filter): api.RunsWanted {
     functions: filter.fn ? [filter.fn] : [],
     ...(from ? { from } : {}),
     ...(filter.query ? { query: filter.query } : {}),
+    sessions: filter.sessions,
     ...(filter.until ? { until: filter.until } : {}),
     timeField: filter.time,
     order: filter.oldestFirst ? "ASC" : "DESC",

@@ -11,7 +11,7 @@ import { Icon } from "../../parts/icon";
 import { to } from "../../place";
 import { BulkButton, Bulks } from "./bulk";
 import { ColumnsMenu } from "./columns_menu";
-import { type Filter, filterOf, narrows, searchOf } from "./filter";
+import { type Filter, filterOf, isSearch, narrows, searchOf } from "./filter";
 import { FilterBar } from "./filter_bar";
 import { useRuns } from "./list";
 import { RunList } from "./run_list";
@@ -34,7 +34,7 @@ export function RunsPage(): JSX.Element {
           onChange={(columns) => change({ ...filter, columns })}
         />
         <BulkButton filter={filter} />
-        {filter.query ? (
+        {isSearch(filter) ? (
           <button type="button" class="button" onClick={again}>
             <Icon name="again" size={14} />
             Search again

@@ -87,14 +87,18 @@ def sessions(said: str) -> Parameter[tuple[str, ...]]:
 
 
 def _of_sessions(query: QueryParams) -> tuple[str, ...]:
-    found: list[str] = []
-    for text in _listed(query, "session"):
-        key, mark, id_ = text.partition("=")
-        if not (key and mark and id_):
-            raise Problem(400, f"session {text[:80]!r} is none: write it as key=id, such as user=7")
-        quoted = [msgspec.json.encode(part).decode() for part in (key, id_)]
-        found.append(f"event.meta.sessions[{quoted[0]}] == {quoted[1]}")
-    return tuple(found)
+    # An id may have commas: each session is a parameter of its own.
+    given = [*query.getlist("session"), *query.getlist("session[]")]
+    return tuple(session_condition("session", text) for text in given if text)
+
+
+def session_condition(name: str, text: str) -> str:
+    """The condition that an event belongs to the session `key=id`, which the field `name` gave."""
+    key, mark, id_ = text.partition("=")
+    if not (key and mark and id_):
+        raise Problem(400, f"{name} {text[:80]!r} is none: write it as key=id, such as user=7")
+    quoted = [msgspec.json.encode(part).decode() for part in (key, id_)]
+    return f"event.meta.sessions[{quoted[0]}] == {quoted[1]}"
 
 
 def entry(said: str) -> Parameter[str]:

@@ -142,7 +142,8 @@ def _skipped(reader: Reader, wanted: BulkFilter) -> BulkCountV2:
 def _replayed(deps: ApiDeps, asked: BulkFilterV2, wanted: BulkFilter) -> BulkFilter:
     """The same for what is replayed: one function that is served, and why it skipped."""
     if asked.status or wanted.query:
-        refused = "filter.status and filter.query are about runs: leave them out to replay events"
+        about = "filter.status, filter.query and filter.session"
+        refused = f"{about} are about runs: leave them out to replay events"
         raise Problem(400, refused)
     served = [slug for slug in wanted.functions if slug in deps.ledger.catalog.listings]
     if len(asked.function_id) != 1 or not served:
@@ -160,11 +161,7 @@ def _filter(deps: ApiDeps, action: BulkActionV2, asked: BulkFilterV2) -> BulkFil
     until_ms = min(until_ms, now_ms)
     if until_ms <= since_ms:
         raise Problem(400, "filter.from must be before filter.until, and in the past")
-    if asked.query.strip():
-        try:
-            compile_search(asked.query)
-        except ExpressionError as error:
-            raise Problem(400, f"filter.query: {error}") from None
+    query = _condition(asked)
     apps = name.apps(deps, asked.app_id)
     wanted = BulkFilter(
         until_ms=until_ms,
@@ -172,13 +169,28 @@ def _filter(deps: ApiDeps, action: BulkActionV2, asked: BulkFilterV2) -> BulkFil
         statuses=tuple(int(status_named(status)) for status in asked.status),
         functions=name.functions(deps, apps, asked.function_id),
         apps=apps,
-        query=asked.query.strip(),
+        query=query,
     )
     if action is BulkActionV2.REPLAY:
         return _replayed(deps, asked, wanted)
     if asked.reason:
         raise Problem(400, "filter.reason is for what is replayed: leave it out")
     return wanted
+
+
+def _condition(asked: BulkFilterV2) -> str:
+    """What must hold besides: the expression, and the sessions, which are conditions like any."""
+    lines = [parameter.session_condition("filter.session", one) for one in asked.session]
+    text = "\n".join([*lines, *filter(None, [asked.query.strip()])])
+    if len(text) > parameter.EXPRESSION_CHARS_MAX:
+        most = parameter.EXPRESSION_CHARS_MAX
+        raise Problem(400, f"filter.query has {len(text)} letters, at most {most} are allowed")
+    if text:
+        try:
+            compile_search(text)
+        except ExpressionError as error:
+            raise Problem(400, f"filter.query: {error}") from None
+    return text
 
 
 def _instant(field: str, text: str) -> int:

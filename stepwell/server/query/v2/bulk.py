@@ -41,8 +41,9 @@ class BulkFilterV2(
     },
 ):
     """Which runs: those that `GET /runs` lists with the same words, `from` and `until` being about
-    `queuedAt`. To `replay`, one `functionId` is named, `from` and `until` are about the time at
-    which an event was skipped, and `reason` is why."""
+    `queuedAt`. What `session` asks for is told as part of `query`. To `replay`, one `functionId` is
+    named, `from` and `until` are about the time at which an event was skipped, and `reason` is
+    why."""
 
     status: tuple[StatusV2, ...] = ()
     app_id: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class BulkFilterV2(
     since: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     until: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     query: str = ""
+    session: tuple[str, ...] = ()
     reason: tuple[DropReason, ...] = ()
 
 

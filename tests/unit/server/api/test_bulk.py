@@ -75,6 +75,17 @@ async def test_it_is_counted_before_and_changes_nothing(api: Api) -> None:
     assert (await api.http.get("/v2/audit")).json()["data"] == []
 
 
+async def test_runs_of_one_session_alone(api: Api) -> None:
+    for user in ("7, the elder", "8"):
+        await api.http.post("/e/key", json={"name": "x", "meta": {"sessions": {"user": user}}})
+    api.clock.ms += 10
+    one = await asked(api, action="cancel", filter={"session": ["user=7, the elder"]}, rate=2_000)
+    assert one["total"] == 1
+    assert one["filter"]["query"] == 'event.meta.sessions["user"] == "7, the elder"'
+    listed = await api.http.get("/v2/runs", params={"session": "user=7, the elder"})
+    assert len(listed.json()["data"]) == 1
+
+
 async def test_many_runs_are_cancelled_a_page_at_a_time(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +188,8 @@ async def test_only_so_many_go_on_at_a_time(api: Api, monkeypatch: pytest.Monkey
         ({"action": "cancel", "filter": {}, "rate": 0}, "`int` >= 1"),
         ({"action": "cancel", "filter": {"from": "soon"}}, "filter.from 'soon' is no time"),
         ({"action": "cancel", "filter": {"query": "event."}}, "filter.query: "),
+        ({"action": "cancel", "filter": {"query": "1" * 5_000}}, "5000 letters"),
+        ({"action": "cancel", "filter": {"session": ["user"]}}, "filter.session 'user' is none"),
         ({"action": "cancel", "filter": {"from": "2090-01-01T00:00:00Z"}}, "in the past"),
         ({"action": "cancel", "filter": {"functionId": ["a"]}}, "appId is required"),
     ],

@@ -24,8 +24,15 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from stepwell.server.clock import Clock
 from stepwell.server.engine.decide import decide, names_told, needs, operations_of, still_true
 from stepwell.server.engine.draft import Decision, LongWork
-from stepwell.server.engine.message.action import Action
-from stepwell.server.engine.message.input import Answer, Input, LeaseExtended, LeaseLost, WorkAsked
+from stepwell.server.engine.message.action import Action, Wake
+from stepwell.server.engine.message.input import (
+    Answer,
+    Input,
+    LeaseExtended,
+    LeaseLost,
+    Work,
+    WorkAsked,
+)
 from stepwell.server.engine.message.need import NOTHING, Need, merged, without_due
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.rules import Rules
@@ -37,6 +44,7 @@ from stepwell.server.repeated import Repeated
 from stepwell.server.store.port import (
     EVERY_NAME,
     Busy,
+    CallState,
     Conflict,
     Stale,
     Store,
@@ -72,6 +80,9 @@ log = logging.getLogger("stepwell.ledger")
 
 Perform: TypeAlias = Callable[[Sequence[Action]], None]
 _Waiting: TypeAlias = tuple[Input, asyncio.Future[Answer]]
+Claim: TypeAlias = tuple[WorkAsked, asyncio.Future[Answer]]
+"""For what a batch makes, and nothing else (`WorkAsked.made_only`). It is never refused: where the
+batch does not come to it, it is answered with no work."""
 _OF_OUR_OWN = (WorkAsked, LeaseExtended, LeaseLost)
 """Their answers promise nothing to anybody."""
 
@@ -120,6 +131,10 @@ class Ledger:
         self.catalog = store.catalog()
         self.on_catalog: Callable[[Catalog, Catalog], None] = _nobody
         """Told of the catalog before and after another process changed it."""
+        self.claims: Callable[[], Claim | None] = _nobody_claims
+        """Asked, where to look for work costs round trips, by a batch that made something due: what
+        is handed out in its own commit need not be looked for."""
+        self._claim: Claim | None = None
         self._known = self.catalog
         self._wanted: list[Need] = []
         self.registering = asyncio.Lock()
@@ -157,6 +172,10 @@ class Ledger:
             self._busy = True
             loop.call_soon(self._begin, context=self._context)
         return answer
+
+    def state_of(self, lease_id: str) -> CallState | None:
+        """What the call of a lease is told, if it was read with the commit that granted it."""
+        return self._store.state_of(lease_id)
 
     async def close(self) -> None:
         """Decide what still waits, then take no more."""
@@ -258,6 +277,7 @@ class Ledger:
     ) -> Talk[tuple[View, list[Decision | EngineFault]]]:
         """`more` is what is known to be needed besides."""
         self._wanted = []
+        self._take_claim(batch)
         view = View(self.catalog, self._store.waited)
         moments = [self._moment() for _ in batch]
         yield from self._load_for(batch, moments, view, more)
@@ -272,7 +292,31 @@ class Ledger:
                 break
         self._waiting.extendleft(reversed(batch[len(decisions) :]))
         del batch[len(decisions) :]
+        if self._store.is_shared:
+            yield from self._hand_out(batch, view, decisions)
         return view, decisions
+
+    def _hand_out(
+        self, batch: list[_Waiting], view: View, decisions: list[Decision | EngineFault]
+    ) -> Talk[None]:
+        """Let what the batch made be claimed in its own commit."""
+        moment = self._moment()
+        if self._claim is None and any(item.queue for item in view.made_due(moment.ms)):
+            self._claim = self.claims()
+        if self._claim is not None:
+            batch.append(self._claim)
+            decisions.append((yield from self._decide_one(view, self._claim[0], moment)))
+
+    def _take_claim(self, batch: list[_Waiting]) -> None:
+        """Of a batch that is decided anew: it is made again in the end."""
+        if batch and batch[-1] is self._claim:
+            batch.pop()
+
+    def _drop_claim(self, batch: list[_Waiting]) -> None:
+        self._take_claim(batch)
+        if self._claim is not None and not self._claim[1].done():
+            self._claim[1].set_result(Work(()))
+        self._claim = None
 
     def _load_for(
         self, batch: list[_Waiting], moments: list[Moment], view: View, more: Need
@@ -367,6 +411,9 @@ class Ledger:
             actions += decision.actions
             if not answer.done():
                 answer.set_result(still_true(decision.answer, view))
+        if self._claim is not None:
+            actions = _not_handed_out(actions, self._claim[1])
+            self._claim = None
         self._next()
         if actions:
             self._perform(actions)
@@ -374,6 +421,7 @@ class Ledger:
     def _refused(self, batch: list[_Waiting], error: Exception) -> None:
         """Nothing was said yet: one by one, so that one bad input is alone. A shared store that is
         away is away for everybody, and each look at it may take seconds."""
+        self._drop_claim(batch)
         is_away = self._store.is_shared and isinstance(error, Unavailable)
         if len(batch) > 1 and not is_away:
             self._waiting.extendleft(reversed(batch))
@@ -457,6 +505,20 @@ def _failure_of(do: Callable[[], None]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - told to whoever asked for it
         return error
     return None
+
+
+def _not_handed_out(actions: list[Action], claimed: asyncio.Future[Answer]) -> list[Action]:
+    """Without those that ask for what a claim was given."""
+    if claimed.cancelled() or claimed.exception() is not None:
+        return actions
+    work = claimed.result()
+    assert isinstance(work, Work)
+    given = {(job.item.run_id, job.item.key) for job in work.jobs}
+    return [one for one in actions if not (isinstance(one, Wake) and one.item in given)]
+
+
+def _nobody_claims() -> Claim | None:
+    """Before a pump exists, nobody takes anything."""
 
 
 def _nobody(before: Catalog, after: Catalog) -> None:

@@ -3,7 +3,10 @@
 import pytest
 
 from stepwell.server.engine.message.input import CancelAsked, Done, RerunAsked, Verdict
+from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.row.run import RunStatus
+from stepwell.server.engine.state.view import View
+from stepwell.server.store.memory import MemoryStore
 from stepwell.wire.failure import Failure
 from stepwell.wire.function_config import Singleton
 from stepwell.wire.identifier import step_hash
@@ -42,6 +45,23 @@ def test_S2_of_fifty_at_once_exactly_one_goes_on(bench: FlowBench) -> None:
     assert statuses.count(RunStatus.CANCELLED) == 49
     bench.finish(bench.job())
     assert [run.status for run in bench.runs()].count(RunStatus.COMPLETED) == 1
+
+
+class LeftMeanwhile(MemoryStore):
+    """A store whose rows change between two looks: who was counted is gone when it is asked for."""
+
+    def load(self, need: Need, view: View) -> None:
+        for key in need.holders:
+            view.flow.see_holders(key, ())
+        super().load(need, view)
+
+
+@pytest.mark.parametrize("singleton", [SKIP, CANCEL])
+def test_who_left_between_two_looks_is_in_nobodys_way(singleton: Singleton) -> None:
+    bench = FlowBench(store=LeftMeanwhile())
+    bench.register(controlled(singleton=singleton))
+    sent = [bench.send("go", {"user": "a"}) for _ in range(2)]
+    assert bench.started(*sent) == [True, True]
 
 
 @pytest.mark.parametrize("singleton", [SKIP, CANCEL])

@@ -19,7 +19,7 @@ from stepwell.server.engine.asked import bulk, cancellation, keys
 from stepwell.server.engine.asked.admin import invoke, prune, rerun
 from stepwell.server.engine.asked.register import fail_app, register, remove
 from stepwell.server.engine.calling.advance import advance, checkpoint
-from stepwell.server.engine.calling.claim import claim, still_held
+from stepwell.server.engine.calling.claim import claim, claim_made, still_held
 from stepwell.server.engine.calling.code_change import resume_run
 from stepwell.server.engine.calling.expire import extend, lose_named
 from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, Slot
@@ -50,6 +50,8 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
         case given_.ReplyReceived() | given_.StepsCheckpointed():
             return _needs_of_reply(given)
         case given_.WorkAsked():
+            if given.made_only:
+                return NOTHING
             return Need(due=Due(now.ms, given.capacity, given.limit))
         case given_.LeaseExtended() | given_.LeaseLost() | given_.EndpointCalled():
             return Need(runs=frozenset({given.run_id}))
@@ -176,7 +178,7 @@ def _answer(draft: Draft, given: Input) -> Answer:
         case given_.EventsReceived():
             return receive(draft, given)
         case given_.WorkAsked():
-            return claim(draft, given)
+            return claim_made(draft, given) if given.made_only else claim(draft, given)
         case given_.LeaseExtended():
             return extend(draft, given)
         case given_.LeaseLost():

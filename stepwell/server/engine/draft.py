@@ -149,6 +149,9 @@ class Draft:
         """Somebody should ask for work at that time."""
         self.actions.append(Wake(due_ms))
 
+    def _wake_for(self, item: Item) -> None:
+        self.actions.append(Wake(item.due_ms, (item.run_id, item.key)))
+
     def announce(self, topic: Topic, subject: str, place: int = 0) -> None:
         """Tell whoever watches."""
         self.actions.append(Announce(topic, subject, place))
@@ -163,7 +166,7 @@ class Draft:
         if run.dedup:
             self._dedups[run.function, run.dedup] = run.id
         self.add(fact.RunStarted(run, item))
-        self.wake(item.due_ms)
+        self._wake_for(item)
         self.announce(Topic.RUN_STARTED, run.id)
 
     def change(self, run: Run) -> None:
@@ -175,14 +178,14 @@ class Draft:
         """Something is to be done."""
         self._items[item.run_id, item.key] = item
         self.add(fact.ItemAdded(item))
-        self.wake(item.due_ms)
+        self._wake_for(item)
 
     def move(self, item: Item) -> None:
         """An item is free again, at another time or in another form."""
         self._items[item.run_id, item.key] = item
         self._let_go(item.run_id, item.key)
         self.add(fact.ItemMoved(item))
-        self.wake(item.due_ms)
+        self._wake_for(item)
 
     def done(self, run_id: str, key: str) -> None:
         """An item needs nothing any more."""

@@ -127,7 +127,8 @@ class Dispatcher:
         loop, clean = asyncio.get_running_loop(), self._context.copy()
         if self._extender is None:
             self._extender = clean.run(loop.create_task, self._extend_leases())
-        task = clean.run(loop.create_task, self._run(lane.driver, job))
+        state = self._ledger.state_of(lease_id)
+        task = clean.run(loop.create_task, self._run(lane.driver, job, state))
         self._tasks[lease_id] = task
         task.add_done_callback(lambda _: self._ended(job, lane))
 
@@ -152,8 +153,8 @@ class Dispatcher:
             self._extender.cancel()
         self._states.close()
 
-    async def _run(self, driver: Driver, job: Job) -> None:
-        outcome = await self._call(driver, job)
+    async def _run(self, driver: Driver, job: Job, state: CallState | None) -> None:
+        outcome = await self._call(driver, job, state)
         if isinstance(outcome, Settled):
             return
         lease = job.lease
@@ -179,7 +180,9 @@ class Dispatcher:
                 # The lease is ours still; the outcome must not be lost with a full disk.
                 await asyncio.sleep(REPLY_RETRY_S)
 
-    async def _call(self, driver: Driver, job: Job) -> Outcome | Settled | Lost:
+    async def _call(
+        self, driver: Driver, job: Job, state: CallState | None
+    ) -> Outcome | Settled | Lost:
         listing = self._ledger.catalog.listing(job.run.function)
         if listing is None:
             return _broke(FUNCTION_NOT_FOUND, f'function "{job.run.function}" is not registered')
@@ -192,7 +195,7 @@ class Dispatcher:
             return answer
 
         try:
-            state = await self._states.of(job.run)
+            state = state or await self._states.of(job.run)
             if state is None:
                 # It ended between the claim and now; nobody waits for this call.
                 return Settled()

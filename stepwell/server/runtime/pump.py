@@ -7,7 +7,7 @@ import secrets
 
 from stepwell.server.clock import Clock
 from stepwell.server.engine.message.input import Answer, Job, Work, WorkAsked
-from stepwell.server.ledger import Ledger, LedgerClosed
+from stepwell.server.ledger import Claim, Ledger, LedgerClosed
 from stepwell.server.runtime.dispatcher import Dispatcher
 from stepwell.server.store.port import StoreError
 from stepwell.wire.identifier import ENTROPY_BYTES, ulid_at
@@ -41,8 +41,10 @@ class Pump:
         self._due_ms = 0
         self._asking = False
         self._again = False
+        self._nothing_waits = False
         self._stopped = True
         dispatcher.when_free = self.ask
+        ledger.claims = self._claim_made
 
     def start(self) -> None:
         """Begin to ask."""
@@ -84,15 +86,38 @@ class Pump:
             return
         self._asking = True
         self._again = False
+        self._ledger.submit(self._asked(made_only=False)).add_done_callback(self._answered)
+
+    def _asked(self, *, made_only: bool) -> WorkAsked:
         now_ms = self._clock.now_ms()
-        asked = WorkAsked(
+        return WorkAsked(
             seed=ulid_at(now_ms, secrets.token_bytes(ENTROPY_BYTES))[:22],
             capacity=self._dispatcher.capacity(),
             limit=ASK_ITEMS_MAX,
             lease_ms=LEASE_MS,
             suspect_before_ms=self._suspect_before_ms,
+            made_only=made_only,
         )
-        self._ledger.submit(asked).add_done_callback(self._answered)
+
+    def _claim_made(self) -> Claim | None:
+        """Take what a batch just made, unless something older may wait: that has its turn first."""
+        if self._asking or self._stopped or not self._nothing_waits:
+            return None
+        self._asking = True
+        self._again = False
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(self._made_given)
+        return self._asked(made_only=True), answer
+
+    def _made_given(self, answer: "asyncio.Future[Answer]") -> None:
+        self._asking = False
+        if answer.exception() is not None:
+            log.error("what was just made was not handed out: %s", answer.exception())
+            self.ask()
+            return
+        self._begin_all(answer.result())
+        if self._again:
+            self.ask()
 
     def ask_anew(self) -> None:
         """Ask now, and forget when it was to ask next: for a clock that was moved."""
@@ -113,16 +138,18 @@ class Pump:
             if not self._stopped:
                 self._set_timer(now_ms + REFUSED_DELAY_MS, now_ms)
             return
-        work = answer.result()
-        assert isinstance(work, Work)
-        for fault in work.faults:
+        work = self._begin_all(answer.result())
+        if not self._stopped:
+            self._ask_again(work, now_ms)
+
+    def _begin_all(self, answer: Answer) -> Work:
+        assert isinstance(answer, Work)
+        for fault in answer.faults:
             log.error("put off, because the engine could not decide: %s", fault)
-        if self._stopped:
-            # Whoever leased them is going: they are free again when the process has ended.
-            return
-        for job in work.jobs:
+        # Once it is stopped, whoever leased them is going: they are free again when it has ended.
+        for job in () if self._stopped else answer.jobs:
             self._begin(job)
-        self._ask_again(work, now_ms)
+        return answer
 
     def _begin(self, job: Job) -> None:
         try:
@@ -132,10 +159,12 @@ class Pump:
             log.exception("a call of run %s did not begin", job.run.id)
 
     def _ask_again(self, work: Work, now_ms: int) -> None:
-        if self._again or len(work.jobs) >= ASK_ITEMS_MAX:
+        is_more = len(work.jobs) >= ASK_ITEMS_MAX
+        due = now_ms + self._poll_ms if work.next_due_ms is None else work.next_due_ms
+        self._nothing_waits = not is_more and due > now_ms
+        if self._again or is_more:
             self.ask()
         else:
-            due = now_ms + self._poll_ms if work.next_due_ms is None else work.next_due_ms
             self._set_timer(min(due, now_ms + self._poll_ms), now_ms)
 
     def _set_timer(self, due_ms: int, now_ms: int) -> None:

@@ -299,6 +299,9 @@ class MemoryStore:
                     self._lanes.added(item.queue, item.due_ms)
             self._lanes.keep(changes)
 
+    def state_of(self, lease_id: str) -> CallState | None:
+        """Nothing: reading waits for nobody here."""
+
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """What is known in memory keeps its distance from now: here that is everything."""
         with self.disk.lock:

@@ -505,6 +505,11 @@ class Store(Protocol):
         """Remember what the store holds in memory (what is due, leases), after the commit."""
         ...
 
+    def state_of(self, lease_id: str) -> CallState | None:
+        """What the call of a lease is told, if the store read that with the commit that granted the
+        lease, and until the next one. Whoever is told None asks a reader."""
+        ...
+
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """The clock will go on from another time; `now_ms` is the one before. What is known in
         memory keeps its distance: leases always, and, if the clock goes back, items that are due

@@ -13,7 +13,15 @@ from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.view import View
 from stepwell.server.runtime.perform import Performer
-from stepwell.server.store.port import Cluster, Conflict, Reader, Store, StoreError, Unavailable
+from stepwell.server.store.port import (
+    CallState,
+    Cluster,
+    Conflict,
+    Reader,
+    Store,
+    StoreError,
+    Unavailable,
+)
 
 
 class Fault(StrEnum):
@@ -186,6 +194,10 @@ class FaultyStore:
         self._check()
         self.inner.keep(changes)
         self._kept(changes)
+
+    def state_of(self, lease_id: str) -> CallState | None:
+        """As the store's own."""
+        return self.inner.state_of(lease_id)
 
     def reader(self) -> Reader:
         """As the store's own."""

@@ -13,7 +13,7 @@ from stepwell.server.engine.decide import decide
 from stepwell.server.engine.draft import Decision
 from stepwell.server.engine.message import input as given_
 from stepwell.server.engine.message import record as fact
-from stepwell.server.engine.message.action import Action
+from stepwell.server.engine.message.action import Action, Wake
 from stepwell.server.engine.message.input import Accepted, Done, Input, Verdict, Work
 from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
@@ -22,7 +22,14 @@ from stepwell.server.engine.rules import DEFAULT, Rules
 from stepwell.server.engine.state.catalog import AppGone
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.view import View
-from stepwell.server.ledger import ATTEMPTS_MAX, BATCH_INPUTS_MAX, EngineFault, Ledger, LedgerClosed
+from stepwell.server.ledger import (
+    ATTEMPTS_MAX,
+    BATCH_INPUTS_MAX,
+    Claim,
+    EngineFault,
+    Ledger,
+    LedgerClosed,
+)
 from stepwell.server.store.memory import MemoryStore
 from stepwell.server.store.port import Busy, Conflict, Stale, StoreError, Unavailable
 from tests.bench import (
@@ -593,4 +600,100 @@ async def test_who_meets_others_tries_again_a_few_times(met: int) -> None:
     else:
         with pytest.raises(Conflict):
             await answer
+    await hall.ledger.close()
+
+
+# -- what a batch makes is handed out in its own commit ---------------------------------------
+
+
+class Taker:
+    """Whoever claims what batches make, as a pump does."""
+
+    def __init__(self, hall: Hall, room: int = 5) -> None:
+        self.asked: list[asyncio.Future[object]] = []
+        self._room = room
+        hall.ledger.claims = self.claim
+
+    def claim(self) -> Claim:
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self.asked.append(answer)
+        capacity = ((APP, self._room),)
+        return given_.WorkAsked(SEED, capacity, 10, 1_000, made_only=True), answer  # type: ignore[return-value]
+
+    @property
+    def works(self) -> list[Work]:
+        return [work for one in self.asked if isinstance(work := one.result(), Work)]
+
+    @property
+    def jobs(self) -> int:
+        return sum(len(work.jobs) for work in self.works)
+
+
+def wakes(hall: Hall) -> int:
+    return sum(isinstance(action, Wake) for action in hall.acted)
+
+
+async def test_what_a_batch_makes_is_handed_out_in_its_own_commit() -> None:
+    hall = Hall(Joined())
+    taker = Taker(hall)
+    await asyncio.gather(hall.submit(hall.go()), hall.submit(hall.go()))
+    assert (hall.ledger.commits, len(taker.asked), taker.jobs) == (1, 1, 2)
+    assert {job.run.id for job in taker.works[0].jobs} == hall.store.disk.runs.keys()
+    # Nobody need ask for them.
+    assert wakes(hall) == 0
+    await hall.ledger.close()
+
+
+async def test_where_not_all_have_room_they_wait_for_their_turn() -> None:
+    hall = Hall(Joined())
+    taker = Taker(hall, room=1)
+    await asyncio.gather(hall.submit(hall.go()), hall.submit(hall.go()))
+    assert (taker.jobs, wakes(hall)) == (0, 2)
+    await hall.ledger.close()
+
+
+async def test_a_store_of_one_process_is_asked_as_ever(hall: Hall) -> None:
+    taker = Taker(hall)
+    await hall.submit(hall.go())
+    assert (taker.asked, wakes(hall)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("met", "refused"),
+    [
+        (1, 0),
+        pytest.param(
+            ATTEMPTS_MAX * 3,
+            2,
+            marks=pytest.mark.logs("^EventsReceived was refused: somebody was fir"),
+        ),
+    ],
+)
+async def test_a_claim_shares_the_fate_of_its_batch(met: int, refused: int) -> None:
+    hall = Hall(Joined())
+    taker = Taker(hall)
+    left = iter(range(met))
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        if verb == "write" and next(left, None) is not None:
+            raise Conflict("somebody was first")
+
+    hall.store.fail = fail
+    answers = [hall.submit(hall.go()) for _ in range(2)]
+    await asyncio.wait(answers)
+    assert sum(answer.exception() is not None for answer in answers) == refused
+    await hall.ledger.close()
+    # Every claim was answered, and as many calls handed out as runs began.
+    assert taker.jobs == len(hall.store.disk.runs) == 2 - refused
+    assert all(one.done() for one in taker.asked)
+
+
+async def test_what_a_batch_left_for_the_next_is_not_claimed_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ledger_module, "BATCH_STEPS_MAX", 1)
+    hall = Hall(Joined())
+    taker = Taker(hall)
+    await asyncio.gather(*(hall.submit(hall.go()) for _ in range(3)))
+    assert (hall.ledger.commits, len(taker.asked), taker.jobs) == (3, 3, 3)
     await hall.ledger.close()

@@ -3,6 +3,8 @@
 Law: an item is given to one holder at a time, and what nobody can do now is put off, never lost.
 """
 
+from collections import Counter
+
 import msgspec
 
 from stepwell.server.engine.arriving.cron_due import fire as fire_cron
@@ -58,6 +60,20 @@ def claim(draft: Draft, given: WorkAsked) -> Work:
     leases.look_again()
     faults = tuple(f"item {slot}: {reason}" for slot, reason in draft.parked.items())
     return Work(tuple(jobs), next_ms, faults)
+
+
+def claim_made(draft: Draft, given: WorkAsked) -> Work:
+    """Hand out the calls that the same commit makes, which nobody else can see yet: all of them, or
+    none if there is not room for all, since then it matters whose turn it is."""
+    room = dict(given.capacity)
+    calls = [item for item in draft.view.made_due(draft.now.ms) if item.queue in room]
+    wanted = Counter(item.queue for item in calls)
+    if len(calls) > given.limit or any(count > room[queue] for queue, count in wanted.items()):
+        return Work(())
+    leases = Leases(draft, given)
+    jobs = [job for item in calls if (job := leases.lend(item)) is not None]
+    leases.look_again()
+    return Work(tuple(jobs))
 
 
 def still_held(work: Work, view: View) -> Work:

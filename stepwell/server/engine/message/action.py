@@ -22,9 +22,11 @@ class Topic(StrEnum):
 
 
 class Wake(msgspec.Struct, frozen=True, gc=False):
-    """Something is due at `due_ms`: ask for work then."""
+    """Something is due at `due_ms`: ask for work then. `item` is its run and key, where it is one
+    item: nobody need ask if that was handed out in the same commit."""
 
     due_ms: int
+    item: tuple[str, str] | None = None
 
 
 class Announce(msgspec.Struct, frozen=True, gc=False):

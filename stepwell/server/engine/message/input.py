@@ -49,7 +49,8 @@ class WorkAsked(msgspec.Struct, frozen=True):
 
     `capacity` lists the queues it can reach and how many items of each it can take; `seed` makes
     the ids of the leases it is given. `suspect_before_ms` is when its process began, if the one
-    before it did not end in order: what is older may be what ended it.
+    before it did not end in order: what is older may be what ended it. With `made_only` it is given
+    what the inputs before it in the same batch made due, and nothing is looked for.
     """
 
     seed: str
@@ -57,6 +58,7 @@ class WorkAsked(msgspec.Struct, frozen=True):
     limit: int
     lease_ms: int
     suspect_before_ms: int = 0
+    made_only: bool = False
 
 
 class Returned(msgspec.Struct, frozen=True):

@@ -191,6 +191,9 @@ def _locked(
     if not excess:
         return _Locked(msgspec.structs.replace(run, lock=key))
     holders = draft.flow.holders(key)
+    if not holders:
+        # Who was counted has left since, at another server.
+        return _Locked(msgspec.structs.replace(run, lock=key))
     if not only.cancels:
         other = holders[0].run_id
         drop(draft, run.function, run.event_ids, DropReason.SINGLETON, key=key, run_id=other)

@@ -226,6 +226,14 @@ class View:
         """Items that are due and nobody has."""
         return list(self._due.values())
 
+    def made_due(self, now_ms: int) -> list[Item]:
+        """Items that the batch made or moved, that are due and nobody has."""
+        return [
+            item
+            for slot, item in self.changes.items.items()
+            if item is not None and item.due_ms <= now_ms and slot not in self._leases
+        ]
+
     def overdue(self) -> list[Lease]:
         """Leases that ran out."""
         return list(self._overdue.values())

@@ -95,7 +95,9 @@ class PostgresCluster:
         """Tell the others where there is something to do after a commit of this process."""
         if self._thread is None:
             return
-        items = [item for item in changes.items.values() if item is not None]
+        # What was handed out in the same commit is for nobody else.
+        given = {slot for slot, lease in changes.leases.items() if lease is not None}
+        items = [item for slot, item in changes.items.items() if item and slot not in given]
         if not items and not changes.freed:
             return
         with self._lock:

@@ -1,7 +1,6 @@
 """The read side on PostgreSQL: what was committed. It has connections of its own (`pool.py`), so
 that any thread may read."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -47,6 +46,7 @@ from stepwell.server.store.postgres.listing import (
 from stepwell.server.store.postgres.piece import Piece
 from stepwell.server.store.postgres.pool import Pool
 from stepwell.server.store.postgres.rows import lease_from, run_from
+from stepwell.server.store.postgres.states import StatesAsked
 from stepwell.server.store.reading import counts_under, stands_under
 from stepwell.server.store.row import (
     annotation_of,
@@ -119,7 +119,7 @@ class PostgresReader:
 
     def call_state(self, run: Run) -> CallState:
         """What a call of this run is told."""
-        return self._read(lambda db: _states(Piece(db), [run]))[run.id]
+        return self._read(lambda db: _states_asked(Piece(db), [run]).states())[run.id]
 
     def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
         """What calls of these runs are told; nothing of those that have ended."""
@@ -127,7 +127,7 @@ class PostgresReader:
         def read(db: Connection) -> Mapping[str, CallState]:
             piece = Piece(db)
             going = piece.ask(SQL["runs_going"], ([run.id for run in runs],))
-            states = _states(piece, runs)
+            states = _states_asked(piece, runs).states()
             return {run_id: states[run_id] for (run_id,) in going}
 
         return self._read(read)
@@ -339,17 +339,5 @@ class PostgresReader:
         self._pool.close()
 
 
-def _states(piece: Piece, runs: Sequence[Run]) -> dict[str, CallState]:
-    """What calls of runs are told."""
-    event_ids = list({event_id for run in runs for event_id in run.event_ids})
-    events = piece.ask(SQL["bodies"], (event_ids,))
-    memos = piece.ask(SQL["memos"], ([run.id for run in runs],))
-    bodies: dict[str, bytes] = dict(events)
-    saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
-    for run_id, step_id, memo in memos:
-        saved[run_id].append((step_id, memo))
-    return {run.id: CallState(_known(bodies, run), tuple(saved[run.id])) for run in runs}
-
-
-def _known(bodies: Mapping[str, bytes], run: Run) -> tuple[bytes, ...]:
-    return tuple(bodies[event_id] for event_id in run.event_ids if event_id in bodies)
+def _states_asked(piece: Piece, runs: Sequence[Run]) -> StatesAsked:
+    return StatesAsked(lambda name, ids: piece.ask(SQL[name], (ids,)), runs)

@@ -16,7 +16,7 @@ from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.flow_state import KINDS
 from stepwell.server.engine.state.view import View
-from stepwell.server.store.port import EVERY_NAME, StoreError, Unavailable
+from stepwell.server.store.port import EVERY_NAME, CallState, StoreError, Unavailable
 from stepwell.server.store.postgres.cluster import PostgresCluster
 from stepwell.server.store.postgres.connection import SQL
 from stepwell.server.store.postgres.failure import in_our_words
@@ -62,6 +62,7 @@ class PostgresStore:
         self._session = Session(url, self.node, is_synced=durability == "full")
         self._presence = Presence(url, self._session.name, self.node)
         self._secrets: dict[Slot, bytes] = {}
+        self._states: dict[str, CallState] = {}
         self._loader = Loader(self._session, self._secrets)
         self._writer = Writer(self._session, self.node)
         self.cluster = PostgresCluster(
@@ -136,6 +137,8 @@ class PostgresStore:
         except Unavailable:
             self._presence.doubt(self._writer.granted)
             raise
+        told = self._writer.told
+        self._states = {} if told is None else told.states()
 
     def confirm(self) -> None:
         """Let go of what was loaded; that it is there, the loads have shown."""
@@ -160,6 +163,10 @@ class PostgresStore:
                 del self._secrets[slot]
         lanes.keep(changes)
         self.cluster.committed(changes)
+
+    def state_of(self, lease_id: str) -> CallState | None:
+        """What the call of a lease that the last commit granted is told."""
+        return self._states.pop(lease_id, None)
 
     def _remember(self, slot: Slot, secret: bytes) -> None:
         """What nobody asks for any more, because others did it, is forgotten in time."""

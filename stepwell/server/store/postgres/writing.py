@@ -18,6 +18,7 @@ from stepwell.server.store.postgres.rows import (
     run_from,
 )
 from stepwell.server.store.postgres.session import Session, Slot
+from stepwell.server.store.postgres.states import StatesGranted
 from stepwell.server.store.row import (
     Values,
     annotation_values,
@@ -54,6 +55,8 @@ class Writer:
         self._minute_ms = 0
         self.granted: list[tuple[str, str, str]] = []
         """The leases that the last batch granted: run, key and id."""
+        self.told: StatesGranted | None = None
+        """What their calls are told."""
 
     def write(self, changes: Changes) -> None:
         """Ask for the rows to be written. That some are others than the batch saw is a conflict
@@ -74,6 +77,9 @@ class Writer:
         if changes.flow_rows:
             self._flow(changes)
         self._rare(changes)
+        runs = self._session.seen.runs | changes.runs | changes.started
+        calls = {id_: run for run_id, _, id_ in self.granted if (run := runs.get(run_id))}
+        self.told = StatesGranted(self._session.ask, changes, calls) if calls else None
 
     def _lock_waited(self, changes: Changes) -> None:
         """Whoever begins to wait for events of a name has it alone."""

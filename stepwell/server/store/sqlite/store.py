@@ -15,7 +15,7 @@ from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.flow_state import KINDS
 from stepwell.server.engine.state.view import View
-from stepwell.server.store.port import StoreError, Unstorable
+from stepwell.server.store.port import CallState, StoreError, Unstorable
 from stepwell.server.store.row import app_of, function_of, key_of
 from stepwell.server.store.sqlite.connection import (
     SQL,
@@ -190,6 +190,9 @@ class SqliteStore:
             self._ready.keeper.wrote(COMMIT_LOG_BYTES + ROW_LOG_BYTES * self._rows)
         self._touched = {}
         self._rows = 0
+
+    def state_of(self, lease_id: str) -> CallState | None:
+        """Nothing: reading waits for nobody here."""
 
     def clock_moved(self, by_ms: int, now_ms: int) -> None:
         """What is known in memory keeps its distance from now."""

@@ -2,15 +2,15 @@
 
 import pytest
 
-from stepwell.server.engine.message.input import Done, LeaseExtended, LeaseLost, Verdict
+from stepwell.server.engine.message.input import Done, LeaseExtended, LeaseLost, Verdict, Work
 from stepwell.server.engine.moment import TICKS_PER_MS, Moment
 from stepwell.server.engine.name.lease_id import granted_tick, is_about, since
 from stepwell.server.engine.op.gateway_call import GATEWAY_QUEUE
 from stepwell.server.engine.row.run import MAIN, Item, ItemKind, RunStatus
 from stepwell.server.engine.rules import Rules
 from stepwell.wire.identifier import is_ulid, step_hash
-from stepwell.wire.operation import GatewayCall, StepError, StepRun
-from tests.bench import NOW_MS, Bench, broke, function, given_, names, progressed, returned
+from stepwell.wire.operation import GatewayCall, Sleep, StepError, StepRun
+from tests.bench import NOW_MS, SEED, Bench, broke, function, given_, names, progressed, returned
 
 
 def test_an_item_has_one_holder_at_a_time() -> None:
@@ -194,8 +194,6 @@ def test_what_ends_a_run_and_what_would_call_it_in_one_claim() -> None:
 
 
 def test_many_runs_that_are_due_are_looked_at_together() -> None:
-    from stepwell.wire.operation import Sleep
-
     bench = Bench()
     bench.register(function(event="go"))
     for _ in range(60):
@@ -210,8 +208,6 @@ def test_many_runs_that_are_due_are_looked_at_together() -> None:
 
 def test_a_reply_and_the_end_of_its_sleep_in_one_commit() -> None:
     """The claim sees what the inputs before it in the batch have loaded, and asks for the rest."""
-    from stepwell.wire.operation import Sleep
-
     bench = Bench()
     run = bench.begin()
     bench.answer(progressed(Sleep(id="z", name="z", until="1m"), StepRun(id="a", name="a")))
@@ -221,6 +217,29 @@ def test_a_reply_and_the_end_of_its_sleep_in_one_commit() -> None:
     asked = given_.WorkAsked("01JABCDEFGHJKMNPQRSTVW", (("shop", 5),), 10, 60_000)
     bench.submit_all([reply, asked])
     assert set(bench.memos(run.id)) == {"a", "z"}
+
+
+def test_a_claim_of_what_was_made_takes_nothing_older() -> None:
+    bench = Bench()
+    bench.register(function(event="go"))
+    bench.send("go")
+    fresh = given_.EventsReceived((bench.event("go"),))
+    made = given_.WorkAsked(SEED, (("shop", 5),), 10, 60_000, made_only=True)
+    _, work = bench.submit_all([fresh, made])
+    assert isinstance(work, Work)
+    (job,) = work.jobs
+    assert job.run.event_ids == (fresh.events[0].id,)
+    assert len(bench.claim()) == 1
+
+
+def test_a_claim_of_what_was_made_leaves_what_is_due_later_or_not_to_be_called() -> None:
+    bench = Bench()
+    run = bench.begin()
+    nap = Sleep(id=step_hash("nap"), name="nap", until="1m")
+    job = bench.job()
+    reply = given_.ReplyReceived(job.lease.id, run.id, MAIN, progressed(nap))
+    made = given_.WorkAsked(SEED, (("shop", 5),), 10, 60_000, made_only=True)
+    assert bench.submit_all([reply, made])[1] == Work(())
 
 
 # -- the server's own requests ----------------------------------------------------------------
@@ -268,7 +287,6 @@ def test_an_item_that_cannot_be_decided_rests_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from stepwell.server.engine.calling import claim
-    from stepwell.wire.operation import Sleep
 
     bench = Bench()
     bench.register(function(event="go"))

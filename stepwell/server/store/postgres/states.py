@@ -1,0 +1,66 @@
+"""What calls of runs are told: the only place that asks for it, on whatever connection."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from stepwell.server.engine.row.run import Run
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.store.port import CallState
+from stepwell.server.store.postgres.piece import Answer
+
+RUNS_MAX = 16
+"""Of so many runs the state is read with the commit that grants their calls, which must stay short.
+"""
+
+Ask: TypeAlias = Callable[[str, list[str]], Answer]
+"""Asks a statement of ours for ids."""
+
+
+class StatesAsked:
+    """What is asked for some runs together. To look at the answer sends the piece it is part of."""
+
+    def __init__(self, ask: Ask, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        event_ids = {event_id for run in runs for event_id in run.event_ids}
+        self._events: Iterable[tuple[Any, ...]] = ()
+        self._memos: Iterable[tuple[Any, ...]] = ()
+        if runs:
+            self._events = ask("bodies", list(event_ids))
+            self._memos = ask("memos", [run.id for run in runs])
+
+    def states(self) -> dict[str, CallState]:
+        """By run."""
+        bodies: dict[str, bytes] = dict(self._events)
+        saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        for run_id, step_id, memo in self._memos:
+            saved[run_id].append((step_id, memo))
+        return {run.id: CallState(_known(bodies, run), tuple(saved[run.id])) for run in self._runs}
+
+
+class StatesGranted:
+    """What the calls are told whose leases a batch grants. It is asked for in the piece that writes
+    them, but for what the batch itself knows: runs that it starts, with events that it stores."""
+
+    def __init__(self, ask: Ask, changes: Changes, leases: Mapping[str, Run]) -> None:
+        """`leases` are the runs of leases, by the ids of these."""
+        bodies = {event.id: event.body for event in changes.events}
+        begun = {step.run_id for step in changes.steps}
+        self._known: dict[str, CallState] = {}
+        self._asked: dict[str, Run] = {}
+        for lease_id, run in leases.items():
+            is_new = run.id in changes.started and run.id not in begun
+            if is_new and all(event_id in bodies for event_id in run.event_ids):
+                self._known[lease_id] = CallState(_known(bodies, run), ())
+            elif len(self._asked) < RUNS_MAX:
+                self._asked[lease_id] = run
+        self._answer = StatesAsked(ask, list(self._asked.values()))
+
+    def states(self) -> dict[str, CallState]:
+        """By lease. To be asked for after the commit."""
+        found = self._answer.states()
+        return self._known | {lease_id: found[run.id] for lease_id, run in self._asked.items()}
+
+
+def _known(bodies: Mapping[str, bytes], run: Run) -> tuple[bytes, ...]:
+    return tuple(bodies[event_id] for event_id in run.event_ids if event_id in bodies)

@@ -1,0 +1,73 @@
+"""How often an engine on PostgreSQL goes to its database and back. It is counted: no clock judges.
+
+Each time a piece of statements is sent, somebody waits for the network and, at the end of a
+transaction, for a disk.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from psycopg import pq
+
+import stepwell as sw
+from stepwell.embedded import Engine
+from stepwell.server import node
+from stepwell.server.runtime import cluster
+from stepwell.server.store.postgres import piece
+from stepwell.server.store.postgres.connection import Connection
+
+STEPS = 5
+BEFORE_FIRST_LINE = 2
+"""The event: what is known of it, then the commit, in which the run begins and its call is handed
+out, with what that is told."""
+A_STEP = 2
+"""The step: the run as it is, then the commit."""
+AT_THE_END = 2
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many statements each piece had that was sent."""
+    sent: list[int] = []
+    exchange = piece._exchange
+
+    def counted(connection: Connection, sends: Sequence[piece.Send]) -> list[pq.abc.PGresult]:
+        results = exchange(connection, sends)
+        sent.append(len(results))
+        return results
+
+    monkeypatch.setattr(piece, "_exchange", counted)
+    # It looks for what others left every second or two, else.
+    monkeypatch.setattr(node, "SHARED_POLL_MS", 3_600_000)
+    monkeypatch.setattr(cluster, "LOOK_S", 3_600.0)
+    return sent
+
+
+async def test_round_trips_from_an_event_to_the_first_line_and_for_each_step(
+    engine_database: str, trips: list[int]
+) -> None:
+    client = sw.Inngest(app_id="trips", is_production=False)
+    marks: list[int] = []
+
+    async def step() -> None:
+        """It does nothing."""
+
+    @client.create_function(fn_id="steps", trigger=sw.TriggerEvent(event="go"))
+    async def steps(ctx: sw.Context) -> None:
+        marks.append(len(trips))
+        for number in range(STEPS):
+            await ctx.step.run(f"s{number}", step)
+            marks.append(len(trips))
+
+    async with Engine(client, [steps], database=engine_database) as engine:
+        # What is done for the first time is prepared first.
+        for _ in range(2):
+            marks.clear()
+            trips.clear()
+            await client.send(sw.Event(name="go"))
+            while len(marks) <= STEPS or engine.node.ledger.is_busy or engine.node.pump.is_asking:
+                await asyncio.sleep(0.01)
+    first = BEFORE_FIRST_LINE
+    assert marks == [first + A_STEP * number for number in range(STEPS + 1)], trips
+    assert len(trips) == marks[-1] + AT_THE_END, trips

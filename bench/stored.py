@@ -1,10 +1,14 @@
 """Databases with very many runs, written straight into their tables: faster than the engine."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stepwell.server.config import ServerConfig
 from stepwell.server.engine.row.run import MAIN, EventRow, Item, ItemKind, Run, RunStatus
+from stepwell.server.engine.state.changes import Changes
+from stepwell.server.store.counting import counted
+from stepwell.server.store.ended_counts import KINDS_MAX, ended_counts
 from stepwell.server.store.row import event_values, run_values
 from stepwell.server.store.sqlite.connection import SQL, open_writer
 from stepwell.server.store.sqlite.migrating import migrate
@@ -34,7 +38,10 @@ def fill(path: Path, count: int, last_ms: int, *, ended: bool) -> None:
         numbers = range(begin, min(begin + BATCH, count))
         db.execute("BEGIN")
         db.executemany(SQL["insert_event"], _events(numbers, first_ms))
-        db.executemany(SQL["insert_run"], _runs(numbers, first_ms, ended=ended))
+        runs = list(_runs(numbers, first_ms, ended=ended))
+        db.executemany(SQL["insert_run"], _rows(numbers, runs))
+        if ended:
+            _count(db, runs)
         db.execute("COMMIT")
     db.close()
 
@@ -47,18 +54,34 @@ def _events(numbers: range, first_ms: int) -> Iterator[tuple[object, ...]]:
         yield event_values(n + 1, EventRow(f"01E{n:023d}", name, at_ms, at_ms, body))
 
 
-def _runs(numbers: range, first_ms: int, *, ended: bool) -> Iterator[tuple[object, ...]]:
+def _runs(numbers: range, first_ms: int, *, ended: bool) -> Iterator[Run]:
     for n in numbers:
-        queued_ms = first_ms + n * EVERY_MS
         run = Run(
             id=f"01R{n:023d}",
             function=FUNCTIONS[n % len(FUNCTIONS)],
             app=FUNCTIONS[n % len(FUNCTIONS)].partition("-")[0],
             event_ids=(f"01E{n:023d}",),
-            queued_ms=queued_ms,
+            queued_ms=first_ms + n * EVERY_MS,
         )
-        main = None if ended else Item(run.id, MAIN, ItemKind.CALL, queued_ms, run.app)
-        yield run_values(n + 1, _ended(run, n) if ended else run, main)
+        yield _ended(run, n) if ended else run
+
+
+def _rows(numbers: range, runs: Iterable[Run]) -> Iterator[tuple[object, ...]]:
+    for n, run in zip(numbers, runs, strict=True):
+        main = None if run.ended else Item(run.id, MAIN, ItemKind.CALL, run.queued_ms, run.app)
+        yield run_values(n + 1, run, main)
+
+
+def _count(db: sqlite3.Connection, runs: Iterable[Run]) -> None:
+    """What the server counts as runs come and end."""
+    started = {run.id: run for run in runs}
+    changes = Changes(started=started, ended=set(started))
+    counts = counted(changes, started.__getitem__)
+    db.executemany(SQL["add_counts"], [(*key, *parts) for key, parts in counts.items()])
+    ends = ended_counts(changes, started.__getitem__)
+    db.executemany(SQL["add_durations"], [(*at, *count) for at, count in ends.durations.items()])
+    failed = [(*at, *count, KINDS_MAX) for at, count in ends.failures.items()]
+    db.executemany(SQL["add_failures"], failed)
 
 
 def _ended(run: Run, n: int) -> Run:

@@ -123,6 +123,7 @@ LAYERS: dict[str, Layer] = {
             "server.store.port",
             "server.store.reading",
             "server.store.counting",
+            "server.store.ended_counts",
             *STORED,
         )
     ),
@@ -333,6 +334,7 @@ PURE = (
     "server.store.meeting",
     "server.store.reading",
     "server.store.counting",
+    "server.store.ended_counts",
     "server.store.due",
     "server.store.lanes",
     "server.drivers.request",

@@ -13,8 +13,9 @@ from stepwell.server.engine.row.run import EventRow, Run, RunStatus
 from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
 from stepwell.server.store.reading import mark_of
 
-PAGE = 100
-"""So many are read at a time; between them it is asked whether time is up."""
+PAGE, PAGE_MAX = 100, 800
+"""So many are read at first, and twice as many each time after; between them it is asked whether
+time is up."""
 
 COUNTED = 500
 """So many are counted at a time."""
@@ -48,9 +49,12 @@ def search_runs(
     """As many runs of the list as `wanted.limit` that satisfy the condition."""
     roots = condition.program.roots
 
-    def looked(after: Mark | None) -> Iterator[tuple[Run, Mark, bool]]:
-        for run in reader.runs(msgspec.structs.replace(wanted, after=after, limit=PAGE)):
-            holds = condition.holds(_of_run(reader, run, roots))
+    def looked(after: Mark | None, size: int) -> Iterator[tuple[Run, Mark, bool]]:
+        page = reader.runs(msgspec.structs.replace(wanted, after=after, limit=size))
+        firsts = [run.event_ids[0] for run in page if run.event_ids]
+        bodies = reader.event_bodies(firsts if "event" in roots else [])
+        for run in page:
+            holds = condition.holds(_of_run(run, bodies, roots))
             yield run, mark_of(run, wanted.time), holds
 
     return _searched(looked, wanted.after, wanted.limit, goes_on)
@@ -104,8 +108,8 @@ def search_events(
 ) -> Hits[EventRow]:
     """As many events of the list as `wanted.limit` that satisfy the condition."""
 
-    def looked(after: Mark | None) -> Iterator[tuple[EventRow, Mark, bool]]:
-        for event in reader.events(msgspec.structs.replace(wanted, after=after, limit=PAGE)):
+    def looked(after: Mark | None, size: int) -> Iterator[tuple[EventRow, Mark, bool]]:
+        for event in reader.events(msgspec.structs.replace(wanted, after=after, limit=size)):
             holds = condition.holds({"event": _decoded(event.body)})
             yield event, Mark(event.received_ms, event.id), holds
 
@@ -113,35 +117,35 @@ def search_events(
 
 
 def _searched(
-    looked: Callable[[Mark | None], Iterator[tuple[T, Mark, bool]]],
+    looked: Callable[[Mark | None, int], Iterator[tuple[T, Mark, bool]]],
     after: Mark | None,
     limit: int,
     goes_on: Callable[[], bool],
 ) -> Hits[T]:
-    """Page by page, until there is enough, or no more, or no more time. `looked` gives a page after
-    a place: each entry, its place, and whether it satisfies."""
+    """Page by page, until there is enough, or no more, or no more time. `looked` gives a page of
+    a size after a place: each entry, its place, and whether it satisfies."""
     found: list[T] = []
+    size = PAGE
     while True:
         count = 0
-        for entry, place, holds in looked(after):
+        for entry, place, holds in looked(after, size):
             count, after = count + 1, place
             if holds:
                 found.append(entry)
                 if len(found) == limit:
                     return Hits(found, after, partial=False)
-        if count < PAGE:
+        if count < size:
             return Hits(found, None, partial=False)
         if not goes_on():
             return Hits(found, after, partial=True)
+        size = min(2 * size, PAGE_MAX)
 
 
-def _of_run(reader: Reader, run: Run, roots: frozenset[str]) -> dict[str, object]:
-    """The variables of a run; what it has not is missing."""
+def _of_run(run: Run, bodies: Mapping[str, bytes], roots: frozenset[str]) -> dict[str, object]:
+    """The variables of a run; what it has not is missing. `bodies` are those of events by id."""
     told: dict[str, object] = {}
-    if "event" in roots and run.event_ids:
-        event = reader.event(run.event_ids[0])
-        if event is not None:
-            told["event"] = _decoded(event.body)
+    if run.event_ids and run.event_ids[0] in bodies:
+        told["event"] = _decoded(bodies[run.event_ids[0]])
     if run.output is not None:
         name = "output" if run.status is RunStatus.COMPLETED else "error"
         if name in roots:

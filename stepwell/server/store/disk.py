@@ -24,7 +24,13 @@ from stepwell.server.engine.row.run import (
     Wait,
 )
 from stepwell.server.engine.state.changes import Changes
-from stepwell.server.store.counting import CountKey, add_to, counted
+from stepwell.server.store.counting import CountKey, add_to, counted, newest_minute
+from stepwell.server.store.ended_counts import (
+    EndedCounts,
+    add_ended,
+    ended_counts,
+    forget_ended,
+)
 from stepwell.server.store.port import Conflict
 
 Slot: TypeAlias = tuple[str, str]
@@ -92,6 +98,7 @@ class Disk:
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
     counts: dict[CountKey, list[int]] = field(default_factory=dict[CountKey, list[int]])
+    ended: EndedCounts = field(default_factory=lambda: EndedCounts({}, {}))
     is_open: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -114,7 +121,10 @@ def refuse_known(disk: Disk, changes: Changes) -> None:
 
 def put(disk: Disk, changes: Changes) -> None:
     """Make the changes true. Whatever hangs on a run that ended goes last, so that it is gone."""
-    add_to(disk.counts, counted(changes, disk.runs.__getitem__))
+    added = counted(changes, disk.runs.__getitem__)
+    add_to(disk.counts, added)
+    add_ended(disk.ended, ended_counts(changes, disk.runs.__getitem__))
+    forget_ended(disk.ended, newest_minute(added))
     for event in changes.events:
         disk.events[event.id] = event
     for run in changes.started.values():

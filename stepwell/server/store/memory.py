@@ -42,12 +42,18 @@ from stepwell.server.engine.state.view import View
 from stepwell.server.store.counting import listed
 from stepwell.server.store.disk import Disk, Hanging, put, refuse_known
 from stepwell.server.store.due import nearer
+from stepwell.server.store.ended_counts import durations_in, failures_in
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import (
     CallState,
     CountFilter,
+    DurationCount,
+    DurationPlace,
+    EndedFilter,
     EventFilter,
+    FailureCount,
+    FailurePlace,
     RunCount,
     RunFilter,
 )
@@ -431,6 +437,11 @@ class MemoryReader:
         found = ((event_id, self._disk.events.get(event_id)) for event_id in event_ids)
         return {event_id: event.name for event_id, event in found if event is not None}
 
+    def event_bodies(self, event_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Events as they came, by our ids."""
+        found = ((event_id, self._disk.events.get(event_id)) for event_id in event_ids)
+        return {event_id: event.body for event_id, event in found if event is not None}
+
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
         with self._disk.lock:
@@ -453,6 +464,18 @@ class MemoryReader:
         """How many runs came to each status."""
         with self._disk.lock:
             return listed(self._disk.counts, wanted)
+
+    def durations(self, wanted: EndedFilter) -> list[tuple[DurationPlace, DurationCount]]:
+        """How many runs completed and how long they took."""
+        with self._disk.lock:
+            return durations_in(self._disk.ended.durations, wanted)
+
+    def failures(
+        self, wanted: EndedFilter, span_ms: int
+    ) -> list[tuple[FailurePlace, FailureCount]]:
+        """What runs failed with."""
+        with self._disk.lock:
+            return failures_in(self._disk.ended.failures, wanted, span_ms)
 
     def holds(self, function: str = "") -> list[Hold]:
         """Open holds, of one function or of all, the oldest first."""

@@ -21,7 +21,8 @@ What a need means, wherever its own words leave room:
   longest, in that order.
 - *bulks*: the newest `BULKS_KEPT` are kept, and those that go on.
 - *audit*: the newest `AUDIT_MAX` entries are kept.
-- *counts* of runs are written with the runs, by minute and by hour: `counting.py`.
+- *counts* of runs are written with the runs, by minute and by hour: `counting.py`; how long runs
+  took and what they failed with: `ended_counts.py`.
 - *old*: ended runs by the time of their end; events in the order they were stored, beginning with
   those of the runs just named, none of them in a hold or used by any other run. A store may name
   fewer than there are, and others the next time.
@@ -202,6 +203,56 @@ class CountFilter(msgspec.Struct, frozen=True):
     limit: int = 100
 
 
+class DurationPlace(NamedTuple):
+    """What is counted together: runs of a function that completed in the hour that begins at a
+    time and took about as long (`ended_counts.bucket_of`). Where hours are together, it is 0."""
+
+    at_ms: int
+    app: str
+    function: str
+    bucket: int
+
+
+class DurationCount(NamedTuple):
+    """How many runs that are, and which of them took longest."""
+
+    runs: int
+    longest_ms: int
+    run_id: str
+
+
+class FailurePlace(NamedTuple):
+    """What is counted together: runs of a function that failed alike (`ended_counts.kind_of`) in
+    the minute, or hour, that begins at a time."""
+
+    span_ms: int
+    at_ms: int
+    app: str
+    function: str
+    kind: int
+
+
+class FailureCount(NamedTuple):
+    """How many runs that are, and the error of the latest, which is `run_id`."""
+
+    name: str
+    message: str
+    runs: int
+    first_ms: int
+    last_ms: int
+    run_id: str
+
+
+class EndedFilter(msgspec.Struct, frozen=True):
+    """Which counts of ended runs: of minutes or hours that begin at `since_ms` or later and before
+    `until_ms`."""
+
+    since_ms: int
+    until_ms: int
+    functions: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+
+
 class Reader(Protocol):
     """The read side: what was committed, for calls, APIs and pages. Safe from any thread."""
 
@@ -235,6 +286,17 @@ class Reader(Protocol):
 
     def counts(self, wanted: CountFilter) -> list[RunCount]:
         """How many runs came to each status, in the order of the filter."""
+        ...
+
+    def durations(self, wanted: EndedFilter) -> list[tuple[DurationPlace, DurationCount]]:
+        """How many runs completed and how long they took, hours together, in no order."""
+        ...
+
+    def failures(
+        self, wanted: EndedFilter, span_ms: int
+    ) -> list[tuple[FailurePlace, FailureCount]]:
+        """What runs failed with, of times that are `span_ms` long (a minute or an hour), each for
+        itself, in no order."""
         ...
 
     def runs_of_event(self, event_id: str) -> list[Run]:
@@ -275,6 +337,10 @@ class Reader(Protocol):
 
     def event_names(self, event_ids: Sequence[str]) -> Mapping[str, str]:
         """The names of events, by our ids; those that are gone are not told."""
+        ...
+
+    def event_bodies(self, event_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Events as they came, by our ids; those that are gone are not told."""
         ...
 
     def events(self, wanted: EventFilter) -> list[EventRow]:

@@ -248,11 +248,14 @@ class HistoryStoreContract:
         assert numbers(EventFilter(limit=2)) == [4, 3]
         assert world.reader.events(EventFilter(limit=1)) == [event_number(4, names[4])]
 
-    def test_the_names_of_many_events_are_told_at_once(self, world: World) -> None:
+    def test_names_and_bodies_of_many_events_are_told_at_once(self, world: World) -> None:
         world.do(*(fact.EventStored(event_number(n, name)) for n, name in enumerate("abc")))
         asked = [event_id_of(0), event_id_of(2), event_id_of(9)]
         assert world.reader.event_names(asked) == {event_id_of(0): "a", event_id_of(2): "c"}
         assert world.reader.event_names([]) == {}
+        bodies = {id_: event_number(n).body for n, id_ in enumerate(asked[:1])}
+        assert world.reader.event_bodies([asked[0], asked[2]]) == bodies
+        assert world.reader.event_bodies([]) == {}
 
     def test_how_often_each_run_was_tried_again_is_told_at_once(self, world: World) -> None:
         told = (("A", "retry"), ("A", "retry"), ("A", "late"), ("B", "retry"), ("C", "late"))

@@ -30,6 +30,7 @@ from stepwell.server.store.port import CallState, Conflict, EventFilter, RunFilt
 from stepwell.testing.contract.admin_store import AdminStoreContract
 from stepwell.testing.contract.count_store import CountStoreContract
 from stepwell.testing.contract.due_store import DueStoreContract
+from stepwell.testing.contract.ended_count_store import EndedCountStoreContract
 from stepwell.testing.contract.flow_store import FlowStoreContract
 from stepwell.testing.contract.history_store import HistoryStoreContract
 from stepwell.testing.contract.store_world import (
@@ -53,6 +54,7 @@ from stepwell.testing.contract.store_world import (
 class StoreContract(
     AdminStoreContract,
     CountStoreContract,
+    EndedCountStoreContract,
     DueStoreContract,
     FlowStoreContract,
     HistoryStoreContract,

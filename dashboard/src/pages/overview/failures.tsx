@@ -9,12 +9,10 @@ import { toRun } from "../../place";
 
 interface Props {
   readonly groups: readonly FailureGroup[];
-  /** More runs failed than were looked at. */
-  readonly partial: boolean;
   readonly span: Span;
 }
 
-export function Failures({ groups, partial, span }: Props): JSX.Element {
+export function Failures({ groups, span }: Props): JSX.Element {
   return (
     <section class="card over-list" aria-label="Failures">
       <h2>Failures</h2>
@@ -38,7 +36,6 @@ export function Failures({ groups, partial, span }: Props): JSX.Element {
           </a>
         ))
       )}
-      {partial && <p class="over-note faint small">Of the latest runs that failed alone.</p>}
     </section>
   );
 }

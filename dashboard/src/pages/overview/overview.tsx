@@ -85,13 +85,7 @@ export function OverviewPage(): JSX.Element {
           </section>
         )}
         <div class="over-parts">
-          {failures.data && (
-            <Failures
-              groups={failures.data.data}
-              partial={failures.data.page?.partial === true}
-              span={span}
-            />
-          )}
+          {failures.data && <Failures groups={failures.data.data} span={span} />}
           {byFunction.data && durations.data && load.data && (
             <FunctionsTable
               counts={byFunction.data}

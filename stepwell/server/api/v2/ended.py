@@ -10,62 +10,68 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, until_late
-from stepwell.server.engine.row.run import RunStatus
-from stepwell.server.query.v2.ended import Looked, durations_v2, failures_v2, looked_at
+from stepwell.server.api.v2.answer import listed
+from stepwell.server.query.v2.ended import durations_v2, failures_v2
 from stepwell.server.store.counting import HOUR_MS
-from stepwell.server.store.port import RunFilter
+from stepwell.server.store.port import EndedFilter
 
-LOOKED_AT_MAX = 2_000
-"""So many runs are looked at, those that ended last first."""
-LOOK_S = 1.0
 DEFAULT, MOST = 20, 100
 _APP = parameter.texts("appId", "Runs of these apps alone, by id or name.")
 _FUNCTION = parameter.texts(
     "functionId", "Runs of these functions of `appId` alone, by id or name."
 )
-_FROM = parameter.instant("from", "Ended at this time or later; 24 hours ago if absent.")
+_FAILED_FROM = parameter.instant(
+    "from",
+    "Ended in the minute that holds this, or later; 24 hours ago if absent. Before the last 47"
+    " hours, the whole hour counts.",
+)
+_TOOK_FROM = parameter.instant(
+    "from", "Ended in the hour that holds this, or later; 24 hours ago if absent."
+)
 _LIMIT = parameter.limit(DEFAULT, MOST)
-LISTED = Takes((_APP, _FUNCTION, _FROM, _LIMIT))
+_CURSOR = parameter.plain("cursor", "`page.cursor` of the page before: a rank.")
+FAILED = Takes((_APP, _FUNCTION, _FAILED_FROM, _LIMIT, _CURSOR))
+TOOK = Takes((_APP, _FUNCTION, _TOOK_FROM, _LIMIT, _CURSOR))
 
 
 async def failures(deps: ApiDeps, request: Request) -> Response:
     """What runs failed with, alike errors of a function together, the most frequent first.
 
-    Errors are alike if their name is the same, and their message but for numbers and ids. The
-    latest 2000 runs are looked at, for one second: `page.partial` says that there are more.
+    Errors are alike if their name is the same, and their message but for numbers and ids. Of one
+    function 50 kinds are told apart in an hour; others are counted together, as `Others`. Counts
+    are kept for ninety days, and runs count here even after they were removed.
     """
-    looked = await _looked(deps, request, RunStatus.FAILED)
-    return _told(deps, request, failures_v2(looked.runs), looked)
+    wanted = _wanted(deps, request, _FAILED_FROM)
+    now_ms = deps.clock.now_ms()
+    found = await deps.searched(lambda: failures_v2(deps.reader, wanted, now_ms))
+    return _told(deps, request, found)
 
 
 async def durations(deps: ApiDeps, request: Request) -> Response:
     """How long completed runs took from start to end, the slowest function first.
 
-    The latest 2000 runs are looked at, for one second: `page.partial` says that there are more.
+    Runs are counted by how long they took, to a sixteenth: `medianMs` and `slowMs` are as exact.
+    Counts are kept for ninety days, and runs count here even after they were removed.
     """
-    looked = await _looked(deps, request, RunStatus.COMPLETED)
-    return _told(deps, request, durations_v2(looked.runs), looked)
+    wanted = _wanted(deps, request, _TOOK_FROM)
+    found = await deps.searched(lambda: durations_v2(deps.reader, wanted))
+    return _told(deps, request, found)
 
 
-async def _looked(deps: ApiDeps, request: Request, status: RunStatus) -> Looked:
+def _wanted(deps: ApiDeps, request: Request, since: parameter.Parameter[int | None]) -> EndedFilter:
     query = request.query_params
     apps = name.apps(deps, _APP.read(query))
-    since_ms = _FROM.read(query)
+    since_ms = since.read(query)
     now_ms = deps.clock.now_ms()
     if since_ms is not None and since_ms > now_ms:
         raise Problem(400, "from must not be in the future")
-    wanted = RunFilter(
-        statuses=(status,),
-        apps=apps,
-        functions=name.functions(deps, apps, _FUNCTION.read(query)),
+    return EndedFilter(
         since_ms=now_ms - 24 * HOUR_MS if since_ms is None else since_ms,
-        limit=LOOKED_AT_MAX,
+        until_ms=now_ms + HOUR_MS,
+        functions=name.functions(deps, apps, _FUNCTION.read(query)),
+        apps=apps,
     )
-    goes_on = until_late(LOOK_S)
-    return await deps.searched(lambda: looked_at(deps.reader, wanted, goes_on))
 
 
-def _told(deps: ApiDeps, request: Request, found: Sequence[object], looked: Looked) -> Response:
-    most = _LIMIT.read(request.query_params)
-    return answered(deps, found[:most], Page(most, partial=looked.partial))
+def _told(deps: ApiDeps, request: Request, found: Sequence[object]) -> Response:
+    return listed(deps, request, [(str(at), one) for at, one in enumerate(found)], _LIMIT)

@@ -1,38 +1,33 @@
 """What became of runs that ended lately: alike errors together, and how long each function took, in
 the shape of the REST API's second version. Pure but for what the reader reads.
 
-Runs are looked at one by one, the latest first, as many and as long as the asker allows.
+Nothing is asked of the runs: they were counted as they ended.
 """
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.v2.run import InstantV2, NamedV2, app_ref, function_ref
-from stepwell.server.store.port import Reader, RunFilter, RunTime
-from stepwell.server.store.reading import mark_of
-from stepwell.wire.duration import format_instant
-from stepwell.wire.failure import Failure, decode_failure, shortened
-
-PAGE = 100
-"""So many are read at a time; between them it is asked whether time is up."""
-MESSAGE_CHARS_MAX = 500
-SLOW_SHARE = 0.95
-
-_VARIES = re.compile(
-    r"0x[0-9a-f]+|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-hjkmnp-tv-z]{26}\b"
-    r"|\b(?=[a-f]*\d)[0-9a-f]{8,}\b|\d+",
-    re.IGNORECASE,
+from stepwell.server.store.counting import HOUR_MS, KEPT_MS, MINUTE_MS
+from stepwell.server.store.ended_counts import OTHERS, both, middle_of
+from stepwell.server.store.port import (
+    DurationCount,
+    EndedFilter,
+    FailureCount,
+    Reader,
 )
-"""What tells one error from another like it: numbers, addresses and ids."""
+from stepwell.wire.duration import format_instant
+
+SLOW_SHARE = 0.95
+OTHERS_NAME = "Others"
+OTHERS_MESSAGE = "Errors of more kinds than are told apart"
 
 
 class FailureV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Runs of a function that failed alike: with an error of one name, whose messages differ by no
-    more than numbers and ids. Name and message are those of the latest, which is `runId`."""
+    more than numbers and ids. Name and message are those of the latest, which is `runId`; of the
+    message there are 200 characters at most."""
 
     function: NamedV2
     app: NamedV2
@@ -46,7 +41,7 @@ class FailureV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class DurationV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How long runs of a function took from start to end: half of them at most `medianMs`, 95 of a
-    hundred at most `slowMs`. `runId` is the longest."""
+    hundred at most `slowMs`, each told to a sixteenth of itself. `runId` is the longest."""
 
     function: NamedV2
     app: NamedV2
@@ -56,90 +51,81 @@ class DurationV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run_id: str
 
 
-class Looked(NamedTuple):
-    """Runs that ended, the latest first; `partial` says that there are more."""
-
-    runs: Sequence[Run]
-    partial: bool
+# -- failures -------------------------------------------------------------------------------------
 
 
-def looked_at(reader: Reader, wanted: RunFilter, goes_on: Callable[[], bool]) -> Looked:
-    """At most `wanted.limit` runs of the list, which is that of their ends."""
-    found: list[Run] = []
-    for page in _pages(reader, wanted):
-        found += page
-        if len(found) >= wanted.limit or (len(page) == PAGE and not goes_on()):
-            return Looked(found[: wanted.limit], partial=True)
-    return Looked(found, partial=False)
+def failures_v2(reader: Reader, wanted: EndedFilter, now_ms: int) -> list[FailureV2]:
+    """What runs failed with since `wanted.since_ms`, the most frequent first: from the minute on
+    that holds it, or, where minutes are kept no longer, from the hour."""
+    alike: dict[tuple[str, str, int], FailureCount] = {}
+    for span_ms, part in _parts(wanted, now_ms):
+        for place, count in reader.failures(part, span_ms):
+            key = place.app, place.function, place.kind
+            known = alike.get(key)
+            alike[key] = count if known is None else both(known, count)
+    found = [_failure(*key, count) for key, count in alike.items()]
+    return sorted(found, key=lambda one: (-one.count, one.function.name, one.name, one.message))
 
 
-def _pages(reader: Reader, wanted: RunFilter) -> Iterator[list[Run]]:
-    after = wanted.after
-    while True:
-        page = reader.runs(
-            msgspec.structs.replace(wanted, time=RunTime.ENDED, after=after, limit=PAGE)
-        )
-        yield page
-        if len(page) < PAGE:
-            return
-        after = mark_of(page[-1], RunTime.ENDED)
+def _parts(wanted: EndedFilter, now_ms: int) -> Iterable[tuple[int, EndedFilter]]:
+    """Minutes up to a whole hour, and hours from there on."""
+    since_ms = wanted.since_ms
+    hour_ms = since_ms - since_ms % HOUR_MS
+    if since_ms >= now_ms - KEPT_MS[MINUTE_MS] + HOUR_MS:
+        minute_ms = since_ms - since_ms % MINUTE_MS
+        hour_ms += HOUR_MS
+        yield MINUTE_MS, msgspec.structs.replace(wanted, since_ms=minute_ms, until_ms=hour_ms)
+    yield HOUR_MS, msgspec.structs.replace(wanted, since_ms=hour_ms)
 
 
-def failures_v2(runs: Sequence[Run]) -> list[FailureV2]:
-    """Failed runs, alike ones together, the most frequent first. `runs` are the latest first."""
-    alike: dict[tuple[str, str, str], list[Run]] = {}
-    told: dict[tuple[str, str, str], Failure] = {}
-    for run in runs:
-        if run.status is not RunStatus.FAILED or run.output is None:
-            continue
-        failure = decode_failure(run.output)
-        key = run.function, failure.name, pattern_of(failure.message)
-        alike.setdefault(key, []).append(run)
-        told.setdefault(key, failure)
-    found = [_failure(told[key], group) for key, group in alike.items()]
-    return sorted(found, key=lambda one: -one.count)
-
-
-def pattern_of(message: str) -> str:
-    """What messages of one kind share: their first line, without numbers and ids."""
-    return _VARIES.sub("…", message[:MESSAGE_CHARS_MAX].split("\n", 1)[0])
-
-
-def _failure(failure: Failure, runs: Sequence[Run]) -> FailureV2:
-    latest, first = runs[0], runs[-1]
+def _failure(app: str, function: str, kind: int, count: FailureCount) -> FailureV2:
+    named = (OTHERS_NAME, OTHERS_MESSAGE) if kind == OTHERS else (count.name, count.message)
     return FailureV2(
-        function=function_ref(latest.function),
-        app=app_ref(latest.app),
-        name=failure.name,
-        message=shortened(failure.message, MESSAGE_CHARS_MAX),
-        count=len(runs),
-        first_at=format_instant(first.ended_ms),
-        last_at=format_instant(latest.ended_ms),
-        run_id=latest.id,
+        function=function_ref(function),
+        app=app_ref(app),
+        name=named[0],
+        message=named[1],
+        count=count.runs,
+        first_at=format_instant(count.first_ms),
+        last_at=format_instant(count.last_ms),
+        run_id=count.run_id,
     )
 
 
-def durations_v2(runs: Sequence[Run]) -> list[DurationV2]:
-    """How long completed runs took, the slowest function first."""
-    mine: dict[str, list[Run]] = {}
-    for run in runs:
-        if run.status is RunStatus.COMPLETED and run.started_ms:
-            mine.setdefault(run.function, []).append(run)
-    found = [_duration(sorted(group, key=_took_ms)) for group in mine.values()]
+# -- durations ------------------------------------------------------------------------------------
+
+
+def durations_v2(reader: Reader, wanted: EndedFilter) -> list[DurationV2]:
+    """How long completed runs took from the hour on that holds `wanted.since_ms`, the slowest
+    function first."""
+    since_ms = wanted.since_ms - wanted.since_ms % HOUR_MS
+    mine: dict[tuple[str, str], list[tuple[int, DurationCount]]] = {}
+    for place, count in reader.durations(msgspec.structs.replace(wanted, since_ms=since_ms)):
+        mine.setdefault((place.app, place.function), []).append((place.bucket, count))
+    found = [_duration(*key, sorted(counts)) for key, counts in mine.items()]
     return sorted(found, key=lambda one: (-one.slow_ms, one.function.name))
 
 
-def _duration(runs: Sequence[Run]) -> DurationV2:
-    longest = runs[-1]
+def _duration(app: str, function: str, counts: Sequence[tuple[int, DurationCount]]) -> DurationV2:
+    runs = sum(count.runs for _, count in counts)
+    longest = counts[-1][1]
     return DurationV2(
-        function=function_ref(longest.function),
-        app=app_ref(longest.app),
-        runs=len(runs),
-        median_ms=_took_ms(runs[(len(runs) - 1) // 2]),
-        slow_ms=_took_ms(runs[int((len(runs) - 1) * SLOW_SHARE + 0.5)]),
-        run_id=longest.id,
+        function=function_ref(function),
+        app=app_ref(app),
+        runs=runs,
+        median_ms=_took_ms(counts, (runs - 1) // 2),
+        slow_ms=_took_ms(counts, int((runs - 1) * SLOW_SHARE + 0.5)),
+        run_id=longest.run_id,
     )
 
 
-def _took_ms(run: Run) -> int:
-    return max(run.ended_ms - run.started_ms, 0)
+def _took_ms(counts: Sequence[tuple[int, DurationCount]], rank: int) -> int:
+    """How long the run took that so many were quicker than."""
+    passed = 0
+    for bucket, count in counts:
+        passed += count.runs
+        if rank < passed - 1:
+            return min(middle_of(bucket), count.longest_ms)
+        if rank == passed - 1:
+            return count.longest_ms  # the last of its bucket
+    return counts[-1][1].longest_ms

@@ -293,6 +293,61 @@ DELETE FROM stepwell.run_count WHERE (span_ms, at_ms, app, function) IN (
     WHERE span_ms = %b AND at_ms < %b ORDER BY at_ms, app, function LIMIT %b
 );
 
+-- add_durations --
+INSERT INTO stepwell.duration_count AS kept SELECT * FROM unnest(
+    %b::int8[], %b::text[], %b::text[], %b::int8[], %b::text[],
+    %b::int8[], %b::int8[], %b::text[]
+)
+ON CONFLICT (at_ms, app, function, bucket, node) DO UPDATE SET
+    runs = kept.runs + excluded.runs,
+    run_id = CASE WHEN excluded.longest_ms > kept.longest_ms
+        THEN excluded.run_id ELSE kept.run_id END,
+    longest_ms = greatest(kept.longest_ms, excluded.longest_ms);
+
+-- forget_durations --
+DELETE FROM stepwell.duration_count WHERE (at_ms, app, function, bucket) IN (
+    SELECT at_ms, app, function, bucket FROM stepwell.duration_count
+    WHERE at_ms < %b ORDER BY at_ms, app, function, bucket LIMIT %b
+);
+
+-- add_failures --
+INSERT INTO stepwell.failure_count AS kept
+SELECT
+    span_ms, at_ms, app, function, told_apart, node,
+    (array_agg(name ORDER BY last_ms DESC))[1], (array_agg(message ORDER BY last_ms DESC))[1],
+    sum(runs)::int8, min(first_ms), max(last_ms), (array_agg(run_id ORDER BY last_ms DESC))[1]
+FROM (
+    SELECT new.*, CASE WHEN (
+        SELECT count(*) FROM stepwell.failure_count AS known
+        WHERE known.span_ms = new.span_ms AND known.at_ms = new.at_ms AND known.app = new.app
+        AND known.function = new.function AND known.kind NOT IN (0, new.kind)
+        AND known.node = new.node
+    ) < %b::int8 THEN new.kind ELSE 0 END AS told_apart
+    FROM unnest(
+        %b::int8[], %b::int8[], %b::text[], %b::text[], %b::int8[], %b::text[],
+        %b::text[], %b::text[], %b::int8[], %b::int8[], %b::int8[], %b::text[]
+    ) AS new (
+        span_ms, at_ms, app, function, kind, node,
+        name, message, runs, first_ms, last_ms, run_id
+    )
+) AS added
+GROUP BY span_ms, at_ms, app, function, told_apart, node
+ON CONFLICT (span_ms, at_ms, app, function, kind, node) DO UPDATE SET
+    name = CASE WHEN excluded.last_ms >= kept.last_ms THEN excluded.name ELSE kept.name END,
+    message = CASE WHEN excluded.last_ms >= kept.last_ms
+        THEN excluded.message ELSE kept.message END,
+    run_id = CASE WHEN excluded.last_ms >= kept.last_ms
+        THEN excluded.run_id ELSE kept.run_id END,
+    runs = kept.runs + excluded.runs,
+    first_ms = least(kept.first_ms, excluded.first_ms),
+    last_ms = greatest(kept.last_ms, excluded.last_ms);
+
+-- forget_failures --
+DELETE FROM stepwell.failure_count WHERE (span_ms, at_ms, app, function, kind) IN (
+    SELECT span_ms, at_ms, app, function, kind FROM stepwell.failure_count
+    WHERE span_ms = %b AND at_ms < %b ORDER BY at_ms, app, function, kind LIMIT %b
+);
+
 -- insert_step --
 INSERT INTO stepwell.step SELECT * FROM unnest(
     %b::text[], %b::text[], %b::int8[], %b::text[], %b::text[], %b::int8[], %b::int8[],
@@ -590,6 +645,24 @@ WITH seen AS (
     LEFT JOIN stepwell.lease ON lease.run_id = run.id AND lease.key = '' AND run.status = 100
 )
 SELECT * FROM seen WHERE;
+
+-- durations --
+SELECT
+    0::int8, app, function, bucket, sum(runs)::int8, max(longest_ms),
+    (array_agg(run_id ORDER BY longest_ms DESC))[1]
+FROM stepwell.duration_count
+WHERE at_ms BETWEEN %(since_ms)s AND %(last_ms)s
+AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
+AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s))
+GROUP BY app, function, bucket;
+
+-- failures --
+SELECT
+    span_ms, at_ms, app, function, kind, name, message, runs, first_ms, last_ms, run_id
+FROM stepwell.failure_count
+WHERE span_ms = %(span_ms)s AND at_ms BETWEEN %(since_ms)s AND %(last_ms)s
+AND (%(apps)s::text[] = '{}' OR app = ANY(%(apps)s))
+AND (%(functions)s::text[] = '{}' OR function = ANY(%(functions)s));
 
 -- counts_by_time --
 SELECT

@@ -24,13 +24,19 @@ from stepwell.server.engine.row.run import (
     Step,
     Wait,
 )
+from stepwell.server.store.ended_counts import duration_of, failure_of
 from stepwell.server.store.port import (
     CallState,
     Conflict,
     CountBy,
     CountFilter,
     CountPlace,
+    DurationCount,
+    DurationPlace,
+    EndedFilter,
     EventFilter,
+    FailureCount,
+    FailurePlace,
     RunCount,
     RunFilter,
     Unavailable,
@@ -167,6 +173,17 @@ class PostgresReader:
         rows = self._rows((SQL[_COUNTS[wanted.by]], bounds))
         return [RunCount(CountPlace(*row[:3]), *row[3:]) for row in rows]
 
+    def durations(self, wanted: EndedFilter) -> list[tuple[DurationPlace, DurationCount]]:
+        """How many runs completed and how long they took."""
+        return [duration_of(row) for row in self._rows((SQL["durations"], _bounds(wanted)))]
+
+    def failures(
+        self, wanted: EndedFilter, span_ms: int
+    ) -> list[tuple[FailurePlace, FailureCount]]:
+        """What runs failed with."""
+        asked = {**_bounds(wanted), "span_ms": span_ms}
+        return [failure_of(row) for row in self._rows((SQL["failures"], asked))]
+
     def runs_of_event(self, event_id: str) -> list[Run]:
         """The runs an event started."""
         return self._runs(runs_of_event_asked(event_id))
@@ -276,6 +293,11 @@ class PostgresReader:
         found = self._rows((SQL["event_names"], (list(event_ids),)))
         return {row[0]: row[1] for row in found}
 
+    def event_bodies(self, event_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Events as they came, by our ids."""
+        found = self._rows((SQL["bodies"], (list(event_ids),)))
+        return {row[0]: row[1] for row in found}
+
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
         return [event_of(row) for row in self._rows(events_asked(wanted))]
@@ -341,3 +363,12 @@ class PostgresReader:
 
 def _states_asked(piece: Piece, runs: Sequence[Run]) -> StatesAsked:
     return StatesAsked(lambda name, ids: piece.ask(SQL[name], (ids,)), runs)
+
+
+def _bounds(wanted: EndedFilter) -> dict[str, object]:
+    return {
+        "since_ms": wanted.since_ms,
+        "last_ms": wanted.until_ms - 1,
+        "apps": list(wanted.apps),
+        "functions": list(wanted.functions),
+    }

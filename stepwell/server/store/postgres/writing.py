@@ -9,7 +9,14 @@ from stepwell.server.engine.row.key import AUDIT_MAX
 from stepwell.server.engine.row.run import Lease, WaitKind
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.flow_state import KINDS
-from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
+from stepwell.server.store.counting import (
+    FORGOTTEN_MAX,
+    HOUR_MS,
+    KEPT_MS,
+    counted,
+    newest_minute,
+)
+from stepwell.server.store.ended_counts import KINDS_MAX, ended_counts
 from stepwell.server.store.postgres.locks import row_of_name
 from stepwell.server.store.postgres.rows import (
     columns_of_item,
@@ -71,6 +78,8 @@ class Writer:
         self._runs(changes)
         if changes.started or changes.runs:
             self._counts(changes)
+        if changes.ended:
+            self._ended_counts(changes)
         self._items(changes)
         self._waits(changes)
         self._leases(changes)
@@ -144,7 +153,20 @@ class Writer:
         if newest_ms > self._minute_ms:
             self._minute_ms = newest_ms
             for span_ms, kept_ms in KEPT_MS.items():
-                self._session.ask("forget_counts", span_ms, newest_ms - kept_ms, FORGOTTEN_MAX)
+                old = (span_ms, newest_ms - kept_ms, FORGOTTEN_MAX)
+                self._session.ask("forget_counts", *old)
+                self._session.ask("forget_failures", *old)
+            old_ms = newest_ms - KEPT_MS[HOUR_MS]
+            self._session.ask("forget_durations", old_ms, FORGOTTEN_MAX)
+
+    def _ended_counts(self, changes: Changes) -> None:
+        added = ended_counts(changes, self._session.seen.runs.__getitem__)
+        took = added.durations.items()
+        self._put("add_durations", [(*place, self._node, *count) for place, count in took])
+        failed = [(*place, self._node, *count) for place, count in added.failures.items()]
+        if failed:
+            columns = [list(column) for column in zip(*failed, strict=True)]
+            self._session.ask("add_failures", KINDS_MAX, *columns)
 
     def _items(self, changes: Changes) -> None:
         moved: list[Values] = []

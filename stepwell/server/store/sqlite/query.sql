@@ -31,6 +31,9 @@ SELECT id, name, ts, received_ms, key, body FROM event WHERE id = ?;
 -- event_names --
 SELECT id, name FROM event WHERE id IN (SELECT value FROM json_each(?));
 
+-- event_bodies --
+SELECT id, body FROM event WHERE id IN (SELECT value FROM json_each(?));
+
 -- look_back --
 SELECT id, name, ts, received_ms, key, body FROM event
 WHERE name = ? AND received_ms >= ? ORDER BY received_ms, seq LIMIT ? OFFSET ?;
@@ -268,6 +271,39 @@ ON CONFLICT DO UPDATE SET
 DELETE FROM run_count WHERE (span_ms, at_ms, app, function) IN (
     SELECT span_ms, at_ms, app, function FROM run_count
     WHERE span_ms = ? AND at_ms < ? ORDER BY at_ms, app, function LIMIT ?
+);
+
+-- add_durations --
+INSERT INTO duration_count VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    runs = runs + excluded.runs,
+    run_id = iif(excluded.longest_ms > longest_ms, excluded.run_id, run_id),
+    longest_ms = max(longest_ms, excluded.longest_ms);
+
+-- forget_durations --
+DELETE FROM duration_count WHERE (at_ms, app, function, bucket) IN (
+    SELECT at_ms, app, function, bucket FROM duration_count
+    WHERE at_ms < ? ORDER BY at_ms, app, function, bucket LIMIT ?
+);
+
+-- add_failures --
+INSERT INTO failure_count SELECT ?1, ?2, ?3, ?4, iif(
+    (
+        SELECT count(*) FROM failure_count
+        WHERE span_ms = ?1 AND at_ms = ?2 AND app = ?3 AND function = ?4 AND kind NOT IN (0, ?5)
+    ) < ?12, ?5, 0
+), ?6, ?7, ?8, ?9, ?10, ?11 WHERE TRUE
+ON CONFLICT DO UPDATE SET
+    name = iif(excluded.last_ms >= last_ms, excluded.name, name),
+    message = iif(excluded.last_ms >= last_ms, excluded.message, message),
+    run_id = iif(excluded.last_ms >= last_ms, excluded.run_id, run_id),
+    runs = runs + excluded.runs,
+    first_ms = min(first_ms, excluded.first_ms), last_ms = max(last_ms, excluded.last_ms);
+
+-- forget_failures --
+DELETE FROM failure_count WHERE (span_ms, at_ms, app, function, kind) IN (
+    SELECT span_ms, at_ms, app, function, kind FROM failure_count
+    WHERE span_ms = ? AND at_ms < ? ORDER BY at_ms, app, function, kind LIMIT ?
 );
 
 -- insert_audit --
@@ -522,6 +558,19 @@ WHERE span_ms = :span_ms AND at_ms BETWEEN :since_ms AND :last_ms AND (at_ms, ap
 AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
 AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
 GROUP BY at_ms, app, function ORDER BY at_ms, app, function LIMIT :limit;
+
+-- durations --
+SELECT 0, app, function, bucket, sum(runs), max(longest_ms), run_id FROM duration_count
+WHERE at_ms BETWEEN :since_ms AND :last_ms
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)))
+GROUP BY app, function, bucket;
+
+-- failures --
+SELECT * FROM failure_count
+WHERE span_ms = :span_ms AND at_ms BETWEEN :since_ms AND :last_ms
+AND (:apps = '[]' OR app IN (SELECT value FROM json_each(:apps)))
+AND (:functions = '[]' OR function IN (SELECT value FROM json_each(:functions)));
 
 -- dropped --
 SELECT * FROM dropped WHERE event_id = ? ORDER BY rowid;

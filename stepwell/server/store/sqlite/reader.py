@@ -28,13 +28,19 @@ from stepwell.server.engine.row.run import (
     Wait,
     place_of,
 )
+from stepwell.server.store.ended_counts import duration_of, failure_of
 from stepwell.server.store.live import Live
 from stepwell.server.store.port import (
     CallState,
     CountBy,
     CountFilter,
     CountPlace,
+    DurationCount,
+    DurationPlace,
+    EndedFilter,
     EventFilter,
+    FailureCount,
+    FailurePlace,
     RunCount,
     RunFilter,
     Unavailable,
@@ -187,6 +193,16 @@ class SqliteReader:
             "limit": wanted.limit,
         }
         return self._all(_COUNTS[wanted.by], bounds, _count_of)
+
+    def durations(self, wanted: EndedFilter) -> list[tuple[DurationPlace, DurationCount]]:
+        """How many runs completed and how long they took."""
+        return self._all("durations", _bounds(wanted), duration_of)
+
+    def failures(
+        self, wanted: EndedFilter, span_ms: int
+    ) -> list[tuple[FailurePlace, FailureCount]]:
+        """What runs failed with."""
+        return self._all("failures", {**_bounds(wanted), "span_ms": span_ms}, failure_of)
 
     def call_states(self, runs: Sequence[Run]) -> Mapping[str, CallState]:
         """What calls of these runs are told; nothing of those that have ended."""
@@ -341,6 +357,12 @@ class SqliteReader:
         with self._connection() as connection:
             return dict(connection.execute(SQL["event_names"], (ids,)).fetchall())
 
+    def event_bodies(self, event_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Events as they came, by our ids."""
+        ids = msgspec.json.encode(event_ids).decode()
+        with self._connection() as connection:
+            return dict(connection.execute(SQL["event_bodies"], (ids,)).fetchall())
+
     def events(self, wanted: EventFilter) -> list[EventRow]:
         """Events, newest first."""
         with self._connection() as connection:
@@ -412,3 +434,12 @@ class SqliteReader:
 def _count_of(values: tuple[object, ...]) -> RunCount:
     at_ms, app, function, *parts = cast("tuple[int, str, str, int, int, int, int, int]", values)
     return RunCount(CountPlace(at_ms, app, function), *parts)
+
+
+def _bounds(wanted: EndedFilter) -> dict[str, Value]:
+    return {
+        "since_ms": wanted.since_ms,
+        "last_ms": wanted.until_ms - 1,
+        "apps": msgspec.json.encode(wanted.apps).decode(),
+        "functions": msgspec.json.encode(wanted.functions).decode(),
+    }

@@ -11,7 +11,14 @@ from stepwell.server.engine.row.bulk import BULKS_KEPT
 from stepwell.server.engine.row.key import AUDIT_MAX
 from stepwell.server.engine.row.run import MAIN
 from stepwell.server.engine.state.changes import Changes
-from stepwell.server.store.counting import FORGOTTEN_MAX, KEPT_MS, counted, newest_minute
+from stepwell.server.store.counting import (
+    FORGOTTEN_MAX,
+    HOUR_MS,
+    KEPT_MS,
+    counted,
+    newest_minute,
+)
+from stepwell.server.store.ended_counts import KINDS_MAX, ended_counts
 from stepwell.server.store.port import Corrupt
 from stepwell.server.store.row import (
     Values,
@@ -57,6 +64,8 @@ class Writer:
         rows = self._events(changes) + self._started(changes, touched)
         if changes.started or changes.runs:
             rows += self._counts(changes, touched)
+        if changes.ended:
+            rows += self._ended_counts(changes, touched)
         rows += self._runs(changes, touched) + self._steps(changes, touched)
         if changes.items:
             rows += self._mains(changes, touched) + self._items(changes, touched)
@@ -173,7 +182,18 @@ class Writer:
             for span_ms, kept_ms in KEPT_MS.items():
                 old = (span_ms, newest_ms - kept_ms, FORGOTTEN_MAX)
                 self._db.execute(SQL["forget_counts"], old)
+                self._db.execute(SQL["forget_failures"], old)
+            old_ms = newest_ms - KEPT_MS[HOUR_MS]
+            self._db.execute(SQL["forget_durations"], (old_ms, FORGOTTEN_MAX))
         return rows
+
+    def _ended_counts(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
+        added = ended_counts(changes, lambda run_id: touched[run_id].run)
+        took: list[Values] = [(*place, *count) for place, count in added.durations.items()]
+        failed: list[Values] = [
+            (*place, *count, KINDS_MAX) for place, count in added.failures.items()
+        ]
+        return self._many("add_durations", took) + self._many("add_failures", failed)
 
     def _mains(self, changes: Changes, touched: dict[str, RunEntry]) -> int:
         """Main items that changed while their run did not."""

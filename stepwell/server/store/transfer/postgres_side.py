@@ -17,6 +17,8 @@ OTHERWISE = {
     "dropped": otherwise("seq"),
     "audit": otherwise("seq"),
     "run_count": otherwise("node"),
+    "duration_count": otherwise("node"),
+    "failure_count": otherwise("node"),
 }
 NOT_COPIED = frozenset({"schema_version", "lock", "lease", "node", "leader", "common"})
 
@@ -28,8 +30,15 @@ _BEGIN = (
     b" SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0"
 )
 _SELECT = "SELECT"
-_PLACE_COLUMNS = 4
-"""So many of the columns of `run_count` say what is counted."""
+_COUNTED = {
+    "run_count": (4, ""),
+    "duration_count": (4, "longest_ms"),
+    "failure_count": (5, "last_ms"),
+}
+"""How many of a table's columns say what is counted, and which other says whose name, message and
+run are told."""
+_TEXTS = frozenset({"name", "message", "run_id"})
+_CHOSEN = {"first_ms": "min", "last_ms": "max", "longest_ms": "max"}
 
 
 class PostgresRows:
@@ -62,12 +71,19 @@ class PostgresRows:
 
 
 def _reading(table: Table) -> str:
-    if table.name != "run_count":
+    if table.name not in _COUNTED:
         return f"{_SELECT} {', '.join(table.columns)} FROM stepwell.{table.name}"
     # Each server counts in rows of its own.
-    place = ", ".join(table.columns[:_PLACE_COLUMNS])
-    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in table.columns[_PLACE_COLUMNS:])
-    return f"{_SELECT} {place}, {sums} FROM stepwell.run_count GROUP BY {place}"
+    size, by = _COUNTED[table.name]
+    place = ", ".join(table.columns[:size])
+    rest = ", ".join(_together(name, by) for name in table.columns[size:])
+    return f"{_SELECT} {place}, {rest} FROM stepwell.{table.name} GROUP BY {place}"
+
+
+def _together(name: str, by: str) -> str:
+    if name in _TEXTS:
+        return f"(array_agg({name} ORDER BY {by} DESC, node))[1] AS {name}"
+    return f"{_CHOSEN.get(name, 'sum')}({name})::bigint AS {name}"
 
 
 def _whole(table: Table, row: Values) -> Values:
@@ -75,7 +91,7 @@ def _whole(table: Table, row: Values) -> Values:
     match table.name:
         case "item":
             return columns_of_item(item_of(row))
-        case "run_count":
+        case name if name in _COUNTED:
             return *row, COPIED_NODE
         case _:
             return row

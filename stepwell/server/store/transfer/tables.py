@@ -101,6 +101,11 @@ TABLES: tuple[Table, ...] = (
         " stopped",
     ),
     _table("run_count", "span_ms at_ms app function queued started completed failed cancelled"),
+    _table("duration_count", "at_ms app function bucket runs longest_ms run_id"),
+    _table(
+        "failure_count",
+        "span_ms at_ms app function kind name message runs first_ms last_ms run_id",
+    ),
 )
 """Runs come before what hangs on them."""
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from stepwell.server.api.v2 import ended
 from stepwell.server.engine.message.input import Broke, Returned
-from stepwell.server.query.v2 import ended as ended_v2
-from stepwell.server.query.v2.ended import pattern_of
+from stepwell.server.store import ended_counts
+from stepwell.server.store.counting import HOUR_MS, MINUTE_MS
 from stepwell.wire.duration import format_instant
 from stepwell.wire.failure import Failure, encode_failure
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving
@@ -70,38 +69,56 @@ async def test_durations_are_told_the_slowest_function_first(api: Api) -> None:
 async def test_only_what_is_asked_for_is_looked_at(api: Api) -> None:
     assert len(await listed(api, "failures?appId=shop&functionId=pay&limit=1")) == 1
     assert await listed(api, "failures?appId=post") == []
-    later = format_instant(api.clock.ms)
-    assert [one["runs"] for one in await listed(api, f"durations?from={later}")] == [1]
-    api.clock.ms += 86_400_001
-    assert await listed(api, "failures") == []
+    assert await listed(api, "durations?appId=shop&functionId=pay") == []
+    api.clock.ms += 25 * HOUR_MS
+    assert await listed(api, "failures") == await listed(api, "durations") == []
     refused = await api.http.get("/v2/failures?from=2999-01-01T00:00:00Z")
     assert refused.status_code == 400
     assert refused.json()["errors"][0]["message"] == "from must not be in the future"
 
 
-async def test_what_was_not_looked_at_is_told_of(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "partial" not in (await api.http.get("/v2/failures")).json()["page"]
-    monkeypatch.setattr(ended, "LOOKED_AT_MAX", 2)
-    told = (await api.http.get("/v2/failures")).json()
-    assert told["page"]["partial"] is True
-    monkeypatch.undo()
-    monkeypatch.setattr(ended_v2, "PAGE", 1)
-    monkeypatch.setattr(ended, "until_late", lambda seconds: lambda: False)
-    told = (await api.http.get("/v2/failures")).json()
-    assert (told["page"]["partial"], [one["count"] for one in told["data"]]) == (True, [1])
+async def test_what_failed_and_took_long_is_told_in_pages(api: Api) -> None:
+    await run(api, "pay", Returned(b"1"))
+    for path, count in (("failures", 2), ("durations", 2)):
+        whole = await listed(api, path)
+        assert len(whole) == count
+        first = (await api.http.get(f"/v2/{path}?limit=1")).json()
+        assert (first["data"], first["page"]["hasMore"]) == (whole[:1], True)
+        second = (await api.http.get(f"/v2/{path}?cursor={first['page']['cursor']}")).json()
+        assert (second["data"], second["page"].get("hasMore", False)) == (whole[1:], False)
 
 
-@pytest.mark.parametrize(
-    ("message", "shared"),
-    [
-        ("order 7 is gone", "order … is gone"),
-        ("at 0x7f3a: 1.5 s\nand more", "at …: ….… s"),
-        ("run 01HZZZZZZZZZZZZZZZZZZZZZZZ", "run …"),
-        ("id 6f1c2d3e-0a1b-4c2d-8e3f-001122334455", "id …"),
-        ("commit deadbeef01", "commit …"),
-        ("the facade defaced", "the facade defaced"),
-        ("", ""),
-    ],
-)
-def test_what_messages_of_one_kind_share(message: str, shared: str) -> None:
-    assert pattern_of(message) == shared
+async def test_failures_count_from_the_minute_on_and_durations_from_the_hour(api: Api) -> None:
+    begun = NOW_MS - NOW_MS % HOUR_MS + HOUR_MS
+    for minute in (10, 50, 71):
+        api.clock.ms = begun + minute * MINUTE_MS
+        await run(api, "pay", failed("OSError", "gone"))
+        await run(api, "pay", Returned(b"1"))
+    api.clock.ms = begun + 80 * MINUTE_MS
+    counts: dict[int, tuple[int, int]] = {}
+    for minute in (10, 11, 60, 72):
+        since = format_instant(begun + minute * MINUTE_MS + 1)
+        failures = await listed(api, f"failures?from={since}")
+        took = await listed(api, f"durations?from={since}")
+        counts[minute] = (sum(one["count"] for one in failures), sum(o["runs"] for o in took))
+    assert counts == {10: (3, 3), 11: (2, 3), 60: (1, 1), 72: (0, 1)}
+    # Minutes are kept for two days.
+    api.clock.ms = begun + 3 * 24 * HOUR_MS
+    since = format_instant(begun + 11 * MINUTE_MS)
+    (one,) = await listed(api, f"failures?from={since}&functionId=pay&appId=shop")
+    assert one["count"] == 3
+
+
+async def test_many_kinds_of_errors_are_told_apart_up_to_a_number(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_counts, "KINDS_MAX", 3)
+    for name in ("a", "b", "c", "b"):
+        await run(api, "pay", failed(f"Kind{name}", "gone"))
+    told = {(one["name"], one["message"]): one["count"] for one in await listed(api, "failures")}
+    assert told == {
+        ("ValueError", "order 12 is gone"): 2,
+        ("ValueError", "no network"): 1,
+        ("Kinda", "gone"): 1,
+        ("Others", "Errors of more kinds than are told apart"): 3,
+    }

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
+from stepwell.cli.output import plain
 from stepwell.server.query.v2.log import LogLineV2
 
 _COLOURS = {"info": "cyan", "warning": "yellow", "error": "red", "critical": "red"}
@@ -16,12 +17,12 @@ def show_lines(to: Console, lines: Iterable[LogLineV2]) -> None:
     for line in lines:
         is_empty = False
         told = Text(f"{line.at} ", style="dim")
-        told.append(f"{line.level:8}", style=_COLOURS.get(line.level, ""))
+        told.append(plain(f"{line.level:8}"), style=_COLOURS.get(line.level, ""))
         if line.step_name:
-            told.append(f"[{line.step_name}] ", style="bold")
+            told.append(plain(f"[{line.step_name}] "), style="bold")
         if line.attempt:
             told.append(f"(attempt {line.attempt + 1}) ", style="dim")
-        told.append(line.text, style="default")
+        told.append(plain(line.text), style="default")
         to.print(told, soft_wrap=True)
     if is_empty:
         to.print("The function wrote no lines with ctx.logger, or none that are kept.")

@@ -109,6 +109,11 @@ def _coloured(text: str) -> str:
     return f"[{colour}]{text}[/{colour}]" if colour else escape(text)
 
 
+def plain(text: str) -> str:
+    """Text of a user's for a terminal, without what would move its cursor or change its colours."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+
+
 def moment(instant: str | msgspec.UnsetType | None) -> str:
     """Date and time in UTC, to the second."""
     return instant[:19].replace("T", " ") if isinstance(instant, str) else ""

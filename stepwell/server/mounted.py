@@ -117,6 +117,7 @@ def feed_from(node: Node, feed: Feed) -> None:
     subscribe = node.performer.subscribe
     for topic in (Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED):
         subscribe(topic, lambda announced: feed.hear(Kind.RUN, announced.subject))
+    subscribe(Topic.RUN_WROTE, lambda told: feed.hear(Kind.LINES, told.subject))
     subscribe(Topic.EVENT_STORED, lambda told: feed.hear(Kind.EVENT, told.subject))
 
 

@@ -79,13 +79,15 @@ class MoreSteps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunBegun(msgspec.Struct, frozen=True):
-    """What the first report is answered: tokens for the run's output, and for its stream."""
+    """What the first report is answered: tokens for the run's output, and for its stream; and
+    whether lines of the log are kept, which is ours."""
 
     fn_id: str
     app_id: str
     run_id: str
     token: str = ""
     realtime_token: str = ""
+    keeps_logs: bool = False
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):

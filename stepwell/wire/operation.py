@@ -4,6 +4,7 @@ Reading is strict where the server acts upon a field and lenient elsewhere; unkn
 ignored. `data`, `payload` and errors come out in canonical form, ready to be kept.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar, TypeAlias
 
 import msgspec
@@ -250,6 +251,11 @@ def is_step(operation: Operation) -> bool:
 
 
 _NO_STEPS = (Nothing, DiscoveryRequest, RunComplete, SyncRunComplete, DeferAdd, DeferAbort, Logs)
+
+
+def logs_in(operations: Iterable[Operation]) -> list[LogLine]:
+    """The lines of the log that operations bring."""
+    return [line for one in operations if isinstance(one, Logs) for line in one.lines]
 
 
 def is_lazy(operation: Operation) -> bool:

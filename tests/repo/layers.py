@@ -119,6 +119,7 @@ LAYERS: dict[str, Layer] = {
             "server.engine.name.lane",
             "server.engine.name.held",
             "server.engine.name.lease_id",
+            "server.engine.name.lines",
             "server.flow",
             "server.store.port",
             "server.store.reading",

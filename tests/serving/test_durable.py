@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import tests.django_project  # isort: skip - sets Django up
@@ -21,6 +21,7 @@ import django.urls
 import fastapi
 import flask
 import httpx
+import msgspec
 import pytest
 import starlette.applications
 import starlette.exceptions
@@ -39,6 +40,8 @@ import stepwell.fast_api
 import stepwell.flask
 import stepwell.starlette
 from stepwell import Context, ContextSync
+from stepwell.sdk.net.port import HttpReply
+from stepwell.sdk.net.server_api import ApiRequest
 from stepwell.sdk.serve import durable_report
 from stepwell.sdk.serve.durable import DurableEndpoint
 from stepwell.sdk.serve.request import ServeRequest
@@ -47,6 +50,8 @@ from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.serving import Server
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.identifier import step_hash
+from stepwell.wire.log import LogLine
+from stepwell.wire.operation import Logs, StepRun
 
 assert tests.django_project
 CONFIG = ServerConfig(port=0, connect_gateway_port=0)
@@ -500,6 +505,106 @@ async def test_what_it_says_after_its_caller_was_sent_away() -> None:
             assert data == ["there", "there", "last"]
             steps = [name for name, _ in told if name in ("commit", "rollback")]
             assert steps == ["rollback", "commit"]
+
+
+def writing(*, naps: bool, fails: bool) -> Callable[..., Any]:
+    tries = 0
+
+    async def writes(ctx: Context, request: Any) -> str:
+        nonlocal tries
+        ctx.logger.info("first")
+        await ctx.step.run("step", lambda: ctx.logger.warning("inside"))
+        ctx.logger.info("between")
+        if naps:
+            await ctx.step.sleep("nap", 1)
+        ctx.logger.info("last")
+        if fails and not tries:
+            tries += 1
+            raise ValueError("not yet")
+        return "done"
+
+    return writes
+
+
+async def kept_lines(http: httpx.AsyncClient, server: Server) -> list[str]:
+    (run,) = (await http.get(f"{server.url}/v2/runs")).json()["data"]
+    found = (await http.get(f"{server.url}/v2/runs/{run['id']}/logs")).json()["data"]
+    return [f"{one['text']}{one.get('stepName', '') and '*'}" for one in found]
+
+
+LINES = ["first", "inside*", "between", "last"]
+
+
+@pytest.mark.logs("not yet|inside")
+@pytest.mark.parametrize(
+    ("naps", "fails", "retries", "status", "lines"),
+    [
+        (False, False, 4, 200, LINES),
+        (True, False, 4, 200, LINES),
+        (False, True, 4, 200, [*LINES, "between", "last"]),
+        (False, True, 0, 500, LINES),
+    ],
+)
+async def test_lines_of_an_endpoint_are_kept_with_its_run(
+    naps: bool, fails: bool, retries: int, status: int, lines: list[str]
+) -> None:
+    config = ServerConfig(port=0, connect_gateway_port=0, retry_interval_ms=10)
+    async with Server(config) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+        handler = writing(naps=naps, fails=fails)
+        view = stepwell.starlette.endpoint(client, retries=retries)(handler)
+        async with (
+            speaking_starlette({"": view}) as url,
+            httpx.AsyncClient(timeout=30, follow_redirects=True) as http,
+        ):
+            # Asking for a stream, so that what the handler raises is told and not raised.
+            accept = "*/*" if status == 200 else "text/event-stream"
+            answer = await http.get(url, headers={"accept": accept})
+            assert "stepwell_logs" not in answer.text
+            if status == 200:
+                assert (answer.status_code, answer.json()) == (200, "done")
+            else:
+                assert told_in(answer.text)[-1][1]["response"]["statusCode"] == status
+            assert await kept_lines(http, server) == lines
+
+
+async def test_lines_of_an_endpoint_without_steps_are_kept() -> None:
+    async with Server(CONFIG) as server:
+        client = stepwell.Inngest(app_id="shop", is_dev=True, base_url=server.url)
+
+        @stepwell.starlette.endpoint(client)
+        async def answers(ctx: Context, request: Any) -> str:
+            ctx.logger.info("alone")
+            return "done"
+
+        async with browser(answers) as app, httpx.AsyncClient() as http:
+            assert (await app.get("/")).json() == "done"
+            assert await kept_lines(http, server) == ["alone"]
+
+
+class StrangeServer:
+    """One that keeps no lines, and what it is told."""
+
+    origin = "http://strange"
+
+    def __init__(self) -> None:
+        self.told: list[list[str]] = []
+
+    async def ask(self, asked: ApiRequest) -> HttpReply:
+        steps = json.loads(asked.body)["steps"]
+        self.told.append([one["op"] for one in steps])
+        begun = {"fn_id": "f", "app_id": "a", "run_id": "r", "token": "t"}
+        return HttpReply(200, {}, json.dumps({"data": begun}).encode())
+
+
+async def test_a_server_that_keeps_no_lines_is_told_none() -> None:
+    server = StrangeServer()
+    report = durable_report.Report(cast(Any, server), "r", msgspec.Raw(b"{}"), None)
+    lines = Logs(lines=(LogLine(1, "info", "hello"),))
+    await report.send((lines, StepRun(id="a")))
+    await report.send((StepRun(id="b"), lines))
+    await report.send((lines,))
+    assert server.told == [["StepRun"], ["StepRun"]]
 
 
 def browser(view: Any) -> httpx.AsyncClient:

@@ -1,14 +1,14 @@
-"""`stepwell tail`: what runs do, as they do it."""
+"""`stepwell tail`: what runs do and what their functions write, as they do it."""
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 
 import click
 import msgspec
 
-from stepwell.cli.output import moment
-from stepwell.cli.server_api import ServerApi, server_at, server_options
+from stepwell.cli.output import moment, plain
+from stepwell.cli.server_api import ServerApi, Text, server_at, server_options
+from stepwell.server.query.v2.log import RunLineV2
 from stepwell.server.query.v2.run import RunV2
 
 AGAIN_S = 1.0
@@ -16,6 +16,7 @@ AGAIN_S = 1.0
 
 class _Changes(msgspec.Struct):
     runs: tuple[RunV2, ...] = ()
+    lines: tuple[RunLineV2, ...] = ()
     more: bool = False
 
 
@@ -29,43 +30,45 @@ class _Changes(msgspec.Struct):
     show_default=True,
     help="Columns, or one JSON object a line.",
 )
-@click.option("--count", type=click.IntRange(1), help="End after so many changes.")
+@click.option("--count", type=click.IntRange(1), help="End after so many lines.")
+@click.option("--logs/--no-logs", default=True, help="What functions write with ctx.logger, too.")
 @server_options
 def tail(
     runs: tuple[str, ...],
     apps: tuple[str, ...],
     output: str,
     count: int | None,
+    logs: bool,
     url: str,
     signing_key: str | None,
 ) -> None:
-    """Print each run that begins, goes on or ends, until you press Ctrl-C. A connection that is
-    lost is made again, and what was missed meanwhile is told."""
+    """Print each run that begins, goes on or ends, and what its function writes with ctx.logger,
+    until you press Ctrl-C. A connection that is lost is made again, and what was missed meanwhile
+    is told."""
+    asked: dict[str, Text] = {"runId": runs, "appId": apps}
+    if logs:
+        asked["includeLogs"] = "true"
     with suppress(KeyboardInterrupt):
-        _told(server_at(url, signing_key), runs, apps, output, count)
+        _told(server_at(url, signing_key), asked, output, count)
 
 
-def _told(
-    server: ServerApi,
-    runs: tuple[str, ...],
-    apps: tuple[str, ...],
-    output: str,
-    count: int | None,
-) -> None:
+def _told(server: ServerApi, asked: dict[str, Text], output: str, count: int | None) -> None:
     last, left = "", count
     while left is None or left > 0:
         kind = ""
-        for line in _lines(server, runs, apps, last):
+        for line in server.lines("/api/v2/stream", **asked, lastEventId=last):
             name, _, value = line.partition(": ")
             if name == "event":
                 kind = value
             elif name == "id":
                 last = value
             elif name == "data" and kind == "changes":
-                found = msgspec.json.decode(value, type=_Changes)
-                for run in found.runs[:left]:
-                    click.echo(msgspec.json.encode(run) if output == "ndjson" else _line(run))
-                left = None if left is None else left - len(found.runs)
+                changes = msgspec.json.decode(value, type=_Changes)
+                # A run writes before it ends.
+                found: list[RunV2 | RunLineV2] = [*changes.lines, *changes.runs]
+                for one in found[:left]:
+                    click.echo(msgspec.json.encode(one) if output == "ndjson" else _line(one))
+                left = None if left is None else left - len(found)
                 if left is not None and left <= 0:
                     return
             elif name == "data" and kind == "reset":
@@ -73,12 +76,9 @@ def _told(
         time.sleep(AGAIN_S)
 
 
-def _lines(
-    server: ServerApi, runs: tuple[str, ...], apps: tuple[str, ...], last: str
-) -> Iterator[str]:
-    return server.lines("/api/v2/stream", runId=runs, appId=apps, lastEventId=last)
-
-
-def _line(run: RunV2) -> str:
-    at = moment(run.ended_at) or moment(run.started_at) or moment(run.queued_at)
-    return f"{at}  {run.status.lower():9}  {run.id}  {run.function.name}"
+def _line(one: RunV2 | RunLineV2) -> str:
+    if isinstance(one, RunLineV2):
+        step = f"[{one.step_name}] " if one.step_name else ""
+        return plain(f"{moment(one.at)}  {one.level:9}  {one.run_id}  {step}{one.text}")
+    at = moment(one.ended_at) or moment(one.started_at) or moment(one.queued_at)
+    return f"{at}  {one.status.lower():9}  {one.id}  {one.function.name}"

@@ -60,14 +60,17 @@ from stepwell.wire.execution import (
 )
 from stepwell.wire.failure import decode_failure
 from stepwell.wire.identifier import ENTROPY_BYTES, step_hash, ulid_at
+from stepwell.wire.log import lines_in_error
 from stepwell.wire.operation import (
     DiscoveryRequest,
     LegacyStep,
+    Logs,
     Operation,
     RunComplete,
     StepError,
     StepFailed,
     StepRun,
+    is_lazy,
 )
 from stepwell.wire.operation_decode import decode_operations
 from stepwell.wire.operation_encode import encode_operations
@@ -287,6 +290,7 @@ class DurableEndpoint:
             event=event,
             events=(event,),
             version=header.REQUEST_VERSION,
+            keeps_logs=True,
         )
         response = await run_call(
             self._function,
@@ -295,16 +299,16 @@ class DurableEndpoint:
             raw_request=asked.request.raw,
             save=save,
         )
-        if response.status == STATUS_DONE:
-            return await self._done(asked, report, response)
-        if response.status == STATUS_OPERATIONS:
-            operations = decode_operations(response.body)
-            if all(isinstance(one, StepRun | LegacyStep) for one in operations):
-                # They were to be saved on the way, and it did not work out: go on elsewhere.
-                again = DiscoveryRequest(id=step_hash(f"discovery {run_id}"))
-                operations = (*operations, again)
-            return await self._sent_away(asked, report, operations)
-        return await self._failed(asked, report, response, tries)
+        operations = _operations_in(response)
+        if not operations:
+            return await self._failed(asked, report, response, tries)
+        if _answer_among(operations) is not None:
+            return await self._done(asked, report, operations)
+        if all(isinstance(one, StepRun | LegacyStep) or is_lazy(one) for one in operations):
+            # They were to be saved on the way, and it did not work out: go on elsewhere.
+            again = DiscoveryRequest(id=step_hash(f"discovery {run_id}"))
+            operations = (*operations, again)
+        return await self._sent_away(asked, report, operations)
 
     def _event(self, request: ServeRequest, query: str, now_ms: int) -> msgspec.Raw:
         parts = urlsplit(request.url)
@@ -320,16 +324,19 @@ class DurableEndpoint:
         data = msgspec.Raw(msgspec.json.encode(called))
         return msgspec.Raw(encode_event(Event(HTTP_REQUEST, data, "", now_ms)))
 
-    async def _done(self, asked: _Asked, report: Report, response: CallResponse) -> ServeResponse:
-        ended = RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body))
+    async def _done(
+        self, asked: _Asked, report: Report, operations: tuple[Operation, ...]
+    ) -> ServeResponse:
         try:
-            await report.send((ended,))
+            await report.send(operations)
         except NotReportedError as error:
             # The caller has its answer all the same; if steps were saved, the server asks again.
             self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
         if asked.raised is not None and asked.tell is None:
             raise asked.raised  # the framework knows best how to say it
-        return _answer_in(response)
+        answer = _answer_among(operations)
+        assert answer is not None
+        return answer
 
     async def _sent_away(
         self, asked: _Asked, report: Report, operations: tuple[Operation, ...]
@@ -353,18 +360,20 @@ class DurableEndpoint:
     async def _failed(
         self, asked: _Asked, report: Report, response: CallResponse, tries: int
     ) -> ServeResponse:
-        failure = decode_failure(response.body)
+        body, lines = lines_in_error(response.body)
+        failure = decode_failure(body)
+        logs = (Logs(lines=lines),) if lines else ()
         if tries > 1 and not header.is_no_retry(response.headers.get(header.NO_RETRY)):
             failed = StepError(id=_COMPLETE, failure=failure)
-            return await self._sent_away(asked, report, (failed,))
+            return await self._sent_away(asked, report, (*logs, failed))
         if report.begun is not None:
             try:
-                await report.send((StepFailed(id=_COMPLETE, failure=failure),))
+                await report.send((*logs, StepFailed(id=_COMPLETE, failure=failure)))
             except NotReportedError as error:
                 self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
         if asked.raised is not None and asked.tell is None:
             raise asked.raised
-        return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, response.body)
+        return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, body)
 
     # Called by the server
 
@@ -387,6 +396,7 @@ class DurableEndpoint:
             event=msgspec.Raw(b"null"),
             use_api=True,
             version=header.REQUEST_VERSION,
+            keeps_logs=header.KEEPS_LOGS in headers,
         )
         try:
             asked = map(self.client.api.ask, state_requests(call))
@@ -407,25 +417,33 @@ class DurableEndpoint:
             )
         finally:
             TELL.reset(telling)
-        self._tell_end(says, call.ctx, response)
+        operations = _operations_in(response)
+        self._tell_end(says, call.ctx, response, operations)
         await says.flush()
         if response.status == STATUS_DONE:
-            ended = RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body))
-            body = encode_operations((ended,))
+            body = encode_operations(operations)
             response = CallResponse(STATUS_OPERATIONS, body, response.headers)
         return self._signed(response, passed.key)
 
-    def _tell_end(self, says: ToServer, ctx: CallContext, response: CallResponse) -> None:
+    def _tell_end(
+        self,
+        says: ToServer,
+        ctx: CallContext,
+        response: CallResponse,
+        operations: tuple[Operation, ...],
+    ) -> None:
         """Tell whoever was sent away the answer, or what steps came to."""
-        if response.status == STATUS_DONE:
-            tell_answer(says.tell, _answer_in(response))
-        elif response.status == STATUS_OPERATIONS:
-            tell_steps(says.tell, decode_operations(response.body), _COMPLETE)
+        answer = _answer_among(operations)
+        if answer is not None:
+            tell_answer(says.tell, answer)
+        elif operations:
+            tell_steps(says.tell, operations, _COMPLETE)
         elif header.is_no_retry(response.headers.get(header.NO_RETRY)) or (
             ctx.max_attempts is not None and ctx.attempt + 1 >= ctx.max_attempts
         ):
             told = {header.CONTENT_TYPE: header.JSON}
-            tell_answer(says.tell, ServeResponse(500, told, response.body))
+            body, _ = lines_in_error(response.body)
+            tell_answer(says.tell, ServeResponse(500, told, body))
 
     def _signed(self, response: CallResponse, key: str | None) -> ServeResponse:
         headers = {
@@ -439,9 +457,22 @@ class DurableEndpoint:
         return ServeResponse(response.status, headers, response.body)
 
 
-def _answer_in(response: CallResponse) -> ServeResponse:
-    answer = decode(response.body, _ANSWER)
-    return ServeResponse(answer.status, answer.headers, answer.body.encode())
+def _operations_in(response: CallResponse) -> tuple[Operation, ...]:
+    """What a call came to, its end included; nothing if it failed as a whole."""
+    if response.status == STATUS_DONE:
+        return (RunComplete(id=_COMPLETE, data=msgspec.Raw(response.body)),)
+    if response.status == STATUS_OPERATIONS:
+        return decode_operations(response.body)
+    return ()
+
+
+def _answer_among(operations: tuple[Operation, ...]) -> ServeResponse | None:
+    """What the handler answered, if it has come to its end."""
+    for operation in operations:
+        if isinstance(operation, RunComplete):
+            answer = decode(bytes(operation.data), _ANSWER)
+            return ServeResponse(answer.status, answer.headers, answer.body.encode())
+    return None
 
 
 def _as_response(answer: CallResponse) -> ServeResponse:

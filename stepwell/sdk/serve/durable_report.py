@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -19,7 +20,7 @@ from stepwell.wire.endpoint import (
     output_path,
     steps_path,
 )
-from stepwell.wire.operation import Operation
+from stepwell.wire.operation import Logs, Operation
 from stepwell.wire.operation_encode import encode_operations
 from stepwell.wire.outside import decode
 
@@ -56,32 +57,42 @@ class Report:
     async def send(self, operations: Sequence[Operation]) -> None:
         """Have the server keep this; returns once it has. Raises NotReportedError."""
         async with self._in_turn:
-            steps = msgspec.Raw(encode_operations(operations))
-            now_ms = int(time.time() * 1_000)
+            logs = [one for one in operations if isinstance(one, Logs)]
+            rest = [one for one in operations if not isinstance(one, Logs)]
             if self.begun is None:
-                new = NewRun(
-                    run_id=self.run_id,
-                    event=self._event,
-                    steps=steps,
-                    retries=self._retries,
-                    ts=now_ms,
-                )
-                body = await self._ask(NEW_RUN_PATH, msgspec.json.encode(new))
-                try:
-                    self.begun = decode(body, _BEGUN).data
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    raise NotReportedError(
-                        f"the server's answer is not understood: {error}"
-                    ) from None
+                self.begun = await self._begin(rest)
+                # Its answer says whether the server keeps lines: they are no reason to lose more.
+                if logs and self.begun.keeps_logs:
+                    with suppress(NotReportedError):
+                        await self._go_on(self.begun, logs)
                 return
-            more = MoreSteps(
-                run_id=self.run_id,
-                fn_id=self.begun.fn_id,
-                app_id=self.begun.app_id,
-                steps=steps,
-                ts=now_ms,
-            )
-            await self._ask(steps_path(self.run_id), msgspec.json.encode(more))
+            told = operations if self.begun.keeps_logs else rest
+            if told:
+                await self._go_on(self.begun, told)
+
+    async def _begin(self, operations: Sequence[Operation]) -> RunBegun:
+        new = NewRun(
+            run_id=self.run_id,
+            event=self._event,
+            steps=msgspec.Raw(encode_operations(operations)),
+            retries=self._retries,
+            ts=int(time.time() * 1_000),
+        )
+        body = await self._ask(NEW_RUN_PATH, msgspec.json.encode(new))
+        try:
+            return decode(body, _BEGUN).data
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise NotReportedError(f"the server's answer is not understood: {error}") from None
+
+    async def _go_on(self, begun: RunBegun, operations: Sequence[Operation]) -> None:
+        more = MoreSteps(
+            run_id=self.run_id,
+            fn_id=begun.fn_id,
+            app_id=begun.app_id,
+            steps=msgspec.Raw(encode_operations(operations)),
+            ts=int(time.time() * 1_000),
+        )
+        await self._ask(steps_path(self.run_id), msgspec.json.encode(more))
 
     async def _ask(self, path: str, body: bytes) -> bytes:
         """Each report may come twice and counts once, so it is repeated."""

@@ -1,8 +1,8 @@
 """What changed lately, in order: the only place that remembers it, for streams of changes.
 
-It remembers which runs and events, not what became of them: whoever asks reads that anew, so many
-changes of one run are one. Hearing is a kindness, not a promise: what is too long ago is told as
-lost.
+It remembers which runs, events and lines of logs, not what became of them: whoever asks reads that
+anew, so many changes of one run are one. Hearing is a kindness, not a promise: what is too long ago
+is told as lost.
 """
 
 import asyncio
@@ -21,14 +21,17 @@ class Kind(Enum):
 
     RUN = "runs"
     EVENT = "events"
+    LINES = "lines"
 
 
 class Seen(NamedTuple):
-    """What changed since a place: ids, each once, the earliest first; and the place now."""
+    """What changed since a place: ids, and names of lines of logs, each once, the earliest first;
+    and the place now."""
 
     place: int
     runs: Sequence[str]
     events: Sequence[str]
+    lines: Sequence[str]
 
 
 class Feed:
@@ -73,12 +76,10 @@ class Feed:
         if count > len(self._changes):
             return None
         found = dict.fromkeys(islice(reversed(self._changes), count))
-        ordered = [*reversed(found)]
-        return Seen(
-            self._place,
-            [subject for kind, subject in ordered if kind is Kind.RUN],
-            [subject for kind, subject in ordered if kind is Kind.EVENT],
-        )
+        of_kind: dict[Kind, list[str]] = {kind: [] for kind in Kind}
+        for kind, subject in reversed(found):
+            of_kind[kind].append(subject)
+        return Seen(self._place, of_kind[Kind.RUN], of_kind[Kind.EVENT], of_kind[Kind.LINES])
 
     async def wait(self, place: int, seconds: float) -> None:
         """Return when something changed after a place, time is up, or the server stops."""

@@ -49,6 +49,7 @@ class EndpointDriver:
         if job.item.target == TARGET_DISCOVERY:
             del headers[header.STEP_ID]
         headers[header.FORCE_STEP_PLAN] = "true" if job.run.force_plan else "false"
+        headers[header.KEEPS_LOGS] = "true"
         headers[header.ATTEMPT] = str(request.ctx.attempt)
         if request.ctx.max_attempts is not None:
             headers[header.MAX_ATTEMPTS] = str(request.ctx.max_attempts)

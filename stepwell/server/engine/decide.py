@@ -26,6 +26,7 @@ from stepwell.server.engine.draft import Decision, Draft, ItemFault, LookAgain, 
 from stepwell.server.engine.life.annotate import annotate
 from stepwell.server.engine.life.cancel import cancel_by_hand, give_up
 from stepwell.server.engine.life.finish import ENDS
+from stepwell.server.engine.life.log import take_late
 from stepwell.server.engine.message import input as given_
 from stepwell.server.engine.message.input import Answer, Input, Work
 from stepwell.server.engine.message.need import NOTHING, Due, Need, Old
@@ -86,7 +87,7 @@ def needs(given: Input, now: Moment, catalog: Catalog) -> Need:
             return NOTHING
         case given_.LimitSet() | given_.LimitDropped():
             return NOTHING
-        case given_.RunAnnotated():
+        case given_.RunAnnotated() | given_.LinesWritten():
             asked = frozenset({given.run_id})
             return Need(runs=asked, annotations=asked)
         case _:
@@ -235,6 +236,8 @@ def _answer(draft: Draft, given: Input) -> Answer:
             return keys.refused(draft, given)
         case given_.RunAnnotated():
             return annotate(draft, given)
+        case given_.LinesWritten():
+            return take_late(draft, given)
         case _:
             assert_never(given)
 

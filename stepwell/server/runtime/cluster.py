@@ -25,7 +25,7 @@ _DECODER = msgspec.json.Decoder(tuple[int, Published])
 _TOLD = frozenset(
     {
         *(Topic.RUN_STARTED, Topic.RUN_MOVED, Topic.RUN_ENDED, Topic.RUN_CANCELLED),
-        *(Topic.EVENT_STORED, Topic.CANCELLATION, Topic.BULK),
+        *(Topic.RUN_WROTE, Topic.EVENT_STORED, Topic.CANCELLATION, Topic.BULK),
     }
 )
 _TOPICS = {topic.value: topic for topic in _TOLD}

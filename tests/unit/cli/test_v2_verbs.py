@@ -18,6 +18,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
+from stepwell.cli.verbs import tail
+from stepwell.wire.identifier import step_hash
 from tests.unit.cli.test_asking import FIXED, FREE, Running, register
 from tests.unit.server.api.harness import function, registration
 
@@ -120,15 +122,59 @@ def test_many_are_counted_asked_about_and_cancelled(server: Running) -> None:
 
 def test_what_runs_do_is_printed_as_they_do_it(server: Running) -> None:
     # A process: two commands in one would share its output and its environment.
-    told = ["tail", "--url", server.url, "--output", "ndjson", "--count", "1", "--app", "shop"]
-    tail = subprocess.Popen([sys.executable, "-m", "stepwell", *told], stdout=subprocess.PIPE)
-    with tail:
-        while tail.poll() is None:
+    told = ["tail", "--url", server.url, "--output", "ndjson", "--count", "4"]
+    process = subprocess.Popen([sys.executable, "-m", "stepwell", *told], stdout=subprocess.PIPE)
+    with process:
+        number = 0
+        while process.poll() is None:
             done(server, "invoke", "shop-order")
+            number += 1
+            report_a_line(server, f"01JQDAE4RQ{number:016}")
             time.sleep(0.1)
-        assert tail.stdout is not None
-        run = msgspec.json.decode(tail.stdout.read().splitlines()[-1])
-    assert (tail.returncode, run["function"]["name"]) == (0, "shop-order")
+        assert process.stdout is not None
+        found = [msgspec.json.decode(line) for line in process.stdout.read().splitlines()]
+    assert (process.returncode, len(found)) == (0, 4)
+    assert "shop-order" in {one["function"]["name"] for one in found if "function" in one}
+    assert {one["text"] for one in found if "runId" in one} == {"packed"}
+
+
+def report_a_line(server: Running, run_id: str) -> None:
+    """A run that wrote a line, as a durable endpoint reports it."""
+    step = {"id": step_hash("pack"), "op": "StepRun", "data": 1}
+    lines = [{"at": 1, "level": "info", "text": "packed"}]
+    event = {"name": "inngest/http.request", "data": {"domain": "http://site"}}
+    event["data"] |= {"method": "GET", "path": "/", "fn": "pack"}
+    steps = [step, {"id": "", "op": "Logs", "opts": {"lines": lines}}]
+    body = {"run_id": run_id, "event": event, "steps": steps}
+    httpx.post(f"{server.url}/v1/checkpoint", json=body).raise_for_status()
+
+
+class Stream:
+    """A server that tells of one change, and notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, object] = {}
+
+    def lines(self, path: str, **query: object) -> Iterator[str]:
+        self.asked = query
+        at = "2026-01-01T00:00:00Z"
+        line = {"at": at, "level": "info", "text": "packed\x1b[2J", "runId": "R"}
+        lines = [{**line, "stepName": "pack"}, {**line, "text": "two\nlines"}]
+        yield from ("event: changes", f"data: {msgspec.json.encode({'lines': lines}).decode()}", "")
+
+
+def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream()
+    monkeypatch.setattr(tail, "server_at", lambda *_: stream)
+    printed = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shop"]).stdout
+    assert printed.splitlines() == [
+        "2026-01-01 00:00:00  info       R  [pack] packed\ufffd[2J",
+        "2026-01-01 00:00:00  info       R  two",
+        "lines",
+    ]
+    assert (stream.asked["appId"], stream.asked["includeLogs"]) == (("shop",), "true")
+    CliRunner().invoke(main, ["tail", "--count", "2", "--no-logs"])
+    assert "includeLogs" not in stream.asked
 
 
 def test_events_are_listed_and_one_is_told_with_what_it_started(server: Running) -> None:

@@ -20,6 +20,7 @@ from stepwell.server.engine.message.input import (
     Done,
     EndpointCalled,
     LeaseExtended,
+    LinesWritten,
     Progressed,
     ReplyReceived,
     StepsCheckpointed,
@@ -52,11 +53,13 @@ from stepwell.wire.operation import (
     DeferAbort,
     DeferAdd,
     LegacyStep,
+    Logs,
     MalformedOperation,
     Operation,
     StepError,
     StepFailed,
     StepRun,
+    logs_in,
 )
 from stepwell.wire.operation_decode import decoding_operations
 from stepwell.wire.outside import decode
@@ -68,7 +71,7 @@ LOOK_S: Final = 20.0
 PATHS_MAX: Final = 500
 """So many endpoints of an app are told apart by their paths; visitors choose those."""
 _COMPLETE: Final = step_hash("complete")
-_ON_THE_WAY = (LegacyStep, StepRun, DeferAdd, DeferAbort)
+_ON_THE_WAY = (LegacyStep, StepRun, DeferAdd, DeferAbort, Logs)
 
 
 class _EventData(msgspec.Struct):
@@ -118,6 +121,7 @@ async def begin(deps: ApiDeps, request: Request) -> Response:
         run_id=given.run_id,
         token=_token(deps, given.run_id, OUTPUT_TOPIC) if operations else "",
         realtime_token=_token(deps, given.run_id, STREAM_TOPIC),
+        keeps_logs=True,
     )
     return enveloped(begun, now_ms)
 
@@ -147,9 +151,11 @@ async def _operations(steps: msgspec.Raw) -> tuple[Operation, ...]:
 
 
 async def _report(deps: ApiDeps, run_id: str, operations: tuple[Operation, ...]) -> None:
-    """Steps on the way are saved; anything else is what the endpoint's own part ends with."""
-    on_the_way = all(isinstance(operation, _ON_THE_WAY) for operation in operations)
-    if on_the_way:
+    """Steps on the way are saved; anything else is what the endpoint's own part ends with. Lines of
+    the log may come after that."""
+    if all(isinstance(operation, Logs) for operation in operations):
+        saved = await deps.ledger.submit(LinesWritten(run_id, tuple(logs_in(operations))))
+    elif all(isinstance(operation, _ON_THE_WAY) for operation in operations):
         saved = await deps.ledger.submit(StepsCheckpointed(run_id, run_id, MAIN, operations))
         await deps.ledger.submit(LeaseExtended(run_id, run_id, MAIN, SILENT_MS))
     else:
@@ -168,7 +174,13 @@ def _broke(operations: tuple[Operation, ...]) -> Broke | None:
         return None
     failure = last.failure or Failure()
     no_retry = isinstance(last, StepFailed)
-    return Broke(failure, encode_failure(failure), no_retry=no_retry, reason=failure.message)
+    return Broke(
+        failure,
+        encode_failure(failure),
+        no_retry=no_retry,
+        reason=failure.message,
+        logs=tuple(logs_in(operations)),
+    )
 
 
 async def _registered(deps: ApiDeps, called: HttpCalled, retries: int | None, sdk: str) -> str:

@@ -5,7 +5,7 @@ most five messages a second are sent, however much changes.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,12 +19,14 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v2 import name
+from stepwell.server.engine.row.run import Run
 from stepwell.server.query.v2.event import EventV2, event_v2
+from stepwell.server.query.v2.log import RunLineV2, lines_by_run, run_lines_v2
 from stepwell.server.query.v2.run import RunV2, runs_v2
 
 STREAMS_MAX = 200
 TOLD_MAX = 500
-"""So many runs and so many events are in one message; of more it is said that there are."""
+"""So many runs, events and lines are in one message; of more it is said that there are."""
 PAUSE_S = 0.2
 ALIVE_S = 15.0
 
@@ -34,18 +36,20 @@ _FUNCTION = parameter.texts(
     "functionId", "Runs of these functions of `appId` alone, by id or name."
 )
 _EVENTS = parameter.flag("includeEvents", "Tell events that came in, too.")
+_LOGS = parameter.flag("includeLogs", "Tell what functions write with `ctx.logger`, too.")
 _LAST = parameter.plain(
     "lastEventId", "Begin after this id of a message; the header `Last-Event-ID` says the same."
 )
-STREAMED = Takes((_RUN, _APP, _FUNCTION, _EVENTS, _LAST))
+STREAMED = Takes((_RUN, _APP, _FUNCTION, _EVENTS, _LOGS, _LAST))
 
 
 class ChangesV2(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How runs stand that changed, and which events came in; `more` says that more did: ask for the
-    list."""
+    """How runs stand that changed, which events came in, and what functions wrote; `more` says that
+    there is more: ask for the list."""
 
     runs: tuple[RunV2, ...] = ()
     events: tuple[EventV2, ...] = ()
+    lines: tuple[RunLineV2, ...] = ()
     more: bool = False
 
 
@@ -55,6 +59,7 @@ class _Wanted:
     apps: frozenset[str]
     functions: frozenset[str]
     events: bool
+    lines: bool
 
 
 async def stream(deps: ApiDeps, request: Request) -> Response:
@@ -62,7 +67,8 @@ async def stream(deps: ApiDeps, request: Request) -> Response:
 
     The first message is `ready`, or `reset` where what came after `lastEventId` is not known any
     more: ask for the lists again. Each that follows is `changes`, and holds runs as they stand now,
-    without outputs, and events, without their data. At most five come in a second.
+    without outputs, events, without their data, and lines of the log, each once. At most five come
+    in a second.
     """
     query = request.query_params
     apps = name.apps(deps, _APP.read(query))
@@ -71,6 +77,7 @@ async def stream(deps: ApiDeps, request: Request) -> Response:
         apps=frozenset(apps),
         functions=frozenset(name.functions(deps, apps, _FUNCTION.read(query))),
         events=_EVENTS.read(query),
+        lines=_LOGS.read(query),
     )
     feed = deps.feed
     if feed.streams >= STREAMS_MAX:
@@ -103,7 +110,7 @@ async def _told(deps: ApiDeps, wanted: _Wanted, begin: int | None) -> AsyncGener
                 continue
             place = seen.place
             found = await deps.searched(partial(_changes, deps, wanted, seen))
-            if found.runs or found.events or found.more:
+            if found != ChangesV2():
                 yield _message("changes", feed.id_of(place), msgspec.json.encode(found))
             await asyncio.sleep(PAUSE_S)
     finally:
@@ -113,23 +120,37 @@ async def _told(deps: ApiDeps, wanted: _Wanted, begin: int | None) -> AsyncGener
 def _changes(deps: ApiDeps, wanted: _Wanted, seen: Seen) -> ChangesV2:
     runs = [run_id for run_id in seen.runs if not wanted.runs or run_id in wanted.runs]
     events = seen.events if wanted.events else ()
+    lines = _lines(deps, wanted, seen.lines) if wanted.lines else []
     return ChangesV2(
-        runs=tuple(_runs(deps, wanted, runs[-TOLD_MAX:])),
+        runs=tuple(runs_v2(deps.reader, _meant(deps, wanted, runs[-TOLD_MAX:]))),
         events=tuple(_events(deps, events[-TOLD_MAX:])),
-        more=len(runs) > TOLD_MAX or len(events) > TOLD_MAX,
+        lines=tuple(lines[:TOLD_MAX]),
+        more=max(len(runs), len(events), len(lines)) > TOLD_MAX,
     )
 
 
-def _runs(deps: ApiDeps, wanted: _Wanted, ids: Sequence[str]) -> list[RunV2]:
+def _meant(deps: ApiDeps, wanted: _Wanted, ids: Iterable[str]) -> list[Run]:
+    """Those of these runs of which a client wants to hear."""
     found = (deps.reader.run(run_id) for run_id in ids)
-    meant = [
+    return [
         run
         for run in found
         if run is not None
         and (not wanted.apps or run.app in wanted.apps)
         and (not wanted.functions or run.function in wanted.functions)
     ]
-    return runs_v2(deps.reader, meant)
+
+
+def _lines(deps: ApiDeps, wanted: _Wanted, names: Iterable[str]) -> list[RunLineV2]:
+    """What was written, run by run; one more than are told says that there is more."""
+    places = lines_by_run(names)
+    ids = [run_id for run_id in places if not wanted.runs or run_id in wanted.runs]
+    found: list[RunLineV2] = []
+    for run in _meant(deps, wanted, ids[:TOLD_MAX]):
+        found.extend(run_lines_v2(deps.reader.annotations(run.id), places[run.id]))
+        if len(found) > TOLD_MAX:
+            break
+    return found
 
 
 def _events(deps: ApiDeps, ids: Sequence[str]) -> list[EventV2]:

@@ -15,7 +15,7 @@ from stepwell.server.engine.life.annotate import take_metadata
 from stepwell.server.engine.life.bounds import bounded, excess, too_large
 from stepwell.server.engine.life.discover import discover, settle
 from stepwell.server.engine.life.finish import complete, fail, fail_as
-from stepwell.server.engine.life.log import logs_in, take_logs
+from stepwell.server.engine.life.log import take_logs
 from stepwell.server.engine.message.action import Topic
 from stepwell.server.engine.message.input import (
     Broke,
@@ -44,6 +44,7 @@ from stepwell.wire.operation import (
     StepRun,
     WaitForEvent,
     is_lazy,
+    logs_in,
 )
 
 

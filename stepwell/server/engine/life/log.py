@@ -10,21 +10,36 @@ import msgspec
 
 from stepwell.server.engine.draft import Draft
 from stepwell.server.engine.message import record as fact
+from stepwell.server.engine.message.action import Topic
+from stepwell.server.engine.message.input import Done, LinesWritten, Verdict
+from stepwell.server.engine.name.lines import Lines
 from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
 from stepwell.server.engine.row.run import Item, Run
 from stepwell.wire.log import RUN_BYTES_MAX, LogLine
-from stepwell.wire.operation import Logs, Operation
 
 ROW_BYTES: Final = 16 * 1024
 """A row that has as many takes no further line: what a line costs stays bounded, and so do rows."""
 FULL: Final = f"[the run has written {RUN_BYTES_MAX} bytes of log lines: no more are kept]"
 
-_BEGIN, _END, _ATTEMPT = b'{"lines":[', b"]}", b',"attempt":'
+_BEGIN, _END, _LINE, _ATTEMPT = b'{"lines":[', b"]}", b'{"at":', b',"attempt":'
+
+
+def take_late(draft: Draft, given: LinesWritten) -> Done:
+    """Keep what a call wrote whose answer was there before, be the run over or not."""
+    run = draft.run(given.run_id)
+    if run is None:
+        return Done(Verdict.GONE, given.run_id, "run not found in state store")
+    _keep(draft, run, 0, given.lines)
+    return Done(Verdict.APPLIED, run.id)
 
 
 def take_logs(draft: Draft, run: Run, item: Item, lines: Sequence[LogLine]) -> None:
     """Keep what a call wrote, but for what is kept already: an answer may come after the same lines
     were saved on the way."""
+    _keep(draft, run, item.attempt, lines)
+
+
+def _keep(draft: Draft, run: Run, attempt: int, lines: Sequence[LogLine]) -> None:
     if not lines:
         return
     rows = sorted(
@@ -32,18 +47,21 @@ def take_logs(draft: Draft, run: Run, item: Item, lines: Sequence[LogLine]) -> N
         key=lambda row: row.name,
     )
     bodies = [row.body for row in rows]
-    kept = len(bodies)
-    changed = _with(bodies, (_stored(line, item.attempt) for line in lines), lines[-1].at)
+    kept, before = len(bodies), _count(bodies)
+    changed = _with(bodies, (_stored(line, attempt) for line in lines), lines[-1].at)
     for number in range(min(changed, kept), len(bodies)):
         row = Annotation(
             run.id, AnnotationKind.LOG, "", "", f"{number:04}", draft.now.ms, bodies[number]
         )
         draft.add(fact.AnnotationPut(row))
+    after = _count(bodies)
+    if after > before:
+        draft.announce(Topic.RUN_WROTE, Lines(run.id, before, after).name)
 
 
-def logs_in(operations: Iterable[Operation]) -> list[LogLine]:
-    """The lines that operations bring."""
-    return [line for one in operations if isinstance(one, Logs) for line in one.lines]
+def _count(bodies: Iterable[bytes]) -> int:
+    """How many lines there are. No text can hold what begins one: quotes within it are escaped."""
+    return sum(body.count(_LINE) for body in bodies)
 
 
 def _stored(line: LogLine, attempt: int) -> tuple[bytes, bytes]:

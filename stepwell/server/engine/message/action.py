@@ -13,6 +13,7 @@ class Topic(StrEnum):
     RUN_MOVED = "run.moved"
     RUN_ENDED = "run.ended"
     RUN_CANCELLED = "run.cancelled"
+    RUN_WROTE = "run.wrote"
     EVENT_STORED = "event.stored"
     FUNCTION_GONE = "function.gone"
     RUN_FAILED = "run.failed"
@@ -30,8 +31,8 @@ class Wake(msgspec.Struct, frozen=True, gc=False):
 
 
 class Announce(msgspec.Struct, frozen=True, gc=False):
-    """Tell whoever watches that `subject` (the id of a run, an event or a function) changed.
-    `place` is that of a note which tells more."""
+    """Tell whoever watches that `subject` changed: the id of a run, an event or a function, or the
+    name of lines of a log. `place` is that of a note which tells more."""
 
     topic: Topic
     subject: str

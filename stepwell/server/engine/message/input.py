@@ -329,6 +329,13 @@ class RunAnnotated(msgspec.Struct, frozen=True):
     updates: tuple[AnnotationUpdate, ...]
 
 
+class LinesWritten(msgspec.Struct, frozen=True):
+    """Lines that a run's function wrote come by themselves, after what they came with."""
+
+    run_id: str
+    lines: tuple[LogLine, ...]
+
+
 Input: TypeAlias = (
     EventsReceived
     | InvokeAsked
@@ -361,6 +368,7 @@ Input: TypeAlias = (
     | ChangeAsked
     | ChangeRefused
     | RunAnnotated
+    | LinesWritten
     | LimitSet
     | LimitDropped
     | PruneAsked

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from stepwell.server.engine.name.lines import Lines, lines_named
 from stepwell.server.engine.row.annotation import Annotation, AnnotationKind
 from stepwell.server.query.v2.run import InstantV2
 from stepwell.wire.duration import format_instant
@@ -22,6 +23,12 @@ class LogLineV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_
     attempt: int = 0
 
 
+class RunLineV2(LogLineV2, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A line of the log of one of many runs."""
+
+    run_id: str
+
+
 class _Row(msgspec.Struct):
     lines: tuple[KeptLine, ...]
 
@@ -33,6 +40,24 @@ def kept_lines(rows: Iterable[Annotation]) -> list[KeptLine]:
     """The lines among what is said of a run, in the order in which they were kept."""
     found = sorted((row.name, row.body) for row in rows if row.kind is AnnotationKind.LOG)
     return [line for _, body in found for line in _ROW.decode(body).lines]
+
+
+def lines_by_run(names: Iterable[str]) -> dict[str, list[Lines]]:
+    """Which lines are meant by these names, for each run."""
+    found: dict[str, list[Lines]] = {}
+    for lines in map(lines_named, names):
+        found.setdefault(lines.run_id, []).append(lines)
+    return found
+
+
+def run_lines_v2(rows: Iterable[Annotation], wanted: Iterable[Lines]) -> list[RunLineV2]:
+    """Those of a run's lines, as they are shown."""
+    kept = logs_v2(rows)
+    return [
+        RunLineV2(run_id=lines.run_id, **msgspec.structs.asdict(line))
+        for lines in wanted
+        for line in kept[lines.first : lines.end]
+    ]
 
 
 def logs_v2(rows: Iterable[Annotation]) -> list[LogLineV2]:

@@ -14,7 +14,7 @@ from stepwell.server.api.feed import Feed, Kind
 from stepwell.server.api.v2 import stream
 from stepwell.server.config import ServerConfig
 from stepwell.server.serving import Server
-from tests.unit.server.api.harness import function, registration
+from tests.unit.server.api.harness import function, registration, step
 
 CONFIG = ServerConfig(port=0, connect_gateway_port=0)
 
@@ -24,13 +24,13 @@ def test_a_feed_tells_each_change_once_and_in_order() -> None:
     for subject in ("r1", "r2", "r1"):
         feed.hear(Kind.RUN, subject)
     feed.hear(Kind.EVENT, "x")
-    assert feed.since(0) == (4, ["r2", "r1"], ["x"])
-    assert feed.since(3) == (4, [], ["x"])
-    assert feed.since(4) == (4, [], [])
+    assert feed.since(0) == (4, ["r2", "r1"], ["x"], [])
+    assert feed.since(3) == (4, [], ["x"], [])
+    assert feed.since(4) == (4, [], [], [])
     for _ in range(3):
         feed.hear(Kind.RUN, "r3")
     assert feed.since(1) is None
-    assert feed.since(2) == (7, ["r1", "r3"], ["x"])
+    assert feed.since(2) == (7, ["r1", "r3"], ["x"], [])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,42 @@ async def test_a_run_is_told_from_its_start_to_its_end(http: httpx.AsyncClient) 
         assert [(one["id"], one["status"]) for one in missed["runs"]] == [(run["id"], "CANCELLED")]
         assert {one["name"] for one in missed["events"]} == {"x", "y"}
         assert "data" not in missed["events"][0]
+
+
+async def test_lines_of_functions_are_told_once(http: httpx.AsyncClient) -> None:
+    run_id = "01JQDAE4RQ0000000000000001"
+    report = f"/v1/checkpoint/{run_id}/steps"
+    called = {"domain": "http://site", "method": "GET", "path": "/", "fn": "pack"}
+    event = {"name": "inngest/http.request", "data": called}
+    body = {"run_id": run_id, "event": event, "steps": [step("a", 1), logs("old")]}
+    await http.post("/v1/checkpoint", json=body)
+    async with (
+        listening(http, "includeLogs=true&appId=site") as listener,
+        listening(http, "includeLogs=true&appId=shop") as elsewhere,
+        listening(http) as without,
+    ):
+        for one in (listener, elsewhere, without):
+            assert (await one.message())[0] == "ready"
+        told: list[tuple[str, str]] = []
+        while len(told) < 3:
+            # Lines that come again with the next report are known already.
+            body = {
+                "run_id": run_id,
+                "steps": [logs("old", *(f"n{n}" for n in range(len(told) + 1)))],
+            }
+            await http.post(report, json=body)
+            _, _, changes = await listener.message()
+            told += [(one["runId"], one["text"]) for one in changes.get("lines", ())]
+        assert told == [(run_id, f"n{n}") for n in range(3)]
+        await http.post("/e/k", json=[{"name": "x"}])
+        for one in (elsewhere, without):
+            _, _, changes = await one.message()
+            assert "lines" not in changes
+
+
+def logs(*texts: str) -> dict[str, Any]:
+    lines = [{"at": at, "level": "info", "text": text} for at, text in enumerate(texts)]
+    return {"id": "", "op": "Logs", "opts": {"lines": lines}}
 
 
 async def test_who_was_away_for_too_long_is_told_to_begin_anew(http: httpx.AsyncClient) -> None:

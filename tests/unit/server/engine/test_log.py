@@ -3,7 +3,13 @@
 import msgspec
 
 from stepwell.server.engine.life.log import FULL, ROW_BYTES
-from stepwell.server.engine.message.input import Outcome, RunAnnotated
+from stepwell.server.engine.message.input import (
+    Done,
+    LinesWritten,
+    Outcome,
+    RunAnnotated,
+    Verdict,
+)
 from stepwell.server.engine.row.annotation import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.query.v2.log import kept_lines
 from stepwell.wire.failure import Failure, encode_failure
@@ -57,6 +63,18 @@ def test_what_is_told_again_is_kept_once() -> None:
     bench.answer(progressed(step_run("a"), logs("one", "two")))
     bench.answer(progressed(step_run("b"), logs("two", "three")))
     assert [line.text for line in lines_of(bench)] == ["one", "two", "three"]
+
+
+def test_lines_may_come_after_the_end() -> None:
+    bench = begun()
+    run = bench.answer(progressed(RunComplete(data=msgspec.Raw(b"1")), logs("one")))
+    late = LinesWritten(run.id, logs("one", "late").lines)
+    for _ in range(2):  # its answer was lost, and it comes again
+        assert bench.submit(late) == Done(Verdict.APPLIED, run.id)
+    assert [line.text for line in lines_of(bench)] == ["one", "late"]
+    gone = bench.submit(LinesWritten("nobody", late.lines))
+    assert isinstance(gone, Done)
+    assert gone.verdict is Verdict.GONE
 
 
 def test_a_run_keeps_so_many_bytes_and_says_so_once() -> None:

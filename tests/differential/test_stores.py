@@ -127,6 +127,7 @@ def told_by_reader(reader: Reader, story: Story) -> dict[str, object]:
         "named": reader.events(EventFilter(name="inngest/x", since_ms=story.now - 20)),
         "event": {event_id: reader.event(event_id) for event_id in story.events},
         "apps": (reader.apps(), reader.functions()),
+        "versions": [reader.function_versions(row.slug) for row in reader.functions()],
         "keys": [(reader.flow_key(key), reader.slots(key)) for key in KEYS],
         "kinds": [reader.flow_keys(kind) for kind in KeyKind],
         "holds": (reader.holds(), reader.holds("f1"), [reader.held(key) for key in HOLDS]),

@@ -172,6 +172,20 @@ export interface Fn {
   readonly warnings?: readonly string[];
 }
 
+/** What a function was registered as from a time on. */
+export interface FnVersion {
+  readonly version: number;
+  readonly createdAt: string;
+  /** What its app called its own version. */
+  readonly appVersion?: string;
+  readonly name: string;
+  readonly description?: string;
+  readonly triggers: readonly Trigger[];
+  readonly configuration: { readonly [option: string]: Json };
+  readonly codeVersion?: string;
+  readonly onCodeChange?: string;
+}
+
 export interface Event {
   readonly id: string;
   readonly name: string;

@@ -13,6 +13,7 @@ import type {
   Explanation,
   FailureGroup,
   Fn,
+  FnVersion,
   Limit,
   LimitNumbers,
   Load,
@@ -127,6 +128,15 @@ export async function functions(signal?: AbortSignal): Promise<readonly Fn[]> {
   const known = await apps(signal);
   return (await Promise.all(known.map((app) => functionsOf(app.name, signal)))).flat();
 }
+
+/** What a function was registered as, the newest first. */
+export const versions = async (app: string, name: string, signal?: AbortSignal) =>
+  (
+    await ask<Page<FnVersion>>(
+      `api/v2/apps/${encodeURIComponent(app)}/functions/${encodeURIComponent(name)}/versions`,
+      signal ? { signal } : {},
+    )
+  ).data;
 
 export interface EventsWanted {
   readonly limit: number;

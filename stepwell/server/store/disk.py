@@ -14,9 +14,11 @@ from stepwell.server.engine.row.flow import Dropped, FlowKey, Held, Hold
 from stepwell.server.engine.row.flow import Slot as Place
 from stepwell.server.engine.row.key import AUDIT_MAX, ApiKey, AuditEntry
 from stepwell.server.engine.row.run import (
+    FUNCTION_VERSIONS_MAX,
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Note,
     Run,
@@ -97,6 +99,9 @@ class Disk:
     api_keys: dict[str, ApiKey] = field(default_factory=dict[str, ApiKey])
     audit: list[AuditEntry] = field(default_factory=list[AuditEntry])
     gone: dict[str, FunctionRow] = field(default_factory=dict[str, FunctionRow])
+    versions: dict[str, list[FunctionVersion]] = field(
+        default_factory=dict[str, list[FunctionVersion]]
+    )
     counts: dict[CountKey, list[int]] = field(default_factory=dict[CountKey, list[int]])
     ended: EndedCounts = field(default_factory=lambda: EndedCounts({}, {}))
     is_open: bool = False
@@ -195,6 +200,11 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
         else:
             disk.functions[slug] = function
             disk.gone.pop(slug, None)
+    for version in changes.versions.values():
+        known = {one.place: one for one in disk.versions.get(version.function.slug, ())}
+        newest = sorted({**known, version.place: version}.items(), reverse=True)
+        kept = [one for _, one in newest[:FUNCTION_VERSIONS_MAX]]
+        disk.versions[version.function.slug] = kept
 
 
 def put_bulks(disk: Disk, changes: Changes) -> None:

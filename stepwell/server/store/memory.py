@@ -24,6 +24,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Lease,
     Note,
@@ -603,6 +604,11 @@ class MemoryReader:
         """Functions that were registered once."""
         with self._disk.lock:
             return sorted(self._disk.gone.values(), key=lambda function: function.slug)
+
+    def function_versions(self, slug: str) -> list[FunctionVersion]:
+        """What a function was registered as, the newest first."""
+        with self._disk.lock:
+            return list(self._disk.versions.get(slug, ()))
 
     def due_runs(self, queue: str, before_ms: int, limit: int) -> list[Run]:
         """Runs of which something in this queue was due and nobody has it."""

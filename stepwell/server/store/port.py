@@ -49,6 +49,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Lease,
     Note,
@@ -446,6 +447,11 @@ class Reader(Protocol):
 
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once and are no longer."""
+        ...
+
+    def function_versions(self, slug: str) -> list[FunctionVersion]:
+        """What a function was registered as, the newest first: its present version, if it has one,
+        and those before it, as many as are kept."""
         ...
 
     def due_runs(self, queue: str, before_ms: int, limit: int) -> list[Run]:

@@ -29,6 +29,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     ItemKind,
     Note,
@@ -508,6 +509,17 @@ def function_values(function: FunctionRow) -> Values:
 def function_of(values: Sequence[object]) -> FunctionRow:
     """From the columns of `function`, or those of `gone_function`."""
     return FunctionRow(*cast("tuple[str, str, str, bytes, int, int, int]", tuple(values)))
+
+
+def version_values(version: FunctionVersion) -> Values:
+    """Columns of `function_version`."""
+    return (*function_values(version.function), version.app_version)
+
+
+def version_of(values: Sequence[object]) -> FunctionVersion:
+    """From the columns of `function_version`."""
+    *function, app_version = values
+    return FunctionVersion(function_of(function), str(app_version))
 
 
 # -- cancellations --------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from stepwell.expr.equality import first_equality, values_at
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.need import NOTHING, Due, LookBack, Meeting, Need, Old
 from stepwell.server.engine.row.run import (
+    FUNCTION_VERSIONS_MAX,
     MAIN,
     EventRow,
+    FunctionVersion,
     Item,
     ItemKind,
     Note,
@@ -409,6 +411,29 @@ class StoreContract(
             assert world.reader.gone_functions() == gone[1:]
             assert world.reader.functions() == [newer, functions[1]]
             world.reopen()
+
+    def test_so_many_versions_of_a_function_are_kept_newest_first(self, world: World) -> None:
+        row, other = function_named("one", "a"), function_named("one", "b")
+        versions = [
+            FunctionVersion(
+                msgspec.structs.replace(row, name=f"n{n}", version=n, created_ms=NOW + n),
+                f"v{n}",
+            )
+            for n in range(1, FUNCTION_VERSIONS_MAX + 4)
+        ]
+        for version in versions[:-2]:
+            world.do(fact.FunctionVersioned(version.function, version.app_version))
+        last = [fact.FunctionVersioned(one.function, one.app_version) for one in versions[-2:]]
+        world.do(*last, fact.FunctionVersioned(other))
+        world.do(fact.FunctionForgotten(row.slug, NOW))
+        for _ in range(2):
+            assert world.reader.function_versions(row.slug) == versions[:2:-1]
+            assert world.reader.function_versions(other.slug) == [FunctionVersion(other)]
+            assert world.reader.function_versions("none") == []
+            world.reopen()
+        # Registered twice at one moment: it is told once, as it was last.
+        world.do(fact.FunctionVersioned(other, "w"))
+        assert world.reader.function_versions(other.slug) == [FunctionVersion(other, "w")]
 
     # -- transactions ---------------------------------------------------------------------------
 

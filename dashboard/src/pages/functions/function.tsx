@@ -20,6 +20,7 @@ import { RunList } from "../runs/run_list";
 import { Replay } from "./replay";
 import { settingsTold } from "./settings";
 import { UsageOf } from "./usage";
+import { Versions } from "./versions";
 
 const EVERY_MS = 2000;
 
@@ -94,6 +95,7 @@ export function FunctionPage(): JSX.Element {
               ))}
             </dl>
           </section>
+          <Versions fn={fn} />
         </div>
         <Bulks />
         <h2>Runs</h2>

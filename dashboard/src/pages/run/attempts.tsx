@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 import type { Span } from "../../api/model";
+import { Diff } from "../../parts/diff";
 import { lineDiff } from "../../parts/line_diff";
 import { type FailureTold, failureOf } from "./failure";
 
@@ -30,17 +31,7 @@ export function ComparedWith({ before, span }: { before: Span; span: Span }): JS
   return (
     <details class="compared" open>
       <summary>Compared with {name}</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is scrolled by keys, too */}
-      <pre tabIndex={0}>
-        {diff.map((line, place) => (
-          <span key={place} class={`diff-${line.kind}`}>
-            <span aria-hidden="true">{{ same: "  ", gone: "− ", new: "+ " }[line.kind]}</span>
-            <span class="unseen">{{ same: "", gone: "gone: ", new: "new: " }[line.kind]}</span>
-            {line.text}
-            {"\n"}
-          </span>
-        ))}
-      </pre>
+      <Diff lines={diff} />
     </details>
   );
 }

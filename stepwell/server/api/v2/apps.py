@@ -13,15 +13,16 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import PAGED, answered, listed
+from stepwell.server.api.v2.answer import PAGED, Page, answered, listed
 from stepwell.server.engine.message.input import AppRemoved, Done, Verdict
-from stepwell.server.engine.row.run import AppRow, FunctionRow
+from stepwell.server.engine.row.run import FUNCTION_VERSIONS_MAX, AppRow, FunctionRow
 from stepwell.server.query.v2.catalog import (
     AppV2,
     FunctionV2,
     app_v2,
     archived_app_v2,
     function_v2,
+    version_v2,
 )
 from stepwell.wire.identifier import app_uuid, function_uuid
 
@@ -124,6 +125,14 @@ async def functions(deps: ApiDeps, request: Request) -> Response:
 async def function(deps: ApiDeps, request: Request) -> Response:
     """One function, be it registered or gone."""
     return answered(deps, _told(deps, name.function(deps, request)))
+
+
+async def versions(deps: ApiDeps, request: Request) -> Response:
+    """What a function was registered as, the newest first: as it is now and as it was, at most 20.
+    A version is told where its configuration, its code or the address of its calls changed."""
+    row = name.function(deps, request)
+    found = await deps.searched(lambda: deps.reader.function_versions(row.slug))
+    return answered(deps, [version_v2(one) for one in found], Page(FUNCTION_VERSIONS_MAX))
 
 
 def _told(deps: ApiDeps, row: FunctionRow) -> FunctionV2:

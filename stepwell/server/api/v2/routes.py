@@ -40,7 +40,7 @@ from stepwell.server.query.not_started import NotStartedV2
 from stepwell.server.query.paused import Paused
 from stepwell.server.query.v2.access import AuditV2, KeyMadeV2, KeyV2
 from stepwell.server.query.v2.bulk import BulkCountV2, BulkV2
-from stepwell.server.query.v2.catalog import AppV2, FunctionV2
+from stepwell.server.query.v2.catalog import AppV2, FunctionV2, FunctionVersionV2
 from stepwell.server.query.v2.count import RunCountsV2
 from stepwell.server.query.v2.cron import CronV2
 from stepwell.server.query.v2.defer import DeferV2
@@ -203,6 +203,14 @@ ROUTES_V2: tuple[Declared, ...] = (
         apps.function,
         name="get_function",
         answers=Answers(FunctionV2),
+        refused=(404,),
+    ),
+    Declared(
+        "GET",
+        f"{_FUNCTION}/versions",
+        apps.versions,
+        name="list_function_versions",
+        answers=Answers(FunctionVersionV2, many=True),
         refused=(404,),
     ),
     Declared(

@@ -34,7 +34,7 @@ def register(draft: Draft, given: AppRegistered) -> Done:
         for slug in sorted(gone):
             _forget(draft, slug)
         for function in given.functions:
-            _store(draft, function, catalog.listing(function.slug))
+            _store(draft, function, catalog.listing(function.slug), given.app.app_version)
         declare(draft, of_functions(listing_of(one).config for one in given.functions))
     draft.add(fact.AppStored(given.app))
     draft.wake(draft.now.ms)
@@ -48,12 +48,13 @@ def _see_schedules(draft: Draft, slugs: frozenset[str]) -> None:
         raise LookAgain(Need(runs=missing))
 
 
-def _store(draft: Draft, function: FunctionRow, old: Listing | None) -> None:
+def _store(draft: Draft, function: FunctionRow, old: Listing | None, app_version: str) -> None:
     """A function that is new or changed gets its next version; one that is the same keeps its."""
     listing = listing_of(function)
     if old is None or old.config != listing.config:
         version = 1 if old is None else old.version + 1
-        draft.add(fact.FunctionVersioned(msgspec.structs.replace(function, version=version)))
+        row = msgspec.structs.replace(function, version=version)
+        draft.add(fact.FunctionVersioned(row, app_version))
         review(
             draft, function.slug, NO_CODE if old is None else old.config.code, listing.config.code
         )

@@ -109,9 +109,10 @@ class AppForgotten(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionVersioned(msgspec.Struct, frozen=True, gc=False):
-    """A function is registered in a new version."""
+    """A function is registered in a new version; `app_version` is what its app calls its own."""
 
     function: FunctionRow
+    app_version: str = ""
 
 
 class FunctionForgotten(msgspec.Struct, frozen=True, gc=False):

@@ -252,6 +252,23 @@ class FunctionRow(msgspec.Struct, frozen=True):
     gone_ms: int = 0
 
 
+class FunctionVersion(msgspec.Struct, frozen=True):
+    """A function as it was registered at a time (`function.created_ms`), and what the app called
+    its own version then, empty where it said none."""
+
+    function: FunctionRow
+    app_version: str = ""
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """What no two of them share: later ones are greater."""
+        return self.function.slug, self.function.created_ms, self.function.version
+
+
+FUNCTION_VERSIONS_MAX = 20
+"""So many of a function are kept, its present one among them."""
+
+
 class AppRow(msgspec.Struct, frozen=True):
     """A registered app. `method` is `serve`, `connect`, `local`, or `api` (durable
     endpoints); `error` says why it is away;

@@ -13,6 +13,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Lease,
     Note,
@@ -31,7 +32,8 @@ LaneChange: TypeAlias = LaneServed | LaneRested | LanesRoused
 class Changes:
     """Rows to write in one transaction. In the mappings, `None` means: remove the row.
 
-    `gone` says when functions were removed: they are remembered elsewhere.
+    `gone` says when functions were removed: they are remembered elsewhere. `versions` are what
+    functions came to be, by their place: the newest of each function stay.
     Slots are by key and run. What was held by `closed_holds` before goes; `held` comes after that.
     `undropped`, by event and function, goes before `dropped` comes.
 
@@ -59,6 +61,9 @@ class Changes:
     apps: dict[str, AppRow | None] = field(default_factory=dict[str, AppRow | None])
     functions: dict[str, FunctionRow | None] = field(default_factory=dict[str, FunctionRow | None])
     gone: dict[str, int] = field(default_factory=dict[str, int])
+    versions: dict[tuple[str, int, int], FunctionVersion] = field(
+        default_factory=dict[tuple[str, int, int], FunctionVersion]
+    )
     keys: dict[str, FlowKey | None] = field(default_factory=dict[str, FlowKey | None])
     slots: dict[Place, Slot | None] = field(default_factory=dict[Place, Slot | None])
     holds: dict[str, Hold | None] = field(default_factory=dict[str, Hold | None])

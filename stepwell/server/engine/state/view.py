@@ -18,6 +18,7 @@ from stepwell.server.engine.row.annotation import Annotation, AnnotationSlot
 from stepwell.server.engine.row.run import (
     MAIN,
     EventRow,
+    FunctionVersion,
     Item,
     Lease,
     Run,
@@ -355,6 +356,8 @@ class View:
                 self._catalog_changes.append(record.function)
                 self.changes.functions[record.function.slug] = record.function
                 self.changes.gone.pop(record.function.slug, None)
+                version = FunctionVersion(record.function, record.app_version)
+                self.changes.versions[version.place] = version
             case fact.FunctionForgotten():
                 self._catalog_changes.append(FunctionGone(record.slug))
                 self.changes.functions[record.slug] = None

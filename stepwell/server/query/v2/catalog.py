@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
-from stepwell.server.engine.row.run import AppRow, FunctionRow
+from stepwell.server.engine.row.run import AppRow, FunctionRow, FunctionVersion
 from stepwell.server.query.v2.run import InstantV2, NamedV2
 from stepwell.wire.duration import format_instant
 from stepwell.wire.function_config import (
@@ -143,6 +143,23 @@ class FunctionV2(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     warnings: tuple[str, ...] = ()
 
 
+class FunctionVersionV2(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True
+):
+    """What a function was registered as from `createdAt` on; `appVersion` is what its app called
+    its own version then, `codeVersion` which code it was."""
+
+    version: int
+    created_at: InstantV2
+    app_version: str = ""
+    name: str
+    description: str = ""
+    triggers: tuple[FunctionTriggerV2, ...]
+    configuration: ConfigurationV2
+    code_version: str = ""
+    on_code_change: str = ""
+
+
 _METHODS = {"serve": MethodV2.SERVE, "connect": MethodV2.CONNECT}
 
 
@@ -195,6 +212,23 @@ def function_v2(
         is_archived=bool(row.gone_ms),
         archived_at=format_instant(row.gone_ms) if row.gone_ms else msgspec.UNSET,
         warnings=advise(config),
+    )
+
+
+def version_v2(known: FunctionVersion) -> FunctionVersionV2:
+    """A function as it was registered at a time."""
+    row = known.function
+    config = decode_function(row.config)
+    return FunctionVersionV2(
+        version=row.version,
+        created_at=format_instant(row.created_ms),
+        app_version=known.app_version,
+        name=row.name,
+        description=config.description,
+        triggers=tuple(_trigger(trigger) for trigger in config.triggers),
+        configuration=_configuration(config),
+        code_version=config.code.version,
+        on_code_change=config.code.on_change,
     )
 
 

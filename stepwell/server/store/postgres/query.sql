@@ -549,6 +549,24 @@ ON CONFLICT (slug) DO UPDATE SET
     app = excluded.app, name = excluded.name, config = excluded.config,
     version = excluded.version, created_ms = excluded.created_ms, gone_ms = excluded.gone_ms;
 
+-- put_version --
+INSERT INTO stepwell.function_version SELECT * FROM unnest(
+    %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int4[], %b::int8[], %b::text[]
+)
+ON CONFLICT (slug, created_ms, version) DO UPDATE SET
+    app = excluded.app, name = excluded.name, config = excluded.config,
+    app_version = excluded.app_version;
+
+-- drop_versions --
+DELETE FROM stepwell.function_version AS old USING (
+    SELECT slug, created_ms, version, row_number() OVER (
+        PARTITION BY slug ORDER BY created_ms DESC, version DESC
+    ) AS place
+    FROM stepwell.function_version WHERE slug = ANY(%b::text[])
+) AS known
+WHERE known.place > %b::int4 AND old.slug = known.slug
+    AND old.created_ms = known.created_ms AND old.version = known.version;
+
 -- drop_gone --
 DELETE FROM stepwell.gone_function WHERE slug = ANY(%b);
 
@@ -786,6 +804,9 @@ SELECT * FROM stepwell.function ORDER BY slug;
 
 -- gone_functions --
 SELECT * FROM stepwell.gone_function ORDER BY slug;
+
+-- function_versions --
+SELECT * FROM stepwell.function_version WHERE slug = %b ORDER BY created_ms DESC, version DESC;
 
 -- cancellation --
 SELECT * FROM stepwell.cancellation WHERE id = %b;

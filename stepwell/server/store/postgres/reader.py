@@ -16,6 +16,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Lease,
     Note,
@@ -71,6 +72,7 @@ from stepwell.server.store.row import (
     note_of,
     slot_of,
     step_of,
+    version_of,
     wait_of,
 )
 
@@ -313,6 +315,10 @@ class PostgresReader:
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""
         return self._all("gone_functions", function_of)
+
+    def function_versions(self, slug: str) -> list[FunctionVersion]:
+        """What a function was registered as, the newest first."""
+        return self._all("function_versions", version_of, slug)
 
     # -- what people ask for --------------------------------------------------------------------
 

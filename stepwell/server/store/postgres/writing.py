@@ -6,7 +6,7 @@ from typing import Any
 
 from stepwell.server.engine.row.bulk import BULKS_KEPT
 from stepwell.server.engine.row.key import AUDIT_MAX
-from stepwell.server.engine.row.run import Lease, WaitKind
+from stepwell.server.engine.row.run import FUNCTION_VERSIONS_MAX, Lease, WaitKind
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.flow_state import KINDS
 from stepwell.server.store.counting import (
@@ -46,6 +46,7 @@ from stepwell.server.store.row import (
     slot_values,
     standing_values,
     step_values,
+    version_values,
     wait_values,
 )
 
@@ -280,6 +281,10 @@ class Writer:
         self._put("drop_gone", [(row[0],) for row in kept])
         self._put("drop_function", _gone(changes.functions))
         self._put("put_function", kept)
+        if changes.versions:
+            self._put("put_version", [version_values(one) for one in changes.versions.values()])
+            slugs = sorted({slug for slug, _, _ in changes.versions})
+            self._session.ask("drop_versions", slugs, FUNCTION_VERSIONS_MAX)
 
     def _cancellations(self, changes: Changes) -> None:
         there = [one for one in changes.cancellations.values() if one is not None]

@@ -236,6 +236,15 @@ INSERT OR REPLACE INTO function VALUES (?, ?, ?, ?, ?, ?);
 -- keep_gone --
 INSERT OR REPLACE INTO gone_function SELECT *, ? FROM function WHERE slug = ?;
 
+-- put_version --
+INSERT OR REPLACE INTO function_version VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- drop_versions --
+DELETE FROM function_version WHERE slug = ?1 AND (created_ms, version) NOT IN (
+    SELECT created_ms, version FROM function_version WHERE slug = ?1
+    ORDER BY created_ms DESC, version DESC LIMIT ?2
+);
+
 -- drop_gone --
 DELETE FROM gone_function WHERE slug = ?;
 
@@ -645,6 +654,9 @@ SELECT * FROM cancellation WHERE ended_ms = 0 ORDER BY id;
 
 -- gone_functions --
 SELECT * FROM gone_function ORDER BY slug;
+
+-- function_versions --
+SELECT * FROM function_version WHERE slug = ? ORDER BY created_ms DESC, version DESC;
 
 -- stranded --
 SELECT * FROM run

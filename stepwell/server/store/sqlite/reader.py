@@ -19,6 +19,7 @@ from stepwell.server.engine.row.run import (
     AppRow,
     EventRow,
     FunctionRow,
+    FunctionVersion,
     Item,
     Lease,
     Note,
@@ -65,6 +66,7 @@ from stepwell.server.store.row import (
     run_of,
     slot_of,
     step_of,
+    version_of,
     wait_of,
 )
 from stepwell.server.store.sqlite.connection import SQL, open_reader
@@ -423,6 +425,10 @@ class SqliteReader:
     def gone_functions(self) -> list[FunctionRow]:
         """Functions that were registered once."""
         return self._all("gone_functions", (), function_of)
+
+    def function_versions(self, slug: str) -> list[FunctionVersion]:
+        """What a function was registered as, the newest first."""
+        return self._all("function_versions", (slug,), version_of)
 
     def close(self) -> None:
         """Let go of the connections. What is being read on another thread ends first."""

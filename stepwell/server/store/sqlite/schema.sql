@@ -205,6 +205,19 @@ CREATE TABLE gone_function (
     gone_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What functions came to be, the newest of each: the columns of `function`, and what the app called
+-- its own version.
+CREATE TABLE function_version (
+    slug TEXT NOT NULL,
+    app TEXT NOT NULL,
+    name TEXT NOT NULL,
+    config BLOB NOT NULL,
+    version INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    app_version TEXT NOT NULL,
+    PRIMARY KEY (slug, created_ms, version)
+) WITHOUT ROWID;
+
 -- Runs of one function that were queued within a time are to end; ended_ms is 0 until they were.
 CREATE TABLE cancellation (
     id TEXT PRIMARY KEY,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from stepwell.server.engine.row.bulk import BULKS_KEPT
 from stepwell.server.engine.row.key import AUDIT_MAX
-from stepwell.server.engine.row.run import MAIN
+from stepwell.server.engine.row.run import FUNCTION_VERSIONS_MAX, MAIN
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.counting import (
     FORGOTTEN_MAX,
@@ -43,6 +43,7 @@ from stepwell.server.store.row import (
     slot_values,
     standing_values,
     step_values,
+    version_values,
     wait_values,
 )
 from stepwell.server.store.sqlite.connection import SQL
@@ -262,7 +263,10 @@ class Writer:
         dropped: list[Values] = [(slug,) for slug, row in changes.functions.items() if row is None]
         kept = [function_values(row) for row in changes.functions.values() if row is not None]
         rows += self._many("drop_gone", [(row[0],) for row in kept])
-        return rows + self._many("drop_function", dropped) + self._many("put_function", kept)
+        rows += self._many("drop_function", dropped) + self._many("put_function", kept)
+        rows += self._many("put_version", [version_values(v) for v in changes.versions.values()])
+        slugs = sorted({slug for slug, _, _ in changes.versions})
+        return rows + self._many("drop_versions", [(slug, FUNCTION_VERSIONS_MAX) for slug in slugs])
 
     def _cancellations(self, changes: Changes) -> int:
         there = [one for one in changes.cancellations.values() if one is not None]

@@ -87,6 +87,7 @@ TABLES: tuple[Table, ...] = (
     _table("app", "name url method sdk framework app_version checksum synced_ms error events"),
     _table("function", "slug app name config version created_ms"),
     _table("gone_function", "slug app name config version created_ms gone_ms"),
+    _table("function_version", "slug app name config version created_ms app_version"),
     _table("cancellation", "id app function after_ms before_ms condition asked_ms ended_ms"),
     _table("api_key", "id name role hash created_ms created_by revoked_ms"),
     _table(

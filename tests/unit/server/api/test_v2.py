@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from stepwell.server.api.v2 import runs
-from stepwell.server.engine.message.input import Broke, Returned
+from stepwell.server.engine.message.input import AppRegistered, Broke, Returned
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.server.query import search
 from stepwell.wire.failure import Failure
+from stepwell.wire.function_config import Code, FunctionConfig, encode_function
 from stepwell.wire.identifier import app_uuid, function_uuid
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving, step
 from tests.unit.server.api.test_runs import progressed
@@ -53,6 +55,32 @@ async def five_runs(api: Api) -> list[str]:
     api.clock.ms += 1
     await api.answer(jobs[1], Returned(b'{"ok":1}'))
     return [job.run.id for job in jobs]
+
+
+async def test_versions_of_a_function_newest_first(api: Api) -> None:
+    api.clock.ms += 5
+    await api.register(function("a", event="x", retries=0, description="Charges."))
+    api.clock.ms += 5
+    await api.register(function("a", event="x", retries=3))
+    found = await data(api, "/apps/shop/functions/a/versions")
+    assert [(one["version"], one["createdAt"]) for one in found] == [(2, at(10)), (1, at(0))]
+    assert [one.get("description") for one in found] == [None, "Charges."]
+    assert [one["configuration"]["retries"]["value"] for one in found] == [3, 0]
+    assert found[0]["triggers"] == [{"type": "EVENT", "value": "x"}]
+    # One that is served no longer is known, too.
+    assert len(await data(api, f"/apps/shop/functions/{function_uuid('shop-b')}/versions")) == 1
+    answer = await api.http.get("/v2/apps/shop/functions/none/versions")
+    assert await refusal(answer) == (404, "not_found", "Function not found")
+
+
+async def test_a_version_says_which_version_of_the_app_registered_it(api: Api) -> None:
+    app = AppRow("jobs", "", "connect", "", "", "2.0.1", "one", NOW_MS)
+    config = FunctionConfig(id="jobs-a", code=Code("7", "pin"))
+    row = FunctionRow("jobs-a", "jobs", "a", encode_function(config), 1, NOW_MS)
+    await api.ledger.submit(AppRegistered(app, (row,)))
+    (told,) = await data(api, "/apps/jobs/functions/a/versions")
+    said = (told["appVersion"], told["codeVersion"], told["onCodeChange"])
+    assert said == ("2.0.1", "7", "pin")
 
 
 def at(ms: int) -> str:

@@ -36,7 +36,8 @@ class Declared:
     """A route. `name` is that of the operation, for programs; `refused` are the statuses of what it
     refuses besides what any route may. `role` is the least that its caller needs: by default, to
     read where it is a `GET`, to operate elsewhere, and the signing key where SDKs speak. What
-    changes nothing, or stores no more than an event, is not `is_audited`."""
+    changes nothing, or stores no more than an event, is not `is_audited`. `commands` of the command
+    line ask for it, and `tools` for agents, besides the one of its own name: tests record them."""
 
     method: str
     path: str
@@ -47,6 +48,8 @@ class Declared:
     refused: tuple[int, ...] = ()
     role: int = 0
     is_audited: bool = True
+    commands: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
     @property
     def needs(self) -> int:

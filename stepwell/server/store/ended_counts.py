@@ -62,7 +62,7 @@ def ended_counts(changes: Changes, before: Callable[[str], Run]) -> EndedCounts:
         if run is None:
             continue
         if run.status is RunStatus.COMPLETED and run.started_ms:
-            _add_duration(durations, *_took(run))
+            _add_run(durations, run)
         elif run.status is RunStatus.FAILED and run.output is not None:
             for place, count in _failed(run, run.output):
                 _add_failure(failures, place, count)
@@ -72,11 +72,11 @@ def ended_counts(changes: Changes, before: Callable[[str], Run]) -> EndedCounts:
 # -- durations ------------------------------------------------------------------------------------
 
 
-def _took(run: Run) -> tuple[DurationPlace, DurationCount]:
+def _add_run(counts: dict[DurationPlace, DurationCount], run: Run) -> None:
     took_ms = max(run.ended_ms - run.started_ms, 0)
     hour_ms = run.ended_ms - run.ended_ms % HOUR_MS
     place = DurationPlace(hour_ms, run.app, run.function, bucket_of(took_ms))
-    return place, DurationCount(1, took_ms, run.id)
+    _add_duration(counts, place, DurationCount(1, took_ms, run.id))
 
 
 def bucket_of(took_ms: int) -> int:
@@ -102,8 +102,8 @@ def _add_duration(
     if known is None:
         counts[place] = more
         return
-    longest = more if more.longest_ms > known.longest_ms else known
-    counts[place] = longest._replace(runs=known.runs + more.runs)
+    _, longest_ms, run_id = more if more.longest_ms > known.longest_ms else known
+    counts[place] = DurationCount(known.runs + more.runs, longest_ms, run_id)
 
 
 # -- failures -------------------------------------------------------------------------------------

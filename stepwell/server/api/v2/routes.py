@@ -10,6 +10,7 @@ from stepwell.server.api.access.role import SIGNING
 from stepwell.server.api.declared import Answers, Declared
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.document import Document, document, operation_summary, role_of
+from stepwell.server.api.mcp.tools import tools_of
 from stepwell.server.api.routing.problem import as_json
 from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.v1 import rerun
@@ -69,7 +70,8 @@ async def openapi(deps: ApiDeps, request: Request) -> Response:
 
 
 class OperationV2(msgspec.Struct, frozen=True):
-    """Something that can be asked of the server, and the least role of a key that may."""
+    """Something that can be asked of the server, and the least role of a key that may. `commands`
+    of the command line ask for it, such as `bulk cancel`, and so do `tools` for agents."""
 
     id: str
     summary: str
@@ -77,17 +79,21 @@ class OperationV2(msgspec.Struct, frozen=True):
     method: str
     path: str
     role: str
+    commands: tuple[str, ...]
+    tools: tuple[str, ...]
 
 
 async def operations(deps: ApiDeps, request: Request) -> Response:
-    """Everything that can be asked, in short."""
-    told = [
-        OperationV2(
-            one.name, *operation_summary(one), one.method, f"/api/v2{one.path}", role_of(one)
-        )
-        for one in ROUTES_V2
-    ]
+    """Everything that can be asked, in short: by HTTP, on the command line, and by agents."""
+    tools = tools_of(described())
+    told = [_operation(one, (one.name,) if one.name in tools else ()) for one in ROUTES_V2]
     return answered(deps, told, Page(len(told)))
+
+
+def _operation(one: Declared, tools: tuple[str, ...]) -> OperationV2:
+    path, role = f"/api/v2{one.path}", role_of(one)
+    asked = one.commands, (*tools, *one.tools)
+    return OperationV2(one.name, *operation_summary(one), one.method, path, role, *asked)
 
 
 _APP = "/apps/{app_id}"
@@ -96,7 +102,14 @@ _CATCH_UP = ("catchUp", Literal["skip", "one", "all"])
 _NOT_STARTED = ("notStarted", tuple[NotStartedV2, ...])
 
 ROUTES_V2: tuple[Declared, ...] = (
-    Declared("GET", "/health", answer.health, name="get_health", answers=Answers(answer.Health)),
+    Declared(
+        "GET",
+        "/health",
+        answer.health,
+        name="get_health",
+        tools=("health",),
+        answers=Answers(answer.Health),
+    ),
     Declared(
         "GET",
         "/openapi.json",
@@ -110,6 +123,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.many,
         runs.LISTED,
         name="list_runs",
+        commands=("runs",),
         answers=Answers(RunV2, many=True),
     ),
     Declared(
@@ -118,6 +132,8 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.one,
         runs.WAITED,
         name="get_run",
+        commands=("invoke", "rerun"),
+        tools=("get_run_status", "poll_run_status"),
         answers=Answers(RunV2),
         refused=(404,),
     ),
@@ -127,6 +143,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.of_event,
         runs.OF_EVENT,
         name="get_event_runs",
+        commands=("event", "why"),
         answers=Answers(RunV2, many=True, beside=(_NOT_STARTED,)),
         refused=(404,),
     ),
@@ -145,6 +162,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.trace,
         runs.TRACED,
         name="get_run_trace",
+        commands=("run", "trace"),
         answers=Answers(TraceV2),
         refused=(404,),
     ),
@@ -154,6 +172,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         runs.logs,
         runs.LOGGED,
         name="list_run_logs",
+        commands=("run",),
         answers=Answers(LogLineV2, many=True),
         refused=(404,),
     ),
@@ -166,7 +185,13 @@ ROUTES_V2: tuple[Declared, ...] = (
         refused=(404,),
     ),
     Declared(
-        "GET", "/apps", apps.many, apps.LISTED, name="get_apps", answers=Answers(AppV2, many=True)
+        "GET",
+        "/apps",
+        apps.many,
+        apps.LISTED,
+        name="get_apps",
+        commands=("apps",),
+        answers=Answers(AppV2, many=True),
     ),
     Declared("GET", _APP, apps.one, name="get_app", answers=Answers(AppV2), refused=(404,)),
     Declared(
@@ -194,6 +219,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         apps.functions,
         apps.LISTED,
         name="list_functions",
+        commands=("functions",),
         answers=Answers(FunctionV2, many=True),
         refused=(404,),
     ),
@@ -219,6 +245,8 @@ ROUTES_V2: tuple[Declared, ...] = (
         invoke.invoke,
         Takes(body=invoke.INVOKE),
         name="invoke_function",
+        commands=("invoke",),
+        tools=("invoke_function_sync",),
         answers=Answers(answer.RunStarted),
         refused=(404, 409, 422),
         is_audited=False,
@@ -229,6 +257,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         stream.stream,
         stream.STREAMED,
         name="stream_changes",
+        commands=("tail",),
         answers=Answers(stream.ChangesV2, stream=True),
     ),
     Declared(
@@ -237,6 +266,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         events.many,
         events.LISTED,
         name="list_events",
+        commands=("events list",),
         answers=Answers(EventV2, many=True),
     ),
     Declared(
@@ -244,6 +274,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/events/{event_id}",
         events.one,
         name="get_event",
+        commands=("event",),
         answers=Answers(EventV2),
         refused=(404,),
     ),
@@ -262,6 +293,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         events_known.schemas,
         events_known.DESCRIBED,
         name="list_event_schemas",
+        commands=("events pull", "events diff"),
         answers=Answers(EventSchemaObject, many=True),
     ),
     Declared(
@@ -270,6 +302,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         events_known.listeners,
         events_known.HEARD,
         name="get_event_listeners",
+        commands=("send",),
         answers=Answers(events_known.ListeningV2),
     ),
     Declared(
@@ -277,6 +310,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/runs/{run_id}/export",
         runs.export,
         name="export_run",
+        commands=("run",),
         answers=Answers(dict[str, Any], bare=True),
         refused=(404,),
     ),
@@ -286,6 +320,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         rerun.rerun_v2,
         Takes(body=rerun.RERUN),
         name="rerun",
+        commands=("rerun",),
         answers=Answers(answer.RunStarted),
         refused=(404, 409),
     ),
@@ -294,6 +329,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/runs/{run_id}/cancel",
         runs.cancel,
         name="cancel_run",
+        commands=("cancel",),
         answers=Answers(runs.RunNamed),
         refused=(404, 409),
     ),
@@ -302,6 +338,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/runs/{run_id}/resume",
         runs.resume,
         name="resume_run",
+        commands=("resume",),
         answers=Answers(runs.RunResumedV2),
         refused=(404, 409),
     ),
@@ -336,6 +373,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/runs/{run_id}/explain",
         state.explain,
         name="explain_run",
+        commands=("why",),
         answers=Answers(ExplanationV2),
         refused=(404,),
     ),
@@ -345,6 +383,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         state.pause,
         Takes(body=PAUSE),
         name="pause_function",
+        commands=("pause",),
         answers=Answers(Paused),
         refused=(404,),
     ),
@@ -353,6 +392,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         f"{_FUNCTION}/resume",
         state.resume,
         name="resume_function",
+        commands=("resume",),
         answers=Answers(Paused),
         refused=(404,),
     ),
@@ -362,6 +402,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         state.workers,
         Takes(answer.PAGED),
         name="list_workers",
+        commands=("workers",),
         answers=Answers(WorkerV2, many=True),
     ),
     Declared(
@@ -405,7 +446,14 @@ ROUTES_V2: tuple[Declared, ...] = (
     ),
     Declared("GET", "/server", load.server, name="get_server", answers=Answers(ServerV2)),
     Declared("GET", "/storage", load.storage, name="get_storage", answers=Answers(StorageV2)),
-    Declared("GET", "/doctor", state.diagnose, name="get_diagnosis", answers=Answers(DiagnosisV2)),
+    Declared(
+        "GET",
+        "/doctor",
+        state.diagnose,
+        name="get_diagnosis",
+        commands=("doctor",),
+        answers=Answers(DiagnosisV2),
+    ),
     Declared(
         "GET", "/account", state.account, name="get_account", answers=Answers(state.AccountV2)
     ),
@@ -422,6 +470,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         bulk.count,
         Takes(body=bulk.COUNT),
         name="count_bulk",
+        commands=("bulk cancel", "bulk rerun"),
         answers=Answers(BulkCountV2),
         role=Role.READ,
         is_audited=False,
@@ -432,6 +481,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         bulk.create,
         Takes(body=bulk.BULK),
         name="create_bulk",
+        commands=("bulk cancel", "bulk rerun", "replay"),
         answers=Answers(BulkV2),
         refused=(409,),
     ),
@@ -441,6 +491,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         bulk.many,
         bulk.LISTED,
         name="list_bulks",
+        commands=("bulk list",),
         answers=Answers(BulkV2, many=True),
     ),
     Declared(
@@ -448,6 +499,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/bulk/{bulk_id}",
         bulk.one,
         name="get_bulk",
+        commands=("bulk show",),
         answers=Answers(BulkV2),
         refused=(404,),
     ),
@@ -456,6 +508,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/bulk/{bulk_id}/cancel",
         bulk.stop,
         name="cancel_bulk",
+        commands=("bulk stop",),
         answers=Answers(BulkV2),
         refused=(404, 409),
     ),
@@ -473,6 +526,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         limits.many,
         limits.LISTED,
         name="list_limits",
+        commands=("limits",),
         answers=Answers(LimitState, many=True),
     ),
     Declared(
@@ -489,6 +543,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         limits.change,
         Takes(body=limits.LIMIT),
         name="set_limit",
+        commands=("limits set",),
         answers=Answers(LimitState),
     ),
     Declared(
@@ -496,6 +551,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/limits/{limit}",
         limits.drop,
         name="reset_limit",
+        commands=("limits reset",),
         answers=Answers(LimitState),
         refused=(404,),
     ),
@@ -505,6 +561,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         keys.many,
         keys.LISTED,
         name="list_keys",
+        commands=("keys list",),
         answers=Answers(KeyV2, many=True),
         role=Role.ADMIN,
     ),
@@ -514,6 +571,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         keys.create,
         Takes(body=keys.KEY),
         name="create_key",
+        commands=("keys create",),
         answers=Answers(KeyMadeV2),
         role=Role.ADMIN,
     ),
@@ -538,6 +596,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "/keys/{key_id}",
         keys.revoke,
         name="revoke_key",
+        commands=("keys revoke",),
         answers=Answers(KeyV2),
         refused=(404,),
         role=Role.ADMIN,

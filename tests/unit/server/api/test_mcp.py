@@ -10,6 +10,7 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
 from stepwell.server.api.app import api_app
+from stepwell.server.api.inside import Inside
 from stepwell.server.api.mcp.known import KNOWN
 from stepwell.server.api.mcp.tools import WrongArguments, sorted_out, tools_of
 from stepwell.server.api.v2.routes import described
@@ -18,6 +19,8 @@ from tests.unit.server.api.harness import BEARER, KEYS, Api, function, serving
 from tests.unit.server.api.test_access import key_of
 
 TOOLS = tools_of(described())
+ABOUT_PAGES = {"list_docs", "grep_docs", "read_doc"}
+"""Tools that look into the documentation ask no operation."""
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 
 
@@ -215,3 +218,42 @@ async def test_the_official_client(api: Api) -> None:
         assert len(await api.jobs()) == 1
         wrong = await session.call_tool("get_run", {"runId": "none"})
         assert wrong.is_error
+
+
+@pytest.mark.parametrize("name", KNOWN)
+async def test_the_catalogue_names_every_tool_with_the_operation_it_asks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def recorded(inside: Inside, operation: str, *_: object, **__: object) -> Any:
+        asked.append(operation)
+        return {"data": {"runId": "R", "status": "COMPLETED"}}
+
+    monkeypatch.setattr(Inside, "ask", recorded)
+    given = {"functionId": "shop-order", "runId": "R", "runIds": ["R"], "pattern": "retry"}
+    given["path"] = "README.md"
+    async with serving() as api:
+        await api.register(function("order", event="order"))
+        needed = KNOWN[name].spec.needed
+        await called(api, name, **{one: given[one] for one in needed})
+        monkeypatch.undo()
+        listed = (await api.http.get("/v2/operations")).json()["data"]
+    said = {one["id"] for one in listed if name in one["tools"]}
+    if name in ABOUT_PAGES:
+        assert (said, asked) == (set(), [])
+    else:
+        assert len(said) == 1
+        assert said <= set(asked)
+
+
+async def test_the_catalogue_names_each_tool_once() -> None:
+    async with serving() as api:
+        listed = (await api.http.get("/v2/operations")).json()["data"]
+        tools = [tool["name"] for tool in (await said(api, "tools/list"))["tools"]]
+    told = [name for one in listed for name in one["tools"]]
+    assert sorted(told) == sorted(set(tools) - ABOUT_PAGES)
+    by_id = {one["id"]: one for one in listed}
+    assert by_id["get_run"]["tools"] == ["get_run", "get_run_status", "poll_run_status"]
+    assert by_id["stream_changes"]["tools"] == []
+    assert by_id["create_bulk"]["commands"] == ["bulk cancel", "bulk rerun", "replay"]

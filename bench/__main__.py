@@ -4,6 +4,7 @@
     scripts/bench events [--events 20000] [--rounds 3]
     scripts/bench bulk [--runs 100000] [--rate 2000]
     scripts/bench call [--steps 0,10,100]
+    scripts/bench database [--only bloat,sleepers,neighbour]
     scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench lists [--runs 1000000] [--times 40]
@@ -27,7 +28,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, bulk, call, events, flow, idle, lists, soak, start, testing
+from bench import adapters, bulk, call, database, events, flow, idle, lists, soak, start, testing
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -35,6 +36,7 @@ PARTS = {
     "adapters": adapters,
     "bulk": bulk,
     "call": call,
+    "database": database,
     "events": events,
     "flow": flow,
     "idle": idle,

@@ -7,7 +7,8 @@ given. So no item is given twice, and no claim waits for another.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from stepwell.server.engine.message.need import Due, Need
@@ -17,6 +18,7 @@ from stepwell.server.engine.row.run import Item, ItemKind, Lease
 from stepwell.server.engine.state.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.locks import row_of_own
+from stepwell.server.store.postgres.lower_bound import LowerBound
 from stepwell.server.store.postgres.session import Session
 
 LOOK_S = 1.0
@@ -25,6 +27,8 @@ LOOK_SHARE = 20
 """The time between two looks is at least so many times that of a look."""
 ROUSED_MAX = 500
 """So many keys are looked at again at once."""
+_LEASES = "\x1d"
+"""Leases have a bound, too: this is no name of a queue."""
 ELSEWHERE_MS = 10_000
 """So long a request of the server's own is left to the process that knows what it says."""
 
@@ -48,6 +52,7 @@ class Claimer:
         self._load = load
         self._look_at = time.monotonic() + LOOK_S
         self._fresh: frozenset[str] = frozenset()
+        self.bound = LowerBound()
 
     # -- what is due ----------------------------------------------------------------------------
 
@@ -56,13 +61,18 @@ class Claimer:
         room = {queue: count for queue, count in due.capacity if count > 0}
         # One more of each than may be given says whether to ask again.
         counts = [min(count, due.limit) + 1 for count in room.values()]
+        since = {queue: self.bound.of(queue, due.now_ms) for queue in (*room, "", _LEASES)}
+        began_s = time.monotonic()
         ask = self._session.ask
-        calls = ask("calls_due", list(room), counts, due.now_ms) if room else ()
-        own = ask("own_due", due.now_ms, due.limit + 1)
+        bounds = [since[queue] for queue in room]
+        calls = ask("calls_due", list(room), counts, bounds, due.now_ms) if room else ()
+        own = ask("own_due", since[""], due.now_ms, due.limit + 1)
         next_due = ask("next_due", [*room, ""], due.now_ms)
-        ending = ask("leases_ending", due.limit + 1)
+        wanted = {"since": since[_LEASES], "limit": due.limit + 1}
+        ending = self._session.ask_named("leases_ending", wanted)
         found = [self._item(row) for row in own], [self._item(row) for row in calls]
         leases = [self._lease(row) for row in ending]
+        self._look_from(since, found, leases, due.now_ms, time.monotonic() - began_s)
         later = [ms for (ms,) in next_due if ms is not None]
         over = [lease for lease in leases[: due.limit] if lease.until_ms <= due.now_ms]
         later += [lease.until_ms for lease in leases[len(over) :]]
@@ -79,6 +89,25 @@ class Claimer:
             later.append(due.now_ms)
         lanes_ms = self._see_lanes_in_turn(due, view)
         view.see_due(given, over, earlier(min(later, default=None), lanes_ms))
+
+    def _look_from(
+        self,
+        since: Mapping[str, int],
+        found: Iterable[Iterable[Item]],
+        leases: Iterable[Lease],
+        now_ms: int,
+        took_s: float,
+    ) -> None:
+        """Remember the oldest of each queue that was looked at as a whole."""
+        oldest: dict[str, int] = {}
+        for item in chain.from_iterable(found):
+            oldest[item.queue] = min(oldest.get(item.queue, item.due_ms), item.due_ms)
+        # Those that are lost are found in any case.
+        ends = (lease.until_ms for lease in leases if lease.until_ms)
+        oldest[_LEASES] = min(ends, default=now_ms)
+        for queue, bound_ms in since.items():
+            if not bound_ms:
+                self.bound.looked(queue, oldest.get(queue), now_ms, took_s * 1_000)
 
     def _fit(
         self, items: Iterable[Item], room: dict[str, int], due: Due, later: list[int]

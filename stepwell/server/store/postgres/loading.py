@@ -58,6 +58,7 @@ class Loader:
         self._tick = 0
         self.lanes = LaneIndex(self._first_of_lane)
         self._claimer = Claimer(session, self.lanes, self._item, self._lease, self.load)
+        self.bound = self._claimer.bound
 
     def load(self, need: Need, view: View) -> None:
         """Fill the view with the rows of the need.

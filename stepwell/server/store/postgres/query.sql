@@ -171,10 +171,11 @@ SELECT due_ms FROM stepwell.item WHERE queue = %b AND NOT EXISTS (
 -- calls_due --
 -- The first calls of each queue that are due and nobody has, in order, with their runs locked: what
 -- others are busy with is passed over. What they changed meanwhile is to be looked at again.
-SELECT item.* FROM unnest(%b::text[], %b::int8[]) AS wanted (queue, room),
+SELECT item.* FROM unnest(%b::text[], %b::int8[], %b::int8[]) AS wanted (queue, room, since),
 LATERAL (
     SELECT item.* FROM stepwell.item AS item JOIN stepwell.run ON run.id = item.run_id
-    WHERE item.queue = wanted.queue AND item.due_ms <= %b AND NOT EXISTS (
+    WHERE item.queue = wanted.queue AND item.due_ms >= wanted.since AND item.due_ms <= %b
+    AND NOT EXISTS (
         SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
     ) ORDER BY item.due_ms, item.turn, item.run_id, item.key LIMIT wanted.room
     FOR NO KEY UPDATE OF run SKIP LOCKED
@@ -183,7 +184,7 @@ ORDER BY due_ms, turn, run_id, key;
 
 -- own_due --
 -- What is due of the engine's own work, nothing locked yet: not all of it hangs on a run.
-SELECT * FROM stepwell.item WHERE queue = '' AND due_ms <= %b AND NOT EXISTS (
+SELECT * FROM stepwell.item WHERE queue = '' AND due_ms >= %b AND due_ms <= %b AND NOT EXISTS (
     SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
 ) ORDER BY due_ms, turn, run_id, key LIMIT %b;
 
@@ -198,7 +199,17 @@ LATERAL (
 ) AS item;
 
 -- leases_ending --
-SELECT * FROM stepwell.lease ORDER BY until_ms, run_id, key LIMIT %b;
+-- Those that are lost (0), and those that end from a time on.
+SELECT * FROM (
+    (
+        SELECT * FROM stepwell.lease WHERE until_ms = 0 ORDER BY run_id, key LIMIT %(limit)s
+    )
+    UNION ALL
+    (
+        SELECT * FROM stepwell.lease WHERE until_ms > 0 AND until_ms >= %(since)s
+        ORDER BY until_ms, run_id, key LIMIT %(limit)s
+    )
+) AS found ORDER BY until_ms, run_id, key LIMIT %(limit)s;
 
 -- old_runs --
 SELECT id, event_id, (SELECT count(*) FROM stepwell.step WHERE step.run_id = run.id)

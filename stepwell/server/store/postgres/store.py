@@ -150,8 +150,10 @@ class PostgresStore:
 
     def keep(self, changes: Changes) -> None:
         """Remember which lanes have something to do, and what is never written."""
-        lanes = self._loader.lanes
+        lanes, bound = self._loader.lanes, self._loader.bound
         for slot, item in changes.items.items():
+            if item is not None:
+                bound.added(item.queue, item.due_ms)
             if item is not None and item.secret:
                 self._remember(slot, item.secret)
             else:
@@ -180,6 +182,7 @@ class PostgresStore:
         with in_our_words(self.name):
             self._session.connection.execute(SQL["move_leases"], (by_ms, self.node))
         self._loader.lanes.clock_moved()
+        self._loader.bound.forget()
 
     def reader(self) -> PostgresReader:
         """A read side of this store, safe from any thread."""

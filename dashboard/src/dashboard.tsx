@@ -16,6 +16,7 @@ import { FunctionsPage } from "./pages/functions/functions";
 import { LimitsPage } from "./pages/limits/limits";
 import { LoginPage } from "./pages/login/login";
 import { OverviewPage } from "./pages/overview/overview";
+import { ReplayPage } from "./pages/replay/replay";
 import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
 import { type Choice, KeySheet, Palette } from "./palette";
@@ -70,6 +71,7 @@ function Shell(): JSX.Element | null {
           <Route path={to("events/:id")} component={EventPage} />
           <Route path={to("functions")} component={FunctionsPage} />
           <Route path={to("functions/:app/:slug")} component={FunctionPage} />
+          <Route path={to("replay")} component={ReplayPage} />
           <Route path={to("crons")} component={CronsPage} />
           <Route path={to("limits")} component={LimitsPage} />
           <Route path={to("apps")} component={AppsPage} />
@@ -98,6 +100,7 @@ function choicesOf(route: (url: string) => void, onSend: () => void, onKeys: () 
   return [
     ...pages,
     { ...failed, go: () => route(`${to("runs")}?status=FAILED`) },
+    { name: "Replay", hint: "page", icon: "again", go: () => route(to("replay")) },
     ...(mayOperate()
       ? [{ name: "Send an event", hint: "n", icon: "send" as const, go: onSend }]
       : []),

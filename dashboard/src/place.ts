@@ -8,5 +8,7 @@ export const to = (page: string): string => BASE + page;
 
 export const toRun = (id: string): string => to(`runs/${encodeURIComponent(id)}`);
 export const toEvent = (id: string): string => to(`events/${encodeURIComponent(id)}`);
+export const toReplay = (app: string, slug: string): string =>
+  `${to("replay")}?${new URLSearchParams({ app, function: slug })}`;
 export const toFunction = (app: string, slug: string): string =>
   to(`functions/${encodeURIComponent(app)}/${encodeURIComponent(slug)}`);

@@ -113,19 +113,6 @@ async def test_an_event_begins_as_described_and_what_it_lacks_is_said(
     await expect(dialog.get_by_role("button", name="Send", exact=True)).to_be_enabled()
 
 
-async def test_failed_runs_of_a_function_are_counted_and_replayed(page: Page, shop: Shop) -> None:
-    for order in range(2):
-        await shop.run("order/refunded", "FAILED", order=order)
-    await page.goto("functions/shop/shop-refund")
-    await page.get_by_role("button", name="Replay").click()
-    dialog = page.get_by_role("dialog")
-    await dialog.get_by_text("Events that were skipped").click()
-    await expect(dialog.get_by_role("button", name="Replay 0 events")).to_be_disabled()
-    await dialog.get_by_text("Runs that failed", exact=True).click()
-    await dialog.get_by_role("button", name="Replay 2 runs").click()
-    await expect(page.locator("a.row")).to_have_count(4)
-
-
 async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:
     event = await shop.send("order/refunded", n=BIG)
     await page.goto(f"events/{event}")

@@ -20,7 +20,6 @@ DIALOGS = (
     ("runs/{run}", "Cancel"),
     ("functions/shop/shop-notify", "Invoke"),
     ("functions/shop/shop-notify", "Pause"),
-    ("functions/shop/shop-notify", "Replay"),
 )
 """A page, and the button that opens a dialog on it."""
 
@@ -32,7 +31,14 @@ async def pages_of(shop: Shop) -> list[str]:
     event = completed["trigger"]["eventIds"][0]
     runs = [f"runs/{run['id']}" for run in (completed, failed, waiting)]
     others = ["runs", "events", f"events/{event}", "functions", "functions/shop/shop-notify"]
-    others += ["overview", "limits", "crons", "runs?query=event.data.+%3D%3D+1"]
+    others += [
+        "overview",
+        "limits",
+        "crons",
+        "replay?app=shop&function=shop-refund",
+        "runs?query=event.data.+%3D%3D+1",
+    ]
+    others += ["replay?app=shop&function=shop-refund"]
     return [*runs, *others, "apps", "runs?status=QUEUED", "nowhere"]
 
 

@@ -218,6 +218,11 @@ export interface NotStarted {
 /** Something that is done to many runs, and how far it has come. */
 export interface Bulk {
   readonly id: string;
+  readonly filter: {
+    readonly functionId?: readonly string[];
+    readonly from?: string;
+    readonly until?: string;
+  };
   readonly action: BulkAction | "replay";
   readonly rate: number;
   readonly status: "RUNNING" | "COMPLETED" | "STOPPED";

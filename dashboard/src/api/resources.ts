@@ -214,6 +214,8 @@ export interface BulkFilter {
   readonly until?: string;
   readonly query?: string;
   readonly session?: readonly string[];
+  /** Why events were skipped, where those are meant. */
+  readonly reason?: readonly string[];
 }
 
 export const countBulk = (
@@ -235,6 +237,9 @@ export const startBulk = (action: Bulk["action"], filter: BulkFilter, rate: numb
 
 export const bulks = (signal?: AbortSignal) =>
   ask<Page<Bulk>>("api/v2/bulk?limit=5", signal ? { signal } : {});
+
+export const latestBulks = (signal?: AbortSignal) =>
+  ask<Page<Bulk>>("api/v2/bulk?limit=20", signal ? { signal } : {});
 
 export const stopBulk = (id: string) =>
   ask(`api/v2/bulk/${encodeURIComponent(id)}/cancel`, { method: "POST" });

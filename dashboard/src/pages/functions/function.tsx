@@ -12,12 +12,11 @@ import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
 import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
-import { to, toRun } from "../../place";
+import { to, toReplay, toRun } from "../../place";
 import { Bulks } from "../runs/bulk";
 import { EVERYTHING } from "../runs/filter";
 import { useRuns } from "../runs/list";
 import { RunList } from "../runs/run_list";
-import { Replay } from "./replay";
 import { settingsTold } from "./settings";
 import { UsageOf } from "./usage";
 import { Versions } from "./versions";
@@ -125,7 +124,7 @@ function RunsOf({ fn }: { fn: Fn }): JSX.Element {
 }
 
 function Actions({ fn }: { fn: Fn }): JSX.Element {
-  const [asking, ask] = useState<"invoke" | "pause" | "replay">();
+  const [asking, ask] = useState<"invoke" | "pause">();
   const close = () => ask(undefined);
   const change = async () => {
     await (fn.isPaused ? api.resume(fn.app.name, fn.slug) : api.pause(fn.app.name, fn.slug));
@@ -134,10 +133,10 @@ function Actions({ fn }: { fn: Fn }): JSX.Element {
   };
   return (
     <>
-      <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("replay")}>
+      <a class="button" href={toReplay(fn.app.name, fn.slug)}>
         <Icon name="again" size={14} />
         Replay
-      </button>
+      </a>
       <button type="button" class="button" disabled={!mayOperate()} onClick={() => ask("pause")}>
         <Icon name={fn.isPaused ? "play" : "pause"} size={14} />
         {fn.isPaused ? "Resume" : "Pause"}
@@ -151,7 +150,6 @@ function Actions({ fn }: { fn: Fn }): JSX.Element {
         <Icon name="play" size={14} />
         Invoke
       </button>
-      {asking === "replay" && <Replay fn={fn} onClose={close} />}
       {asking === "invoke" && <Invoke fn={fn} onClose={close} />}
       {asking === "pause" && (
         <Confirm

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Endpoint, Problem, as_json, as_problem
+from stepwell.server.api.routing.route import Takes
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.query.cursor import decode_cursor
 from stepwell.server.query.v2.run import InstantV2
@@ -139,6 +140,16 @@ _LIMIT = parameter.limit(20, 100)
 _CURSOR = parameter.plain("cursor", "`page.cursor` of the page before.")
 PAGED = (_LIMIT, _CURSOR)
 """What a short list takes, that is in memory as a whole."""
+
+
+WHOLE = parameter.limit(1_000, 1_000)
+IN_PAGES = Takes((WHOLE, _CURSOR))
+"""What a list takes that few ask a part of."""
+
+
+def whole(deps: ApiDeps, request: Request, entries: Sequence[object]) -> Response:
+    """A list of which a page holds nearly always all. Its cursor is a rank."""
+    return listed(deps, request, [(str(at), one) for at, one in enumerate(entries, 1)], WHOLE)
 
 
 def listed(

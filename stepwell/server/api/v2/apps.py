@@ -13,9 +13,9 @@ from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import PAGED, Page, answered, listed
+from stepwell.server.api.v2.answer import PAGED, answered, listed, whole
 from stepwell.server.engine.message.input import AppRemoved, Done, Verdict
-from stepwell.server.engine.row.run import FUNCTION_VERSIONS_MAX, AppRow, FunctionRow
+from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.server.query.v2.catalog import (
     AppV2,
     FunctionV2,
@@ -132,7 +132,7 @@ async def versions(deps: ApiDeps, request: Request) -> Response:
     A version is told where its configuration, its code or the address of its calls changed."""
     row = name.function(deps, request)
     found = await deps.searched(lambda: deps.reader.function_versions(row.slug))
-    return answered(deps, [version_v2(one) for one in found], Page(FUNCTION_VERSIONS_MAX))
+    return whole(deps, request, [version_v2(one) for one in found])
 
 
 def _told(deps: ApiDeps, row: FunctionRow) -> FunctionV2:

@@ -14,7 +14,7 @@ from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body, Takes
-from stepwell.server.api.v2.answer import Page, answered, by_id
+from stepwell.server.api.v2.answer import answered, by_id, whole
 from stepwell.server.engine.message.input import KeyCreated, KeyRevoked
 from stepwell.server.engine.row.key import ApiKey
 from stepwell.server.query.v2.access import KeyMadeV2, RoleV2, audit_v2, key_v2
@@ -72,21 +72,21 @@ class ConfiguredKeyV2(msgspec.Struct, frozen=True):
 
 async def event_keys(deps: ApiDeps, request: Request) -> Response:
     """Event keys that the server was started with, in clear: who has one may send events."""
-    return _configured(deps, "event key", deps.config.event_keys)
+    return _configured(deps, request, "event key", deps.config.event_keys)
 
 
 async def signing_keys(deps: ApiDeps, request: Request) -> Response:
     """Signing keys that the server was started with, in clear, told to who shows one of them; the
     first signs what the server sends."""
-    return _configured(deps, "signing key", deps.config.signing_keys)
+    return _configured(deps, request, "signing key", deps.config.signing_keys)
 
 
-def _configured(deps: ApiDeps, called: str, keys: Sequence[str]) -> Response:
+def _configured(deps: ApiDeps, request: Request, called: str, keys: Sequence[str]) -> Response:
     environment = "dev" if deps.config.kind == "dev" else "production"
     told = [
         ConfiguredKeyV2(f"{called} {place}", environment, key) for place, key in enumerate(keys, 1)
     ]
-    return answered(deps, told, Page(len(told)))
+    return whole(deps, request, told)
 
 
 async def revoke(deps: ApiDeps, request: Request) -> Response:

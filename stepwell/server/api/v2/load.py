@@ -11,7 +11,7 @@ from stepwell.server.api.backlog import Backlog, UnderWay, backlog_of, backlogs
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.api.v1.apps import package_version
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import answered, whole
 from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.query.v2.load import DatabaseV2, LatenessV2, LoadV2, ServerV2, StorageV2
 from stepwell.server.query.v2.run import app_ref, function_ref
@@ -27,7 +27,7 @@ async def load(deps: ApiDeps, request: Request) -> Response:
     that go on. Functions that have nothing to do are left out."""
     under_way = UnderWay.of(deps.under_way())
     found = await deps.searched(lambda: _loads(deps, under_way))
-    return answered(deps, found, Page(MOST))
+    return whole(deps, request, found)
 
 
 def _loads(deps: ApiDeps, under_way: UnderWay) -> list[LoadV2]:

@@ -34,7 +34,7 @@ from stepwell.server.api.v2 import (
     state,
     stream,
 )
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import IN_PAGES, whole
 from stepwell.server.engine.row.key import Role
 from stepwell.server.query.annotation import ScoreV2
 from stepwell.server.query.not_started import NotStartedV2
@@ -87,7 +87,7 @@ async def operations(deps: ApiDeps, request: Request) -> Response:
     """Everything that can be asked, in short: by HTTP, on the command line, and by agents."""
     tools = tools_of(described())
     told = [_operation(one, (one.name,) if one.name in tools else ()) for one in ROUTES_V2]
-    return answered(deps, told, Page(len(told)))
+    return whole(deps, request, told)
 
 
 def _operation(one: Declared, tools: tuple[str, ...]) -> OperationV2:
@@ -235,6 +235,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         f"{_FUNCTION}/versions",
         apps.versions,
+        IN_PAGES,
         name="list_function_versions",
         answers=Answers(FunctionVersionV2, many=True),
         refused=(404,),
@@ -356,6 +357,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/runs/{run_id}/scores",
         scores.many,
+        IN_PAGES,
         name="list_scores",
         answers=Answers(ScoreV2, many=True),
         refused=(404,),
@@ -364,6 +366,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/runs/{run_id}/defers",
         runs.defers,
+        IN_PAGES,
         name="list_defers",
         answers=Answers(DeferV2, many=True),
         refused=(404,),
@@ -433,6 +436,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/load",
         load.load,
+        IN_PAGES,
         name="list_load",
         answers=Answers(LoadV2, many=True),
     ),
@@ -461,6 +465,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/envs",
         state.environments,
+        IN_PAGES,
         name="list_environments",
         answers=Answers(state.EnvironmentV2, many=True),
     ),
@@ -579,6 +584,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/keys/events",
         keys.event_keys,
+        IN_PAGES,
         name="list_event_keys",
         answers=Answers(keys.ConfiguredKeyV2, many=True),
         role=Role.ADMIN,
@@ -587,6 +593,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/keys/signing",
         keys.signing_keys,
+        IN_PAGES,
         name="list_signing_keys",
         answers=Answers(keys.ConfiguredKeyV2, many=True),
         role=SIGNING,
@@ -614,6 +621,7 @@ ROUTES_V2: tuple[Declared, ...] = (
         "GET",
         "/operations",
         operations,
+        IN_PAGES,
         name="list_operations",
         answers=Answers(OperationV2, many=True),
     ),

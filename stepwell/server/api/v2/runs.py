@@ -14,7 +14,7 @@ from stepwell.server.api.routing.route import Takes
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.runs import WAIT, ended_or_late, timeline_of, without_run
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, decoded, listed, until_late
+from stepwell.server.api.v2.answer import Page, answered, decoded, listed, until_late, whole
 from stepwell.server.engine.message.input import CancelAsked, Done, RunResumed, Verdict
 from stepwell.server.engine.row.run import Run, RunStatus
 from stepwell.server.query.cursor import encode_cursor
@@ -127,8 +127,7 @@ async def defers(deps: ApiDeps, request: Request) -> Response:
     run = deps.reader.run(run_id)
     if run is None:
         raise Problem(404, "Run not found")
-    found = await deps.searched(lambda: defers_v2(deps.reader, run))
-    return answered(deps, found, Page(len(found)))
+    return whole(deps, request, await deps.searched(lambda: defers_v2(deps.reader, run)))
 
 
 async def many(deps: ApiDeps, request: Request) -> Response:

@@ -11,7 +11,7 @@ from stepwell.server.api.routing.problem import Problem
 from stepwell.server.api.routing.route import Body
 from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1.metadata import checked, keep
-from stepwell.server.api.v2.answer import Page, answered
+from stepwell.server.api.v2.answer import Page, answered, whole
 from stepwell.server.engine.row.annotation import Annotation, AnnotationKind, AnnotationUpdate
 from stepwell.server.query.annotation import scores_v2
 from stepwell.wire.limit import SCORES_PER_REQUEST_MAX
@@ -59,5 +59,4 @@ async def many(deps: ApiDeps, request: Request) -> Response:
     run_id = checked_run_id(request, "Run ID must be a valid ULID")
     if deps.reader.run(run_id) is None:
         raise Problem(404, "Run not found")
-    found = scores_v2(deps.reader.annotations(run_id))
-    return answered(deps, found, Page(len(found)))
+    return whole(deps, request, scores_v2(deps.reader.annotations(run_id)))

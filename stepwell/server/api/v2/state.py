@@ -13,7 +13,7 @@ from stepwell.server.api.sdk.run_state import checked_run_id
 from stepwell.server.api.v1 import doctor, pausing
 from stepwell.server.api.v1.runs import timeline_of
 from stepwell.server.api.v2 import name
-from stepwell.server.api.v2.answer import Page, answered, listed
+from stepwell.server.api.v2.answer import answered, listed, whole
 from stepwell.server.engine.message.input import FunctionPaused, FunctionResumed
 from stepwell.server.query.run_object import ACCOUNT_ID, ENVIRONMENT_ID
 from stepwell.server.query.v2.explain import explanation_v2
@@ -34,7 +34,7 @@ async def environments(deps: ApiDeps, request: Request) -> Response:
     """Environments: a server has one."""
     called = "dev" if deps.config.kind == "dev" else "production"
     only = EnvironmentV2(ENVIRONMENT_ID, called.capitalize(), called, called.upper())
-    return answered(deps, [only], Page(1))
+    return whole(deps, request, [only])
 
 
 class AccountV2(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from stepwell.server.api.v2 import runs
+from stepwell.server.api.v2.routes import ROUTES_V2
 from stepwell.server.engine.message.input import AppRegistered, Broke, Returned
 from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.server.query import search
@@ -481,3 +482,28 @@ async def test_a_search_that_takes_too_long_tells_what_it_has(
         assert answer["page"].get("partial", False) == bool(cursor)
         path = f"/v2/runs?query=event.data.n != 3&cursor={cursor}" if cursor else ""
     assert (seen, pages) == ([4, 2, 1, 0], 3)
+
+
+LISTS = {
+    one.name: one for one in ROUTES_V2 if one.method == "GET" and one.answers and one.answers.many
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_list_comes_in_pages(name: str) -> None:
+    assert {"limit", "cursor"} <= {one.name for one in LISTS[name].takes.parameters}
+
+
+async def test_a_list_that_is_told_whole_can_be_asked_for_in_pages() -> None:
+    async with serving() as api:
+        whole = (await api.http.get("/v2/operations")).json()
+        assert (len(whole["data"]), whole["page"].get("hasMore")) == (len(ROUTES_V2), None)
+        found: list[object] = []
+        cursor = ""
+        while len(found) < len(ROUTES_V2):
+            page = (await api.http.get(f"/v2/operations?limit=40&cursor={cursor}")).json()
+            found += page["data"]
+            cursor = page["page"].get("cursor", "")
+        assert (found, cursor) == (whole["data"], "")
+        refused = await api.http.get("/v2/operations?cursor=x")
+        assert (refused.status_code, "Cursor is invalid" in refused.text) == (400, True)

@@ -36,6 +36,7 @@ def run_server(config: ServerConfig, beside: Beside | None = None) -> None:
 
 async def _serve(config: ServerConfig, beside: Beside | None) -> None:
     server = Server(config, brings_apps=beside is not None)
+    look_for_circles_seldom()  # while nobody waits; what the start makes is little
     stopping = asyncio.Event()
     _on_signals(stopping.set)
     async with server:

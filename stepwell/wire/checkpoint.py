@@ -8,7 +8,13 @@ from typing import Final
 
 import msgspec
 
-from stepwell.wire.long_json import AT_ONCE_BYTES, Turns, decoding, pieces_of_list
+from stepwell.wire.long_json import (
+    AT_ONCE_BYTES,
+    WITH_OTHERS_BYTES,
+    Turns,
+    decoding,
+    pieces_of_list,
+)
 from stepwell.wire.outside import decode
 
 GROUP_PATH: Final = "/v1/checkpoint/group"
@@ -69,6 +75,8 @@ def join_group(bodies: list[bytes]) -> bytes:
 def splitting_group(body: bytes) -> Turns[list[msgspec.Raw]]:
     """The checkpoints of a request, still encoded, no more than one too many. Raises like
     `decoding_checkpoint`, and ValueError."""
+    if len(body) > WITH_OTHERS_BYTES:
+        yield
     if len(body) <= AT_ONCE_BYTES:
         return decode(body, _GROUP)
     found: list[msgspec.Raw] = []

@@ -14,7 +14,7 @@ from stepwell.wire import limit
 from stepwell.wire.canonical import repaired
 from stepwell.wire.elements import TooLong, elements
 from stepwell.wire.event_session import normal_meta
-from stepwell.wire.long_json import Turns, canonicalizing, done
+from stepwell.wire.long_json import WITH_OTHERS_BYTES, Turns, canonicalizing, done
 from stepwell.wire.outside import has_more_values
 
 FUNCTION_FAILED = "inngest/function.failed"
@@ -294,6 +294,8 @@ def decoding_events(
     event_bytes_max: int = limit.EVENT_BYTES_MAX,
 ) -> Turns[Decoded]:
     """The same with pauses, if the body is long."""
+    if len(body) > WITH_OTHERS_BYTES:
+        yield
     begin = _BLANK.match(body, 0, _BLANK_BYTES_MAX)
     at = 0 if begin is None else begin.end()
     first = body[at : at + 1]

@@ -28,6 +28,8 @@ Turns: TypeAlias = Generator[None, None, T]
 AT_ONCE_BYTES: Final = 64 * 1024
 """What is not longer is read in one go: 25 ms at most, for numbers that take the longest."""
 PIECE_BYTES: Final = 32 * 1024
+WITH_OTHERS_BYTES: Final = 8 * 1024
+"""What is longer is read after a pause: many such texts may come at once."""
 _MERGED_AT_ONCE: Final = 5_000
 
 _Chunk: TypeAlias = tuple[list[bytes], list[bytes]]
@@ -64,6 +66,8 @@ def jcs_in_turns(raw: bytes) -> Turns[bytes]:
 
 def signing_form(body: bytes) -> Turns[bytes]:
     """`jcs_of_canonical(body)`."""
+    if len(body) > WITH_OTHERS_BYTES:
+        yield
     if is_jcs(body):
         return body
     try:
@@ -75,6 +79,8 @@ def signing_form(body: bytes) -> Turns[bytes]:
 def decoding(raw: bytes, decoder: msgspec.json.Decoder[T]) -> Turns[T]:
     """`decode(raw, decoder)`, for decoders that do not look into what may be long: it is passed
     over in C, which takes a few milliseconds. Raises as that does."""
+    if len(raw) > WITH_OTHERS_BYTES:
+        yield
     if len(raw) <= AT_ONCE_BYTES:
         return decode(raw, decoder)
     if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX:
@@ -87,6 +93,7 @@ def pieces_of_list(body: bytes) -> Turns[list[bytes]]:
 
     Raises ValueError for what is no list; its elements are not looked at.
     """
+    yield
     clean = _without_escapes(body)
     marks = yield from _looked_through(clean)
     walk = _Walk(body, clean, *marks, for_signing=False)
@@ -94,6 +101,8 @@ def pieces_of_list(body: bytes) -> Turns[list[bytes]]:
 
 
 def _formed(raw: bytes, *, for_signing: bool) -> Turns[bytes]:
+    if len(raw) > WITH_OTHERS_BYTES:
+        yield
     at = _past_blank(raw, 0)
     if len(raw) <= AT_ONCE_BYTES or raw[at : at + 1] not in (b"[", b"{"):
         return jcs(raw) if for_signing else canonical(raw)

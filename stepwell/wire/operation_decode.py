@@ -10,7 +10,14 @@ from stepwell.wire import operation as ops
 from stepwell.wire.canonical import Loose, canonical
 from stepwell.wire.failure import Failure, decode_failure, decoding_failure
 from stepwell.wire.log import decode_lines
-from stepwell.wire.long_json import AT_ONCE_BYTES, Turns, canonicalizing, done, pieces_of_list
+from stepwell.wire.long_json import (
+    AT_ONCE_BYTES,
+    WITH_OTHERS_BYTES,
+    Turns,
+    canonicalizing,
+    done,
+    pieces_of_list,
+)
 from stepwell.wire.named_limit import LimitUsed, StepLimit, key_problems, step_problems
 from stepwell.wire.operation import MalformedOperation, Operation
 from stepwell.wire.outside import decode, has_more_values
@@ -476,6 +483,8 @@ def decoding_operations(body: bytes | msgspec.Raw) -> Turns[tuple[Operation, ...
     try:
         if len(raw) > AT_ONCE_BYTES:
             return (yield from _taken_apart(raw))
+        if len(raw) > WITH_OTHERS_BYTES:
+            yield
         listed = raw.lstrip(b" \t\r\n")[:1] == b"["
         incoming = decode(raw, _LIST) if listed else [decode(raw, _ONE)]
         return tuple([_read(item) for item in incoming])

@@ -87,6 +87,7 @@ CACHES: dict[str, tuple[str, str]] = {
         "the id of a run or event",
         "one store, one row",
     ),
+    "stepwell.server.turns._lines": ("the event loop, weakly", "the line is of one loop"),
     "stepwell.wire.identifier._time_letters": ("the time", "pure"),
     "stepwell.wire.identifier.app_uuid": ("the app's name", "pure"),
     "stepwell.wire.identifier.function_uuid": ("the function's id", "pure"),

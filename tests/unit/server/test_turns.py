@@ -1,17 +1,26 @@
 """Work that pauses is done on the loop, and others have their turn."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
+import uvloop
 
 from stepwell.server.drivers.http_driver import HttpDriver
 from stepwell.server.drivers.http_pool import Answer
 from stepwell.server.drivers.local_driver import LocalDriver
+from stepwell.server.drivers.reply import reading_reply
 from stepwell.server.engine.message.input import Returned
-from stepwell.server.turns import by_turns, in_turns
+from stepwell.server.turns import by_turns, in_turns, turn
+from stepwell.wire.checkpoint import splitting_group
+from stepwell.wire.event import decoding_events
 from stepwell.wire.execution import CallResponse
-from stepwell.wire.long_json import Turns
+from stepwell.wire.long_json import Turns, canonicalizing, decoding, pieces_of_list, signing_form
+from stepwell.wire.operation import MalformedOperation
+from stepwell.wire.operation_decode import decoding_operations
 from tests.unit.server.drivers.sample import job, listing, save, state
 
 LONG = b"[" + b"[]," * 100_000 + b"0]"
@@ -43,6 +52,111 @@ async def test_others_have_a_turn_at_each_pause() -> None:
         await asyncio.sleep(0)
     assert turns - before >= 19
     task.cancel()
+
+
+class Rounds:
+    """Counts the rounds of the running loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.over = False
+        self._next()
+
+    def _next(self) -> None:
+        self.count += 1
+        if not self.over:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_however_many_do_long_work_a_round_of_the_loop_has_one_part(
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    async def main() -> None:
+        rounds = Rounds()
+        parts: list[int] = []
+
+        def noting(pauses: int) -> Turns[int]:
+            yield
+            for _ in range(pauses):
+                parts.append(rounds.count)
+                yield
+            return pauses
+
+        told: list[int] = []
+        for pauses in (5, 9):
+            by_turns(noting(pauses), told.append)
+
+        async def with_turn() -> None:
+            for _ in range(7):
+                await turn()
+                parts.append(rounds.count)
+
+        work = [in_turns(noting(pauses)) for pauses in (30, 1, 20)]
+        assert await asyncio.gather(*work, with_turn()) == [30, 1, 20, None]
+        rounds.over = True
+        assert told == [5, 9]
+        assert len(parts) == 72
+        # Who asked for a turn takes it in the round after, beside another's part.
+        assert max(Counter(parts).values()) <= 2
+        assert sum(several > 1 for several in Counter(parts).values()) <= 7
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main())
+
+
+async def test_what_is_given_up_or_fails_leaves_the_line_to_others() -> None:
+    closed: list[str] = []
+
+    def endless() -> Turns[None]:
+        try:
+            while True:
+                yield
+        finally:
+            closed.append("endless")
+
+    def failing() -> Turns[None]:
+        yield
+        raise ValueError("no JSON")
+
+    given_up = asyncio.ensure_future(in_turns(endless()))
+    failed = asyncio.ensure_future(in_turns(failing()))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(ValueError, match="no JSON"):
+        await failed
+    assert await in_turns(counting(5)) == 5
+    assert closed == ["endless"]
+    assert given_up.cancelled()
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        canonicalizing,
+        signing_form,
+        pieces_of_list,
+        decoding_operations,
+        splitting_group,
+        lambda body: decoding(body, msgspec.json.Decoder(list[msgspec.Raw])),
+        lambda body: decoding_events(body, None, 1),
+        lambda body: reading_reply(200, {"x-inngest-sdk": "test:v1"}, body, 1),
+        lambda body: reading_reply(206, {"x-inngest-sdk": "test:v1"}, body, 1),
+        lambda body: reading_reply(500, {"x-inngest-sdk": "test:v1"}, body, 1),
+    ],
+    ids=range(10),
+)
+@pytest.mark.parametrize("size", [10_000, 100_000])
+def test_nothing_long_is_read_before_the_first_pause(
+    reading: Callable[[bytes], Turns[object]], size: int
+) -> None:
+    """Many may come at once, and each begins where it came. What is wrong with this body is seen
+    with the first look at it."""
+    work = reading(b"[" + b"]" * size)
+    assert next(work) is None
+    with pytest.raises((ValueError, MalformedOperation, StopIteration)):
+        while True:
+            next(work)
 
 
 async def test_what_does_not_pause_is_done_at_once() -> None:

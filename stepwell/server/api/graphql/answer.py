@@ -4,7 +4,6 @@ A question that is no GraphQL, or not of the schema, is answered with 422; what 
 stands among the errors of an answer with 200.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from importlib.resources import files
 from inspect import isawaitable
@@ -30,6 +29,7 @@ from stepwell.server.api.graphql.changes import MUTATION
 from stepwell.server.api.graphql.root import QUERY
 from stepwell.server.api.inside import Inside
 from stepwell.server.api.routing.problem import as_problem
+from stepwell.server.turns import turn
 
 SCHEMA = build_schema(
     files("stepwell.server.api.graphql").joinpath("schema.graphql").read_text("utf-8")
@@ -114,7 +114,7 @@ async def _pausing(members: list[Any]) -> AsyncIterator[Any]:
     for number, one in enumerate(members, 1):
         yield one
         if number % LISTED_AT_ONCE == 0:
-            await asyncio.sleep(0)
+            await turn()
 
 
 def _refused(errors: list[GraphQLError], code: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import { FunctionPage } from "./pages/functions/function";
 import { FunctionsPage } from "./pages/functions/functions";
 import { LimitsPage } from "./pages/limits/limits";
 import { LoginPage } from "./pages/login/login";
+import { LogsPage } from "./pages/logs/logs";
 import { OverviewPage } from "./pages/overview/overview";
 import { ReplayPage } from "./pages/replay/replay";
 import { RunPage } from "./pages/run/run";
@@ -31,6 +32,7 @@ const PLACES: readonly { page: string; name: string; icon: IconName }[] = [
   { page: "overview", name: "Overview", icon: "overview" },
   { page: "runs", name: "Runs", icon: "runs" },
   { page: "events", name: "Events", icon: "events" },
+  { page: "logs", name: "Logs", icon: "logs" },
   { page: "functions", name: "Functions", icon: "functions" },
   { page: "crons", name: "Schedules", icon: "cron" },
   { page: "limits", name: "Limits", icon: "limits" },
@@ -69,6 +71,7 @@ function Shell(): JSX.Element | null {
           <Route path={to("runs/:id")} component={RunPage} />
           <Route path={to("events")} component={EventsPage} />
           <Route path={to("events/:id")} component={EventPage} />
+          <Route path={to("logs")} component={LogsPage} />
           <Route path={to("functions")} component={FunctionsPage} />
           <Route path={to("functions/:app/:slug")} component={FunctionPage} />
           <Route path={to("replay")} component={ReplayPage} />

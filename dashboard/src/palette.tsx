@@ -124,7 +124,7 @@ function byId(text: string, route: (url: string) => void): Choice[] {
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["Ctrl or ⌘ K", "go to or do anything"],
-  ["g, then o r e f c l a", "overview, runs, events, functions, schedules, limits, apps"],
+  ["g, then o r e t f c l a", "overview, runs, events, logs, functions, schedules, limits, apps"],
   ["/", "the search or filter of a page"],
   ["j k, or arrows", "walk a list, or the steps of a run"],
   ["Enter", "open what is chosen"],

@@ -8,6 +8,7 @@ const PAGES: Record<string, string> = {
   o: "overview",
   r: "runs",
   e: "events",
+  t: "logs",
   f: "functions",
   c: "crons",
   l: "limits",

@@ -38,7 +38,7 @@ async def pages_of(shop: Shop) -> list[str]:
         "replay?app=shop&function=shop-refund",
         "runs?query=event.data.+%3D%3D+1",
     ]
-    others += ["replay?app=shop&function=shop-refund"]
+    others += ["logs", "replay?app=shop&function=shop-refund"]
     return [*runs, *others, "apps", "runs?status=QUEUED", "nowhere"]
 
 

@@ -100,6 +100,11 @@ export interface LogLine {
   readonly attempt?: number;
 }
 
+/** A line of the log of one of many runs. */
+export interface RunLine extends LogLine {
+  readonly runId: string;
+}
+
 /** Something a run is at, or waits for. */
 export interface Open {
   readonly name: string;

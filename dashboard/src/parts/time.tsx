@@ -90,6 +90,9 @@ export function briefly(iso: string, nowMs: number): string {
   return today ? second.format(at) : `${day.format(at)}, ${second.format(at)}`;
 }
 
+/** The time alone, with milliseconds, where the reader is. */
+export const timeOfDay = (iso: string): string => clock.format(new Date(iso));
+
 /** The date alone, where the reader is. */
 export const onDay = (iso: string): string => day.format(new Date(iso));
 

@@ -8,6 +8,7 @@
     scripts/bench flow [--scale 1.0]
     scripts/bench idle [--workers 1000] [--seconds 20]
     scripts/bench lists [--runs 1000000] [--times 40]
+    scripts/bench nodes [--nodes 1,2,4] [--runs 400]
     scripts/bench testing [--tests 200]
     scripts/bench start [--rounds 10]
     scripts/bench soak [--minutes 10] [--rate 200]
@@ -28,7 +29,20 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from bench import adapters, bulk, call, database, events, flow, idle, lists, soak, start, testing
+from bench import (
+    adapters,
+    bulk,
+    call,
+    database,
+    events,
+    flow,
+    idle,
+    lists,
+    nodes,
+    soak,
+    start,
+    testing,
+)
 from bench.peers import PEERS
 from bench.workload import WORKLOADS
 
@@ -41,6 +55,7 @@ PARTS = {
     "flow": flow,
     "idle": idle,
     "lists": lists,
+    "nodes": nodes,
     "soak": soak,
     "start": start,
     "testing": testing,

@@ -29,6 +29,14 @@ _TOLD = frozenset(
     }
 )
 _TOPICS = {topic.value: topic for topic in _TOLD}
+_FOR_EYES = {
+    Topic.EVENT_STORED: Topic.EVENT_STORED,
+    Topic.RUN_STARTED: Topic.RUN_MOVED,
+    Topic.RUN_MOVED: Topic.RUN_MOVED,
+}
+"""What people see change, and as what it is told: all that happens to a run within a moment is one
+change."""
+TOLD_AFTER_S = 0.1
 
 log = logging.getLogger("stepwell.cluster")
 
@@ -58,6 +66,8 @@ class Companions:
         self._looking: asyncio.Task[None] | None = None
         self._hub = hub
         self._published = 0
+        self._changed: dict[tuple[Topic, str], None] = {}
+        self._telling: asyncio.TimerHandle | None = None
         performer.elsewhere = self._tell
         hub.elsewhere = self._publish
 
@@ -69,13 +79,29 @@ class Companions:
 
     async def stop(self) -> None:
         """Do nothing more for the others."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._tell_changes()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
     def _tell(self, announced: Announce) -> None:
-        if announced.topic in _TOLD:
+        topic = _FOR_EYES.get(announced.topic)
+        if topic is not None:
+            self._changed[topic, announced.subject] = None
+            if self._telling is None:
+                loop = asyncio.get_running_loop()
+                self._telling = loop.call_later(TOLD_AFTER_S, self._tell_changes)
+        elif announced.topic in _TOLD:
+            self._changed.pop((Topic.RUN_MOVED, announced.subject), None)
             self._cluster.tell(announced.topic.value, announced.subject)
+
+    def _tell_changes(self) -> None:
+        self._telling = None
+        changed, self._changed = self._changed, {}
+        for topic, subject in changed:
+            self._cluster.tell(topic.value, subject)
 
     def _publish(self, published: Published) -> None:
         """Each message is another, though it says the same as the last one."""

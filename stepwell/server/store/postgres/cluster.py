@@ -57,6 +57,8 @@ class PostgresCluster:
         self._freed: dict[str, None] = {}
         self._told: dict[tuple[str, str], None] = {}
         self._over = False
+        self._is_awake = False
+        """Whether the thread was woken, and has not looked since."""
         self._thread: threading.Thread | None = None
         self._ours, self._theirs = socket.socketpair()
         for one in (self._ours, self._theirs):
@@ -83,6 +85,7 @@ class PostgresCluster:
     def close(self) -> None:
         """Say and hear nothing more."""
         self._over = True
+        self._is_awake = False
         self._wake()
         if self._thread is not None:
             self._thread.join()
@@ -93,7 +96,7 @@ class PostgresCluster:
 
     def committed(self, changes: Changes) -> None:
         """Tell the others where there is something to do after a commit of this process."""
-        if self._thread is None:
+        if self._thread is None or self._presence.is_alone:
             return
         # What was handed out in the same commit is for nobody else.
         given = {slot for slot, lease in changes.leases.items() if lease is not None}
@@ -111,7 +114,7 @@ class PostgresCluster:
 
     def tell(self, topic: str, subject: str) -> None:
         """Tell the others of something, soon and perhaps."""
-        if self._thread is None:
+        if self._thread is None or self._presence.is_alone:
             return
         with self._lock:
             if len(self._told) < WAITING_MAX:
@@ -127,6 +130,9 @@ class PostgresCluster:
             self._lanes.rouse(key, 1)
 
     def _wake(self) -> None:
+        if self._is_awake:
+            return
+        self._is_awake = True
         try:
             self._ours.send(b".")
         except (BlockingIOError, OSError):
@@ -135,6 +141,7 @@ class PostgresCluster:
     def _next_messages(self) -> list[str]:
         """Everything that waits, as messages that fit."""
         with self._lock:
+            self._is_awake = False
             hint = Hint(
                 self._is_due,
                 tuple(_taken(self._waiting_lanes)),

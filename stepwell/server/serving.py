@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
@@ -153,7 +153,7 @@ class Server:
             settings=GatewaySettings(connections_max=config.connections_max),
             on_slots=self._reach_workers,
             on_app=self._registered,
-            had_work=self._had_work,
+            had_work=self._ask_had_work,
         )
         self.node.clock_moved.append(self.gateway.clock_moved)
         self.node.ledger.on_catalog = self._catalog_changed
@@ -301,6 +301,16 @@ class Server:
     def _named_at(self, app: str) -> str:
         """At which of the addresses in the settings an app answered."""
         return "" if self._poller is None else self._poller.named_at(app)
+
+    def _ask_had_work(self, app: str, told: Callable[[bool], None]) -> None:
+        if not self.node.reader.blocks:
+            told(self._had_work(app))
+            return
+        # Whoever cannot tell waits for those who may have been at work.
+        asking = asyncio.ensure_future(asyncio.to_thread(self._had_work, app))
+        asking.add_done_callback(
+            lambda done: told(done.cancelled() or done.exception() is not None or done.result())
+        )
 
     def _had_work(self, app: str) -> bool:
         """May a worker of this app be at work on something an earlier server gave it?"""

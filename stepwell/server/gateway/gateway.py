@@ -35,7 +35,7 @@ from stepwell.server.gateway.handshake import Admission, Admitted
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.protocol import GatewayConfig
 from stepwell.server.gateway.sessions import Session, Sessions
-from stepwell.server.gateway.slots import Slots
+from stepwell.server.gateway.slots import AskHadWork, Slots
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
@@ -113,12 +113,12 @@ class Gateway:
         settings: GatewaySettings | None = None,
         on_slots: Callable[[str, int], None],
         on_app: Callable[[AppRow], None],
-        had_work: Callable[[str], bool],
+        had_work: AskHadWork,
     ) -> None:
         """`on_slots` hears how many requests the workers of an app take at once, 0 when none is
         there, and the same of each place where calls wait for workers with some code; `on_app`, of
-        registrations; `had_work` says whether calls of an app may have been under way when the
-        server stopped."""
+        registrations; `had_work` is asked whether calls of an app may have been under way when
+        the server stopped."""
         self.settings = settings or GatewaySettings()
         self.sessions = Sessions()
         self.connections: set[GatewayConnection] = set()

@@ -6,10 +6,16 @@ that its workers may say first what they are still at work on.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from stepwell.server.engine.name.held import held_place, is_held
 from stepwell.server.gateway.sessions import Sessions
 from stepwell.wire.function_config import CODE_PIN
+
+AskHadWork: TypeAlias = Callable[[str, Callable[[bool], None]], None]
+"""Asks whether calls of an app may have been under way when the server stopped. The answer is given
+at once, or later on the event loop."""
 
 
 class Slots:
@@ -21,14 +27,14 @@ class Slots:
         now_ms: Callable[[], int],
         *,
         on_slots: Callable[[str, int], None],
-        had_work: Callable[[str], bool],
+        had_work: AskHadWork,
         pinned: Callable[[str], Sequence[str]],
         reunion_s: float,
         reunion_window_s: float,
     ) -> None:
-        """`pinned` names the functions of an app whose runs stay with their code; `reunion_s`: how
-        long workers may report before they get work, within the first `reunion_window_s` of the
-        server."""
+        """`had_work` is asked about an app, and answers when it knows; `pinned` names the functions
+        of an app whose runs stay with their code; `reunion_s`: how long workers may report before
+        they get work, within the first `reunion_window_s` of the server."""
         self.closed = False
         """Is no work given any more?"""
         self._sessions = sessions
@@ -41,7 +47,9 @@ class Slots:
         self._told: dict[str, int] = {}
         self._places: dict[str, set[str]] = {}
         """The places of each app that were told of and are open."""
-        self._reunions: dict[str, asyncio.TimerHandle] = {}
+        self._reunions: dict[str, asyncio.TimerHandle | None] = {}
+        """Apps whose workers report before they get work, and until when; None as long as nobody
+        has said whether there was any."""
         self._began_ms = now_ms()
 
     def begin(self) -> None:
@@ -51,7 +59,9 @@ class Slots:
     def stop(self) -> None:
         """Wait for nobody any more."""
         for timer in self._reunions.values():
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
+        self._reunions.clear()
 
     def look(self, app: str) -> None:
         """Tell how many requests an app's workers take, if that has changed."""
@@ -92,14 +102,22 @@ class Slots:
     def _waits_for_reunion(self, app: str) -> bool:
         if app in self._reunions:
             return True
-        if self._now_ms() - self._began_ms > self._window_ms or not self._had_work(app):
+        if self._now_ms() - self._began_ms > self._window_ms:
             return False
-
-        def over() -> None:
-            del self._reunions[app]
-            self._told.setdefault(app, 0)
-            self.look(app)
-
-        loop = asyncio.get_running_loop()
-        self._reunions[app] = loop.call_later(self._reunion_s, over)
+        self._reunions[app] = None
+        self._had_work(app, partial(self._answered, app))
         return True
+
+    def _answered(self, app: str, had_work: bool) -> None:
+        if app not in self._reunions:
+            return  # stopped meanwhile
+        if had_work:
+            loop = asyncio.get_running_loop()
+            self._reunions[app] = loop.call_later(self._reunion_s, self._reunion_over, app)
+        else:
+            self._reunion_over(app)
+
+    def _reunion_over(self, app: str) -> None:
+        del self._reunions[app]
+        self._told.setdefault(app, 0)
+        self.look(app)

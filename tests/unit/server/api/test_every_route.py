@@ -59,7 +59,12 @@ async def workers(api: Api) -> AsyncIterator[tuple[ConnectApi, httpx.AsyncClient
 
     now_ms = api.clock.now_ms
     gateway = Gateway(
-        api.ledger, now_ms, secret=b"s", on_slots=nothing, on_app=nothing, had_work=nothing
+        api.ledger,
+        now_ms,
+        secret=b"s",
+        on_slots=nothing,
+        on_app=nothing,
+        had_work=lambda _, told: told(False),
     )
     connect = ConnectApi(
         gateway,

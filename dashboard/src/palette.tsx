@@ -39,7 +39,7 @@ export function Palette({ choices, onClose }: Props): JSX.Element {
   const all: Choice[] = [
     ...byId(text.trim(), route),
     ...choices,
-    ...views.value.map((view) => ({
+    ...views.all.value.map((view) => ({
       name: view.name,
       hint: "saved view",
       icon: "star" as const,

@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.dashboard.barriers import barriers
 from tests.dashboard.shop import BIG, Shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -100,7 +101,7 @@ async def test_an_event_begins_as_described_and_what_it_lacks_is_said(
     data = {"type": "object", "properties": fields, "required": ["order"]}
     described = {"data": [{"name": "order/refunded", "app": "shop", "data": data}]}
     # An app of the tests describes nothing: what one says is made up.
-    await page.route("**/api/v2/event-schemas", lambda route: route.fulfill(json=described))
+    await page.route("**/api/v2/event-schemas*", lambda route: route.fulfill(json=described))
     await page.goto("runs")
     await page.get_by_role("button", name="Send event").click()
     dialog = page.get_by_role("dialog")
@@ -111,6 +112,37 @@ async def test_an_event_begins_as_described_and_what_it_lacks_is_said(
     await text.fill('{"name": "order/refunded", "data": {"order": "7"}}')
     await expect(dialog.get_by_role("status")).to_contain_text("data.order is a string")
     await expect(dialog.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+
+
+async def test_an_event_begins_with_one_of_before_or_a_kept_one(page: Page, shop: Shop) -> None:
+    described = {"data": [{"name": "order/asked", "app": "shop", "data": {"type": "object"}}]}
+    await page.route("**/api/v2/event-schemas*", lambda route: route.fulfill(json=described))
+    for order in (1, 2):
+        await shop.run("order/asked", "RUNNING", order=order)
+    await page.goto("runs")
+    await page.get_by_role("button", name="Send event").click()
+    dialog = page.get_by_role("dialog")
+    text = dialog.get_by_role("textbox", name="The event, as JSON")
+    await text.fill('{"name": "order/asked"}')
+    before = dialog.get_by_title("Begin with event")
+    await expect(before).to_have_count(2)
+    await before.last.click()
+    assert json.loads(await text.input_value())["data"] == {"order": 1}
+    await dialog.get_by_text("As shop describes it").click()
+    await expect(dialog.locator(".described pre")).to_contain_text('"type": "object"')
+    await dialog.get_by_role("button", name="Keep as a sample").click()
+    await dialog.get_by_label("Name of the sample").fill("the first")
+    await dialog.get_by_label("Name of the sample").press("Enter")
+    await expect(dialog.get_by_role("button", name="the first")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    assert await barriers(page, "dialog[open]") == []
+    await page.reload()
+    await page.get_by_role("button", name="Send event").click()
+    await dialog.get_by_role("button", name="the first").click()
+    assert json.loads(await text.input_value()) == {"name": "order/asked", "data": {"order": 1}}
+    await dialog.get_by_role("button", name="Forget this sample").click()
+    await expect(dialog.get_by_role("button", name="the first")).to_have_count(0)
 
 
 async def test_an_event_is_sent_again_as_it_was(page: Page, shop: Shop) -> None:

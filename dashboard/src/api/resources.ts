@@ -162,9 +162,8 @@ export const events = (wanted: EventsWanted, signal?: AbortSignal) =>
     signal ? { signal } : {},
   );
 
-export const eventSchemas = async (signal?: AbortSignal) =>
-  (await ask<{ data: readonly EventSchema[] }>("api/v2/event-schemas", signal ? { signal } : {}))
-    .data;
+export const eventSchemas = (signal?: AbortSignal) =>
+  everyPage<EventSchema>("api/v2/event-schemas", signal);
 
 export const event = (id: string, signal?: AbortSignal) =>
   one<Event>(`api/v2/events/${encodeURIComponent(id)}`, signal);

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
-import { type Json, parseExact, printExact } from "../../api/exact";
+import { type Json, parseExact } from "../../api/exact";
 import type { EventSchema } from "../../api/model";
 import * as api from "../../api/resources";
 import { refresh, useAnswer } from "../../live/answer";
@@ -12,6 +12,7 @@ import { isObject, JsonField, wrongIn } from "../../parts/json_field";
 import { tell } from "../../parts/toast";
 import { toEvent } from "../../place";
 import { sampleOf, wrongBy } from "./schema";
+import { Described, Latest, Samples, textOf } from "./send_help";
 
 const SAMPLE = '{\n  "name": "order/placed",\n  "data": {\n    "order": 1\n  }\n}';
 
@@ -37,11 +38,16 @@ export function SendEvent({
       ),
     ),
   ];
-  const begin = async (name: string) => {
-    const schema = schemas.data?.find((one) => one.name === name);
-    const last = await api.events({ limit: 1, name }).catch(() => undefined);
+  const name = wrong ? "" : nameOf(text);
+  const take = (taken: string) => {
+    setText(taken);
+    setRefused("");
+  };
+  const begin = async (chosen: string) => {
+    const schema = schemas.data?.find((one) => one.name === chosen);
+    const last = await api.events({ limit: 1, name: chosen }).catch(() => undefined);
     const data = last?.data[0]?.data ?? (schema ? sampleOf(schema.data) : undefined);
-    setText(data === undefined ? withName(text, name) : printExact({ name, data }));
+    take(data === undefined ? withName(text, chosen) : textOf(chosen, data));
   };
   const send = async () => {
     if (wrong || busy) return;
@@ -78,29 +84,29 @@ export function SendEvent({
       {names.length > 0 && (
         <p class="small soft">
           Functions listen for:{" "}
-          {names.map((name) => (
+          {names.map((one) => (
             <button
               type="button"
               class="chip listened"
-              key={name}
-              onClick={() => begin(name)}
-              title={`Begin with the latest ${name}, or with what is described`}
+              key={one}
+              onClick={() => begin(one)}
+              title={`Begin with the latest ${one}, or with what is described`}
             >
-              <bdi>{name}</bdi>
+              <bdi>{one}</bdi>
             </button>
           ))}
         </p>
       )}
+      <Latest name={name} onTake={take} />
       <JsonField
         label="The event, as JSON"
         value={text}
         wrong={wrong || refused}
         onKeyDown={onKeyDown}
-        onValue={(written) => {
-          setText(written);
-          setRefused("");
-        }}
+        onValue={take}
       />
+      <Samples text={text} canKeep={wrong === ""} onTake={take} />
+      <Described schema={schemas.data?.find((one) => one.name === name)} />
       {doubt && (
         <p class="held-up small" role="status">
           {doubt}. It can be sent all the same.
@@ -120,6 +126,8 @@ export const wrongEvent = (text: string): string =>
     if (data !== undefined && !isObject(data)) return '"data" is an object, such as {"order": 1}';
     return "";
   });
+
+const nameOf = (text: string): string => (parseExact(text) as { readonly name: string }).name;
 
 /** What an event lacks by the description that an app gave of it; it is sent all the same. */
 function doubtOf(text: string, schemas: readonly EventSchema[]): string {

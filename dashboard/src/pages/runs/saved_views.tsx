@@ -4,21 +4,21 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { Icon } from "../../parts/icon";
 import { to } from "../../place";
-import { forget, keep, views } from "../../views";
+import { views } from "../../views";
 
 /** `search` is the filter of the page as it stands in the address; empty where all is shown. */
 export function SavedViews({ search }: { search: string }): JSX.Element | null {
   const [name, setName] = useState<string>();
-  const present = views.value.find((view) => view.search === search);
-  if (views.value.length === 0 && search === "") return null;
+  const present = views.all.value.find((view) => view.search === search);
+  if (views.all.value.length === 0 && search === "") return null;
   const save = (event: Event) => {
     event.preventDefault();
-    if (name?.trim()) keep(name.trim(), search);
+    if (name?.trim()) views.keep({ name: name.trim(), search });
     setName(undefined);
   };
   return (
     <div class="views">
-      {views.value.map((view) => (
+      {views.all.value.map((view) => (
         <a
           class="chip view"
           key={view.name}
@@ -30,7 +30,7 @@ export function SavedViews({ search }: { search: string }): JSX.Element | null {
         </a>
       ))}
       {present ? (
-        <button type="button" class="button plain small" onClick={() => forget(present.name)}>
+        <button type="button" class="button plain small" onClick={() => views.forget(present.name)}>
           Forget this view
         </button>
       ) : name === undefined ? (

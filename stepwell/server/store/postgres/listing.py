@@ -9,6 +9,11 @@ from stepwell.server.store.postgres.connection import SQL
 from stepwell.server.store.reading import INTERNAL
 from stepwell.server.store.row import DEFERRED
 
+HIDDEN = 3
+"""The last columns of a run as it is asked for: what is stored of it, and its lease."""
+PARTS_MAX = 40
+"""So many parts of a list are looked for one by one."""
+
 Asked: TypeAlias = tuple[bytes, dict[str, object]]
 """A statement and its parameters."""
 
@@ -20,52 +25,85 @@ _COLUMN = {
 
 
 def runs_asked(wanted: RunFilter) -> Asked:
-    """A page of runs, as readers see them."""
-    time = _COLUMN[wanted.time]
-    order = b"ASC" if wanted.ascending else b"DESC"
+    """A page of runs, as readers see them: the first of each part, each found in the order of an
+    index, and the first of all of those."""
     after = b">" if wanted.ascending else b"<"
-    # The statement says which run is seen how; which rows can be is said by what is stored.
-    conditions = [time + b" > 0", time + b" >= %(since)s"]
+    way = b"ASC" if wanted.ascending else b"DESC"
     asked: dict[str, object] = {"since": wanted.since_ms, "limit": wanted.limit}
+    # The former is what some indexes have as their condition.
+    bounds = [b"{time} > 0", b"{time} >= %(since)s"]
     if wanted.until_ms is not None:
-        conditions.append(time + b" < %(until)s")
+        bounds.append(b"{time} < %(until)s")
         asked["until"] = wanted.until_ms
-    if wanted.statuses:
-        conditions += [b"status = ANY(%(statuses)s)", b"stored_status = ANY(%(stored)s)"]
-        asked["statuses"] = [int(status) for status in wanted.statuses]
-        asked["stored"] = sorted({stored for one in wanted.statuses for stored in _stored(one)})
-    if wanted.functions:
-        conditions.append(b"function = ANY(%(functions)s)")
-        asked["functions"] = list(wanted.functions)
-    if wanted.apps:
-        conditions.append(b"app = ANY(%(apps)s)")
-        asked["apps"] = list(wanted.apps)
     if wanted.deferred is not None:
-        conditions.append(b"(flags & %(flag)s <> 0) = %(deferred)s")
+        bounds.append(b"(flags & %(flag)s <> 0) = %(deferred)s")
         asked |= {"flag": DEFERRED, "deferred": wanted.deferred}
     if wanted.after is not None:
-        conditions.append(b"(" + time + b", id) " + after + b" (%(at_ms)s, %(id)s)")
+        bounds.append(b"({time}, id) " + after + b" (%(at_ms)s, %(id)s)")
         asked |= {"at_ms": wanted.after.at_ms, "id": wanted.after.id}
-    ending = b" ORDER BY " + time + b" " + order + b", id " + order + b" LIMIT %(limit)s"
-    return SQL["runs"] + b" " + b" AND ".join(conditions) + ending, asked
+    ending = b" ORDER BY {time} " + way + b", id " + way + b" LIMIT %(limit)s"
+    standings = _standings(wanted)
+    places = _places(wanted, asked, len(standings))
+    parts = [
+        b"(SELECT * FROM seen WHERE "
+        + b" AND ".join([*standing, *place, *bounds]).replace(b"{time}", time)
+        + ending.replace(b"{time}", time)
+        + b")"
+        for standing, time in standings
+        for place in places
+    ]
+    whole = ending.replace(b"{time}", _COLUMN[wanted.time])
+    return SQL["runs"] + b" (" + b" UNION ALL ".join(parts) + b") AS found" + whole, asked
 
 
-def _stored(status: RunStatus) -> tuple[int, ...]:
-    """Which statuses the rows of runs may have that are seen with this one."""
-    if status is RunStatus.RUNNING:
-        return int(RunStatus.SCHEDULED), int(RunStatus.RUNNING)
-    return (int(status),)
+def _standings(wanted: RunFilter) -> list[tuple[list[bytes], bytes]]:
+    """What is said of the status, in parts of which each stands together in an index; and which
+    column tells the time in each. That a run is called for the first time, its lease says alone."""
+    time = _COLUMN[wanted.time]
+    is_started = wanted.time is RunTime.STARTED
+    stored = b"stored_started_ms" if is_started else time
+    first_calls = ([b"stored_status = 100", b"lease_id IS NOT NULL"], time)
+    if not wanted.statuses:
+        return [([], stored), first_calls] if is_started else [([], stored)]
+    found: list[tuple[list[bytes], bytes]] = []
+    for status in dict.fromkeys(wanted.statuses):
+        if status is RunStatus.SCHEDULED:
+            # Most have no lease: said so that the database expects it, and keeps to the index.
+            found.append(([b"stored_status = 100", b"(lease_id IS NOT NULL)::int <> 1"], stored))
+        else:
+            found.append(([b"stored_status = %d" % int(status)], stored))
+        if status is RunStatus.RUNNING:
+            found.append(first_calls)
+    return found
+
+
+def _places(wanted: RunFilter, asked: dict[str, object], standings: int) -> list[list[bytes]]:
+    """What is said of function and app, in parts of which each stands together in an index."""
+    found: list[bytes] = []
+    names = wanted.functions or wanted.apps
+    column = b"function" if wanted.functions else b"app"
+    if wanted.functions and wanted.apps:
+        found.append(b"app = ANY(%(apps)s)")
+        asked["apps"] = list(wanted.apps)
+    if not names:
+        return [found]
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) * standings > PARTS_MAX:
+        asked["names"] = distinct
+        return [[*found, column + b" = ANY(%(names)s)"]]
+    asked |= {f"name{n}": name for n, name in enumerate(distinct)}
+    return [[*found, column + b" = %%(name%d)s" % n] for n in range(len(distinct))]
 
 
 def run_asked(run_id: str) -> Asked:
     """One run, as readers see it."""
-    return SQL["runs"] + b" id = %(id)s", {"id": run_id}
+    return SQL["runs"] + b" seen WHERE id = %(id)s", {"id": run_id}
 
 
 def runs_of_event_asked(event_id: str) -> Asked:
     """The runs an event started, as readers see them."""
     condition = (
-        b" id IN (SELECT id FROM stepwell.run WHERE event_id = %(event_id)s"
+        b" seen WHERE id IN (SELECT id FROM stepwell.run WHERE event_id = %(event_id)s"
         b" UNION SELECT run_id FROM stepwell.run_event WHERE event_id = %(event_id)s) ORDER BY id"
     )
     return SQL["runs"] + condition, {"event_id": event_id}

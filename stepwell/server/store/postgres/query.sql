@@ -660,7 +660,7 @@ DELETE FROM stepwell.event WHERE id = ANY(%(events)s);
 -- read: runs. `seen` is the run as readers see it: running, since its first call began.
 
 -- runs --
-WITH seen AS (
+WITH seen AS NOT MATERIALIZED (
     SELECT
         run.id, run.function, run.app, run.event_id, run.queued_ms, run.dedup, run.origin,
         CASE WHEN run.status = 100 AND lease.id IS NOT NULL THEN 200 ELSE run.status END AS status,
@@ -669,11 +669,11 @@ WITH seen AS (
             ELSE run.started_ms
         END AS started_ms,
         run.ended_ms, run.output, run.version, run.flags, run.pending, run.parts, run.code,
-        run.status AS stored_status
+        run.status AS stored_status, run.started_ms AS stored_started_ms, lease.id AS lease_id
     FROM stepwell.run
     LEFT JOIN stepwell.lease ON lease.run_id = run.id AND lease.key = '' AND run.status = 100
 )
-SELECT * FROM seen WHERE;
+SELECT * FROM;
 
 -- durations --
 SELECT

@@ -44,6 +44,7 @@ from stepwell.server.store.port import (
 )
 from stepwell.server.store.postgres.connection import SQL, Connection
 from stepwell.server.store.postgres.listing import (
+    HIDDEN,
     Asked,
     events_asked,
     run_asked,
@@ -143,7 +144,7 @@ class PostgresReader:
     # -- runs -----------------------------------------------------------------------------------
 
     def _runs(self, asked: Asked) -> list[Run]:
-        return [run_from(row[:-1]) for row in self._rows(asked)]
+        return [run_from(row[:-HIDDEN]) for row in self._rows(asked)]
 
     def run(self, run_id: str) -> Run | None:
         """One run. A run whose first call is under way reads as running."""

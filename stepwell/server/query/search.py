@@ -14,8 +14,8 @@ from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
 from stepwell.server.store.reading import mark_of
 
 PAGE, PAGE_MAX = 100, 800
-"""So many are read at first, and twice as many each time after; between them it is asked whether
-time is up."""
+"""So many are read at first, and at most twice as many each time after; between them it is asked
+whether time is up."""
 
 COUNTED = 500
 """So many are counted at a time."""
@@ -125,7 +125,7 @@ def _searched(
     """Page by page, until there is enough, or no more, or no more time. `looked` gives a page of
     a size after a place: each entry, its place, and whether it satisfies."""
     found: list[T] = []
-    size = PAGE
+    seen, size = 0, PAGE
     while True:
         count = 0
         for entry, place, holds in looked(after, size):
@@ -138,7 +138,10 @@ def _searched(
             return Hits(found, None, partial=False)
         if not goes_on():
             return Hits(found, after, partial=True)
-        size = min(2 * size, PAGE_MAX)
+        seen += count
+        # As many as will fill the page, where it goes on like that.
+        missing = (limit - len(found)) * seen // max(len(found), 1)
+        size = min(max(missing, PAGE), 2 * size, PAGE_MAX)
 
 
 def _of_run(run: Run, bodies: Mapping[str, bytes], roots: frozenset[str]) -> dict[str, object]:

@@ -329,7 +329,9 @@ class Ledger:
                     wanted.append(Need(names=names))
             except Exception as error:
                 raise _fault(given, error) from error
-        yield from self._load(merged(wanted), view)
+        need = merged(wanted)
+        if not (self._store.is_shared and self._store.assume(need, view)):
+            yield from self._load(need, view)
 
     def _load(self, need: Need, view: View) -> Talk[None]:
         self._wanted.append(need)

@@ -306,6 +306,10 @@ class MemoryStore:
                     self._lanes.added(item.queue, item.due_ms)
             self._lanes.keep(changes)
 
+    def assume(self, need: Need, view: View) -> bool:
+        """Never: to look costs nothing."""
+        return False
+
     def state_of(self, lease_id: str) -> CallState | None:
         """Nothing: reading waits for nobody here."""
 

@@ -556,6 +556,12 @@ class Store(Protocol):
         """Fill the view with the rows of the need (`View.see_*`), found or not."""
         ...
 
+    def assume(self, need: Need, view: View) -> bool:
+        """Fill the view with what a batch needs and is nearly always so, without a look. Whether it
+        could; then nothing waits, and whatever comes next of `load`, `commit` and `confirm` makes
+        sure of it, or raises `Conflict`. The same is not assumed again at once."""
+        ...
+
     def write(self, changes: Changes) -> None:
         """Put the rows into the open transaction. Leases may stay out of it."""
         ...

@@ -195,6 +195,10 @@ class FaultyStore:
         self.inner.keep(changes)
         self._kept(changes)
 
+    def assume(self, need: Need, view: View) -> bool:
+        """As the store's own."""
+        return self.inner.assume(need, view)
+
     def state_of(self, lease_id: str) -> CallState | None:
         """As the store's own."""
         return self.inner.state_of(lease_id)

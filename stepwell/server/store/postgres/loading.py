@@ -6,6 +6,7 @@ fields: that is the one order in which rows are locked, those that stand for wha
 chosen by `claiming.py`.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -39,6 +40,9 @@ from stepwell.server.store.row import (
 )
 from stepwell.wire.operation import WaitForEvent
 
+WAITED_S = 10.0
+"""So long, in seconds, after somebody was found to wait for a name it is looked first."""
+WAITED_MAX = 1_000
 OLD_STEPS_MAX = 5_000
 """Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
 SCAN = 20
@@ -56,6 +60,8 @@ class Loader:
         self._secrets = secrets
         self._scanned = (-1, "")
         self._tick = 0
+        self._waited: dict[str, float] = {}
+        """Names for which somebody waited lately, and until when that is thought to be so."""
         self.lanes = LaneIndex(self._first_of_lane)
         self._claimer = Claimer(session, self.lanes, self._item, self._lease, self.load)
         self.bound = self._claimer.bound
@@ -66,6 +72,8 @@ class Loader:
         Raises `Stale` where the catalog is another by now.
         """
         self._tick = view.newest_tick
+        if self._session.assumed:
+            self._session.make_sure()
         self._lock(locks_of(need))
         fills = [fill for asked in self._asked_at_once(need, view) for fill in asked]
         for fill in fills:
@@ -269,10 +277,21 @@ class Loader:
 
         def fill(view: View) -> None:
             waited = {name for (name,) in rows}
+            self.seen_waited(waited)
             for name in need.names:
                 view.see_name(name, name in waited)
 
         yield fill
+
+    def seen_waited(self, names: Iterable[str]) -> None:
+        """Somebody waits for events of these names, or may."""
+        if len(self._waited) > WAITED_MAX:
+            self._waited.clear()
+        self._waited.update(dict.fromkeys(names, time.monotonic() + WAITED_S))
+
+    def was_waited(self, name: str) -> bool:
+        """Whether somebody waited for events of a name lately."""
+        return self._waited.get(name, 0.0) > time.monotonic()
 
     def _events(self, need: Need) -> Iterable[Fill]:
         if not need.events:

@@ -8,6 +8,7 @@ wait for the name locks it alone. So the one that comes second sees what the fir
 no event passes by a wait that another process opens at the same time. Pure.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 from zlib import crc32
 
@@ -32,6 +33,11 @@ def row_of(kind: str, name: str) -> int:
 def row_of_name(event_name: str) -> int:
     """The row of an event's name."""
     return row_of("name", event_name)
+
+
+def rows_of_names(names: Iterable[str]) -> list[int]:
+    """The rows of some, in order."""
+    return sorted({row_of_name(name) for name in names})
 
 
 def row_of_own(owner: str) -> int:

@@ -73,6 +73,12 @@ SELECT name FROM unnest(%b::text[]) AS asked (name) WHERE EXISTS (
     SELECT 1 FROM stepwell.wait WHERE wait.name = asked.name AND kind IN (1, 4)
 );
 
+-- nobody_waits --
+-- Divides by zero where somebody does.
+SELECT 1 / (NOT EXISTS (
+    SELECT 1 FROM stepwell.wait WHERE wait.name = ANY(%b) AND kind IN (1, 4)
+))::int4;
+
 -- paths_waited --
 -- It goes from one path to the next in the index: many may wait at each.
 WITH RECURSIVE known AS (
@@ -931,6 +937,11 @@ SELECT pg_notify('stepwell', message) FROM unnest(%s::text[]) AS told (message);
 -- The process as it is alive, and how often apps and functions changed.
 SELECT (SELECT catalog FROM stepwell.common WHERE one = 1)
 FROM stepwell.node WHERE id = %s FOR KEY SHARE;
+
+-- node_as_known --
+-- Divides by zero where the process is taken for dead, or apps and functions are others.
+SELECT 1 / count(*)::int4 FROM stepwell.common, stepwell.node
+WHERE one = 1 AND catalog = %s::int8 AND node.id = %s;
 
 -- catalog_is --
 SELECT catalog FROM stepwell.common WHERE one = 1;

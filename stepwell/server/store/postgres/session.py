@@ -19,6 +19,7 @@ from stepwell.server.store.postgres.connection import (
     set_to,
 )
 from stepwell.server.store.postgres.failure import in_our_words
+from stepwell.server.store.postgres.locks import rows_of_names
 from stepwell.server.store.postgres.piece import Answer, Piece
 
 Slot: TypeAlias = tuple[str, str]
@@ -82,6 +83,8 @@ class Session:
         self._held: Answer | None = None
         self._is_alive = True
         self._plan_at_s = time.monotonic() + PLANS_KEPT_S
+        self.assumed: frozenset[str] = frozenset()
+        """Names of events for which nobody waits, as the transaction goes by and has not seen."""
         self.catalog = -1
         """How often apps and functions had changed when they were read."""
         self.changes_catalog = False
@@ -148,6 +151,17 @@ class Session:
         if row is not None and row[0] != self.catalog:
             raise Stale(f"apps or functions of {self.name} were changed by another server")
 
+    def make_sure(self) -> None:
+        """Have what the transaction goes by without a look be so: it is a conflict if it is not,
+        found out by the database. Nothing was asked before."""
+        names, self.assumed = sorted(self.assumed), frozenset()
+        self._piece_begun()
+        self._held = None
+        self._is_alive = True
+        self.ask("node_as_known", self.catalog, self._node)
+        self.ask("lock_together", rows_of_names(names))
+        self.ask("nobody_waits", names)
+
     def commit(self) -> None:
         """End the transaction, and keep what it wrote.
 
@@ -187,6 +201,7 @@ class Session:
     def _forget(self) -> None:
         self.seen = Seen()
         self.changes_catalog = False
+        self.assumed = frozenset()
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Container
 from typing import Literal
 
+import msgspec
+
 from stepwell.server.engine.message.need import NOTHING, Need
 from stepwell.server.engine.name.lane import is_lane
 from stepwell.server.engine.state.catalog import Catalog
@@ -63,6 +65,7 @@ class PostgresStore:
         self._presence = Presence(url, self._session.name, self.node)
         self._secrets: dict[Slot, bytes] = {}
         self._states: dict[str, CallState] = {}
+        self._assumed: frozenset[str] = frozenset()
         self._loader = Loader(self._session, self._secrets)
         self._writer = Writer(self._session, self.node)
         self.cluster = PostgresCluster(
@@ -124,6 +127,18 @@ class PostgresStore:
             with in_our_words(self.name):
                 self._loader.load(need, view)
 
+    def assume(self, need: Need, view: View) -> bool:
+        """That nobody waits for events of a name is nearly always so."""
+        names = need.names
+        if not names or msgspec.structs.replace(need, names=frozenset()) != NOTHING:
+            return False
+        if any(map(self._loader.was_waited, names)):
+            return False
+        for name in names:
+            view.see_name(name, waited=False)
+        self._session.assumed = self._assumed = names
+        return True
+
     def write(self, changes: Changes) -> None:
         """Put the rows into the transaction: they are sent together with its end."""
         with in_our_words(self.name):
@@ -137,15 +152,25 @@ class PostgresStore:
         except Unavailable:
             self._presence.doubt(self._writer.granted)
             raise
+        self._assumed = frozenset()
         told = self._writer.told
         self._states = {} if told is None else told.states()
 
     def confirm(self) -> None:
         """Let go of what was loaded; that it is there, the loads have shown."""
+        if self._session.assumed:
+            with in_our_words(self.name):
+                self._session.make_sure()
+                self._session.send()
+        self._assumed = frozenset()
         self._session.rollback()
 
     def rollback(self) -> None:
-        """Forget what was written since the last commit."""
+        """Forget what was written since the last commit. Of what was assumed for it, nobody knows
+        whether that was the reason: it is looked for the next time."""
+        if self._assumed:
+            self._loader.seen_waited(self._assumed)
+            self._assumed = frozenset()
         self._session.rollback()
 
     def keep(self, changes: Changes) -> None:

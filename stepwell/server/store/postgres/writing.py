@@ -73,7 +73,10 @@ class Writer:
         Raises `Stale` where the catalog is another by now, if nothing was loaded before.
         """
         self.granted = []
-        self._session.check()
+        if self._session.assumed:
+            self._session.make_sure()
+        else:
+            self._session.check()
         self._look_at_rest(changes)
         self._lock_waited(changes)
         self._runs(changes)

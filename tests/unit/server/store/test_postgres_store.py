@@ -9,7 +9,8 @@ import pytest
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.need import Need
 from stepwell.server.engine.row.run import MAIN
-from stepwell.server.store.port import Conflict, Corrupt, Unavailable, Unstorable
+from stepwell.server.engine.state.view import View
+from stepwell.server.store.port import Conflict, Corrupt, Stale, Unavailable, Unstorable
 from stepwell.server.store.postgres.connection import Wanted, name_of
 from stepwell.server.store.postgres.migrating import migrations
 from stepwell.server.store.postgres.piece import Answer, Piece
@@ -20,6 +21,7 @@ from stepwell.testing.contract.store_world import (
     event_number,
     lease_of,
     step_of,
+    wait_of,
 )
 
 
@@ -186,4 +188,81 @@ def test_statements_are_planned_once_and_now_and_then_anew(
     world.run("none")
     world.run("none")
     assert asked.count(b"DISCARD PLANS") == 1
+    world.store.close()
+
+
+NAMES = Need(names=frozenset({"paid"}))
+
+
+def assumed(world: World) -> View:
+    """A batch that stores an event, and goes by that nobody waits for it."""
+    view = world.look()
+    assert world.store.assume(NAMES, view)
+    view.apply(fact.EventStored(event_number(9, "paid")))
+    return view
+
+
+def events(opener: Opener) -> int:
+    return len(told(opener.url, "SELECT 1 FROM stepwell.event WHERE name = 'paid'"))
+
+
+def test_that_nobody_waits_is_assumed_and_made_sure_of_with_the_commit(opener: Opener) -> None:
+    world = World(opener)
+    world.commit(assumed(world))
+    assert events(opener) == 1
+    # What needs a look needs a look.
+    for need in (Need(), Need(runs=frozenset({"r"})), Need(names=NAMES.names, events=NAMES.names)):
+        assert not world.store.assume(need, world.look())
+    world.store.close()
+
+
+def test_what_was_assumed_and_is_not_so_is_a_conflict_and_looked_for_then(opener: Opener) -> None:
+    world = World(opener)
+    run = world.begin(1)
+    wait = wait_of(run, "w", name="paid")
+    for verb in ("commit", "load", "confirm"):
+        world.store._loader._waited.clear()
+        view = assumed(world)
+        other = World(opener)
+        other.do(fact.WaitOpened(wait))
+        with pytest.raises(Conflict):
+            if verb == "commit":
+                world.commit(view)
+            elif verb == "load":
+                world.store.load(Need(runs=frozenset({run.id})), view)
+            else:
+                world.store.confirm()
+        world.store.rollback()
+        assert not world.store.assume(NAMES, world.look())
+        assert world.waits("paid")
+        world.store.rollback()
+        other.do(fact.WaitClosed(wait))
+        other.store.rollback()
+        other.store.close()
+    assert events(opener) == 0
+    world.store.close()
+
+
+def test_who_is_taken_for_dead_or_knows_old_functions_assumes_in_vain(opener: Opener) -> None:
+    world = World(opener)
+    view = assumed(world)
+    told(opener.url, "UPDATE stepwell.common SET catalog = catalog + 1")
+    with pytest.raises(Conflict):
+        world.commit(view)
+    world.store.rollback()
+    with pytest.raises(Stale):
+        world.store.load(NAMES, view)
+    world.store.rollback()
+    world.store._loader._waited.clear()
+    view = assumed(world)
+    told(opener.url, "DELETE FROM stepwell.node")
+    with pytest.raises(Conflict):
+        world.commit(view)
+    world.store.rollback()
+    world.store.load(NAMES, view)
+    world.store.write(view.changes)
+    with pytest.raises(Unavailable, match="took this one for dead"):
+        world.store.commit()
+    world.store.rollback()
+    assert events(opener) == 0
     world.store.close()

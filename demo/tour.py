@@ -40,6 +40,7 @@ async def resize_images(ctx: stepwell.Context) -> int:
         return number
 
     done = await asyncio.gather(*(ctx.step.run(f"image {n + 1}", resize, n) for n in range(100)))
+    ctx.logger.info("%d images in the album", len(done))
     return len(done)
 
 
@@ -152,6 +153,7 @@ async def charge_card(ctx: stepwell.Context) -> dict[str, Any]:
     """It fails for some customers."""
 
     async def charge() -> str:
+        ctx.logger.info("charging the card for order %s", ctx.event.data["order"])
         await asyncio.sleep(0.03)
         if int(str(ctx.event.data["order"])) % 4 == 3:
             raise stepwell.NonRetriableError("the card was declined: insufficient funds")
@@ -159,6 +161,7 @@ async def charge_card(ctx: stepwell.Context) -> dict[str, Any]:
 
     receipt = await ctx.step.run("charge the card", charge)
     await ctx.step.sleep("let the fraud check run", 400)
+    ctx.logger.info("no objection by the fraud check: %s", receipt)
     return {"receipt": receipt, "mailed": await ctx.step.run("mail the receipt", lambda: True)}
 
 

@@ -40,6 +40,8 @@ PICTURES = (
     Picture("waiting", "runs/{run}", function="studio-refund"),
     Picture("tree", "runs/{run}", function="studio-sum-folder"),
     Picture("functions", "functions/studio/studio-render-video", scheme="dark"),
+    Picture("replay", "replay?app=studio&function=studio-charge-card"),
+    Picture("logs", "logs", scheme="dark"),
     Picture("schedules", "crons"),
     Picture("limits", "limits"),
     Picture("telephone", "runs/{run}", size=NARROW, function="studio-answer"),

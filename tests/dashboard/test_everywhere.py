@@ -38,6 +38,7 @@ async def pages_of(shop: Shop) -> list[str]:
         "replay?app=shop&function=shop-refund",
         "runs?query=event.data.+%3D%3D+1",
     ]
+    others += ["runs?session=user%3D7&time=ended&from=2026-01-01T10:00Z&until=2026-01-02T10:00Z"]
     others += ["logs", "replay?app=shop&function=shop-refund"]
     return [*runs, *others, "apps", "runs?status=QUEUED", "nowhere"]
 

@@ -39,7 +39,7 @@ const SHAPES = {
   leave: "M14 4H5v16h9M10 12h10M16 8l4 4-4 4",
   many: "M8 6h12M8 12h12M8 18h12M3.5 6h.5M3.5 12h.5M3.5 18h.5",
   limits: "M4 15a8 8 0 0 1 16 0M12 15l4-5M4 19h16",
-  logs: "M4 5h16M4 10h10M4 15h13M4 20h7",
+  logs: "M6 3h8l5 5v13H6zM9.500 12.500h6M9.500 16.500h6",
   keys: "M4 6h16v12H4zM8 10h.5M12 10h.5M16 10h.5M8 14h8",
   columns: "M4 4h16v16H4zM10 4v16M15 4v16",
   star: "M6 3h12v18l-6-4.5L6 21z",

@@ -50,7 +50,7 @@ interface FilterProps {
 
 function LogFilter({ chosen, functions, onChange }: FilterProps): JSX.Element {
   return (
-    <fieldset class="filters">
+    <fieldset class="filters log-filter">
       <legend class="unseen">Filter</legend>
       <select
         class="select"

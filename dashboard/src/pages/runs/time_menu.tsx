@@ -18,7 +18,7 @@ export function TimeMenu({ filter, onChange }: Props): JSX.Element {
     <span class="menu-place">
       <button type="button" class="button time-chosen" popovertarget={id}>
         <Icon name="clock" size={14} />
-        {timeWords(filter, (iso) => exactly(iso, "minute"))}
+        <span>{timeWords(filter, (iso) => exactly(iso, "minute"))}</span>
       </button>
       <fieldset class="menu card time-menu" id={id} popover="auto">
         <legend class="unseen">Time</legend>

@@ -1,12 +1,19 @@
 """The app of the tour: a function for each shape a run can have, from one step to a thousand."""
 
 import asyncio
+import logging
 from datetime import timedelta
 from typing import Any
 
 import stepwell
 
-tour = stepwell.Inngest(app_id="studio")
+# Its lines are read on the page, not in the terminal.
+log = logging.getLogger("demo.studio")
+log.setLevel(logging.INFO)
+log.addHandler(logging.NullHandler())
+log.propagate = False
+
+tour = stepwell.Inngest(app_id="studio", logger=log)
 gpu = stepwell.limit("gpu", concurrency=2)
 tokens = stepwell.limit("model-tokens", rate=90_000, period="1m")
 

@@ -32,9 +32,9 @@ from stepwell.sdk.serve.called import is_inngest_request
 from stepwell.sdk.serve.durable_report import NotReportedError, Report
 from stepwell.sdk.serve.durable_stream import HEADERS as STREAM_HEADERS
 from stepwell.sdk.serve.durable_stream import (
-    ToBlockingCaller,
-    ToCaller,
     ToServer,
+    heard,
+    heard_sync,
     tell_answer,
     tell_steps,
     tell_where,
@@ -44,9 +44,10 @@ from stepwell.sdk.serve.gate import Refused, judge, note_refusal
 from stepwell.sdk.serve.request import ServeRequest
 from stepwell.sdk.serve.response import ServeResponse, StreamingResponse, StreamingResponseSync
 from stepwell.sdk.serve.run_state import StateUnavailableError, completed, state_requests
+from stepwell.sdk.serve.unread import Unread
 from stepwell.sdk.step.context import Context, ContextSync
 from stepwell.sdk.step.handler import is_async
-from stepwell.sdk.step.stream import TELL, Tell, began
+from stepwell.sdk.step.stream import LISTENER, Listener, began
 from stepwell.sdk.value.codec import CodecError, encode_any
 from stepwell.wire import header, limit
 from stepwell.wire.endpoint import HTTP_REQUEST, HttpAnswer, HttpCalled
@@ -103,22 +104,23 @@ class EndpointOptions(TypedDict, total=False):
 class _Asked:
     """A request under way, what the handler raised, and where what it says goes."""
 
-    def __init__(self, request: ServeRequest, tell: Tell | None) -> None:
+    def __init__(self, request: ServeRequest, listener: Listener | None) -> None:
         self.request = request
         self.raised: Exception | None = None
-        self.tell = tell
+        self.listener = listener
         self.is_away = False
         """The run goes on elsewhere: the answer to this request is none of the handler's."""
         self.told_where = False
 
     def note(self, report: Report, operations: tuple[Operation, ...], api: ServerApi) -> None:
         """Tell a caller that listens what was reported."""
-        if self.tell is None:
+        if self.listener is None:
             return
+        tell = self.listener.tell
         if not self.told_where:
             self.told_where = True
-            tell_where(self.tell, api, report)
-        tell_steps(self.tell, operations, _COMPLETE)
+            tell_where(tell, api, report)
+        tell_steps(tell, operations, _COMPLETE)
 
 
 _ASKED: ContextVar[_Asked] = ContextVar("stepwell_asked")
@@ -215,14 +217,14 @@ class DurableEndpoint:
         return await self._answered(_Asked(request, None), query)
 
     async def _answered(self, asked: _Asked, query: str) -> ServeResponse:
-        token, telling = _ASKED.set(asked), TELL.set(asked.tell)
+        token, telling = _ASKED.set(asked), LISTENER.set(asked.listener)
         try:
             if is_inngest_request(asked.request.headers):
                 return await self._called(asked.request)
             return await self._begun(asked, query)
         finally:
             _ASKED.reset(token)
-            TELL.reset(telling)
+            LISTENER.reset(telling)
 
     def is_streamed(self, request: ServeRequest) -> bool:
         """Does a caller ask for what the handler says while it works?"""
@@ -231,10 +233,10 @@ class DurableEndpoint:
     def streamed(self, request: ServeRequest, query: str) -> StreamingResponse:
         """What the handler says while it works, and its answer at the end, as server-sent events.
         A caller that goes away changes nothing for the run. Called where an event loop runs."""
-        caller = ToCaller()
-        work = asyncio.create_task(self._told_all(request, query, caller.tell))
+        caller = Unread()
+        work = asyncio.create_task(self._told_all(request, query, caller))
         self._kept(work, caller.end)
-        return StreamingResponse(200, STREAM_HEADERS, caller.events())
+        return StreamingResponse(200, STREAM_HEADERS, heard(caller))
 
     def streamed_sync(self, request: ServeRequest, query: str) -> StreamingResponseSync:
         """The same for blocking frameworks. The handler is called when the stream is begun to be
@@ -245,11 +247,11 @@ class DurableEndpoint:
     def _pieces(
         self, request: ServeRequest, query: str, context: ContextVars
     ) -> Generator[bytes, None, None]:
-        caller = ToBlockingCaller()
-        telling = self._told_all(request, query, caller.tell)
+        caller = Unread()
+        telling = self._told_all(request, query, caller)
         loop = background.shared().loop
         self._kept(context.run(asyncio.run_coroutine_threadsafe, telling, loop), caller.end)
-        yield from caller.events()
+        yield from heard_sync(caller)
 
     def _kept(self, work: _Work, end: Callable[[], None]) -> None:
         """Hold the work until it is over, and end its stream then: also where the program stops."""
@@ -257,8 +259,8 @@ class DurableEndpoint:
         work.add_done_callback(self._streams.discard)
         work.add_done_callback(lambda _: end())
 
-    async def _told_all(self, request: ServeRequest, query: str, tell: Tell) -> None:
-        asked = _Asked(request, tell)
+    async def _told_all(self, request: ServeRequest, query: str, caller: Listener) -> None:
+        asked, tell = _Asked(request, caller), caller.tell
         try:
             answer = await self._answered(asked, query)
             if not asked.is_away:
@@ -277,8 +279,8 @@ class DurableEndpoint:
         run_id = ulid_at(now_ms, token_bytes(ENTROPY_BYTES))
         event = self._event(asked.request, query, now_ms)
         report = Report(self.client.api, run_id, event, self._retries)
-        if asked.tell is not None:
-            asked.tell(began(run_id))
+        if asked.listener is not None:
+            asked.listener.tell(began(run_id))
 
         async def save(operations: tuple[Operation, ...]) -> None:
             await report.send(operations)
@@ -332,7 +334,7 @@ class DurableEndpoint:
         except NotReportedError as error:
             # The caller has its answer all the same; if steps were saved, the server asks again.
             self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
-        if asked.raised is not None and asked.tell is None:
+        if asked.raised is not None and asked.listener is None:
             raise asked.raised  # the framework knows best how to say it
         answer = _answer_among(operations)
         assert answer is not None
@@ -371,7 +373,7 @@ class DurableEndpoint:
                 await report.send((*logs, StepFailed(id=_COMPLETE, failure=failure)))
             except NotReportedError as error:
                 self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
-        if asked.raised is not None and asked.tell is None:
+        if asked.raised is not None and asked.listener is None:
             raise asked.raised
         return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, body)
 
@@ -406,7 +408,7 @@ class DurableEndpoint:
                 error = StateUnavailableError(str(error))
             return self._signed(error_answer(error), passed.key)
         says = ToServer(self.client.api, call.ctx.run_id)
-        telling = TELL.set(says.tell)
+        telling = LISTENER.set(says)
         try:
             response = await run_call(
                 self._function,
@@ -416,7 +418,7 @@ class DurableEndpoint:
                 raw_request=request.raw,
             )
         finally:
-            TELL.reset(telling)
+            LISTENER.reset(telling)
         operations = _operations_in(response)
         self._tell_end(says, call.ctx, response, operations)
         await says.flush()

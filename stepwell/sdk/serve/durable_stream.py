@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextvars import copy_context
-from queue import SimpleQueue
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -12,6 +11,7 @@ from stepwell.sdk.net.port import NetworkError
 from stepwell.sdk.net.server_api import ApiRequest, ServerApi
 from stepwell.sdk.serve.durable_report import Report
 from stepwell.sdk.serve.response import ServeResponse
+from stepwell.sdk.serve.unread import Unread
 from stepwell.sdk.step.stream import EVENT_STREAM, Tell, committed, ended, moved, rolled_back
 from stepwell.wire import header
 from stepwell.wire.operation import Operation, StepError, StepFailed, StepRun
@@ -48,77 +48,48 @@ def tell_answer(tell: Tell, answer: ServeResponse) -> None:
     tell(ended(answer.status, answer.headers, body, well=answer.status < 500))
 
 
-class ToCaller:
-    """What is said, in its order, until somebody says that it is all. Said from any thread, heard
-    on the event loop where it is made."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._said: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    def tell(self, event: bytes) -> None:
-        """Say an event."""
-        self._loop.call_soon_threadsafe(self._said.put_nowait, event)
-
-    def end(self) -> None:
-        """It was all."""
-        self._loop.call_soon_threadsafe(self._said.put_nowait, None)
-
-    async def events(self) -> AsyncGenerator[bytes, None]:
-        """What is said."""
-        while (event := await self._said.get()) is not None:
+async def heard(caller: Unread) -> AsyncGenerator[bytes, None]:
+    """What is told a caller, for an event loop to send. Closed before its end, nothing more is."""
+    try:
+        while (event := await caller.next()) is not None:
             yield event
+    finally:
+        caller.leave()
 
 
-class ToBlockingCaller:
-    """The same, heard by blocking code."""
-
-    def __init__(self) -> None:
-        self._said: SimpleQueue[bytes | None] = SimpleQueue()
-
-    def tell(self, event: bytes) -> None:
-        """Say an event."""
-        self._said.put(event)
-
-    def end(self) -> None:
-        """It was all."""
-        self._said.put(None)
-
-    def events(self) -> Generator[bytes, None, None]:
-        """What is said. Closed before its end, this waits for that all the same."""
-        try:
-            while (event := self._said.get()) is not None:
-                yield event
-        except GeneratorExit:
-            while self._said.get() is not None:
-                pass
+def heard_sync(caller: Unread) -> Generator[bytes, None, None]:
+    """The same for blocking code. Closed before its end, it waits for that all the same."""
+    try:
+        while (event := caller.wait_for_next()) is not None:
+            yield event
+    except GeneratorExit:
+        caller.leave()
+        caller.ended.wait()
 
 
-class ToServer:
+class ToServer(Unread):
     """Sends what is said to whoever was sent away, by way of the server, in its order."""
 
     def __init__(self, api: ServerApi, run_id: str) -> None:
+        super().__init__()
         self._loop = asyncio.get_running_loop()
         # That of whoever calls the handler: tasks that are started in the handler's end with it.
         self._context = copy_context()
         self._api = api
         self._path = f"{TEE_PATH}?{urlencode({'channel': run_id})}"
-        self._waiting = bytearray()
         self._posting: asyncio.Task[None] | None = None
 
     def tell(self, event: bytes) -> None:
         """Say an event, from any thread."""
-        self._loop.call_soon_threadsafe(self._add, event, context=self._context)
+        super().tell(event)
+        self._loop.call_soon_threadsafe(self._begin, context=self._context)
 
-    def _add(self, event: bytes) -> None:
-        self._waiting += event
+    def _begin(self) -> None:
         if self._posting is None or self._posting.done():
             self._posting = self._loop.create_task(self._post())
 
     async def _post(self) -> None:
-        while self._waiting:
-            body = bytes(self._waiting)
-            self._waiting.clear()
+        while body := self.take_all():
             asked = ApiRequest(
                 method="POST",
                 path=self._path,
@@ -129,6 +100,7 @@ class ToServer:
             try:
                 await self._api.ask(asked)
             except (NetworkError, Error):
+                self.take_all()
                 return  # nobody hears it; the run's output is kept all the same
 
     async def flush(self) -> None:

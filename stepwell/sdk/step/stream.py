@@ -4,9 +4,10 @@ The only place for the events of such a stream, which the JavaScript SDK's `fetc
 Outside of endpoints, and where the caller wants no stream, nothing is said and nothing fails.
 """
 
+import asyncio
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -19,7 +20,21 @@ EVENT_STREAM: Final = "text/event-stream"
 Tell = Callable[[bytes], None]
 """Takes one event, from any thread."""
 
-TELL: ContextVar[Tell | None] = ContextVar("stepwell_stream", default=None)
+
+class Listener(Protocol):
+    """Whoever is told, from any thread."""
+
+    def tell(self, event: bytes) -> None:
+        """Take one event, at once."""
+
+    async def room(self) -> None:
+        """Return once more may be told: what is told and not read is bounded."""
+
+    def wait_for_room(self) -> None:
+        """The same, for threads without an event loop."""
+
+
+LISTENER: ContextVar[Listener | None] = ContextVar("stepwell_stream", default=None)
 """Where what is said by the code that runs here goes."""
 
 
@@ -62,30 +77,44 @@ class Stream:
         """Tell the caller something that JSON can hold, now. In a step it counts once the step has
         ended well. Code before a step that an earlier call has ended says nothing again.
 
+        While a caller has 1 MiB unread, a thread waits here; a coroutine cannot, but in `pipe`. A
+        caller with 8 MiB unread, or who reads nothing for 60 seconds while somebody waits, is given
+        up: the stream ends, the run goes on.
+
         Raises ConfigurationError for what JSON cannot hold.
         """
         try:
             raw = encode_any(data)
         except CodecError as error:
             raise ConfigurationError(f"stream.push: {error}") from None
-        tell, step = TELL.get(), INSIDE_STEP.get()
-        if tell is None or _is_known():
+        listener, step = LISTENER.get(), INSIDE_STEP.get()
+        if listener is None or _is_known():
             return
         told: dict[str, object] = {"data": raw}
         if step is not None:
             told["hashedStepId"] = step.hashed
-        tell(event("inngest.stream", told))
+        listener.tell(event("inngest.stream", told))
+        if not _has_loop():
+            listener.wait_for_room()
 
     async def pipe(self, source: AsyncIterable[str] | Iterable[str]) -> str:
-        """Tell the caller each piece of text as it comes; returns all of it."""
+        """Tell the caller each piece of text as it comes; returns all of it. Waits while the caller
+        has 1 MiB unread, for 60 seconds at most: see `push`."""
         pieces: list[str] = []
         if isinstance(source, AsyncIterable):
             async for piece in source:
-                self.push(piece)
-                pieces.append(piece)
+                await self._piped(piece, pieces)
         else:
-            pieces.extend(self._told(source))
+            for piece in source:
+                await self._piped(piece, pieces)
         return "".join(pieces)
+
+    async def _piped(self, piece: str, pieces: list[str]) -> None:
+        self.push(piece)
+        pieces.append(piece)
+        listener = LISTENER.get()
+        if listener is not None:
+            await listener.room()
 
     def pipe_sync(self, source: Iterable[str]) -> str:
         """The same for blocking code."""
@@ -95,6 +124,15 @@ class Stream:
         for piece in source:
             self.push(piece)
             yield piece
+
+
+def _has_loop() -> bool:
+    """Does an event loop run in this thread?"""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_known() -> bool:

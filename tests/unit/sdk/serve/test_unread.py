@@ -122,6 +122,7 @@ async def test_a_caller_who_reads_nothing_for_long_is_given_up(
     assert [chunk async for chunk in heard(caller)] == []
 
 
+@pytest.mark.stalls("DurableEndpoint._told_all")  # imports the HTTP client
 async def test_a_run_goes_on_whose_caller_goes_away() -> None:
     model = Model(30)
     over = asyncio.Event()

@@ -22,7 +22,8 @@ BEFORE_FIRST_LINE = 1
 """The commit of the event, which makes sure that nobody waits for it; in it the run begins, and its
 call is handed out with what that is told."""
 A_STEP = 2
-"""The step: the run as it is, then the commit."""
+"""The run as it is, then the commit of the step: in it the next call is handed out, where each step
+has a call of its own."""
 AT_THE_END = 2
 
 
@@ -44,21 +45,22 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sent
 
 
+@pytest.mark.parametrize("checkpointing", [True, False])
 async def test_round_trips_from_an_event_to_the_first_line_and_for_each_step(
-    engine_database: str, trips: list[int]
+    engine_database: str, trips: list[int], checkpointing: bool
 ) -> None:
-    client = sw.Inngest(app_id="trips", is_production=False)
-    marks: list[int] = []
+    client = sw.Inngest(app_id="trips", is_production=False, checkpointing=checkpointing)
+    marks: dict[int, int] = {}
 
     async def step() -> None:
         """It does nothing."""
 
     @client.create_function(fn_id="steps", trigger=sw.TriggerEvent(event="go"))
     async def steps(ctx: sw.Context) -> None:
-        marks.append(len(trips))
+        marks.setdefault(0, len(trips))
         for number in range(STEPS):
             await ctx.step.run(f"s{number}", step)
-            marks.append(len(trips))
+            marks.setdefault(number + 1, len(trips))
 
     async with Engine(client, [steps], database=engine_database) as engine:
         # What is done for the first time is prepared first.
@@ -69,5 +71,5 @@ async def test_round_trips_from_an_event_to_the_first_line_and_for_each_step(
             while len(marks) <= STEPS or engine.node.ledger.is_busy or engine.node.pump.is_asking:
                 await asyncio.sleep(0.01)
     first = BEFORE_FIRST_LINE
-    assert marks == [first + A_STEP * number for number in range(STEPS + 1)], trips
-    assert len(trips) == marks[-1] + AT_THE_END, trips
+    assert [*marks.values()] == [first + A_STEP * number for number in range(STEPS + 1)], trips
+    assert len(trips) == marks[STEPS] + AT_THE_END, trips

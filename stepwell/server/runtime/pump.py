@@ -103,11 +103,14 @@ class Pump:
         """Take what a batch just made, unless something older may wait: that has its turn first."""
         if self._asking or self._stopped or not self._nothing_waits:
             return None
+        asked = self._asked(made_only=True)
+        if not asked.capacity:
+            return None
         self._asking = True
         self._again = False
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         answer.add_done_callback(self._made_given)
-        return self._asked(made_only=True), answer
+        return asked, answer
 
     def _made_given(self, answer: "asyncio.Future[Answer]") -> None:
         self._asking = False

@@ -18,7 +18,6 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from random import random
-from time import sleep
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from stepwell.server.clock import Clock
@@ -94,8 +93,14 @@ class Ask(NamedTuple):
     blocks: bool
 
 
+class Pause(NamedTuple):
+    """A batch goes on only after so many seconds."""
+
+    seconds: float
+
+
 Said = TypeVar("Said")
-Talk: TypeAlias = Generator[Ask, None, Said]
+Talk: TypeAlias = Generator[Ask | Pause, None, Said]
 """A conversation with the store. It goes on when what it asked for is done, and what went wrong
 with that is raised where it asked."""
 
@@ -137,6 +142,8 @@ class Ledger:
         self._claim: Claim | None = None
         self._known = self.catalog
         self._wanted: list[Need] = []
+        self.chance: Callable[[], float] = random
+        """Draws from 0 to 1."""
         self.registering = asyncio.Lock()
         """Held by whoever registers an app, which may take several inputs."""
         self.meters = Meters()
@@ -202,8 +209,11 @@ class Ledger:
                 ask = next(talk) if error is None else talk.throw(error)
             except StopIteration:
                 return
+            loop = asyncio.get_running_loop()
+            if isinstance(ask, Pause):
+                loop.call_later(ask.seconds, self._go_on, talk, context=self._context)
+                return
             if ask.blocks:
-                loop = asyncio.get_running_loop()
                 answered = partial(self._answered, talk)
                 loop.run_in_executor(self._thread, ask.do).add_done_callback(answered)
                 return
@@ -250,7 +260,7 @@ class Ledger:
         if not self._store.is_shared:
             return attempts < 2  # nobody else is there: once is chance
         if attempts > 1:
-            yield Ask(partial(sleep, PAUSE_S * attempts * random()), True)
+            yield Pause(PAUSE_S * attempts * self.chance())
         return attempts < ATTEMPTS_MAX
 
     def _read_catalog(self) -> None:

@@ -23,6 +23,15 @@ _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 
+class Later(Exception):
+    """Raised by what an executor was given: it has to wait, and is to be called again after so many
+    seconds. Nobody else hears of it."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"again in {seconds} s")
+        self.seconds = seconds
+
+
 class NothingLeft(RuntimeError):
     """The loop would wait for ever: no timer, no callback and no ready socket is left."""
 
@@ -99,6 +108,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
                 return
             try:
                 done.set_result(func(*args))
+            except Later as wait:
+                self.call_later(wait.seconds, work)
             except Exception as error:  # noqa: BLE001 - whoever waits is told, as with a thread
                 done.set_exception(error)
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from stepwell.testing.simulation.simulate import Options, options_of
+from stepwell.testing.simulation.options import Options, options_of
 from tests.simulation.test_simulation import live_through
 
 SEEDS = 80

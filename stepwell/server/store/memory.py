@@ -48,6 +48,7 @@ from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.meeting import MEETABLE
 from stepwell.server.store.port import (
     CallState,
+    Cluster,
     CountFilter,
     DurationCount,
     DurationPlace,
@@ -76,7 +77,7 @@ class MemoryStore:
 
     commit_blocks = False
     is_shared = False
-    cluster = None
+    cluster: Cluster | None = None
 
     def __init__(self, disk: Disk | None = None) -> None:
         self.disk = Disk() if disk is None else disk
@@ -157,8 +158,8 @@ class MemoryStore:
     def _see_flow(self, need: Need, view: View) -> None:
         disk, flow = self.disk, view.flow
         for key in need.keys:
-            taken, lanes = len(disk.slots.of(key)), self._lanes
-            seen = KeySeen(disk.keys.get(key), taken, lanes.leased(key), lanes.firsts(key))
+            taken, firsts = len(disk.slots.of(key)), self._lanes.firsts(key)
+            seen = KeySeen(disk.keys.get(key), taken, self._leased(key), firsts)
             flow.see_key(key, seen)
         for key in need.holders:
             flow.see_holders(key, in_turn(disk.slots.of(key)))
@@ -177,6 +178,9 @@ class MemoryStore:
             flow.see_items(queue, items, following)
             for item in items:
                 self._see_run(item.run_id, view)
+
+    def _leased(self, key: str) -> int:
+        return self._lanes.leased(key)
 
     def _live(self, live: Live) -> list[str]:
         runs = (run for run in self.disk.runs.values() if run.function == live.function)

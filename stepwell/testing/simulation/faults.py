@@ -42,6 +42,13 @@ class Fault(StrEnum):
     LOST_WORKER = "lost-worker"
     VANISHED_CALL = "vanished-call"
     CLOCK_SET = "clock-set"
+    PAUSED = "paused"
+    LOST_CONNECTION = "lost-connection"
+    UNANSWERED = "unanswered"
+    LOST_HINT = "lost-hint"
+    REPEATED_HINT = "repeated-hint"
+    TWO_LEADERS = "two-leaders"
+    OLD_LOOK = "old-look"
 
 
 CRASHES = frozenset(
@@ -52,6 +59,26 @@ CRASHES = frozenset(
         Fault.CRASH_AFTER_ANSWER,
     }
 )
+
+
+SHARED = frozenset(
+    {
+        Fault.PAUSED,
+        Fault.LOST_CONNECTION,
+        Fault.UNANSWERED,
+        Fault.LOST_HINT,
+        Fault.REPEATED_HINT,
+        Fault.TWO_LEADERS,
+        Fault.OLD_LOOK,
+    }
+)
+"""What can befall servers that share a database: one stands still, loses its connection, is not
+told whether a commit was kept, hears nothing of others, thinks that it leads, or looks at rows as
+they were a moment ago."""
+
+
+class Unanswered(Unavailable):
+    """The commit was kept, and whoever asked for it is not told."""
 
 
 class Crashed(StoreError):
@@ -90,7 +117,8 @@ class FaultyStore:
         kept: Callable[[Changes], None],
     ) -> None:
         """`crashed` is told once that the process is gone; `committed`, what each commit changed,
-        even if the process died over it; `kept`, the same once the store knows of it."""
+        even if the process died over it; `kept`, the same once the store knows of it. A shared
+        store has it in its rows at once."""
         self.inner = inner
         self.dead = False
         self._plan = plan
@@ -173,11 +201,20 @@ class FaultyStore:
     def commit(self) -> None:
         """Commit, or die on either side of it."""
         self._strike(Fault.CRASH_BEFORE_COMMIT)
-        self.inner.commit()
-        if self._written is not None:
-            self._committed(self._written)
-            self._written = None
+        try:
+            self.inner.commit()
+        except Unanswered:
+            self._tell()
+            raise
+        self._tell()
         self._strike(Fault.CRASH_AFTER_COMMIT)
+
+    def _tell(self) -> None:
+        written, self._written = self._written, None
+        if written is not None:
+            self._committed(written)
+            if self.is_shared:
+                self._kept(written)
 
     def confirm(self) -> None:
         """As the store's own."""
@@ -193,7 +230,8 @@ class FaultyStore:
         """As the store's own; then the rows are judged."""
         self._check()
         self.inner.keep(changes)
-        self._kept(changes)
+        if not self.is_shared:
+            self._kept(changes)
 
     def assume(self, need: Need, view: View) -> bool:
         """As the store's own."""

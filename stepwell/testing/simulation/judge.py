@@ -11,7 +11,7 @@ from stepwell.server.engine.message.action import Announce, Topic
 from stepwell.server.engine.row.run import EventRow, Item, ItemKind, Run
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.node import Node
-from stepwell.server.store.port import RunFilter
+from stepwell.server.store.port import Reader, RunFilter
 from stepwell.testing.simulation.controls import FlowJudge, waits_for_nothing
 from stepwell.testing.simulation.faults import Fault, Plan
 from stepwell.testing.simulation.invariant import broken_by, broken_everywhere
@@ -51,10 +51,12 @@ class Judge:
         keeps: bool,
         plan: Plan,
         flow: FlowJudge | None = None,
+        alone: bool = True,
     ) -> None:
         """`now_ms` tells the time; `calm` says that nothing goes wrong, `roomy` that no call has to
         wait for a free place, `keeps` that no run is ever forgotten; `plan` is what is reported;
-        `flow` judges flow control."""
+        `flow` judges flow control; `alone` says that one server has the database."""
+        self._alone = alone
         self._flow = flow
         self._now_ms = now_ms
         self._calm = calm
@@ -88,14 +90,19 @@ class Judge:
 
     # -- what is heard --------------------------------------------------------------------------
 
-    def kept(self, node: Node, changes: Changes) -> None:
+    def kept(self, reader: Reader, changes: Changes) -> None:
         """The store has caught up with a commit: its rows can be judged."""
         touched = set(changes.runs) | set(changes.started)
         touched |= {slot[0] for slot in (*changes.items, *changes.waits, *changes.leases)}
         if not changes.durable:
             self._judge_punctuality(changes)
         for run_id in sorted(touched):
-            self.problems += broken_by(node.reader, run_id)
+            self.problems += broken_by(reader, run_id)
+        for problem in self._flow.kept(changes) if self._flow is not None else ():
+            self._break(problem)
+
+    def freed(self, changes: Changes) -> None:
+        """Leases ended without a commit, because whoever had them is gone."""
         for problem in self._flow.kept(changes) if self._flow is not None else ():
             self._break(problem)
 
@@ -173,7 +180,9 @@ class Judge:
         """A call begins."""
         self._note(f"call {run_id} {key} {attempt}")
         self._tried.add((run_id, key, attempt))
-        if run_id in self._ended:
+        ended = self._ended.get(run_id)
+        # Another server may end it between the look at it and the call.
+        if ended is not None and self._alone:
             self._break(f"run {run_id} was called after its end")
 
     def ran(self, run_id: str, step_id: str, nonce: str) -> None:

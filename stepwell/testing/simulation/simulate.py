@@ -16,7 +16,6 @@ A seed decides everything: the functions, what users do and when, which faults s
 import asyncio
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
 import msgspec
 
@@ -26,15 +25,15 @@ from stepwell.server.engine.row.event import event_row
 from stepwell.server.engine.row.run import EventRow
 from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.node import Node
-from stepwell.server.store.disk import Disk
-from stepwell.server.store.memory import MemoryStore
-from stepwell.server.store.port import RunFilter, Store, StoreError
+from stepwell.server.store.port import RunFilter, StoreError
 from stepwell.testing.simulation.controls import FlowJudge, controlled
-from stepwell.testing.simulation.faults import Fault, FaultyPerformer, FaultyStore, Plan
+from stepwell.testing.simulation.faults import Fault, Plan
+from stepwell.testing.simulation.ground import Ground, MemoryGround
 from stepwell.testing.simulation.judge import Broken, Judge, Told
 from stepwell.testing.simulation.model_driver import GatewayModel, ModelDriver
+from stepwell.testing.simulation.options import Options, options_of
+from stepwell.testing.simulation.process import Process
 from stepwell.testing.simulation.workload import (
-    APP,
     DAY_MS,
     NEWS,
     SIGNALS,
@@ -59,39 +58,6 @@ RETRY_S = 0.5
 ROOMY = 50
 
 
-class Options(msgspec.Struct, frozen=True):
-    """How wild a world is. `odds` are per opportunity; `events` is how many users send."""
-
-    odds: dict[Fault, float] = msgspec.field(default_factory=dict[Fault, float])
-    events: int = 12
-    meddling: int = 6
-    spread_ms: int = 120_000
-    pace: Pace = "short"
-    poll_ms: int = 5_000
-    capacity: int = 20
-    retention_ms: int = 0
-    controlled: bool = False
-
-
-class Ground(Protocol):
-    """What outlives a process: opens a store over the same rows again and again."""
-
-    def open(self) -> Store:
-        """A fresh process's store."""
-        ...
-
-
-class MemoryGround:
-    """Rows in memory."""
-
-    def __init__(self) -> None:
-        self.disk = Disk()
-
-    def open(self) -> Store:
-        """A fresh process's store."""
-        return MemoryStore(self.disk)
-
-
 class World:
     """One simulated world: its node, its users and its judge."""
 
@@ -109,71 +75,57 @@ class World:
         loop.executor_delay_s = lambda: self.chance.choice((0.0, 0.001, 0.05, 2.0))
         self.judge = Judge(
             self.clock.now_ms,
-            calm=not options.odds,
+            calm=not options.odds and not ground.is_shared,
             roomy=options.capacity >= ROOMY,
             keeps=not options.retention_ms,
             plan=self.plan,
             flow=FlowJudge(self.functions) if options.controlled else None,
+            alone=not ground.is_shared,
         )
+        ground.begin(loop, self.plan, self.judge.freed)
         self.driver = ModelDriver(self, Random(f"{seed}/driver"))
         self.gateway = GatewayModel(Random(f"{seed}/gateway"))
-        self.node: Node | None = None
-        self.deaths: list[asyncio.Task[None]] = []
-        self.crash: asyncio.Future[None] = loop.create_future()
+        self.processes = [self._process(number) for number in range(options.servers)]
         self.version = 0
         self._numbers = 0
 
-    # -- the process ----------------------------------------------------------------------------
+    def _process(self, number: int) -> Process:
+        """The first has the world's own chance and clock."""
+        if not number:
+            return Process(self, self.chance, self.clock)
+        chance, clock = Random(f"{self.seed}/process/{number}"), VirtualClock(self.loop)
+        clock.skew_ms = chance.randint(-self.options.skew_ms, self.options.skew_ms)
+        return Process(self, chance, clock)
+
+    # -- the processes --------------------------------------------------------------------------
 
     def boot(self) -> None:
-        """Start a process over whatever rows there are."""
-        store = FaultyStore(
-            self.ground.open(),
-            self.plan,
-            crashed=lambda: self._crashed(node, store),
-            committed=self.judge.committed,
-            kept=lambda changes: self.judge.kept(node, changes),
-        )
-        node = Node(
-            store,
-            clock=self.clock,
-            retention_ms=self.options.retention_ms,
-            poll_ms=self.options.poll_ms,
-            performer=FaultyPerformer(self.plan, store.die),
-        )
-        node.reach(APP, self.driver, self.options.capacity)
-        node.reach_gateway(self.gateway, self.options.capacity)
-        self.node, self.crash = node, self.loop.create_future()
-        self.judge.listen(node)
-        node.pump.start()
-        if self.options.retention_ms:
-            node.janitor.start()
+        """Start every process."""
+        for process in self.processes:
+            process.boot()
 
-    def _crashed(self, node: Node, store: FaultyStore) -> None:
-        """The process died in the middle of something; another one starts after a while."""
-        if self.node is not node:
-            return
-        self.judge.died()
-        self.node = None
-        self.crash.set_result(None)
-        self.deaths.append(self.loop.create_task(self._bury(node, store)))
+    def living(self) -> list[Process]:
+        """The processes that run at the moment."""
+        return [process for process in self.processes if process.node is not None]
 
-    async def _bury(self, node: Node, store: FaultyStore) -> None:
-        node.pump.stop()
-        await node.janitor.stop()
-        await node.dispatcher.close(0)
-        await asyncio.sleep(self.chance.choice((0.01, 3.0, 90.0)))
-        node.reader.close()
-        store.inner.close()
-        self.boot()
+    def any_of_them(self) -> Process:
+        """Whoever a user happens to reach, alive or not."""
+        return self.processes[0] if len(self.processes) == 1 else self.chance.choice(self.processes)
+
+    @property
+    def node(self) -> Node | None:
+        """Some node, if there is one."""
+        return next((process.node for process in self.living()), None)
 
     async def stop(self) -> None:
-        """Judge what there is in the end, then stop the process in good order."""
-        while self.node is None:
+        """Judge what there is in the end, then stop the processes in good order."""
+        while not self.living():
             await asyncio.sleep(RETRY_S)
-        node, self.node = self.node, None
+        node = self.node
+        assert node is not None
         self.judge.end(node, self.functions)
-        await node.stop()
+        for process in self.living():
+            await process.stop()
 
     def now_ms(self) -> int:
         """The time."""
@@ -184,12 +136,17 @@ class World:
     async def submit(self, given: Input) -> Answer:
         """Have an input decided, by whichever process is there, as often as it takes."""
         while True:
-            node, crash = self.node, self.crash
+            process = self.any_of_them()
+            node, crash = process.node, process.crash
             if node is None:
                 await asyncio.sleep(RETRY_S)
                 continue
             answer = node.ledger.submit(given)
-            await asyncio.wait((answer, crash), return_when=asyncio.FIRST_COMPLETED)
+            try:
+                await asyncio.wait((answer, crash), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                answer.cancel()
+                raise
             if answer.done():
                 try:
                     return answer.result()
@@ -229,12 +186,13 @@ class World:
         doing = [self._sender(self._mind("sender", n)) for n in range(self.options.events)]
         doing += [self._meddler(self._mind("meddler", n)) for n in range(self.options.meddling)]
         watching = self.loop.create_task(self._watch(self._mind("watcher")))
+        doing += [self._operator(self._mind("operator", n)) for n in range(self.options.restarts)]
         await asyncio.gather(*doing)
         await asyncio.sleep(self._mind("end").choice((0, 1, 60)))
         self.plan.over = True
         await self._settle()
         watching.cancel()
-        await asyncio.gather(*self.deaths)
+        await asyncio.gather(*(death for process in self.processes for death in process.deaths))
         await self.driver.close()
         await self.stop()
 
@@ -244,6 +202,14 @@ class World:
             await asyncio.sleep(draw.choice((0.2, 1.0, 5.0)))
             if self.node is not None:
                 self.judge.look(self.node)
+
+    async def _operator(self, draw: Random) -> None:
+        """Somebody who restarts what servers share, or one of them."""
+        await asyncio.sleep(draw.randrange(self.options.spread_ms) / 1000)
+        if draw.random() < 0.5:
+            await self.ground.restart()
+        else:
+            await draw.choice(self.processes).restart()
 
     def _mind(self, who: str, number: int = 0) -> Random:
         return Random(f"{self.seed}/{who}/{number}")
@@ -293,7 +259,7 @@ class World:
         patience_ms = PATIENCE_MS[self.options.pace]
         end_ms = self.clock.now_ms() + patience_ms
         pause_s = 30.0
-        while self.judge.going or self.node is None or self.node.reader.holds():
+        while self.judge.going or (node := self.node) is None or node.reader.holds():
             if self.judge.problems:
                 raise Broken("some of which stopped it from coming to its end")
             if self.clock.now_ms() > end_ms:
@@ -326,31 +292,3 @@ def simulate(
         return world.judge.told()
 
     return run_virtually(main, Random(f"{seed}/order"))
-
-
-def options_of(seed: int) -> Options:
-    """A world for a seed: some calm, most with a few faults, some without any action.
-
-    Each fault is drawn by itself: another one in the list leaves the worlds without it as they are.
-    """
-    draw = Random(f"{seed}/options")
-    odds: dict[Fault, float] = {}
-    mood = draw.random()
-    if mood > 0.15:
-        drawn = {fault: Random(f"{seed}/{fault.value}") for fault in Fault}
-        odds = {
-            fault: chance.choice((0.01, 0.05, 0.2))
-            for fault, chance in drawn.items()
-            if chance.random() < 0.25
-        }
-    if mood > 0.9:
-        odds[Fault.LOST_ACTIONS] = 1.0
-    return Options(
-        odds=odds,
-        events=draw.randint(3, 14),
-        meddling=draw.randint(0, 8),
-        spread_ms=draw.choice((1_000, 60_000, 300_000)),
-        capacity=draw.choice((1, 3, 50)),
-        poll_ms=draw.choice((5_000, 60_000)),
-        retention_ms=draw.choice((0, 0, 0, 90_000)),
-    )

@@ -182,10 +182,15 @@ class View:
         """Waits that an event of this name may end: those loaded, then those just opened."""
         known = self._meetings.get((event_id, after), ())
         opened = () if after else self._opened.get(name, ())
-        fresh = [wait for wait in opened if wait.kind in _MEETABLE]
-        if not fresh and not self._closed:
-            return list(known)
-        return [w for w in (*known, *fresh) if (w.run_id, w.step_id) not in self._closed]
+        fresh = (wait for wait in opened if wait.kind in _MEETABLE)
+        return [wait for wait in (*known, *fresh) if self._stands(wait)]
+
+    def _stands(self, wait: Wait) -> bool:
+        """Whether a wait is open still. Its run may have been seen, and locked, after it was found:
+        another process may have ended it in between."""
+        if (wait.run_id, wait.step_id) in self._closed:
+            return False
+        return wait.run_id not in self._runs or wait.step_id in self._waits.get(wait.run_id, ())
 
     def rest_of_meeting(self, event_id: str, after: str, limit: int) -> str:
         """After which place more waits may stand than were loaded; empty if that was all."""
@@ -198,7 +203,8 @@ class View:
 
     def signal(self, name: str) -> Wait | None:
         """Who waits for a signal."""
-        return self._signals.get(name)
+        wait = self._signals.get(name)
+        return wait if wait is not None and self._stands(wait) else None
 
     def sees_look_back(self, look: LookBack) -> bool:
         """Whether these past events were asked for."""

@@ -9,7 +9,7 @@ given. So no item is given twice, and no claim waits for another.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from stepwell.server.engine.message.need import Due, Need
 from stepwell.server.engine.moment import earlier
@@ -19,7 +19,7 @@ from stepwell.server.engine.state.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.locks import row_of_own
 from stepwell.server.store.postgres.lower_bound import LowerBound
-from stepwell.server.store.postgres.session import Session
+from stepwell.server.store.postgres.session import Seen
 
 LOOK_S = 1.0
 """So often, in seconds, it is looked for lanes that other processes filled or let go of."""
@@ -33,24 +33,43 @@ ELSEWHERE_MS = 10_000
 """So long a request of the server's own is left to the process that knows what it says."""
 
 
+class Asks(Protocol):
+    """A session, as far as a claim needs it."""
+
+    @property
+    def seen(self) -> Seen:
+        """What the transaction has seen and locked."""
+        ...
+
+    def ask(self, name: str, *wanted: Any) -> Iterable[tuple[Any, ...]]:
+        """What a statement answers, in the transaction."""
+        ...
+
+    def ask_named(self, name: str, wanted: Mapping[str, Any]) -> Iterable[tuple[Any, ...]]:
+        """The same, for a statement whose parameters have names."""
+        ...
+
+
 class Claimer:
     """Finds work, within the transaction of its session."""
 
     def __init__(
         self,
-        session: Session,
+        session: Asks,
         lanes: LaneIndex,
         item_of: Callable[[tuple[Any, ...]], Item],
         lease_of: Callable[[tuple[Any, ...]], Lease],
         load: Callable[[Need, View], None],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`item_of` and `lease_of` read rows; `load` fills a view with more."""
+        self._now_s = now_s
         self._session = session
         self._lanes = lanes
         self._item = item_of
         self._lease = lease_of
         self._load = load
-        self._look_at = time.monotonic() + LOOK_S
+        self._look_at = now_s() + LOOK_S
         self._fresh: frozenset[str] = frozenset()
         self.bound = LowerBound()
 
@@ -62,7 +81,7 @@ class Claimer:
         # One more of each than may be given says whether to ask again.
         counts = [min(count, due.limit) + 1 for count in room.values()]
         since = {queue: self.bound.of(queue, due.now_ms) for queue in (*room, "", _LEASES)}
-        began_s = time.monotonic()
+        began_s = self._now_s()
         ask = self._session.ask
         bounds = [since[queue] for queue in room]
         calls = ask("calls_due", list(room), counts, bounds, due.now_ms) if room else ()
@@ -72,7 +91,7 @@ class Claimer:
         ending = self._session.ask_named("leases_ending", wanted)
         found = [self._item(row) for row in own], [self._item(row) for row in calls]
         leases = [self._lease(row) for row in ending]
-        self._look_from(since, found, leases, due.now_ms, time.monotonic() - began_s)
+        self._look_from(since, found, leases, due.now_ms, self._now_s() - began_s)
         later = [ms for (ms,) in next_due if ms is not None]
         over = [lease for lease in leases[: due.limit] if lease.until_ms <= due.now_ms]
         later += [lease.until_ms for lease in leases[len(over) :]]
@@ -167,11 +186,11 @@ class Claimer:
     # -- lanes ----------------------------------------------------------------------------------
 
     def _see_lanes_in_turn(self, due: Due, view: View) -> int | None:
-        now_s = time.monotonic()
+        now_s = self._now_s()
         if now_s >= self._look_at:
             self.find_lanes()
             self._lanes.look_again(ROUSED_MAX)
-            took_s = time.monotonic() - now_s
+            took_s = self._now_s() - now_s
             self._look_at = now_s + max(LOOK_S, LOOK_SHARE * took_s)
         places = [place for place, count in due.capacity if count > 0]
         lanes, lanes_ms = self._lanes.ask(places, due.now_ms)

@@ -1,0 +1,1 @@
+"""Several servers on one database, in memory: what PostgreSQL would do, on virtual time."""

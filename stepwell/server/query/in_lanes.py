@@ -24,11 +24,13 @@ def in_lanes(
         if hindered is None or hindered.reason is Hindrance.BUSY:
             continue
         is_paused = hindered.reason is Hindrance.PAUSED
-        for run in reader.runs(_going(function, RUNS_MAX)):
-            begun = {lease.key for lease in reader.leases(run.id)}
-            calls = (item for item in reader.items(run.id) if item.key not in begun)
-            if any(_waits(item, now_ms, plain=is_paused) for item in calls):
-                found.append(run)
+        runs = reader.runs(_going(function, RUNS_MAX))
+        calls = reader.open_items([run.id for run in runs])
+        found += [
+            run
+            for run in runs
+            if any(_waits(item, now_ms, plain=is_paused) for item in calls.get(run.id, ()))
+        ]
     return found
 
 

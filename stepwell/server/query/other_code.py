@@ -72,11 +72,10 @@ def waiting_for_code(reader: Reader, function: str, code: Code) -> list[tuple[Ru
         statuses=GOING, functions=(function,), time=RunTime.QUEUED, ascending=True, limit=RUNS_MAX
     )
     found: list[tuple[Run, Rest]] = []
-    for run in reader.runs(going):
-        if not has_changed(run, code):
-            continue
-        begun = {lease.key for lease in reader.leases(run.id)}
-        rests = code_rest(run, code, (one for one in reader.items(run.id) if one.key not in begun))
+    changed = [run for run in reader.runs(going) if has_changed(run, code)]
+    calls = reader.open_items([run.id for run in changed])
+    for run in changed:
+        rests = code_rest(run, code, calls.get(run.id, ()))
         if rests:
             found.append((run, min(rests.values(), key=lambda rest: rest.since_ms)))
     return found

@@ -422,6 +422,15 @@ class MemoryReader:
         found = {run_id: sum(n.kind == "retry" for n in some) for run_id, some in notes.items()}
         return {run_id: count for run_id, count in found.items() if count}
 
+    def open_items(self, run_ids: Sequence[str]) -> Mapping[str, list[Item]]:
+        """What each of these runs still has to do and nobody is at."""
+        found: dict[str, list[Item]] = {}
+        for run_id in run_ids:
+            begun = {lease.key for lease in self.leases(run_id)}
+            if mine := [item for item in self.items(run_id) if item.key not in begun]:
+                found[run_id] = mine
+        return found
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         with self._disk.lock:

@@ -320,6 +320,11 @@ class Reader(Protocol):
         """How often attempts of each run were tried again; runs that never were are not told."""
         ...
 
+    def open_items(self, run_ids: Sequence[str]) -> Mapping[str, list[Item]]:
+        """What each of these runs still has to do and nobody is at, what is due first first; of
+        runs with nothing, nothing."""
+        ...
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         ...

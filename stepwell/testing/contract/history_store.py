@@ -257,6 +257,18 @@ class HistoryStoreContract:
         assert world.reader.event_bodies([asked[0], asked[2]]) == bodies
         assert world.reader.event_bodies([]) == {}
 
+    def test_what_many_runs_have_to_do_is_told_at_once(self, world: World) -> None:
+        for number in range(3):
+            world.begin(number, due_ms=NOW - number)
+        world.do(fact.ItemAdded(Item(run_id_of(2), "s", ItemKind.CALL, NOW - 9, APP)))
+        world.do(fact.ItemLeased(lease_of(run_number(1))))
+        asked = [run_id_of(number) for number in (0, 1, 2, 9)]
+        told = world.reader.open_items(asked)
+        keys = {run_id: [item.key for item in items] for run_id, items in told.items()}
+        assert keys == {asked[0]: [MAIN], asked[2]: ["s", MAIN]}
+        assert all(items == world.reader.items(run_id) for run_id, items in told.items())
+        assert world.reader.open_items([]) == {}
+
     def test_how_often_each_run_was_tried_again_is_told_at_once(self, world: World) -> None:
         told = (("A", "retry"), ("A", "retry"), ("A", "late"), ("B", "retry"), ("C", "late"))
         for place, (run, kind) in enumerate(told):

@@ -761,6 +761,11 @@ WHERE run_id = ANY(%b) AND kind = 'retry' GROUP BY run_id;
 -- items_of_run --
 SELECT * FROM stepwell.item WHERE run_id = %b ORDER BY due_ms, turn, key;
 
+-- open_items --
+SELECT * FROM stepwell.item WHERE run_id = ANY(%b) AND NOT EXISTS (
+    SELECT 1 FROM stepwell.lease WHERE lease.run_id = item.run_id AND lease.key = item.key
+) ORDER BY due_ms, turn, key;
+
 -- leases_of_run --
 SELECT * FROM stepwell.lease WHERE run_id = %b ORDER BY key;
 

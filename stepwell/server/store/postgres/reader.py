@@ -219,6 +219,13 @@ class PostgresReader:
         found = self._rows((SQL["retries"], (list(run_ids),)))
         return {row[0]: row[1] for row in found}
 
+    def open_items(self, run_ids: Sequence[str]) -> Mapping[str, list[Item]]:
+        """What each of these runs still has to do and nobody is at."""
+        found: dict[str, list[Item]] = {}
+        for item in self._all("open_items", lambda row: item_of(row[:9]), list(run_ids)):
+            found.setdefault(item.run_id, []).append(item)
+        return found
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         return self._all("items_of_run", lambda row: item_of(row[:9]), run_id)

@@ -8,6 +8,9 @@ SELECT * FROM run WHERE id = ?;
 -- items_of_run --
 SELECT * FROM item WHERE run_id = ?;
 
+-- items_of_runs --
+SELECT * FROM item WHERE run_id IN (SELECT value FROM json_each(?));
+
 -- waits_of_run --
 SELECT * FROM wait WHERE run_id = ?;
 

@@ -272,6 +272,18 @@ class SqliteReader:
         with self._connection() as connection:
             return dict(connection.execute(SQL["retries"], (ids,)).fetchall())
 
+    def open_items(self, run_ids: Sequence[str]) -> Mapping[str, list[Item]]:
+        """What each of these runs still has to do and nobody is at."""
+        ids = msgspec.json.encode(run_ids).decode()
+        with self._connection() as connection:
+            items = [item_of(row) for row in connection.execute(SQL["items_of_runs"], (ids,))]
+            mains = [run_of(row)[1] for row in connection.execute(SQL["runs_of_ids"], (ids,))]
+        found: dict[str, list[Item]] = {}
+        for item in sorted([*items, *(main for main in mains if main)], key=order_of):
+            if (item.run_id, item.key) not in self._leases:
+                found.setdefault(item.run_id, []).append(item)
+        return found
+
     def items(self, run_id: str) -> list[Item]:
         """What the run still has to do."""
         with self._connection() as connection:

@@ -148,6 +148,20 @@ async def test_runs_are_searched_by_a_condition_and_what_is_wrong_with_it_is_mar
     await expect(wrong).to_have_count(0)
 
 
+async def test_runs_that_failed_with_one_class_of_error(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/refunded", "FAILED")
+    await shop.run("parcel/lost", "FAILED")
+    await page.goto("runs?query=event.data+!%3D+null")
+    await expect(page.locator("a.row")).to_have_count(2)
+    await page.get_by_label("Error").select_option("ValueError")
+    await expect(page.locator("a.row")).to_have_count(1)
+    await expect(page.locator("a.row")).to_contain_text(run["id"])
+    await page.reload()
+    await expect(page.get_by_label("Error")).to_have_value("ValueError")
+    await page.get_by_label("Error").select_option("")
+    await expect(page).to_have_url(f"{shop.url}/runs?query=event.data+%21%3D+null")
+
+
 async def test_a_condition_is_completed_with_fields_that_events_have(
     page: Page, shop: Shop
 ) -> None:

@@ -6,6 +6,8 @@ import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { StatusShape, shown } from "../../parts/status";
+import { now } from "../../parts/time";
+import { errorOf, withError } from "./error_class";
 import { EVERYTHING, type Filter, narrows, STATUSES } from "./filter";
 import { Sessions } from "./sessions";
 import { TimeMenu } from "./time_menu";
@@ -73,6 +75,7 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
           </option>
         ))}
       </select>
+      <ErrorClass filter={filter} onChange={onChange} />
       <TimeMenu filter={filter} onChange={onChange} />
       <Sessions filter={filter} onChange={onChange} />
       <button
@@ -99,5 +102,35 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
         </button>
       )}
     </fieldset>
+  );
+}
+
+const WEEK_MS = 604_800_000;
+
+/** The classes of errors of a week, and the one that is asked for. */
+function ErrorClass({ filter, onChange }: Props): JSX.Element | null {
+  const found = useAnswer("failures/classes", (signal) =>
+    api.failures(new Date(now.peek() - WEEK_MS).toISOString(), signal),
+  );
+  const chosen = errorOf(filter.query);
+  const names = (found.data?.data ?? []).map((group) => group.name);
+  const all = [...new Set([...names, chosen])].filter(Boolean).sort();
+  if (all.length === 0) return null;
+  return (
+    <select
+      class="select"
+      aria-label="Error"
+      value={chosen}
+      onChange={(event) =>
+        onChange({ ...filter, query: withError(filter.query, event.currentTarget.value) })
+      }
+    >
+      <option value="">All errors</option>
+      {all.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
   );
 }

@@ -14,5 +14,6 @@ PEERS = {
     "restate": ("bench.peers.restate_granian", ""),
     "dbos_sqlite": ("bench.peers.dbos_library", "sqlite"),
     "dbos_postgres": ("bench.peers.dbos_library", "postgres"),
+    "procrastinate": ("bench.peers.procrastinate_worker", ""),
     "celery": ("bench.peers.celery_prefork", ""),
 }

@@ -3,15 +3,19 @@ killed, one stands still for longer than it is taken for alive, and the database
 
 Law: as for one server (`test_crash.py`); no key has more calls under way than its limit; and what
 is stopped in order costs no attempt, and nobody waits until it is taken for dead.
+
+`STEPWELL_CLUSTER_RUNS=5000` makes it a long story: so many events, and trouble again and again.
 """
 
 import asyncio
 import json
+import os
 import signal
 from functools import partial
 from pathlib import Path
 
 import aiohttp
+import psycopg
 import pytest
 
 from stepwell.server.engine.row.run import RunStatus
@@ -22,6 +26,7 @@ from stepwell.server.store.postgres.reader import PostgresReader
 from stepwell.server.store.postgres.store import PostgresStore
 from tests.end_to_end.test_crash import (
     KINDS,
+    SETTLE_S,
     Scene,
     Victim,
     all_ended,
@@ -32,7 +37,8 @@ from tests.end_to_end.test_crash import (
 )
 from tests.postgres import Postgres
 
-EVENTS = 160
+EVENTS = int(os.environ.get("STEPWELL_CLUSTER_RUNS", "160"))
+ROUNDS = 1 + EVENTS // 1_000
 ROLLED = 60
 LIMIT = 2
 STUMBLES = "crash-stumble"
@@ -54,6 +60,30 @@ async def _one_after_the_other(http: aiohttp.ClientSession, servers: list[Victim
         await until_it_answers(http, f"{server.url}/health")
 
 
+async def _trouble(postgres: Postgres, url: str, servers: list[Victim], number: int) -> None:
+    """One server is killed, another stands still for longer than it is taken for alive; every
+    connection ends, and now and then the database begins anew."""
+    killed, still = servers[(number + 1) % 3], servers[(number + 2) % 3]
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(killed.kill)
+    still.signal(signal.SIGSTOP)
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(_end_connections, url)
+    if number % 2 == 0:
+        await asyncio.to_thread(postgres.restart)
+    killed.start()
+    await asyncio.sleep(ALIVE_S + 1)
+    still.signal(signal.SIGCONT)
+
+
+def _end_connections(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
 def _judge_order(url: str, servers: list[Victim]) -> None:
     """By now nothing was killed."""
     reader = PostgresReader(Pool(url))
@@ -68,7 +98,7 @@ def _judge_order(url: str, servers: list[Victim]) -> None:
         assert "without a word" not in server.said()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300 + 100 * ROUNDS)
 async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_still(
     tmp_path: Path, postgres: Postgres
 ) -> None:
@@ -82,14 +112,8 @@ async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_stil
     urls = [server.url for server in servers]
 
     async def trouble() -> None:
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(servers[1].kill)
-        servers[2].signal(signal.SIGSTOP)
-        await asyncio.sleep(0.5)
-        await asyncio.to_thread(postgres.restart)
-        servers[1].start()
-        await asyncio.sleep(ALIVE_S + 1)
-        servers[2].signal(signal.SIGCONT)
+        for number in range(ROUNDS):
+            await _trouble(postgres, url, servers, number)
 
     app = scene.start_app()
     try:
@@ -107,7 +131,7 @@ async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_stil
             await all_ended(http, servers[2])
             _judge_order(url, servers)
             await asyncio.gather(send(EVENTS, first=ROLLED), trouble())
-            await all_ended(http, servers[2])
+            await all_ended(http, servers[2], SETTLE_S * ROUNDS)
     finally:
         for server in servers:
             server.end()

@@ -166,9 +166,11 @@ async def _kill_now_and_then(victim: Victim, dice: random.Random) -> None:
         victim.start()
 
 
-async def all_ended(http: aiohttp.ClientSession, victim: Victim) -> None:
+async def all_ended(
+    http: aiohttp.ClientSession, victim: Victim, settle_s: float = SETTLE_S
+) -> None:
     """Wait until no run is scheduled or running."""
-    deadline = time.monotonic() + SETTLE_S
+    deadline = time.monotonic() + settle_s
     headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
     params = [("status", "Scheduled"), ("status", "Running"), ("limit", "1")]
     while True:

@@ -41,9 +41,13 @@ class Transaction:
 class Database:
     """Committed rows, and what servers have begun."""
 
-    def __init__(self, plan: Plan, freed: Callable[[Changes], None]) -> None:
-        """`plan` says which messages are lost; `freed` hears of leases that end without a batch."""
+    def __init__(
+        self, plan: Plan, freed: Callable[[Changes], None], now_s: Callable[[], float]
+    ) -> None:
+        """`plan` says which messages are lost; `freed` hears of leases that end without a batch;
+        `now_s` is the database's clock."""
         self.plan = plan
+        self._now_s = now_s
         self.disk = Disk()
         self.leases = Hanging[Lease]()
         self.catalog = 0
@@ -62,7 +66,7 @@ class Database:
     @property
     def now_s(self) -> float:
         """The database's clock."""
-        return asyncio.get_running_loop().time()
+        return self._now_s()
 
     def reader(self) -> MemoryReader:
         """Looks at what is committed, whatever happens to the servers."""

@@ -39,7 +39,7 @@ class SharedGround:
 
     def begin(self, loop: VirtualLoop, plan: Plan, freed: Callable[[Changes], None]) -> None:
         """A world begins."""
-        self._database = Database(plan, freed)
+        self._database = Database(plan, freed, loop.time)
         loop.executor_delay_s = lambda: self._chance.choice(DELAYS_S)
 
     def open(self) -> Store:

@@ -243,9 +243,10 @@ INSERT OR REPLACE INTO gone_function SELECT *, ? FROM function WHERE slug = ?;
 INSERT OR REPLACE INTO function_version VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- drop_versions --
-DELETE FROM function_version WHERE slug = ?1 AND (created_ms, version) NOT IN (
-    SELECT created_ms, version FROM function_version WHERE slug = ?1
-    ORDER BY created_ms DESC, version DESC LIMIT ?2
+DELETE FROM function_version WHERE slug = ? AND (created_ms, version) < (
+    SELECT kept.created_ms, kept.version FROM function_version AS kept
+    WHERE kept.slug = function_version.slug
+    ORDER BY kept.created_ms DESC, kept.version DESC LIMIT 1 OFFSET ?
 );
 
 -- drop_gone --

@@ -266,7 +266,9 @@ class Writer:
         rows += self._many("drop_function", dropped) + self._many("put_function", kept)
         rows += self._many("put_version", [version_values(v) for v in changes.versions.values()])
         slugs = sorted({slug for slug, _, _ in changes.versions})
-        return rows + self._many("drop_versions", [(slug, FUNCTION_VERSIONS_MAX) for slug in slugs])
+        return rows + self._many(
+            "drop_versions", [(slug, FUNCTION_VERSIONS_MAX - 1) for slug in slugs]
+        )
 
     def _cancellations(self, changes: Changes) -> int:
         there = [one for one in changes.cancellations.values() if one is not None]

@@ -182,8 +182,9 @@ async def played(scene: Scene, loop: VirtualLoop) -> list[Story]:
     """Run a scene to its end."""
     stories = [Story(at) for at in scene.arrivals]
     client = stepwell.Inngest(app_id="app", is_production=False)
-    options: dict[str, Any] = eval(f"dict({scene.options})", vars(stepwell).copy())  # noqa: S307
-    limits: Any = eval(f"[{scene.limits}]", vars(stepwell).copy())  # noqa: S307
+    names = {name: getattr(stepwell, name) for name in stepwell.__all__}
+    options: dict[str, Any] = eval(f"dict({scene.options})", names)  # noqa: S307
+    limits: Any = eval(f"[{scene.limits}]", names)  # noqa: S307
 
     async def work(seconds: float, numbers: list[int]) -> None:
         began = loop.time()

@@ -6,7 +6,7 @@ from random import Random
 from typing import Protocol
 
 from stepwell.server.node import Node
-from stepwell.server.store.port import StoreError, Unavailable
+from stepwell.server.store.port import StoreError
 from stepwell.testing.simulation.faults import FaultyPerformer, FaultyStore, Plan
 from stepwell.testing.simulation.ground import Ground
 from stepwell.testing.simulation.judge import Judge
@@ -99,7 +99,7 @@ class Process:
         while True:
             try:
                 self.boot()
-            except Unavailable:
+            except StoreError:
                 await asyncio.sleep(AGAIN_S)
             else:
                 return

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from stepwell.server.store.port import StoreError, Unavailable
+from stepwell.server.store.port import Conflict, StoreError, Unavailable
 from stepwell.server.store.postgres.connection import SQL, Connection, connect
 from stepwell.server.store.postgres.failure import in_our_words
 
@@ -29,6 +29,8 @@ ALIVE_S = 10
 RENEW_S = 2.5
 LOOK_S = 0.25
 """So often, in seconds, whoever waits for the database looks whether it is free."""
+STILL_S = 15
+"""So long, in seconds, whoever begins waits for a process that stands still in a batch."""
 SKEW_S = 5
 """So far, in seconds, the clock of a process may be from the database's."""
 
@@ -77,7 +79,7 @@ class Presence:
         if self._thread is not None:
             return True
         first: dict[str, datetime] = {}
-        while (found := self._take(connection)).alone:
+        while (found := self._take_in_time(connection)).alone:
             # Whoever renews its row while we look is alive; whoever was killed does not.
             if any(until > first.setdefault(node, until) for node, until in found.others.items()):
                 raise Unavailable(
@@ -90,6 +92,18 @@ class Presence:
         self._thread = threading.Thread(target=self._renew, name="stepwell-alive", daemon=True)
         self._thread.start()
         return found.is_alive or not found.others
+
+    def _take_in_time(self, connection: Connection) -> _Found:
+        """Take it, and wait for a process that stands still in the middle of a batch: the database
+        ends that before long."""
+        until_s = time.monotonic() + STILL_S
+        while True:
+            try:
+                return self._take(connection)
+            except Conflict:
+                if time.monotonic() > until_s:
+                    raise
+                time.sleep(LOOK_S)
 
     def _take(self, connection: Connection) -> _Found:
         with in_our_words(self._name), connection.transaction():

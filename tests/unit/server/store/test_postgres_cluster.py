@@ -14,8 +14,10 @@ from stepwell.server.engine.row.flow import FlowKey, KeyKind
 from stepwell.server.engine.row.run import MAIN, Wait, WaitKind
 from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import Conflict, Hint, Stale, Unavailable
-from stepwell.server.store.postgres import cluster
+from stepwell.server.store.postgres import cluster, session
+from stepwell.server.store.postgres.connection import Connection
 from stepwell.server.store.postgres.locks import locks_of, row_of_name
+from stepwell.server.store.postgres.presence import Presence
 from stepwell.server.store.postgres.session import Session
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import (
@@ -279,6 +281,30 @@ def test_who_is_alone_learns_that_it_is_not_any_more(engine_database: str) -> No
     finally:
         first.close()
         second.close()
+
+
+def test_who_begins_waits_for_one_that_stands_still_in_a_batch(
+    two: Two, engine_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(session._NEVER_IDLE, "lock_timeout", "20ms")
+    refused: list[Conflict] = []
+    take = Presence._take
+
+    def until_it_goes_on(self: Presence, connection: Connection) -> object:
+        try:
+            return take(self, connection)
+        except Conflict as conflict:
+            refused.append(conflict)
+            standing.rollback()
+            raise
+
+    monkeypatch.setattr(Presence, "_take", until_it_goes_on)
+    with psycopg.connect(engine_database) as standing:
+        standing.execute(b"SELECT 1 FROM stepwell.node FOR KEY SHARE")
+        store = PostgresStore(engine_database)
+        store.migrate()
+        store.close()
+    assert len(refused) == 1
 
 
 def test_they_tell_each_other_where_something_is_to_be_done(two: Two) -> None:

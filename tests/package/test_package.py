@@ -15,7 +15,7 @@ import pytest
 from tests.docs.test_snippets import ROOT, blocks
 
 WHEEL_BYTES_MAX = 3 * 2**20
-EXTRAS = "connect,encryption,httpx,opentelemetry,sentry,server"
+EXTRAS = "connect,encryption,httpx,opentelemetry,opentelemetry-instrument,sentry,server"
 # Modules that need an extra, and which.
 OURS = {
     "stepwell.connect": "connect",
@@ -23,6 +23,7 @@ OURS = {
     "stepwell.encryption": "encryption",
     "stepwell.httpx": "httpx",
     "stepwell.opentelemetry": "opentelemetry",
+    "stepwell.opentelemetry_instrumentor": "opentelemetry",
     "stepwell.sentry": "sentry",
 }
 

@@ -303,10 +303,15 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "google_cloud": ("flask",),
     "asgi": ("uvicorn",),
     "encryption": ("nacl",),
+    "opentelemetry_instrumentor": ("opentelemetry",),
     "sentry": ("sentry_sdk",),
 }
 # Adapters that are made of another one.
-ADAPTERS_ON_ADAPTERS = {"fast_api": ("starlette",), "vercel": ("http_server", "aws_lambda")}
+ADAPTERS_ON_ADAPTERS = {
+    "fast_api": ("starlette",),
+    "opentelemetry_instrumentor": ("opentelemetry",),
+    "vercel": ("http_server", "aws_lambda"),
+}
 
 
 def adapter(name: str) -> Layer:

@@ -24,15 +24,16 @@ class Postbox:
         self._ringing = True
         try:
             if threading.get_ident() == self.thread_id:
-                self._loop.call_soon(self._empty)
+                self._loop.call_soon(self.empty)
             else:
-                self._loop.call_soon_threadsafe(self._empty)
+                self._loop.call_soon_threadsafe(self.empty)
         except RuntimeError:
             self._ringing = False
             return False
         return True
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Make the calls that wait, on the thread of the loop; the loop does it by itself soon."""
         # Whoever puts something in after this line rings again: nothing is left lying.
         self._ringing = False
         calls = self._calls

@@ -224,12 +224,15 @@ class WorkerConnection:
         directory = self._options.outbox_directory
         spool = None if directory is None else Spool(directory)
         watch = self._watch_signals()
-        connection = self._connection(spool, Postbox(loop), watch)
+        home = Postbox(loop)
+        connection = self._connection(spool, home, watch)
         try:
             if self._plan.isolated:
                 return await self._in_thread(connection)
             return await connection
         finally:
+            # Python 3.14 awaits what is done already without a turn of the loop, which would tell.
+            home.empty()
             if watch is not None:
                 watch.stop()
             if pool is not None:

@@ -87,6 +87,27 @@ async def test_w22_refused_keys_are_an_exception(server: FakeServer) -> None:
         await worker.start()
 
 
+async def test_the_end_is_told_of_a_worker_that_ended_before_it_was_awaited(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SlowlyStarted(threading.Thread):
+        def start(self) -> None:
+            super().start()
+            if self.name == "stepwell-connect":
+                self.join()
+
+    server.tokens = {"Bearer of nothing"}
+
+    async def handler(ctx: Any) -> None: ...
+
+    client = client_of(server, signing_key=KEY)
+    worker, states = watched([(client, [function(client, handler)])])
+    monkeypatch.setattr("stepwell.sdk.connect.worker.threading.Thread", SlowlyStarted)
+    with pytest.raises(WorkerUnauthorizedError, match="unauthorized"):
+        await worker.start()
+    assert states == [S.CLOSING, S.CLOSED]
+
+
 async def test_w25_too_many_connections_are_said_plainly(
     server: FakeServer, caplog: pytest.LogCaptureFixture
 ) -> None:

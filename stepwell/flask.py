@@ -153,13 +153,7 @@ def endpoint(
     """
 
     def decorate(handler: Handler) -> Callable[..., flask.Response]:
-        durable = DurableEndpoint(
-            client,
-            handler,
-            FRAMEWORK,
-            _read,
-            options,
-        )
+        durable = DurableEndpoint(client, handler, FRAMEWORK, _read, options)
 
         def view(**_: object) -> flask.Response:
             proxy = cast("LocalProxy[flask.Request]", flask.request)

@@ -24,4 +24,4 @@ def test_a_picture_is_there_and_shown(picture: Picture) -> None:
 
 def test_no_picture_is_left_over() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == {picture.name for picture in PICTURES}
-    assert len(PICTURES) == 10
+    assert len(PICTURES) == 12

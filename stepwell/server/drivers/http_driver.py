@@ -4,7 +4,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from stepwell.server.drivers.http_pool import HttpPool, NoAnswer
-from stepwell.server.drivers.port import Save
+from stepwell.server.drivers.port import Lost, Save
 from stepwell.server.drivers.reply import reading_reply, unreachable
 from stepwell.server.drivers.request import call_headers, call_request, within_limit
 from stepwell.server.engine.message.input import Job, Outcome
@@ -16,6 +16,7 @@ from stepwell.wire.execution import TARGET_DISCOVERY, encode_call
 from stepwell.wire.long_json import signing_form
 from stepwell.wire.signature import sign
 
+_OF_SOCKETS = ("ws://", "wss://")
 _STEP_QUERY = f"{header.QUERY_STEP_ID}="
 
 
@@ -30,8 +31,13 @@ class HttpDriver:
         self._now_ms = now_ms
         self._signing_key = signing_key
 
-    async def call(self, job: Job, state: CallState, listing: Listing, save: Save) -> Outcome:
+    async def call(
+        self, job: Job, state: CallState, listing: Listing, save: Save
+    ) -> Outcome | Lost:
         """Call the function; see `Driver.call`. Steps saved on the way come through the API."""
+        if listing.config.url.startswith(_OF_SOCKETS):
+            # Its app came by connect since the call was handed out.
+            return Lost(begun=False, elsewhere=True)
         request = within_limit(call_request(job, state, listing))
         body = encode_call(request)
         headers = call_headers(request, job.item.target)

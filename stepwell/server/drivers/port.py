@@ -20,9 +20,10 @@ class Settled(msgspec.Struct, frozen=True):
 
 class Lost(msgspec.Struct, frozen=True):
     """Whoever was to make the call is gone: the item is free again. `begun` says whether the
-    function may have run."""
+    function may have run, `elsewhere` that its app is not where this driver calls any more."""
 
     begun: bool = True
+    elsewhere: bool = False
 
 
 class LaneSeen(NamedTuple):

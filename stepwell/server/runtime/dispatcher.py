@@ -160,6 +160,9 @@ class Dispatcher:
         lease = job.lease
         reply: ReplyReceived | LeaseLost
         if isinstance(outcome, Lost):
+            if outcome.elsewhere:
+                # Whoever brings it there opens the queue anew.
+                self.drop_lane(place_of(job.item.queue), driver)
             reply = LeaseLost(lease.id, lease.run_id, lease.key, begun=outcome.begun)
         else:
             reply = ReplyReceived(lease.id, lease.run_id, lease.key, outcome)

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from stepwell.server.drivers.http_driver import HttpDriver, target_url
 from stepwell.server.drivers.http_pool import HttpPool
+from stepwell.server.drivers.port import Lost
 from stepwell.server.engine.message.input import Broke, Progressed, Returned
 from stepwell.wire.signature import verify
 from tests.unit.server.drivers.sample import job, listing, save, state
@@ -61,6 +63,13 @@ async def test_an_app_that_is_away_is_an_outcome() -> None:
     assert isinstance(outcome, Broke)
     assert outcome.failure.message.startswith("Unable to reach http://127.0.0.1:9/x")
     assert outcome.no_retry is False
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_an_app_that_connected_meanwhile_is_called_nowhere(scheme: str) -> None:
+    driver = HttpDriver(HttpPool(timeout_s=5), lambda: NOW)
+    outcome = await driver.call(job(), state(), listing(f"{scheme}://connect?fnId=a"), save)
+    assert outcome == Lost(begun=False, elsewhere=True)
 
 
 def test_only_the_step_of_the_registered_address_is_replaced() -> None:

@@ -364,6 +364,29 @@ def test_work_that_was_leased_for_a_queue_just_dropped_is_given_back() -> None:
     play(scene)
 
 
+def test_a_call_of_an_app_that_moved_waits_for_the_place_it_moved_to() -> None:
+    """The app registers in the moment between the claim of a call and the call."""
+
+    async def gone(job: Job, state: CallState, save: Save) -> Lost:
+        return Lost(begun=False, elsewhere=True)
+
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, gone)
+        await stage.open()
+        run_id = await stage.send()
+        await asyncio.sleep(100)
+        assert len(stage.driver.calls) == 1
+        assert stage.node.dispatcher.lane(APP).limit == 0
+        stage.driver.handler = done
+        stage.node.reach(APP, stage.driver, 1)
+        assert (await stage.ended(run_id)).status is RunStatus.COMPLETED
+        (_, job) = stage.driver.calls[-1]
+        assert (job.item.losses, job.item.attempt) == (0, 0)
+        await stage.node.stop()
+
+    play(scene)
+
+
 def test_stopping_lets_calls_end_and_abandons_the_rest() -> None:
     async def some(job: Job, state: CallState, save: Save) -> Outcome:
         await asyncio.sleep(0.5)

@@ -7,8 +7,8 @@ database together, does so less, and is what compares.
 
 - bloat: so many runs with a retention of seconds; the tables' rows, dead rows and size meanwhile.
 - sleepers: how fast it is with nothing stored, and with 20,000 and a million sleeping runs.
-- neighbour: how fast it is before and after somebody sat idle in a transaction for minutes at half
-  load, while that one still sits there.
+- neighbour: how fast it is when somebody has sat idle in a transaction for minutes under load, and
+  right after that one left.
 """
 
 import argparse
@@ -103,6 +103,13 @@ class Bench:
         took_s, used_s = time.monotonic() - began, self._cpu_s() - cpu_s
         return Speed(count / took_s, used_s * 1000 / count)
 
+    async def pruned(self) -> Speed:
+        """How fast what is old is removed."""
+        began, cpu_s = time.monotonic(), self._cpu_s()
+        count = (await self.engine.node.janitor.run_once()).runs
+        took_s, used_s = time.monotonic() - began, self._cpu_s() - cpu_s
+        return Speed(count / took_s, used_s * 1000 / max(count, 1))
+
     def _cpu_s(self) -> float:
         """What both have used, the database's servers of connections that ended left out."""
         database = psutil.Process(self._pid)
@@ -186,6 +193,8 @@ async def bloat(runs: int) -> None:
             told = [part[name] for part in parts]
             table.add_row(name, *(_row(told)))
         console.print(table)
+        await asyncio.sleep(RETENTION_S)
+        print(f"removing the rest: {await bench.pruned()}", flush=True)
 
 
 _COLUMNS = (
@@ -223,8 +232,7 @@ async def sleep_more(url: str, first: int, last: int) -> None:
             told = {"first": begin, "last": min(begin + 50_000, last) - 1, "due": SLEEP_UNTIL_MS}
             for statement in (_EVENTS, _RUNS, _SLEEPS):
                 await connection.execute(statement.encode(), told)
-        # As the database does by itself, a minute later.
-        await connection.execute(b"VACUUM ANALYZE")
+    await vacuumed(url)
 
 
 async def sleepers(counts: list[int], runs: int) -> None:
@@ -238,21 +246,26 @@ async def sleepers(counts: list[int], runs: int) -> None:
             print(f"{count} sleeping: {await bench.speed(runs)}", flush=True)
 
 
-async def neighbour(minutes: float, runs: int) -> None:
-    """Print how fast it is before and after."""
+async def neighbour(minutes: float, rate: float, runs: int) -> None:
+    """Print how fast it is while somebody sits in a transaction, and right after."""
     async with benched() as bench:
-        await bench.runs(runs // 4)
-        before = await bench.speed(runs)
-        print(f"before: {before}", flush=True)
+        print(f"before: {await bench.speed(runs)}", flush=True)
         async with await psycopg.AsyncConnection.connect(bench.url) as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             await connection.execute("SELECT pg_current_xact_id()")
-            await bench.load(before.rate / 2, minutes * 60)
-            after = await bench.speed(runs)
-            found = await sizes(bench.url)
-        dead = {name: size.dead for name, size in found.items() if size.dead > runs // 10}
-        print(f"after {minutes:g} min at {before.rate / 2:.0f} runs/s: {after}", flush=True)
-        print(f"{after.rate / before.rate:.0%} of the rate; dead rows: {dead}", flush=True)
+            await bench.load(rate, minutes * 60)
+            during = await bench.speed(runs)
+            dead = (await sizes(bench.url))["item"].dead
+        print(f"after {minutes:g} min at {rate:g} runs/s: {during}; {dead} dead items", flush=True)
+        await vacuumed(bench.url)
+        after = await bench.speed(runs)
+        print(f"without: {after}; so it was {during.rate / after.rate:.0%} of that", flush=True)
+
+
+async def vacuumed(url: str) -> None:
+    """What the database does by itself, a minute later."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(b"VACUUM ANALYZE")
 
 
 def main(arguments: list[str]) -> None:
@@ -262,6 +275,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--runs", type=int, default=100_000, help="of bloat")
     parser.add_argument("--sleepers", default="20000,1000000", help="so many, one after the other")
     parser.add_argument("--minutes", type=float, default=10.0, help="of a neighbour")
+    parser.add_argument("--rate", type=float, default=200.0, help="runs a second meanwhile")
     parser.add_argument("--measured", type=int, default=4_000, help="runs that a rate is taken of")
     wanted = parser.parse_args(arguments)
     look_seldom()
@@ -273,6 +287,6 @@ def main(arguments: list[str]) -> None:
             case "sleepers":
                 asyncio.run(sleepers(counts, wanted.measured))
             case "neighbour":
-                asyncio.run(neighbour(wanted.minutes, wanted.measured))
+                asyncio.run(neighbour(wanted.minutes, wanted.rate, wanted.measured))
             case _:
                 parser.error(f"--only {part}: give some of {', '.join(PARTS)}")

@@ -35,6 +35,7 @@ _VERBS = {
     "replay": "Let events that a function skipped start their runs after all.",
     "limits": "List named limits, and give them other numbers.",
     "keys": "Make, list and revoke keys that may do less than the signing key.",
+    "lint": "Look for mistakes with steps in Python files.",
     "check-replay": "Tell whether code can go on with runs that were exported.",
     "relay": "Send what transactions left in the outbox of a database.",
     "config": "Print the settings of an app, and why they are so.",

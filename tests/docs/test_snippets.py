@@ -37,6 +37,7 @@ OTHERS = {
     "export",
     "git",
     "journalctl",
+    "opentelemetry-instrument",
     "pip",
     "pytest",
     "python",

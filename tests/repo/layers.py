@@ -208,6 +208,7 @@ LAYERS: dict[str, Layer] = {
     "testing.unit": Layer(("testing.harness",)),
     "testing.replay": Layer(("wire", "sdk")),
     "testing.hypothesis": Layer(("testing.harness",), ("hypothesis",)),
+    "lint": Layer(()),
     "cli": Layer(
         (
             "sdk.client",
@@ -221,6 +222,7 @@ LAYERS: dict[str, Layer] = {
             "asgi",
             "connect",
             "embedded",
+            "lint.problems",
             "outbox",
             "server.api.apps.discovery",
             "server.config",

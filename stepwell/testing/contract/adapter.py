@@ -59,7 +59,7 @@ from stepwell.wire.signature import sign, verify
 KEY = "signkey-test-0123456789abcdef"
 FALLBACK = "signkey-test-fedcba9876543210"
 STRANGER = "signkey-test-00000000"
-BODY_BYTES = 20_000_000
+BODY_BYTES = 12_000_000
 FUNCTIONS = 7
 CHUNKS_TEST = "test_bodies_in_chunks_arrive_whole"
 STREAMING_TESTS = (

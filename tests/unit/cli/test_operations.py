@@ -58,7 +58,7 @@ ASKING: Final = (
 ALONE: Final = frozenset(
     {
         *("backup", "check-replay", "completion", "config", "copy", "dev", "events generate"),
-        *("explain", "migrate", "new", "relay", "start", "version", "worker"),
+        *("explain", "lint", "migrate", "new", "relay", "start", "version", "worker"),
     }
 )
 """Commands that ask no operation."""

@@ -146,7 +146,6 @@ async def test_a_file_put_in_its_place_is_not_taken_for_it(engine: Engine, datab
 
 @pytest.mark.parametrize("durability", ["full", "relaxed"])
 @pytest.mark.parametrize("taken", ["deleted", "moved", "replaced"])
-@pytest.mark.logs("a cancellation was put off")
 async def test_what_is_taken_during_a_commit_is_not_acknowledged(
     database: Path, durability: str, taken: str
 ) -> None:

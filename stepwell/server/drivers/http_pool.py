@@ -374,4 +374,5 @@ async def _read(response: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     while chunk and len(chunks) <= bytes_max:
         chunk = await response.content.readany()
         chunks += chunk
-    return bytes(chunks[: bytes_max + 1])
+    del chunks[bytes_max + 1 :]
+    return bytes(chunks)

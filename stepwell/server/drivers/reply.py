@@ -145,6 +145,7 @@ def _stranger(reply: CallResponse) -> Turns[Broke]:
 def _too_large(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> Turns[Outcome]:
     """An answer of which the end was not read. An error's text was too long: that is no reason to
     fail for good, and what can be read of it is kept."""
+    yield
     told = _beginning_of_error(body)
     if told is not None and headers.get(header.SDK):
         step = _STEP_ID.search(body) if status == STATUS_OPERATIONS else None

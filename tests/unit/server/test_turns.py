@@ -143,8 +143,9 @@ async def test_what_is_given_up_or_fails_leaves_the_line_to_others() -> None:
         lambda body: reading_reply(200, {"x-inngest-sdk": "test:v1"}, body, 1),
         lambda body: reading_reply(206, {"x-inngest-sdk": "test:v1"}, body, 1),
         lambda body: reading_reply(500, {"x-inngest-sdk": "test:v1"}, body, 1),
+        lambda body: reading_reply(500, {"x-inngest-sdk": "test:v1"}, body * 1_000, 1),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 @pytest.mark.parametrize("size", [10_000, 100_000])
 def test_nothing_long_is_read_before_the_first_pause(

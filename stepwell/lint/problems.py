@@ -10,7 +10,16 @@ from typing import Final
 
 import msgspec
 
-from stepwell.lint.names import Function, Handler, Names, bound_in, names_of, own_nodes
+from stepwell.lint.names import (
+    Function,
+    Handler,
+    Names,
+    arguments_of,
+    bound_in,
+    containers_in,
+    names_of,
+    own_nodes,
+)
 
 NOT_AWAITED: Final = "SW101"
 NESTED: Final = "SW102"
@@ -20,7 +29,8 @@ _CHANGES = frozenset(
     {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem"}
     | {"remove", "reverse", "setdefault", "sort", "update"}
 )
-_IGNORED = re.compile(r"#\s*noqa(?!\s*:\s*[A-Z])|#\s*noqa\s*:[^#]*\b(SW\d+)", re.IGNORECASE)
+_IGNORED = re.compile(r"#\s*noqa(?:\s*:\s*([A-Z][^#]*))?", re.IGNORECASE)
+_CODE = re.compile(r"\bSW\d+", re.IGNORECASE)
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
@@ -50,19 +60,21 @@ def problems_of(tree: ast.Module) -> list[Problem]:
             found.update(_not_awaited(node, names))
             for handler in _handlers(node, names):
                 found.update(_nested(handler, names))
-                found.update(_changed(handler, bound_in(node)))
+                found.update(_changed(handler, bound_in(node), containers_in(node)))
     return sorted(found)
 
 
 def _is_ignored(lines: list[str], problem: Problem) -> bool:
-    said = [one[1].upper() for one in _IGNORED.finditer(lines[problem.line - 1]) if one[1]]
-    bare = any(not one[1] for one in _IGNORED.finditer(lines[problem.line - 1]))
-    return bare or problem.code in said
+    for said in _IGNORED.finditer(lines[problem.line - 1]):
+        if said[1] is None or problem.code in _CODE.findall(said[1].upper()):
+            return True
+    return False
 
 
 def _not_awaited(function: Function, names: Names) -> Iterator[Problem]:
     """Steps and sends whose coroutine is thrown away."""
     is_async = isinstance(function, ast.AsyncFunctionDef)
+    names = names.without(arguments_of(function))
     for node in own_nodes(function):
         if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
             continue
@@ -103,12 +115,16 @@ def _nested(handler: Handler, names: Names) -> Iterator[Problem]:
             yield _at(node, NESTED, told)
 
 
-def _changed(handler: Handler, outside: frozenset[str]) -> Iterator[Problem]:
+def _changed(
+    handler: Handler, outside: frozenset[str], containers: frozenset[str]
+) -> Iterator[Problem]:
     """Variables of the function that its step changes."""
-    changeable = outside - bound_in(handler)
+    own = bound_in(handler)
     for node in own_nodes(handler):
+        # `orders.update(...)` of anything else, such as a database, may well be what a step does.
+        changeable = containers if isinstance(node, ast.Call) else outside
         for name in _changed_by(node):
-            if name in changeable:
+            if name in changeable - own:
                 told = (
                     f"{name} is changed inside a step, which does not run again once its result"
                     " is stored: return the value from the step"

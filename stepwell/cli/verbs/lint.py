@@ -1,5 +1,7 @@
 """`stepwell lint`: mistakes with steps that can be seen in the source."""
 
+import os
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,18 +32,21 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
         return
-    for one in path.iterdir():
-        if one.is_dir():
-            hidden = one.name.startswith(".") or one.name == "node_modules"
-            if not hidden and not (one / "pyvenv.cfg").exists():
-                yield from _files(one)
-        elif one.suffix == ".py":
-            yield one
+    for folder, below, names in os.walk(path):  # which follows no links: they may lead back
+        here = Path(folder)
+        below[:] = [name for name in below if _is_looked_into(here / name)]
+        yield from (here / name for name in names if name.endswith(".py"))
+
+
+def _is_looked_into(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name == "node_modules"
+    return not hidden and not (folder / "pyvenv.cfg").exists()
 
 
 def _told(path: Path) -> Iterator[str]:
     try:
-        problems = problems_in(path.read_text(encoding="utf-8"))
+        with tokenize.open(path) as file:  # in the encoding that the file says
+            problems = problems_in(file.read())
     except SyntaxError as error:
         yield f"{error.lineno or 1}:{error.offset or 1}: not Python: {error.msg}"
     except (OSError, ValueError) as error:

@@ -40,10 +40,26 @@ def test_what_cannot_be_read_is_told(folder: Path) -> None:
     assert told.exit_code == 1
     odd, old = told.output.splitlines()
     assert old.startswith("old.py:1:1: not Python: ")
-    assert odd.startswith("odd.py:1:1: cannot be read: ")
+    assert odd.startswith("odd.py:1:1: not Python: invalid or missing encoding")
     told = CliRunner().invoke(main, ["lint", "gone.py"])
     assert told.exit_code == 2
     assert "gone.py" in told.output
+
+
+def test_files_are_read_as_python_reads_them(folder: Path) -> None:
+    (folder / "mark.py").write_bytes(b"\xef\xbb\xbfx = 1\n")
+    (folder / "latin.py").write_bytes(b"# coding: latin-1\nx = '\xe9'\n")
+    told = CliRunner().invoke(main, ["lint", "mark.py", "latin.py"])
+    assert (told.exit_code, told.output) == (0, "nothing found in 2 files\n")
+
+
+def test_links_to_folders_are_not_followed(folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / "app" / name).symlink_to(folder, target_is_directory=True)
+    told = CliRunner().invoke(main, ["lint"])
+    assert told.output.splitlines() == [
+        "app/shop.py:2:5: SW101 ctx.step.run(...) is not awaited, so it never runs: await it"
+    ]
 
 
 def test_flake8_finds_the_plugin(folder: Path) -> None:

@@ -4,7 +4,9 @@ import textwrap
 
 import pytest
 
+from stepwell.lint.names import STEPS
 from stepwell.lint.problems import problems_in
+from stepwell.sdk.step._async import AI, Step, StepRealtime
 
 HEAD = """\
 import stepwell
@@ -137,6 +139,47 @@ SILENT = {
             found = []
             found.append(await ctx.step.run('a', g))
         """,
+    "a session that a step writes with": """\
+        async def f(ctx):
+            async with Session() as session:
+                async def work():
+                    session.add(Order())
+                    await session.commit()
+                await ctx.step.run('a', work)
+        """,
+    "an argument that a step calls": """\
+        def f(ctx, stripe):
+            ctx.step.run('a', lambda: stripe.refunds.update(3))
+        """,
+    "a step's key for others": """\
+        async def f(ctx):
+            async def work():
+                pay(ctx.step.idempotency_key.encode())
+            await ctx.step.run('a', work)
+        """,
+    "steps of something else": "async def f(self):\n    self.step.reset()\n    self.step.x.run()",
+    "an argument that is called as a client": "def f(client):\n    client.send(e)",
+    "what a step catches": """\
+        async def f(ctx):
+            error = {}
+            async def work():
+                try:
+                    g()
+                except ValueError as error:
+                    error.told = True
+                match g():
+                    case [*found]:
+                        found.append(1)
+                import shop
+                shop.open = True
+            await ctx.step.run('a', work)
+            found, shop = [], {}
+        """,
+    "two codes of a line left out": """\
+        async def f(ctx):
+            found = []
+            ctx.step.run('a', lambda: found.append(1))  # noqa: SW101, SW103
+        """,
     "left out": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa: SW101",
     "left out whole": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa",
     "left out beside others": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa: E501, SW101",
@@ -163,3 +206,14 @@ def test_what_is_left_out_is_what_was_named() -> None:
     assert [one.code for one in problems_in(source)] == ["SW101"]
     with pytest.raises(SyntaxError):
         problems_in("def f(:")
+
+
+def test_steps_are_those_that_the_sdk_has() -> None:
+    of = {"": Step, "ai.": AI, "realtime.": StepRealtime}
+    found = {
+        prefix + name
+        for prefix, kind in of.items()
+        for name, value in vars(kind).items()
+        if callable(value) and not name.startswith("_")
+    }
+    assert found == STEPS

@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 ROOM_BYTES: Final = 1024 * 1024
 """With so much unread, whoever can wait does before saying more."""
@@ -13,6 +13,8 @@ UNREAD_BYTES_MAX: Final = 8 * 1024 * 1024
 """With so much unread, the reader is given up: only who cannot wait comes as far."""
 UNREAD_SECONDS_MAX: Final = 60.0
 """So long somebody waits for a reader who reads nothing; then the reader is given up."""
+
+_Waiting: TypeAlias = list[Callable[[], None]]
 
 
 class Unread:
@@ -25,7 +27,8 @@ class Unread:
         self._events: deque[bytes] = deque()
         self._bytes = 0
         self._is_over = False
-        self._waiting: list[Callable[[], None]] = []
+        self._for_news: _Waiting = []
+        self._for_room: _Waiting = []
         self.ended = threading.Event()
         """Set once whoever says has said that it was all."""
 
@@ -43,35 +46,35 @@ class Unread:
         if is_too_much:
             self.leave()
         else:
-            self._wake()
+            self._wake(self._for_news)
 
     def end(self) -> None:
         """It was all."""
         with self._lock:
             self._is_over = True
         self.ended.set()
-        self._wake()
+        self._wake_all()
 
     async def room(self) -> None:
         """Return once more may be said."""
-        if not await self._until(self._has_room, UNREAD_SECONDS_MAX):
+        if not await self._until(self._has_room, self._for_room, UNREAD_SECONDS_MAX):
             self.leave()
 
     def wait_for_room(self) -> None:
         """The same, for a thread without an event loop."""
-        if not self._wait_until(self._has_room, UNREAD_SECONDS_MAX):
+        if not self._wait_until(self._has_room, self._for_room, UNREAD_SECONDS_MAX):
             self.leave()
 
     # Who reads
 
     async def next(self) -> bytes | None:
         """The next event; None once there is none any more."""
-        await self._until(self._has_news, None)
+        await self._until(self._has_news, self._for_news, None)
         return self._taken()
 
     def wait_for_next(self) -> bytes | None:
         """The same, for blocking code."""
-        self._wait_until(self._has_news, None)
+        self._wait_until(self._has_news, self._for_news, None)
         return self._taken()
 
     def take_all(self) -> bytes:
@@ -80,7 +83,7 @@ class Unread:
             said = b"".join(self._events)
             self._events.clear()
             self._bytes = 0
-        self._wake()
+        self._wake(self._for_room)
         return said
 
     def leave(self) -> None:
@@ -89,7 +92,7 @@ class Unread:
             self._is_over = True
             self._events.clear()
             self._bytes = 0
-        self._wake()
+        self._wake_all()
 
     # Both
 
@@ -103,25 +106,32 @@ class Unread:
         with self._lock:
             event = self._events.popleft() if self._events else None
             self._bytes -= 0 if event is None else len(event)
-        self._wake()
+        self._wake(self._for_room)
         return event
 
-    def _wake(self) -> None:
+    def _wake(self, waiting: _Waiting) -> None:
         with self._lock:
-            waiting, self._waiting = self._waiting, []
-        for wake in waiting:
+            woken = waiting.copy()
+            waiting.clear()
+        for wake in woken:
             wake()
 
-    def _is(self, so: Callable[[], bool], wake: Callable[[], None]) -> bool:
-        """Whether it is so; if not, `wake` is called with the next change."""
+    def _wake_all(self) -> None:
+        self._wake(self._for_news)
+        self._wake(self._for_room)
+
+    def _is(self, so: Callable[[], bool], waiting: _Waiting, wake: Callable[[], None]) -> bool:
+        """Whether it is so; if not, `wake` is called with the next of what is waited for."""
         with self._lock:
             if so():
                 return True
-            self._waiting.append(wake)
+            waiting.append(wake)
             return False
 
-    async def _until(self, so: Callable[[], bool], seconds: float | None) -> bool:
-        """Return once it is so; False where nothing has changed for so long."""
+    async def _until(
+        self, so: Callable[[], bool], waiting: _Waiting, seconds: float | None
+    ) -> bool:
+        """Return once it is so; False where nothing that is waited for has come for so long."""
         loop = asyncio.get_running_loop()
         while True:
             changed = asyncio.Event()
@@ -130,7 +140,7 @@ class Unread:
                 with suppress(RuntimeError):  # that loop is closed, and waits no more
                     loop.call_soon_threadsafe(changed.set)
 
-            if self._is(so, wake):
+            if self._is(so, waiting, wake):
                 return True
             try:
                 async with asyncio.timeout(seconds):
@@ -138,10 +148,10 @@ class Unread:
             except TimeoutError:
                 return False
 
-    def _wait_until(self, so: Callable[[], bool], seconds: float | None) -> bool:
+    def _wait_until(self, so: Callable[[], bool], waiting: _Waiting, seconds: float | None) -> bool:
         while True:
             changed = threading.Event()
-            if self._is(so, changed.set):
+            if self._is(so, waiting, changed.set):
                 return True
             if not changed.wait(seconds):
                 return False

@@ -174,3 +174,30 @@ async def test_what_goes_by_way_of_the_server_waits_for_it(error: Exception | No
     if error is None:
         assert sum(api.taken) > 100 * len(PIECE)
     assert size(says) == 0
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "thread"])
+async def test_others_who_say_little_keep_no_caller_who_reads_nothing(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unread, "UNREAD_SECONDS_MAX", 0.05)
+    caller, model = Unread(), Model(40)
+    LISTENER.set(caller)
+
+    async def beats() -> None:
+        while not work.done():
+            stepwell.stream.push("still here")
+            await asyncio.sleep(0.005)
+
+    if kind == "coroutine":
+        work = asyncio.ensure_future(stepwell.stream.pipe(model))
+    else:
+        work = asyncio.ensure_future(asyncio.to_thread(stepwell.stream.pipe_sync, model))
+    beating = asyncio.ensure_future(beats())
+    try:
+        async with asyncio.timeout(5):
+            assert len(await work) == 40 * len(PIECE)
+    finally:
+        caller.leave()
+        await beating
+    assert [chunk async for chunk in heard(caller)] == []

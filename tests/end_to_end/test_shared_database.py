@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 import stepwell
 from stepwell.embedded import Engine
@@ -82,6 +83,20 @@ async def test_events_end_as_the_transaction_does(
     assert ([id_], name, key, waiting(url)) == (ids, "order/made", "", 1)
     told = {"name": name, "data": {"n": 2}, "id": id_, "ts": ts, "user": {}}
     assert json.loads(body) == told
+
+
+async def test_what_commits_by_itself_is_refused(client: stepwell.Inngest, url: str) -> None:
+    level = "AUTOCOMMIT"
+    engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://"), isolation_level=level)
+    with engine.connect() as one, pytest.raises(stepwell.ConfigurationError, match=level):
+        client.send_sync(order(1), connection=one)
+    engine.dispose()
+    several = create_async_engine(url.replace("://", "+asyncpg://"), isolation_level=level)
+    async with AsyncSession(several) as session:
+        with pytest.raises(stepwell.ConfigurationError, match=level):
+            await client.send(order(1), connection=session)
+    await several.dispose()
+    assert stored(url) == []
 
 
 def test_events_end_as_a_transaction_of_django_does(

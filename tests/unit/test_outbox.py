@@ -275,3 +275,19 @@ async def test_what_nobody_understands_is_refused(client: Inngest, path: str) ->
         database(engine)
     with pytest.raises(ConfigurationError, match="rows_max"):
         relay(client, path, rows_max=0)
+
+
+@pytest.mark.parametrize("where", ["engine", "connection", "session"])
+def test_what_commits_by_itself_is_refused(client: Inngest, path: str, where: str) -> None:
+    level: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}", **(level if where == "engine" else {}))
+    with engine.connect() as connection, Session(engine) as session:
+        if where == "session":
+            session.connection(execution_options=level)
+        elif where == "connection":
+            connection.execution_options(**level)
+        given = session if where == "session" else connection
+        with pytest.raises(ConfigurationError, match=r"isolation_level.*AUTOCOMMIT.*leave out"):
+            client.send_sync(Event(name="order/made"), connection=given)
+    assert count(path, "stepwell_outbox") == 0
+    engine.dispose()

@@ -86,6 +86,10 @@ class Database:
         itself = kept.isolation_level is None or getattr(kept, "autocommit", None) is True
         return bool(kept.in_transaction or not itself)
 
+    async def refuse_autocommit(self) -> None:
+        """Raises ConfigurationError where each statement is committed at once, for connections that
+        tell so only when they are asked."""
+
     async def begin(self) -> None:
         """Begin a transaction on a connection of ours; most drivers do so by themselves."""
 
@@ -194,6 +198,19 @@ class Alchemy(Database):
         """Its statements begin one, whatever was executed before."""
         return True
 
+    async def refuse_autocommit(self) -> None:
+        """Raises ConfigurationError for SQLAlchemy's isolation level AUTOCOMMIT."""
+        inner = await self._inner()
+        plain = getattr(inner, "sync_connection", inner)
+        level = plain.get_execution_options().get("isolation_level")
+        # What `create_engine` was told, which nothing public tells.
+        level = level or getattr(plain.dialect, "_on_connect_isolation_level", None)
+        if level == "AUTOCOMMIT":
+            raise ConfigurationError(
+                'the connection has isolation_level = "AUTOCOMMIT", so nothing could take the'
+                " events back: give it another, or leave out connection= to send them at once"
+            )
+
     async def begin(self) -> None:
         """Learn which database this is; a transaction begins with the first statement."""
         self.postgres = await self.is_postgres()
@@ -283,7 +300,9 @@ class OutboxPort:
 
     async def deliver(self, batch: EventBatch) -> Delivery:
         """Write the batch; the ids are those the server will give. Raises what the driver does,
-        and ConfigurationError for a seed that cannot be read."""
+        and ConfigurationError for a seed that cannot be read, and where nothing waits for a commit
+        of the caller's."""
+        await self._database.refuse_autocommit()
         ids = ids_of(batch)
         # Rows are sent in the order of their ids.
         row_id = f"{time.time_ns():020d}-{secrets.token_hex(8)}"

@@ -46,13 +46,15 @@ class SharedDatabasePort:
         """Store the batch; the answer is what a server would say.
 
         Raises what the driver does, and ConfigurationError for a database without the engine's
-        tables, or to which the connection's user may not send.
+        tables, or to which the connection's user may not send, and where nothing waits for a commit
+        of the caller's.
         """
         if not await self._database.is_postgres():
             raise ConfigurationError(
                 "shares_database = True, and the connection is not of PostgreSQL: only there can an"
                 " engine's tables stand beside yours; leave it out to use the outbox"
             )
+        await self._database.refuse_autocommit()
         ids = ids_of(batch)
         decoded = decode_events(batch.body, None, time.time_ns() // 1_000_000)
         if decoded.problem is not None:

@@ -3,7 +3,7 @@
 The only place that changes how clients are made.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import wraps
 from inspect import isclass
 from typing import Any, cast
@@ -47,8 +47,8 @@ class StepwellInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         def make(client: Inngest, **told: Any) -> None:
             nonlocal shown
             given: object = told.get("middleware") or []
-            if isinstance(given, list):
-                own = cast("list[object]", given)
+            if isinstance(given, list | tuple):
+                own = list(cast("Sequence[object]", given))
                 told["middleware"] = own if any(map(_traces, own)) else [traced, *own]
             made(client, **told)
             if not shown:

@@ -48,11 +48,12 @@ def test_it_is_found_by_its_entry_point() -> None:
     assert found.load() is StepwellInstrumentor
 
 
-def test_clients_trace_from_then_on(traced: Traced) -> None:
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_clients_trace_from_then_on(traced: Traced, kind: type[Any]) -> None:
     class Other(stepwell.Middleware):
         pass
 
-    made = client(middleware=[Other])
+    made = client(middleware=kind([Other]))
     traces, other = made.middleware
     assert issubclass(traces, OpenTelemetryMiddleware)  # type: ignore[arg-type]
     assert other is Other

@@ -1,6 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { RunLine } from "../../api/model";
-import { chosenOf, inOrder, joined, LINES_MAX, searchOf, shownOf, withoutKnown } from "./lines";
+import {
+  chosenOf,
+  inOrder,
+  joined,
+  LINES_MAX,
+  RUNS_MAX,
+  searchOf,
+  shownOf,
+  withFunctions,
+  withoutKnown,
+} from "./lines";
 
 const line = (text: string, level = "info", at = "2026-11-30T12:00:00.000Z"): RunLine => ({
   at,
@@ -23,6 +33,16 @@ describe("lines of logs", () => {
   it("are known once, although they are heard of twice", () => {
     const known = [line("a"), line("b")];
     expect(texts(withoutKnown(known, [line("b"), line("c")]))).toEqual(["c"]);
+  });
+
+  it("are of functions that are known for the latest runs alone", () => {
+    const run = (n: number) => ({ id: String(n), function: { name: "ship" } });
+    let known: ReadonlyMap<string, string> = new Map();
+    for (let n = 0; n <= RUNS_MAX; n += 1) known = withFunctions(known, [run(n)]);
+    expect(known.size).toBe(RUNS_MAX);
+    expect(known.has("0")).toBe(false);
+    expect(known.get(String(RUNS_MAX))).toBe("ship");
+    expect(withFunctions(known, [run(RUNS_MAX)])).toBe(known);
   });
 
   it("stand in the order of their times", () => {

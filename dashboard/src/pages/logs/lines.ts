@@ -4,6 +4,8 @@ import type { RunLine } from "../../api/model";
 
 /** So many are kept; older ones stand with their runs. */
 export const LINES_MAX = 500;
+/** Of so many runs it is known which function they are of: the page may be open for days. */
+export const RUNS_MAX = 2000;
 export const LEVELS = ["info", "warning", "error", "critical"] as const;
 const NAMES: readonly string[] = LEVELS;
 
@@ -18,6 +20,16 @@ export interface Chosen {
 /** The lines with others behind them, the latest of them. */
 export const joined = (lines: readonly RunLine[], more: readonly RunLine[]): readonly RunLine[] =>
   [...lines, ...more].slice(-LINES_MAX);
+
+/** The functions of runs with those of others, the latest of them. */
+export function withFunctions(
+  known: ReadonlyMap<string, string>,
+  runs: readonly { readonly id: string; readonly function: { readonly name: string } }[],
+): ReadonlyMap<string, string> {
+  if (runs.every((run) => known.has(run.id))) return known;
+  const all = new Map([...known, ...runs.map((run) => [run.id, run.function.name] as const)]);
+  return new Map([...all].slice(-RUNS_MAX));
+}
 
 /** Lines that are not among those that are known: a line has no id. */
 export function withoutKnown(

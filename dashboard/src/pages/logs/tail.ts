@@ -5,7 +5,7 @@ import { address, ask, query } from "../../api/http";
 import type { RunLine } from "../../api/model";
 import * as api from "../../api/resources";
 import { live } from "../../live/live";
-import { inOrder, joined, withoutKnown } from "./lines";
+import { inOrder, joined, withFunctions, withoutKnown } from "./lines";
 
 /** Of so many runs it is told what they wrote before. */
 const RUNS = 8;
@@ -110,12 +110,4 @@ function streamOf(
     if (source.readyState === EventSource.CLOSED) gone();
   });
   return source;
-}
-
-function withFunctions(
-  known: ReadonlyMap<string, string>,
-  runs: readonly { id: string; function: { name: string } }[],
-): ReadonlyMap<string, string> {
-  if (runs.every((run) => known.has(run.id))) return known;
-  return new Map([...known, ...runs.map((run) => [run.id, run.function.name] as const)]);
 }

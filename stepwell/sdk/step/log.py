@@ -43,7 +43,7 @@ def _is_chosen(logger: Logger, level: int) -> bool:
     found: Any = logger
     while isinstance(found, logging.LoggerAdapter):
         found = cast(Any, found).logger
-    if found.manager.disable >= level:
+    if not isinstance(found, logging.Logger) or found.manager.disable >= level:
         return True
     while found.parent is not None:
         if found.level != logging.NOTSET:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 import loguru
 import msgspec
@@ -289,6 +289,16 @@ async def test_e_145_calls_are_recorded_at_debug_level(
 
 
 # The real structlog and loguru
+
+
+@BOTH
+async def test_e_140_an_adapter_of_another_logger_decides_by_that(
+    work: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bound = structlog.stdlib.BoundLogger(logging.getLogger("tests.bound"), [], {})
+    adapter = logging.LoggerAdapter(cast(Any, bound), {})
+    assert await Stage(work, client=Client(logger=adapter)).play() == 1
+    assert "tests.bound" not in {one.name for one in caplog.records}  # nobody asked for INFO
 
 
 class Line(msgspec.Struct):

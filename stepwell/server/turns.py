@@ -70,11 +70,14 @@ class _Line:
 
     def _round(self) -> None:
         is_over = self._waiting[0]
-        if not is_over():
-            self._waiting.append(is_over)
-        self._waiting.popleft()
-        if self._waiting:
-            self._soon()
+        try:
+            if not is_over():
+                self._waiting.append(is_over)
+        finally:
+            # Whatever breaks, the others have their turn.
+            self._waiting.popleft()
+            if self._waiting:
+                self._soon()
 
     def _soon(self) -> None:
         asyncio.get_running_loop().call_soon(self._round)

@@ -160,6 +160,26 @@ def test_nothing_long_is_read_before_the_first_pause(
             next(work)
 
 
+async def test_work_that_breaks_as_it_is_given_up_holds_up_nobody() -> None:
+    def breaks() -> Turns[int]:
+        try:
+            yield from counting(1_000_000)
+        finally:
+            raise ValueError("broke")
+        return 0
+
+    told: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    given_up = asyncio.ensure_future(in_turns(breaks()))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    other = asyncio.ensure_future(in_turns(counting(5)))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (other.done(), len(told)) == (True, 1)
+
+
 async def test_what_does_not_pause_is_done_at_once() -> None:
     told: list[int] = []
     by_turns(counting(0), told.append)

@@ -126,6 +126,8 @@ class Ledger:
         self._waiting: deque[_Waiting] = deque()
         self._busy = False
         self._alone = 0
+        self._is_alone = False
+        """Whether the batch is decided by itself, because it was refused together with more."""
         self._refusals = Repeated(log)
         self._between: list[Callable[[], None]] = []
         self._locked_since: float | None = None
@@ -197,7 +199,8 @@ class Ledger:
     def _begin(self) -> None:
         self._do_between()
         count = min(len(self._waiting), BATCH_INPUTS_MAX)
-        if self._alone:
+        self._is_alone = self._alone > 0
+        if self._is_alone:
             self._alone -= 1
             count = 1
         self._go_on(self._talk([self._waiting.popleft() for _ in range(count)]))
@@ -311,7 +314,8 @@ class Ledger:
     ) -> Talk[None]:
         """Let what the batch made be claimed in its own commit."""
         moment = self._moment()
-        if self._claim is None and any(item.queue for item in view.made_due(moment.ms)):
+        is_made = any(item.queue for item in view.made_due(moment.ms))
+        if self._claim is None and not self._is_alone and is_made:
             self._claim = self.claims()
         if self._claim is not None:
             batch.append(self._claim)
@@ -433,9 +437,10 @@ class Ledger:
     def _refused(self, batch: list[_Waiting], error: Exception) -> None:
         """Nothing was said yet: one by one, so that one bad input is alone. A shared store that is
         away is away for everybody, and each look at it may take seconds."""
+        is_more = len(batch) > 1
         self._drop_claim(batch)
         is_away = self._store.is_shared and isinstance(error, Unavailable)
-        if len(batch) > 1 and not is_away:
+        if is_more and not is_away:
             self._waiting.extendleft(reversed(batch))
             self._alone += len(batch)
             self._next()

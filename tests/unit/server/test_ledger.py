@@ -697,3 +697,18 @@ async def test_what_a_batch_left_for_the_next_is_not_claimed_twice(
     await asyncio.gather(*(hall.submit(hall.go()) for _ in range(3)))
     assert (hall.ledger.commits, len(taker.asked), taker.jobs) == (3, 3, 3)
     await hall.ledger.close()
+
+
+async def test_what_cannot_be_handed_out_refuses_nobody() -> None:
+    hall = Hall(Joined())
+    taker = Taker(hall)
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        if verb == "write" and changes is not None and changes.leases:
+            raise StoreError("no lease fits")
+
+    hall.store.fail = fail
+    assert isinstance(await hall.submit(hall.go()), Accepted)
+    await hall.ledger.close()
+    assert (taker.jobs, len(hall.store.disk.runs), wakes(hall)) == (0, 1, 1)
+    assert all(one.done() for one in taker.asked)

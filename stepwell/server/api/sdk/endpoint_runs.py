@@ -153,7 +153,7 @@ async def _operations(steps: msgspec.Raw) -> tuple[Operation, ...]:
 async def _report(deps: ApiDeps, run_id: str, operations: tuple[Operation, ...]) -> None:
     """Steps on the way are saved; anything else is what the endpoint's own part ends with. Lines of
     the log may come after that."""
-    if all(isinstance(operation, Logs) for operation in operations):
+    if operations and all(isinstance(operation, Logs) for operation in operations):
         saved = await deps.ledger.submit(LinesWritten(run_id, tuple(logs_in(operations))))
     elif all(isinstance(operation, _ON_THE_WAY) for operation in operations):
         saved = await deps.ledger.submit(StepsCheckpointed(run_id, run_id, MAIN, operations))

@@ -131,6 +131,17 @@ async def test_a_silent_endpoint_is_called() -> None:
         assert await report(api, step("c", 3)) == 409
 
 
+async def test_an_endpoint_that_reports_no_step_is_not_silent() -> None:
+    async with serving() as api:
+        await begun(api, step("a", 1))
+        api.clock.ms += SILENT_MS - 1
+        assert await report(api) == 200
+        api.clock.ms += SILENT_MS - 1
+        assert await api.jobs() == []
+        assert await api.jobs() == []
+        assert await report(api, step("b", 2)) == 200
+
+
 async def test_a_failure_of_the_handler_is_tried_again() -> None:
     async with serving() as api:
         error = {"name": "Error", "message": "no luck"}

@@ -100,6 +100,20 @@ class EndedCountStoreContract:
         assert (others.runs, others.run_id) == (4, run_number(91).id)
         assert sorted(count.runs for count in hours.values()) == [1] * KINDS_MAX + [2, 4]
 
+    def test_so_many_kinds_of_errors_of_one_batch_are_told_apart(self, world: World) -> None:
+        runs = [_run(number, HOUR) for number in range(KINDS_MAX + 3)]
+        world.do(*(_started(run) for run in runs))
+        failures = [b'{"name":"Kind%d","message":"gone"}' % n for n in range(len(runs))]
+        world.do(
+            *(
+                fact.RunFinished(_ended(run, RunStatus.FAILED, HOUR, failure))
+                for run, failure in zip(runs, failures, strict=True)
+            )
+        )
+        hours = dict(world.reader.failures(ALL, HOUR_MS))
+        assert sorted(count.runs for count in hours.values()) == [1] * KINDS_MAX + [3]
+        assert hours[FailurePlace(HOUR_MS, HOUR, "a", "a-f", OTHERS)].runs == 3
+
     def test_counts_of_ends_are_found_by_app_function_and_time(self, world: World) -> None:
         chance = random.Random(7)
         took: list[tuple[int, str]] = []

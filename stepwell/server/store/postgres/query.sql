@@ -334,19 +334,23 @@ SELECT
     (array_agg(name ORDER BY last_ms DESC))[1], (array_agg(message ORDER BY last_ms DESC))[1],
     sum(runs)::int8, min(first_ms), max(last_ms), (array_agg(run_id ORDER BY last_ms DESC))[1]
 FROM (
-    SELECT new.*, CASE WHEN (
-        SELECT count(*) FROM stepwell.failure_count AS known
-        WHERE known.span_ms = new.span_ms AND known.at_ms = new.at_ms AND known.app = new.app
-        AND known.function = new.function AND known.kind NOT IN (0, new.kind)
-        AND known.node = new.node
-    ) < %b::int8 THEN new.kind ELSE 0 END AS told_apart
-    FROM unnest(
+    SELECT new.*, CASE WHEN place.is_known OR place.kinds + row_number() OVER (
+        PARTITION BY span_ms, at_ms, app, function, node, place.is_known ORDER BY nth
+    ) <= %b::int8 THEN kind ELSE 0 END AS told_apart
+    FROM ROWS FROM (unnest(
         %b::int8[], %b::int8[], %b::text[], %b::text[], %b::int8[], %b::text[],
         %b::text[], %b::text[], %b::int8[], %b::int8[], %b::int8[], %b::text[]
-    ) AS new (
+    )) WITH ORDINALITY AS new (
         span_ms, at_ms, app, function, kind, node,
-        name, message, runs, first_ms, last_ms, run_id
-    )
+        name, message, runs, first_ms, last_ms, run_id, nth
+    ),
+    LATERAL (
+        SELECT
+            count(*) AS kinds, coalesce(bool_or(known.kind = new.kind), FALSE) AS is_known
+        FROM stepwell.failure_count AS known
+        WHERE known.span_ms = new.span_ms AND known.at_ms = new.at_ms AND known.app = new.app
+        AND known.function = new.function AND known.kind <> 0 AND known.node = new.node
+    ) AS place
 ) AS added
 GROUP BY span_ms, at_ms, app, function, told_apart, node
 ON CONFLICT (span_ms, at_ms, app, function, kind, node) DO UPDATE SET

@@ -15,6 +15,7 @@ import { SPANS } from "../runs/filter";
 import { EVERY_EVENT, type EventFilter, eventFilterOf, eventSearchOf } from "./filter";
 import { useEvents } from "./list";
 import "./events.css";
+import { Select } from "../../parts/select";
 
 export function EventsPage(): JSX.Element {
   const { url, route } = useLocation();
@@ -81,18 +82,12 @@ function Filters({ filter, onChange }: FiltersProps): JSX.Element {
         value={filter.name}
         onChange={(event) => onChange({ ...filter, name: event.currentTarget.value.trim() })}
       />
-      <select
-        class="select"
-        aria-label="Time"
+      <Select
+        label="Time"
         value={filter.last}
-        onChange={(event) => onChange({ ...filter, last: event.currentTarget.value })}
-      >
-        {SPANS.map(([name, word]) => (
-          <option key={name} value={name}>
-            {word}
-          </option>
-        ))}
-      </select>
+        options={SPANS}
+        onChange={(last) => onChange({ ...filter, last })}
+      />
       <button
         type="button"
         class="button"

@@ -13,6 +13,7 @@ import { to, toRun } from "../../place";
 import { type Chosen, chosenOf, LEVELS, LINES_MAX, searchOf, shownOf } from "./lines";
 import { useTail } from "./tail";
 import "./logs.css";
+import { among, Select } from "../../parts/select";
 
 /** So near to the end, the reader is taken to be at it. */
 const NEAR_PX = 40;
@@ -52,32 +53,21 @@ function LogFilter({ chosen, functions, onChange }: FilterProps): JSX.Element {
   return (
     <fieldset class="filters log-filter">
       <legend class="unseen">Filter</legend>
-      <select
-        class="select"
-        aria-label="Function"
+      <Select
+        label="Function"
         value={chosen.fn}
-        onChange={(event) => onChange({ ...chosen, fn: event.currentTarget.value })}
-      >
-        <option value="">All functions</option>
-        {functions.map((slug) => (
-          <option key={slug} value={slug}>
-            {slug}
-          </option>
-        ))}
-      </select>
-      <select
-        class="select"
-        aria-label="Level"
+        options={among("All functions", functions)}
+        onChange={(fn) => onChange({ ...chosen, fn })}
+      />
+      <Select
+        label="Level"
         value={chosen.level}
-        onChange={(event) => onChange({ ...chosen, level: event.currentTarget.value })}
-      >
-        <option value="">Every level</option>
-        {LEVELS.slice(1).map((level) => (
-          <option key={level} value={level}>
-            {level} and above
-          </option>
-        ))}
-      </select>
+        options={[
+          ["", "Every level"],
+          ...LEVELS.slice(1).map((level) => [level, `${level} and above`] as const),
+        ]}
+        onChange={(level) => onChange({ ...chosen, level })}
+      />
       <input
         class="input log-part"
         type="search"

@@ -25,6 +25,7 @@ import {
   wrongWith,
 } from "./wanted";
 import "./replay.css";
+import { among, Select } from "../../parts/select";
 
 const EVERY_MS = 2000;
 
@@ -68,21 +69,18 @@ function WhichFunction({ wanted, change }: Props): JSX.Element {
     change({ fn: slug, app: fn?.app.name ?? "" });
   };
   return (
-    <label class="field replay-function">
+    <div class="field replay-function">
       <span>Function</span>
-      <select
-        class="select"
+      <Select
+        label="Function"
         value={wanted.fn}
-        onChange={(event) => choose(event.currentTarget.value)}
-      >
-        <option value="">Choose one</option>
-        {(known.data ?? []).map((one) => (
-          <option key={one.slug} value={one.slug}>
-            {one.slug}
-          </option>
-        ))}
-      </select>
-    </label>
+        options={among(
+          "Choose one",
+          (known.data ?? []).map((one) => one.slug),
+        )}
+        onChange={choose}
+      />
+    </div>
   );
 }
 

@@ -5,6 +5,7 @@ import type { RunStatus } from "../../api/model";
 import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
+import { among, Select } from "../../parts/select";
 import { StatusShape, shown } from "../../parts/status";
 import { now } from "../../parts/time";
 import { errorOf, withError } from "./error_class";
@@ -49,32 +50,21 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
           </button>
         ))}
       </div>
-      <select
-        class="select"
-        aria-label="App"
+      <Select
+        label="App"
         value={filter.app}
-        onChange={(event) => onChange({ ...filter, app: event.currentTarget.value, fn: "" })}
-      >
-        <option value="">All apps</option>
-        {apps.filter(Boolean).map((app) => (
-          <option key={app} value={app}>
-            {app}
-          </option>
-        ))}
-      </select>
-      <select
-        class="select"
-        aria-label="Function"
+        options={among("All apps", apps.filter(Boolean))}
+        onChange={(app) => onChange({ ...filter, app, fn: "" })}
+      />
+      <Select
+        label="Function"
         value={filter.fn}
-        onChange={(event) => choose(event.currentTarget.value)}
-      >
-        <option value="">All functions</option>
-        {fns.map((one) => (
-          <option key={one.slug} value={one.slug}>
-            {one.slug}
-          </option>
-        ))}
-      </select>
+        options={among(
+          "All functions",
+          fns.map((one) => one.slug),
+        )}
+        onChange={choose}
+      />
       <ErrorClass filter={filter} onChange={onChange} />
       <TimeMenu filter={filter} onChange={onChange} />
       <Sessions filter={filter} onChange={onChange} />
@@ -117,20 +107,11 @@ function ErrorClass({ filter, onChange }: Props): JSX.Element | null {
   const all = [...new Set([...names, chosen])].filter(Boolean).sort();
   if (all.length === 0) return null;
   return (
-    <select
-      class="select"
-      aria-label="Error"
+    <Select
+      label="Error"
       value={chosen}
-      onChange={(event) =>
-        onChange({ ...filter, query: withError(filter.query, event.currentTarget.value) })
-      }
-    >
-      <option value="">All errors</option>
-      {all.map((name) => (
-        <option key={name} value={name}>
-          {name}
-        </option>
-      ))}
-    </select>
+      options={among("All errors", all)}
+      onChange={(name) => onChange({ ...filter, query: withError(filter.query, name) })}
+    />
   );
 }

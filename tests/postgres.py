@@ -234,3 +234,23 @@ def emptied(url: str) -> str:
         ).fetchall()
         connection.execute("; ".join(statement for (statement,) in tables).encode())
     return url
+
+
+class Opener:
+    """Opens stores of one database, for contracts and worlds."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self) -> PostgresStore:
+        """One more process of it."""
+        store = PostgresStore(self.url)
+        store.migrate()
+        return store
+
+
+def told(url: str, statement: str) -> list[tuple[object, ...]]:
+    """What the database says to somebody else."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []

@@ -9,32 +9,21 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.due_store import DueStoreContract
 from stepwell.testing.contract.flow_store import FlowStoreContract
 from stepwell.testing.contract.store import StoreContract
 from stepwell.testing.contract.store_world import World
-from tests.postgres import Postgres, emptied, migrated
+from tests.postgres import Opener, Postgres, emptied, migrated
 
 NEWEST = 18
-
-
-class PostgresOpener:
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def open(self) -> PostgresStore:
-        store = PostgresStore(self.url)
-        store.migrate()
-        return store
 
 
 class TestPostgresStore(StoreContract):
     more_than_fits = 3_000
 
     @pytest.fixture
-    def opener(self, engine_database: str, nobody_else: None) -> PostgresOpener:
-        return PostgresOpener(engine_database)
+    def opener(self, engine_database: str, nobody_else: None) -> Opener:
+        return Opener(engine_database)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +37,7 @@ class TestNewestPostgres(DueStoreContract, FlowStoreContract):
 
     @pytest.fixture
     def world(self, newest_database: str, nobody_else: None) -> Iterator[World]:
-        world = World(PostgresOpener(emptied(newest_database)))
+        world = World(Opener(emptied(newest_database)))
         yield world
         world.reader.close()
         world.store.close()

@@ -1,20 +1,15 @@
 """`stepwell migrate` plans, applies and verifies."""
 
-import psycopg
 from click.testing import CliRunner
 
 from stepwell.cli.verbs.migrate import migrate
 from stepwell.server.store.postgres.migrating import migrations
+from tests.postgres import told
 
 
 def ran(*words: str) -> tuple[int, str]:
     result = CliRunner().invoke(migrate, words)
     return result.exit_code, result.output
-
-
-def told(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
 
 
 def test_a_database_is_planned_brought_and_verified(database: str) -> None:

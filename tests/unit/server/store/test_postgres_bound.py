@@ -10,19 +10,10 @@ from stepwell.server.engine.row.run import MAIN, Item, ItemKind
 from stepwell.server.store.postgres.lower_bound import MARGIN_MS, WHOLE_MS, WHOLE_SHARE, LowerBound
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import APP, NOW, World, lease_of, run_id_of
+from tests.postgres import Opener, told
 
 DEAD = 2_000
 LONG_AGO = NOW - 10 * MARGIN_MS
-
-
-class Opener:
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def open(self) -> PostgresStore:
-        store = PostgresStore(self.url)
-        store.migrate()
-        return store
 
 
 @pytest.fixture
@@ -32,12 +23,6 @@ def world(engine_database: str) -> Iterator[World]:
     world.store.rollback()
     world.reader.close()
     world.store.close()
-
-
-def told(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def read(world: World, index: str) -> int:
@@ -63,17 +48,21 @@ def test_what_was_done_is_not_passed_by_each_claim(world: World, engine_database
     with psycopg.connect(engine_database) as idle:
         idle.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         idle.execute("SELECT count(*) FROM stepwell.item")
-        told(
-            engine_database,
-            "INSERT INTO stepwell.item SELECT 'gone', n::text, "
-            f"{LONG_AGO}, queue, 1, 0, '', 0, '', 0"
-            f" FROM generate_series(1, {DEAD}) AS n, unnest(ARRAY['{APP}', '']) AS queue"
-            " ON CONFLICT DO NOTHING",
+        for statement in (
+            (
+                "INSERT INTO stepwell.item SELECT 'gone', n::text, "
+                f"{LONG_AGO}, queue, 1, 0, '', 0, '', 0"
+                f" FROM generate_series(1, {DEAD}) AS n, unnest(ARRAY['{APP}', '']) AS queue"
+                " ON CONFLICT DO NOTHING"
+            ),
             "DELETE FROM stepwell.item WHERE run_id = 'gone'",
-            f"INSERT INTO stepwell.lease SELECT 'gone', n::text, '', 0, {LONG_AGO}, 0, 0, '{{}}',"
-            f" '{{}}', '' FROM generate_series(1, {DEAD}) AS n",
+            (
+                f"INSERT INTO stepwell.lease SELECT 'gone', n::text, '', 0, {LONG_AGO}, 0, 0,"
+                f" '{{}}', '{{}}', '' FROM generate_series(1, {DEAD}) AS n"
+            ),
             "DELETE FROM stepwell.lease WHERE run_id = 'gone'",
-        )
+        ):
+            told(engine_database, statement)
         first = entries(world, NOW)
         assert min(first.values()) >= DEAD
         following = entries(world, NOW + 1)

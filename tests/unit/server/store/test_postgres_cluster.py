@@ -28,18 +28,9 @@ from stepwell.testing.contract.store_world import (
     lease_of,
     run_id_of,
 )
+from tests.postgres import Opener, told
 
 Two = tuple[World, World]
-
-
-class Opener:
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def open(self) -> PostgresStore:
-        store = PostgresStore(self.url)
-        store.migrate()
-        return store
 
 
 @pytest.fixture
@@ -51,12 +42,6 @@ def two(engine_database: str) -> Iterator[Two]:
         world.reader.close()
         world.store.rollback()
         world.store.close()
-
-
-def told(url: str, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def until(holds: Callable[[], object]) -> None:

@@ -19,21 +19,12 @@ from stepwell.server.engine.row.run import Wait, WaitKind
 from stepwell.server.store.port import Conflict
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import NOW, World, event_number
+from tests.postgres import Opener
 
 NAME = "paid"
 VERBS = 3
 ORDERS = sorted(set(itertools.permutations("E" * VERBS + "W" * VERBS)))
 """Of whom each next verb is: the one with the event, or the one that begins to wait."""
-
-
-class Opener:
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def open(self) -> PostgresStore:
-        store = PostgresStore(self.url)
-        store.migrate()
-        return store
 
 
 class Side:

@@ -3,7 +3,6 @@ back, and messages say what is wrong."""
 
 import threading
 
-import psycopg
 import pytest
 
 from stepwell.server.engine.message import record as fact
@@ -23,28 +22,12 @@ from stepwell.testing.contract.store_world import (
     step_of,
     wait_of,
 )
-
-
-class Opener:
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def open(self) -> PostgresStore:
-        store = PostgresStore(self.url)
-        store.migrate()
-        return store
+from tests.postgres import Opener, told
 
 
 @pytest.fixture
 def opener(engine_database: str) -> Opener:
     return Opener(engine_database)
-
-
-def told(url: str, statement: str) -> list[tuple[object, ...]]:
-    """What the database says to somebody else."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        cursor = connection.execute(statement.encode())
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_a_server_that_shares_with_nobody_is_not_joined(opener: Opener) -> None:

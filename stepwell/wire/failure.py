@@ -176,6 +176,13 @@ def encode_failure(failure: Failure, *, error: str = "") -> bytes:
     )
 
 
+def for_caller(body: bytes) -> bytes:
+    """An encoded error as whoever called an endpoint is told of it: its name and message. Where
+    it was raised, with what and why is for who runs the program."""
+    failure = decode_failure(body)
+    return msgspec.json.encode({"message": failure.message, "name": failure.name})
+
+
 def encode_failure_memo(failure: Failure, *, error: str = "") -> msgspec.Raw:
     """A failed step as it is memoised: `{"error":{…}}` with the keys that survive."""
     return msgspec.Raw(b'{"error":' + encode_failure(failure, error=error) + b"}")

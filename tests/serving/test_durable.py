@@ -426,6 +426,7 @@ async def test_what_an_endpoint_says_while_it_works(framework: Any, speaking: An
             assert [one["data"] for name, one in plain if name == "stream"] == ["a", "b"]
             broke = told_in(await heard(site, http, f"{url}/breaks"))[-1][1]
             assert (broke["status"], broke["response"]["statusCode"]) == ("failed", 500)
+            assert set(json.loads(broke["response"]["body"])) == {"message", "name"}
             site.heard.set()
             whole = await http.get(f"{url}/tells")
             assert (whole.status_code, whole.json()) == (200, "ab")

@@ -59,7 +59,7 @@ from stepwell.wire.execution import (
     CallRequest,
     CallResponse,
 )
-from stepwell.wire.failure import decode_failure
+from stepwell.wire.failure import decode_failure, for_caller
 from stepwell.wire.identifier import ENTROPY_BYTES, step_hash, ulid_at
 from stepwell.wire.log import lines_in_error
 from stepwell.wire.operation import (
@@ -375,7 +375,7 @@ class DurableEndpoint:
                 self.client.log.warning('endpoint "%s": its end: %s', self._fn_id, error)
         if asked.raised is not None and asked.listener is None:
             raise asked.raised
-        return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, body)
+        return _failure(body)
 
     # Called by the server
 
@@ -443,9 +443,8 @@ class DurableEndpoint:
         elif header.is_no_retry(response.headers.get(header.NO_RETRY)) or (
             ctx.max_attempts is not None and ctx.attempt + 1 >= ctx.max_attempts
         ):
-            told = {header.CONTENT_TYPE: header.JSON}
             body, _ = lines_in_error(response.body)
-            tell_answer(says.tell, ServeResponse(500, told, body))
+            tell_answer(says.tell, _failure(body))
 
     def _signed(self, response: CallResponse, key: str | None) -> ServeResponse:
         headers = {
@@ -475,6 +474,10 @@ def _answer_among(operations: tuple[Operation, ...]) -> ServeResponse | None:
             answer = decode(bytes(operation.data), _ANSWER)
             return ServeResponse(answer.status, answer.headers, answer.body.encode())
     return None
+
+
+def _failure(body: bytes) -> ServeResponse:
+    return ServeResponse(500, {header.CONTENT_TYPE: header.JSON}, for_caller(body))
 
 
 def _as_response(answer: CallResponse) -> ServeResponse:

@@ -44,7 +44,7 @@ from stepwell.wire.endpoint import (
     decoding_called,
 )
 from stepwell.wire.event import Event
-from stepwell.wire.failure import Failure, encode_failure
+from stepwell.wire.failure import Failure, encode_failure, for_caller
 from stepwell.wire.function_config import FunctionConfig
 from stepwell.wire.identifier import app_uuid, derived_ulid, function_uuid, is_ulid, step_hash
 from stepwell.wire.long_json import Turns, decoding
@@ -259,4 +259,4 @@ def _answered(run: Run) -> Response:
         return Response(answer.body, answer.status, {**headers, **_FROM_ANYWHERE})
     if run.status is RunStatus.CANCELLED:
         return raw_json(b'{"error":"the run was cancelled"}', 410, _FROM_ANYWHERE)
-    return raw_json(b'{"error":%b}' % said, 500, _FROM_ANYWHERE)
+    return raw_json(b'{"error":%b}' % for_caller(said), 500, _FROM_ANYWHERE)

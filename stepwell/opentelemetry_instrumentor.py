@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from functools import wraps
 from inspect import isclass
 from typing import Any, cast
+from weakref import WeakSet
 
 from stepwell.opentelemetry import OpenTelemetryMiddleware, RunSpanProcessor
 from stepwell.sdk.client.client import Inngest
@@ -22,6 +23,8 @@ with Extra("opentelemetry-instrument", "tracing without a line of code"):
 
 
 _CLIENTS: Any = Inngest
+_shown: WeakSet[object] = WeakSet()
+"""Providers whose spans are shown in runs: once, however often one instruments."""
 
 
 class StepwellInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -40,19 +43,16 @@ class StepwellInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     def _instrument(self, **kwargs: Any) -> None:
         provider: trace.TracerProvider | None = kwargs.get("tracer_provider")
         traced = OpenTelemetryMiddleware.factory(tracer_provider=provider)
-        shown = False
         made = Inngest.__init__
 
         @wraps(made)
         def make(client: Inngest, **told: Any) -> None:
-            nonlocal shown
             given: object = told.get("middleware") or []
             if isinstance(given, list | tuple):
                 own = list(cast("Sequence[object]", given))
                 told["middleware"] = own if any(map(_traces, own)) else [traced, *own]
             made(client, **told)
-            if not shown:
-                shown = _show(client, provider or trace.get_tracer_provider())
+            _show_once(client, provider or trace.get_tracer_provider())
 
         self._made = made
         _CLIENTS.__init__ = make
@@ -65,10 +65,9 @@ def _traces(middleware: object) -> bool:
     return isclass(middleware) and issubclass(middleware, OpenTelemetryMiddleware)
 
 
-def _show(client: Inngest, provider: object) -> bool:
+def _show_once(client: Inngest, provider: object) -> None:
     """Have spans of the program shown in runs, if its provider takes processors."""
     add = getattr(provider, "add_span_processor", None)
-    if add is None:
-        return False
-    add(RunSpanProcessor(client))
-    return True
+    if add is not None and provider not in _shown:
+        _shown.add(provider)
+        add(RunSpanProcessor(client))

@@ -79,3 +79,11 @@ def test_who_traces_already_is_left_alone(traced: Traced) -> None:
 def test_after_the_end_clients_are_made_as_ever(traced: Traced) -> None:
     traced.instrumentor.uninstrument()
     assert client().middleware == []
+
+
+def test_spans_are_shown_once_however_often_one_instruments(traced: Traced) -> None:
+    client()
+    traced.instrumentor.uninstrument()
+    traced.instrumentor.instrument(tracer_provider=traced.provider)
+    client()
+    assert len(traced.added) == 1

@@ -25,10 +25,15 @@ def set_up_logging(choice: LogChoice, environment: Mapping[str, str]) -> None:
 
 
 def set_up_last_resort(choice: LogChoice, environment: Mapping[str, str]) -> None:
-    """Have lines that a program does not handle itself look like ours, those of `ctx.logger` from
-    the level that was asked for. What the program configures decides over it."""
+    """Have lines that a program does not handle itself look like ours."""
     logging.lastResort = _handler(choice, environment)
-    logging.getLogger("stepwell").setLevel(_level(choice, environment))
+
+
+def print_lines_of_functions(choice: LogChoice, environment: Mapping[str, str]) -> None:
+    """From the level that was asked for, if the program, which is loaded, configured nothing."""
+    root, ours = logging.getLogger(), logging.getLogger("stepwell")
+    if not root.handlers and root.level == logging.WARNING and ours.level == logging.NOTSET:
+        ours.setLevel(_level(choice, environment))
 
 
 def _level(choice: LogChoice, environment: Mapping[str, str]) -> int:

@@ -22,7 +22,7 @@ import uvicorn
 
 from stepwell.asgi import serve as serve_asgi
 from stepwell.cli.functions.order import Order, Report, ServedAt
-from stepwell.cli.log_setup import set_up_last_resort
+from stepwell.cli.log_setup import print_lines_of_functions, set_up_last_resort
 from stepwell.cli.process import look_for_circles_seldom, run_loop
 from stepwell.cli.target import (
     Application,
@@ -70,6 +70,7 @@ async def _serve(order: Order) -> None:
             servers.append(server)
             tasks.append(task)
             served.append(place)
+            print_lines_of_functions(order.log, os.environ)
     except BaseException as error:
         if not isinstance(error, Exception | SystemExit):
             raise

@@ -10,7 +10,12 @@ import pytest
 from rich.logging import RichHandler
 
 from stepwell.cli.log_choice import LogChoice
-from stepwell.cli.log_setup import JsonLines, set_up_last_resort, set_up_logging
+from stepwell.cli.log_setup import (
+    JsonLines,
+    print_lines_of_functions,
+    set_up_last_resort,
+    set_up_logging,
+)
 
 
 class Terminal(io.StringIO):
@@ -97,20 +102,28 @@ def test_lines_of_functions_have_what_they_belong_to(monkeypatch: pytest.MonkeyP
     assert "args" not in line
 
 
-@pytest.mark.parametrize("configured", [False, True])
+@pytest.mark.parametrize(
+    ("configured", "printed"),
+    [("nothing", True), ("a handler", False), ("its level", False), ("the level of all", False)],
+)
 def test_the_last_resort_is_for_programs_that_configure_nothing(
-    monkeypatch: pytest.MonkeyPatch, configured: bool
+    monkeypatch: pytest.MonkeyPatch, configured: str, printed: bool
 ) -> None:
     own, ours = io.StringIO(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", ours)
-    root = logging.getLogger()
+    root, logger = logging.getLogger(), logging.getLogger("stepwell")
     root.handlers[:] = []
-    set_up_last_resort(LogChoice(level="info"), {})
-    if configured:
+    root.setLevel(logging.ERROR if configured == "the level of all" else logging.WARNING)
+    logger.setLevel(logging.WARNING if configured == "its level" else logging.NOTSET)
+    choice = LogChoice(level="info")
+    set_up_last_resort(choice, {})
+    if configured == "a handler":
         root.handlers[:] = [logging.StreamHandler(own)]
-    logging.getLogger("stepwell").info("packing")
-    logging.getLogger("stepwell").debug("too fine")
+    print_lines_of_functions(choice, {})
+    logger.info("packing")
+    logger.debug("too fine")
     logging.getLogger("shop").info("as Python has it: warnings alone")
-    assert own.getvalue() == ("packing\n" if configured else "")
-    assert ours.getvalue().count("packing") == (not configured)
-    assert len(ours.getvalue().splitlines()) == (not configured)
+    logger.critical("gone")
+    assert own.getvalue() == ("gone\n" if configured == "a handler" else "")
+    assert ("packing" in ours.getvalue()) is printed
+    assert len(ours.getvalue().splitlines()) == printed + (configured != "a handler")

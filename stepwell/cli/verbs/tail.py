@@ -7,7 +7,15 @@ import click
 import msgspec
 
 from stepwell.cli.output import moment, plain
-from stepwell.cli.server_api import ServerApi, Text, server_at, server_options
+from stepwell.cli.server_api import (
+    Enveloped,
+    ServerApi,
+    Text,
+    segment,
+    server_at,
+    server_options,
+)
+from stepwell.server.query.v2.catalog import AppV2
 from stepwell.server.query.v2.log import RunLineV2
 from stepwell.server.query.v2.run import RunV2
 
@@ -48,8 +56,19 @@ def tail(
     asked: dict[str, Text] = {"runId": runs, "appId": apps}
     if logs:
         asked["includeLogs"] = "true"
+    server = server_at(url, signing_key)
+    _look_for(server, runs, apps)
     with suppress(KeyboardInterrupt):
-        _told(server_at(url, signing_key), asked, output, count)
+        _told(server, asked, output, count)
+
+
+def _look_for(server: ServerApi, runs: tuple[str, ...], apps: tuple[str, ...]) -> None:
+    """Of what nobody knows nothing would ever be told. An app may register later."""
+    for run_id in runs:
+        server.get(Enveloped[RunV2], f"/api/v2/runs/{segment(run_id)}")
+    for name in apps:
+        if server.get_if_there(Enveloped[AppV2], f"/api/v2/apps/{segment(name)}") is None:
+            click.echo(f"no app {name!r} is registered: nothing is told until one is", err=True)
 
 
 def _told(server: ServerApi, asked: dict[str, Text], output: str, count: int | None) -> None:

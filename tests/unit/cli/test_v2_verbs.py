@@ -155,6 +155,9 @@ class Stream:
     def __init__(self) -> None:
         self.asked: dict[str, object] = {}
 
+    def get_if_there(self, kind: type, path: str) -> object:
+        return path.removesuffix("/shop") != path or None
+
     def lines(self, path: str, **query: object) -> Iterator[str]:
         self.asked = query
         at = "2026-01-01T00:00:00Z"
@@ -166,8 +169,9 @@ class Stream:
 def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = Stream()
     monkeypatch.setattr(tail, "server_at", lambda *_: stream)
-    printed = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shop"]).stdout
-    assert printed.splitlines() == [
+    told = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shop"])
+    assert told.stderr == ""
+    assert told.stdout.splitlines() == [
         "2026-01-01 00:00:00  info       R  [pack] packed\ufffd[2J",
         "2026-01-01 00:00:00  info       R  two",
         "lines",
@@ -175,6 +179,14 @@ def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.Monke
     assert (stream.asked["appId"], stream.asked["includeLogs"]) == (("shop",), "true")
     CliRunner().invoke(main, ["tail", "--count", "2", "--no-logs"])
     assert "includeLogs" not in stream.asked
+    told = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shup"])
+    assert told.stderr == "no app 'shup' is registered: nothing is told until one is\n"
+
+
+def test_a_run_that_nobody_knows_is_not_waited_for(server: Running) -> None:
+    told = call(server, "tail", "--run", "01JQDAE4RQ0000000000000009")
+    assert told.exit_code == 1
+    assert "answered HTTP 404: Run not found" in told.output
 
 
 def test_events_are_listed_and_one_is_told_with_what_it_started(server: Running) -> None:

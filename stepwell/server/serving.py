@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_bytes
@@ -54,7 +55,7 @@ from stepwell.server.mounted import feed_from
 from stepwell.server.node import GRACE_S, Node
 from stepwell.server.postgres_store import postgres_store
 from stepwell.server.runtime.journal import Journal
-from stepwell.server.store.port import RunFilter, Store
+from stepwell.server.store.port import RunFilter, Store, StoreError
 from stepwell.server.store.sqlite.scratch import ScratchStore
 from stepwell.server.store.sqlite.store import SqliteStore
 from stepwell.server.telemetry.exporter import Exporter
@@ -303,10 +304,13 @@ class Server:
         return "" if self._poller is None else self._poller.named_at(app)
 
     def _ask_had_work(self, app: str, told: Callable[[bool], None]) -> None:
-        if not self.node.reader.blocks:
-            told(self._had_work(app))
-            return
         # Whoever cannot tell waits for those who may have been at work.
+        if not self.node.reader.blocks:
+            had_work = True
+            with suppress(StoreError):
+                had_work = self._had_work(app)
+            told(had_work)
+            return
         asking = asyncio.ensure_future(asyncio.to_thread(self._had_work, app))
         asking.add_done_callback(
             lambda done: told(done.cancelled() or done.exception() is not None or done.result())

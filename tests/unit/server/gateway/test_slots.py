@@ -12,6 +12,7 @@ import pytest
 from stepwell.server.gateway.sessions import Sessions
 from stepwell.server.gateway.slots import Slots
 from stepwell.server.serving import Server
+from stepwell.server.store.port import Unavailable
 
 REUNION_S = 0.02
 
@@ -72,7 +73,7 @@ async def test_an_answer_after_the_end_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("blocks", "found", "says"),
     [
-        *((False, True, True), (False, False, False)),
+        *((False, True, True), (False, False, False), (False, None, True)),
         *((True, True, True), (True, False, False), (True, None, True)),
     ],
 )
@@ -84,7 +85,7 @@ async def test_a_database_on_a_network_is_read_beside_the_loop(
     def had_work(_: str) -> bool:
         assert (threading.current_thread() is here) != blocks
         if found is None:
-            raise RuntimeError("the database is away")
+            raise Unavailable("the database is away")
         return found
 
     reader = SimpleNamespace(blocks=blocks)

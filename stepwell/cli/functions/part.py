@@ -12,13 +12,15 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterable, Mapping
+import time
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from stepwell.cli.changes import Stamps, changed, stamps_of, stamps_read
 from stepwell.cli.functions.order import Order, Report
 from stepwell.cli.log_choice import LogChoice
 from stepwell.cli.target_error import Misnamed
@@ -58,6 +60,7 @@ class FunctionsPart:
         self._child: _Child | None = None
         self._spare: asyncio.subprocess.Process | None = None
         self._watched: tuple[str, ...] = ()
+        self._read: Stamps = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._misnamed = ""
         self._begun = False
@@ -85,9 +88,12 @@ class FunctionsPart:
 
     async def replace(self) -> bool:
         """Start a new process and, if its functions are registered, end the old one."""
+        begun_ns = time.time_ns()
+        known = self._read = stamps_of(self._watched)
         with tempfile.TemporaryDirectory(prefix="stepwell-dev-") as scratch:
             child = await self._start(Path(scratch))
         self._watched = child.report.files or self._watched
+        self._read = stamps_read(self._watched, begun_ns, known)
         self._misnamed = child.report.problem if child.report.misnamed else ""
         if child.report.problem:
             if self._begun or not self._misnamed:
@@ -160,17 +166,14 @@ class FunctionsPart:
                 log.error("%s did not register: %s", served.target, problem)
 
     async def _watch(self) -> None:
-        stamps = stamps_of(self._watched)
         while True:
             await asyncio.sleep(WATCH_EVERY_S)
-            now = stamps_of(self._watched)
-            if now == stamps:
+            names = changed(self._read, stamps_of(self._watched))
+            if not names:
                 continue
-            changed = sorted(path for path in now | stamps if now.get(path) != stamps.get(path))
-            log.info("changed: %s", ", ".join(_short(path, self._folder) for path in changed))
+            log.info("changed: %s", ", ".join(_short(name, self._folder) for name in names))
             with contextlib.suppress(OSError):
                 await self.replace()
-            stamps = stamps_of(self._watched)
             self._spare = await self._opened()
 
 
@@ -184,16 +187,6 @@ def _report_in(path: Path) -> Report | None:
         return msgspec.json.decode(path.read_bytes(), type=Report)
     except FileNotFoundError:
         return None
-
-
-def stamps_of(files: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """When each file was last written, and how long it is; files that are gone are left out."""
-    stamps: dict[str, tuple[int, int]] = {}
-    for name in files:
-        with contextlib.suppress(OSError):
-            seen = os.stat(name)  # noqa: PTH116 - many files, four times a second
-            stamps[name] = (seen.st_mtime_ns, seen.st_size)
-    return stamps
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from stepwell.cli.changes import Stamps, changed, stamps_of, stamps_read
 from stepwell.cli.log_choice import LogChoice, group_choice, log_options
 from stepwell.cli.log_setup import set_up_logging
 from stepwell.cli.process import look_for_circles_seldom, run_loop
@@ -98,6 +99,7 @@ def worker(
     """
     choice = LogChoice(as_json=as_json, verbose=verbose, level=log_level).over(group_choice())
     set_up_logging(choice, os.environ)
+    begun_ns = time.time_ns()
     try:
         connection = connect(
             [(one.client, one.functions) for one in _served(targets)],
@@ -110,13 +112,13 @@ def worker(
     except Exception:
         if not reload:
             raise
-        _wait_for_change(traceback.format_exc())
+        _wait_for_change(traceback.format_exc(), begun_ns)
     try:
         look_for_circles_seldom()
-        changed = run_loop(_run(connection, reload=reload))
+        is_old = run_loop(_run(connection, begun_ns if reload else None))
     except (WorkerError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
-    if changed or connection.recycled:
+    if is_old or connection.recycled:
         _begin_anew()
 
 
@@ -130,54 +132,54 @@ def _served(targets: Iterable[str]) -> list[ServedClient]:
     return served
 
 
-async def _run(connection: WorkerConnection, *, reload: bool) -> bool:
-    """Serve until the worker ends; True if it ended because a file changed."""
-    following = asyncio.create_task(_changed()) if reload else None
+async def _run(connection: WorkerConnection, follow_since_ns: int | None) -> bool:
+    """Serve until the worker ends; True if it ended because a file changed after that time."""
+    following = None
+    if follow_since_ns is not None:
+        following = asyncio.create_task(_change(follow_since_ns))
     working = asyncio.create_task(connection.start())
     waited = {working} if following is None else {working, following}
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-    changed = following is not None and following.done()
-    if changed and not working.done():
+    is_old = following is not None and following.done()
+    if is_old and not working.done():
         click.echo("a file changed; the worker begins anew", err=True)
         await connection.close()
     if following is not None:
         following.cancel()
     await working
-    return changed
+    return is_old
 
 
-async def _changed() -> None:
-    """Ends when a file of the project was written, added or removed."""
-    before = _stamps()
-    while _stamps() == before:
+async def _change(begun_ns: int) -> None:
+    """Ends when a file of the project has changed since it was read: by this process, which began
+    at that time, at its start or later."""
+    read: Stamps = {}
+    while True:
+        files, looked_ns = project_files(Path.cwd()), time.time_ns()
+        read = stamps_read(files, begun_ns, read)
+        if changed(read, stamps_of(files)):
+            return
+        begun_ns = looked_ns
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _stamps() -> dict[Path, float]:
-    """When each imported file of the project was written; a file that is gone has no time."""
-    return {
-        path: path.stat().st_mtime if path.exists() else 0.0 for path in project_files(Path.cwd())
-    }
-
-
-def _wait_for_change(problem: str) -> NoReturn:
+def _wait_for_change(problem: str, begun_ns: int) -> NoReturn:
     """The project cannot be imported: say why, and begin anew when that may have changed."""
     click.echo(f"{problem}\nthe worker waits for a change", err=True)
-    before = _sources()
-    while _sources() == before:
+    read = stamps_read(_sources(), begun_ns, {})
+    while not changed(read, stamps_of(_sources())):
         time.sleep(LOOK_EVERY_S)
     _begin_anew()
 
 
-def _sources() -> dict[Path, float]:
-    """When each Python file below this folder was written, imported or not."""
+def _sources() -> list[Path]:
+    """Each Python file below this folder, imported or not."""
     here = Path.cwd()
-    files = [path for path in here.rglob("*.py") if path.exists()]
-    return {
-        path: path.stat().st_mtime
-        for path in files
+    return [
+        path
+        for path in here.rglob("*.py")
         if not any(part.startswith(".") for part in path.relative_to(here).parts)
-    }
+    ]
 
 
 def _begin_anew() -> NoReturn:

@@ -127,6 +127,25 @@ def test_functions_follow_their_file(tmp_path: Path) -> None:
         until("their end", lambda: not any(child.is_running() for child in children))
 
 
+def test_a_change_of_what_is_being_loaded_is_not_lost(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    with running(tmp_path, "functions:client") as dev:
+        until("the functions", dev.functions)
+        loading, goes_on = tmp_path / "loading", tmp_path / "goes_on"
+        slow = f"""
+import pathlib, time
+pathlib.Path({str(loading)!r}).touch()
+while not pathlib.Path({str(goes_on)!r}).exists():
+    time.sleep(0.01)
+"""
+        (tmp_path / "functions.py").write_text(slow + FUNCTIONS.format(version="two"))
+        until("the import", loading.exists)
+        write(tmp_path, "three")
+        goes_on.touch()
+        until("both changes", lambda: dev.log().count("is served at") == 3)
+        assert dev.output(dev.send()) == "three"
+
+
 def test_functions_end_with_a_server_that_was_killed(tmp_path: Path) -> None:
     write(tmp_path, "one")
     with running(tmp_path, "functions:client") as dev:

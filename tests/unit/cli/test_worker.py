@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from stepwell.cli.main import main
+from stepwell.cli.verbs.worker import LOOK_EVERY_S
 from tests.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -27,6 +29,13 @@ client = inngest.Inngest(app_id="app", is_production=False, api_base_url=os.envi
 async def fn(ctx):
     return "WORD"
 """
+SLOW = """
+import pathlib
+import time
+pathlib.Path("loading").touch()
+while not pathlib.Path("goes_on").exists():
+    time.sleep(0.01)
+"""
 
 
 @pytest.fixture
@@ -37,9 +46,13 @@ def server() -> Iterator[FakeServer]:
 
 @contextmanager
 def running(
-    folder: Path, server: FakeServer, *arguments: str, target: str = "shop:client"
+    folder: Path,
+    server: FakeServer,
+    *arguments: str,
+    target: str = "shop:client",
+    program: str = PROGRAM,
 ) -> Iterator[subprocess.Popen[str]]:
-    (folder / "shop.py").write_text(PROGRAM)
+    (folder / "shop.py").write_text(program)
     process = subprocess.Popen(
         [sys.executable, "-m", "stepwell", "worker", target, *arguments],
         cwd=folder,
@@ -100,6 +113,32 @@ def test_it_follows_its_files_even_through_a_broken_one(server: FakeServer, tmp_
         server.until(lambda: len(server.workers) == 2, within_s=30)
         ready(server)
         assert answer(server) == b'"CHANGED"'
+
+
+def test_what_changes_while_it_is_imported_counts(server: FakeServer, tmp_path: Path) -> None:
+    with running(tmp_path, server, "--reload", program=SLOW + PROGRAM):
+        server.until((tmp_path / "loading").exists, within_s=30)
+        (tmp_path / "shop.py").write_text(PROGRAM.replace("WORD", "CHANGED"))
+        (tmp_path / "goes_on").touch()
+        ready(server)
+        server.until(lambda: answer(server) == b'"CHANGED"', within_s=30)
+
+
+def test_what_a_function_imports_is_followed_and_no_change_itself(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    later = tmp_path / "later.py"
+    later.write_text("import time\nIMPORTED_NS = time.time_ns()\n")
+    importing = PROGRAM.replace('return "WORD"', "import later; return later.IMPORTED_NS")
+    with running(tmp_path, server, "--reload", program=importing):
+        ready(server)
+        imported = answer(server)
+        time.sleep(3 * LOOK_EVERY_S)
+        assert answer(server) == imported
+        later.write_text(later.read_text() + "IMPORTED_NS += 1\n")
+        server.until(lambda: len(server.workers) == 2, within_s=30)
+        ready(server)
+        assert answer(server) != imported
 
 
 def test_it_tells_how_it_is(server: FakeServer, tmp_path: Path) -> None:

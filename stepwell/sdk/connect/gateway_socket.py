@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
+from stepwell.sdk.connect.endpoint import shown_endpoint
 from stepwell.sdk.connect.runner import Input
 from stepwell.sdk.connect.websocket import WebSocket
 from stepwell.wire.connect_limit import (
@@ -74,7 +75,8 @@ class GatewaySocket:
         try:
             ws = await self._dialled(endpoint)
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
-            words = f"{endpoint}: {error}"
+            told = error.msg if isinstance(error, InvalidURI) else error
+            words = f"{shown_endpoint(endpoint)}: {told}"
             self._tell(lambda protocol, now: protocol.open_failed(attempt, words, now))
             return
         if ws is None:

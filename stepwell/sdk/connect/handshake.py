@@ -6,11 +6,11 @@ other one, because an answer must not wait for the next connection to learn of a
 """
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import msgspec
 
 from stepwell.sdk.connect.backoff import StartFailure
+from stepwell.sdk.connect.endpoint import endpoint_problem
 from stepwell.sdk.net.port import REDIRECTS, HttpPort, HttpReply, NetworkError
 from stepwell.wire.connect_decode import FrameError, decode_start_response
 from stepwell.wire.connect_encode import encode_start_request
@@ -113,20 +113,6 @@ class Handshake:
             )
         except NetworkError as error:
             return error
-
-
-def endpoint_problem(endpoint: str) -> str | None:
-    """What is wrong with a gateway's address; None: nothing."""
-    try:
-        parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return f"the gateway endpoint {endpoint!r} is no URL: {error}"
-    if parts.scheme not in {"ws", "wss"}:
-        return f"the gateway endpoint {endpoint!r} must begin with ws:// or wss://"
-    if not host:
-        return f"the gateway endpoint {endpoint!r} names no host"
-    return None
 
 
 _SAID = msgspec.json.Decoder(dict[str, object])

@@ -17,7 +17,8 @@ import msgspec
 from stepwell.sdk.client.argument import problem_of
 from stepwell.sdk.client.client import Inngest
 from stepwell.sdk.connect.backoff import SCHEDULE_S
-from stepwell.sdk.connect.handshake import Handshake, endpoint_problem
+from stepwell.sdk.connect.endpoint import endpoint_problem
+from stepwell.sdk.connect.handshake import Handshake
 from stepwell.sdk.connect.introduction import WorkerConfig
 from stepwell.sdk.connect.option_kind import WORKER, caught, port_problem, several
 from stepwell.sdk.connect.phase import ConnectionState

@@ -27,6 +27,7 @@ from typing import Final
 from stepwell.sdk.connect import backoff
 from stepwell.sdk.connect.closing import Closing
 from stepwell.sdk.connect.connection import PHASE_TIMEOUT_S, Connection
+from stepwell.sdk.connect.endpoint import shown_endpoint
 from stepwell.sdk.connect.introduction import WorkerConfig, introduction
 from stepwell.sdk.connect.output import (
     AskStart,
@@ -420,7 +421,7 @@ class WorkerProtocol:
         self.counts["connects"] += 1
         if connection.start is not None:
             self.connection_id = connection.start.connection_id
-            facts = {"gateway": connection.start.gateway_endpoint}
+            facts = {"gateway": shown_endpoint(connection.start.gateway_endpoint)}
             apps = ", ".join(app.name for app in self._config.apps)
             self._note(Level.INFO, f"the worker is connected and serves {apps}", **facts)
         if self._pauses or self._closing.begun:

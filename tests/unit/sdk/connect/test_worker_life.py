@@ -323,6 +323,36 @@ async def test_a_rewrite_that_makes_nonsense_is_a_failed_start(
     assert "must begin with ws:// or wss://" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("{}?ticket=secret", "the worker is connected"),
+        ("ws://127.0.0.1:1/?ticket=secret", "ws://127.0.0.1:1/: "),
+        ("ws://name@?ticket=secret", "names no host"),
+        ("http://x?ticket=secret", "must begin with ws:// or wss://"),
+        ("ws://[x?ticket=secret", "is no URL"),
+    ],
+)
+async def test_what_lets_a_worker_in_is_not_logged(
+    server: FakeServer, caplog: pytest.LogCaptureFixture, address: str, told: str
+) -> None:
+    client = client_of(server)
+
+    async def handler(ctx: Any) -> None: ...
+
+    worker, _ = watched(
+        [(client, [function(client, handler)])],
+        rewrite_gateway_endpoint=address.format,
+    )
+    with caplog.at_level(logging.DEBUG, "stepwell"):
+        task = asyncio.create_task(worker.start())
+        await until(lambda: told in caplog.text)
+        await worker.close(wait=True)
+        await task
+    said = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    assert not [line for line in said if "secret" in line]
+
+
 async def test_an_exception_at_start_reaches_the_context_manager(server: FakeServer) -> None:
     server.tokens = set()
     client = client_of(server)

@@ -145,6 +145,8 @@ def test_the_command_exists(where: str, command: str) -> None:
         assert os.access(ROOT / words[0], os.X_OK), where
     elif words[0] == "stepwell":
         verbs = words[1:3] if words[1] in GROUPS else words[1:2]
+        if verbs[-1].startswith("-"):  # a part is not named, so "list" is meant
+            verbs = [verbs[0], "list"]
         shown = helped(*verbs)
         assert shown.exit_code == 0, f"{where}: {shown.output}"
         flags = [w.split("=")[0] for w in words[2:] if w.startswith("-")]

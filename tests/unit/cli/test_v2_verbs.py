@@ -215,6 +215,17 @@ def test_events_are_listed_and_one_is_told_with_what_it_started(server: Running)
     assert (unknown.exit_code, "there is no event" in unknown.output) == (1, True)
 
 
+def test_what_has_a_list_is_listed_where_no_part_is_named(server: Running) -> None:
+    done(server, "send", "shop/nobody", '{"number": 73}')
+    assert "shop/nobody" in done(server, "events")
+    assert done(server, "events", "--limit", "1") == done(server, "events", "list", "--limit", "1")
+    for group in ("keys", "bulk"):
+        assert done(server, group) == done(server, group, "list")
+    for group in ("events", "keys", "bulk"):
+        assert "Commands:" in done(server, group, "--help")
+    assert "No such command 'nothing'" in call(server, "events", "nothing").output
+
+
 def test_a_trace_is_printed_in_each_form(server: Running) -> None:
     run_id = done(server, "invoke", "shop-order")
     lines = done(server, "trace", run_id).splitlines()

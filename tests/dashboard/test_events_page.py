@@ -58,6 +58,29 @@ async def test_events_are_found_by_name_by_what_they_hold_and_among_the_servers_
     await expect(rows.filter(has_text="nobody/listens")).to_have_count(3)
 
 
+async def test_events_of_one_session_are_listed_and_stand_in_the_address(
+    page: Page, shop: Shop
+) -> None:
+    theirs = {"name": "nobody/listens", "meta": {"sessions": {"user": "7, the elder"}}}
+    async with shop.http.post(f"{shop.url}/e/key", json=theirs) as answer:
+        (event,) = (await answer.json(content_type=None))["ids"]
+    await shop.send("nobody/listens", order=1)
+    rows = page.locator("a.row")
+    await page.goto("events")
+    await expect(rows).to_have_count(2)
+    await page.get_by_role("button", name="Session").click()
+    field = page.get_by_label("Session", exact=True)
+    await field.fill("user=7, the elder")
+    await field.press("Enter")
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_have_attribute("href", f"/events/{event}")
+    await expect(page).to_have_url(f"{shop.url}/events?session=user%3D7%2C+the+elder")
+    await page.reload()
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Leave out session user=7, the elder").click()
+    await expect(rows).to_have_count(2)
+
+
 async def test_older_events_are_shown_when_asked_for(page: Page, shop: Shop) -> None:
     for number in range(55):
         await shop.send("nobody/listens", number=number)

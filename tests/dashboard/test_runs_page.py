@@ -87,11 +87,20 @@ async def test_runs_of_one_app_and_by_any_of_their_times(page: Page, shop: Shop)
     await page.reload()
     await expect(page.get_by_role("button", name="Ended from")).to_contain_text("until 1 Jan 2090")
     await expect(page.locator("a.row")).to_have_count(1)
+    await page.get_by_role("button", name="Act on all").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("1run matches now")
+    await expect(dialog).to_contain_text("Runs that end later are left alone")
+    await dialog.get_by_text("Run again", exact=True).click()
+    await dialog.get_by_role("button", name="Run again 1 run").click()
+    await expect(page.get_by_role("region", name="Running again many runs")).to_contain_text(
+        "1 of 1"
+    )
     await page.get_by_role("button", name="Ended from").click()
     await menu.get_by_label("Last hour").click()
     await expect(page).to_have_url(f"{shop.url}/runs?app=shop&last=1h&time=ended")
     await menu.get_by_role("button", name="Started").click()
-    await expect(page.locator("a.row")).to_have_count(2)
+    await expect(page.locator("a.row")).to_have_count(3)
 
 
 async def test_runs_of_one_session_are_listed_kept_as_a_view_and_acted_on(

@@ -144,6 +144,7 @@ export interface EventsWanted {
   readonly from?: string | undefined;
   /** A condition in CEL. */
   readonly query?: string;
+  readonly sessions?: readonly string[];
   readonly internal?: boolean;
   readonly cursor?: string | undefined;
 }
@@ -155,6 +156,7 @@ export const events = (wanted: EventsWanted, signal?: AbortSignal) =>
       name: wanted.name,
       from: wanted.from,
       query: wanted.query,
+      session: wanted.sessions,
       includeInternal: wanted.internal || undefined,
       includeData: true,
       cursor: wanted.cursor,
@@ -211,6 +213,8 @@ export interface BulkFilter {
   readonly functionId?: readonly string[];
   readonly from?: string;
   readonly until?: string;
+  /** What `from` and `until` are about: `queuedAt` where it is not given. */
+  readonly timeField?: string;
   readonly query?: string;
   readonly session?: readonly string[];
   /** Why events were skipped, where those are meant. */

@@ -38,10 +38,14 @@ def _filter_options(function: F) -> F:
             ),
             click.option("--app", multiple=True, metavar="NAME", help="Of this app; repeat."),
             click.option("--function", multiple=True, metavar="ID", help="Of this one; repeat."),
+            click.option("--from", "since", default="", metavar="DATE", help="Only from then on."),
+            click.option("--until", default="", metavar="DATE", help="Only before that."),
             click.option(
-                "--from", "since", default="", metavar="DATE", help="Queued from then on."
+                "--time",
+                "time_field",
+                type=click.Choice(["queuedAt", "startedAt", "endedAt"]),
+                help="What --from and --until are about. [default: queuedAt]",
             ),
-            click.option("--until", default="", metavar="DATE", help="Queued before that."),
             click.option(
                 "--query",
                 default="",
@@ -153,6 +157,7 @@ def _filter(server: ServerApi, asked: dict[str, Any]) -> dict[str, object]:
         "functionId": list(asked["function"]),
         "from": asked["since"],
         "until": asked["until"],
+        "timeField": asked["time_field"],
         "query": asked["query"],
     }
     return {key: value for key, value in given.items() if value}

@@ -10,7 +10,7 @@ import msgspec
 from stepwell.expr.dialect import Program
 from stepwell.server.engine.row.bulk import BulkFilter
 from stepwell.server.engine.row.run import EventRow, Run, RunStatus
-from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter
+from stepwell.server.store.port import EventFilter, Mark, Reader, RunFilter, RunTime
 from stepwell.server.store.reading import mark_of
 
 PAGE, PAGE_MAX = 100, 800
@@ -68,11 +68,12 @@ def bulk_runs(
     limit: int,
     goes_on: Callable[[], bool],
 ) -> Hits[Run]:
-    """The runs a bulk is about, a page of them after a place, those queued first first."""
+    """The runs a bulk is about, a page of them after a place, the earliest by its time first."""
     listed = RunFilter(
         statuses=tuple(RunStatus(number) for number in wanted.statuses),
         functions=wanted.functions,
         apps=wanted.apps,
+        time=RunTime(wanted.time),
         since_ms=wanted.since_ms,
         until_ms=wanted.until_ms,
         ascending=True,

@@ -130,7 +130,9 @@ class Bulks:
                 lambda: time.monotonic() < until,
             )
         )
-        last = hits.last or (mark_of(hits.found[-1], RunTime.QUEUED) if hits.found else None)
+        last = hits.last or (
+            mark_of(hits.found[-1], RunTime(bulk.filter.time)) if hits.found else None
+        )
         if last is not None:
             moved = BulkMove(last.at_ms, last.id, before.done, before.refused)
             ids = tuple(run.id for run in hits.found)

@@ -9,13 +9,20 @@ import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
+import { Select } from "../../parts/select";
+import { Sessions } from "../../parts/sessions";
 import { Ago } from "../../parts/time";
 import { to, toEvent } from "../../place";
 import { SPANS } from "../runs/filter";
-import { EVERY_EVENT, type EventFilter, eventFilterOf, eventSearchOf } from "./filter";
+import {
+  EVERY_EVENT,
+  type EventFilter,
+  eventFilterOf,
+  eventSearchOf,
+  isEventSearch,
+} from "./filter";
 import { useEvents } from "./list";
 import "./events.css";
-import { Select } from "../../parts/select";
 
 export function EventsPage(): JSX.Element {
   const { url, route } = useLocation();
@@ -28,7 +35,7 @@ export function EventsPage(): JSX.Element {
       <div class="bar">
         <h1>Events</h1>
         <span class="push" />
-        {filter.query ? (
+        {isEventSearch(filter) ? (
           <button type="button" class="button" onClick={again}>
             <Icon name="again" size={14} />
             Search again
@@ -87,6 +94,11 @@ function Filters({ filter, onChange }: FiltersProps): JSX.Element {
         value={filter.last}
         options={SPANS}
         onChange={(last) => onChange({ ...filter, last })}
+      />
+      <Sessions
+        sessions={filter.sessions}
+        what="events"
+        onChange={(sessions) => onChange({ ...filter, sessions })}
       />
       <button
         type="button"

@@ -4,13 +4,16 @@ import { EVERY_EVENT, type EventFilter, eventFilterOf, eventSearchOf, eventsFrom
 it.each<EventFilter>([
   EVERY_EVENT,
   { ...EVERY_EVENT, name: "a & b/c", internal: true },
+  { ...EVERY_EVENT, sessions: ["user=7, the elder", "tenant=a&b"] },
   { ...EVERY_EVENT, last: "24h", query: 'event.data.name == "a & b"' },
 ])("comes back from the address as it went", (filter) => {
   expect(eventFilterOf(new URLSearchParams(eventSearchOf(filter)))).toEqual(filter);
 });
 
 it("leaves out what it does not know", () => {
-  expect(eventFilterOf(new URLSearchParams("last=9y&internal=maybe"))).toEqual(EVERY_EVENT);
+  expect(eventFilterOf(new URLSearchParams("last=9y&internal=maybe&session=none"))).toEqual(
+    EVERY_EVENT,
+  );
 });
 
 it("goes back from now", () => {

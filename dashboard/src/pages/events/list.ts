@@ -6,7 +6,7 @@ import * as api from "../../api/resources";
 import { type Freshness, useAnswer } from "../../live/answer";
 import { useFarDown, useHeldStill } from "../../live/held_still";
 import { now } from "../../parts/time";
-import { type EventFilter, eventSearchOf, eventsFrom } from "./filter";
+import { type EventFilter, eventSearchOf, eventsFrom, isEventSearch } from "./filter";
 
 const PAGE = 50;
 
@@ -21,7 +21,7 @@ export function useEvents(filter: EventFilter) {
   const key = `events${eventSearchOf(filter)}`;
   const [further, setFurther] = useState<Further>();
   // A search goes through events one by one: it is done again when somebody asks for it.
-  const fresh: Freshness = filter.query ? {} : { on: (changes) => changes.events };
+  const fresh: Freshness = isEventSearch(filter) ? {} : { on: (changes) => changes.events };
   const first = useAnswer(key, (signal) => api.events(wanted(filter), signal), fresh);
   const still = useHeldStill(key, first.data?.data, useFarDown());
   const page = useRef(first.data?.page);
@@ -60,5 +60,6 @@ const wanted = (filter: EventFilter): api.EventsWanted => ({
   name: filter.name,
   from: eventsFrom(filter, now.value),
   query: filter.query,
+  sessions: filter.sessions,
   internal: filter.internal,
 });

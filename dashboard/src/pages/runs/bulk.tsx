@@ -40,6 +40,8 @@ const WORDS = {
   replay: { name: "Replay", does: "", doing: "Replaying", done: "Replayed" },
 };
 
+const AFTER = { queuedAt: "are queued", startedAt: "start", endedAt: "end" };
+
 /** What the API takes for the filter of the page. */
 function asked(filter: Filter): api.BulkFilter {
   const from = fromOf(filter, now.value);
@@ -49,6 +51,7 @@ function asked(filter: Filter): api.BulkFilter {
     ...(filter.fn ? { functionId: [filter.fn] } : {}),
     ...(from ? { from } : {}),
     ...(filter.until ? { until: filter.until } : {}),
+    ...(filter.time === "queuedAt" ? {} : { timeField: filter.time }),
     ...(filter.query ? { query: filter.query } : {}),
     ...(filter.sessions.length > 0 ? { session: filter.sessions } : {}),
   };
@@ -61,12 +64,8 @@ export function BulkButton({ filter }: { filter: Filter }): JSX.Element {
       <button
         type="button"
         class="button"
-        disabled={!mayOperate() || filter.time !== "queuedAt"}
-        title={
-          filter.time !== "queuedAt"
-            ? "To act on all, choose runs by when they were queued"
-            : "Cancel these runs, or run them again"
-        }
+        disabled={!mayOperate()}
+        title="Cancel these runs, or run them again"
         onClick={() => setOpen(true)}
       >
         <Icon name="many" size={14} />
@@ -165,8 +164,8 @@ function BulkDialog({ filter, onClose }: { filter: Filter; onClose: () => void }
         {wrong || refused || counted.error?.message}
       </p>
       <p class="soft small">
-        Runs that are queued later are left alone. It can be stopped at any time; what was done
-        stays done.
+        Runs that {AFTER[filter.time]} later are left alone. It can be stopped at any time; what was
+        done stays done.
       </p>
     </Dialog>
   );

@@ -1,6 +1,7 @@
 /** What the list of runs shows, as it stands in the address. Pure. */
 
 import type { RunStatus } from "../../api/model";
+import { isSession } from "../../parts/session_name";
 import { type Column, columnsOf, namesOf, USUAL } from "./columns";
 
 export const STATUSES: readonly RunStatus[] = [
@@ -81,9 +82,6 @@ export function filterOf(search: URLSearchParams): Filter {
     columns: columnsOf(search.get("columns")),
   };
 }
-
-/** Whether a text names a session: "user=7". */
-export const isSession = (text: string): boolean => /^[^=]+=./.test(text);
 
 /** A moment in the one form that moments are compared in. */
 function instant(text: string | null): string {

@@ -6,11 +6,11 @@ import * as api from "../../api/resources";
 import { useAnswer } from "../../live/answer";
 import { Icon } from "../../parts/icon";
 import { among, Select } from "../../parts/select";
+import { Sessions } from "../../parts/sessions";
 import { StatusShape, shown } from "../../parts/status";
 import { now } from "../../parts/time";
 import { errorOf, withError } from "./error_class";
 import { EVERYTHING, type Filter, narrows, STATUSES } from "./filter";
-import { Sessions } from "./sessions";
 import { TimeMenu } from "./time_menu";
 
 interface Props {
@@ -67,7 +67,11 @@ export function FilterBar({ filter, onChange }: Props): JSX.Element {
       />
       <ErrorClass filter={filter} onChange={onChange} />
       <TimeMenu filter={filter} onChange={onChange} />
-      <Sessions filter={filter} onChange={onChange} />
+      <Sessions
+        sessions={filter.sessions}
+        what="runs"
+        onChange={(sessions) => onChange({ ...filter, sessions })}
+      />
       <button
         type="button"
         class="button"

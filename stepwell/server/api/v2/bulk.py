@@ -67,8 +67,8 @@ async def count(deps: ApiDeps, request: Request) -> Response:
 async def create(deps: ApiDeps, request: Request) -> Response:
     """Cancel many runs, or run them again as new runs of the functions as they are now; or let
     events that a function skipped start their runs after all. It begins at once, in the order in
-    which the runs were queued, or the events skipped; what comes later is left alone. At most 20 go
-    on at a time."""
+    which the runs were queued (or started, or ended: `timeField`), or the events skipped; what
+    comes later is left alone. At most 20 go on at a time."""
     asked = await BULK.read(request)
     if len(deps.reader.open_bulks()) >= OPEN_MAX:
         raise Problem(409, f"{OPEN_MAX} go on already: stop one, or wait", "invalid_request")
@@ -141,8 +141,8 @@ def _skipped(reader: Reader, wanted: BulkFilter) -> BulkCountV2:
 
 def _replayed(deps: ApiDeps, asked: BulkFilterV2, wanted: BulkFilter) -> BulkFilter:
     """The same for what is replayed: one function that is served, and why it skipped."""
-    if asked.status or wanted.query:
-        about = "filter.status, filter.query and filter.session"
+    if asked.status or wanted.query or asked.time_field != "queuedAt":
+        about = "filter.status, filter.timeField, filter.query and filter.session"
         refused = f"{about} are about runs: leave them out to replay events"
         raise Problem(400, refused)
     served = [slug for slug in wanted.functions if slug in deps.ledger.catalog.listings]
@@ -154,7 +154,8 @@ def _replayed(deps: ApiDeps, asked: BulkFilterV2, wanted: BulkFilter) -> BulkFil
 
 
 def _filter(deps: ApiDeps, action: BulkActionV2, asked: BulkFilterV2) -> BulkFilter:
-    """What is asked for, in the words of the store. Nothing that is queued later is meant."""
+    """What is asked for, in the words of the store. Nothing that comes to its time later is
+    meant."""
     now_ms = deps.clock.now_ms()
     since_ms = 0 if asked.since is msgspec.UNSET else _instant("from", asked.since)
     until_ms = now_ms if asked.until is msgspec.UNSET else _instant("until", asked.until)
@@ -170,6 +171,7 @@ def _filter(deps: ApiDeps, action: BulkActionV2, asked: BulkFilterV2) -> BulkFil
         functions=name.functions(deps, apps, asked.function_id),
         apps=apps,
         query=query,
+        time=asked.time_field,
     )
     if action is BulkActionV2.REPLAY:
         return _replayed(deps, asked, wanted)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from stepwell.server.engine.row.bulk import Bulk
+from stepwell.server.engine.row.bulk import Bulk, BulkTime
 from stepwell.server.engine.row.flow import DropReason
 from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.query.v2.run import InstantV2, StatusV2, status_v2
@@ -37,19 +37,21 @@ class BulkFilterV2(
     rename={
         "app_id": "appId",
         "function_id": "functionId",
+        "time_field": "timeField",
         "since": "from",
     },
 ):
-    """Which runs: those that `GET /runs` lists with the same words, `from` and `until` being about
-    `queuedAt`. What `session` asks for is told as part of `query`. To `replay`, one `functionId` is
-    named, `from` and `until` are about the time at which an event was skipped, and `reason` is
-    why."""
+    """Which runs: those that `GET /runs` lists with the same words: `from` and `until` are about
+    `timeField`, which is `queuedAt` where it is not given. What `session` asks for is told as part
+    of `query`. To `replay`, one `functionId` is named, `from` and `until` are about the time at
+    which an event was skipped, and `reason` is why."""
 
     status: tuple[StatusV2, ...] = ()
     app_id: tuple[str, ...] = ()
     function_id: tuple[str, ...] = ()
     since: InstantV2 | msgspec.UnsetType = msgspec.UNSET
     until: InstantV2 | msgspec.UnsetType = msgspec.UNSET
+    time_field: BulkTime = "queuedAt"
     query: str = ""
     session: tuple[str, ...] = ()
     reason: tuple[DropReason, ...] = ()
@@ -95,6 +97,7 @@ def bulk_v2(bulk: Bulk) -> BulkV2:
             function_id=wanted.functions,
             since=format_instant(wanted.since_ms) if wanted.since_ms else msgspec.UNSET,
             until=format_instant(wanted.until_ms),
+            time_field=wanted.time,
             query=wanted.query,
             reason=wanted.reasons,
         ),

@@ -86,6 +86,33 @@ async def test_runs_of_one_session_alone(api: Api) -> None:
     assert len(listed.json()["data"]) == 1
 
 
+async def test_runs_by_when_they_ended_each_once_in_that_order(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulks, "PAGE", 1)
+    listed = (await api.http.get("/v2/runs?order=ASC&appId=shop&functionId=a")).json()["data"]
+    moments = []
+    # The one that was queued last ends first.
+    for run in reversed(listed):
+        api.clock.ms += 1_000
+        await api.http.post(f"/v2/runs/{run['id']}/cancel")
+        ended_run = (await api.http.get(f"/v2/runs/{run['id']}")).json()["data"]
+        moments.append(ended_run["endedAt"])
+    api.clock.ms += 1_000
+    span = {"timeField": "endedAt", "from": moments[1], "until": moments[4]}
+    one = await asked(api, action="rerun", filter=span, rate=2_000)
+    assert (one["total"], one["filter"]["timeField"]) == (3, "endedAt")
+    work = runner(api)
+    work.start()
+    done = await ended(api, one["id"])
+    await work.stop()
+    assert (done["done"], done["refused"]) == (3, 0)
+    assert (await statuses(api))["shop-a QUEUED"] == 3
+    started = await asked(api, action="cancel", filter={"timeField": "startedAt"})
+    same = (await api.http.get("/v2/runs?timeField=startedAt")).json()["data"]
+    assert started["total"] == len(same) == 5
+
+
 async def test_many_runs_are_cancelled_a_page_at_a_time(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +297,7 @@ async def test_a_replay_is_stopped_by_hand_and_by_a_pause(
         ({"action": "replay", "filter": {}}, "must name the one function"),
         ({"action": "replay", "filter": {**OF_A, "status": ["FAILED"]}}, "leave them out"),
         ({"action": "replay", "filter": {**OF_A, "query": "1 == 1"}}, "leave them out"),
+        ({"action": "replay", "filter": {**OF_A, "timeField": "endedAt"}}, "leave them out"),
         ({"action": "replay", "filter": {**OF_A, "functionId": ["none"]}}, "is served"),
         ({"action": "cancel", "filter": {"reason": ["RateLimit"]}}, "is for what is replayed"),
     ],

@@ -1,35 +1,38 @@
-/** Sessions that runs belong to: each a chip, and a field for one more. */
+/** Sessions that what is listed belongs to: each a chip, and a field for one more. */
 
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { Icon } from "../../parts/icon";
-import { type Filter, isSession } from "./filter";
+import { Icon } from "./icon";
+import { isSession } from "./session_name";
 
 interface Props {
-  readonly filter: Filter;
-  readonly onChange: (filter: Filter) => void;
+  /** Each as "key=id". */
+  readonly sessions: readonly string[];
+  /** What is listed, in a word. */
+  readonly what: "runs" | "events";
+  readonly onChange: (sessions: readonly string[]) => void;
 }
 
-export function Sessions({ filter, onChange }: Props): JSX.Element {
+export function Sessions({ sessions, what, onChange }: Props): JSX.Element {
   const [text, setText] = useState<string>();
-  const without = (gone: string) => filter.sessions.filter((one) => one !== gone);
+  const without = (gone: string) => sessions.filter((one) => one !== gone);
   const add = (event: Event) => {
     event.preventDefault();
     const given = text?.trim() ?? "";
     if (!isSession(given)) return;
-    onChange({ ...filter, sessions: [...without(given), given] });
+    onChange([...without(given), given]);
     setText(undefined);
   };
   return (
     <>
-      {filter.sessions.map((session) => (
+      {sessions.map((session) => (
         <span class="chip session" key={session}>
           <bdi>{session}</bdi>
           <button
             type="button"
             class="chip-close"
             aria-label={`Leave out session ${session}`}
-            onClick={() => onChange({ ...filter, sessions: without(session) })}
+            onClick={() => onChange(without(session))}
           >
             <Icon name="close" size={12} />
           </button>
@@ -39,7 +42,11 @@ export function Sessions({ filter, onChange }: Props): JSX.Element {
         <button
           type="button"
           class="button"
-          title="Only runs whose event belongs to a session"
+          title={
+            what === "runs"
+              ? "Only runs whose event belongs to a session"
+              : "Only events that belong to a session"
+          }
           onClick={() => setText("")}
         >
           Session…

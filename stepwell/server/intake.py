@@ -14,6 +14,7 @@ from stepwell.server.engine.message.input import (
     EventsReceived,
 )
 from stepwell.server.engine.row.run import EventRow
+from stepwell.server.engine.state.former import is_former
 from stepwell.server.ledger import EngineFault, Ledger, LedgerClosed
 from stepwell.server.store.port import StoreError
 
@@ -60,7 +61,8 @@ async def registered(ledger: Ledger, given: AppRegistered) -> Done:
             named = {function.slug for function in given.functions}
             known = ledger.catalog.of_app(given.app.name)
             gone = sorted(entry.slug for entry in known if entry.slug not in named)
-            if len(gone) + len(named) > FUNCTIONS_PART:
+            is_late = given.keeps_order and is_former(before, given.app.checksum)
+            if len(gone) + len(named) > FUNCTIONS_PART and not is_late:
                 return await _in_parts(ledger, given, gone)
         return _done(await ledger.submit(given))
 

@@ -59,7 +59,7 @@ def app_registered(
         sdk=registration.sdk,
         framework=registration.framework,
         app_version=registration.app_version,
-        checksum=_checksum(registration, url, functions),
+        checksum=checksum_of(registration, url),
         synced_ms=now_ms,
         events=_text(registration.event_schemas),
     )
@@ -75,6 +75,18 @@ def app_registered(
         for function in functions
     )
     return AppRegistered(app, rows)
+
+
+def checksum_of(registration: Registration, url: str) -> str:
+    """Two registrations with one checksum say the same. `url` is where the app is called."""
+    digest = hashlib.sha256()
+    for text in (url, registration.sdk, registration.framework, registration.app_version):
+        digest.update(text.encode() + b"\0")
+    digest.update(_text(registration.event_schemas).encode() + b"\0")
+    functions = registration.functions
+    for encoded in sorted(encode_function(_undeployed(function)) for function in functions):
+        digest.update(encoded + b"\0")
+    return digest.hexdigest()
 
 
 def plain_url(url: str) -> str:
@@ -163,17 +175,6 @@ def _expression_problems(function: FunctionConfig) -> Iterator[str]:
             parse_cron(trigger.cron)
         except ValueError as error:
             yield f"triggers[{index}].cron {trigger.cron!r} is no schedule: {error}"
-
-
-def _checksum(registration: Registration, url: str, functions: Iterable[FunctionConfig]) -> str:
-    """Two registrations with one checksum say the same."""
-    digest = hashlib.sha256()
-    for text in (url, registration.sdk, registration.framework, registration.app_version):
-        digest.update(text.encode() + b"\0")
-    digest.update(_text(registration.event_schemas).encode() + b"\0")
-    for encoded in sorted(encode_function(_undeployed(function)) for function in functions):
-        digest.update(encoded + b"\0")
-    return digest.hexdigest()
 
 
 def _undeployed(function: FunctionConfig) -> FunctionConfig:

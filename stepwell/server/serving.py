@@ -151,10 +151,11 @@ class Server:
             self.node.ledger,
             self.node.clock.now_ms,
             secret=secret,
-            settings=GatewaySettings(connections_max=config.connections_max),
+            settings=_gateway_settings(config),
             on_slots=self._reach_workers,
             on_app=self._registered,
             had_work=self._ask_had_work,
+            cluster=cluster,
         )
         self.node.clock_moved.append(self.gateway.clock_moved)
         self.node.ledger.on_catalog = self._catalog_changed
@@ -380,6 +381,13 @@ def _connections_max(config: ServerConfig) -> int:
             wanted,
         )
     return fit
+
+
+def _gateway_settings(config: ServerConfig) -> GatewaySettings:
+    if config.kind == "cloud":
+        return GatewaySettings(connections_max=config.connections_max)
+    # One who develops goes back to what he had, and sees it at once.
+    return GatewaySettings(connections_max=config.connections_max, former_ms=None)
 
 
 def _gateway_sockets(config: ServerConfig) -> tuple[socket.socket, ...]:

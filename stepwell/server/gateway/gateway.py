@@ -31,6 +31,7 @@ from stepwell.server.gateway import ticket
 from stepwell.server.gateway.call import Place, place_in, reading_outcome
 from stepwell.server.gateway.flight import Ending, Flight
 from stepwell.server.gateway.flights import Flights
+from stepwell.server.gateway.former_versions import FormerVersions
 from stepwell.server.gateway.handshake import Admission, Admitted
 from stepwell.server.gateway.phase import GatewayPhase
 from stepwell.server.gateway.protocol import GatewayConfig
@@ -38,7 +39,8 @@ from stepwell.server.gateway.sessions import Session, Sessions
 from stepwell.server.gateway.slots import AskHadWork, Slots
 from stepwell.server.gateway.socket_endpoint import Accepted, GatewayConnection, Rejected
 from stepwell.server.ledger import Ledger, LedgerClosed
-from stepwell.server.store.port import StoreError
+from stepwell.server.registration import RegistrationRefused
+from stepwell.server.store.port import Cluster, StoreError
 from stepwell.server.turns import by_turns
 from stepwell.wire.connect_limit import (
     CLOSE_GOING_AWAY,
@@ -88,6 +90,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     reunion_s: float = 1.0
     """After a restart: how long workers may say what they still hold before they get new work."""
     reunion_window_s: float = 60.0
+    former_ms: int | None = 60_000
+    """How long a worker of the present version of an app is waited for before one that the app had
+    before takes its place. None: only who connects meanwhile takes it, at once."""
 
 
 class EndedSession(msgspec.Struct, frozen=True):
@@ -114,13 +119,14 @@ class Gateway:
         on_slots: Callable[[str, int], None],
         on_app: Callable[[AppRow], None],
         had_work: AskHadWork,
+        cluster: Cluster | None = None,
     ) -> None:
         """`on_slots` hears how many requests the workers of an app take at once, 0 when none is
         there, and the same of each place where calls wait for workers with some code; `on_app`, of
         registrations; `had_work` is asked whether calls of an app may have been under way when
-        the server stopped."""
+        the server stopped; `cluster` knows what workers at other servers bring."""
         self.settings = settings or GatewaySettings()
-        self.sessions = Sessions()
+        self.sessions = Sessions(lambda: ledger.catalog.apps)
         self.connections: set[GatewayConnection] = set()
         self.ended_sessions: deque[EndedSession] = deque(maxlen=ENDED_KEPT)
         self.counts: Counter[str] = Counter()
@@ -128,7 +134,14 @@ class Gateway:
         self._ledger = ledger
         self._now_ms = now_ms
         self._secret = secret
-        self._admission = Admission(ledger, now_ms, secret=secret)
+        self._cluster = cluster
+        self._former = FormerVersions(
+            lambda: ledger.catalog.apps,
+            now_ms,
+            after_ms=lambda: self.settings.former_ms,
+            elsewhere=lambda: frozenset() if cluster is None else cluster.served,
+        )
+        self._admission = Admission(ledger, now_ms, secret=secret, former=self._former)
         self._on_app = on_app
         self.flights = Flights(self.sessions, now_ms, self.counts)
         self._slots = Slots(
@@ -140,14 +153,15 @@ class Gateway:
             reunion_s=self.settings.reunion_s,
             reunion_window_s=self.settings.reunion_window_s,
         )
-        self._sweeper: asyncio.Task[None] | None = None
+        self._watching: tuple[asyncio.Task[None], ...] = ()
 
     # --- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to watch leases."""
+        """Begin to watch leases, and which versions of apps are here."""
         self._slots.begin()
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_on())
+        loop = asyncio.get_running_loop()
+        self._watching = (loop.create_task(self._sweep_on()), loop.create_task(self._look_on()))
 
     def clock_moved(self, by_ms: int) -> None:
         """The clock goes on from another time: whoever has work has the time it was given."""
@@ -164,8 +178,8 @@ class Gateway:
     async def stop(self) -> None:
         """End every connection. What workers hold they may still report to the next server."""
         self.drain()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in self._watching:
+            task.cancel()
         self._slots.stop()
         for connection in tuple(self.connections):
             connection.dismiss()
@@ -244,6 +258,9 @@ class Gateway:
             now_ms=self._now_ms(),
             extensions=verdict.extensions,
         )
+        checksums = {app.name: app.checksum for app in verdict.apps}
+        for registration in verdict.brought:
+            self._former.came(registration, checksums[registration.app_name])
         for row in verdict.registered:
             self._on_app(row)
         for app in verdict.apps:
@@ -496,6 +513,30 @@ class Gateway:
             if flight.claimed and now_ms > flight.until_ms + grace_ms:
                 self._drop(flight, Ending.LOST)
         self._slots.look_at_all()
+
+    async def _look_on(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                await self.look_at_versions()
+            except Exception:
+                log.exception("the gateway could not look at versions of apps; it goes on")
+
+    async def look_at_versions(self) -> None:
+        """Let an app go back to a version it had before, where only workers of that are left."""
+        if self._cluster is not None:
+            self._cluster.serve(self.sessions.brought())
+        for registration in self._former.returning(self.sessions):
+            name = registration.app_name
+            try:
+                row = await self._admission.register(registration, self.sessions, returns=True)
+            except (RegistrationRefused, StoreError, LedgerClosed) as error:
+                log.warning("app %s could not go back to what it was: %s", name, error)
+                continue
+            if row is not None:
+                log.info("app %s goes back to a version it had before: nobody has a later", name)
+                self._on_app(row)
+                self._slots.look(name)
 
     def _drop(self, flight: Flight, how: Ending) -> None:
         self.counts[how.value] += 1

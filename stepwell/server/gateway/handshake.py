@@ -2,13 +2,14 @@
 
 The only place that admits workers. Registration goes the way it goes for every app, through
 `server/registration.py` and the ledger; the worker hears the same words an app over HTTP would.
-A function the newest version no longer has starts no runs, but while a worker of an older version
-still serves it, it stays known, so that its runs come to their end.
+A worker of an older version does not register (`former_versions.py`). A function the newest
+version no longer has starts no runs, but while a worker of an older version still serves it, it
+stays known, so that its runs come to their end.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from functools import partial
 from typing import TypeVar
 
@@ -17,12 +18,14 @@ import msgspec
 from stepwell.server.advice import advice
 from stepwell.server.engine.message.input import Answer, AppRegistered, Verdict
 from stepwell.server.engine.row.run import AppRow, FunctionRow
+from stepwell.server.engine.state.former import with_kept
 from stepwell.server.gateway import session_token
+from stepwell.server.gateway.former_versions import FormerVersions
 from stepwell.server.gateway.sessions import ServedApp, Sessions, group_hash
 from stepwell.server.gateway.socket_endpoint import Rejected
 from stepwell.server.intake import FUNCTIONS_PART, registered
 from stepwell.server.ledger import Ledger, LedgerClosed
-from stepwell.server.registration import RegistrationRefused, app_registered
+from stepwell.server.registration import RegistrationRefused, app_registered, checksum_of
 from stepwell.server.store.port import StoreError
 from stepwell.wire.connect_limit import (
     CLOSE_INTERNAL,
@@ -53,9 +56,11 @@ APP_URL = "ws://connect?app_name="
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A worker that may stay, with its apps as they are registered now."""
+    """A worker that may stay, with its apps, what it brought of them, and those that it registered
+    now."""
 
     apps: tuple[ServedApp, ...]
+    brought: tuple[Registration, ...]
     extensions: tuple[str, ...]
     registered: tuple[AppRow, ...]
 
@@ -77,7 +82,9 @@ class Admission:
         now_ms: Callable[[], int],
         *,
         secret: bytes,
+        former: FormerVersions,
     ) -> None:
+        self._former = former
         self._ledger = ledger
         self._now_ms = now_ms
         self._secret = secret
@@ -112,17 +119,19 @@ class Admission:
             log.warning("a worker (%s) introduces itself badly: %s", worker.instance_id, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
         apps: dict[str, ServedApp] = {}
+        brought: list[Registration] = []
         rows: list[AppRow] = []
         for (app, functions), group in zip(listed, groups, strict=True):
             synced = await self._sync(worker, app, functions, group, sessions)
             if isinstance(synced, Rejected):
                 return synced
-            served, row = synced
+            served, registration, row = synced
             apps[served.name] = served
+            brought.append(registration)
             if row is not None:
                 rows.append(row)
         spoken = (EXTENSION_CHECKPOINT,) if EXTENSION_CHECKPOINT in capabilities else ()
-        return Admitted(tuple(apps.values()), spoken, tuple(rows))
+        return Admitted(tuple(apps.values()), tuple(brought), spoken, tuple(rows))
 
     async def _sync(
         self,
@@ -131,37 +140,55 @@ class Admission:
         raw: list[msgspec.Raw],
         group: str,
         sessions: Sessions,
-    ) -> tuple[ServedApp, AppRow | None] | Rejected:
+    ) -> tuple[ServedApp, Registration, AppRow | None] | Rejected:
         try:
             functions = await _aside(raw, partial(_decoded, raw))
         except MalformedFunction as malformed:
             return _refused("", f"At least one function is invalid: {malformed}")
         slugs = frozenset(function.id for function in functions)
         codes = {one.id: one.code.version for one in functions if one.code.version}
-        served = ServedApp(app.name, app.version or "", slugs, group, codes)
-        if sessions.is_superseded(served):
-            # A worker of an old version came back: it serves on, but does not roll the app back.
-            return served, None
+        registration = _registration(worker, app, functions)
+        checksum = await _aside(raw, partial(checksum_of, registration, registration.url))
+        served = ServedApp(app.name, app.version or "", slugs, group, checksum, codes)
+        if self._former.is_one(app.name, checksum, sessions):
+            log.info("worker %s has a version that app %s had before", worker.instance_id, app.name)
+            return served, registration, None
         try:
-            given = await _aside(raw, partial(self._registered, worker, app, functions))
+            row = await self.register(registration, sessions)
         except RegistrationRefused as refused:
             return _refused(refused.code, refused.message)
-        kept = self._still_served(given, sessions)
-        told = _with(given, kept)
-        try:
-            answer = await registered(self._ledger, told)
         except (StoreError, LedgerClosed) as error:
             log.warning("app %s could not be registered: %s", app.name, error)
             return Rejected(CLOSE_INTERNAL, REASON_INTERNAL)
+        return served, registration, row
+
+    async def register(
+        self, registration: Registration, sessions: Sessions, *, returns: bool = False
+    ) -> AppRow | None:
+        """Register an app of a worker; None where another version took its place meanwhile. With
+        `returns` the app goes back to a version it had before.
+
+        Raises `RegistrationRefused`, and what the ledger raises.
+        """
+        ledger, functions = self._ledger, registration.functions
+        given = await _aside(
+            functions,
+            lambda: app_registered(registration, "connect", ledger.catalog, self._now_ms()),
+        )
+        kept = self._still_served(given, sessions)
+        may_return = returns or self._former.may_return
+        told = msgspec.structs.replace(_with(given, kept), keeps_order=not may_return)
+        answer = await registered(ledger, told)
+        if answer.verdict is Verdict.FENCED:
+            return None
         if answer.verdict is Verdict.APPLIED:
             for warning in advice(functions):
                 log.warning("%s", warning)
         if kept:
-            self._keeping[app.name] = _Keeping(given, told.app.checksum, kept)
+            self._keeping[given.app.name] = _Keeping(given, told.app.checksum, kept)
         else:
-            self._keeping.pop(app.name, None)
-        sessions.group_seen(served)
-        return served, given.app
+            self._keeping.pop(given.app.name, None)
+        return given.app
 
     def _still_served(self, given: AppRegistered, sessions: Sessions) -> tuple[FunctionRow, ...]:
         """What the app no longer names, but some worker of an older version serves: for the runs
@@ -191,34 +218,34 @@ class Admission:
             # Nobody registered it another way meanwhile.
             self._ledger.submit(keeping.newest).add_done_callback(_look_away)
 
-    def _registered(
-        self, worker: WorkerConnect, app: AppConfig, functions: tuple[FunctionConfig, ...]
-    ) -> AppRegistered:
-        registration = Registration(
-            url=APP_URL + app.name,
-            app_name=app.name,
-            functions=functions,
-            sdk=f"{worker.sdk_language}:{worker.sdk_version}",
-            framework=worker.framework,
-            app_version=app.version or "",
-            deploy_type=DEPLOY_CONNECT,
-        )
-        return app_registered(registration, "connect", self._ledger.catalog, self._now_ms())
+
+def _registration(
+    worker: WorkerConnect, app: AppConfig, functions: tuple[FunctionConfig, ...]
+) -> Registration:
+    return Registration(
+        url=APP_URL + app.name,
+        app_name=app.name,
+        functions=functions,
+        sdk=f"{worker.sdk_language}:{worker.sdk_version}",
+        framework=worker.framework,
+        app_version=app.version or "",
+        deploy_type=DEPLOY_CONNECT,
+    )
 
 
 def _decoded(raw: list[msgspec.Raw]) -> tuple[FunctionConfig, ...]:
     return tuple(decode_function(function) for function in raw)
 
 
-async def _aside(raw: list[msgspec.Raw], work: Callable[[], T]) -> T:
+async def _aside(functions: Sized, work: Callable[[], T]) -> T:
     """What is to be done about the functions of an app: on another thread if they are many."""
-    return work() if len(raw) <= FUNCTIONS_PART else await asyncio.to_thread(work)
+    return work() if len(functions) <= FUNCTIONS_PART else await asyncio.to_thread(work)
 
 
 def _with(given: AppRegistered, kept: tuple[FunctionRow, ...]) -> AppRegistered:
     if not kept:
         return given
-    checksum = ",".join((given.app.checksum, *(row.slug for row in kept)))
+    checksum = with_kept(given.app.checksum, (row.slug for row in kept))
     app = msgspec.structs.replace(given.app, checksum=checksum)
     return AppRegistered(app, (*given.functions, *kept))
 

@@ -7,10 +7,12 @@ most room left.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
+from stepwell.server.engine.row.run import AppRow
+from stepwell.server.engine.state.former import age
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
 from stepwell.wire.canonical import canonical
 from stepwell.wire.connect_limit import EXTENSION_CHECKPOINT
@@ -27,7 +29,9 @@ class ServedApp(msgspec.Struct, frozen=True):
     version: str
     slugs: frozenset[str]
     group: str
-    """Workers of one version of an app are a group."""
+    """What the reference tells versions of an app apart by."""
+    checksum: str = ""
+    """What it registers, or would: the same for all workers of one version."""
     codes: Mapping[str, str] = {}
     """The code of its functions, where it says so."""
 
@@ -79,9 +83,10 @@ class Session:
 class Sessions:
     """Every session of this node."""
 
-    def __init__(self) -> None:
+    def __init__(self, apps: Callable[[], Mapping[str, AppRow]]) -> None:
+        """`apps` are those that are registered: they know which version is the newest."""
+        self._apps = apps
         self._all: dict[GatewayConnection, Session] = {}
-        self._groups: dict[str, dict[str, int]] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -128,6 +133,14 @@ class Sessions:
         """Is some worker here that serves this function, whether it takes work now or not?"""
         return any(app in s.apps and slug in s.apps[app].slugs for s in self._all.values())
 
+    def brings(self, app: str, checksum: str) -> bool:
+        """Is some worker here that registers just this, or would?"""
+        return any(app in s.apps and s.apps[app].checksum == checksum for s in self._all.values())
+
+    def brought(self) -> frozenset[str]:
+        """What all workers here register, or would, as checksums."""
+        return frozenset(app.checksum for s in self._all.values() for app in s.apps.values())
+
     def instance_is_here(self, instance_id: str) -> bool:
         """Is some connection of this worker alive, whatever its phase?"""
         return any(session.instance_id == instance_id for session in self._all.values())
@@ -162,30 +175,8 @@ class Sessions:
         ]
         if not able:
             return None
-        return max(able, key=lambda session: (self._age(session, app), _leisure(session)))
-
-    def _age(self, session: Session, app: str) -> int:
-        """Newer groups are larger."""
-        return self._groups.get(app, {}).get(session.apps[app].group, 0)
-
-    def group_seen(self, app: ServedApp) -> None:
-        """A version of an app was registered; it is the newest from now on, unless it is known."""
-        known = self._groups.setdefault(app.name, {})
-        if app.group not in known:
-            self._count += 1
-            known[app.group] = self._count
-
-    def is_superseded(self, app: ServedApp) -> bool:
-        """Is a newer version of this app here, so that registering this one would roll it back?"""
-        known = self._groups.get(app.name, {})
-        mine = known.get(app.group)
-        if mine is None:
-            return False
-        return any(
-            known.get(session.apps[app.name].group, 0) > mine
-            for session in self._all.values()
-            if app.name in session.apps
-        )
+        row = self._apps().get(app)
+        return max(able, key=lambda s: (age(row, s.apps[app].checksum), _leisure(s)))
 
 
 def _leisure(session: Session) -> tuple[float, int]:

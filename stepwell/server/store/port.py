@@ -499,6 +499,16 @@ class Cluster(Protocol):
         """Whether this process is the one that does what one is enough for."""
         ...
 
+    @property
+    def served(self) -> frozenset[str]:
+        """The checksums of registrations that workers at the other processes bring, as of a few
+        seconds ago."""
+        ...
+
+    def serve(self, checksums: frozenset[str]) -> None:
+        """Have the others know, within seconds, what workers at this process bring."""
+        ...
+
     def listen(self, hear: Callable[[Hint], None]) -> None:
         """Call `hear`, from a thread of its own, with what other processes tell."""
         ...

@@ -486,12 +486,15 @@ def app_values(app: AppRow) -> Values:
         app.synced_ms,
         app.error,
         app.events,
+        " ".join(app.former),
     )
 
 
 def app_of(values: Sequence[object]) -> AppRow:
     """From the columns of `app`."""
-    return AppRow(*cast("tuple[str, str, str, str, str, str, str, int, str, str]", tuple(values)))
+    *plain, former = values
+    app = AppRow(*cast("tuple[str, str, str, str, str, str, str, int, str, str]", tuple(plain)))
+    return msgspec.structs.replace(app, former=tuple(str(former).split()))
 
 
 def function_values(function: FunctionRow) -> Values:

@@ -186,7 +186,8 @@ def lease_of(run: Run, key: str = MAIN, until_ms: int = NOW + 30_000) -> Lease:
 
 def app_named(name: str) -> AppRow:
     """A registered app."""
-    return AppRow(name, "http://localhost/x", "serve", "py:1", "flask", "v1", "abc", NOW, "away")
+    app = AppRow(name, "http://localhost/x", "serve", "py:1", "flask", "v1", "abc", NOW, "away")
+    return msgspec.structs.replace(app, former=("ab0", "ab1"))
 
 
 def function_named(app: str, name: str, event: str = "shop/order.placed") -> FunctionRow:

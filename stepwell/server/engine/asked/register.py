@@ -16,6 +16,7 @@ from stepwell.server.engine.name.cron_name import schedule_id
 from stepwell.server.engine.places.named_limits import declare, of_functions
 from stepwell.server.engine.row.run import AppRow, FunctionRow
 from stepwell.server.engine.state.catalog import Listing, listing_of
+from stepwell.server.engine.state.former import former_after, is_former
 from stepwell.wire.function_config import NO_CODE
 
 
@@ -23,6 +24,8 @@ def register(draft: Draft, given: AppRegistered) -> Done:
     """Store the app and what changed of its functions; forget those it no longer names."""
     catalog = draft.view.catalog
     before = catalog.apps.get(given.app.name)
+    if given.keeps_order and is_former(before, given.app.checksum):
+        return Done(Verdict.FENCED, given.app.name)
     changed = given.is_part or before is None or before.checksum != given.app.checksum
     if changed:
         named = {function.slug for function in given.functions}
@@ -36,7 +39,8 @@ def register(draft: Draft, given: AppRegistered) -> Done:
         for function in given.functions:
             _store(draft, function, catalog.listing(function.slug), given.app.app_version)
         declare(draft, of_functions(listing_of(one).config for one in given.functions))
-    draft.add(fact.AppStored(given.app))
+    former = former_after(before, given.app.checksum)
+    draft.add(fact.AppStored(msgspec.structs.replace(given.app, former=former)))
     draft.wake(draft.now.ms)
     return Done(Verdict.APPLIED if changed else Verdict.ALREADY, given.app.name)
 

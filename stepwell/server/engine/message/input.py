@@ -191,13 +191,15 @@ class AppRegistered(msgspec.Struct, frozen=True):
     """An app said which functions it has. Functions it no longer names are forgotten.
 
     Where there are very many they come in parts (`intake.registered`): a part forgets only what it
-    names as `gone`.
+    names as `gone`. With `keeps_order` nothing changes if the app had this registration before and
+    has another one now; the answer says so (`FENCED`).
     """
 
     app: AppRow
     functions: tuple[FunctionRow, ...]
     is_part: bool = False
     gone: tuple[str, ...] = ()
+    keeps_order: bool = False
 
 
 class AppFailed(msgspec.Struct, frozen=True):

@@ -272,7 +272,8 @@ FUNCTION_VERSIONS_MAX = 20
 class AppRow(msgspec.Struct, frozen=True):
     """A registered app. `method` is `serve`, `connect`, `local`, or `api` (durable
     endpoints); `error` says why it is away;
-    `events` holds what it says of its events, a JSON object of schemas by name, or nothing."""
+    `events` holds what it says of its events, a JSON object of schemas by name, or nothing;
+    `former`, the checksums it had before, the oldest first (`state/former.py`)."""
 
     name: str
     url: str
@@ -284,3 +285,4 @@ class AppRow(msgspec.Struct, frozen=True):
     synced_ms: int
     error: str = ""
     events: str = ""
+    former: tuple[str, ...] = ()

@@ -69,6 +69,15 @@ class PostgresCluster:
         """Whether this process is the one that does what one is enough for."""
         return self._presence.leads
 
+    @property
+    def served(self) -> frozenset[str]:
+        """The checksums of registrations that workers at the other processes bring."""
+        return self._presence.served
+
+    def serve(self, checksums: frozenset[str]) -> None:
+        """Have the others know, with the next sign of life, what workers at this process bring."""
+        self._presence.serves = checksums
+
     def begin(self, connection: Connection) -> None:
         """Find what is in common, or be the first to say it."""
         connection.execute(SQL["begin_common"], (secrets.token_bytes(SECRET_BYTES),))

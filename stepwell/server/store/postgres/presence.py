@@ -60,6 +60,10 @@ class Presence:
         self._leads_until_s = 0.0
         self.is_alone = False
         """Whether no other process had the database when this one said last that it lives."""
+        self.serves = frozenset[str]()
+        """What workers at this process bring, for the others to know."""
+        self.served = frozenset[str]()
+        """What those at the others bring, as they said last."""
         self._told_skew = False
         self._doubted: deque[tuple[str, str, str]] = deque()
 
@@ -141,7 +145,8 @@ class Presence:
     def _say_alive(self, connection: Connection) -> None:
         asked_s = time.monotonic()
         with in_our_words(self._name):
-            renewed = connection.execute(SQL["renew_node"], (ALIVE_S, self._node))
+            serves = sorted(self.serves)
+            renewed = connection.execute(SQL["renew_node"], (ALIVE_S, serves, self._node))
             if not renewed.rowcount:
                 self._leads_until_s = 0.0
                 log.warning(
@@ -152,8 +157,9 @@ class Presence:
                 )
                 connection.execute(SQL["add_node"], (self._node, self._label, ALIVE_S))
             leads = connection.execute(SQL["lead"], {"node": self._node}).fetchone()
-            others = connection.execute(SQL["others"], (self._node,)).fetchone()
-        self.is_alone = others is None
+            others = connection.execute(SQL["others"], (self._node,)).fetchall()
+        self.is_alone = not others
+        self.served = frozenset(checksum for (brought,) in others for checksum in brought)
         self._leads_until_s = asked_s + ALIVE_S if leads is not None else 0.0
 
     def _bury_the_dead(self, connection: Connection) -> None:

@@ -540,13 +540,13 @@ ORDER BY place;
 -- put_app --
 INSERT INTO stepwell.app SELECT * FROM unnest(
     %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[],
-    %b::int8[], %b::text[], %b::text[]
+    %b::int8[], %b::text[], %b::text[], %b::text[]
 )
 ON CONFLICT (name) DO UPDATE SET
     url = excluded.url, method = excluded.method, sdk = excluded.sdk,
     framework = excluded.framework, app_version = excluded.app_version,
     checksum = excluded.checksum, synced_ms = excluded.synced_ms, error = excluded.error,
-    events = excluded.events;
+    events = excluded.events, former = excluded.former;
 
 -- drop_app --
 DELETE FROM stepwell.app WHERE name = ANY(%b);
@@ -823,7 +823,8 @@ SELECT * FROM stepwell.lease WHERE keys <> '{}' ORDER BY granted_ms;
 SELECT DISTINCT queue FROM stepwell.item WHERE position(chr(31) IN queue) > 0;
 
 -- apps --
-SELECT * FROM stepwell.app ORDER BY name;
+SELECT name, url, method, sdk, framework, app_version, checksum, synced_ms, error, events, former
+FROM stepwell.app ORDER BY name;
 
 -- functions --
 SELECT * FROM stepwell.function ORDER BY slug;
@@ -893,7 +894,9 @@ INSERT INTO stepwell.node VALUES (
 ) ON CONFLICT DO NOTHING;
 
 -- renew_node --
-UPDATE stepwell.node SET alive_until = clock_timestamp() + make_interval(secs => %s) WHERE id = %s;
+UPDATE stepwell.node
+SET alive_until = clock_timestamp() + make_interval(secs => %s), serves = %s::text[]
+WHERE id = %s;
 
 -- drop_nodes --
 DELETE FROM stepwell.node WHERE id = ANY(%s::text[]);
@@ -921,7 +924,7 @@ DELETE FROM stepwell.lease WHERE node NOT IN (SELECT id FROM stepwell.node);
 DELETE FROM stepwell.lease WHERE node = %s;
 
 -- others --
-SELECT 1 FROM stepwell.node WHERE id <> %s LIMIT 1;
+SELECT serves FROM stepwell.node WHERE id <> %s;
 
 -- lead --
 INSERT INTO stepwell.leader AS kept VALUES (1, %(node)s, 1)

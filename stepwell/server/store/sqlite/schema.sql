@@ -182,7 +182,8 @@ CREATE TABLE app (
     checksum TEXT NOT NULL,
     synced_ms INTEGER NOT NULL,
     error TEXT NOT NULL,
-    events TEXT NOT NULL DEFAULT ''
+    events TEXT NOT NULL DEFAULT '',
+    former TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
 CREATE TABLE function (

@@ -84,7 +84,9 @@ TABLES: tuple[Table, ...] = (
         sqlite_order="rowid",
         postgres_order="seq",
     ),
-    _table("app", "name url method sdk framework app_version checksum synced_ms error events"),
+    _table(
+        "app", "name url method sdk framework app_version checksum synced_ms error events former"
+    ),
     _table("function", "slug app name config version created_ms"),
     _table("gone_function", "slug app name config version created_ms gone_ms"),
     _table("function_version", "slug app name config version created_ms app_version"),

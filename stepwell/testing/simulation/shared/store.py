@@ -393,6 +393,10 @@ class SharedCluster:
         self._node = node
         self._lanes = lanes
         self.leads_until_s = 0.0
+        self.served = frozenset[str]()
+
+    def serve(self, checksums: frozenset[str]) -> None:
+        """Servers in the simulation have no workers."""
 
     @property
     def leads(self) -> bool:

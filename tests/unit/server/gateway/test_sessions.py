@@ -3,6 +3,7 @@
 import json
 from typing import cast
 
+from stepwell.server.engine.row.run import AppRow
 from stepwell.server.gateway.sessions import (
     UNLIMITED_SLOTS,
     ServedApp,
@@ -13,6 +14,8 @@ from stepwell.server.gateway.sessions import (
 from stepwell.server.gateway.socket_endpoint import GatewayConnection
 from stepwell.wire.connect_word import AppConfig, WorkerConnect
 from tests.recordings import recording
+
+REGISTERED = {"app": AppRow("app", "", "connect", "", "", "", "new", 0, former=("old", "g"))}
 
 
 class Line:
@@ -32,14 +35,13 @@ def worker(instance: str = "i", slots: int | None = None) -> WorkerConnect:
 
 
 def app(group: str = "g", *slugs: str) -> ServedApp:
-    return ServedApp("app", "", frozenset(slugs or ("app-fn",)), group)
+    return ServedApp("app", "", frozenset(slugs or ("app-fn",)), group, checksum=group)
 
 
 def join(
     sessions: Sessions, apps: ServedApp, *, slots: int | None = None, instance: str = "i"
 ) -> tuple[Session, Line]:
     line = Line()
-    sessions.group_seen(apps)
     session = sessions.add(
         cast(GatewayConnection, line), worker(instance, slots), (apps,), now_ms=0, extensions=()
     )
@@ -47,7 +49,7 @@ def join(
 
 
 def test_nobody_is_picked_where_nobody_can() -> None:
-    sessions = Sessions()
+    sessions = Sessions(REGISTERED.copy)
     assert sessions.pick("app", "app-fn") is None
     session, line = join(sessions, app(), slots=1)
     assert sessions.pick("app", "app-fn") is session
@@ -63,7 +65,7 @@ def test_nobody_is_picked_where_nobody_can() -> None:
 
 
 def test_the_newest_version_comes_first_then_whoever_has_most_room() -> None:
-    sessions = Sessions()
+    sessions = Sessions(REGISTERED.copy)
     old, _ = join(sessions, app("old"))
     busy, _ = join(sessions, app("new"), slots=4)
     idle, line = join(sessions, app("new"), slots=4)
@@ -78,7 +80,7 @@ def test_the_newest_version_comes_first_then_whoever_has_most_room() -> None:
 
 
 def test_equally_busy_workers_are_asked_in_the_order_they_came() -> None:
-    sessions = Sessions()
+    sessions = Sessions(REGISTERED.copy)
     first, _ = join(sessions, app())
     second, _ = join(sessions, app())
     assert sessions.pick("app", "app-fn") is first
@@ -87,7 +89,7 @@ def test_equally_busy_workers_are_asked_in_the_order_they_came() -> None:
 
 
 def test_slots_are_added_up_and_no_limit_counts_for_a_thousand() -> None:
-    sessions = Sessions()
+    sessions = Sessions(REGISTERED.copy)
     join(sessions, app(), slots=3)
     join(sessions, app())
     assert sessions.capacity("app") == 3 + UNLIMITED_SLOTS
@@ -95,7 +97,7 @@ def test_slots_are_added_up_and_no_limit_counts_for_a_thousand() -> None:
 
 
 def test_an_instance_is_here_while_any_of_its_connections_is() -> None:
-    sessions = Sessions()
+    sessions = Sessions(REGISTERED.copy)
     one, _ = join(sessions, app(), instance="me")
     two, _ = join(sessions, app(), instance="me")
     assert sessions.remove(one.connection) is one
@@ -104,19 +106,6 @@ def test_an_instance_is_here_while_any_of_its_connections_is() -> None:
     assert not sessions.instance_is_here("me")
     assert sessions.remove(two.connection) is None
     assert sessions.of(two.connection) is None
-
-
-def test_an_old_version_is_superseded_only_while_a_newer_one_is_here() -> None:
-    sessions = Sessions()
-    old, new = app("old"), app("new")
-    assert not sessions.is_superseded(old)
-    join(sessions, old)
-    assert not sessions.is_superseded(old)
-    newer, _ = join(sessions, new)
-    assert sessions.is_superseded(old)
-    assert not sessions.is_superseded(new)
-    sessions.remove(newer.connection)
-    assert not sessions.is_superseded(old)
 
 
 def test_groups_tell_versions_apart_and_nothing_else() -> None:

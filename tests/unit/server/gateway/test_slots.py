@@ -31,7 +31,7 @@ class Desk:
         self.told: list[tuple[str, int]] = []
         self.asked: list[Callable[[bool], None]] = []
         self.slots = Slots(
-            Workers(),
+            Workers(dict),
             lambda: 0,
             on_slots=lambda app, slots: self.told.append((app, slots)),
             had_work=lambda _, told: self.asked.append(told),

@@ -105,6 +105,17 @@ def test_a_catalog_that_another_changed_is_read_again(two: Two) -> None:
     assert set(first.look().catalog.apps) == {"shop", "mine"}
 
 
+def test_each_knows_what_workers_at_the_others_bring(two: Two) -> None:
+    first, second = (world.store.cluster for world in two)
+    assert first is not None and second is not None
+    assert first.served == second.served == frozenset()
+    first.serve(frozenset({"a", "b"}))
+    second.serve(frozenset({"b", "c"}))
+    until(lambda: first.served == {"b", "c"} and second.served == {"a", "b"})
+    second.serve(frozenset())
+    until(lambda: first.served == frozenset())
+
+
 def test_two_who_change_the_catalog_at_once_do_not_both_do_so(
     two: Two, engine_database: str
 ) -> None:

@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
-from inspect import Parameter, signature
+from inspect import Parameter, iscoroutinefunction, signature
 from types import FunctionType
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -79,8 +79,16 @@ _METHODS = frozenset(
 )
 
 
+_AWAITED = {f"a{name}": name for name in _METHODS}
+"""structlog's methods that are awaited, and whose lines they write."""
+
+
 def _silent(*_: object, **__: object) -> None:
     """A line that was written by an earlier call."""
+
+
+async def _silent_awaited(*_: object, **__: object) -> None:
+    """The same, where it is awaited."""
 
 
 class CallLogger(logging.LoggerAdapter[Any]):
@@ -220,10 +228,11 @@ class ForeignLogger:
         self._phase = phase
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _METHODS:
+        if name not in _METHODS and name not in _AWAITED:
             return getattr(self._logger, name)
         if not self._phase.fresh:
-            return _silent
+            waits = iscoroutinefunction(getattr(self._logger, name))
+            return _silent_awaited if waits else _silent
         place = _place()
         logger = _bound(self._logger, place) if place else self._logger
         if not self._phase.keeps_logs:
@@ -231,7 +240,7 @@ class ForeignLogger:
         deeper = getattr(logger, "opt", None)
         braces = callable(deeper)  # loguru's, which counts frames from the line that logs
         method = getattr(deeper(depth=1) if callable(deeper) else logger, name)
-        return partial(_unseen_told, self._phase, name, method, braces)
+        return partial(_unseen_told, self._phase, _AWAITED.get(name, name), method, braces)
 
 
 def _bound(logger: Any, facts: dict[str, object]) -> Any:

@@ -301,6 +301,44 @@ async def test_e_140_an_adapter_of_another_logger_decides_by_that(
     assert "tests.bound" not in {one.name for one in caplog.records}  # nobody asked for INFO
 
 
+async def test_lines_that_are_awaited_are_written_once() -> None:
+    """Both by methods for it and by loggers of which every method is one."""
+
+    async def work(ctx: Any) -> int:
+        await ctx.logger.ainfo("began %s", "a")
+        await ctx.step.run("one", lambda: 1)
+        await ctx.logger.ainfo("ended")
+        return 1
+
+    async def all_wait(ctx: Any) -> int:
+        await ctx.logger.info("began %s", "a")
+        await ctx.step.run("one", lambda: 1)
+        await ctx.logger.info("ended")
+        return 1
+
+    for one, kind in (
+        (work, structlog.make_filtering_bound_logger(logging.INFO)),
+        (all_wait, structlog.stdlib.AsyncBoundLogger),
+    ):
+        written: list[Any] = []
+
+        def keep(_: object, __: str, event: Any, written: list[Any] = written) -> Any:
+            written.append(event["event"])
+            raise structlog.DropEvent
+
+        async def play(one: Any, kind: Any, keep: Any) -> object:
+            logger = structlog.wrap_logger(
+                structlog.PrintLogger(), processors=[keep], wrapper_class=kind
+            )
+            return await Stage(one, client=Client(logger=logger)).play()
+
+        assert await play(one, kind, keep) == 1
+        assert [text for text in written if not text.startswith("call of")] == [
+            "began a" if one is work else "began %s",
+            "ended",
+        ]
+
+
 class Line(msgspec.Struct):
     """What somebody reads of a line."""
 

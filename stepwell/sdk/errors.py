@@ -38,7 +38,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from stepwell.wire.duration import DurationError, parse_duration_ms
 
@@ -134,6 +134,10 @@ class Error(Exception):
         if code_of(self) not in _OF_USERS:
             self.add_note(self.hint)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Whatever it takes to make one: pools of processes copy what they raise."""
+        return _made_again, (type(self), self.args), vars(self).copy()
+
     @property
     def hint(self) -> str:
         """Where its code is explained: a section of docs/errors.md, which the command prints."""
@@ -154,6 +158,12 @@ class Error(Exception):
     def stack(self) -> str | None:
         """Where it was raised, as text; None if that would say nothing."""
         return stack_of(self) if self.include_stack else None
+
+
+def _made_again(kind: type[Error], args: tuple[object, ...]) -> Error:
+    error = kind.__new__(kind, *args)
+    super(Error, error).__init__(*args)
+    return error
 
 
 def code_of(error: BaseException) -> ErrorCode:

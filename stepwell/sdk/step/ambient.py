@@ -77,6 +77,8 @@ class _Here:
         self._instead = instead
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python's own tools ask of anything, such as __wrapped__
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         tools = get_step_context()
         if isinstance(tools, self._other):
             raise ConfigurationError(self._instead)

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import inspect as looking
+import pickle
+from typing import Any
 
 import inngest._internal.errors as official
 import pytest
@@ -95,3 +97,32 @@ def test_our_frames_are_left_out_of_stacks() -> None:
     except CodecError as error:
         assert "test_our_frames" in errors.stack_of(error)  # noqa: PT017
     assert OutputUnserializableError("x").is_retriable is False
+
+
+class OfAUser(RetryAfterError):
+    def __init__(self, order: int) -> None:
+        super().__init__(f"order {order}", 5_000, scope="key")
+        self.order = order
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OfAUser(3),
+        RetryAfterError("busy", 5_000, quiet=True),
+        NonRetriableError("no", quiet=True),
+        StepError("told", "ValueError", "at 1", step_id="charge"),
+        errors.CodedError(errors.ErrorCode.UNKNOWN, "x", is_retriable=False),
+        errors.SendEventsError("away", ["1"]),
+        errors.EventValidationError([(0, "data.n", "no number")], ["order"]),
+        errors.RunFailedError("failed", "01"),
+        errors.RunTimeoutError("late", "01"),
+        errors.ConfigurationError("wrong"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_come_out_of_other_processes_as_they_were(error: Error) -> None:
+    """A pool of processes stands still, or breaks, for one that cannot be made again."""
+    again: Any = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))

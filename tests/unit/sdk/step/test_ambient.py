@@ -1,6 +1,8 @@
 """Steps in code that is not handed a context."""
 
 import asyncio
+import copy
+import inspect
 
 import pytest
 
@@ -52,3 +54,10 @@ async def test_where_there_are_no_steps_and_in_the_other_colour_it_says_so() -> 
 
     await Stage(handler).play()
     await Stage(handler_sync).play()
+
+
+def test_what_looks_at_all_that_a_module_has_finds_no_wrapper() -> None:
+    """doctest and others unwrap each thing in a module; that is not to be asked of a run."""
+    for tools in (step, step_sync):
+        assert inspect.unwrap(tools) is tools  # type: ignore[arg-type]
+        assert copy.deepcopy(tools) is not None

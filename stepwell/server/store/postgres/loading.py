@@ -27,6 +27,7 @@ from stepwell.server.store.postgres.locks import Locks, locks_of
 from stepwell.server.store.postgres.piece import Answer
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.postgres.session import Session
+from stepwell.server.store.postgres.waited_lately import WaitedLately
 from stepwell.server.store.row import (
     annotation_of,
     dropped_of,
@@ -40,9 +41,6 @@ from stepwell.server.store.row import (
 )
 from stepwell.wire.operation import WaitForEvent
 
-WAITED_S = 10.0
-"""So long, in seconds, after somebody was found to wait for a name it is looked first."""
-WAITED_MAX = 1_000
 OLD_STEPS_MAX = 5_000
 """Runs with more steps than this in all are not forgotten in one commit, which must stay short."""
 SCAN = 20
@@ -60,8 +58,7 @@ class Loader:
         self._secrets = secrets
         self._scanned = (-1, "")
         self._tick = 0
-        self._waited: dict[str, float] = {}
-        """Names for which somebody waited lately, and until when that is thought to be so."""
+        self.waited = WaitedLately(time.monotonic)
         self.lanes = LaneIndex(self._first_of_lane)
         self._claimer = Claimer(session, self.lanes, self._item, self._lease, self.load)
         self.bound = self._claimer.bound
@@ -277,21 +274,11 @@ class Loader:
 
         def fill(view: View) -> None:
             waited = {name for (name,) in rows}
-            self.seen_waited(waited)
+            self.waited.seen(waited)
             for name in need.names:
                 view.see_name(name, name in waited)
 
         yield fill
-
-    def seen_waited(self, names: Iterable[str]) -> None:
-        """Somebody waits for events of these names, or may."""
-        if len(self._waited) > WAITED_MAX:
-            self._waited.clear()
-        self._waited.update(dict.fromkeys(names, time.monotonic() + WAITED_S))
-
-    def was_waited(self, name: str) -> bool:
-        """Whether somebody waited for events of a name lately."""
-        return self._waited.get(name, 0.0) > time.monotonic()
 
     def _events(self, need: Need) -> Iterable[Fill]:
         if not need.events:

@@ -7,13 +7,12 @@ from typing import Any, TypeAlias
 from stepwell.server.engine.row.run import Run
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.port import CallState
-from stepwell.server.store.postgres.piece import Answer
 
 RUNS_MAX = 16
 """Of so many runs the state is read with the commit that grants their calls, which must stay short.
 """
 
-Ask: TypeAlias = Callable[[str, list[str]], Answer]
+Ask: TypeAlias = Callable[[str, list[str]], Iterable[tuple[Any, ...]]]
 """Asks a statement of ours for ids."""
 
 

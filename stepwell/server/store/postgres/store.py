@@ -10,8 +10,6 @@ import secrets
 from collections.abc import Container
 from typing import Literal
 
-import msgspec
-
 from stepwell.server.engine.message.need import NOTHING, Need
 from stepwell.server.engine.name.lane import is_lane
 from stepwell.server.engine.state.catalog import Catalog
@@ -129,14 +127,11 @@ class PostgresStore:
 
     def assume(self, need: Need, view: View) -> bool:
         """That nobody waits for events of a name is nearly always so."""
-        names = need.names
-        if not names or msgspec.structs.replace(need, names=frozenset()) != NOTHING:
+        if not self._loader.waited.may_assume(need):
             return False
-        if any(map(self._loader.was_waited, names)):
-            return False
-        for name in names:
+        for name in need.names:
             view.see_name(name, waited=False)
-        self._session.assumed = self._assumed = names
+        self._session.assumed = self._assumed = need.names
         return True
 
     def write(self, changes: Changes) -> None:
@@ -169,7 +164,7 @@ class PostgresStore:
         """Forget what was written since the last commit. Of what was assumed for it, nobody knows
         whether that was the reason: it is looked for the next time."""
         if self._assumed:
-            self._loader.seen_waited(self._assumed)
+            self._loader.waited.seen(self._assumed)
             self._assumed = frozenset()
         self._session.rollback()
 

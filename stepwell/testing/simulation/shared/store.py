@@ -8,6 +8,7 @@ others have their turn: a verb that has to wait raises `Later`, and is called ag
 
 from collections.abc import Callable, Container, Generator, Iterable
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -19,51 +20,35 @@ from stepwell.server.engine.row.run import Item, ItemKind, Lease, Run, WaitKind
 from stepwell.server.engine.state.catalog import Catalog
 from stepwell.server.engine.state.changes import Changes
 from stepwell.server.engine.state.view import View
-from stepwell.server.store.disk import refuse_known
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.memory import MemoryReader, MemoryStore
 from stepwell.server.store.port import (
     EVERY_NAME,
     CallState,
     Conflict,
-    Hint,
     Stale,
     Unavailable,
 )
 from stepwell.server.store.postgres.claiming import Claimer
-from stepwell.server.store.postgres.locks import locks_of, row_of_name
+from stepwell.server.store.postgres.locks import locks_of, row_of_name, rows_of_names
 from stepwell.server.store.postgres.presence import ALIVE_S
+from stepwell.server.store.postgres.states import StatesGranted
+from stepwell.server.store.postgres.waited_lately import WaitedLately
 from stepwell.server.store.postgres.writing import changes_catalog
-from stepwell.testing.simulation.faults import Fault, Plan, Unanswered
+from stepwell.testing.simulation.faults import Fault, Unanswered
 from stepwell.testing.simulation.shared.claims import Claims
+from stepwell.testing.simulation.shared.cluster import SharedCluster
 from stepwell.testing.simulation.shared.database import Database, Transaction
+from stepwell.testing.simulation.shared.refusing import refuse_others
+from stepwell.testing.simulation.shared.standing import Standing
 from stepwell.testing.virtual_time import Later
 
 LOCK_TIMEOUT_S = 3.0
 LOCK_AGAIN_S = 0.003
-PAUSES_S = (0.5, 12.0, 80.0)
-"""How long a server stands still: less than it is taken for alive, more, and more than a lease."""
 BETWEEN_S = (0.0, 0.0005, 0.004, 0.3)
 
 Talk = Generator[float, None, None]
 """A verb under way: it yields how long it waits before it goes on."""
-
-
-class Standing:
-    """Whether a server stands still. What it has begun stands still with it."""
-
-    def __init__(self, plan: Plan, chance: Random, now_s: Callable[[], float]) -> None:
-        self.plan = plan
-        self.chance = chance
-        self.now_s = now_s
-        self.until_s = 0.0
-
-    def check(self, *, may_begin: bool = True) -> None:
-        """Raises `Later` while it does."""
-        if may_begin and self.plan.strikes(Fault.PAUSED):
-            self.until_s = self.now_s() + self.chance.choice(PAUSES_S)
-        if self.now_s() < self.until_s:
-            raise Later(self.until_s - self.now_s())
 
 
 class SharedStore(MemoryStore):
@@ -87,6 +72,12 @@ class SharedStore(MemoryStore):
         self._catalog = 0
         self._tick = 0
         self._doubted: list[Lease] = []
+        self._waited = WaitedLately(lambda: database.now_s)
+        self._assumed: frozenset[str] = frozenset()
+        self._unsure: frozenset[str] = frozenset()
+        """Names for which nobody waits, as the batch goes by; and those of them of which nothing
+        was made sure by now."""
+        self._states: dict[str, CallState] = {}
         self._is_first = True
         self.is_over = False
         """Whether the process is gone, or let go of the database."""
@@ -185,6 +176,33 @@ class SharedStore(MemoryStore):
             yield from self._take("run", run_id)
             begun.seen_runs.add(run_id)
 
+    # -- what is assumed ------------------------------------------------------------------------
+
+    def assume(self, need: Need, view: View) -> bool:
+        """That nobody waits for events of a name is nearly always so."""
+        if not self._waited.may_assume(need):
+            return False
+        for name in need.names:
+            view.see_name(name, waited=False)
+        self._assumed = self._unsure = need.names
+        return True
+
+    def _made_sure(self) -> Talk:
+        """Have it be so that nobody waits, until the batch is over."""
+        names, self._unsure = self._unsure, frozenset()
+        if not names:
+            return
+        seen = self._open().seen
+        for row in rows_of_names(names):
+            yield from self._take("row", row, alone=False)
+            seen.together.add(row)
+        yield from self._others()
+        begun = self._open()
+        is_as_known = begun.is_alive and begun.catalog == self._catalog
+        waited = super().waited
+        if not is_as_known or any(name in waited for name in names):
+            raise Conflict("somebody waits, or was first with something else")
+
     # -- load -----------------------------------------------------------------------------------
 
     def load(self, need: Need, view: View) -> None:
@@ -193,6 +211,7 @@ class SharedStore(MemoryStore):
             self._go_on(lambda: self._loading(need, view))
 
     def _loading(self, need: Need, view: View) -> Talk:
+        yield from self._made_sure()
         seen, locks = self._open().seen, locks_of(need)
         for row in locks.alone:
             if row not in seen.locked:
@@ -219,6 +238,7 @@ class SharedStore(MemoryStore):
         seen.keys |= {key: key in self.disk.keys for key in need.keys}
         seen.holds |= {key: key in self.disk.holds for key in need.holds}
         waited = super().waited
+        self._waited.seen(name for name in need.names if name in waited)
         for name in need.names:
             view.see_name(name, name in waited)
         for run_id in {run_id for run_id, _ in need.steps}:
@@ -274,6 +294,7 @@ class SharedStore(MemoryStore):
             self._go_on(lambda: self._committing(changes))
 
     def _committing(self, changes: Changes) -> Talk:
+        yield from self._made_sure()
         begun = self._open()
         if begun.is_alive and begun.catalog != self._catalog:
             raise Stale("apps or functions were changed by another server")
@@ -285,49 +306,57 @@ class SharedStore(MemoryStore):
             yield from self._take("row", row)
         yield from self._others()
         self._open()
-        self._refuse_others(begun, changes)
+        refuse_others(self.disk, self._leases, begun.seen, changes)
+        if changes_catalog(changes) and self._database.catalog != self._catalog:
+            raise Conflict("somebody else changed apps or functions first")
         if not begun.is_alive:
             raise Unavailable("other servers took this one for dead")
+        granted = self._granted(begun, changes)
         self._database.put(changes, self._node)
+        states = StatesGranted(self._told, changes, granted).states()
         self._catalog += changes_catalog(changes)
         self._database.end(begun)
         self._begun = self._batch = None
         if self._database.plan.strikes(Fault.UNANSWERED):
             self._doubted += [lease for lease in changes.leases.values() if lease is not None]
             raise Unanswered("the connection is lost, and nobody knows what was kept")
+        self._assumed = frozenset()
+        self._states = states
 
-    def _refuse_others(self, begun: Transaction, changes: Changes) -> None:
-        """What is another than the batch saw is a conflict."""
-        disk, seen = self.disk, begun.seen
-        refuse_known(disk, changes)
-        gone = [run_id for run_id in changes.runs if run_id not in disk.runs]
-        for slot in changes.items:
-            was, now = seen.items.get(slot), disk.items.get(slot)
-            if was is None or slot[0] in changes.ended:
-                continue
-            if now is None or (now.due_ms, now.attempt) != (was.due_ms, was.attempt):
-                gone.append(slot[0])
-        for slot, lease in changes.leases.items():
-            had, has = seen.leases.get(slot), self._leases.get(slot)
-            if slot[0] in changes.ended:
-                continue
-            must_be = None if had is None else had.id
-            is_put = lease is not None and (had is None or lease.id != had.id)
-            if (has is None or has.id != must_be) if had is not None else (is_put and has):
-                gone.append(slot[0])
-        keys = [key for key, row in changes.keys.items() if row and seen.keys.get(key) is False]
-        holds = [key for key, row in changes.holds.items() if row and seen.holds.get(key) is False]
-        gone += [key for key in keys if key in disk.keys]
-        gone += [key for key in holds if key in disk.holds]
-        if gone or (changes_catalog(changes) and self._database.catalog != self._catalog):
-            raise Conflict(f"somebody else changed the rows of {gone} first")
+    def _granted(self, begun: Transaction, changes: Changes) -> dict[str, Run]:
+        """The runs of the leases that a batch grants, by the ids of these."""
+        known = begun.seen.runs | changes.runs | changes.started
+        granted: dict[str, Run] = {}
+        for (run_id, key), lease in changes.leases.items():
+            had = begun.seen.leases.get((run_id, key))
+            is_new = lease is not None and (had is None or had.id != lease.id)
+            if lease is not None and is_new and run_id in known and run_id not in changes.ended:
+                granted[lease.id] = known[run_id]
+        return granted
+
+    def _told(self, name: str, ids: list[str]) -> list[tuple[Any, ...]]:
+        """What the statements of `StatesGranted` answer."""
+        disk = self.disk
+        if name == "bodies":
+            return [(one, disk.events[one].body) for one in ids if one in disk.events]
+        steps = (sorted(disk.steps.of(one), key=lambda step: step.place) for one in ids)
+        return [(step.run_id, step.id, step.memo) for of_run in steps for step in of_run]
+
+    def state_of(self, lease_id: str) -> CallState | None:
+        """What the call of a lease that the last commit granted is told."""
+        return self._states.pop(lease_id, None)
 
     def confirm(self) -> None:
         """Let go of what was loaded."""
+        if self._unsure or self._talk is not None:
+            self._go_on(self._made_sure)
+        self._assumed = frozenset()
         self.rollback()
 
     def rollback(self) -> None:
-        """Forget what was begun."""
+        """Forget what was begun. Of what was assumed for it, it is looked the next time."""
+        self._waited.seen(self._assumed)
+        self._assumed = self._unsure = frozenset()
         self._talk = self._batch = None
         if self._begun is not None:
             self._database.end(self._begun)
@@ -381,48 +410,3 @@ class SharedReader(MemoryReader):
         self._standing.check()
         self._database.check()
         return dict(super().call_states(tuple(runs)))
-
-
-class SharedCluster:
-    """What servers tell each other, as one of them sees it."""
-
-    secret = bytes(32)
-
-    def __init__(self, database: Database, node: str, lanes: LaneIndex) -> None:
-        self._database = database
-        self._node = node
-        self._lanes = lanes
-        self.leads_until_s = 0.0
-        self.served = frozenset[str]()
-
-    def serve(self, checksums: frozenset[str]) -> None:
-        """Servers in the simulation have no workers."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether it is the one that does what one is enough for; sometimes several think so."""
-        if self._database.plan.strikes(Fault.TWO_LEADERS):
-            return True
-        return self._database.now_s < self.leads_until_s
-
-    def listen(self, hear: Callable[[Hint], None]) -> None:
-        """Hear what others tell."""
-        self._database.listen(self._node, hear)
-
-    def tell(self, topic: str, subject: str) -> None:
-        """Tell the others of something."""
-        self._database.tell(self._node, Hint(told=((topic, subject),)))
-
-    def committed(self, changes: Changes) -> None:
-        """Tell the others what there is to do after a commit."""
-        items = [item for item in changes.items.values() if item is not None]
-        if items or changes.freed:
-            lanes = tuple((i.queue, i.due_ms) for i in items if is_lane(i.queue))
-            self._database.tell(self._node, Hint(True, lanes, tuple(changes.freed)))
-
-    def heard(self, hint: Hint) -> None:
-        """Remember what others told of lanes and keys."""
-        for queue, due_ms in hint.lanes:
-            self._lanes.added(queue, due_ms)
-        for key in hint.freed:
-            self._lanes.rouse(key, 1)

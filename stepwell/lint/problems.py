@@ -30,6 +30,8 @@ _CHANGES = frozenset(
     | {"remove", "reverse", "setdefault", "sort", "update"}
 )
 _IGNORED = re.compile(r"#\s*noqa(?:\s*:\s*([A-Z][^#]*))?", re.IGNORECASE)
+_LINE_END = re.compile("\r\n|\r|\n")
+"""What ends a line for Python: a form feed does not."""
 _CODE = re.compile(r"\bSW\d+", re.IGNORECASE)
 
 
@@ -45,9 +47,10 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 def problems_in(source: str) -> list[Problem]:
     """The problems of a module's source, but for lines with `# noqa` or `# noqa: SW101`.
 
-    Raises SyntaxError for what is not Python.
+    Raises SyntaxError for what is not Python, RecursionError or MemoryError for what is nested too
+    deeply for its parser.
     """
-    lines = source.splitlines()
+    lines = _LINE_END.split(source)
     return [one for one in problems_of(ast.parse(source)) if not _is_ignored(lines, one)]
 
 

@@ -35,7 +35,8 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, below, names in os.walk(path):  # which follows no links: they may lead back
         here = Path(folder)
         below[:] = [name for name in below if _is_looked_into(here / name)]
-        yield from (here / name for name in names if name.endswith(".py"))
+        python = (here / name for name in names if name.endswith(".py"))
+        yield from filter(Path.is_file, python)  # editors leave links to nowhere
 
 
 def _is_looked_into(folder: Path) -> bool:
@@ -51,6 +52,8 @@ def _told(path: Path) -> Iterator[str]:
         yield f"{error.lineno or 1}:{error.offset or 1}: not Python: {error.msg}"
     except (OSError, ValueError) as error:
         yield f"1:1: cannot be read: {error}"
+    except (MemoryError, RecursionError):  # Python's parser says either
+        yield "1:1: cannot be read: it is nested too deeply"
     else:
         for one in problems:
             yield f"{one.line}:{one.column + 1}: {one.code} {one.message}"

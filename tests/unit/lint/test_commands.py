@@ -1,5 +1,6 @@
 """The linter as a command, and as a plugin of flake8."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,27 @@ def test_files_are_read_as_python_reads_them(folder: Path) -> None:
     (folder / "latin.py").write_bytes(b"# coding: latin-1\nx = '\xe9'\n")
     told = CliRunner().invoke(main, ["lint", "mark.py", "latin.py"])
     assert (told.exit_code, told.output) == (0, "nothing found in 2 files\n")
+
+
+def test_what_nests_too_deeply_is_told_and_others_are_looked_at(folder: Path) -> None:
+    (folder / "long.py").write_text("x = " + "+".join(["a"] * 100_000))
+    (folder / "minus.py").write_text("x = " + "-" * 100_000 + "1")
+    told = CliRunner().invoke(main, ["lint"])
+    assert told.exit_code == 1
+    assert [line.split(":")[0] for line in told.output.splitlines()] == [
+        "app/shop.py",
+        "long.py",
+        "minus.py",
+    ]
+    assert told.output.count("cannot be read: it is nested too deeply") == 2
+
+
+def test_what_is_no_file_is_passed_over(folder: Path) -> None:
+    (folder / "#shop.py").symlink_to("anna@host.1234")  # as Emacs does while a file is changed
+    os.mkfifo(folder / "pipe.py")
+    (folder / "app" / "shop.py").unlink()
+    told = CliRunner().invoke(main, ["lint"])
+    assert (told.exit_code, told.output) == (0, "nothing found in 1 file\n")
 
 
 def test_links_to_folders_are_not_followed(folder: Path) -> None:

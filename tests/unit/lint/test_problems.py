@@ -182,6 +182,7 @@ SILENT = {
         """,
     "left out": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa: SW101",
     "left out whole": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa",
+    "left out below a form feed": "\f\nasync def f(ctx):\n    ctx.step.run('a', g)  # noqa: SW101",
     "left out beside others": "async def f(ctx):\n    ctx.step.run('a', g)  # noqa: E501, SW101",
 }
 

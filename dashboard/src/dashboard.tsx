@@ -5,20 +5,8 @@ import { useEffect, useState } from "preact/hooks";
 import { LocationProvider, Route, Router, useLocation } from "preact-iso";
 import { locked, reachable } from "./api/http";
 import { logOut, mayOperate, recognise, who } from "./api/session";
+import { later, loadTheRest } from "./later";
 import { Reconnect } from "./live/reconnect";
-import { AppsPage } from "./pages/apps/apps";
-import { CronsPage } from "./pages/crons/crons";
-import { EventPage } from "./pages/events/event";
-import { EventsPage } from "./pages/events/events";
-import { SendEvent } from "./pages/events/send";
-import { FunctionPage } from "./pages/functions/function";
-import { FunctionsPage } from "./pages/functions/functions";
-import { LimitsPage } from "./pages/limits/limits";
-import { LoginPage } from "./pages/login/login";
-import { LogsPage } from "./pages/logs/logs";
-import { OverviewPage } from "./pages/overview/overview";
-import { ReplayPage } from "./pages/replay/replay";
-import { RunPage } from "./pages/run/run";
 import { RunsPage } from "./pages/runs/runs";
 import { type Choice, KeySheet, Palette } from "./palette";
 import { Empty } from "./parts/empty";
@@ -39,6 +27,23 @@ const PLACES: readonly { page: string; name: string; icon: IconName }[] = [
   { page: "apps", name: "Apps", icon: "apps" },
 ];
 
+// The list of runs comes first for most: it is here from the beginning.
+const RunPage = later(async () => (await import("./pages/run/run")).RunPage);
+const OverviewPage = later(async () => (await import("./pages/overview/overview")).OverviewPage);
+const AppsPage = later(async () => (await import("./pages/apps/apps")).AppsPage);
+const CronsPage = later(async () => (await import("./pages/crons/crons")).CronsPage);
+const EventPage = later(async () => (await import("./pages/events/event")).EventPage);
+const EventsPage = later(async () => (await import("./pages/events/events")).EventsPage);
+const FunctionPage = later(async () => (await import("./pages/functions/function")).FunctionPage);
+const FunctionsPage = later(
+  async () => (await import("./pages/functions/functions")).FunctionsPage,
+);
+const LimitsPage = later(async () => (await import("./pages/limits/limits")).LimitsPage);
+const LoginPage = later(async () => (await import("./pages/login/login")).LoginPage);
+const LogsPage = later(async () => (await import("./pages/logs/logs")).LogsPage);
+const ReplayPage = later(async () => (await import("./pages/replay/replay")).ReplayPage);
+const SendEvent = later(async () => (await import("./pages/events/send")).SendEvent);
+
 export function Dashboard(): JSX.Element {
   return (
     <LocationProvider scope={BASE}>
@@ -57,7 +62,13 @@ function Shell(): JSX.Element | null {
     onPalette: () => setOpen("palette"),
     onKeys: () => setOpen("keys"),
   });
-  useEffect(() => void recognise().catch(() => {}), []);
+  useEffect(
+    () =>
+      void recognise()
+        .catch(() => {})
+        .then(loadTheRest),
+    [],
+  );
   if (locked.value) return <LoginPage />;
   return (
     <div class="shell">

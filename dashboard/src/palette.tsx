@@ -1,7 +1,7 @@
 /** Everything that can be gone to or done, by a few letters of its name; and the keys, on a sheet. */
 
 import { Fragment, type JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import * as api from "./api/resources";
 import { useAnswer } from "./live/answer";
@@ -33,7 +33,7 @@ export function Palette({ choices, onClose }: Props): JSX.Element {
   const [at, setAt] = useState(0);
   const functions = useAnswer("functions", api.functions);
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!element.current?.open) element.current?.showModal();
   }, []);
   const all: Choice[] = [

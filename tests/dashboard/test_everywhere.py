@@ -10,8 +10,8 @@ from tests.dashboard.shop import SCRIPT, Shop
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
-BUDGETS = {".js": 70_000, ".css": 15_000}
-"""Bytes of each kind that a browser loads at first, compressed."""
+BUDGETS = {".js": 80_000, ".css": 15_000}
+"""Bytes of each kind in all, compressed; what a browser needs at first is in `test_budgets`."""
 DIALOGS = (
     ("runs", "Send event"),
     ("runs", "Go to"),

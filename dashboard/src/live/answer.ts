@@ -1,7 +1,7 @@
 /** An answer of the server that is kept fresh while somebody looks at it. */
 
 import { signal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Refused, reachable } from "../api/http";
 import { live } from "./live";
 import { type Changes, listen } from "./stream";
@@ -24,6 +24,8 @@ export interface Answer<Data> {
 export interface Freshness {
   readonly on?: (changes: Changes) => boolean;
   readonly everyMs?: number;
+  /** The first answer may wait until the browser has nothing else to do. */
+  readonly idly?: boolean;
 }
 
 interface Kept<Data> {
@@ -31,6 +33,9 @@ interface Kept<Data> {
   readonly data?: Data;
   readonly error?: Error;
 }
+
+/** What may wait waits no longer. */
+const SOON_MS = 1500;
 
 /** Not more often than this, however much changes. */
 const PAUSE_MS = 250;
@@ -50,11 +55,13 @@ export function useAnswer<Data>(
   asked.current = ask;
   on.current = freshness.on;
   const everyMs = freshness.everyMs ?? 0;
+  const idly = freshness.idly === true;
   const listens = freshness.on !== undefined;
   const whole = turn.value;
   const [mine, setMine] = useState(0);
 
-  useEffect(() => {
+  // Not after the paint: what is asked sooner is seen sooner.
+  useLayoutEffect(() => {
     const stop = new AbortController();
     const once = async () => {
       try {
@@ -63,7 +70,7 @@ export function useAnswer<Data>(
         if (!stop.signal.aborted) setKept((last) => after(last, key, error as Error));
       }
     };
-    const turns = takeTurns(once, everyMs);
+    const turns = takeTurns(once, everyMs, idly);
     const deaf = listens
       ? listen((changes) => {
           if (changes.all || on.current?.(changes)) turns.soon();
@@ -74,7 +81,7 @@ export function useAnswer<Data>(
       turns.end();
       stop.abort();
     };
-  }, [key, everyMs, listens, whole, mine]);
+  }, [key, everyMs, idly, listens, whole, mine]);
 
   const fresh = kept.key === key ? kept : { key };
   return {
@@ -82,6 +89,16 @@ export function useAnswer<Data>(
     error: reachable.value ? fresh.error : undefined,
     again: () => setMine((count) => count + 1),
   };
+}
+
+/** Does it when the browser has nothing else to do, or soon; gives what takes that back. */
+function whenIdle(work: () => Promise<void>): () => void {
+  if (typeof requestIdleCallback !== "function") {
+    const timer = window.setTimeout(work, SOON_MS);
+    return () => window.clearTimeout(timer);
+  }
+  const idle = requestIdleCallback(() => void work(), { timeout: SOON_MS });
+  return () => cancelIdleCallback(idle);
 }
 
 /** An error beside the last answer to the same question. */
@@ -93,7 +110,7 @@ function after<Data>(last: Kept<Data>, key: string, error: Error): Kept<Data> {
 const isGone = (error: Error): boolean => error instanceof Refused && error.status === 404;
 
 /** Does it now, every so often, and soon when asked to; one at a time, and never while unseen. */
-function takeTurns(once: () => Promise<void>, everyMs: number) {
+function takeTurns(once: () => Promise<void>, everyMs: number, idly: boolean) {
   let timer = 0;
   let busy = false;
   let wanted = false;
@@ -124,7 +141,8 @@ function takeTurns(once: () => Promise<void>, everyMs: number) {
     if (!ended && (wanted || everyMs > 0))
       timer = window.setTimeout(go, wanted ? PAUSE_MS : everyMs);
   };
-  void first();
+  const forget = idly ? whenIdle(first) : () => {};
+  if (!idly) void first();
   return {
     soon: () => {
       wanted = true;
@@ -135,6 +153,7 @@ function takeTurns(once: () => Promise<void>, everyMs: number) {
     },
     end: () => {
       ended = true;
+      forget();
       window.clearTimeout(timer);
       document.removeEventListener("visibilitychange", back);
     },

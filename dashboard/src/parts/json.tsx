@@ -44,7 +44,11 @@ function Node({ value, depth, name }: { value: Json; depth: number; name?: strin
 const named = (name: string | undefined) => (name === undefined ? {} : { name });
 
 function Name({ name }: { name?: string }): JSX.Element | null {
-  return name === undefined ? null : <span class="json-name">{name}: </span>;
+  return name === undefined ? null : (
+    <span class="json-name">
+      <bdi>{name}</bdi>:{" "}
+    </span>
+  );
 }
 
 function Leaf({ name, kind, text }: { name?: string; kind: string; text: string }): JSX.Element {
@@ -62,11 +66,13 @@ function Text({ name, text }: { name?: string; text: string }): JSX.Element {
   return (
     <div class="json-line">
       <Name {...named(name)} />
-      <bdi class={lines ? "json-text json-block" : "json-text"}>
-        {lines
-          ? text.slice(0, whole ? text.length : TEXT_AT_ONCE)
-          : JSON.stringify(whole ? text : text.slice(0, TEXT_AT_ONCE))}
-      </bdi>
+      {lines ? (
+        <bdi class="json-text json-block">{text.slice(0, whole ? text.length : TEXT_AT_ONCE)}</bdi>
+      ) : (
+        <span class="json-text">
+          "<bdi>{JSON.stringify(whole ? text : text.slice(0, TEXT_AT_ONCE)).slice(1, -1)}</bdi>"
+        </span>
+      )}
       {!whole && (
         <button type="button" class="json-more" onClick={() => setWhole(true)}>
           {(text.length - TEXT_AT_ONCE).toLocaleString()} more characters

@@ -24,9 +24,9 @@ export interface Scale {
 /** A quiet stretch shorter than this many times all that is busy is drawn as it is. */
 const QUIET_TIMES = 3;
 /** What is shorter is drawn as it is, however little ran: nobody calls it a pause. */
-const QUIET_MIN_MS = 100;
-const GAP_SHARE = 0.12;
-const GAPS_SHARE_MAX = 0.4;
+const QUIET_MIN_MS = 1000;
+const GAP_SHARE = 0.18;
+const GAPS_SHARE_MAX = 0.5;
 const TICKS = 5;
 /** What the words beside a line of the grid take of the width. */
 const LABEL_SHARE = 0.14;

@@ -118,7 +118,7 @@ function Gaps({ scale }: { scale: Scale }): JSX.Element {
             style={{ left: share(gap.left), width: share(gap.right - gap.left) }}
             title={`Nothing ran for ${length(gap.to - gap.from)}; drawn short`}
           >
-            {gap.right - gap.left < GAP_ROOM ? "" : length(gap.to - gap.from)}
+            {gap.right - gap.left >= GAP_ROOM && <i>{length(gap.to - gap.from)}</i>}
           </span>
         ))}
       </div>
@@ -170,7 +170,9 @@ function LineRow({ line, scale, bars, chosen, onChoose, onFold }: LineProps): JS
         )}
         <Status status={span.status} bare />
         <bdi class="fall-text">{span.name}</bdi>
-        {ICONS[span.stepOp ?? ""] && <Icon name={ICONS[span.stepOp ?? ""] as IconName} size={13} />}
+        {span.status !== "WAITING" && ICONS[span.stepOp ?? ""] && (
+          <Icon name={ICONS[span.stepOp ?? ""] as IconName} size={13} />
+        )}
         {span.status === "FAILED" && span.attempt !== undefined && span.children.length === 0 && (
           <span class="faint small">try {span.attempt + 1}</span>
         )}

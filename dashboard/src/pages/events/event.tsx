@@ -112,11 +112,13 @@ function Facts({ event }: { event: Event }): JSX.Element {
           <CopyButton text={event.id} what="the event's id" />
         </dd>
       </div>
-      {event.externalId && (
+      {event.externalId && event.externalId !== event.id && (
         <div class="fact">
           <dt>Sender's id</dt>
           <dd>
-            <bdi>{event.externalId}</bdi>
+            <code>
+              <bdi>{event.externalId}</bdi>
+            </code>
           </dd>
         </div>
       )}

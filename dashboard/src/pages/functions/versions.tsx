@@ -39,7 +39,7 @@ function Version({ one, before, isNow }: Props): JSX.Element {
       <strong>Version {one.version}</strong>
       {isNow && <span class="chip">now</span>}
       <span class="soft">
-        since <Ago at={one.createdAt} />
+        <Ago at={one.createdAt} />
       </span>
       {one.appVersion && (
         <span class="soft">

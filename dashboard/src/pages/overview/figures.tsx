@@ -44,7 +44,7 @@ export function Figures({ buckets, load, span }: Props): JSX.Element {
         {running === 0 ? "nothing is under way" : "now, and those that wait within"}
       </Figure>
       <Figure name="Queued" value={queued} href={runsOf(["QUEUED"])} tone={long ? "waiting" : ""}>
-        {oldest ? `the oldest since ${distance(now.value, Date.parse(oldest))}` : "nothing waits"}
+        {oldest ? `the oldest ${distance(now.value, Date.parse(oldest))}` : "nothing waits"}
       </Figure>
     </div>
   );

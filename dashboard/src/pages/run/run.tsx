@@ -111,8 +111,8 @@ function Facts({ run, tree, code }: Shown & { code: Code | undefined }): JSX.Ele
           <code>{run.trigger.cron}</code>
         ) : first ? (
           <>
-            <a href={toEvent(first)}>
-              <code>{first}</code>
+            <a href={toEvent(first)} title={first}>
+              {run.trigger.eventName ? <bdi>{run.trigger.eventName}</bdi> : <code>{first}</code>}
             </a>
             {more > 0 && <span class="faint">and {more} more</span>}
           </>

@@ -10,7 +10,7 @@ import type { Changes } from "../../live/stream";
 import { Confirm } from "../../parts/dialog";
 import { Icon } from "../../parts/icon";
 import { Status } from "../../parts/status";
-import { Ago, briefly, now } from "../../parts/time";
+import { briefly, exactly, now } from "../../parts/time";
 import { tell } from "../../parts/toast";
 import { toRun } from "../../place";
 
@@ -36,7 +36,10 @@ export function Why({ run, told }: { run: Run; told: string | undefined }): JSX.
               <bdi class="strong">{one.name}</bdi> <Linked text={textOf(one)} />
               {one.since && !one.text.includes(one.since) && (
                 <span class="soft small why-since">
-                  since <Ago at={one.since} />
+                  since{" "}
+                  <time dateTime={one.since} title={exactly(one.since)}>
+                    {briefly(one.since, now.value)}
+                  </time>
                 </span>
               )}
             </p>

@@ -174,7 +174,7 @@ function BulkDialog({ filter, onClose }: { filter: Filter; onClose: () => void }
 /** What goes on, and what has just ended. */
 export function Bulks(): JSX.Element {
   const [goes, setGoes] = useState(false);
-  const found = useAnswer("bulks", api.bulks, { everyMs: goes ? EVERY_MS : QUIET_MS });
+  const found = useAnswer("bulks", api.bulks, { everyMs: goes ? EVERY_MS : QUIET_MS, idly: true });
   const going = found.data?.data.some((bulk) => bulk.status === "RUNNING") === true;
   useEffect(() => setGoes(going), [going]);
   const shown = found.data?.data.filter(

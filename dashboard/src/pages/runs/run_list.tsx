@@ -66,6 +66,10 @@ function lasted(run: Run): number {
   return Math.max(end - Date.parse(run.startedAt), 0);
 }
 
+/** The width of its bar: by the root, so that what took a second is seen beside what took an hour. */
+const barOf = (ms: number, longest: number): string =>
+  `${Math.sqrt(Math.min(ms / longest, 1)) * 100}%`;
+
 /** How long it was in the queue, or is. */
 function waited(run: Run): number {
   const until = run.startedAt ?? run.endedAt;
@@ -94,11 +98,9 @@ function RunRow({ run, longest, columns }: RowProps): JSX.Element {
       ))}
       <span class="number lasted">
         {run.startedAt ? length(ms) : "–"}
-        <span
-          class="lasted-bar"
-          aria-hidden="true"
-          style={{ width: `${Math.min(ms / longest, 1) * 100}%` }}
-        />
+        {run.startedAt && (
+          <span class="lasted-bar" aria-hidden="true" style={{ width: barOf(ms, longest) }} />
+        )}
       </span>
     </a>
   );

@@ -4,7 +4,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from http.client import HTTPMessage, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import IO, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,8 @@ EVENTS_PATH = "/e/"
 ANY_KEY = "dev"
 """A development server takes any event key."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({502, 503, 504})
+"""What a server says that is stopping, or a proxy before one that is not there."""
 API_KEY = "swk_"
 """How keys begin that `stepwell keys create` makes."""
 _URL_VARIABLES = ("STEPWELL_URL", "INNGEST_API_BASE_URL", "INNGEST_BASE_URL", "INNGEST_DEV")
@@ -54,6 +56,10 @@ class Refused(click.ClickException):
     """The server answered, and does not do what it was asked."""
 
 
+class Away(click.ClickException):
+    """Nobody answers, or nobody who can for now."""
+
+
 class ServerApi(msgspec.Struct, frozen=True):
     """A server and what opens it."""
 
@@ -79,11 +85,11 @@ class ServerApi(msgspec.Struct, frozen=True):
 
     def lines(self, path: str, **query: Text) -> Iterator[str]:
         """The lines of an answer that goes on, until it ends or the connection is lost. Exits with
-        a sentence where it cannot be had."""
+        a sentence where it cannot be had: raises Away where it may be had later."""
         given = {key: value for key, value in query.items() if value not in (None, "", ())}
         asked = f"?{urlencode(given, doseq=True)}" if given else ""
         request = self._request("GET", f"{path}{asked}", None)
-        with self._opened(path, request) as answer, suppress(OSError):
+        with self._opened(path, request) as answer, suppress(OSError, HTTPException):
             for line in answer:
                 yield line.decode().rstrip("\n")
 
@@ -103,7 +109,10 @@ class ServerApi(msgspec.Struct, frozen=True):
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         """One request. Exits with a sentence where the server is away or refuses."""
         with self._opened(path, self._request(method, path, body)) as answer:
-            raw: bytes = answer.read()
+            try:
+                raw: bytes = answer.read()
+            except (OSError, HTTPException) as error:
+                raise Away(f"{self.url} broke off its answer: {error!r}") from None
             return raw
 
     def _request(self, method: str, path: str, body: bytes | None) -> urllib.request.Request:
@@ -116,10 +125,11 @@ class ServerApi(msgspec.Struct, frozen=True):
             answer: HTTPResponse = _opener.open(request, timeout=TIMEOUT_S)
             return answer
         except urllib.error.HTTPError as error:
-            raise Refused(_refusal(self, path, error)) from None
-        except (OSError, ValueError) as error:
+            kind = Away if error.code in _PASSING else Refused
+            raise kind(_refusal(self, path, error)) from None
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
-            raise click.ClickException(
+            raise Away(
                 f"no server answers at {self.url}: {reason}. Start one with `stepwell dev`, or name"
                 " another with --url"
             ) from None

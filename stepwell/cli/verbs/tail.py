@@ -1,6 +1,7 @@
 """`stepwell tail`: what runs do and what their functions write, as they do it."""
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import click
@@ -8,6 +9,7 @@ import msgspec
 
 from stepwell.cli.output import moment, plain
 from stepwell.cli.server_api import (
+    Away,
     Enveloped,
     ServerApi,
     Text,
@@ -72,26 +74,41 @@ def _look_for(server: ServerApi, runs: tuple[str, ...], apps: tuple[str, ...]) -
 
 
 def _told(server: ServerApi, asked: dict[str, Text], output: str, count: int | None) -> None:
-    last, left = "", count
-    while left is None or left > 0:
+    left = count
+    for changes in _changes(server, asked):
+        # A run writes before it ends.
+        found: list[RunV2 | RunLineV2] = [*changes.lines, *changes.runs]
+        for one in found[:left]:
+            click.echo(msgspec.json.encode(one) if output == "ndjson" else _line(one))
+        left = None if left is None else left - len(found)
+        if left is not None and left <= 0:
+            return
+
+
+def _changes(server: ServerApi, asked: dict[str, Text]) -> Iterator[_Changes]:
+    """What a server tells, from each connection on where the one before ended. Raises Away where
+    there is none at first."""
+    last, was_there, is_missed = "", False, False
+    while True:
         kind = ""
-        for line in server.lines("/api/v2/stream", **asked, lastEventId=last):
-            name, _, value = line.partition(": ")
-            if name == "event":
-                kind = value
-            elif name == "id":
-                last = value
-            elif name == "data" and kind == "changes":
-                changes = msgspec.json.decode(value, type=_Changes)
-                # A run writes before it ends.
-                found: list[RunV2 | RunLineV2] = [*changes.lines, *changes.runs]
-                for one in found[:left]:
-                    click.echo(msgspec.json.encode(one) if output == "ndjson" else _line(one))
-                left = None if left is None else left - len(found)
-                if left is not None and left <= 0:
-                    return
-            elif name == "data" and kind == "reset":
-                click.echo("what happened meanwhile was missed: stepwell runs", err=True)
+        try:
+            for line in server.lines("/api/v2/stream", **asked, lastEventId=last):
+                was_there, is_missed = True, False
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "id":
+                    last = value
+                elif name == "data" and kind == "changes":
+                    yield msgspec.json.decode(value, type=_Changes)
+                elif name == "data" and kind == "reset":
+                    click.echo("what happened meanwhile was missed: stepwell runs", err=True)
+        except Away:
+            if not was_there:
+                raise
+            if not is_missed:
+                click.echo(f"{server.url} does not answer: asking until it does", err=True)
+            is_missed = True
         time.sleep(AGAIN_S)
 
 
@@ -100,4 +117,4 @@ def _line(one: RunV2 | RunLineV2) -> str:
         step = f"[{one.step_name}] " if one.step_name else ""
         return plain(f"{moment(one.at)}  {one.level:9}  {one.run_id}  {step}{one.text}")
     at = moment(one.ended_at) or moment(one.started_at) or moment(one.queued_at)
-    return f"{at}  {one.status.lower():9}  {one.id}  {one.function.name}"
+    return plain(f"{at}  {one.status.lower():9}  {one.id}  {one.function.name}")

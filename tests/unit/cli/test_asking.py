@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
-from stepwell.cli.server_api import Refused, ServerApi
+from stepwell.cli.server_api import Away, Refused, ServerApi
 from stepwell.server.config import Command, ServerConfig
 from stepwell.server.serving import Server
 from tests.unit.server.api.harness import function, registration
@@ -250,4 +251,42 @@ def test_a_redirection_is_told_and_shown_no_key(status: int) -> None:
         server = ServerApi(f"http://127.0.0.1:{listening.getsockname()[1]}", "swk_key")
         with pytest.raises(Refused, match=r"redirects to http://127.0.0.1:1/v1: name that server"):
             server.post(dict, "/v1/signals", {})
+        thread.join()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (HEAD + b"5\r\nab\nc", "broke off its answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no server answers"),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno", "answered HTTP 503"),
+    ],
+)
+def test_what_breaks_off_or_is_no_answer_is_told(said: bytes, told: str) -> None:
+    with saying(said) as url, pytest.raises(Away, match=told):
+        ServerApi(url).get(object, "/api/v2/runs")
+
+
+def test_lines_end_where_the_server_is_killed() -> None:
+    with saying(HEAD + b"3\r\nab\n\r\n5\r\nc") as url:
+        assert list(ServerApi(url).lines("/api/v2/stream")) == ["ab"]
+
+
+@contextmanager
+def saying(said: bytes) -> Iterator[str]:
+    """A server that says this to one caller and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            caller, _ = listening.accept()
+            with caller:
+                caller.recv(65_536)
+                caller.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         thread.join()

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stepwell.cli.main import main
+from stepwell.cli.server_api import Away
 from stepwell.cli.verbs import tail
 from stepwell.wire.identifier import step_hash
 from tests.unit.cli.test_asking import FIXED, FREE, Running, register
@@ -181,6 +182,41 @@ def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.Monke
     assert "includeLogs" not in stream.asked
     told = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shup"])
     assert told.stderr == "no app 'shup' is registered: nothing is told until one is\n"
+
+
+class Restarting(Stream):
+    """A server that is away for two questions after its first answer."""
+
+    url = "http://server"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: list[object] = []
+
+    def lines(self, path: str, **query: object) -> Iterator[str]:
+        self.known.append(query["lastEventId"])
+        if len(self.known) in (2, 3):
+            raise Away("no server answers")
+        yield f"id: {len(self.known)}"
+        yield from super().lines(path, **query)
+
+
+def test_a_server_that_is_away_for_a_while_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Restarting()
+    monkeypatch.setattr(tail, "server_at", lambda *_: stream)
+    monkeypatch.setattr(tail, "AGAIN_S", 0)
+    told = CliRunner().invoke(main, ["tail", "--count", "4"])
+    assert (told.exit_code, len(told.stdout.splitlines())) == (0, 6)
+    assert told.stderr == "http://server does not answer: asking until it does\n"
+    assert stream.known == ["", "1", "1", "1"]
+
+
+def test_a_server_that_never_answered_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Restarting()
+    stream.known = [""]
+    monkeypatch.setattr(tail, "server_at", lambda *_: stream)
+    told = CliRunner().invoke(main, ["tail"])
+    assert (told.exit_code, told.stderr) == (1, "Error: no server answers\n")
 
 
 def test_a_run_that_nobody_knows_is_not_waited_for(server: Running) -> None:

@@ -31,6 +31,8 @@ class Module:
     text: str
     tree: ast.Module
     imports: tuple[Import, ...]
+    nodes: tuple[ast.AST, ...]
+    """All of the tree, gone through once for all laws."""
 
     @property
     def where(self) -> str:
@@ -93,7 +95,8 @@ def modules() -> dict[str, Module]:
             tree = ast.Module([], [])
             UNREADABLE[str(path.relative_to(ROOT))] = str(error)
         imports = tuple(dict.fromkeys(imports_in(tree, name, known, is_package=is_package)))
-        found[name] = Module(name, path, is_package, text, tree, imports)
+        nodes = tuple(ast.walk(tree))
+        found[name] = Module(name, path, is_package, text, tree, imports, nodes)
     gc.freeze()
     gc.enable()
     return found

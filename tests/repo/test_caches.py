@@ -116,7 +116,7 @@ def _called(node: ast.expr | None) -> str:
 
 def _caches(module: Module) -> Iterator[str]:
     at_the_top = set(module.tree.body)
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             if any(_called(one) in _DECORATORS for one in node.decorator_list):
                 yield node.name

@@ -61,7 +61,7 @@ def test_no_any_where_types_are_the_law() -> None:
         f"{module.where}:{node.lineno}"
         for module in written()
         if module.name.startswith(TYPED_ROOMS)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if (isinstance(node, ast.Name) and node.id == "Any")
         or (isinstance(node, ast.Attribute) and node.attr == "Any")
     ]

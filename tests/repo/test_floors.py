@@ -68,7 +68,8 @@ def planted(name: str, text: str) -> Module:
     tree = ast.parse(text)
     found = tuple(imports_in(tree, name, frozenset(modules()), is_package=False))
     path = ROOT / Path(*name.split(".")).with_suffix(".py")
-    return Module(name, path, is_package=False, text=text, tree=tree, imports=found)
+    nodes = tuple(ast.walk(tree))
+    return Module(name, path, is_package=False, text=text, tree=tree, imports=found, nodes=nodes)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def functions(module: Module) -> dict[str, int]:
     return {
         f"{module.where}::{node.name}": lines_of(node)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 

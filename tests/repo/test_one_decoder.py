@@ -46,12 +46,12 @@ CHECKED = {
 def readers(module: Module) -> list[str]:
     """Calls of decoders of JSON in a module, as they are written."""
     decoders = {"msgspec.json", "json"}
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Assign) and "json.Decoder" in ast.unparse(node.value):
             decoders |= {ast.unparse(target) for target in node.targets}
     return [
         ast.unparse(node)
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("decode", "loads")

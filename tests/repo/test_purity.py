@@ -56,7 +56,7 @@ def stains(module: Module) -> Iterator[str]:
             within(target, allowed) for allowed in PURE_OUTSIDE
         ):
             yield f"{module.where} imports {target}, which is not known to be pure"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call) and (name := dotted(node.func)) in BANNED_CALLS:
             yield f"{module.where}:{node.lineno} calls {name}"
         elif isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.AsyncFunctionDef):
@@ -97,8 +97,10 @@ def test_an_endpoint_without_its_shell_does_no_input_and_no_output(name: str) ->
 def module_of(text: str) -> Module:
     tree = ast.parse(text)
     found = tuple(imports_in(tree, "stepwell.x", frozenset(), is_package=False))
+    nodes = tuple(ast.walk(tree))
+    path = ROOT / "stepwell/x.py"
     return Module(
-        "stepwell.x", ROOT / "stepwell/x.py", is_package=False, text=text, tree=tree, imports=found
+        "stepwell.x", path, is_package=False, text=text, tree=tree, imports=found, nodes=nodes
     )
 
 

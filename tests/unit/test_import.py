@@ -17,9 +17,18 @@ LATER = (
     *("starlette", "uvicorn", "click", "rich", "sqlite3", "psycopg", "multiprocessing"),
     *("stepwell.server", "stepwell.cli", "stepwell.testing", "stepwell.sdk.serve.handler"),
     *("stepwell.sdk.connect", "stepwell.sdk.events.internal", "stepwell.wire.connect_pb2"),
+    *("stepwell.sdk.execution", "stepwell.wire.operation_decode"),
+    *("http.client", "graphql", "opentelemetry", "concurrent.futures.process"),
 )
 # What a program needs that declares functions, and not one that only names the package.
 OF_THE_SDK = ("stepwell.sdk.errors", "pydantic", "msgspec", "asyncio", "importlib.metadata", "ssl")
+
+DECLARES = """
+client = stepwell.Inngest(app_id="shop")
+@client.create_function(fn_id="charge", trigger=stepwell.TriggerEvent(event="order/paid"))
+async def charge(ctx):
+    return await ctx.step.run("pay", lambda: 1)
+"""
 
 
 def _brought(program: str) -> list[set[str]]:
@@ -34,10 +43,24 @@ def _brought(program: str) -> list[set[str]]:
 
 
 def test_import_brings_what_is_asked_for() -> None:
-    alone, declared = _brought("import stepwell; look(); stepwell.Inngest; stepwell.Event; look()")
+    alone, declared = _brought(f"import stepwell; look()\n{DECLARES}\nlook()")
     assert {*LATER, *OF_THE_SDK} & alone == set()
     assert set(LATER) & declared == set()
     assert set(OF_THE_SDK) <= declared
+
+
+def test_a_client_is_had_before_pydantic_looks_for_plugins() -> None:
+    # It goes through all that is installed, when the first model is built.
+    program = """
+import importlib.metadata, stepwell
+def refuse(**sought):
+    raise AssertionError("Pydantic built a model")
+importlib.metadata.distributions = refuse
+client = stepwell.Inngest(app_id="shop")
+stepwell.Event, stepwell.TriggerEvent, stepwell.Step, stepwell.Concurrency
+look()
+"""
+    assert "pydantic.main" in _brought(program)[0]
 
 
 def test_the_help_of_the_command_needs_little_and_a_server_no_sdk() -> None:

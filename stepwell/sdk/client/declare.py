@@ -37,8 +37,9 @@ Given = TypeVar("Given", bound=Context[Any])
 GivenSync = TypeVar("GivenSync", bound=ContextSync[Any])
 In_contra = TypeVar("In_contra", contravariant=True)
 
-Untyped: TypeAlias = TriggerEvent[Event, Mapping[str, object]] | TriggerCron
-"""Triggers that say nothing of the event's data."""
+Untyped: TypeAlias = "TriggerEvent[Event, Mapping[str, object]] | TriggerCron"
+"""Triggers that say nothing of the event's data. Text: Pydantic would build a model of it, and look
+through all that is installed for its plugins first."""
 OnFailure: TypeAlias = Callable[[Context[Any]], Any] | Callable[[ContextSync[Any]], Any]
 """A handler for runs that failed."""
 

@@ -77,7 +77,7 @@ class Declarer:
         self,
         *,
         fn_id: str,
-        trigger: Untyped | Sequence[Untyped],
+        trigger: "Untyped | Sequence[Untyped]",
         **options: Unpack[DeclaredOptions],
     ) -> FunctionDecorator: ...
 

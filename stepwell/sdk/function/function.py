@@ -5,7 +5,6 @@ The only place for the rules that join options into one declaration; what users 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast, get_origin
 
 import msgspec
@@ -44,8 +43,7 @@ Takes_co = TypeVar("Takes_co", covariant=True, default=Any)
 _ANYWHERE = "http://localhost"
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionConfigs:
+class FunctionConfigs(msgspec.Struct, frozen=True):
     """What is registered of one declaration: the function, and its companion for failures."""
 
     main: FunctionConfig

@@ -1,7 +1,8 @@
 """A declaration as the wire writes it: the only place that maps option classes to the wire's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from stepwell.sdk.function.option import (
     Backlog,
@@ -31,8 +32,7 @@ from stepwell.wire.duration import format_duration
 from stepwell.wire.event import DEFERRED_SCHEDULE, FUNCTION_INVOKED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionOptions:
+class FunctionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a function was declared with, as users wrote it."""
 
     app_id: str

@@ -5,7 +5,6 @@ called in.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import cast
 
 import msgspec
@@ -90,8 +89,7 @@ class LimitTake(msgspec.Struct, frozen=True):
     key: str = ""
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(msgspec.Struct):
     """What a step that runs took of a limit, and used of it, if it said so."""
 
     asked: StepLimit

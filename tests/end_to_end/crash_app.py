@@ -1,4 +1,5 @@
-"""The app of the crash test: every kind of run, served by FastAPI in a process that stays alive.
+"""The app of the crash tests: every kind of run, served by FastAPI in a process that stays alive;
+or, told `connect` in place of a port, by a worker that connects. `CRASH_APP` is its name.
 
 Each step appends a line to a file, so that the test can tell what ran and how often.
 """
@@ -13,9 +14,11 @@ import uvicorn
 
 import stepwell
 import stepwell.fast_api
+from stepwell.connect import connect
 
 LOG = os.open(os.environ["CRASH_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-client = stepwell.Inngest(app_id="crash")
+NAME = os.environ.get("CRASH_APP", "crash")
+client = stepwell.Inngest(app_id=NAME)
 
 
 def _ran(run_id: str, step: str, result: int) -> int:
@@ -23,7 +26,7 @@ def _ran(run_id: str, step: str, result: int) -> int:
     return result
 
 
-@client.create_function(fn_id="row", trigger=stepwell.TriggerEvent(event="crash/row"))
+@client.create_function(fn_id="row", trigger=stepwell.TriggerEvent(event=f"{NAME}/row"))
 async def row(ctx: stepwell.Context) -> int:
     n = int(str(ctx.event.data["n"]))
     total = 0
@@ -36,7 +39,7 @@ async def _add(run_id: str, step: str, result: int) -> int:
     return _ran(run_id, step, result)
 
 
-@client.create_function(fn_id="nap", trigger=stepwell.TriggerEvent(event="crash/nap"))
+@client.create_function(fn_id="nap", trigger=stepwell.TriggerEvent(event=f"{NAME}/nap"))
 async def nap(ctx: stepwell.Context) -> int:
     n = int(str(ctx.event.data["n"]))
     before = await ctx.step.run("before", _add, ctx.run_id, "before", n)
@@ -45,7 +48,7 @@ async def nap(ctx: stepwell.Context) -> int:
     return before + after
 
 
-@client.create_function(fn_id="fork", trigger=stepwell.TriggerEvent(event="crash/fork"))
+@client.create_function(fn_id="fork", trigger=stepwell.TriggerEvent(event=f"{NAME}/fork"))
 async def fork(ctx: stepwell.Context) -> int:
     n = int(str(ctx.event.data["n"]))
     parts = await asyncio.gather(
@@ -54,25 +57,25 @@ async def fork(ctx: stepwell.Context) -> int:
     return sum(parts)
 
 
-@client.create_function(fn_id="child", trigger=stepwell.TriggerEvent(event="crash/never"))
+@client.create_function(fn_id="child", trigger=stepwell.TriggerEvent(event=f"{NAME}/never"))
 async def child(ctx: stepwell.Context) -> int:
     return await ctx.step.run("child", _add, ctx.run_id, "child", int(str(ctx.event.data["n"])))
 
 
-@client.create_function(fn_id="parent", trigger=stepwell.TriggerEvent(event="crash/parent"))
+@client.create_function(fn_id="parent", trigger=stepwell.TriggerEvent(event=f"{NAME}/parent"))
 async def parent(ctx: stepwell.Context) -> int:
     got = await ctx.step.invoke("call", function=child, data={"n": ctx.event.data["n"]})
     return got + await ctx.step.run("own", _add, ctx.run_id, "own", 1)
 
 
-@client.create_function(fn_id="patient", trigger=stepwell.TriggerEvent(event="crash/patient"))
+@client.create_function(fn_id="patient", trigger=stepwell.TriggerEvent(event=f"{NAME}/patient"))
 async def patient(ctx: stepwell.Context) -> int:
-    await ctx.step.wait_for_event("wait", event="crash/never-sent", timeout=1000)
+    await ctx.step.wait_for_event("wait", event=f"{NAME}/never-sent", timeout=1000)
     return await ctx.step.run("own", _add, ctx.run_id, "own", int(str(ctx.event.data["n"])))
 
 
 @client.create_function(
-    fn_id="stumble", trigger=stepwell.TriggerEvent(event="crash/stumble"), retries=10
+    fn_id="stumble", trigger=stepwell.TriggerEvent(event=f"{NAME}/stumble"), retries=10
 )
 async def stumble(ctx: stepwell.Context) -> int:
     if ctx.attempt == 0:
@@ -85,7 +88,7 @@ under_way: set[str] = set()
 
 @client.create_function(
     fn_id="narrow",
-    trigger=stepwell.TriggerEvent(event="crash/narrow"),
+    trigger=stepwell.TriggerEvent(event=f"{NAME}/narrow"),
     concurrency=[stepwell.Concurrency(limit=2, key="event.name")],
 )
 async def narrow(ctx: stepwell.Context) -> int:
@@ -98,8 +101,11 @@ async def narrow(ctx: stepwell.Context) -> int:
     return await ctx.step.run("own", _add, ctx.run_id, "own", int(str(ctx.event.data["n"])))
 
 
+functions = [row, nap, fork, child, parent, patient, stumble, narrow]
 app = fastapi.FastAPI()
-stepwell.fast_api.serve(app, client, [row, nap, fork, child, parent, patient, stumble, narrow])
+stepwell.fast_api.serve(app, client, functions)
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "connect":
+    asyncio.run(connect([(client, functions)]).start())
+elif __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

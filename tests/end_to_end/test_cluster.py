@@ -1,18 +1,23 @@
-"""Three servers on one PostgreSQL database: all are stopped and started one after the other, one is
-killed, one stands still for longer than it is taken for alive, and the database begins anew.
+"""Three servers on one PostgreSQL database, an app they call and workers that connect to them: all
+servers are stopped and started one after the other, one is killed, one stands still for longer than
+it is taken for alive, workers are killed, connections end, and the database begins anew.
 
 Law: as for one server (`test_crash.py`); no key has more calls under way than its limit; and what
 is stopped in order costs no attempt, and nobody waits until it is taken for dead.
 
 `STEPWELL_CLUSTER_RUNS=5000` makes it a long story: so many events, and trouble again and again.
+With `-s` it tells how long there was from step to step while all were stopped and started.
 """
 
 import asyncio
 import json
 import os
 import signal
+import sys
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import aiohttp
 import psycopg
@@ -41,7 +46,9 @@ EVENTS = int(os.environ.get("STEPWELL_CLUSTER_RUNS", "160"))
 ROUNDS = 1 + EVENTS // 1_000
 ROLLED = 60
 LIMIT = 2
-STUMBLES = "crash-stumble"
+WORKERS = "workers"
+"""The app of the workers."""
+STUMBLES = "-stumble"
 LOGGED = (
     " cannot be reached: ",
     "^error ignored terminating <psycopg",
@@ -76,6 +83,46 @@ async def _trouble(postgres: Postgres, url: str, servers: list[Victim], number: 
     still.signal(signal.SIGCONT)
 
 
+async def _kill_workers(workers: "Workers", chance: Random) -> None:
+    for _ in range(4):
+        await asyncio.sleep(chance.uniform(0.5, 4))
+        await asyncio.to_thread(workers.kill, chance.randrange(2))
+
+
+class Workers:
+    """Those of one app, each of which asks another server where to connect."""
+
+    def __init__(self, scene: Scene, urls: list[str]) -> None:
+        self._scene = scene
+        self._urls = urls
+        self._processes = [scene.start_worker(url, WORKERS) for url in urls]
+
+    def kill(self, number: int) -> None:
+        """One is gone without a word, and another comes in its place."""
+        place = number % len(self._urls)
+        self._processes[place].kill()
+        self._processes[place].wait()
+        self._processes[place] = self._scene.start_worker(self._urls[place], WORKERS)
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait(timeout=30)
+
+
+def _gaps(url: str) -> list[int]:
+    """How long there was between a step and the next one of a run, in milliseconds, in order."""
+    reader = PostgresReader(Pool(url))
+    try:
+        runs = reader.runs(RunFilter(limit=1_000))
+        rows = [reader.steps(run.id) for run in runs if run.function.endswith("-row")]
+    finally:
+        reader.close()
+    pairs = (pair for steps in rows for pair in pairwise(steps))
+    return sorted(after.began_ms - before.ended_ms for before, after in pairs)
+
+
 def _end_connections(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(
@@ -91,7 +138,7 @@ def _judge_order(url: str, servers: list[Victim]) -> None:
         for run in reader.runs(RunFilter(limit=1_000)):
             assert run.status is RunStatus.COMPLETED
             attempts = {step.attempt for step in reader.steps(run.id)}
-            assert attempts <= ({0, 1} if run.function == STUMBLES else {0}), run
+            assert attempts <= ({0, 1} if run.function.endswith(STUMBLES) else {0}), run
     finally:
         reader.close()
     for server in servers:
@@ -113,9 +160,13 @@ async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_stil
 
     async def trouble() -> None:
         for number in range(ROUNDS):
-            await _trouble(postgres, url, servers, number)
+            await asyncio.gather(
+                _trouble(postgres, url, servers, number), _kill_workers(workers, chance)
+            )
 
+    chance = Random(EVENTS)
     app = scene.start_app()
+    workers = Workers(scene, urls[:2])
     try:
         for server in servers:
             server.start()
@@ -125,14 +176,19 @@ async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_stil
                 await until_it_answers(http, f"{one}/health")
             for one in urls:
                 await until_it_is_known(http, one)
-            kinds = (*KINDS, "narrow", "narrow")
+                await until_it_is_known(http, one, WORKERS)
+            kinds = [kind for one in (*KINDS, "narrow") for kind in (one, f"{WORKERS}/{one}")]
             send = partial(send_all, http, urls, scene.acked, kinds=kinds)
             await asyncio.gather(send(ROLLED), _one_after_the_other(http, servers))
             await all_ended(http, servers[2])
             _judge_order(url, servers)
+            gaps = _gaps(url)
+            last = gaps[len(gaps) * 99 // 100]
+            sys.stdout.write(f"from step to step {gaps[len(gaps) // 2]} ms, p99 {last} ms\n")
             await asyncio.gather(send(EVENTS, first=ROLLED), trouble())
             await all_ended(http, servers[2], SETTLE_S * ROUNDS)
     finally:
+        workers.end()
         for server in servers:
             server.end()
         app.terminate()

@@ -119,11 +119,11 @@ async def until_it_answers(http: aiohttp.ClientSession, url: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def until_it_is_known(http: aiohttp.ClientSession, url: str) -> None:
+async def until_it_is_known(http: aiohttp.ClientSession, url: str, app: str = "crash") -> None:
     deadline = time.monotonic() + 30
     headers = {"Authorization": f"Bearer {SIGNING_KEY}"}
     while True:
-        async with http.get(f"{url}/v1/apps/crash/functions", headers=headers) as reply:
+        async with http.get(f"{url}/v1/apps/{app}/functions", headers=headers) as reply:
             if len(await reply.json(content_type=None)) >= len(KINDS):
                 return
         assert time.monotonic() < deadline, "the app was never registered"
@@ -139,12 +139,13 @@ async def send_all(
     first: int = 0,
 ) -> None:
     """Send the events from the first up to so many, each until it is acknowledged: same ids again,
-    as any client would. Each try goes to the next of the servers."""
+    as any client would. Each try goes to the next of the servers. Of a kind as `app/kind`, another
+    app than `crash` hears."""
     places = itertools.cycle(urls)
     for start in range(first, count, BATCH):
         numbers = range(start, start + BATCH)
         events = [
-            {"name": f"crash/{kinds[n % len(kinds)]}", "id": f"event-{n}", "data": {"n": n}}
+            {"name": _name_of(kinds[n % len(kinds)]), "id": f"event-{n}", "data": {"n": n}}
             for n in numbers
         ]
         while True:
@@ -157,6 +158,10 @@ async def send_all(
             await asyncio.sleep(0.05)
         acked.update({f"event-{n}": (kinds[n % len(kinds)], n) for n in numbers})
         await asyncio.sleep(0.15)
+
+
+def _name_of(kind: str) -> str:
+    return kind if "/" in kind else f"crash/{kind}"
 
 
 async def _kill_now_and_then(victim: Victim, dice: random.Random) -> None:
@@ -195,17 +200,26 @@ class Scene:
         self.acked: dict[str, tuple[str, int]] = {}
 
     def start_app(self) -> "subprocess.Popen[bytes]":
+        """The app that servers call."""
+        return self._start(str(self._port), self.victim.url, "crash")
+
+    def start_worker(self, url: str, name: str) -> "subprocess.Popen[bytes]":
+        """A worker of an app of this name, that asks this server where to connect."""
+        return self._start("connect", url, name)
+
+    def _start(self, where: str, url: str, name: str) -> "subprocess.Popen[bytes]":
         env = {
             **os.environ,
+            "CRASH_APP": name,
             "CRASH_LOG": str(self.log),
-            "INNGEST_BASE_URL": self.victim.url,
+            "INNGEST_BASE_URL": url,
             "INNGEST_SIGNING_KEY": f"signkey-prod-{SIGNING_KEY}",
             "INNGEST_EVENT_KEY": KEY,
         }
         return subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("crash_app.py")), str(self._port)],
+            [sys.executable, str(Path(__file__).with_name("crash_app.py")), where],
             env=env,
-            stdout=(self._folder / "app.log").open("ab"),
+            stdout=(self._folder / f"{name}.log").open("ab"),
             stderr=subprocess.STDOUT,
         )
 
@@ -257,12 +271,16 @@ def judge_runs(store: Store, scene: Scene) -> None:
         for event_id, (kind, n) in acked.items():
             run = by_event[event_id]
             assert run.status is RunStatus.COMPLETED, (event_id, run)
-            assert json.loads(run.output or b"null") == EXPECTED[kind](n), (event_id, run)
+            assert json.loads(run.output or b"null") == _expected(kind, n), (event_id, run)
         _judge_steps(runs, {run.id: reader.steps(run.id) for run in runs}, scene.log)
         assert reader.stranded(10) == []
     finally:
         reader.close()
         store.close()
+
+
+def _expected(kind: str, n: int) -> int:
+    return EXPECTED[kind.rpartition("/")[2]](n)
 
 
 def _judge_steps(runs: list[Run], steps: dict[str, list[object]], log: Path) -> None:

@@ -254,12 +254,41 @@ async def neighbour(minutes: float, rate: float, runs: int) -> None:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             await connection.execute("SELECT pg_current_xact_id()")
             await bench.load(rate, minutes * 60)
+            began = await looked_at(bench.url)
             during = await bench.speed(runs)
             dead = (await sizes(bench.url))["item"].dead
+            _print_looked_at(began, await looked_at(bench.url), runs)
         print(f"after {minutes:g} min at {rate:g} runs/s: {during}; {dead} dead items", flush=True)
         await vacuumed(bench.url)
+        began = await looked_at(bench.url)
         after = await bench.speed(runs)
+        _print_looked_at(began, await looked_at(bench.url), runs)
         print(f"without: {after}; so it was {during.rate / after.rate:.0%} of that", flush=True)
+
+
+LOOKED_AT_MIN = 1.0
+STATISTICS_S = 1.5
+"""The database counts in the memory of each connection for up to a second."""
+_LOOKED_AT = """SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes
+WHERE schemaname = 'stepwell'
+UNION ALL SELECT relname || ' (whole)', seq_tup_read FROM pg_stat_user_tables
+WHERE schemaname = 'stepwell'"""
+
+
+async def looked_at(url: str) -> dict[str, int]:
+    """How many rows were looked at by now in each index and in whole tables, dead ones too."""
+    await asyncio.sleep(STATISTICS_S)
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        cursor = await connection.execute(_LOOKED_AT.encode())
+        return dict(await cursor.fetchall())
+
+
+def _print_looked_at(before: dict[str, int], after: dict[str, int], runs: int) -> None:
+    """Print where most rows were looked at for a run."""
+    per_run = {name: (count - before.get(name, 0)) / runs for name, count in after.items()}
+    most = sorted(per_run.items(), key=lambda pair: -pair[1])[:8]
+    told = (f"{name} {count:.1f}" for name, count in most if count >= LOOKED_AT_MIN)
+    print("rows looked at for a run:", ", ".join(told), flush=True)
 
 
 async def vacuumed(url: str) -> None:

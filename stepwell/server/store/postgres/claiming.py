@@ -18,7 +18,7 @@ from stepwell.server.engine.row.run import Item, ItemKind, Lease
 from stepwell.server.engine.state.view import View
 from stepwell.server.store.lanes import LaneIndex
 from stepwell.server.store.postgres.locks import row_of_own
-from stepwell.server.store.postgres.lower_bound import LowerBound
+from stepwell.server.store.postgres.lower_bound import LEASES, LowerBound
 from stepwell.server.store.postgres.session import Seen
 
 LOOK_S = 1.0
@@ -27,8 +27,6 @@ LOOK_SHARE = 20
 """The time between two looks is at least so many times that of a look."""
 ROUSED_MAX = 500
 """So many keys are looked at again at once."""
-_LEASES = "\x1d"
-"""Leases have a bound, too: this is no name of a queue."""
 ELSEWHERE_MS = 10_000
 """So long a request of the server's own is left to the process that knows what it says."""
 
@@ -80,14 +78,14 @@ class Claimer:
         room = {queue: count for queue, count in due.capacity if count > 0}
         # One more of each than may be given says whether to ask again.
         counts = [min(count, due.limit) + 1 for count in room.values()]
-        since = {queue: self.bound.of(queue, due.now_ms) for queue in (*room, "", _LEASES)}
+        since = {queue: self.bound.of(queue, due.now_ms) for queue in (*room, "", LEASES)}
         began_s = self._now_s()
         ask = self._session.ask
         bounds = [since[queue] for queue in room]
         calls = ask("calls_due", list(room), counts, bounds, due.now_ms) if room else ()
         own = ask("own_due", since[""], due.now_ms, due.limit + 1)
         next_due = ask("next_due", [*room, ""], due.now_ms)
-        wanted = {"since": since[_LEASES], "limit": due.limit + 1}
+        wanted = {"since": since[LEASES], "limit": due.limit + 1}
         ending = self._session.ask_named("leases_ending", wanted)
         found = [self._item(row) for row in own], [self._item(row) for row in calls]
         leases = [self._lease(row) for row in ending]
@@ -123,7 +121,9 @@ class Claimer:
             oldest[item.queue] = min(oldest.get(item.queue, item.due_ms), item.due_ms)
         # Those that are lost are found in any case.
         ends = (lease.until_ms for lease in leases if lease.until_ms)
-        oldest[_LEASES] = min(ends, default=now_ms)
+        first_ms = min(ends, default=None)
+        if first_ms is not None:
+            oldest[LEASES] = first_ms
         for queue, bound_ms in since.items():
             if not bound_ms:
                 self.bound.looked(queue, oldest.get(queue), now_ms, took_s * 1_000)

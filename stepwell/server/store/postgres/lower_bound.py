@@ -10,9 +10,13 @@ the bound but how soon something is found that others put before it.
 
 from typing import Final
 
+from stepwell.server.engine.state.changes import Changes
+
+LEASES: Final = "\x1d"
+"""Leases have a bound, too: this is no name of a queue."""
 WHOLE_MS: Final = 1_000
 """So often all of a queue is looked at."""
-WHOLE_SHARE: Final = 20
+WHOLE_SHARE: Final = 40
 """The time between two such looks is at least so many times that of a look."""
 MARGIN_MS: Final = 10_000
 """What others put may be so much older: their clocks differ, their transactions take time."""
@@ -34,10 +38,21 @@ class LowerBound:
         return 0 if now_ms >= self._whole_at_ms.get(queue, 0) else self._since_ms[queue]
 
     def looked(self, queue: str, oldest_ms: int | None, now_ms: int, took_ms: float) -> None:
-        """All of a queue was looked at: the oldest that was found, and how long it took."""
-        oldest_ms = now_ms if oldest_ms is None else min(oldest_ms, now_ms)
+        """All of a queue was looked at: the oldest that was found, and how long it took. What is
+        put into a queue may be due by then; leases end later, and so does what is looked for."""
+        if oldest_ms is None or queue != LEASES:
+            oldest_ms = now_ms if oldest_ms is None else min(oldest_ms, now_ms)
         self._since_ms[queue] = max(oldest_ms - MARGIN_MS, 1)
         self._whole_at_ms[queue] = now_ms + max(WHOLE_MS, int(WHOLE_SHARE * took_ms))
+
+    def keep(self, changes: Changes) -> None:
+        """A batch of this process was kept."""
+        for item in changes.items.values():
+            if item is not None:
+                self.added(item.queue, item.due_ms)
+        for lease in changes.leases.values():
+            if lease is not None:
+                self.added(LEASES, lease.until_ms)
 
     def added(self, queue: str, due_ms: int) -> None:
         """This process put something there."""

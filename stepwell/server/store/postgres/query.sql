@@ -205,10 +205,12 @@ LATERAL (
 ) AS item;
 
 -- leases_ending --
--- Those that are lost (0), and those that end from a time on.
+-- Those that are lost (0), and those that end from a time on. `OFFSET 0` has the lost ones looked for
+-- by their end, and not among all there are or were, in order.
 SELECT * FROM (
     (
-        SELECT * FROM stepwell.lease WHERE until_ms = 0 ORDER BY run_id, key LIMIT %(limit)s
+        SELECT * FROM (SELECT * FROM stepwell.lease WHERE until_ms = 0 OFFSET 0) AS lost
+        ORDER BY run_id, key LIMIT %(limit)s
     )
     UNION ALL
     (
@@ -743,7 +745,8 @@ SELECT id, body FROM stepwell.event WHERE id = ANY(%b);
 SELECT run_id, id, memo FROM stepwell.step WHERE run_id = ANY(%b) ORDER BY run_id, place;
 
 -- runs_going --
-SELECT id FROM stepwell.run WHERE id = ANY(%b) AND status < 300;
+-- `+ 0`: found by id. An index of what goes on holds all that went on as long as anybody could see it.
+SELECT id FROM stepwell.run WHERE id = ANY(%b) AND status + 0 < 300;
 
 -- live --
 SELECT function, status, count(*) FROM stepwell.run WHERE status < 300 GROUP BY function, status;

@@ -171,9 +171,8 @@ class PostgresStore:
     def keep(self, changes: Changes) -> None:
         """Remember which lanes have something to do, and what is never written."""
         lanes, bound = self._loader.lanes, self._loader.bound
+        bound.keep(changes)
         for slot, item in changes.items.items():
-            if item is not None:
-                bound.added(item.queue, item.due_ms)
             if item is not None and item.secret:
                 self._remember(slot, item.secret)
             else:

@@ -364,13 +364,12 @@ class SharedStore(MemoryStore):
 
     def keep(self, changes: Changes) -> None:
         """Remember lanes, and what is never written."""
+        self._claimer.bound.keep(changes)
         for slot, item in changes.items.items():
             if item is not None and item.secret:
                 self._secrets[slot] = item.secret
             else:
                 self._secrets.pop(slot, None)
-            if item is not None:
-                self._claimer.bound.added(item.queue, item.due_ms)
             if item is not None and is_lane(item.queue):
                 self._lanes.added(item.queue, item.due_ms)
         self._lanes.keep(changes)

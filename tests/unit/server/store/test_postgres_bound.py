@@ -1,19 +1,31 @@
 """A claim looks at what is due, and not at everything that ever was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+import msgspec
 import psycopg
 import pytest
 
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.row.run import MAIN, Item, ItemKind
-from stepwell.server.store.postgres.lower_bound import MARGIN_MS, WHOLE_MS, WHOLE_SHARE, LowerBound
+from stepwell.server.store.postgres.connection import SQL
+from stepwell.server.store.postgres.lower_bound import (
+    LEASES,
+    MARGIN_MS,
+    WHOLE_MS,
+    WHOLE_SHARE,
+    LowerBound,
+)
 from stepwell.server.store.postgres.store import PostgresStore
 from stepwell.testing.contract.store_world import APP, NOW, World, lease_of, run_id_of
 from tests.postgres import Opener, told
 
 DEAD = 2_000
 LONG_AGO = NOW - 10 * MARGIN_MS
+_ENDED = """INSERT INTO stepwell.run SELECT
+    '01R' || lpad(n::text, 23, '0'), 'f', 'a', NULL,
+    1, '', NULL, 300, 1, 1, NULL, -1, 0, NULL, 0, ''
+FROM generate_series(1, 20000) AS n"""
 
 
 @pytest.fixture
@@ -35,10 +47,12 @@ def read(world: World, index: str) -> int:
     return int(row[0])
 
 
-def entries(world: World, now_ms: int) -> dict[str, int]:
+def entries(
+    world: World, now_ms: int, indexes: Iterable[str] = ("item_by_due", "lease_by_end")
+) -> dict[str, int]:
     """What one claim reads."""
     world.store.rollback()
-    before = {index: read(world, index) for index in ("item_by_due", "lease_by_end")}
+    before = {index: read(world, index) for index in indexes}
     world.due(now_ms)
     return {index: read(world, index) - count for index, count in before.items()}
 
@@ -68,6 +82,45 @@ def test_what_was_done_is_not_passed_by_each_claim(world: World, engine_database
         following = entries(world, NOW + 1)
         assert max(following.values()) < DEAD / 10
         assert world.keys_due(NOW + 1) == [(run.id, MAIN)]
+
+
+def test_leases_that_would_have_ended_later_are_not_passed_by_each_claim(
+    world: World, engine_database: str
+) -> None:
+    run = world.begin(1)
+    world.do(fact.ItemLeased(lease_of(run)))
+    ends_ms = lease_of(run).until_ms
+    with psycopg.connect(engine_database) as idle:
+        idle.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        idle.execute("SELECT count(*) FROM stepwell.item")
+        told(
+            engine_database,
+            "INSERT INTO stepwell.lease SELECT 'gone', n::text, '', 0,"
+            f" {ends_ms - 2 * MARGIN_MS}, 0, 0, '{{}}', '{{}}', ''"
+            f" FROM generate_series(1, {DEAD}) AS n",
+        )
+        told(engine_database, "DELETE FROM stepwell.lease WHERE run_id = 'gone'")
+        now_ms = ends_ms - 3 * MARGIN_MS
+        assert entries(world, now_ms)["lease_by_end"] >= DEAD
+        following = entries(world, now_ms + 1, ("lease_by_end", "lease_pkey"))
+        assert max(following.values()) < DEAD / 10
+    world.store.rollback()
+    sooner = world.begin(2)
+    lease = msgspec.structs.replace(lease_of(sooner), until_ms=now_ms + 2)
+    world.do(fact.ItemLeased(lease))
+    assert [one.run_id for one in world.due(now_ms + 3).overdue()] == [sooner.id]
+
+
+def test_whether_runs_go_on_is_looked_for_by_their_ids(world: World, engine_database: str) -> None:
+    """Not in an index of all that went on: what the database knows of a table it learnt when hardly
+    any did."""
+    told(engine_database, _ENDED)
+    told(engine_database, "ANALYZE stepwell.run")
+    with psycopg.connect(engine_database) as db:
+        db.execute("SET plan_cache_mode = force_generic_plan")
+        db.execute("PREPARE going AS " + SQL["runs_going"].decode().replace("%b", "$1"))
+        plan = db.execute("EXPLAIN EXECUTE going(ARRAY['a'])").fetchall()
+    assert "run_pkey" in str(plan)
 
 
 def test_what_others_put_before_the_bound_is_found(world: World, engine_database: str) -> None:
@@ -121,8 +174,11 @@ def test_everything_is_looked_at_now_and_then() -> None:
     bound.looked("a", NOW - 60_000, NOW, took_ms=500)
     assert bound.of("a", NOW + 500 * WHOLE_SHARE - 1) == NOW - 60_000 - MARGIN_MS
     assert bound.of("a", NOW + 500 * WHOLE_SHARE) == 0
-    bound.looked("c", NOW + 5_000, NOW, took_ms=1)
-    assert bound._since_ms["c"] == NOW - MARGIN_MS
+    later_ms = NOW + 500 * WHOLE_SHARE
+    bound.looked("c", later_ms + 50_000, later_ms, took_ms=1)
+    assert bound.of("c", later_ms + 1) == later_ms - MARGIN_MS
+    bound.looked(LEASES, later_ms + 50_000, later_ms, took_ms=1)
+    assert bound.of(LEASES, later_ms + 1) == later_ms + 50_000 - MARGIN_MS
 
 
 def test_what_is_put_before_the_bound_lowers_it() -> None:

@@ -32,7 +32,7 @@ from stepwell.server.engine.message.input import (
     Work,
     WorkAsked,
 )
-from stepwell.server.engine.message.need import NOTHING, Need, merged, without_due
+from stepwell.server.engine.message.need import NOTHING, Need, is_small, merged, without_due
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.rules import Rules
 from stepwell.server.engine.state.catalog import Catalog
@@ -49,6 +49,7 @@ from stepwell.server.store.port import (
     Store,
     StoreError,
     Unavailable,
+    WaitsOnLoop,
 )
 
 BATCH_INPUTS_MAX = 256
@@ -60,6 +61,8 @@ LOOP_STEPS_MAX = 60_000
 LOOP_OPERATIONS_MAX = 200
 """A decision of more work than this, or about an answer of more operations, is made on the ledger's
 thread: others have their turn meanwhile."""
+ROWS_SMALL = 50
+"""A commit of no more rows is little work for the processor."""
 LOOKS_MAX = 32
 """How often one decision may ask for more rows. Each look shows something new, and what many
 things need is asked for together; more looks than this are a fault of ours."""
@@ -87,10 +90,12 @@ _OF_OUR_OWN = (WorkAsked, LeaseExtended, LeaseLost)
 
 
 class Ask(NamedTuple):
-    """Something a batch asks of the store, and whether it blocks."""
+    """Something a batch asks of the store, whether it blocks, and whether it is little work for the
+    processor: then the store may wait on the loop, if it can."""
 
     do: Callable[[], None]
     blocks: bool
+    is_small: bool = False
 
 
 class Pause(NamedTuple):
@@ -134,6 +139,7 @@ class Ledger:
         self._closed = False
         self._tick = store.newest_place() // PLACES
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stepwell-commit")
+        self._on_loop = store.on_loop if isinstance(store, WaitsOnLoop) else _on_a_thread
         self._idle: asyncio.Future[None] | None = None
         self.catalog = store.catalog()
         self.on_catalog: Callable[[Catalog, Catalog], None] = _nobody
@@ -217,6 +223,8 @@ class Ledger:
                 loop.call_later(ask.seconds, self._go_on, talk, context=self._context)
                 return
             if ask.blocks:
+                if ask.is_small and self._on_loop(ask.do, partial(self._go_on, talk)):
+                    return
                 answered = partial(self._answered, talk)
                 loop.run_in_executor(self._thread, ask.do).add_done_callback(answered)
                 return
@@ -274,7 +282,8 @@ class Ledger:
         store, changes = self._store, view.changes
         if changes.to_write(is_shared=store.is_shared):
             if store.is_shared:
-                yield Ask(partial(_write_and_commit, store, changes), True)
+                is_little = changes.rows <= ROWS_SMALL
+                yield Ask(partial(_write_and_commit, store, changes), True, is_little)
             else:
                 yield Ask(partial(store.write, changes), False)
                 yield Ask(store.commit, store.commit_blocks)
@@ -282,7 +291,7 @@ class Ledger:
         # Whoever is told without a commit that something is stored was told so before: it must be
         # there still.
         if store.is_shared or not all(isinstance(given, _OF_OUR_OWN) for given, _ in batch):
-            yield Ask(store.confirm, store.is_shared)
+            yield Ask(store.confirm, store.is_shared, is_small=True)
         return False
 
     def _decide_all(
@@ -350,7 +359,7 @@ class Ledger:
     def _load(self, need: Need, view: View) -> Talk[None]:
         self._wanted.append(need)
         try:
-            yield Ask(partial(self._store.load, need, view), self._store.is_shared)
+            yield Ask(partial(self._store.load, need, view), self._store.is_shared, is_small(need))
         except StoreError:
             raise
         except Exception as error:
@@ -504,6 +513,11 @@ def _made(looked: Callable[..., Decision | Need], *, is_long: bool) -> Talk[Deci
     found: list[Decision | Need] = []
     yield Ask(lambda: found.append(looked()), blocks=True)
     return found[0]
+
+
+def _on_a_thread(do: Callable[[], None], done: Callable[[BaseException | None], None]) -> bool:
+    """A store that does not wait on the loop."""
+    return False
 
 
 def _write_and_commit(store: Store, changes: Changes) -> None:

@@ -1,11 +1,13 @@
-"""How often an engine on PostgreSQL goes to its database and back. It is counted: no clock judges.
+"""How often an engine on PostgreSQL goes to its database and back, and that no thread stands
+between an event and the steps of its run. It is counted: no clock judges.
 
 Each time a piece of statements is sent, somebody waits for the network and, at the end of a
 transaction, for a disk.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 import pytest
 from psycopg import pq
@@ -47,10 +49,14 @@ def trips(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("checkpointing", [True, False])
 async def test_round_trips_from_an_event_to_the_first_line_and_for_each_step(
-    engine_database: str, trips: list[int], checkpointing: bool
+    engine_database: str,
+    trips: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    checkpointing: bool,
 ) -> None:
     client = sw.Inngest(app_id="trips", is_production=False, checkpointing=checkpointing)
     marks: dict[int, int] = {}
+    handed: list[object] = []
 
     async def step() -> None:
         """It does nothing."""
@@ -63,13 +69,23 @@ async def test_round_trips_from_an_event_to_the_first_line_and_for_each_step(
             marks.setdefault(number + 1, len(trips))
 
     async with Engine(client, [steps], database=engine_database) as engine:
+        to_thread = engine.node.ledger._thread.submit
+
+        def counted(do: Callable[[], object]) -> Future[object]:
+            if len(marks) <= STEPS:
+                handed.append(do)
+            return to_thread(do)
+
+        monkeypatch.setattr(engine.node.ledger._thread, "submit", counted)
         # What is done for the first time is prepared first.
         for _ in range(3):
             marks.clear()
             trips.clear()
+            handed.clear()
             await client.send(sw.Event(name="go"))
             while len(marks) <= STEPS or engine.node.ledger.is_busy or engine.node.pump.is_asking:
                 await asyncio.sleep(0.01)
+    assert not handed, "between threads"
     first = BEFORE_FIRST_LINE
     assert [*marks.values()] == [first + A_STEP * number for number in range(STEPS + 1)], trips
     assert len(trips) == marks[STEPS] + AT_THE_END, trips

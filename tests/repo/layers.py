@@ -43,6 +43,9 @@ LAYERS: dict[str, Layer] = {
         ("server.store", "wire", "expr.equality", *STORED, *IMPURE_SERVER),
         ("psycopg",),
     ),
+    "server.store.postgres.waiting": Layer(
+        ("server.store.postgres.connection",), ("psycopg", "greenlet")
+    ),
     "server.store.transfer": Layer(("server.store", *STORED), ("psycopg",)),
     "server.ledger": Layer(
         (

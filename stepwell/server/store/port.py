@@ -35,7 +35,7 @@ that name no run.
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -519,6 +519,17 @@ class Cluster(Protocol):
 
     def heard(self, hint: Hint) -> None:
         """Remember what others told of lanes and keys. Like `Store.keep`: between two batches."""
+        ...
+
+
+@runtime_checkable
+class WaitsOnLoop(Protocol):
+    """A store that can wait for a network without a thread of its own."""
+
+    def on_loop(self, do: Callable[[], None], done: Callable[[BaseException | None], None]) -> bool:
+        """Begin to do something that asks this store, on the running event loop, which goes on
+        while it waits; False where it must be done on a thread now. `done` is told once of what
+        went wrong, or that nothing did."""
         ...
 
 

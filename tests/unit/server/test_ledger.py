@@ -396,6 +396,65 @@ async def test_a_shared_store_is_asked_beside_the_loop_and_decided_on_it(
     assert not any(here in used for used in store.threads.values())
 
 
+class Waiting(Shared):
+    """A shared store that can wait on the loop, unless it is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+
+    def on_loop(self, do: Callable[[], None], done: Callable[[BaseException | None], None]) -> bool:
+        if self.is_away:
+            return False
+
+        def later() -> None:
+            try:
+                do()
+            except StoreError as error:
+                done(error)
+            else:
+                done(None)
+
+        asyncio.get_running_loop().call_soon(later)
+        return True
+
+
+async def test_a_store_that_waits_on_the_loop_is_asked_there_for_little() -> None:
+    store = Waiting()
+    hall = Hall(store)
+    here = threading.current_thread()
+    store.threads.clear()
+    await hall.submit(hall.go())
+    assert store.threads == {verb: {here} for verb in ("load", "write", "commit")}
+    # Nobody knows how much is due.
+    store.threads.clear()
+    await hall.submit(given_.WorkAsked(SEED, ((APP, 10),), 10, 1_000))
+    assert store.threads["load"] - {here}
+    # It has no connection.
+    store.is_away = True
+    store.threads.clear()
+    await hall.submit(hall.go())
+    assert not any(here in used for used in store.threads.values())
+    await hall.ledger.close()
+
+
+@pytest.mark.logs("was refused: it is away")
+async def test_what_went_wrong_on_the_loop_is_told_to_who_asked() -> None:
+    store = Waiting()
+    hall = Hall(store)
+
+    def fail(verb: str, changes: Changes | None) -> None:
+        if verb == "commit":
+            raise Unavailable("it is away")
+
+    store.fail = fail
+    with pytest.raises(Unavailable, match="it is away"):
+        await hall.submit(hall.go())
+    store.fail = store.seen
+    assert isinstance(await hall.submit(hall.go()), Accepted)
+    await hall.ledger.close()
+
+
 async def test_a_shared_store_is_told_that_a_batch_is_over() -> None:
     shared = Hall(Shared())
     await shared.submit(shared.go())

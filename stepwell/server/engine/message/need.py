@@ -110,6 +110,20 @@ class Need(msgspec.Struct, frozen=True):
 NOTHING = Need()
 
 
+SMALL = 20
+"""So many rows by their names are few."""
+
+
+def is_small(need: Need) -> bool:
+    """Whether it asks for a few rows that it names, and for nothing that may be many."""
+    named = (need.runs, need.keys, need.steps, need.events, need.bodies, need.dedups, need.signals)
+    more = (need.annotations, need.waits, need.names)
+    searched = (need.lanes, need.meetings, need.look_back, need.live, need.skipped, need.due)
+    if any(searched) or need.old or need.holders or need.holds or need.held:
+        return False
+    return sum(map(len, (*named, *more))) <= SMALL
+
+
 def without_due(need: Need) -> Need:
     """The same, without what is to be found out anew each time, as what is due and what is old."""
     return msgspec.structs.replace(need, lanes=(), live=None, skipped=None, due=None, old=None)

@@ -18,6 +18,7 @@ from psycopg.waiting import Ready, Wait
 
 from stepwell.server.store.postgres.connection import Connection, Prepared, Wanted
 from stepwell.server.store.postgres.parameters import ENCODE
+from stepwell.server.store.postgres.waiting import answered
 
 Row: TypeAlias = tuple[Any, ...]
 Send: TypeAlias = Callable[[pq.abc.PGconn], None]
@@ -167,7 +168,7 @@ def _exchange(connection: Connection, sends: Sequence[Send]) -> list[pq.abc.PGre
         for send in sends:
             send(pg)
         pg.pipeline_sync()
-        results = connection.wait(_answers(pg))
+        results = answered(connection, _answers(pg))
     except BaseException:
         # Nobody can tell what is answered to what any more.
         connection.close()

@@ -98,6 +98,11 @@ class Session:
             self._piece = Piece(self._db)
         return self._db
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has its connection: to make a new one may take seconds."""
+        return not self._db.closed
+
     def _connected(self) -> Connection:
         db = connect(self._url)
         if not db.is_pooled:

@@ -7,7 +7,7 @@ What is loaded is locked until the batch is written or given up; so is what may 
 
 import logging
 import secrets
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Literal
 
 from stepwell.server.engine.message.need import NOTHING, Need
@@ -26,6 +26,7 @@ from stepwell.server.store.postgres.pool import LIMITS, Pool, PoolLimits
 from stepwell.server.store.postgres.presence import Presence
 from stepwell.server.store.postgres.reader import PostgresReader
 from stepwell.server.store.postgres.session import Session, Slot
+from stepwell.server.store.postgres.waiting import CAN_WAIT, on_loop
 from stepwell.server.store.postgres.writing import Writer
 from stepwell.server.store.row import app_of, function_of, key_of
 
@@ -118,6 +119,13 @@ class PostgresStore:
         with in_our_words(self.name):
             row = self._session.connection.execute(SQL["newest_place"]).fetchone()
         return 0 if row is None or row[0] is None else row[0]
+
+    def on_loop(self, do: Callable[[], None], done: Callable[[BaseException | None], None]) -> bool:
+        """Have one of the verbs below wait on the running loop, where there is a connection."""
+        if not (CAN_WAIT and self._session.is_connected):
+            return False
+        on_loop(do, done)
+        return True
 
     def load(self, need: Need, view: View) -> None:
         """Fill the view with the rows of the need, and lock them."""

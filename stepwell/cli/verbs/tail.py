@@ -80,6 +80,8 @@ def _told(server: ServerApi, asked: dict[str, Text], output: str, count: int | N
         found: list[RunV2 | RunLineV2] = [*changes.lines, *changes.runs]
         for one in found[:left]:
             click.echo(msgspec.json.encode(one) if output == "ndjson" else _line(one))
+        if changes.more:
+            click.echo("more happened at once than is told: stepwell runs", err=True)
         left = None if left is None else left - len(found)
         if left is not None and left <= 0:
             return

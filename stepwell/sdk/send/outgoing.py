@@ -8,6 +8,7 @@ name, the range of a time, the size) is left to it, as by the official SDK, unle
 import datetime as dt
 import enum
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
@@ -26,6 +27,8 @@ from stepwell.sdk.events.schemas import EventSchemas
 from stepwell.sdk.events.validator import Unfit
 from stepwell.wire import event as wire_event
 from stepwell.wire import limit
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NamedEvent(Protocol):
@@ -309,6 +312,9 @@ def _check_plain_fields(event: Event, found: _Found, doubted: _Found) -> int:
         found.append(("id", f"{own_id!r} is not text"))
     if version is not None and not isinstance(version, str):
         found.append(("v", f"{version!r} is not text"))
+    for field, given in zip(("name", "id", "v"), fields, strict=True):
+        if isinstance(given, str) and not given.isascii() and _SURROGATE.search(given):
+            found.append((field, f"{given!r} cannot be written as JSON: surrogates are no text"))
     ts: object = event.ts
     return 0 if ts == 0 and type(ts) is int else _checked_ts(ts, found, doubted)
 

@@ -155,6 +155,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.asked: dict[str, object] = {}
+        self.more = False
 
     def get_if_there(self, kind: type, path: str) -> object:
         return path.removesuffix("/shop") != path or None
@@ -164,7 +165,8 @@ class Stream:
         at = "2026-01-01T00:00:00Z"
         line = {"at": at, "level": "info", "text": "packed\x1b[2J", "runId": "R"}
         lines = [{**line, "stepName": "pack"}, {**line, "text": "two\nlines"}]
-        yield from ("event: changes", f"data: {msgspec.json.encode({'lines': lines}).decode()}", "")
+        changes = msgspec.json.encode({"lines": lines, "more": self.more}).decode()
+        yield from ("event: changes", f"data: {changes}", "")
 
 
 def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +184,14 @@ def test_lines_of_functions_are_printed_with_their_run(monkeypatch: pytest.Monke
     assert "includeLogs" not in stream.asked
     told = CliRunner().invoke(main, ["tail", "--count", "2", "--app", "shup"])
     assert told.stderr == "no app 'shup' is registered: nothing is told until one is\n"
+
+
+def test_what_is_too_much_at_once_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream()
+    stream.more = True
+    monkeypatch.setattr(tail, "server_at", lambda *_: stream)
+    told = CliRunner().invoke(main, ["tail", "--count", "2"])
+    assert told.stderr == "more happened at once than is told: stepwell runs\n"
 
 
 class Restarting(Stream):

@@ -172,6 +172,9 @@ def test_the_largest_event_is_known() -> None:
 
 def test_lone_surrogates_are_refused() -> None:
     assert "cannot be written as JSON" in problems({"name": "a", "data": {"x": "\ud800"}})[0][2]
+    for field in ("name", "id", "v"):
+        [(_, path, told)] = problems({"name": "ünï", field: "\ud800ü"})
+        assert (path, told.partition(":")[0]) == (field, "'\\ud800ü' cannot be written as JSON")
 
 
 # Instants and numbers of other kinds

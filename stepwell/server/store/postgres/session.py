@@ -163,9 +163,14 @@ class Session:
         self._piece_begun()
         self._held = None
         self._is_alive = True
-        self.ask("node_as_known", self.catalog, self._node)
+        self.look_again()
         self.ask("lock_together", rows_of_names(names))
         self.ask("nobody_waits", names)
+
+    def look_again(self) -> None:
+        """Have the database find out that apps and functions are as they are known by now: it is a
+        conflict if they are not."""
+        self.ask("node_as_known", self.catalog, self._node)
 
     def commit(self) -> None:
         """End the transaction, and keep what it wrote.

@@ -4,6 +4,7 @@ number of rows, all of them in one piece."""
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stepwell.server.engine.name.held import is_held
 from stepwell.server.engine.row.bulk import BULKS_KEPT
 from stepwell.server.engine.row.key import AUDIT_MAX
 from stepwell.server.engine.row.run import FUNCTION_VERSIONS_MAX, Lease, WaitKind
@@ -89,6 +90,9 @@ class Writer:
         self._leases(changes)
         if changes.flow_rows:
             self._flow(changes)
+        if holds_calls(changes):
+            # Their runs are locked: who registers that code after this finds them held.
+            self._session.look_again()
         self._rare(changes)
         runs = self._session.seen.runs | changes.runs | changes.started
         calls = {id_: run for run_id, _, id_ in self.granted if (run := runs.get(run_id))}
@@ -319,6 +323,12 @@ def changes_catalog(changes: Changes) -> bool:
     """Whether what every process knows by heart is another then."""
     flow = any(row is not None and row.kind in KINDS for row in changes.keys.values())
     return bool(changes.apps or changes.functions or flow)
+
+
+def holds_calls(changes: Changes) -> bool:
+    """Whether calls are put where they wait for other code than is registered. Nobody looks there
+    before something is registered again, so what is registered must be so when they are put."""
+    return any(item is not None and is_held(item.queue) for item in changes.items.values())
 
 
 def _staying(rows: Mapping[Slot, Any], changes: Changes) -> Iterable[tuple[Slot, Any]]:

@@ -34,7 +34,7 @@ from stepwell.server.store.postgres.locks import locks_of, row_of_name, rows_of_
 from stepwell.server.store.postgres.presence import ALIVE_S
 from stepwell.server.store.postgres.states import StatesGranted
 from stepwell.server.store.postgres.waited_lately import WaitedLately
-from stepwell.server.store.postgres.writing import changes_catalog
+from stepwell.server.store.postgres.writing import changes_catalog, holds_calls
 from stepwell.testing.simulation.faults import Fault, Unanswered
 from stepwell.testing.simulation.shared.claims import Claims
 from stepwell.testing.simulation.shared.cluster import SharedCluster
@@ -307,7 +307,8 @@ class SharedStore(MemoryStore):
         yield from self._others()
         self._open()
         refuse_others(self.disk, self._leases, begun.seen, changes)
-        if changes_catalog(changes) and self._database.catalog != self._catalog:
+        goes_by = changes_catalog(changes) or holds_calls(changes)
+        if goes_by and self._database.catalog != self._catalog:
             raise Conflict("somebody else changed apps or functions first")
         if not begun.is_alive:
             raise Unavailable("other servers took this one for dead")

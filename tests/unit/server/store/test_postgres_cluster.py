@@ -10,6 +10,7 @@ import pytest
 
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.need import Meeting, Need
+from stepwell.server.engine.name.held import held_place
 from stepwell.server.engine.row.flow import FlowKey, KeyKind
 from stepwell.server.engine.row.run import MAIN, Wait, WaitKind
 from stepwell.server.engine.state.view import View
@@ -28,6 +29,7 @@ from stepwell.testing.contract.store_world import (
     lease_of,
     run_id_of,
 )
+from stepwell.wire.function_config import CODE_PAUSE
 from tests.postgres import Opener, told
 
 Two = tuple[World, World]
@@ -103,6 +105,27 @@ def test_a_catalog_that_another_changed_is_read_again(two: Two) -> None:
     assert "shop" in second.look().catalog.apps
     second.do(fact.AppStored(app_named("mine")))
     assert set(first.look().catalog.apps) == {"shop", "mine"}
+
+
+def test_a_call_is_not_held_for_code_that_was_registered_meanwhile(two: Two) -> None:
+    first, second = two
+    run, other = first.begin(1), first.begin(2)
+    held = held_place(run.app, CODE_PAUSE, run.function, "old")
+    view = first.look()
+    first.store.load(Need(runs=frozenset({other.id})), view)
+    second.do(fact.AppStored(app_named("shop")))
+    # What was looked for first is as it was: only what is put where nobody looks is at stake.
+    first.store.load(Need(runs=frozenset({run.id})), view)
+    (item,) = view.items_of(run.id)
+    view.apply(fact.ItemMoved(msgspec.structs.replace(item, queue=held)))
+    with pytest.raises(Conflict):
+        first.commit(view)
+    first.store.rollback()
+    view = first.run(run.id)
+    view.apply(fact.ItemMoved(msgspec.structs.replace(item, queue=held)))
+    first.commit(view)
+    assert [one.queue for one in second.run(run.id).items_of(run.id)] == [held]
+    second.store.rollback()
 
 
 def test_each_knows_what_workers_at_the_others_bring(two: Two) -> None:

@@ -744,6 +744,17 @@ SELECT id, body FROM stepwell.event WHERE id = ANY(%b);
 -- memos --
 SELECT run_id, id, memo FROM stepwell.step WHERE run_id = ANY(%b) ORDER BY run_id, place;
 
+-- bodies_within --
+-- The same, but nothing in place of what is more than so many bytes together.
+SELECT id, CASE WHEN sum(octet_length(body)) OVER (ORDER BY id) <= %b::int8 THEN body END
+FROM stepwell.event WHERE id = ANY(%b);
+
+-- memos_within --
+SELECT run_id, id, CASE WHEN sum(octet_length(memo)) OVER (
+    ORDER BY run_id, place ROWS UNBOUNDED PRECEDING
+) <= %b::int8 THEN memo END
+FROM stepwell.step WHERE run_id = ANY(%b) ORDER BY run_id, place;
+
 -- runs_going --
 -- `+ 0`: found by id. An index of what goes on holds all that went on as long as anybody could see it.
 SELECT id FROM stepwell.run WHERE id = ANY(%b) AND status + 0 < 300;

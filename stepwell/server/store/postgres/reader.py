@@ -51,7 +51,7 @@ from stepwell.server.store.postgres.listing import (
     runs_asked,
     runs_of_event_asked,
 )
-from stepwell.server.store.postgres.piece import Piece
+from stepwell.server.store.postgres.piece import Answer, Piece
 from stepwell.server.store.postgres.pool import Pool
 from stepwell.server.store.postgres.rows import lease_from, run_from
 from stepwell.server.store.postgres.states import StatesAsked
@@ -376,7 +376,10 @@ class PostgresReader:
 
 
 def _states_asked(piece: Piece, runs: Sequence[Run]) -> StatesAsked:
-    return StatesAsked(lambda name, ids: piece.ask(SQL[name], (ids,)), runs)
+    def ask(name: str, *given: object) -> Answer:
+        return piece.ask(SQL[name], given)
+
+    return StatesAsked(ask, runs)
 
 
 def _bounds(wanted: EndedFilter) -> dict[str, object]:

@@ -9,32 +9,47 @@ from stepwell.server.engine.state.changes import Changes
 from stepwell.server.store.port import CallState
 
 RUNS_MAX = 16
-"""Of so many runs the state is read with the commit that grants their calls, which must stay short.
-"""
+BYTES_MAX = 4 * 1024 * 1024
+"""Of so many runs, and so many bytes of steps and as many of events, the state is read with the
+commit that grants their calls, which must stay short. The rest is read after it."""
 
-Ask: TypeAlias = Callable[[str, list[str]], Iterable[tuple[Any, ...]]]
-"""Asks a statement of ours for ids."""
+Ask: TypeAlias = Callable[..., Iterable[tuple[Any, ...]]]
+"""Asks a statement of ours, by its name and with what it is given."""
 
 
 class StatesAsked:
     """What is asked for some runs together. To look at the answer sends the piece it is part of."""
 
-    def __init__(self, ask: Ask, runs: Sequence[Run]) -> None:
+    def __init__(self, ask: Ask, runs: Sequence[Run], bytes_max: int | None = None) -> None:
+        """With `bytes_max` nothing is told of runs that are beyond so many bytes of all."""
         self._runs = runs
         event_ids = {event_id for run in runs for event_id in run.event_ids}
         self._events: Iterable[tuple[Any, ...]] = ()
         self._memos: Iterable[tuple[Any, ...]] = ()
-        if runs:
+        run_ids = [run.id for run in runs]
+        if runs and bytes_max is None:
             self._events = ask("bodies", list(event_ids))
-            self._memos = ask("memos", [run.id for run in runs])
+            self._memos = ask("memos", run_ids)
+        elif runs:
+            self._events = ask("bodies_within", bytes_max, list(event_ids))
+            self._memos = ask("memos_within", bytes_max, run_ids)
 
     def states(self) -> dict[str, CallState]:
-        """By run."""
-        bodies: dict[str, bytes] = dict(self._events)
+        """By run, of those whose state is within the bound."""
+        bodies: dict[str, bytes | None] = dict(self._events)
         saved: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        beyond = set[str]()
         for run_id, step_id, memo in self._memos:
             saved[run_id].append((step_id, memo))
-        return {run.id: CallState(_known(bodies, run), tuple(saved[run.id])) for run in self._runs}
+            if memo is None:
+                beyond.add(run_id)
+        told: dict[str, CallState] = {}
+        for run in self._runs:
+            events = tuple(bodies[event_id] for event_id in run.event_ids if event_id in bodies)
+            known = tuple(body for body in events if body is not None)
+            if run.id not in beyond and len(known) == len(events):
+                told[run.id] = CallState(known, tuple(saved[run.id]))
+        return told
 
 
 class StatesGranted:
@@ -53,12 +68,13 @@ class StatesGranted:
                 self._known[lease_id] = CallState(_known(bodies, run), ())
             elif len(self._asked) < RUNS_MAX:
                 self._asked[lease_id] = run
-        self._answer = StatesAsked(ask, list(self._asked.values()))
+        self._answer = StatesAsked(ask, list(self._asked.values()), BYTES_MAX)
 
     def states(self) -> dict[str, CallState]:
         """By lease. To be asked for after the commit."""
         found = self._answer.states()
-        return self._known | {lease_id: found[run.id] for lease_id, run in self._asked.items()}
+        asked = self._asked.items()
+        return self._known | {id_: found[run.id] for id_, run in asked if run.id in found}
 
 
 def _known(bodies: Mapping[str, bytes], run: Run) -> tuple[bytes, ...]:

@@ -335,13 +335,15 @@ class SharedStore(MemoryStore):
                 granted[lease.id] = known[run_id]
         return granted
 
-    def _told(self, name: str, ids: list[str]) -> list[tuple[Any, ...]]:
+    def _told(self, name: str, bytes_max: int, ids: list[str]) -> list[tuple[Any, ...]]:
         """What the statements of `StatesGranted` answer."""
         disk = self.disk
-        if name == "bodies":
-            return [(one, disk.events[one].body) for one in ids if one in disk.events]
+        if name == "bodies_within":
+            bodies = [(one, disk.events[one].body) for one in ids if one in disk.events]
+            return _within(bytes_max, bodies)
         steps = (sorted(disk.steps.of(one), key=lambda step: step.place) for one in ids)
-        return [(step.run_id, step.id, step.memo) for of_run in steps for step in of_run]
+        memos = [(step.run_id, step.id, step.memo) for of_run in steps for step in of_run]
+        return _within(bytes_max, memos)
 
     def state_of(self, lease_id: str) -> CallState | None:
         """What the call of a lease that the last commit granted is told."""
@@ -410,3 +412,13 @@ class SharedReader(MemoryReader):
         self._standing.check()
         self._database.check()
         return dict(super().call_states(tuple(runs)))
+
+
+def _within(bytes_max: int, rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows, with None in place of a last column that is beyond so many bytes of all."""
+    found: list[tuple[Any, ...]] = []
+    total = 0
+    for *names, value in rows:
+        total += len(value)
+        found.append((*names, value if total <= bytes_max else None))
+    return found

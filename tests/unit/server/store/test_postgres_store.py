@@ -7,9 +7,10 @@ import pytest
 
 from stepwell.server.engine.message import record as fact
 from stepwell.server.engine.message.need import Need
-from stepwell.server.engine.row.run import MAIN
+from stepwell.server.engine.row.run import MAIN, Item, ItemKind
 from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import Conflict, Corrupt, Stale, Unavailable, Unstorable
+from stepwell.server.store.postgres import states
 from stepwell.server.store.postgres.connection import Wanted, name_of
 from stepwell.server.store.postgres.migrating import migrations
 from stepwell.server.store.postgres.piece import Answer, Piece
@@ -19,6 +20,7 @@ from stepwell.testing.contract.store_world import (
     World,
     event_number,
     lease_of,
+    run_number,
     step_of,
     wait_of,
 )
@@ -248,4 +250,32 @@ def test_who_is_taken_for_dead_or_knows_old_functions_assumes_in_vain(opener: Op
         world.store.commit()
     world.store.rollback()
     assert events(opener) == 0
+    world.store.close()
+
+
+def test_a_commit_tells_no_more_of_states_than_so_many_bytes(
+    opener: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "BYTES_MAX", 1_000)
+    world = World(opener)
+    runs = [world.begin(number) for number in (1, 2, 3)]
+    for run in runs:
+        world.do(*(fact.StepSaved(step_of(run, f"s{n}", n, b"x" * 200)) for n in (1, 2)))
+    leases = [lease_of(run) for run in runs]
+    world.do(*(fact.ItemLeased(lease) for lease in leases))
+    told_of = [world.store.state_of(lease.id) for lease in leases]
+    assert [state is not None and len(state.steps) for state in told_of] == [2, 2, False]
+    # What is not told with the commit is read after it.
+    assert {len(state.steps) for state in world.reader.call_states(runs).values()} == {2}
+    # So are events.
+    monkeypatch.setattr(states, "BYTES_MAX", 500)
+    late = [run_number(number) for number in (4, 5)]
+    for number, run in zip((4, 5), late, strict=True):
+        item = Item(run.id, MAIN, ItemKind.CALL, NOW, "shop")
+        event = event_number(number, body=b'"' + b"x" * 300 + b'"')
+        world.do(fact.EventStored(event), fact.RunStarted(run, item))
+    leases = [lease_of(run) for run in late]
+    world.do(*(fact.ItemLeased(lease) for lease in leases))
+    assert [world.store.state_of(one.id) is not None for one in leases] == [True, False]
+    world.reader.close()
     world.store.close()

@@ -206,7 +206,7 @@ def test_what_was_assumed_and_is_not_so_is_a_conflict_and_looked_for_then(opener
     run = world.begin(1)
     wait = wait_of(run, "w", name="paid")
     for verb in ("commit", "load", "confirm"):
-        world.store._loader._waited.clear()
+        world.store._loader.waited._until_s.clear()
         view = assumed(world)
         other = World(opener)
         other.do(fact.WaitOpened(wait))
@@ -238,7 +238,7 @@ def test_who_is_taken_for_dead_or_knows_old_functions_assumes_in_vain(opener: Op
     with pytest.raises(Stale):
         world.store.load(NAMES, view)
     world.store.rollback()
-    world.store._loader._waited.clear()
+    world.store._loader.waited._until_s.clear()
     view = assumed(world)
     told(opener.url, "DELETE FROM stepwell.node")
     with pytest.raises(Conflict):

@@ -359,7 +359,9 @@ class Ledger:
     def _load(self, need: Need, view: View) -> Talk[None]:
         self._wanted.append(need)
         try:
-            yield Ask(partial(self._store.load, need, view), self._store.is_shared, is_small(need))
+            is_shared = self._store.is_shared
+            is_little = is_shared and is_small(need)
+            yield Ask(partial(self._store.load, need, view), is_shared, is_little)
         except StoreError:
             raise
         except Exception as error:

@@ -3,6 +3,9 @@
 A verb is imported when it is called for: sending an event must not wait for a server's imports.
 """
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 
 import click
@@ -68,7 +71,7 @@ class Verbs(click.Group):
             return show_version
         module = _MODULES.get(cmd_name, cmd_name.replace("-", "_"))
         try:
-            with Extra("server", f"stepwell {cmd_name}"):
+            with Extra("server", f"stepwell {cmd_name}"), _what_comes_stays():
                 found = getattr(import_module(f"stepwell.cli.verbs.{module}"), module)
         except ModuleNotFoundError as error:
             raise click.ClickException(str(error)) from None
@@ -79,6 +82,20 @@ class Verbs(click.Group):
         """Their help, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_VERBS.items()))
+
+
+@contextmanager
+def _what_comes_stays() -> Generator[None]:
+    """What is imported is not looked through for circles again and again, which is a sixth of a
+    server's start. The process is ours."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_on:
+            gc.enable()
 
 
 def package_version() -> str:

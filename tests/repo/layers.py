@@ -391,6 +391,8 @@ LATE_IMPORTS: frozenset[tuple[str, str]] = frozenset(
         ("stepwell.cli.verbs.dev", "stepwell.cli.functions.here"),
         # It imports many modules, and few ask for the version.
         ("stepwell.cli.main", "importlib.metadata"),
+        # It brings all of cryptography, and few servers have subscribers.
+        ("stepwell.server.realtime.minter", "jwt"),
         # The server's events are many models, and slow to make; few programs name one.
         ("stepwell.sdk.client.declarer", "stepwell.sdk.events.internal"),
         ("stepwell.sdk.function.trigger", "stepwell.sdk.events.internal"),

@@ -77,7 +77,23 @@ look()
     helped, server = _brought(program)
     assert {*LATER, *OF_THE_SDK} & helped == {"click", "stepwell.cli"}
     assert {"stepwell.sdk.errors", "stepwell.sdk.client.client", "pydantic"} & server == set()
+    assert {"jwt", "cryptography", "psycopg", "graphql", "mcp"} & server == set()
     assert "stepwell.server.serving" in server
+
+
+def test_what_a_verb_imports_is_set_aside_at_once() -> None:
+    program = """
+import gc, types
+import click
+from stepwell.cli.main import main
+frozen = gc.get_freeze_count()
+main.get_command(click.Context(main), "dev")
+assert gc.isenabled()
+if gc.get_freeze_count() > frozen:
+    sys.modules["frozen"] = types.ModuleType("frozen")
+look()
+"""
+    assert "frozen" in _brought(program)[0]
 
 
 def test_names_are_found_where_checkers_are_told_that_they_are() -> None:

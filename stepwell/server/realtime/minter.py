@@ -10,7 +10,6 @@ import hmac
 from collections.abc import Iterable
 from typing import Any, Final
 
-import jwt
 import msgspec
 
 from stepwell.wire.realtime import TOPICS_MAX, TopicPlace, problem_of_name
@@ -58,10 +57,14 @@ class Minter(msgspec.Struct, frozen=True):
             ],
             "publish": False,
         }
+        import jwt  # noqa: PLC0415 - it brings all of cryptography, and few subscribe
+
         return jwt.encode(claims, self.secret, algorithm=_ALGORITHM)
 
     def topics_of(self, text: str, *, now_ms: int) -> tuple[TopicPlace, ...]:
         """The topics a token is for. Raises TokenRefused."""
+        import jwt  # noqa: PLC0415 - as above
+
         try:
             claims = jwt.decode(
                 text,

@@ -110,7 +110,8 @@ def functions_of(client: stepwell.Inngest) -> list[stepwell.Function[Any]]:
     async def search(ctx: stepwell.Context) -> None:
         def look() -> None:
             found = f"nothing in drawer {ctx.attempt + 1}"
-            ctx.logger.info("opens drawer %d", ctx.attempt + 1)
+            note = ctx.event.data.get("note", "")
+            ctx.logger.info("opens drawer %d%s", ctx.attempt + 1, note)
             raise stepwell.RetryAfterError(found, timedelta(milliseconds=1))
 
         await ctx.step.run("look for it", look)

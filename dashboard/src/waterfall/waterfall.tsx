@@ -174,7 +174,7 @@ function LineRow({ line, scale, bars, chosen, onChoose, onFold }: LineProps): JS
           <Icon name={ICONS[span.stepOp ?? ""] as IconName} size={13} />
         )}
         {span.status === "FAILED" && span.attempt !== undefined && span.children.length === 0 && (
-          <span class="faint small">try {span.attempt + 1}</span>
+          <span class="fall-try faint small">try {span.attempt + 1}</span>
         )}
       </div>
       <div class="fall-track">

@@ -9,6 +9,7 @@ import { Newer } from "../../live/newer";
 import { LiveToggle } from "../../live/toggle";
 import { Empty, Wrong } from "../../parts/empty";
 import { Icon } from "../../parts/icon";
+import { preview } from "../../parts/preview";
 import { Select } from "../../parts/select";
 import { Sessions } from "../../parts/sessions";
 import { Ago } from "../../parts/time";
@@ -137,7 +138,9 @@ function EventList({
       {events.map((event) => (
         <a class="row" key={event.id} href={toEvent(event.id)}>
           <bdi class="strong">{event.name}</bdi>
-          <code class="wide faint">{preview(event)}</code>
+          <code class="wide faint">
+            <bdi>{preview(event.data ?? {})}</bdi>
+          </code>
           <span class="number soft">
             <Ago at={event.receivedAt} />
           </span>
@@ -145,13 +148,6 @@ function EventList({
       ))}
     </div>
   );
-}
-
-function preview(event: Event): string {
-  const text = JSON.stringify(event.data ?? {}, (_name, value) =>
-    typeof value === "string" && value.length > 80 ? `${value.slice(0, 80)}…` : value,
-  );
-  return text.slice(0, 200);
 }
 
 function NoEvents({ filter }: { filter: EventFilter }): JSX.Element {

@@ -28,6 +28,14 @@ async def test_lines_appear_as_they_are_written_and_are_filtered(page: Page, sho
     await expect(page).to_have_url(f"{shop.url}/runs/{run['id']}")
 
 
+async def test_lines_are_found_behind_runs_that_wrote_none(page: Page, shop: Shop) -> None:
+    await shop.run("parcel/lost", "FAILED")
+    for order in range(10):
+        await shop.run("order/asked", "RUNNING", order=order)
+    await page.goto("logs")
+    await expect(page.locator(".tail-line")).to_have_count(2)
+
+
 async def test_lines_of_one_function_alone_until_the_page_is_held(page: Page, shop: Shop) -> None:
     await shop.run("parcel/lost", "FAILED")
     await page.goto("logs?function=shop-fulfil")

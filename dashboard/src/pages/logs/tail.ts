@@ -2,13 +2,16 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { address, ask, query } from "../../api/http";
-import type { RunLine } from "../../api/model";
+import type { Run, RunLine } from "../../api/model";
 import * as api from "../../api/resources";
 import { live } from "../../live/live";
 import { inOrder, joined, withFunctions, withoutKnown } from "./lines";
 
-/** Of so many runs it is told what they wrote before. */
-const RUNS = 8;
+/** Of so many runs it is told what they wrote before, at most; so many are asked at a time, until
+ * there are lines enough to begin with. */
+const RUNS = 40;
+const AT_ONCE = 8;
+const ENOUGH = 50;
 const AGAIN_MS = 5000;
 
 interface Told {
@@ -80,12 +83,14 @@ const withTold = (now: Tail, told: Told): Tail => ({
 async function latest(app: string, fn: string, signal: AbortSignal) {
   const wanted = { statuses: [], apps: app ? [app] : [], functions: fn ? [fn] : [], limit: RUNS };
   const found = await api.runs({ ...wanted, timeField: "queuedAt", order: "DESC" }, signal);
-  const lines = await Promise.all(
-    found.data.map(async (run) =>
-      (await api.logs(run.id, signal)).data.map((line) => ({ ...line, runId: run.id })),
-    ),
-  );
-  return { lines: inOrder(lines.flat()), functions: withFunctions(new Map(), found.data) };
+  const linesOf = async ({ id }: Run) =>
+    (await api.logs(id, signal)).data.map((line) => ({ ...line, runId: id }));
+  const lines: RunLine[] = [];
+  for (let at = 0; at < found.data.length && lines.length < ENOUGH; at += AT_ONCE) {
+    const some = await Promise.all(found.data.slice(at, at + AT_ONCE).map(linesOf));
+    lines.push(...some.flat());
+  }
+  return { lines: inOrder(lines), functions: withFunctions(new Map(), found.data) };
 }
 
 /** `begins` where it is not known what came before; `gone` where the browser does not come back. */

@@ -35,6 +35,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // An asset in the text of a script would be against the page's security policy.
     assetsInlineLimit: 0,
+    // One style for all: a page uses parts of others, and none is to be seen without its own.
+    cssCodeSplit: false,
   },
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   plugins: [compressed()],

@@ -23,13 +23,15 @@ SETTLED_MS = 800
 
 
 class Picture(NamedTuple):
-    """A page, how it is looked at, and the function whose latest run is meant, if any."""
+    """A page, how it is looked at, the function whose latest run is meant, if any, and what is
+    there once the page is."""
 
     name: str
     path: str
     size: tuple[int, int] = WIDE
     scheme: str = "light"
     function: str = ""
+    seen: str = "main .card"
 
 
 PICTURES = (
@@ -41,7 +43,7 @@ PICTURES = (
     Picture("tree", "runs/{run}", function="studio-sum-folder"),
     Picture("functions", "functions/studio/studio-render-video", scheme="dark"),
     Picture("replay", "replay?app=studio&function=studio-charge-card"),
-    Picture("logs", "logs", scheme="dark"),
+    Picture("logs", "logs", scheme="dark", seen=".tail-line"),
     Picture("schedules", "crons"),
     Picture("limits", "limits"),
     Picture("telephone", "runs/{run}", size=NARROW, function="studio-answer"),
@@ -74,7 +76,7 @@ async def take(browser: Browser, url: str, picture: Picture) -> None:
     await context.route("**/trace?*", _without_checkout)
     page = await context.new_page()
     await page.goto(f"{url}/{picture.path.format(run=run)}")
-    await page.get_by_role("heading").first.wait_for()
+    await page.locator(picture.seen).first.wait_for()
     await page.wait_for_timeout(SETTLED_MS)
     await page.screenshot(path=FOLDER / f"{picture.name}.png")
     await context.close()

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from stepwell.server.dashboard.files import PAGE, STATIC
 from tests.dashboard.chromium import MISSING, chromium, program
@@ -17,6 +17,8 @@ from tests.dashboard.shop import Shop, running_shop
 
 WIDE = (1280, 860)
 NARROW = (380, 760)
+# A busy machine takes its time; what holds is seen at once all the same.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

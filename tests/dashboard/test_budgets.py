@@ -71,6 +71,8 @@ async def test_the_first_row_waits_for_nothing_but_what_it_is_made_of(
     named = set(re.findall(r"assets/[\w.-]+", (STATIC / PAGE).read_text(encoding="utf-8")))
     sizes = {one: (STATIC / f"{one}.gz").stat().st_size for one in named}
     assert {one.rpartition(".")[2] for one in named} == {"js", "css"}
+    # The style is there whole from the beginning: pages share parts of it.
+    assert {f"assets/{path.name}" for path in STATIC.glob("assets/*.css")} < named
     assert 10_000 < sum(sizes.values()) <= FIRST_BYTES_MAX, sizes
 
     held: list[Route] = []

@@ -56,6 +56,8 @@ LOGGED = (
     "^a server is gone without a word",
     "^this server was taken for dead",
     " took this one for dead: ",
+    # An app that is asked to register, and knows one server, while that one is away.
+    ": Failed to register with ",
 )
 """What is said while the database, or one of them, is away."""
 
@@ -193,9 +195,9 @@ async def test_three_servers_lose_nothing_when_one_is_killed_and_one_stands_stil
             server.end()
         app.terminate()
         app.wait(timeout=10)
-    for server in servers:
-        server.judge()
     assert len(scene.acked) >= EVENTS
     judge_runs(PostgresStore(url), scene)
     lines = [json.loads(line) for line in scene.log.read_text().splitlines()]
     assert max(count for _, step, count in lines if step == "under way") <= LIMIT
+    for server in servers:
+        server.judge()

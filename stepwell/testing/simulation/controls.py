@@ -4,7 +4,8 @@
     L2  no place under a key without a run that has not ended, and in the end no hold;
     L3  every event starts a run, or leaves a record why not, or is in a hold;
     L4  where nothing goes wrong, a call that has been due for a moment waits for a full limit
-        (`waits_for_nothing`).
+        (`waits_for_nothing`);
+    L5  what is remembered of a rate limit's key grows by each admission (`rates.py`).
 
 What is drawn here changes nothing else of a world.
 """
@@ -22,6 +23,7 @@ from stepwell.server.flow.plan import NO_PLAN, Plan, plan_of
 from stepwell.server.query.room import rests
 from stepwell.server.store.port import Reader, RunFilter
 from stepwell.testing.simulation.model import Body, Do, Program, Statement, Together
+from stepwell.testing.simulation.rates import RateJudge
 from stepwell.testing.simulation.workload import Fn
 from stepwell.wire.function_config import (
     Backlog,
@@ -169,6 +171,7 @@ class FlowJudge:
             for limit in step.limits
             if not limit.name
         }
+        self._rates = RateJudge(self._plans)
         self._leases: dict[tuple[str, str], Lease] = {}
         self._slots: dict[str, set[str]] = {}
         self.dropped: set[tuple[str, str]] = set()
@@ -177,6 +180,7 @@ class FlowJudge:
         """A commit was made: what it breaks, in words."""
         for dropped in changes.dropped:
             self.dropped.add((dropped.function, dropped.event_id))
+        yield from self._rates.committed(changes)
         for (key, run_id), slot in changes.slots.items():
             held = self._slots.setdefault(key, set())
             (held.discard if slot is None else held.add)(run_id)

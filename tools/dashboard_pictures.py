@@ -31,7 +31,7 @@ class Picture(NamedTuple):
     size: tuple[int, int] = WIDE
     scheme: str = "light"
     function: str = ""
-    seen: str = "main .card"
+    seen: str = "main .card:visible"
 
 
 PICTURES = (

@@ -200,6 +200,10 @@ def put_catalog(disk: Disk, changes: Changes) -> None:
         else:
             disk.functions[slug] = function
             disk.gone.pop(slug, None)
+    for slug in changes.forgotten_functions:
+        disk.gone.pop(slug, None)
+        if slug not in disk.functions:
+            disk.versions.pop(slug, None)
     for version in changes.versions.values():
         known = {one.place: one for one in disk.versions.get(version.function.slug, ())}
         newest = sorted({**known, version.place: version}.items(), reverse=True)

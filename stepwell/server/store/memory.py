@@ -273,6 +273,10 @@ class MemoryStore:
         spent = (k for k in self.disk.keys.values() if k.until_ms < old.spent_before_ms)
         keys = sorted(spent, key=lambda key: (key.until_ms, key.id))
         view.flow.old_keys = tuple(key.id for key in keys[: old.limit])
+        named = {run.function for run in self.disk.runs.values()}
+        gone = (row for row in self.disk.gone.values() if row.gone_ms < old.before_ms)
+        removed = sorted((row.gone_ms, row.slug) for row in gone if row.slug not in named)
+        view.old_functions = tuple(slug for _, slug in removed[: old.limit])
 
     # -- write ----------------------------------------------------------------------------------
 

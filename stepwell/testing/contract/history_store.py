@@ -17,8 +17,10 @@ from stepwell.testing.contract.store_world import (
     FUNCTION,
     NOW,
     World,
+    app_named,
     event_id_of,
     event_number,
+    function_named,
     lease_of,
     run_id_of,
     run_number,
@@ -113,6 +115,35 @@ class HistoryStoreContract:
         prune(world, NOW + 50, 3)
         assert world.reader.events(EventFilter()) == []
         assert world.reader.runs_of_event(event_id_of(12)) == []
+
+    def test_a_removed_function_is_forgotten_once_no_run_is_one_of_it(self, world: World) -> None:
+        run = world.begin(1)
+        gone = [msgspec.structs.replace(function_named(APP, n), slug=n) for n in ("a", "b", "c")]
+        gone[0] = msgspec.structs.replace(gone[0], slug=run.function)
+        for row in gone:
+            world.do(fact.FunctionVersioned(row), fact.AppStored(app_named(APP)))
+        world.finish(run, NOW)
+        for number, row in enumerate(gone):
+            world.do(fact.FunctionForgotten(row.slug, NOW + number))
+        first, other, late = (row.slug for row in gone)
+        for _ in range(2):
+            assert world.look(Need(old=Old(NOW + 2, 5))).old_functions == (other,)
+            assert world.look(Need(old=Old(NOW, 5))).old_functions == ()
+            assert world.look(Need(old=Old(NOW + 9, 1))).old_functions == (other,)
+            assert world.look(Need(old=Old(NOW + 9, 5))).old_functions == (other, late)
+            world.reopen()
+        world.do(fact.GoneForgotten(other))
+        # One that is registered again keeps what it was.
+        world.do(fact.FunctionVersioned(gone[2]))
+        world.do(fact.GoneForgotten(late))
+        for _ in range(2):
+            assert [row.slug for row in world.reader.gone_functions()] == [first]
+            counts = [len(world.reader.function_versions(slug)) for slug in (first, other, late)]
+            assert counts == [1, 0, 1]
+            assert world.look(Need(old=Old(NOW + 9, 5))).old_functions == ()
+            world.reopen()
+        world.do(fact.RunForgotten(run.id))
+        assert world.look(Need(old=Old(NOW + 9, 5))).old_functions == (first,)
 
     def test_a_run_of_a_senders_id_is_kept_as_long_as_that_counts(self, world: World) -> None:
         for number, key in enumerate(("k", "", "k2")):

@@ -93,12 +93,14 @@ def _nobody(draft: Draft, given: InvokeAsked) -> Done:
 
 
 def prune(draft: Draft, given: PruneAsked) -> Pruned:
-    """Remove ended runs and events older than the retention period. The store names only events
-    no kept run refers to."""
+    """Remove ended runs and events older than the retention period, and functions that were removed
+    before. The store names only events and functions no kept run refers to."""
     for run_id in draft.view.old_runs:
         draft.add(fact.RunForgotten(run_id))
     for event_id in draft.view.old_events:
         draft.add(fact.EventForgotten(event_id))
+    for slug in draft.view.old_functions:
+        draft.add(fact.GoneForgotten(slug))
     for key in draft.view.flow.old_keys:
         draft.add(fact.FlowKeyForgotten(key))
     return Pruned(len(draft.view.old_runs), len(draft.view.old_events))

@@ -64,9 +64,9 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class Old(msgspec.Struct, frozen=True):
-    """Runs that ended, and events received, before a time; at most `limit` of each. Runs that
-    answer for a sender's event id must have been queued before `keyed_before_ms`, too; flow keys
-    say nothing any more since `spent_before_ms`."""
+    """Runs that ended, events received, and functions removed that have no runs, before a time; at
+    most `limit` of each. Runs that answer for a sender's event id must have been queued before
+    `keyed_before_ms`, too; flow keys say nothing any more since `spent_before_ms`."""
 
     before_ms: int
     limit: int

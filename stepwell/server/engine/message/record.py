@@ -296,6 +296,13 @@ class EventForgotten(msgspec.Struct, frozen=True, gc=False):
     event_id: str
 
 
+class GoneForgotten(msgspec.Struct, frozen=True, gc=False):
+    """A function was removed longer ago than the retention period, and no kept run is one of it: it
+    and what it once was are removed."""
+
+    slug: str
+
+
 Record: TypeAlias = (
     EventStored
     | RunStarted
@@ -338,4 +345,5 @@ Record: TypeAlias = (
     | LanesRoused
     | RunForgotten
     | EventForgotten
+    | GoneForgotten
 )

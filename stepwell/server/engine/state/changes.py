@@ -89,6 +89,7 @@ class Changes:
     )
     forgotten_runs: list[str] = field(default_factory=list[str])
     forgotten_events: list[str] = field(default_factory=list[str])
+    forgotten_functions: list[str] = field(default_factory=list[str])
 
     @property
     def rows(self) -> int:
@@ -141,6 +142,7 @@ class Changes:
             or self.annotations
             or self.forgotten_runs
             or self.forgotten_events
+            or self.forgotten_functions
         )
 
     def to_write(self, *, is_shared: bool) -> bool:

@@ -74,6 +74,7 @@ class View:
         """What was computed of rows that never change, kept for the next look of a decision."""
         self.old_runs: tuple[str, ...] = ()
         self.old_events: tuple[str, ...] = ()
+        self.old_functions: tuple[str, ...] = ()
         self.next_due_ms: int | None = None
         self.newest_tick = 0
         """The latest tick of anything that was seen, as far as other processes may have written it:
@@ -397,6 +398,8 @@ class View:
                 self.changes.forgotten_runs.append(record.run_id)
             case fact.EventForgotten():
                 self.changes.forgotten_events.append(record.event_id)
+            case fact.GoneForgotten():
+                self.changes.forgotten_functions.append(record.slug)
             case (
                 fact.FlowKeyPut()
                 | fact.FlowKeyForgotten()

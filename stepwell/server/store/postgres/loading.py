@@ -400,6 +400,8 @@ class Loader:
         view.old_events = tuple(events[: old.limit])
         spent = self._session.ask("spent_keys", old.spent_before_ms, old.limit)
         view.flow.old_keys = tuple(key for (key,) in spent)
+        gone = self._session.ask("old_functions", old.before_ms, old.limit)
+        view.old_functions = tuple(slug for (slug,) in gone)
 
     def _never_used(self, old: Old, wanted: int, known: set[str]) -> list[str]:
         """Old events without a run, from the first that may still be there. An event in use is

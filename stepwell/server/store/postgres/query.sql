@@ -254,6 +254,11 @@ SELECT
 FROM stepwell.event
 WHERE (received_ms, id) > (%b, %b) AND received_ms < %b ORDER BY received_ms, id LIMIT %b;
 
+-- old_functions --
+SELECT slug FROM stepwell.gone_function AS gone WHERE gone_ms < %b::int8 AND NOT EXISTS (
+    SELECT 1 FROM stepwell.run WHERE function = gone.slug
+) ORDER BY gone_ms, slug LIMIT %b::int4;
+
 -- spent_keys --
 SELECT id FROM stepwell.flow_key WHERE until_ms < %b ORDER BY until_ms, id LIMIT %b;
 
@@ -664,6 +669,13 @@ WITH
     leases AS (DELETE FROM stepwell.lease WHERE run_id = ANY(%(runs)s)),
     annotations AS (DELETE FROM stepwell.annotation WHERE run_id = ANY(%(runs)s))
 DELETE FROM stepwell.run WHERE id = ANY(%(runs)s);
+
+-- forget_functions --
+WITH versions AS (
+    DELETE FROM stepwell.function_version WHERE slug = ANY(%(slugs)s)
+    AND slug NOT IN (SELECT slug FROM stepwell.function)
+)
+DELETE FROM stepwell.gone_function WHERE slug = ANY(%(slugs)s);
 
 -- forget_events --
 WITH drops AS (DELETE FROM stepwell.dropped WHERE event_id = ANY(%(events)s))

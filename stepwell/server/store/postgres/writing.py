@@ -278,6 +278,8 @@ class Writer:
             self._session.ask_named("forget_runs", {"runs": changes.forgotten_runs})
         if changes.forgotten_events:
             self._session.ask_named("forget_events", {"events": changes.forgotten_events})
+        if changes.forgotten_functions:
+            self._session.ask_named("forget_functions", {"slugs": changes.forgotten_functions})
 
     def _catalog(self, changes: Changes) -> None:
         self._put("keep_gone", [(gone_ms, slug) for slug, gone_ms in changes.gone.items()])

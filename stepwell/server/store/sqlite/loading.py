@@ -251,6 +251,8 @@ class Loader:
         view.old_events = tuple(events[: old.limit])
         spent = self._db.execute(SQL["spent_keys"], (old.spent_before_ms, old.limit))
         view.flow.old_keys = tuple(key for (key,) in spent)
+        gone = self._db.execute(SQL["old_functions"], (old.before_ms, old.limit))
+        view.old_functions = tuple(slug for (slug,) in gone)
 
     def _is_free(self, event_id: str, going: set[int], before_ms: int) -> bool:
         if self._db.execute(SQL["old_event"], (event_id, before_ms)).fetchone() is None:

@@ -100,6 +100,12 @@ GROUP BY status, app, function;
 -- spent_keys --
 SELECT id FROM flow_key WHERE until_ms < ? ORDER BY until_ms, id LIMIT ?;
 
+-- old_functions --
+SELECT slug FROM gone_function AS gone WHERE gone_ms < ? AND NOT EXISTS (
+    SELECT 1 FROM run
+    WHERE status IN (100, 200, 300, 400, 500) AND run.app = gone.app AND function = gone.slug
+) ORDER BY gone_ms, slug LIMIT ?;
+
 -- load: what is due, what is old
 
 -- due_main --
@@ -355,6 +361,12 @@ INSERT OR REPLACE INTO annotation VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- forget_run --
 DELETE FROM run WHERE id = ?;
+
+-- forget_gone --
+DELETE FROM gone_function WHERE slug = ?;
+
+-- forget_versions --
+DELETE FROM function_version WHERE slug = ? AND slug NOT IN (SELECT slug FROM function);
 
 -- forget_event --
 DELETE FROM event WHERE id = ?;

@@ -89,6 +89,9 @@ class Writer:
             rows += self._access(changes)
         if changes.bulk_rows:
             rows += self._bulks(changes)
+        if changes.forgotten_functions:
+            slugs: list[Values] = [(slug,) for slug in changes.forgotten_functions]
+            rows += self._many("forget_gone", slugs) + self._many("forget_versions", slugs)
         if changes.forgotten_runs or changes.forgotten_events:
             rows += self._forget(changes)
         return touched, rows

@@ -150,3 +150,22 @@ def test_the_janitor_goes_on_after_an_error(error: Exception) -> None:
         assert [round(at) for at in asked] == [60, 120, 180]
 
     play(scene)
+
+
+def test_what_a_removed_function_was_goes_with_its_last_run() -> None:
+    async def scene(loop: VirtualLoop) -> None:
+        stage = Stage(loop, naps)
+        await stage.open()
+        ledger, clock, reader = stage.node.ledger, stage.clock, stage.node.reader
+        await ledger.submit(given_.AppRegistered(app_row(checksum="2"), ()))
+        await asyncio.sleep(100)
+        assert await Janitor(ledger, clock, 0).run_once() == given_.Pruned(0, 0)
+        await Janitor(ledger, clock, 200_000).run_once()
+        (gone,) = reader.gone_functions()
+        assert reader.function_versions(gone.slug)
+        await Janitor(ledger, clock, 50_000).run_once()
+        assert reader.gone_functions() == []
+        assert reader.function_versions(gone.slug) == []
+        await stage.node.stop()
+
+    play(scene)

@@ -43,11 +43,14 @@ class Backlog(NamedTuple):
     since_ms: int
 
 
-def backlogs(deps: ApiDeps, under_way: UnderWay, most: int) -> list[Backlog]:
-    """What waits, function by function; those with the most first, so many at most."""
+def backlogs(
+    deps: ApiDeps, under_way: UnderWay, most: int, live: Mapping[tuple[str, RunStatus], int]
+) -> list[Backlog]:
+    """What waits, function by function; those with the most first, so many at most. `live` is what
+    the reader says of it: to count what goes on may mean to look at each."""
     counts = {
         function: count - under_way.first.get(function, 0)
-        for (function, status), count in deps.reader.live().items()
+        for (function, status), count in live.items()
         if status is RunStatus.SCHEDULED
     }
     gone = gone_since(deps)
@@ -56,9 +59,11 @@ def backlogs(deps: ApiDeps, under_way: UnderWay, most: int) -> list[Backlog]:
     return [one for one in told if one is not None]
 
 
-def backlog_of(deps: ApiDeps, function: str, under_way: UnderWay) -> Backlog | None:
+def backlog_of(
+    deps: ApiDeps, function: str, under_way: UnderWay, live: Mapping[tuple[str, RunStatus], int]
+) -> Backlog | None:
     """What waits of one function; None if nothing does."""
-    stored = deps.reader.live().get((function, RunStatus.SCHEDULED), 0)
+    stored = live.get((function, RunStatus.SCHEDULED), 0)
     count = stored - under_way.first.get(function, 0)
     return _backlog(deps, function, count, under_way, gone_since(deps))
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stepwell.server.api.backlog import Backlog, UnderWay, backlogs
+from stepwell.server.api.backlog import UnderWay, backlogs
 from stepwell.server.api.deps import ApiDeps
 from stepwell.server.meters import STEP_BOUNDS_S, Meters, Spread
 
@@ -54,7 +54,7 @@ class _Server(Collector):
     def collect(self) -> Iterable[Metric]:
         """All families."""
         yield from _of_functions(self._deps.ledger.meters)
-        yield from _of_queue(self._deps, backlogs(self._deps, self._under_way, FUNCTIONS_MAX))
+        yield from _of_queue(self._deps, self._under_way)
         yield from _of_ledger(self._deps)
         yield from _of_process(self._deps)
 
@@ -89,12 +89,14 @@ def _of_functions(meters: Meters) -> Iterator[Metric]:
     yield steps
 
 
-def _of_queue(deps: ApiDeps, waiting: list[Backlog]) -> Iterator[Metric]:
-    live = Gauge("stepwell_runs", "Runs that have not ended", labels=["function", "status"])
-    by_status = {(f, status.word.lower()): n for (f, status), n in deps.reader.live().items()}
+def _of_queue(deps: ApiDeps, under_way: UnderWay) -> Iterator[Metric]:
+    live = deps.reader.live()
+    waiting = backlogs(deps, under_way, FUNCTIONS_MAX, live)
+    runs = Gauge("stepwell_runs", "Runs that have not ended", labels=["function", "status"])
+    by_status = {(f, status.word.lower()): n for (f, status), n in live.items()}
     for (function, word), count in _summed(by_status).items():
-        live.add_metric([function, word], count)
-    yield live
+        runs.add_metric([function, word], count)
+    yield runs
     labels = ["function", "reason"]
     depth = Gauge("stepwell_queue_depth", "Runs whose first call was not made yet", labels=labels)
     age = Gauge(

@@ -31,9 +31,10 @@ async def load(deps: ApiDeps, request: Request) -> Response:
 
 
 def _loads(deps: ApiDeps, under_way: UnderWay) -> list[LoadV2]:
-    waiting = {one.function: one for one in backlogs(deps, under_way, MOST)}
+    live = deps.reader.live()
+    waiting = {one.function: one for one in backlogs(deps, under_way, MOST, live)}
     running = Counter(under_way.first)
-    for (function, status), count in deps.reader.live().items():
+    for (function, status), count in live.items():
         if status is RunStatus.RUNNING:
             running[function] += count
     names = list(dict.fromkeys([*waiting, *sorted(running, key=lambda one: -running[one])]))
@@ -70,8 +71,9 @@ async def usage(deps: ApiDeps, request: Request) -> Response:
 
 
 def _used(deps: ApiDeps, function: str, under_way: UnderWay) -> UsageV2:
-    waiting = backlog_of(deps, function, under_way)
-    running = deps.reader.live().get((function, RunStatus.RUNNING), 0)
+    live = deps.reader.live()
+    waiting = backlog_of(deps, function, under_way, live)
+    running = live.get((function, RunStatus.RUNNING), 0)
     told = _load(deps, function, waiting, running + under_way.first.get(function, 0))
     listing = deps.ledger.catalog.listing(function)
     plan = listing.plan if listing is not None else None

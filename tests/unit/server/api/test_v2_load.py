@@ -1,8 +1,13 @@
 """What a server has to do now and what it keeps, by the REST API."""
 
+from collections.abc import Mapping
+
+import pytest
+
 from stepwell.server.api.deps import ProcessSeen
 from stepwell.server.api.v1.apps import package_version
 from stepwell.server.config import ServerConfig
+from stepwell.server.engine.row.run import RunStatus
 from stepwell.server.store.port import RunFilter
 from stepwell.wire.duration import format_instant
 from tests.unit.server.api.harness import NOW_MS, Api, function, serving
@@ -34,6 +39,24 @@ async def test_what_waits_and_goes_on_is_told_by_function() -> None:
         first = api.deps.reader.runs(RunFilter(functions=("shop-go",)))[0]
         object.__setattr__(api.deps, "under_way", lambda: [first])
         assert (await told(api))["shop-go"] == (1, 1, "none")
+
+
+async def test_what_waits_is_counted_once_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as api:
+        await api.register(function("go", event="go"))
+        await api.send("go")
+        looks: list[object] = []
+        live = api.deps.reader.live
+
+        def counted() -> Mapping[tuple[str, RunStatus], int]:
+            looks.append(found := live())
+            return found
+
+        monkeypatch.setattr(api.deps.reader, "live", counted)
+        for path in ("/v2/load", "/v2/apps/shop/functions/go/usage", "/metrics"):
+            looks.clear()
+            assert (await api.http.get(path)).status_code == 200
+            assert len(looks) == 1, path
 
 
 async def test_where_things_are_kept_and_how_long() -> None:

@@ -167,7 +167,8 @@ SETTINGS: tuple[Setting, ...] = (
         low=0,
         high=36_500,
         unit="days",
-        help="How long ended runs and their events are kept; 0 keeps everything (ours)",
+        help="How long ended runs, their events, and removed functions without runs are kept; 0"
+        " keeps everything (ours)",
     ),
     Setting(
         flag="retry-interval",

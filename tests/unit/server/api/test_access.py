@@ -258,7 +258,7 @@ async def test_what_is_changed_is_written_down() -> None:
             ("ann", id_, "cancel_run", path, None),
             ("signing key", None, "create_key", "/v2/keys", None),
         ]
-        assert listed[0]["asked"] == '{"running":"cancel"}'
+        assert msgspec.json.decode(listed[0]["asked"]) == {"running": "cancel"}
         page = await api.http.get("/v2/audit?limit=3", headers=BEARER)
         cursor = page.json()["page"]["cursor"]
         rest = await api.http.get(f"/v2/audit?cursor={cursor}", headers=BEARER)

@@ -19,7 +19,7 @@ IN_THE_TWIN = (
     (r"\bCallPort\b", "CallPortSync"),
     (r"\b(Step|AI|StepRealtime)(?=[:(]\S*)", r"\1Sync"),
     (
-        r"\bself\._client\.(send_in_run|send_signal|publish_in_run|annotate)\(",
+        r"\bself\._client\.(send_in_run|send_signal|publish_in_run|annotations\.say)\(",
         r"self._client.\1_sync(",
     ),
     (

@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 
 from stepwell.sdk.client import client as sdk_client
+from stepwell.sdk.client.annotation import Annotations
 from stepwell.sdk.errors import StepError
 from stepwell.sdk.events.event import Event, event_to_wire
 from stepwell.sdk.events.kind import EventModel
@@ -69,6 +70,19 @@ class UnknownStubError(ValueError):
         )
 
 
+class _Silent(Annotations):
+    """Says nothing of what was judged to be sayable."""
+
+    async def say(self, said: Said) -> None:
+        """Judge it."""
+        self.say_sync(said)
+
+    def say_sync(self, said: Said) -> None:
+        """Judge it."""
+        if not annotation.travels(said):
+            annotation.to_send(said)
+
+
 class Inngest(sdk_client.Inngest):
     """A client that sends nothing. Each event of a `send` has the same id of zeros."""
 
@@ -93,14 +107,10 @@ class Inngest(sdk_client.Inngest):
         """Send nothing; one id for each event."""
         return self.send_sync(events)
 
-    async def annotate(self, said: Said) -> None:
-        """Say nothing of what was judged to be sayable."""
-        self.annotate_sync(said)
-
-    def annotate_sync(self, said: Said) -> None:
-        """Say nothing of what was judged to be sayable."""
-        if not annotation.travels(said):
-            annotation.to_send(said)
+    @property
+    def annotations(self) -> Annotations:
+        """Says nothing."""
+        return _Silent(lambda: self.api, lambda: None, lambda: 0.0)
 
 
 @dataclass

@@ -66,7 +66,7 @@ async def shop(database: Path) -> AsyncIterator[Harness]:
 
 async def test_an_engine_that_has_stopped_says_so_in_words_of_the_sdk(shop: Harness) -> None:
     async with Engine(shop.client, [], database=":memory:"):
-        said = shop.client.annotation_port
+        said = shop.client._engine
     assert said is not None
     with pytest.raises(EngineError, match="metadata of run 01"):
         await said.annotate("01", MetadataTarget(), ())

@@ -4,7 +4,7 @@ It goes to the server, or along with the step that says it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 import msgspec
@@ -31,20 +31,56 @@ class _Refused(msgspec.Struct):
 _REFUSED = msgspec.json.Decoder(_Refused)
 
 
+class Annotations:
+    """Says what was made ready elsewhere, to an engine in this process or to the server. Made by
+    the client: `client.annotations`."""
+
+    def __init__(
+        self,
+        api: Callable[[], ServerApi],
+        engine: Callable[[], AnnotationPort | None],
+        timeout_seconds: Callable[[], float],
+    ) -> None:
+        self._api = api
+        self._engine = engine
+        self._timeout_seconds = timeout_seconds
+
+    async def say(self, said: Said) -> None:
+        """Say what was made ready elsewhere."""
+        if annotation.travels(said):
+            return
+        said, port = annotation.to_send(said), self._engine()
+        if port is not None:
+            await port.annotate(said.run_id, said.target, said.updates)
+        else:
+            _check(said, await self._api().ask(self._saying(said)))
+
+    def say_sync(self, said: Said) -> None:
+        """The same for blocking code."""
+        if annotation.travels(said):
+            return
+        said, port = annotation.to_send(said), self._engine()
+        if port is not None:
+            port.annotate_sync(said.run_id, said.target, said.updates)
+        else:
+            _check(said, self._api().ask_sync(self._saying(said)))
+
+    def _saying(self, said: Said) -> ApiRequest:
+        return ApiRequest(
+            method="POST",
+            path=f"/v1/runs/{quote(said.run_id, safe='')}/metadata",
+            body=msgspec.json.encode(_Body(said.target, encode_updates(said.updates))),
+            timeout_seconds=self._timeout_seconds(),
+        )
+
+
 class Annotator(ABC):
     """Says what is to be kept with runs and steps; `Inngest` is one."""
 
-    _timeout_seconds: float
-
     @property
     @abstractmethod
-    def api(self) -> ServerApi:
-        """The server's API."""
-
-    @property
-    @abstractmethod
-    def annotation_port(self) -> AnnotationPort | None:
-        """An engine in this process, if there is one."""
+    def annotations(self) -> Annotations:
+        """What brings it to where it is kept."""
 
     async def score(
         self,
@@ -74,7 +110,7 @@ class Annotator(ABC):
         if the server refuses, for it does not know the run, say; NetworkError if nobody answers.
         """
         said = annotation.score(name, value, run_id=run_id, step_id=step_id, experiment=experiment)
-        await self.annotate(said)
+        await self.annotations.say(said)
 
     def score_sync(
         self,
@@ -87,7 +123,7 @@ class Annotator(ABC):
     ) -> None:
         """The same as `score`, for blocking code."""
         said = annotation.score(name, value, run_id=run_id, step_id=step_id, experiment=experiment)
-        self.annotate_sync(said)
+        self.annotations.say_sync(said)
 
     async def metadata(
         self,
@@ -130,7 +166,7 @@ class Annotator(ABC):
             attempt=attempt,
             span_id=span_id,
         )
-        await self.annotate(said)
+        await self.annotations.say(said)
 
     def metadata_sync(
         self,
@@ -155,35 +191,7 @@ class Annotator(ABC):
             attempt=attempt,
             span_id=span_id,
         )
-        self.annotate_sync(said)
-
-    async def annotate(self, said: Said) -> None:
-        """Say what was made ready elsewhere."""
-        if annotation.travels(said):
-            return
-        said, port = annotation.to_send(said), self.annotation_port
-        if port is not None:
-            await port.annotate(said.run_id, said.target, said.updates)
-        else:
-            _check(said, await self.api.ask(self._saying(said)))
-
-    def annotate_sync(self, said: Said) -> None:
-        """The same for blocking code."""
-        if annotation.travels(said):
-            return
-        said, port = annotation.to_send(said), self.annotation_port
-        if port is not None:
-            port.annotate_sync(said.run_id, said.target, said.updates)
-        else:
-            _check(said, self.api.ask_sync(self._saying(said)))
-
-    def _saying(self, said: Said) -> ApiRequest:
-        return ApiRequest(
-            method="POST",
-            path=f"/v1/runs/{quote(said.run_id, safe='')}/metadata",
-            body=msgspec.json.encode(_Body(said.target, encode_updates(said.updates))),
-            timeout_seconds=self._timeout_seconds,
-        )
+        self.annotations.say_sync(said)
 
 
 def _check(said: Said, reply: HttpReply) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
-from stepwell.sdk.client.annotation import Annotator
+from stepwell.sdk.client.annotation import Annotations, Annotator
 from stepwell.sdk.client.argument import CLIENT, SEND, problem_of
 from stepwell.sdk.client.declarer import Declarer
 from stepwell.sdk.client.limits import LimitKeeper
@@ -426,9 +426,9 @@ class Inngest(Declarer, Invoker, LimitKeeper, Annotator):
         )
 
     @property
-    def annotation_port(self) -> AnnotationPort | None:
-        """The engine in this process, if there is one."""
-        return self._engine
+    def annotations(self) -> Annotations:
+        """What brings to where it is kept what `score` and `metadata` say."""
+        return Annotations(lambda: self.api, lambda: self._engine, lambda: self._timeout_seconds)
 
     @property
     def event_port(self) -> EventPort:

@@ -361,7 +361,7 @@ class Step:
         told = annotation.of_this_run(said, self._call.run_id)
 
         async def say() -> None:
-            await self._client.annotate(told)
+            await self._client.annotations.say(told)
 
         await self._call.run_step(ask.run(memoization_id, None), say, (), UNSPECIFIED)
 

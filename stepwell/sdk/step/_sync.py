@@ -359,7 +359,7 @@ class StepSync:
         told = annotation.of_this_run(said, self._call.run_id)
 
         def say() -> None:
-            self._client.annotate_sync(told)
+            self._client.annotations.say_sync(told)
 
         self._call.run_step(ask.run(memoization_id, None), say, (), UNSPECIFIED)
 

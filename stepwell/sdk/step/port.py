@@ -23,6 +23,18 @@ T_co = TypeVar("T_co", covariant=True)
 D_contra = TypeVar("D_contra", contravariant=True)
 
 
+class Says(Protocol):
+    """Says what was made ready of a run."""
+
+    async def say(self, said: Said) -> None:
+        """Say it."""
+        ...
+
+    def say_sync(self, said: Said) -> None:
+        """The same for blocking code."""
+        ...
+
+
 class Takes(Generic[D_contra]):
     """The data a function can be invoked with, in its type: `Function[int, Takes[Order]]`.
 
@@ -154,12 +166,9 @@ class StepClient(Protocol):
         """The same for blocking code."""
         ...
 
-    async def annotate(self, said: Said) -> None:
-        """Say something of a run."""
-        ...
-
-    def annotate_sync(self, said: Said) -> None:
-        """The same for blocking code."""
+    @property
+    def annotations(self) -> "Says":
+        """What says something of a run."""
         ...
 
     async def send_signal(self, signal: str, data: object) -> str | None:

@@ -54,8 +54,7 @@ class Talking(Client):
     def __init__(self, http: Http | None = None) -> None:
         super().__init__()
         self.http = http or Http()
-        said_by = client_of(self.http)
-        self.annotate, self.annotate_sync = said_by.annotate, said_by.annotate_sync
+        self.annotations = client_of(self.http).annotations
 
 
 async def told(handler: Any, *, blocking: bool = False, calls: int = 1) -> tuple[Any, Any]:

@@ -267,7 +267,7 @@ async def test_a_page_that_is_held_stands_still(page: Page, shop: Shop) -> None:
     page.on("request", lambda request: asked.append(request.url))
     await shop.run("order/placed", "COMPLETED")
     await page.clock.run_for(10_000)
-    assert asked == []
+    assert [url for url in asked if "/assets/" not in url] == []
     await expect(page.locator("a.row")).to_have_count(1)
     await page.get_by_role("button", name="Held").click()
     await page.clock.run_for(1_000)

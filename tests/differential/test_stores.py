@@ -191,6 +191,8 @@ def prune(twins: Twins, story: Story) -> None:
                 view.apply(fact.RunForgotten(run_id))
             for event_id in view.old_events:
                 view.apply(fact.EventForgotten(event_id))
+            for slug in view.old_functions:
+                view.apply(fact.GoneForgotten(slug))
             if view.changes.to_write(is_shared=store.is_shared):
                 store.write(view.changes)
                 store.commit()
@@ -199,7 +201,7 @@ def prune(twins: Twins, story: Story) -> None:
 
 
 # What is written when both forget what is old, and by no story.
-PRUNED = {fact.RunForgotten, fact.EventForgotten}
+PRUNED = {fact.RunForgotten, fact.EventForgotten, fact.GoneForgotten}
 SEEDS = 16
 SEEDS_OVER_A_NETWORK = 2
 

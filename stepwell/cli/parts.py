@@ -12,7 +12,7 @@ class Parts(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """The part that is meant, and what is given to it."""
         first = args[0] if args else "-"
-        if "list" in self.commands and first[0] == "-" and first not in ctx.help_option_names:
+        if "list" in self.commands and first.startswith("-") and first not in ctx.help_option_names:
             args = ["list", *args]
         return super().parse_args(ctx, args)
 

@@ -270,6 +270,7 @@ def test_what_has_a_list_is_listed_where_no_part_is_named(server: Running) -> No
     for group in ("events", "keys", "bulk"):
         assert "Commands:" in done(server, group, "--help")
     assert "No such command 'nothing'" in call(server, "events", "nothing").output
+    assert "No such command ''" in call(server, "events", "").output  # an empty variable
 
 
 def test_a_trace_is_printed_in_each_form(server: Running) -> None:

@@ -21,6 +21,7 @@ import msgspec
 import uvicorn
 
 from stepwell.asgi import serve as serve_asgi
+from stepwell.cli.changes import ReadFiles, Stamps
 from stepwell.cli.functions.order import Order, Report, ServedAt
 from stepwell.cli.log_setup import print_lines_of_functions, set_up_last_resort
 from stepwell.cli.process import look_for_circles_seldom, run_loop
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 async def _serve(order: Order) -> None:
-    folder = Path(order.folder)
+    folder, read = Path(order.folder), ReadFiles()
     servers: list[uvicorn.Server] = []
     tasks: list[asyncio.Task[None]] = []
     served: list[ServedAt] = []
@@ -75,10 +76,10 @@ async def _serve(order: Order) -> None:
         if not isinstance(error, Exception | SystemExit):
             raise
         misnamed = isinstance(error, Misnamed)
-        _report(order, Report((), _files(folder, error), _words(error), misnamed))
+        _report(order, Report((), _files(folder, read, error), _words(error), misnamed))
         raise SystemExit(1) from None
     _stop_on_signal(servers)
-    _report(order, Report(tuple(served), _files(folder)))
+    _report(order, Report(tuple(served), _files(folder, read)))
     look_for_circles_seldom()
     await asyncio.gather(*tasks)
 
@@ -139,7 +140,7 @@ def _report(order: Order, report: Report) -> None:
     unfinished.replace(path)
 
 
-def _files(folder: Path, error: BaseException | None = None) -> tuple[str, ...]:
+def _files(folder: Path, read: ReadFiles, error: BaseException | None = None) -> Stamps:
     """Files to watch: the project's modules, and those a failed import went through."""
     files = {str(path) for path in project_files(folder)}
     if error is not None:
@@ -147,7 +148,7 @@ def _files(folder: Path, error: BaseException | None = None) -> tuple[str, ...]:
         files |= {frame.filename for frame in frames if folder in Path(frame.filename).parents}
         if isinstance(error, SyntaxError) and error.filename:
             files.add(error.filename)
-    return tuple(sorted(files))
+    return read.stamps(sorted(files))
 
 
 def _words(error: BaseException) -> str:

@@ -1,7 +1,10 @@
 """What `stepwell dev` and the process of its functions tell each other."""
 
+from collections.abc import Mapping
+
 import msgspec
 
+from stepwell.cli.changes import Stamp
 from stepwell.cli.log_choice import LogChoice
 
 
@@ -15,11 +18,12 @@ class ServedAt(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What the child tells its parent. `problem` says why nothing is served; `misnamed`, that what
-    was named is not there, which no change of a file will mend."""
+    """What the child tells its parent. `files` are what it read, as it was then; `problem` says why
+    nothing is served; `misnamed`, that what was named is not there, which no change of a file will
+    mend."""
 
     served: tuple[ServedAt, ...] = ()
-    files: tuple[str, ...] = ()
+    files: Mapping[str, Stamp] = {}
     problem: str = ""
     misnamed: bool = False
 

@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from stepwell.cli.changes import Stamps, changed, stamps_of, stamps_read
+from stepwell.cli.changes import Stamps, changed, stamps_of
 from stepwell.cli.functions.order import Order, Report
 from stepwell.cli.log_choice import LogChoice
 from stepwell.cli.target_error import Misnamed
@@ -59,7 +58,7 @@ class FunctionsPart:
         self._folder = folder
         self._child: _Child | None = None
         self._spare: asyncio.subprocess.Process | None = None
-        self._watched: tuple[str, ...] = ()
+        self._watched: set[str] = set()
         self._read: Stamps = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._misnamed = ""
@@ -88,12 +87,10 @@ class FunctionsPart:
 
     async def replace(self) -> bool:
         """Start a new process and, if its functions are registered, end the old one."""
-        begun_ns = time.time_ns()
-        known = self._read = stamps_of(self._watched)
+        self._read = stamps_of(self._watched)
         with tempfile.TemporaryDirectory(prefix="stepwell-dev-") as scratch:
             child = await self._start(Path(scratch))
-        self._watched = child.report.files or self._watched
-        self._read = stamps_read(self._watched, begun_ns, known)
+        self._watch_for(child.report)
         self._misnamed = child.report.problem if child.report.misnamed else ""
         if child.report.problem:
             if self._begun or not self._misnamed:
@@ -164,6 +161,13 @@ class FunctionsPart:
                     break
             if problem:
                 log.error("%s did not register: %s", served.target, problem)
+
+    def _watch_for(self, report: Report) -> None:
+        """Follow what was read; where that went wrong, what was followed before, too: a file that
+        is missing now may come back."""
+        before: Stamps = self._read if report.problem else {}
+        self._watched = {*(self._watched if report.problem else ()), *report.files}
+        self._read = {**before, **report.files}
 
     async def _watch(self) -> None:
         while True:

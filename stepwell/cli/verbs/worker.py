@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
-from stepwell.cli.changes import Stamps, changed, stamps_of, stamps_read
+from stepwell.cli.changes import ReadFiles, changed, stamps_of
 from stepwell.cli.log_choice import LogChoice, group_choice, log_options
 from stepwell.cli.log_setup import set_up_logging
 from stepwell.cli.process import look_for_circles_seldom, run_loop
@@ -99,7 +99,7 @@ def worker(
     """
     choice = LogChoice(as_json=as_json, verbose=verbose, level=log_level).over(group_choice())
     set_up_logging(choice, os.environ)
-    begun_ns = time.time_ns()
+    read = ReadFiles() if reload else None
     try:
         connection = connect(
             [(one.client, one.functions) for one in _served(targets)],
@@ -110,12 +110,12 @@ def worker(
     except (TargetError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
     except Exception:
-        if not reload:
+        if read is None:
             raise
-        _wait_for_change(traceback.format_exc(), begun_ns)
+        _wait_for_change(traceback.format_exc(), read)
     try:
         look_for_circles_seldom()
-        is_old = run_loop(_run(connection, begun_ns if reload else None))
+        is_old = run_loop(_run(connection, read))
     except (WorkerError, ConfigurationError) as error:
         raise click.ClickException(str(error)) from None
     if is_old or connection.recycled:
@@ -132,11 +132,9 @@ def _served(targets: Iterable[str]) -> list[ServedClient]:
     return served
 
 
-async def _run(connection: WorkerConnection, follow_since_ns: int | None) -> bool:
-    """Serve until the worker ends; True if it ended because a file changed after that time."""
-    following = None
-    if follow_since_ns is not None:
-        following = asyncio.create_task(_change(follow_since_ns))
+async def _run(connection: WorkerConnection, read: ReadFiles | None) -> bool:
+    """Serve until the worker ends; True if it ended because a file changed since it was read."""
+    following = None if read is None else asyncio.create_task(_change(read))
     working = asyncio.create_task(connection.start())
     waited = {working} if following is None else {working, following}
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
@@ -150,24 +148,20 @@ async def _run(connection: WorkerConnection, follow_since_ns: int | None) -> boo
     return is_old
 
 
-async def _change(begun_ns: int) -> None:
-    """Ends when a file of the project has changed since it was read: by this process, which began
-    at that time, at its start or later."""
-    read: Stamps = {}
+async def _change(read: ReadFiles) -> None:
+    """Ends when a file of the project has changed since it was read."""
     while True:
-        files, looked_ns = project_files(Path.cwd()), time.time_ns()
-        read = stamps_read(files, begun_ns, read)
-        if changed(read, stamps_of(files)):
+        files = project_files(Path.cwd())
+        if changed(read.stamps(files), stamps_of(files)):
             return
-        begun_ns = looked_ns
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _wait_for_change(problem: str, begun_ns: int) -> NoReturn:
+def _wait_for_change(problem: str, read: ReadFiles) -> NoReturn:
     """The project cannot be imported: say why, and begin anew when that may have changed."""
     click.echo(f"{problem}\nthe worker waits for a change", err=True)
-    read = stamps_read(_sources(), begun_ns, {})
-    while not changed(read, stamps_of(_sources())):
+    before = read.stamps(_sources())
+    while not changed(before, stamps_of(_sources())):
         time.sleep(LOOK_EVERY_S)
     _begin_anew()
 

@@ -1,11 +1,12 @@
 """Files that changed after they were read are found, also those that changed meanwhile."""
 
 import os
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
-from stepwell.cli.changes import changed, stamps_of, stamps_read
+import pytest
 
-YEAR_NS = 365 * 24 * 3600 * 1_000_000_000
+from stepwell.cli.changes import ReadFiles, changed, stamps_of
 
 
 def written(path: Path, at_ns: int, text: str = "") -> str:
@@ -28,29 +29,51 @@ def test_files_that_were_written_added_or_removed_are_named(tmp_path: Path) -> N
     assert changed(before, now) == [longer, touched, gone, new]
 
 
-def test_a_file_that_was_written_while_it_was_read_has_changed(tmp_path: Path) -> None:
-    early = written(tmp_path / "early", 1_000)
-    meanwhile = written(tmp_path / "meanwhile", 1_001)
-    read = stamps_read((early, meanwhile), 1_000, {})
-    assert changed(read, stamps_of((early, meanwhile))) == [meanwhile]
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ReadFiles:
+    monkeypatch.setattr(SourceFileLoader, "path_stats", SourceFileLoader.path_stats)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return ReadFiles()
 
 
-def test_what_was_known_before_is_what_was_read(tmp_path: Path) -> None:
+def test_a_file_that_is_written_while_it_is_imported_has_changed(
+    read: ReadFiles, tmp_path: Path
+) -> None:
+    early = tmp_path / "early_of_changes.py"
+    early.write_text(f"open({str(early)!r}, 'a').write('LATER = 1')\n")
+    __import__("early_of_changes")
+    later = written(tmp_path / "never_imported.py", 1_000)
+    files = (early, later)
+    assert changed(read.stamps(files), stamps_of(files)) == [str(early)]
+    written(tmp_path / "never_imported.py", 1_001)
+    assert changed(read.stamps(files), stamps_of(files)) == [str(early), later]
+
+
+def test_a_file_that_is_written_before_it_is_imported_has_not_changed(
+    read: ReadFiles, tmp_path: Path
+) -> None:
+    """A project that writes a module each time it is imported does not begin anew for ever."""
+    (tmp_path / "writer_of_changes.py").write_text(
+        f"open({str(tmp_path / 'written_of_changes.py')!r}, 'w').write('VERSION = 1')\n"
+        "import written_of_changes\n"
+    )
+    __import__("writer_of_changes")
+    files = sorted(tmp_path.glob("*.py"))
+    assert len(files) == 2
+    assert changed(read.stamps(files), stamps_of(files)) == []
+
+
+def test_a_file_that_cannot_be_imported_is_known_as_it_was(read: ReadFiles, tmp_path: Path) -> None:
+    broken = tmp_path / "broken_of_changes.py"
+    broken.write_text("this is no Python\n")
+    with pytest.raises(SyntaxError):
+        __import__("broken_of_changes")
+    broken.write_text("mended = True\n")
+    assert changed(read.stamps((broken,)), stamps_of((broken,))) == [str(broken)]
+
+
+def test_a_file_that_vanished_has_changed(read: ReadFiles, tmp_path: Path) -> None:
     path = written(tmp_path / "file", 1_000)
-    known = stamps_of((path, written(tmp_path / "other", 1_000)))
-    written(tmp_path / "file", 999, "an editor may keep the time")
-    read = stamps_read((path,), 2_000, known)
-    assert read == {path: known[path]}
-    assert changed(read, stamps_of((path,))) == [path]
-
-
-def test_a_known_file_that_vanished_meanwhile_has_changed(tmp_path: Path) -> None:
-    path = written(tmp_path / "file", 1_000)
-    known = stamps_of((path,))
+    read.stamps((path,))
     Path(path).unlink()
-    assert changed(stamps_read((path,), 2_000, known), stamps_of((path,))) == [path]
-
-
-def test_a_file_from_the_future_does_not_change_for_ever(tmp_path: Path) -> None:
-    path = written(tmp_path / "file", tmp_path.stat().st_mtime_ns + YEAR_NS)
-    assert changed(stamps_read((path,), 1_000, {}), stamps_of((path,))) == []
+    assert changed(read.stamps((path,)), stamps_of((path,))) == [path]

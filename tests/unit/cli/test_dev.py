@@ -146,6 +146,17 @@ while not pathlib.Path({str(goes_on)!r}).exists():
         assert dev.output(dev.send()) == "three"
 
 
+def test_functions_that_are_gone_for_a_moment_come_back(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    with running(tmp_path, "functions:client") as dev:
+        until("the functions", dev.functions)
+        (tmp_path / "functions.py").unlink()
+        until("the error", lambda: "the functions cannot be served" in dev.log())
+        write(tmp_path, "two")
+        until("the change", lambda: dev.log().count("is served at") == 2)
+        assert dev.output(dev.send()) == "two"
+
+
 def test_functions_end_with_a_server_that_was_killed(tmp_path: Path) -> None:
     write(tmp_path, "one")
     with running(tmp_path, "functions:client") as dev:

@@ -105,7 +105,7 @@ def _play(
 
     names = Need(names=frozenset({NAME}))
     assert isinstance(sends.store, PostgresStore)
-    sends.store._loader._waited.clear()
+    sends.store._loader.waited._until_s.clear()
 
     def load_event() -> None:
         if not (assumes and sends.store.assume(names, views[0])):

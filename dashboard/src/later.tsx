@@ -21,11 +21,11 @@ export function later<Props extends object>(
   return function Later(props: Props): JSX.Element | null {
     const [state, setState] = useState<"waits" | "there" | "failed">(found ? "there" : "waits");
     useEffect(() => {
-      if (!found)
-        once().then(
-          () => setState("there"),
-          () => setState("failed"),
-        );
+      // Also where it has come since the first render: that one was empty.
+      once().then(
+        () => setState("there"),
+        () => setState("failed"),
+      );
     }, []);
     const Found = found;
     if (Found) return <Found {...props} />;

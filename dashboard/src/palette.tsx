@@ -128,6 +128,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["/", "the search or filter of a page"],
   ["j k, or arrows", "walk a list, or the steps of a run"],
   ["Enter", "open what is chosen"],
+  ["c", "cancel a run, after asking"],
   ["n", "send an event"],
   ["Ctrl or ⌘ Enter", "send it"],
   ["?", "this sheet"],

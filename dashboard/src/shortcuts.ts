@@ -39,6 +39,7 @@ export function useShortcuts({ onSend, onPalette, onKeys }: Does): void {
       else if (event.key === "n") onSend();
       else if (event.key === "?") onKeys();
       else if (event.key === "/") document.querySelector<HTMLElement>("[data-search]")?.focus();
+      else if (event.key === "c") document.querySelector<HTMLElement>("[data-cancel]")?.click();
       else return;
       event.preventDefault();
     };

@@ -131,6 +131,21 @@ async def test_cancelling_asks_first_and_shows_the_end(page: Page, shop: Shop) -
     await expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
+async def test_a_key_asks_whether_to_cancel(page: Page, shop: Shop) -> None:
+    run = await shop.run("order/asked", "RUNNING", order=10)
+    await page.goto(f"runs/{run['id']}")
+    await expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    await page.keyboard.press("c")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Steps that are done stay done")
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await page.keyboard.press("g")
+    await page.keyboard.press("c")
+    await expect(page).to_have_url(f"{shop.url}/crons")
+    await expect(dialog).to_have_count(0)
+
+
 async def test_an_action_that_is_refused_says_why_and_changes_nothing(
     page: Page, shop: Shop
 ) -> None:

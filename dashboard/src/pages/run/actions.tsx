@@ -41,6 +41,7 @@ export function RunActions({ run }: { run: Run }): JSX.Element {
         <button
           type="button"
           class="button danger"
+          data-cancel
           disabled={!mayOperate()}
           onClick={() => ask("cancel")}
         >

@@ -4,10 +4,15 @@ import { signal } from "@preact/signals";
 import { setClock } from "../parts/time";
 import { type Json, parseExact } from "./exact";
 
+const CHANGES = "x-stepwell-changes";
+
 /** False from the first request that found nobody until the next that finds somebody. */
 export const reachable = signal(true);
 /** True once the server has asked who we are. */
 export const locked = signal(false);
+
+/** Where the server's changes stood before its first answer; empty where it does not say so. */
+export const changesBefore = signal<string | undefined>(undefined);
 
 /** A refusal, in the server's own words. */
 export class Refused extends Error {
@@ -51,6 +56,7 @@ export async function ask<Answer>(path: string, asking: Asking = {}): Promise<An
   const answer = await reached(path, sent);
   const body = await answer.text();
   if (!answer.ok) throw refusal(answer.status, body);
+  if (path.includes("api/v2/")) changesBefore.value ??= answer.headers.get(CHANGES) ?? "";
   const told = body === "" ? null : parseExact(body);
   setClock((told as { metadata?: { fetchedAt?: string } } | null)?.metadata?.fetchedAt);
   return told as Answer;

@@ -5,7 +5,7 @@
  */
 
 import { effect, signal } from "@preact/signals";
-import { address, ask, locked } from "../api/http";
+import { address, ask, changesBefore, locked, query } from "../api/http";
 import { live } from "./live";
 
 export interface Changes {
@@ -23,6 +23,8 @@ const listeners = new Set<(changes: Changes) => void>();
 const listened = signal(0);
 const seen = signal(!document.hidden);
 let source: EventSource | undefined;
+/** Whether changes were heard of before. */
+let known = false;
 
 document.addEventListener("visibilitychange", () => {
   seen.value = !document.hidden;
@@ -44,20 +46,24 @@ const tell = (changes: Changes): void => {
 
 effect(() => {
   const wanted = listened.value > 0 && seen.value && live.value && !locked.value;
-  if (wanted && !source) open();
+  // Not before there is an answer, which says where the changes stood: none is missed between.
+  if (wanted && !source && changesBefore.value !== undefined) open(changesBefore.value);
   else if (!wanted) close();
 });
 
-function open(): void {
-  const opened = new EventSource(address("api/v2/stream?includeEvents=true"));
+function open(lastEventId: string): void {
+  const asked = query({ includeEvents: true, lastEventId: known ? "" : lastEventId });
+  const opened = new EventSource(address(`api/v2/stream${asked}`));
   source = opened;
-  let known = false;
   opened.addEventListener("ready", () => {
-    // After a pause the page shows what was; the first time it has just asked.
+    // After a pause the page shows what was, also where nobody had looked at it meanwhile.
     if (known) tell(EVERYTHING);
     known = true;
   });
-  opened.addEventListener("reset", () => tell(EVERYTHING));
+  opened.addEventListener("reset", () => {
+    tell(EVERYTHING);
+    known = true;
+  });
   opened.addEventListener("changes", (message: MessageEvent<string>) =>
     tell(changesOf(message.data)),
   );
@@ -67,7 +73,7 @@ function open(): void {
     if (opened.readyState !== EventSource.CLOSED) return;
     close();
     setTimeout(() => {
-      if (listened.value > 0 && seen.value && live.value && !locked.value && !source) open();
+      if (listened.value > 0 && seen.value && live.value && !locked.value && !source) open("");
     }, AGAIN_MS);
   });
 }

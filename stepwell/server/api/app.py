@@ -134,7 +134,9 @@ def _beside(deps: ApiDeps, app: ASGIApp) -> ASGIApp:
 
 def _second_version(deps: ApiDeps, rate: Rate, roots: Sequence[str]) -> list[BaseRoute]:
     return [
-        Route(root + one.path, answer.told(guarded(deps, rate, one)), methods=[one.method])
+        Route(
+            root + one.path, answer.told(guarded(deps, rate, one), deps.feed), methods=[one.method]
+        )
         for one in ROUTES_V2
         for root in roots
     ]

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell.server.api.deps import ApiDeps
+from stepwell.server.api.feed import Feed
 from stepwell.server.api.routing import parameter
 from stepwell.server.api.routing.problem import Endpoint, Problem, as_json, as_problem
 from stepwell.server.api.routing.route import Takes
@@ -16,6 +17,7 @@ from stepwell.server.ledger import EngineFault, LedgerClosed
 from stepwell.server.query.cursor import decode_cursor
 from stepwell.server.query.v2.run import InstantV2
 from stepwell.server.store.port import Mark, StoreError
+from stepwell.wire import header
 from stepwell.wire.duration import format_instant
 
 _CODES = {
@@ -77,15 +79,19 @@ class Refusals(msgspec.Struct, omit_defaults=True):
     data: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
-def told(endpoint: Endpoint) -> Endpoint:
-    """An endpoint whose problems are answered in the shape of v2."""
+def told(endpoint: Endpoint, feed: Feed) -> Endpoint:
+    """An endpoint whose problems are answered in the shape of v2. An answer names the place of the
+    feed from before it was read: what changed since is told by a stream that begins there."""
 
     async def asked(request: Request) -> Response:
+        place = feed.id_of(feed.place)
         try:
-            return await endpoint(request)
+            response = await endpoint(request)
         except (Problem, LedgerClosed, StoreError, EngineFault) as error:
             problem = as_problem(error)
             return refused(problem)
+        response.headers[header.CHANGES] = place
+        return response
 
     return asked
 

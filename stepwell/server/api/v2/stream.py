@@ -68,7 +68,8 @@ async def stream(deps: ApiDeps, request: Request) -> Response:
     The first message is `ready`, or `reset` where what came after `lastEventId` is not known any
     more: ask for the lists again. Each that follows is `changes`, and holds runs as they stand now,
     without outputs, events, without their data, and lines of the log, each once. At most five come
-    in a second.
+    in a second. Every answer of this API says in `X-Stepwell-Changes` where the changes stood
+    before it was read: with that as `lastEventId` nothing is missed between a list and the stream.
     """
     query = request.query_params
     apps = name.apps(deps, _APP.read(query))

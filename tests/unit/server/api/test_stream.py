@@ -170,6 +170,19 @@ async def test_who_was_away_for_too_long_is_told_to_begin_anew(http: httpx.Async
         assert (await listener.message())[0] == "ready"
 
 
+async def test_nothing_is_missed_between_a_list_and_the_stream(http: httpx.AsyncClient) -> None:
+    listed = await http.get("/api/v2/runs")
+    await http.post("/e/k", json=[{"name": "x"}])
+    query = f"lastEventId={listed.headers['x-stepwell-changes']}&includeEvents=true"
+    async with listening(http, query) as listener:
+        assert (await listener.message())[0] == "ready"
+        _, _, changes = await listener.message()
+        assert [event["name"] for event in changes["events"]] == ["x"]
+    refused = await http.get("/api/v2/runs/nothing")
+    assert refused.status_code >= 400
+    assert "x-stepwell-changes" not in refused.headers
+
+
 async def test_a_server_that_stops_ends_its_streams() -> None:
     async with Server(CONFIG) as server:
         client = httpx.AsyncClient(base_url=server.url, timeout=10)

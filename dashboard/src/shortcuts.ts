@@ -1,6 +1,6 @@
 /** Keys that go places. They never fire while somebody types. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useLocation } from "preact-iso";
 import { to } from "./place";
 
@@ -15,6 +15,7 @@ const PAGES: Record<string, string> = {
   a: "apps",
 };
 const PAIR_MS = 1200;
+const NEVER = Number.NEGATIVE_INFINITY;
 
 interface Does {
   readonly onSend: () => void;
@@ -24,8 +25,8 @@ interface Does {
 
 export function useShortcuts({ onSend, onPalette, onKeys }: Does): void {
   const { route } = useLocation();
+  const went = useRef(NEVER); // when `g` was pressed, until the key after it
   useEffect(() => {
-    let went = 0;
     const onKey = (event: KeyboardEvent) => {
       if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
         event.preventDefault();
@@ -33,9 +34,10 @@ export function useShortcuts({ onSend, onPalette, onKeys }: Does): void {
         return;
       }
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
-      const page = PAGES[event.key];
-      if (event.key === "g") went = event.timeStamp;
-      else if (page && event.timeStamp - went < PAIR_MS) route(to(page));
+      const page = event.timeStamp - went.current < PAIR_MS ? PAGES[event.key] : undefined;
+      went.current = NEVER;
+      if (event.key === "g") went.current = event.timeStamp;
+      else if (page) route(to(page));
       else if (event.key === "n") onSend();
       else if (event.key === "?") onKeys();
       else if (event.key === "/") document.querySelector<HTMLElement>("[data-search]")?.focus();
@@ -51,6 +53,6 @@ export function useShortcuts({ onSend, onPalette, onKeys }: Does): void {
 function isTyping(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
-    (target.closest("input, textarea, select, dialog") !== null || target.isContentEditable)
+    (target.closest("input, textarea, select, dialog[open]") !== null || target.isContentEditable)
   );
 }

@@ -109,9 +109,12 @@ async def test_the_palette_opens_before_any_answer_and_with_few_elements(
 
 
 async def _let_go(page: Page, held: list[Route]) -> None:
-    """Breaks off the requests that were left open, but for those that the page gave up itself."""
-    await asyncio.gather(*(route.abort() for route in held), return_exceptions=True)
+    """Breaks off the requests that were left open, but for those that the page gave up itself.
+
+    No more are held from the first line on: one that came after the second would stay open.
+    """
     await page.unroute_all(behavior="ignoreErrors")
+    await asyncio.gather(*(route.abort() for route in held), return_exceptions=True)
 
 
 async def test_a_change_is_asked_for_once_and_leaves_no_element_behind(

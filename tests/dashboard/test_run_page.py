@@ -144,6 +144,9 @@ async def test_a_key_asks_whether_to_cancel(page: Page, shop: Shop) -> None:
     await page.keyboard.press("c")
     await expect(page).to_have_url(f"{shop.url}/crons")
     await expect(dialog).to_have_count(0)
+    await page.keyboard.press("e")
+    await expect(page.get_by_role("heading", name="No schedules")).to_be_visible()
+    await expect(page).to_have_url(f"{shop.url}/crons")
 
 
 async def test_an_action_that_is_refused_says_why_and_changes_nothing(

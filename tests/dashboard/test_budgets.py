@@ -75,46 +75,49 @@ async def test_the_first_row_waits_for_nothing_but_what_it_is_made_of(
     assert {f"assets/{path.name}" for path in STATIC.glob("assets/*.css")} < named
     assert 10_000 < sum(sizes.values()) <= FIRST_BYTES_MAX, sizes
 
-    held: list[Route] = []
+    over = asyncio.Event()
 
     async def let_through(route: Route) -> None:
         path = route.request.url.removeprefix(f"{shop.url}/")
         if path in {*named, "runs", "theme.js", "icon.svg"} or NEEDED.fullmatch(path):
             await route.continue_()
         else:
-            held.append(route)
+            await over.wait()
+            await route.abort()
 
     async with window(browser, shop, expected=BROKEN_OFF) as page:
         await page.route("**/*", let_through)
         await page.goto("runs")
         await expect(page.locator("a.row")).to_have_count(1)
-        await _let_go(page, held)
+        await _let_go(page, over)
 
 
 async def test_the_palette_opens_before_any_answer_and_with_few_elements(
     browser: Browser, shop: Shop
 ) -> None:
-    held: list[Route] = []
+    over = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await over.wait()
+        await route.abort()
+
     async with window(browser, shop, expected=BROKEN_OFF) as page:
         await page.goto("runs")
         await expect(page.get_by_role("heading", name="No runs yet")).to_be_visible()
-        await page.route("**/*", lambda route: held.append(route))  # noqa: PLW0108 - its signature is asked
+        await page.route("**/*", hold)
         before = await elements(page)
         await page.keyboard.press("Control+k")
         palette = page.get_by_role("dialog", name="Go to or do")
         await expect(palette.get_by_role("combobox")).to_be_focused()
         await expect(palette.get_by_role("option").first).to_be_visible()
         assert await elements(page) < before + PALETTE_ELEMENTS_MAX
-        await _let_go(page, held)
+        await _let_go(page, over)
 
 
-async def _let_go(page: Page, held: list[Route]) -> None:
-    """Breaks off the requests that were left open, but for those that the page gave up itself.
-
-    No more are held from the first line on: one that came after the second would stay open.
-    """
+async def _let_go(page: Page, over: asyncio.Event) -> None:
+    """Breaks off the requests that were held. That fails for those that the page gave up itself."""
     await page.unroute_all(behavior="ignoreErrors")
-    await asyncio.gather(*(route.abort() for route in held), return_exceptions=True)
+    over.set()
 
 
 async def test_a_change_is_asked_for_once_and_leaves_no_element_behind(

@@ -911,8 +911,10 @@ ORDER BY id LIMIT %b;
 -- who has the database
 
 -- nodes --
+-- None of them changes meanwhile, but batches of theirs go on: whoever has one after the other would
+-- be waited for without end.
 SELECT id, label, alive_until, alive_until > clock_timestamp(), shares
-FROM stepwell.node ORDER BY id FOR UPDATE;
+FROM stepwell.node ORDER BY id FOR NO KEY UPDATE;
 
 -- add_node --
 INSERT INTO stepwell.node VALUES (

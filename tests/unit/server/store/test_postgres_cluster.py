@@ -15,7 +15,7 @@ from stepwell.server.engine.row.flow import FlowKey, KeyKind
 from stepwell.server.engine.row.run import MAIN, Wait, WaitKind
 from stepwell.server.engine.state.view import View
 from stepwell.server.store.port import Conflict, Hint, Stale, Unavailable
-from stepwell.server.store.postgres import cluster, session
+from stepwell.server.store.postgres import cluster, presence, session
 from stepwell.server.store.postgres.connection import Connection
 from stepwell.server.store.postgres.locks import locks_of, row_of_name
 from stepwell.server.store.postgres.presence import Presence
@@ -56,6 +56,13 @@ def until_one_waits(url: str) -> None:
     """Return when somebody waits for a row of somebody else."""
     waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     until(lambda: told(url, waiting))
+
+
+def migrated(url: str) -> None:
+    """Begin to use a database, and let go of it."""
+    store = PostgresStore(url)
+    store.migrate()
+    store.close()
 
 
 def _write(world: World, view: View) -> None:
@@ -302,8 +309,20 @@ def test_who_is_alone_learns_that_it_is_not_any_more(engine_database: str) -> No
         second.close()
 
 
-def test_who_begins_waits_for_one_that_stands_still_in_a_batch(
+def test_who_begins_does_not_wait_for_batches_of_those_that_live(
     two: Two, engine_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(session._NEVER_IDLE, "lock_timeout", "20ms")
+    monkeypatch.setattr(presence, "STILL_S", 0)
+    with psycopg.connect(engine_database) as busy:
+        assert len(busy.execute(b"SELECT 1 FROM stepwell.node FOR KEY SHARE").fetchall()) == len(
+            two
+        )
+        migrated(engine_database)
+
+
+def test_who_begins_waits_for_a_dead_one_that_stands_still_in_a_batch(
+    engine_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(session._NEVER_IDLE, "lock_timeout", "20ms")
     refused: list[Conflict] = []
@@ -317,13 +336,17 @@ def test_who_begins_waits_for_one_that_stands_still_in_a_batch(
             standing.rollback()
             raise
 
-    monkeypatch.setattr(Presence, "_take", until_it_goes_on)
+    migrated(engine_database)
     with psycopg.connect(engine_database) as standing:
+        standing.execute(
+            "INSERT INTO stepwell.node VALUES ('dead', 'dead', now(), now() - interval '1 s', true)"
+        )
+        standing.commit()
         standing.execute(b"SELECT 1 FROM stepwell.node FOR KEY SHARE")
-        store = PostgresStore(engine_database)
-        store.migrate()
-        store.close()
+        monkeypatch.setattr(Presence, "_take", until_it_goes_on)
+        migrated(engine_database)
     assert len(refused) == 1
+    assert told(engine_database, "SELECT id FROM stepwell.node") == []
 
 
 def test_they_tell_each_other_where_something_is_to_be_done(two: Two) -> None:

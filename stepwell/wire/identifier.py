@@ -15,7 +15,7 @@ import msgspec
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_DIGITS = str.maketrans(_ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
 _ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 ENTROPY_BYTES = 10
@@ -59,10 +59,12 @@ def ulid_time_ms(ulid: str) -> int:
     """The instant a ULID carries, in milliseconds since 1970. Raises ValueError if it is none."""
     if not is_ulid(ulid):
         raise ValueError(f"{ulid!r} is no ULID: 26 letters of Crockford's base 32")
-    time_ms = 0
-    for letter in ulid[:10]:
-        time_ms = time_ms << 5 | _VALUES[letter]
-    return time_ms
+    return number_of(ulid[:10])
+
+
+def number_of(letters: str) -> int:
+    """The number that letters of a ULID stand for."""
+    return int(letters.translate(_DIGITS), 32)
 
 
 class Seed(msgspec.Struct, frozen=True):

@@ -7,12 +7,11 @@ reply that comes twice counts once, even when the first of them freed the item f
 
 from stepwell.server.engine.moment import PLACES, TICKS_PER_MS, Moment
 from stepwell.server.engine.row.run import Item, ItemKind
-from stepwell.wire.identifier import is_ulid, ulid_at, ulid_time_ms
+from stepwell.wire.identifier import is_ulid, number_of, ulid_at
 
 _SUB_BITS = 10
 _REST_BITS = 80 - _SUB_BITS
 _TIME_LETTERS = 12
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 INDEX_LETTERS = 4
 PLANNED = b"0 "
 """Before the name of a step that was planned: no call was about it before, whenever it was."""
@@ -36,8 +35,8 @@ def granted_tick(lease: str) -> int | None:
     """When a lease was granted; None if the text is none of our ids."""
     if not is_ulid(lease):
         return None
-    sub = _LETTERS.index(lease[10]) << 5 | _LETTERS.index(lease[11])
-    return ulid_time_ms(lease) * TICKS_PER_MS + sub if sub < TICKS_PER_MS else None
+    time_ms, sub = divmod(number_of(lease[:_TIME_LETTERS]), 1 << _SUB_BITS)
+    return time_ms * TICKS_PER_MS + sub if sub < TICKS_PER_MS else None
 
 
 def since(now: Moment, step: str = "", index: int = 0) -> bytes:

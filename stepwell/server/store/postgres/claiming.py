@@ -85,7 +85,7 @@ class Claimer:
         calls = ask("calls_due", list(room), counts, bounds, due.now_ms) if room else ()
         own = ask("own_due", since[""], due.now_ms, due.limit + 1)
         next_due = ask("next_due", [*room, ""], due.now_ms)
-        wanted = {"since": since[LEASES], "limit": due.limit + 1}
+        wanted = {"since": since[LEASES], "now": due.now_ms, "limit": due.limit + 1}
         ending = self._session.ask_named("leases_ending", wanted)
         found = [self._item(row) for row in own], [self._item(row) for row in calls]
         leases = [self._lease(row) for row in ending]

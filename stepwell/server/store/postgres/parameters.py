@@ -31,7 +31,12 @@ def _array(element_type: int, element: Encode) -> Encode:
     def encode(values: Sequence[Any]) -> bytes:
         if not values:
             return _EMPTY.pack(0, 0, element_type)
-        parts = [_HEAD.pack(1, int(None in values), element_type, len(values), 1)]
+        count = len(values)
+        head = _HEAD.pack(1, int(None in values), element_type, count, 1)
+        # Columns of many rows often say the same in all of them.
+        if values.count(values[0]) == count:
+            return head + _cell(values[0], element) * count
+        parts = [head]
         for value in values:
             if value is None:
                 parts.append(_NULL)
@@ -42,6 +47,13 @@ def _array(element_type: int, element: Encode) -> Encode:
         return b"".join(parts)
 
     return encode
+
+
+def _cell(value: Any, element: Encode) -> bytes:
+    if value is None:
+        return _NULL
+    data = element(value)
+    return _LENGTH.pack(len(data)) + data
 
 
 # Types by their number, which is the same in every database.

@@ -205,8 +205,8 @@ LATERAL (
 ) AS item;
 
 -- leases_ending --
--- Those that are lost (0), and those that end from a time on. `OFFSET 0` has the lost ones looked for
--- by their end, and not among all there are or were, in order.
+-- Those that are lost (0), those that have ended by now, from a time on, and the first that ends after.
+-- `OFFSET 0` has the lost ones looked for by their end, and not among all there are or were, in order.
 SELECT * FROM (
     (
         SELECT * FROM (SELECT * FROM stepwell.lease WHERE until_ms = 0 OFFSET 0) AS lost
@@ -214,8 +214,14 @@ SELECT * FROM (
     )
     UNION ALL
     (
-        SELECT * FROM stepwell.lease WHERE until_ms > 0 AND until_ms >= %(since)s
+        SELECT * FROM stepwell.lease
+        WHERE until_ms > 0 AND until_ms >= %(since)s AND until_ms <= %(now)s
         ORDER BY until_ms, run_id, key LIMIT %(limit)s
+    )
+    UNION ALL
+    (
+        SELECT * FROM stepwell.lease WHERE until_ms >= %(since)s AND until_ms > %(now)s
+        ORDER BY until_ms LIMIT 1
     )
 ) AS found ORDER BY until_ms, run_id, key LIMIT %(limit)s;
 

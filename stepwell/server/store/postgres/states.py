@@ -10,8 +10,8 @@ from stepwell.server.store.port import CallState
 
 RUNS_MAX = 16
 BYTES_MAX = 4 * 1024 * 1024
-"""Of so many runs, and so many bytes of steps and as many of events, the state is read with the
-commit that grants their calls, which must stay short. The rest is read after it."""
+"""Of so many runs that may have steps, and so many bytes of steps and as many of events, the state
+is read with the commit that grants their calls, which must stay short. The rest is read after."""
 
 Ask: TypeAlias = Callable[..., Iterable[tuple[Any, ...]]]
 """Asks a statement of ours, by its name and with what it is given."""
@@ -62,11 +62,15 @@ class StatesGranted:
         begun = {step.run_id for step in changes.steps}
         self._known: dict[str, CallState] = {}
         self._asked: dict[str, Run] = {}
+        with_steps = 0
         for lease_id, run in leases.items():
             is_new = run.id in changes.started and run.id not in begun
             if is_new and all(event_id in bodies for event_id in run.event_ids):
                 self._known[lease_id] = CallState(_known(bodies, run), ())
-            elif len(self._asked) < RUNS_MAX:
+            elif not _may_have_steps(run):
+                self._asked[lease_id] = run
+            elif with_steps < RUNS_MAX:
+                with_steps += 1
                 self._asked[lease_id] = run
         self._answer = StatesAsked(ask, list(self._asked.values()), BYTES_MAX)
 
@@ -75,6 +79,11 @@ class StatesGranted:
         found = self._answer.states()
         asked = self._asked.items()
         return self._known | {id_: found[run.id] for id_, run in asked if run.id in found}
+
+
+def _may_have_steps(run: Run) -> bool:
+    """Whether there may be steps to look for: of calls before, or of the run that it repeats."""
+    return bool(run.started_ms or run.original)
 
 
 def _known(bodies: Mapping[str, bytes], run: Run) -> tuple[bytes, ...]:

@@ -86,11 +86,12 @@ class Claims:
         later = (i.due_ms for i in self._found() if i.queue in queues and i.due_ms > now_ms)
         return [(min(later, default=None),)]
 
-    def _leases_ending(self, since: int, limit: int) -> Iterable[tuple[Any]]:
+    def _leases_ending(self, since: int, now: int, limit: int) -> Iterable[tuple[Any]]:
         all_ = self._database.leases
         leases = (lease for lease in all_ if not lease.until_ms or lease.until_ms >= since)
         ending = sorted(leases, key=lambda lease: (lease.until_ms, lease.run_id, lease.key))
-        return [(lease,) for lease in ending[:limit]]
+        over = sum(lease.until_ms <= now for lease in ending)
+        return [(lease,) for lease in ending[: min(over + 1, limit)]]
 
     def _runs_free(self, names: Sequence[str]) -> Iterable[tuple[str]]:
         there = (name for name in names if name in self._database.disk.runs)

@@ -111,6 +111,24 @@ def test_leases_that_would_have_ended_later_are_not_passed_by_each_claim(
     assert [one.run_id for one in world.due(now_ms + 3).overdue()] == [sooner.id]
 
 
+def test_calls_under_way_are_not_read_by_each_claim(world: World) -> None:
+    runs = [world.begin(number) for number in range(60)]
+    leases = [lease_of(run, until_ms=NOW + 1_000 + n // 2) for n, run in enumerate(runs)]
+    world.do(*map(fact.ItemLeased, leases))
+    store = world.store
+    assert isinstance(store, PostgresStore)
+    wanted = {"since": 0, "now": NOW, "limit": 101}
+    assert len(list(store._session.ask_named("leases_ending", wanted))) == 1
+    # The first that ends says when to look again; those that have ended are all found.
+    assert world.due(NOW).next_due_ms == NOW + 1_000
+    view = world.due(NOW + 1_003)
+    assert [one.id for one in view.overdue()] == [lease.id for lease in leases[:8]]
+    assert view.next_due_ms == NOW + 1_004
+    few = world.due(NOW + 1_003, limit=5)
+    assert len(few.overdue()) == 5
+    assert few.next_due_ms == NOW + 1_002
+
+
 def test_whether_runs_go_on_is_looked_for_by_their_ids(world: World, engine_database: str) -> None:
     """Not in an index of all that went on: what the database knows of a table it learnt when hardly
     any did."""

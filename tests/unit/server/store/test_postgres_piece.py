@@ -36,6 +36,19 @@ def test_values_come_back_as_they_were_sent(db: Connection, type_: str, values: 
     assert piece.ask(echo, ([], None)).first() == ([], None)
 
 
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [("text", "ü\U0001f600"), ("text", ""), ("int8", -(2**63)), ("int4", 0), ("bytea", b"\0")],
+)
+def test_columns_that_say_the_same_in_all_rows_come_back(
+    db: Connection, type_: str, value: str | int | bytes
+) -> None:
+    piece = Piece(db)
+    echo = f"SELECT %b::{type_}[]".encode()
+    for values in ([value] * 300, [None] * 300, [value, None], [value, value, None, value]):
+        assert piece.ask(echo, (values,)).first() == (values,)
+
+
 def test_what_is_asked_is_sent_together_and_in_order(db: Connection) -> None:
     piece = Piece(db)
     begun = piece.ask(b"BEGIN")

@@ -3,6 +3,7 @@ back, and messages say what is wrong."""
 
 import threading
 
+import msgspec
 import pytest
 
 from stepwell.server.engine.message import record as fact
@@ -277,5 +278,29 @@ def test_a_commit_tells_no_more_of_states_than_so_many_bytes(
     leases = [lease_of(run) for run in late]
     world.do(*(fact.ItemLeased(lease) for lease in leases))
     assert [world.store.state_of(one.id) is not None for one in leases] == [True, False]
+    world.reader.close()
+    world.store.close()
+
+
+def test_a_commit_tells_of_all_runs_that_begin_and_of_few_that_may_have_steps(
+    opener: Opener,
+) -> None:
+    world = World(opener)
+    many = 2 * states.RUNS_MAX
+    fresh = [world.begin(number) for number in range(many)]
+    going = [world.begin(number) for number in range(many, 2 * many)]
+    going = [msgspec.structs.replace(run, started_ms=NOW) for run in going]
+    world.do(*map(fact.RunChanged, going))
+    again = [
+        msgspec.structs.replace(run_number(number), original=fresh[0].id)
+        for number in range(2 * many, 3 * many)
+    ]
+    for run in again:
+        world.do(fact.RunStarted(run, Item(run.id, MAIN, ItemKind.CALL, NOW, "shop")))
+    for some, count in ((fresh, many), (going, states.RUNS_MAX), (again, states.RUNS_MAX)):
+        leases = [lease_of(run) for run in some]
+        world.do(*map(fact.ItemLeased, leases))
+        told_of = [world.store.state_of(lease.id) is not None for lease in leases]
+        assert told_of.count(True) == count
     world.reader.close()
     world.store.close()

@@ -3,6 +3,7 @@ is called without telling its password."""
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias
 
@@ -85,6 +86,34 @@ SQL = {
         files("stepwell.server.store.postgres").joinpath("query.sql").read_text("utf-8")
     ).items()
 }
+
+FEW_ROWS = 2
+"""So many rows are given to a statement value by value: to take columns apart is more work for the
+database than to write a row."""
+_COLUMNS = re.compile(
+    rb"unnest\(((?:\s*%[bs]::\w+\[\],?)+\s*)\)(?!\s+WITH ORDINALITY)(\s+AS\s+\w+)?"
+)
+
+
+def of_rows(name: str, rows: Sequence[Sequence[object]]) -> tuple[bytes, Sequence[object]]:
+    """A statement whose parameters are columns, as it is for these rows, and what it is given."""
+    few = _of_few(name, len(rows)) if len(rows) <= FEW_ROWS else None
+    if few is not None:
+        return few, [value for row in rows for value in row]
+    return SQL[name], [list(column) for column in zip(*rows, strict=True)]
+
+
+@cache
+def _of_few(name: str, count: int) -> bytes | None:
+    """None where the order of the rows counts."""
+
+    def values(found: re.Match[bytes]) -> bytes:
+        row = b"(" + found[1].replace(b"[]", b"") + b")"
+        return b"(VALUES " + b", ".join([row] * count) + b")" + (found[2] or b" AS few")
+
+    statement, changed = _COLUMNS.subn(values, SQL[name])
+    return statement if changed else None
+
 
 CONNECT_S = 5
 """So long, in seconds, a server may take to answer at first."""

@@ -161,7 +161,7 @@ class Loader:
             return
         slots = sorted(need.steps)
         runs = sorted({run_id for run_id, _ in slots})
-        saved = self._session.ask("steps_saved", *map(list, zip(*slots, strict=True)))
+        saved = self._session.ask_rows("steps_saved", slots)
         sizes = self._session.ask("step_sizes", runs)
 
         def fill(view: View) -> None:

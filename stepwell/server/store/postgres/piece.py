@@ -90,7 +90,7 @@ class Piece:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        prepared = [_prepared(self._connection, statement) for statement, _, _ in waiting]
+        prepared = [prepared_on(self._connection, statement) for statement, _, _ in waiting]
         sends = [
             _sending(one, one.values(wanted))
             for one, (_, wanted, _) in zip(prepared, waiting, strict=True)
@@ -110,7 +110,8 @@ class Piece:
         return self._transformer.load_rows(0, result.ntuples, tuple)
 
 
-def _prepared(connection: Connection, statement: bytes) -> Prepared:
+def prepared_on(connection: Connection, statement: bytes) -> Prepared:
+    """A statement as a connection has it, from the first time on that it is asked for."""
     known = connection.prepared.get(statement)
     if known is None:
         known = connection.prepared[statement] = _prepare(connection, statement)

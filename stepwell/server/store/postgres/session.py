@@ -2,7 +2,7 @@
 it. The only place that begins, commits and rolls back."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from stepwell.server.store.postgres.connection import (
     Connection,
     connect,
     name_of,
+    of_rows,
     set_to,
 )
 from stepwell.server.store.postgres.failure import in_our_words
@@ -122,8 +123,21 @@ class Session:
     def ask_all(self, name: str, count: int, *wanted: object) -> None:
         """The same, and it is a conflict if it changes another number of rows: the database finds
         that out, so that what follows need not wait for the answer."""
-        statement = b"WITH done AS (" + SQL[name] + b" RETURNING 1)" + _ALL_FOUND
-        self._piece_begun().ask(statement, (*wanted, count))
+        self._ask_all(SQL[name], (*wanted, count))
+
+    def ask_rows(self, name: str, rows: Sequence[Sequence[object]]) -> Answer:
+        """The same, for a statement whose parameters are the columns of rows, at least one."""
+        return self._piece_begun().ask(*of_rows(name, rows))
+
+    def find_rows(self, name: str, rows: Sequence[Sequence[object]]) -> None:
+        """The same, and it is a conflict if it changes another number of rows than these."""
+        statement, wanted = of_rows(name, rows)
+        self._ask_all(statement, (*wanted, len(rows)))
+
+    def _ask_all(self, statement: bytes, wanted: Sequence[object]) -> None:
+        self._piece_begun().ask(
+            b"WITH done AS (" + statement + b" RETURNING 1)" + _ALL_FOUND, wanted
+        )
 
     def _piece_begun(self) -> Piece:
         if not self._begun:

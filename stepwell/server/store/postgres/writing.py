@@ -1,7 +1,7 @@
 """Puts a batch's rows into the open transaction: one statement per kind of change, whatever the
 number of rows, all of them in one piece."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stepwell.server.engine.name.held import is_held
@@ -115,17 +115,15 @@ class Writer:
                 run = run_from(row)
                 seen[run.id] = run
 
-    def _put(self, name: str, rows: Iterable[Values]) -> None:
+    def _put(self, name: str, rows: Sequence[Values]) -> None:
         """Rows for a statement whose parameters are their columns."""
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        if columns:
-            self._session.ask(name, *columns)
+        if rows:
+            self._session.ask_rows(name, rows)
 
     def _must(self, name: str, rows: list[Values]) -> None:
         """The same, and every one of them is to be found."""
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        if columns:
-            self._session.ask_all(name, len(rows), *columns)
+        if rows:
+            self._session.find_rows(name, rows)
 
     # -- runs and what hangs on them ------------------------------------------------------------
 

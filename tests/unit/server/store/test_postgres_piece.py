@@ -1,5 +1,6 @@
 """Statements in one piece: what they are told, what they answer, and what goes wrong."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,14 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from stepwell.server.store.postgres.connection import Connection, connect
-from stepwell.server.store.postgres.piece import Piece
+from stepwell.server.store.postgres.connection import (
+    FEW_ROWS,
+    SQL,
+    Connection,
+    connect,
+    of_rows,
+)
+from stepwell.server.store.postgres.piece import Piece, prepared_on
 
 
 @pytest.fixture
@@ -47,6 +54,59 @@ def test_columns_that_say_the_same_in_all_rows_come_back(
     echo = f"SELECT %b::{type_}[]".encode()
     for values in ([value] * 300, [None] * 300, [value, None], [value, value, None, value]):
         assert piece.ask(echo, (values,)).first() == (values,)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_statement_of_rows_takes_few_of_them_value_by_value(
+    db: Connection, count: int
+) -> None:
+    taken: set[str] = set()
+    for name, text in SQL.items():
+        columns = len(re.findall(rb"%[bs]::\w+\[\]", text))
+        if columns == len(re.findall(rb"%[bs(]", text)) and text.count(b"unnest(") == 1:
+            statement, wanted = of_rows(name, [[None] * columns] * count)
+            assert len(prepared_on(db, statement).encode) == len(wanted)
+            if len(wanted) == columns * count and None in wanted:
+                taken.add(name)
+    few = {"insert_run", "change_lease", "end_item", "steps_saved", "put_wait", "insert_note"}
+    assert few & taken == (few if count <= FEW_ROWS else set())
+    # Its rows are numbered.
+    assert "insert_dropped" not in taken
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a", 1, b"x")],
+        [("a", None, b""), ("", 2, None)],
+        [("a", 1, b"x"), ("b", 2, b"y"), ("c", None, None)],
+    ],
+)
+def test_rows_come_back_as_they_were_sent(
+    db: Connection, monkeypatch: pytest.MonkeyPatch, rows: list[Any]
+) -> None:
+    echo = b"SELECT * FROM unnest(\n%b::text[], %b::int8[],\n%s::bytea[]) AS new (a, b, c)"
+    monkeypatch.setitem(SQL, "echo_of_rows", echo)
+    told = Piece(db).ask(*of_rows("echo_of_rows", rows))
+    assert list(told) == rows
+
+
+def test_to_write_one_row_no_columns_are_taken_apart(db: Connection) -> None:
+    for name in ("insert_run", "insert_step", "change_lease", "steps_saved"):
+        columns = len(re.findall(rb"%[bs]::", SQL[name]))
+        plan = _plan(db, of_rows(name, [[None] * columns])[0])
+        assert "Function Scan" in _plan(db, SQL[name])
+        assert "Function Scan" not in plan
+        # What is looked for is found by its key.
+        assert ("_pkey" in plan) == (not name.startswith("insert")), plan
+
+
+def _plan(db: Connection, statement: bytes) -> str:
+    prepared = prepared_on(db, statement)
+    db.execute("SET plan_cache_mode = force_generic_plan")
+    nulls = ", ".join(["NULL"] * len(prepared.encode))
+    told = db.execute(f"EXPLAIN EXECUTE {prepared.name.decode()} ({nulls})".encode())
+    return "\n".join(line for (line,) in told)
 
 
 def test_what_is_asked_is_sent_together_and_in_order(db: Connection) -> None:

@@ -304,3 +304,20 @@ def test_a_commit_tells_of_all_runs_that_begin_and_of_few_that_may_have_steps(
         assert told_of.count(True) == count
     world.reader.close()
     world.store.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_one_of_the_leases_that_a_batch_changes_was_ended_by_somebody(
+    opener: Opener, count: int
+) -> None:
+    world = World(opener)
+    leases = [lease_of(world.begin(number)) for number in range(count)]
+    world.do(*map(fact.ItemLeased, leases))
+    longer = [msgspec.structs.replace(one, until_ms=one.until_ms + 1) for one in leases]
+    view = world.prepare([fact.ItemLeased(lease) for lease in longer])
+    told(opener.url, f"DELETE FROM stepwell.lease WHERE run_id = '{leases[-1].run_id}'")
+    with pytest.raises(Conflict):
+        world.commit(view)
+    world.store.rollback()
+    world.reader.close()
+    world.store.close()

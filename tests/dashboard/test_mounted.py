@@ -81,6 +81,20 @@ async def test_a_browser_works_with_the_engine_inside_an_application(
         await expect(page.get_by_role("button", name="Log out")).to_have_count(0)
 
 
+async def test_a_stream_that_goes_on_asks_for_nothing_anew(
+    browser: Browser, host: tuple[str, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounted, "STREAM_S", 0.5)
+    async with window(browser, host[0]) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto("runs")
+        for _ in range(3):
+            async with page.expect_response("**/api/v2/stream?**"):
+                pass
+        assert len([url for url in asked if "/api/v2/runs?" in url]) == 1
+
+
 async def test_who_may_do_what_is_the_applications_to_say(http: aiohttp.ClientSession) -> None:
     sent = {"name": "visitor/came", "data": {}}
     for user, looks, sends in (("ann", 200, 200), ("bob", 200, 403), ("eve", 403, 403)):

@@ -55,9 +55,12 @@ function open(lastEventId: string): void {
   const asked = query({ includeEvents: true, lastEventId: known ? "" : lastEventId });
   const opened = new EventSource(address(`api/v2/stream${asked}`));
   source = opened;
+  // After a pause the page shows what was, also where nobody had looked at it meanwhile. Where the
+  // browser came back by itself, it said where it was: nothing is missed.
+  let paused = known;
   opened.addEventListener("ready", () => {
-    // After a pause the page shows what was, also where nobody had looked at it meanwhile.
-    if (known) tell(EVERYTHING);
+    if (paused) tell(EVERYTHING);
+    paused = false;
     known = true;
   });
   opened.addEventListener("reset", () => {

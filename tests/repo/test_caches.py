@@ -82,6 +82,10 @@ CACHES: dict[str, tuple[str, str]] = {
         "a catalog never changes; another registration makes another one",
     ),
     "stepwell.server.engine.name.lane.lane_of": ("the lane's name", "it says everything"),
+    "stepwell.server.store.postgres.connection._of_few": (
+        "the statement's name and the number of rows, two at most",
+        "statements are read once, when the module is",
+    ),
     "stepwell.server.store.sqlite.recent._old": ("the id of a run or event", "one store, one row"),
     "stepwell.server.store.sqlite.recent._young": (
         "the id of a run or event",

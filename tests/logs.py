@@ -12,6 +12,7 @@ from collections.abc import Generator
 import pytest
 
 from tests.log_lines import OF_FILES, OF_FOLDERS
+from tests.machine_clock import machine
 
 ANYWHERE = (
     r"the app '.*' is connected without functions",
@@ -61,7 +62,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     of_folder = [
         p for begin, told in OF_FOLDERS.items() if item.nodeid.startswith(begin) for p in told
     ]
-    patterns = (*expected, *ANYWHERE, *of_file, *of_folder)
+    patterns = (*expected, *ANYWHERE, *of_file, *of_folder, *machine.lines())
     odd = [text for text in told if not any(re.search(one, text) for one in patterns)]
     assert not odd, f"lines nobody expects, name them with @pytest.mark.logs: {odd}"
     missing = [one for one in expected if not any(re.search(one, text) for text in told)]
